@@ -1,0 +1,79 @@
+/*
+ * limits.h - every bound in one place: unit in the name, reason above it.
+ *
+ * At a limit the answer is backpressure or STATUS_FULL, never a silent drop and never growth.
+ */
+#pragma once
+
+#include <assert.h>
+#include <stdint.h>
+
+#define KIB (UINT64_C(1) << 10)
+#define MIB (UINT64_C(1) << 20)
+#define GIB (UINT64_C(1) << 30)
+#define NS_PER_US UINT64_C(1000)
+#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_S UINT64_C(1000000000)
+#define NS_PER_MINUTE (60 * NS_PER_S)
+#define NS_PER_HOUR (60 * NS_PER_MINUTE)
+#define NS_PER_DAY (24 * NS_PER_HOUR)
+
+/* --- Names and texts: what a person can still read, and what keeps rows small. --- */
+#define TENANT_BYTES_MAX 64u         /* also a file name: tenants/<id>.toml */
+#define ENTITY_BYTES_MAX 256u        /* "kind:name"; OTel service names stay far below */
+#define EVENT_ID_BYTES_MAX 256u      /* longer ids are refused, never cut: cutting could merge two */
+#define RUN_ID_BYTES_MAX 256u        /* cut */
+#define ERROR_CLASS_BYTES_MAX 160u   /* cut; the fingerprint is over the cut text */
+#define MESSAGE_BYTES_MAX (16 * KIB) /* cut with a flag; a stack trace fits */
+#define MESSAGE_KEPT_BYTES_MAX 320u  /* what an incident keeps to show */
+#define LABEL_BYTES_MAX 128u
+#define ATTRIBUTES_PER_EVENT_MAX 128u /* the OTel SDK default limit */
+#define ATTRIBUTE_BYTES_MAX (16 * KIB)
+#define DEPENDS_ON_PER_EVENT_MAX 256u
+#define REASON_BYTES_MAX 256u
+
+/* --- Envelope, batch, block: each holds the one before. --- */
+#define ENVELOPE_BYTES_MAX (1 * MIB)
+#define RAW_KEPT_BYTES_MAX (512 * KIB) /* of a refused record; the rest is cut with a flag */
+#define BATCH_BYTES_MAX (4 * MIB)
+#define BATCH_EVENTS_MAX 65536u
+#define BLOCK_BYTES_MAX (8 * MIB)       /* one group commit; 0.6 ms of fdatasync a MiB was measured */
+#define JOURNAL_SEGMENT_BYTES (64 * MIB) /* default; retention works by whole segments */
+#define BLOCK_ALIGN_BYTES 4096u         /* O_DIRECT on every common device */
+static_assert(RAW_KEPT_BYTES_MAX < ENVELOPE_BYTES_MAX, "a refused envelope holds its raw bytes");
+static_assert(ENVELOPE_BYTES_MAX < BATCH_BYTES_MAX, "a batch holds any envelope");
+static_assert(BATCH_BYTES_MAX < BLOCK_BYTES_MAX, "a block holds any batch");
+static_assert(2 * BLOCK_BYTES_MAX <= JOURNAL_SEGMENT_BYTES, "a segment holds any block");
+
+/* --- Requests --- */
+#define REQUEST_BYTES_DEFAULT (64 * MIB) /* OTLP's recommended default, also after inflating */
+#define HTTP_LINE_BYTES_MAX (8 * KIB)
+#define HTTP_HEADER_BYTES_MAX (32 * KIB) /* all header fields together */
+#define HTTP_HEADERS_MAX 64u
+#define HTTP_PIPELINE_MAX 32u /* requests of one connection not yet answered */
+#define JSON_DEPTH_MAX 64u    /* deeper input is refused; OTLP needs about 12 and AnyValue nests */
+#define CONNECTIONS_DEFAULT 10000u
+
+/* --- Rings between threads --- */
+#define RING_BATCHES_MAX 1024u
+#define RING_OUTBOX_MAX 4096u
+
+/* --- State of one shard (defaults; memory is touched only as it is used) --- */
+#define TENANTS_MAX 16384u
+#define GRAPH_NODES_DEFAULT (1u << 20)
+#define GRAPH_EDGES_DEFAULT (1u << 22)
+#define GRAPH_HOPS_MAX 32u
+#define GRAPH_VISITS_MAX 100000u /* nodes one query may look at: some ms */
+#define DEDUP_KEYS_DEFAULT (1u << 20)
+#define EVENT_IDS_DEFAULT (1u << 22) /* live ids for idempotency; 16 + ~5 bytes each */
+#define INCIDENTS_DEFAULT (1u << 16) /* open or reopenable at once */
+#define MEMBERS_DEFAULT (1u << 19)   /* entities in those incidents */
+#define INCIDENT_TRACE_IDS_MAX 8u
+#define INCIDENT_ALTERNATIVES_MAX 4u
+#define INCIDENT_EVIDENCE_MAX 6u
+#define INCIDENT_AFFECTED_TOLD_MAX 200u /* in one message; the API gives all */
+#define INCIDENT_JSON_BYTES_MAX (256 * KIB)
+#define SINKS_PER_TENANT_MAX 32u
+#define ROUTES_PER_TENANT_MAX 128u
+#define POLICY_BYTES_MAX (2 * MIB) /* one config record, all tenants; fits in a batch */
+static_assert(POLICY_BYTES_MAX < BATCH_BYTES_MAX, "a configuration version fits in a batch");

@@ -1,0 +1,26 @@
+/*
+ * log.h - one record a line on stderr: JSON for machines, text for people.
+ *
+ * A record is one write(2), so lines of several threads never mix. Repeats of one call site beyond
+ * 10 a second are counted and told as one line. Secrets are never passed to this file. Text from
+ * events is escaped by it.
+ *
+ * Memory: a stack buffer; longer records are cut. Thread: any.
+ */
+#pragma once
+
+#include "core/base/slice.h"
+
+enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR };
+enum log_format { LOG_FORMAT_JSON, LOG_FORMAT_TEXT };
+
+struct logger {
+    int fd;
+    enum log_format format;
+    enum log_level level_min;
+};
+
+/* printf-like words; `area` names the room ("journal"). A NULL logger is silent. */
+__attribute__((format(printf, 4, 5))) void log_write(const struct logger *logger,
+                                                     enum log_level level, const char *area,
+                                                     const char *format, ...);

@@ -1,0 +1,24 @@
+/*
+ * operator.h - what a person does to an incident, as an entry of a BATCH_OPERATOR record.
+ *
+ * Encoded: u8 action, u8[7] zero, hash128 incident id, text tenant, text by, text note (reader.h).
+ * Pure. Any thread.
+ */
+#pragma once
+
+#include "core/base/reader.h"
+#include "core/base/status.h"
+
+enum operator_action { OPERATOR_ACKNOWLEDGE = 1, OPERATOR_RESOLVE = 2 };
+
+struct operator_request {
+    enum operator_action action;
+    struct hash128 incident_id;
+    struct slice tenant;
+    struct slice by;
+    struct slice note;
+};
+
+void operator_encode(const struct operator_request *request, struct writer *writer);
+/* CORRUPT for damaged bytes; slices point into them. */
+MUST_CHECK struct status operator_decode(struct slice bytes, struct operator_request *request_out);

@@ -1,0 +1,54 @@
+/*
+ * outbox.h - a message for a sink on its way out, and what became of it.
+ *
+ * The engine emits an outbox row with the incident's change, in one transaction; the shard offers
+ * committed rows to the sinks' thread over a ring; outcomes come back over another one and become a
+ * BATCH_OUTCOME journal record, whose application deletes the row (delivered) or moves it to the
+ * dead letters. A row that is neither is offered again after a restart: at least once, with the same
+ * message id, so that a receiver can tell.
+ *
+ * Row (table OUTBOX, key number u64 big-endian) and ring item share the encoded form:
+ *   u64 number, u64 created_ns, hash128 incident id, hash128 message id, u32 version of the
+ *   incident, u8 type (enum outbox_type), u8[3] zero, text tenant, text sink, text payload (the
+ *   incident as JSON, schemas/incident.schema.json)
+ */
+#pragma once
+
+#include "core/base/reader.h"
+#include "core/base/status.h"
+
+enum outbox_type { OUTBOX_OPENED = 1, OUTBOX_UPDATED = 2, OUTBOX_RESOLVED = 3 };
+
+struct outbox_message {
+    uint64_t number; /* grows; order of telling */
+    uint64_t created_ns;
+    struct hash128 incident_id;
+    struct hash128 message_id; /* webhook-id: "msg_" + base32; the same over retries and restarts */
+    uint32_t incident_version;
+    enum outbox_type type;
+    struct slice tenant;
+    struct slice sink;
+    struct slice payload;
+};
+
+enum outbox_result {
+    OUTBOX_DELIVERED = 1,
+    OUTBOX_DEAD = 2,       /* gave up: dead letter */
+    OUTBOX_SUPERSEDED = 3, /* a later message of the same incident and sink replaced it unsent */
+};
+
+struct outbox_outcome {
+    uint64_t number;
+    enum outbox_result result;
+    uint32_t attempts;
+    struct slice error; /* last error in words, empty when there was none */
+};
+
+void outbox_message_encode(const struct outbox_message *message, struct writer *writer);
+MUST_CHECK struct status outbox_message_decode(struct slice bytes,
+                                               struct outbox_message *message_out);
+void outbox_outcome_encode(const struct outbox_outcome *outcome, struct writer *writer);
+MUST_CHECK struct status outbox_outcome_decode(struct slice bytes,
+                                               struct outbox_outcome *outcome_out);
+/* "opened", "updated", "resolved". */
+struct slice outbox_type_word(enum outbox_type type);

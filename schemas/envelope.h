@@ -1,0 +1,87 @@
+/*
+ * envelope.h - one event, the same whatever it came from: a FlatBuffer of envelope.fbs.
+ *
+ * `struct envelope` is the unpacked form: what a source fills before encoding and what reading
+ * gives back, with slices into the encoded bytes. An envelope is encoded once, at ingest, and never
+ * changed; `derive.c` has filled its derived fields by then.
+ *
+ * Memory: encode writes into a writer of the caller. Thread: any.
+ */
+#pragma once
+
+#include "core/base/hash.h"
+#include "core/base/limits.h"
+#include "core/base/reader.h"
+#include "core/base/slice.h"
+#include "core/base/status.h"
+#include "schemas/event.h"
+
+/* The type an attribute had at its source; its value is always kept as text (JSON for composites). */
+enum attribute_type {
+    ATTRIBUTE_STRING = 0,
+    ATTRIBUTE_BOOL = 1,
+    ATTRIBUTE_INT = 2,
+    ATTRIBUTE_DOUBLE = 3,
+    ATTRIBUTE_JSON = 4,
+    ATTRIBUTE_BYTES = 5, /* base64 */
+};
+
+struct attribute {
+    struct slice key;
+    struct slice value;
+    enum attribute_type type;
+};
+
+enum envelope_flags {
+    ENVELOPE_REFUSED = 1,          /* not applied: `reason` says why, `raw` holds the bytes */
+    ENVELOPE_MESSAGE_CUT = 2,      /* message, raw or attributes did not fit and were cut */
+    ENVELOPE_TIME_CLAMPED = 4,     /* event time was missing or absurd and was set from ingest */
+    ENVELOPE_SIGNAL = 8,           /* bad news: a bad status, an error log, a firing alert */
+    ENVELOPE_GOOD = 16,            /* good news: a good status */
+    ENVELOPE_HAS_SCORE = 32,       /* `score` was given (details.score) */
+    ENVELOPE_OWN_EVENT_ID = 64,    /* the source named the event id */
+};
+
+struct envelope {
+    struct hash128 event_key;   /* of (tenant, event id), or of the content: idempotency */
+    struct hash128 fingerprint; /* dedup */
+    struct hash128 entity_key;  /* of (owning tenant, entity): the graph node */
+    struct hash128 trace_id;    /* as sent, lo = first 8 bytes big-endian; zero when there is none */
+    uint64_t span_id;
+    uint64_t parent_span_id;
+    uint64_t event_time_ns;
+    uint64_t ingest_time_ns;
+    double score;
+    enum event_kind kind;
+    enum event_status status;
+    enum event_severity severity;
+    uint32_t flags; /* enum envelope_flags */
+    struct slice tenant;
+    struct slice entity;
+    struct slice event_id;
+    struct slice run_id;
+    struct slice error_class;
+    struct slice message;
+    struct slice source; /* "otlp-http", "native", "kafka:topic/3@17", ... */
+    struct slice reason; /* only when refused */
+    struct slice raw;    /* only when refused */
+    const struct attribute *attributes; /* encode only; read them by envelope_attribute_at */
+    uint32_t attributes_count;
+    const struct slice *depends_on; /* encode only; entities, may start with "platform/" */
+    uint32_t depends_on_count;
+};
+
+/* Appends the encoded envelope (a FlatBuffer without size prefix, padded to 8 bytes).
+ * FULL when the writer has no room: then nothing usable was written and the writer is as before. */
+MUST_CHECK struct status envelope_encode(const struct envelope *envelope, struct writer *writer);
+
+/* Checks every offset and length of untrusted bytes; CORRUPT when any is wrong. */
+MUST_CHECK struct status envelope_verify(struct slice bytes);
+
+/* Unpacks verified bytes; the slices point into them; attributes/depends_on stay NULL, counts are
+ * set. Fields of a newer schema are ignored, missing ones are zero. */
+void envelope_read(struct slice bytes, struct envelope *envelope_out);
+
+/* The i-th attribute or dependency of verified bytes; i below the count. */
+struct attribute envelope_attribute_at(struct slice bytes, uint32_t index);
+struct slice envelope_depends_on_at(struct slice bytes, uint32_t index);

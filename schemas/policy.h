@@ -1,0 +1,80 @@
+/*
+ * policy.h - a tenant's rules as the engine sees them: spans, jobs, routes, sink names. No secret
+ * and no URL ever stands in a policy: it is written to the journal.
+ *
+ * A configuration version is one policy_set: the defaults (for tenants without a file) and one
+ * policy a tenant file. Its encoded form is a BATCH_CONFIG record. Decoding allocates only from the
+ * given arena. Thread: read-only after decode, any.
+ */
+#pragma once
+
+#include "core/base/arena.h"
+#include "core/base/limits.h"
+#include "core/base/reader.h"
+#include "core/base/slice.h"
+#include "core/base/status.h"
+#include "schemas/event.h"
+
+struct policy_job {
+    struct slice entity; /* "job:load_orders" */
+    struct slice owner;
+    uint32_t tier; /* 1 is the most important; 0 when not given */
+    struct slice *depends_on;
+    uint32_t depends_on_count;
+};
+
+/* match = { severity = ">=error", entity = "job:load_*", owner = "...", labels... } */
+struct policy_route {
+    enum event_severity severity_min; /* NONE: any */
+    enum event_severity severity_max; /* NONE: any; "error" alone sets both */
+    struct slice entity_glob;         /* of the root cause; empty: any */
+    struct slice owner_glob;          /* empty: any */
+    struct slice *sinks;              /* names of [sink.x] */
+    uint32_t sinks_count;
+    bool goes_on; /* continue = true */
+};
+
+struct policy {
+    struct slice tenant; /* empty in the defaults */
+    uint64_t idempotency_horizon_ns;  /* 1 h */
+    uint64_t dedup_window_ns;         /* 10 m */
+    uint64_t dedup_max_window_ns;     /* 1 h */
+    uint64_t correlate_window_ns;     /* 15 m */
+    uint64_t resolve_after_ns;        /* 5 m */
+    uint64_t reopen_window_ns;        /* 30 m */
+    uint64_t group_wait_ns;           /* 10 s */
+    uint64_t group_interval_ns;       /* 5 m */
+    uint64_t repeat_interval_ns;      /* 4 h */
+    uint32_t correlate_hops_max;      /* 8 */
+    struct slice owner;               /* default owner of the tenant's incidents */
+    struct slice dedup_by;            /* comma-separated; empty: tenant, entity, kind, error_class */
+    struct policy_job *jobs;
+    uint32_t jobs_count;
+    struct policy_route *routes; /* none: every incident goes to all sinks */
+    uint32_t routes_count;
+    struct slice *sinks;         /* all sink names of the tenant */
+    uint32_t sinks_count;
+};
+
+struct policy_set {
+    struct policy defaults;
+    struct policy *tenants; /* sorted by tenant */
+    uint32_t tenants_count;
+};
+
+/* The values that stand in product.md; no jobs, no routes, no sinks. */
+struct policy policy_default(void);
+
+/* FULL when the writer has no room. */
+MUST_CHECK struct status policy_set_encode(const struct policy_set *set, struct writer *writer);
+/* CORRUPT for damaged bytes; FULL when the arena is. Slices point into `bytes`. */
+MUST_CHECK struct status policy_set_decode(struct slice bytes, struct arena *arena,
+                                           struct policy_set *set_out);
+/* The tenant's policy, or the defaults. */
+const struct policy *policy_set_find(const struct policy_set *set, struct slice tenant);
+/* The job's declaration or NULL. */
+const struct policy_job *policy_find_job(const struct policy *policy, struct slice entity);
+/* The sinks that take an incident, in route order without repeats; names point into the policy. */
+uint32_t policy_route_incident(const struct policy *policy, enum event_severity severity,
+                               struct slice root_entity, struct slice owner,
+                               struct slice sinks_out[SINKS_PER_TENANT_MAX]);
