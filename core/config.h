@@ -1,0 +1,101 @@
+/*
+ * config.h - quell.toml and tenants/<id>.toml, read, checked and resolved.
+ *
+ * Loading reports all errors with file:line:column, not only the first; unknown keys come with a
+ * suggestion. A config is immutable once loaded and counted by reference: threads acquire it,
+ * main swaps the current one on reload, the last release frees it. Secrets (${env:X}, ${file:X})
+ * are resolved here, stay in this memory only, and are never logged.
+ *
+ * TOML is read by toml++ behind core/config_toml.h, one adapter file.
+ */
+#pragma once
+
+#include "core/base/arena.h"
+#include "core/base/fault.h"
+#include "core/journal.h"
+#include "core/log.h"
+#include "core/loop.h"
+#include "schemas/policy.h"
+
+enum auth_mode { AUTH_NONE, AUTH_TOKEN };
+
+struct config_setting {
+    struct slice key;   /* "url", "secret", "max_attempts", "headers.X-Team" */
+    struct slice value; /* text form: strings as they are (secrets resolved), numbers, booleans */
+    bool is_secret;     /* came from ${env:} or ${file:} */
+    uint32_t line;
+    uint32_t column;
+};
+
+struct config_sink {
+    struct slice tenant; /* empty: of the defaults, serves every tenant without own sinks */
+    struct slice name;   /* [sink.oncall] */
+    struct slice type;   /* "slack" */
+    struct slice file;   /* where it stands, for errors */
+    struct config_setting *settings; /* all keys but type */
+    uint32_t settings_count;
+};
+
+struct config_token {
+    uint8_t sha256[32];
+    struct slice tenant;
+};
+
+struct config {
+    struct slice data_dir;
+    struct slice tenants_dir;
+    struct slice listen_http;
+    struct slice listen_grpc;
+    struct slice listen_console;
+    enum loop_backend io;
+    uint32_t ingest_threads;
+    uint32_t shards;
+    enum journal_sync journal_sync;
+    uint64_t journal_retention_bytes_max;
+    uint64_t journal_retention_ns_max;
+    uint64_t request_bytes_max;
+    uint32_t connections_max;
+    uint64_t header_timeout_ns;
+    uint64_t body_timeout_ns;
+    uint64_t idle_timeout_ns;
+    enum auth_mode auth_mode;
+    bool auth_allow_insecure;
+    enum log_format log_format;
+    enum log_level log_level;
+    uint32_t entities_max; /* graph nodes */
+    uint32_t edges_max;
+    uint32_t dedup_keys_max;
+    uint32_t event_ids_max;
+    uint32_t incidents_max;
+    struct policy_set policies; /* what the journal gets: no secrets */
+    struct config_sink *sinks;
+    uint32_t sinks_count;
+    struct config_token *tokens; /* sorted by sha256 */
+    uint32_t tokens_count;
+    struct slice *tenants; /* ids with a file, sorted */
+    uint32_t tenants_count;
+    struct arena arena; /* owns everything above */
+    _Atomic uint32_t references;
+};
+
+/* "file:line:column: words", one per error, each ended by a newline. */
+struct config_errors {
+    struct text text;
+    uint32_t count;
+};
+
+struct config_options {
+    const char *path; /* NULL: built-in defaults only (and --set) */
+    const char *const *overrides; /* "key=value" of --set; dotted keys */
+    uint32_t overrides_count;
+};
+
+/* INVALID with errors_out filled; on success the caller owns one reference. */
+MUST_CHECK struct status config_load(const struct config_options *options,
+                                     struct config **config_out, struct config_errors *errors_out);
+void config_acquire(struct config *config);
+/* Accepts NULL. Wipes secrets when the last reference goes. */
+void config_release(struct config *config);
+/* The tenant of a bearer token: compares SHA-256 digests in constant time; MISSING. */
+MUST_CHECK struct status config_find_token(const struct config *config, struct slice token,
+                                           struct slice *tenant_out);
