@@ -1,0 +1,70 @@
+/*
+ * dedup.h - two questions, asked of every event, in bounded memory:
+ *  1. was this event id applied already (idempotency)?   dedup/event_ids.c
+ *  2. is this news already being told (fingerprint)?     dedup/dedup.c over dedup/wheel.c
+ *
+ * Invariants: 1. an entry lives in exactly one wheel slot. 2. a window slides with each repeat and
+ * never reaches beyond first_seen + max_window. 3. memory is fixed at init. 4. everything is a
+ * function of (state, arguments): `now_ns` comes from the journal.
+ *
+ * Rows: DEDUP: fingerprint -> first_seen u64, last_seen u64, expires u64, count u64, entity_key.
+ * EVENT_ID: seq big-endian -> u64 expires, then 16-byte event keys. Thread: the shard.
+ */
+#pragma once
+
+#include "core/base/arena.h"
+#include "core/base/hash.h"
+#include "schemas/effect.h"
+
+/* --- Idempotency --- */
+struct event_ids;
+struct event_ids_options {
+    uint32_t count_max;
+};
+MUST_CHECK struct status event_ids_init(struct event_ids **ids_out,
+                                        const struct event_ids_options *options,
+                                        struct arena *arena);
+/* Starts a journal batch: keys admitted from now on belong to it and expire together. */
+void event_ids_begin_batch(struct event_ids *ids, uint64_t seq, uint64_t now_ns,
+                           uint64_t horizon_ns);
+/* true: new, remembered. false: a duplicate within the horizon. When full the oldest batch is
+ * forgotten early and counted. */
+bool event_ids_admit(struct event_ids *ids, struct hash128 event_key);
+/* Emits the batch's row, and deletes of batches that expired. */
+void event_ids_end_batch(struct event_ids *ids, struct effects *effects);
+/* Bytes of effects the next end_batch may need for `events_count` admitted events. */
+size_t event_ids_effect_bytes(const struct event_ids *ids, uint32_t events_count);
+uint32_t event_ids_count(const struct event_ids *ids);
+uint64_t event_ids_evicted_count(const struct event_ids *ids);
+/* Recovery, in key order. CORRUPT for a damaged row. */
+MUST_CHECK struct status event_ids_restore(struct event_ids *ids, struct slice key,
+                                           struct slice value, uint64_t now_ns);
+
+/* --- Fingerprints --- */
+struct dedup;
+struct dedup_options {
+    uint32_t keys_max;
+};
+struct dedup_answer {
+    bool passes;        /* first of its window */
+    uint64_t count;     /* with this one */
+    uint64_t first_seen_ns;
+};
+MUST_CHECK struct status dedup_init(struct dedup **dedup_out, const struct dedup_options *options,
+                                    struct arena *arena);
+/* Counts the signal. When the keys are full the entry next to expire makes room (counted). */
+struct dedup_answer dedup_admit(struct dedup *dedup, struct hash128 fingerprint,
+                                struct hash128 entity_key, uint64_t now_ns, uint64_t window_ns,
+                                uint64_t max_window_ns);
+/* Forgets the fingerprints of an entity that recovered: its next failure is news again. */
+void dedup_forget_entity(struct dedup *dedup, struct hash128 entity_key);
+/* Expires what is due. */
+void dedup_advance(struct dedup *dedup, uint64_t now_ns);
+/* UINT64_MAX when nothing will expire. Expiry alone needs no tick: this is for memory only. */
+uint64_t dedup_next_due_ns(const struct dedup *dedup);
+/* Emits rows changed since the last call, as far as effects has room; true when all are out. */
+bool dedup_emit(struct dedup *dedup, struct effects *effects);
+uint32_t dedup_count(const struct dedup *dedup);
+MUST_CHECK struct status dedup_restore(struct dedup *dedup, struct slice key, struct slice value);
+/* A hash over the logical state, independent of memory layout: replay tests compare it. */
+struct hash128 dedup_digest(const struct dedup *dedup);

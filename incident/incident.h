@@ -1,0 +1,114 @@
+/*
+ * incident.h - from signals to a few incidents: join, open, merge, re-root, resolve, and when to tell.
+ *
+ * A pure state machine over (signal, graph, policy, now_ns): no clock, no I/O, no allocation after
+ * init; ids are functions of what caused them (tenant, root, journal seq, index). Its output is
+ * effects: incident, member, timeline, alias and recent rows, and outbox rows with the incident as JSON.
+ *
+ * Invariants: 1. a bad entity of a tenant is a member of exactly one live incident of that tenant.
+ * 2. an incident has exactly one root. 3. a merge keeps the id that people saw first. 4. entities that
+ * are not connected in the graph (within max_hops, within the window) never share an incident.
+ * 5. after `told` an incident's end is told too, once.
+ *
+ * Time: correlation compares event times; dedup, waiting and resolving use now_ns (ingest stamps).
+ * Thread: the shard; the functions over rows at the end: any.
+ */
+#pragma once
+
+#include "core/base/arena.h"
+#include "core/base/text.h"
+#include "graph/graph.h"
+#include "schemas/effect.h"
+#include "schemas/policy.h"
+#include "signals/signals.h"
+
+struct incidents;
+
+struct incidents_options {
+    uint32_t incidents_max;
+    uint32_t members_max;
+    uint64_t hash_seed;
+};
+
+/* What the engine hands to every call. */
+struct incident_context {
+    struct graph *graph;
+    struct graph_search *search;
+    const struct policy_set *policies;
+    struct effects *effects;
+    uint64_t now_ns;
+    uint64_t cause_seq;   /* journal record */
+    uint32_t cause_index; /* entry within it */
+};
+
+MUST_CHECK struct status incidents_init(struct incidents **incidents_out,
+                                        const struct incidents_options *options,
+                                        struct arena *arena);
+
+struct incident_change {
+    bool opened; /* a new incident: counts as incidents_opened */
+};
+/* Bad news about a node; `is_repeat` when dedup says that it is already being told (counts only,
+ * unless the entity is not bad any more). FULL: no room for incidents, members or effects. */
+MUST_CHECK struct status incidents_apply_bad(struct incidents *incidents,
+                                             const struct incident_context *context, uint32_t node,
+                                             const struct signal *signal, bool is_repeat,
+                                             struct incident_change *change_out);
+/* Good news about a node: its member recovers. */
+void incidents_apply_good(struct incidents *incidents, const struct incident_context *context,
+                          uint32_t node, const struct signal *signal);
+/* A new edge may connect incidents that stood apart: looks again at the bad nodes it joins. */
+void incidents_apply_edge(struct incidents *incidents, const struct incident_context *context,
+                          uint32_t from, uint32_t to);
+/* A person acknowledges or resolves. MISSING: no live incident of that tenant has the id. */
+MUST_CHECK struct status incidents_operate(struct incidents *incidents,
+                                           const struct incident_context *context,
+                                           struct hash128 incident_id, struct slice tenant,
+                                           bool resolve, struct slice by, struct slice note);
+/* Everything due at now: first messages, updates, repeats, recoveries by silence, resolves, forgetting
+ * of resolved incidents past their reopen window. Handles a bounded number of timers a call, as far
+ * as effects has room; true when none is due any more. */
+bool incidents_advance(struct incidents *incidents, const struct incident_context *context);
+/* When advance must be called next; UINT64_MAX when never. */
+uint64_t incidents_next_due_ns(const struct incidents *incidents);
+/* Room in effects that each call above wants before it starts: it may need that much. */
+#define INCIDENTS_EFFECT_BYTES_MIN (UINT64_C(4) << 20)
+/* Emits incident and member rows changed since the last call as far as effects has room. */
+bool incidents_emit(struct incidents *incidents, const struct incident_context *context);
+uint32_t incidents_open_count(const struct incidents *incidents);
+/* The next outbox number; saved by the engine under META and given back at recovery. */
+uint64_t incidents_next_outbox_number(const struct incidents *incidents);
+void incidents_set_next_outbox_number(struct incidents *incidents, uint64_t number);
+
+/* Recovery: all INCIDENT rows, then all MEMBER rows, then restore_end. */
+MUST_CHECK struct status incidents_restore_incident(struct incidents *incidents, struct slice key,
+                                                    struct slice value);
+MUST_CHECK struct status incidents_restore_member(struct incidents *incidents, struct slice key,
+                                                  struct slice value);
+MUST_CHECK struct status incidents_restore_end(struct incidents *incidents,
+                                               const struct graph *graph);
+struct hash128 incidents_digest(const struct incidents *incidents);
+
+/* --- Rows to JSON, for the API: any thread, from committed rows only; rows carry names as text --- */
+struct incident_members_source {
+    /* The next member row of the incident; false at the end. */
+    bool (*next)(void *context, struct slice *key_out, struct slice *value_out);
+    void *context;
+};
+/* product.md's incident JSON into text, all affected; CORRUPT for a damaged row. */
+MUST_CHECK struct status incident_row_render(struct slice incident_row,
+                                             const struct incident_members_source *members,
+                                             struct text *json);
+/* What lists filter by. */
+struct incident_row_facts {
+    struct hash128 id;
+    bool is_open; /* open or acknowledged */
+    struct slice status_word;
+    uint64_t opened_ns;
+    uint64_t updated_ns;
+    struct slice tenant;
+};
+MUST_CHECK struct status incident_row_read(struct slice incident_row,
+                                           struct incident_row_facts *facts_out);
+/* {"at":"…Z","what":"opened","detail":"…"} of a timeline row. */
+MUST_CHECK struct status incident_timeline_render(struct slice value, struct text *json);
