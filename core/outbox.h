@@ -40,7 +40,7 @@ enum outbox_result {
 struct outbox_outcome {
     uint64_t number;
     enum outbox_result result;
-    uint32_t attempts;
+    uint32_t attempts; /* failed ones before it */
     struct slice error; /* last error in words, empty when there was none */
 };
 

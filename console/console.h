@@ -1,0 +1,34 @@
+/*
+ * console.h - port 8418: the admin API, /metrics and health, on a thread of its own.
+ *
+ * Reads only committed state (engine/view.h); what changes something goes through the journal as a
+ * BATCH_OPERATOR record and is answered when it is durable, applied and committed.
+ */
+#pragma once
+
+#include "core/config.h"
+#include "core/gate.h"
+#include "core/stats.h"
+#include "engine/view.h"
+
+struct console;
+
+struct console_options {
+    struct config *config;
+    struct view *view;
+    struct gate *gate;
+    struct stats *stats;
+    const struct logger *logger;
+    const atomic_bool *is_ready;
+};
+
+MUST_CHECK struct status console_open(const struct console_options *options,
+                                      struct console **console_out, struct fault *fault);
+/* Thread main; returns after console_stop. on_listening as in ingest.h. */
+MUST_CHECK struct status console_run(struct console *console,
+                                     void (*on_listening)(void *context, uint16_t port,
+                                                          const struct fault *fault),
+                                     void *context);
+/* Any thread. */
+void console_stop(struct console *console);
+void console_close(struct console *console);

@@ -1,0 +1,56 @@
+/*
+ * view.h - reading the engine's committed state from other threads, as JSON for the API.
+ *
+ * Everything but the graph is read from one LMDB snapshot a call, so an answer is consistent and is
+ * exactly what would be there after a crash; the graph is read live under RCU. A tenant's rows are
+ * found by the tenant's key prefix: there is no query that could cross tenants.
+ *
+ * Thread: any; each reading thread acquires its own `struct view_reader`.
+ */
+#pragma once
+
+#include "core/base/fault.h"
+#include "core/base/text.h"
+#include "core/stats.h"
+
+struct view; /* owned by the shard (engine/engine.h), handed to readers */
+struct view_reader;
+
+/* Registers the calling thread as a reader; release on the same thread. FULL without memory. */
+MUST_CHECK struct status view_reader_acquire(struct view *view, struct view_reader **reader_out);
+void view_reader_release(struct view_reader *reader);
+
+struct view_query {
+    struct slice tenant;  /* empty: all tenants (the operator) */
+    struct slice status;  /* exact word; empty: any */
+    uint64_t since_ns;    /* updated at or after; 0: any */
+    uint32_t limit;       /* 1 .. 1000 */
+    struct slice cursor;  /* next_cursor of the page before; empty: the first */
+};
+
+/* {"incidents":[...],"next_cursor":null|"..."}, newest first. INVALID for a cursor that is not ours
+ * or is another tenant's. FULL when text is too small. */
+MUST_CHECK struct status view_incidents_json(struct view_reader *reader,
+                                             const struct view_query *query, struct text *json);
+/* One incident; a merged id gives its survivor. `tenant` empty: any. MISSING. */
+MUST_CHECK struct status view_incident_json(struct view_reader *reader, struct slice tenant,
+                                            struct slice incident_id, struct text *json);
+/* {"timeline":[{"at","what","detail"}]}. MISSING. */
+MUST_CHECK struct status view_timeline_json(struct view_reader *reader, struct slice tenant,
+                                            struct slice incident_id, struct text *json);
+/* Tenant and 128-bit id behind "inc_...", after following merges; for operator actions. MISSING. The
+ * tenant is copied to tenant_out[TENANT_BYTES_MAX]. */
+MUST_CHECK struct status view_find_incident(struct view_reader *reader, struct slice incident_id,
+                                            struct hash128 *id_out, char *tenant_out,
+                                            size_t *tenant_size_out);
+/* {"nodes":[{"entity","status","since","incident"?,"hops"}],"edges":[{"from","to","origin"}],
+ * "truncated":false}: all of the tenant's graph, or what lies up/down from `entity` within hops.
+ * MISSING for an unknown entity, INVALID for a bad direction. */
+MUST_CHECK struct status view_graph_json(struct view_reader *reader, struct slice tenant,
+                                         struct slice entity, struct slice direction, uint32_t hops,
+                                         struct text *json);
+/* Counters of product.md, all tenants summed, and "tenants":{"acme":{...}}; or one tenant's only. */
+MUST_CHECK struct status view_stats_json(struct view_reader *reader, struct slice tenant,
+                                         struct text *json);
+/* Per-tenant counters as Prometheus text: quell_events_received_total{tenant="acme"} ... */
+MUST_CHECK struct status view_stats_prometheus(struct view_reader *reader, struct text *text);
