@@ -1,0 +1,261 @@
+/*
+ * apply.c - the road of an event behind the journal, on one screen:
+ * admit (seen?) > signals (news?) > graph (who) > dedup (told already?) > incident (join, open,
+ * merge, recover). Telling is the incident room's business, by timers.
+ *
+ * Nothing here can refuse an event: it was acknowledged. What finds no room goes to the quarantine
+ * with the reason, where an operator sees it.
+ */
+#include "engine/engine_state.h"
+
+#include "core/base/assert.h"
+#include "core/operator.h"
+#include "schemas/derive.h"
+
+/* tenant, 0, seq, index: a tenant's refused records lie together, in order. */
+static struct status engine_quarantine(struct engine *engine, struct tenant *tenant, uint64_t seq,
+                                       uint32_t index, struct slice bytes) {
+    uint8_t key[TENANT_BYTES_MAX + 16];
+    struct writer writer = writer_over(key, sizeof(key));
+    writer_bytes(&writer, tenant->name);
+    writer_u8(&writer, 0);
+    writer_u64_big_endian(&writer, seq);
+    writer_u8(&writer, (uint8_t)(index >> 24));
+    writer_u8(&writer, (uint8_t)(index >> 16));
+    writer_u8(&writer, (uint8_t)(index >> 8));
+    writer_u8(&writer, (uint8_t)index);
+    ASSERT(!writer.failed);
+    effect_put(&engine->effects, STORE_TABLE_QUARANTINE, writer_slice(&writer), bytes);
+    return status_ok();
+}
+
+static struct status learn_dependencies(struct engine *engine, const struct envelope *envelope,
+                                        struct slice bytes, uint32_t node,
+                                        const struct incident_context *context) {
+    for (uint32_t i = 0; i < envelope->depends_on_count; i++) {
+        struct slice entity = envelope_depends_on_at(bytes, i);
+        struct slice owner = envelope->tenant;
+        struct hash128 key = derive_entity_key(owner, entity, engine->hash_seed);
+        if (slice_starts_with(entity, SLICE("platform/"))) {
+            owner = SLICE("platform");
+            entity = slice_tail(entity, sizeof("platform/") - 1);
+        }
+        uint32_t upstream = GRAPH_NODE_NONE;
+        TRY(graph_intern_node(engine->graph, owner, entity, key, &upstream));
+        bool is_new = false;
+        struct status status = graph_add_edge(engine->graph, node, upstream, GRAPH_ORIGIN_EVENT,
+                                              engine->now_ns, &is_new);
+        if (status.code == STATUS_INVALID) {
+            continue; /* an entity that says it depends on itself */
+        }
+        TRY(status);
+        if (is_new) {
+            incidents_apply_edge(engine->incidents, context, node, upstream);
+        }
+    }
+    return status_ok();
+}
+
+static struct status apply_bad_news(struct engine *engine, struct tenant *tenant, uint32_t node,
+                                    const struct signal *signal,
+                                    const struct incident_context *context) {
+    const struct policy *policy = tenant->policy;
+    struct dedup_answer answer =
+        dedup_admit(engine->dedup, signal->fingerprint, signal->entity_key, engine->now_ns,
+                    policy->dedup_window_ns, policy->dedup_max_window_ns);
+    tenant_count(&engine->tenants, tenant, TENANT_COUNTER_SIGNALS_TOTAL, 1);
+    if (!answer.passes) {
+        tenant_count(&engine->tenants, tenant, TENANT_COUNTER_SIGNALS_SUPPRESSED, 1);
+    }
+    struct incident_change change = {0};
+    TRY(incidents_apply_bad(engine->incidents, context, node, signal, !answer.passes, &change));
+    if (change.opened) {
+        tenant_count(&engine->tenants, tenant, TENANT_COUNTER_INCIDENTS_OPENED, 1);
+    }
+    return status_ok();
+}
+
+/* Neutral events of entities that nobody depends on need no node: a plain log of a healthy service
+ * costs no graph memory until it says something. */
+static bool event_concerns_graph(const struct envelope *envelope, const struct signal *signal) {
+    return signal->news != SIGNAL_NEUTRAL || envelope->depends_on_count > 0;
+}
+
+static struct status apply_admitted(struct engine *engine, struct tenant *tenant,
+                                    const struct envelope *envelope, struct slice bytes,
+                                    uint32_t index) {
+    struct signal signal = signal_classify(envelope);
+    if (!event_concerns_graph(envelope, &signal)) {
+        return status_ok();
+    }
+    struct incident_context context = engine_incident_context(engine, index);
+    uint32_t node = GRAPH_NODE_NONE;
+    TRY(graph_intern_node(engine->graph, envelope->tenant, envelope->entity, envelope->entity_key,
+                          &node));
+    TRY(learn_dependencies(engine, envelope, bytes, node, &context));
+    if (signal.news == SIGNAL_BAD) {
+        return apply_bad_news(engine, tenant, node, &signal, &context);
+    }
+    if (signal.news == SIGNAL_GOOD) {
+        incidents_apply_good(engine->incidents, &context, node, &signal);
+        dedup_forget_entity(engine->dedup, envelope->entity_key);
+    }
+    return status_ok();
+}
+
+static struct status apply_event(struct engine *engine, struct slice bytes, uint64_t seq,
+                                 uint32_t index) {
+    struct envelope envelope;
+    TRY(envelope_verify(bytes));
+    envelope_read(bytes, &envelope);
+    struct tenant *tenant = NULL;
+    TRY(tenants_intern(&engine->tenants, envelope.tenant, &tenant));
+    tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_RECEIVED, 1);
+    if ((envelope.flags & ENVELOPE_REFUSED) != 0) {
+        tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_REJECTED, 1);
+        return engine_quarantine(engine, tenant, seq, index, bytes);
+    }
+    tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_ACCEPTED, 1);
+    if (!event_ids_admit(engine->event_ids, envelope.event_key)) {
+        tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_DUPLICATE, 1);
+        return status_ok();
+    }
+    struct status status = apply_admitted(engine, tenant, &envelope, bytes, index);
+    if (status.code == STATUS_FULL) {
+        log_write(engine->logger, LOG_LEVEL_ERROR, "engine",
+                  "no room left for entities, edges or incidents: event %llu/%u of tenant %.*s "
+                  "stands in the quarantine",
+                  (unsigned long long)seq, index, SLICE_PRINT(tenant->name));
+        return engine_quarantine(engine, tenant, seq, index, bytes);
+    }
+    return status;
+}
+
+static struct status apply_events(struct engine *engine, struct batch_view *batch,
+                                  struct fault *fault) {
+    struct slice entry;
+    uint32_t index = 0;
+    TRY(engine_make_room(engine, EVENT_EFFECT_BYTES_MIN +
+                                     event_ids_effect_bytes(engine->event_ids, batch->count),
+                         fault));
+    event_ids_begin_batch(engine->event_ids, batch->seq, engine->now_ns,
+                          engine->policies.defaults.idempotency_horizon_ns);
+    while (batch_next(batch, &entry)) {
+        TRY(engine_make_room(engine, EVENT_EFFECT_BYTES_MIN, fault));
+        struct status status = apply_event(engine, entry, batch->seq, index);
+        if (!status_is_ok(status)) {
+            /* The journal's checksum held, so this is a record of a broken writer: skip it loudly. */
+            log_write(engine->logger, LOG_LEVEL_ERROR, "engine", "event %llu/%u skipped: %s",
+                      (unsigned long long)batch->seq, index, status_name(status));
+        }
+        index++;
+    }
+    TRY(engine_make_room(engine, event_ids_effect_bytes(engine->event_ids, batch->count), fault));
+    event_ids_end_batch(engine->event_ids, &engine->effects);
+    return status_ok();
+}
+
+static struct status apply_operator(struct engine *engine, struct batch_view *batch,
+                                    struct fault *fault) {
+    struct slice entry;
+    uint32_t index = 0;
+    while (batch_next(batch, &entry)) {
+        TRY(engine_make_room(engine, EVENT_EFFECT_BYTES_MIN, fault));
+        struct operator_request request;
+        TRY(operator_decode(entry, &request));
+        struct incident_context context = engine_incident_context(engine, index++);
+        struct status status = incidents_operate(
+            engine->incidents, &context, request.incident_id, request.tenant,
+            request.action == OPERATOR_RESOLVE, request.by, request.note);
+        if (!status_is_ok(status)) {
+            log_write(engine->logger, LOG_LEVEL_INFO, "engine",
+                      "an operator's action came too late: the incident is not live any more");
+        }
+    }
+    return status_ok();
+}
+
+static struct status apply_each(struct engine *engine, struct batch_view *batch,
+                                struct status (*apply)(struct engine *, struct slice,
+                                                       struct fault *),
+                                struct fault *fault) {
+    struct slice entry;
+    while (batch_next(batch, &entry)) {
+        TRY(apply(engine, entry, fault));
+    }
+    return status_ok();
+}
+
+static struct status apply_kind(struct engine *engine, struct batch_view *batch,
+                                struct fault *fault) {
+    switch (batch->kind) {
+    case BATCH_EVENTS:
+        return apply_events(engine, batch, fault);
+    case BATCH_TICK:
+        return status_ok(); /* time itself is the news: see advance below */
+    case BATCH_CONFIG:
+        return apply_each(engine, batch, engine_configure, fault);
+    case BATCH_OPERATOR:
+        return apply_operator(engine, batch, fault);
+    case BATCH_OUTCOME:
+        return apply_each(engine, batch, engine_apply_outcome, fault);
+    }
+    return status_of(STATUS_CORRUPT);
+}
+
+static struct status advance_time(struct engine *engine, struct fault *fault) {
+    dedup_advance(engine->dedup, engine->now_ns);
+    bool is_done = false;
+    while (!is_done) {
+        TRY(engine_make_room(engine, EVENT_EFFECT_BYTES_MIN, fault));
+        struct incident_context context = engine_incident_context(engine, UINT32_MAX);
+        is_done = incidents_advance(engine->incidents, &context);
+    }
+    return status_ok();
+}
+
+struct status engine_apply(struct engine *engine, struct slice record, struct fault *fault) {
+    struct batch_view batch;
+    TRY(batch_open(record, &batch));
+    ASSERT(batch.seq == engine->applied_seq + 1 || engine->applied_seq == 0);
+    ASSERT(batch.stamp_ns >= engine->now_ns);
+    poison_enter(&engine->poison, batch.seq);
+    engine->now_ns = batch.stamp_ns;
+    engine->applied_seq = batch.seq;
+    TRY(advance_time(engine, fault));
+    TRY(apply_kind(engine, &batch, fault));
+    TRY(advance_time(engine, fault)); /* what the record itself made due: group_wait = 0 */
+    graph_fold(engine->graph);
+    poison_leave(&engine->poison);
+    return status_ok();
+}
+
+uint64_t engine_next_due_ns(const struct engine *engine) {
+    return incidents_next_due_ns(engine->incidents);
+}
+
+struct status engine_quarantine_record(struct engine *engine, struct slice record,
+                                       struct fault *fault) {
+    struct batch_view batch;
+    TRY(batch_open(record, &batch));
+    engine->now_ns = batch.stamp_ns > engine->now_ns ? batch.stamp_ns : engine->now_ns;
+    engine->applied_seq = batch.seq;
+    struct slice entry;
+    for (uint32_t index = 0; batch_next(&batch, &entry); index++) {
+        TRY(engine_make_room(engine, EVENT_EFFECT_BYTES_MIN, fault));
+        struct envelope envelope = {.tenant = SLICE("default")};
+        if (batch.kind == BATCH_EVENTS && status_is_ok(envelope_verify(entry))) {
+            envelope_read(entry, &envelope);
+        }
+        struct tenant *tenant = NULL;
+        TRY(tenants_intern(&engine->tenants, envelope.tenant, &tenant));
+        TRY(engine_quarantine(engine, tenant, batch.seq, index, entry));
+    }
+    return status_ok();
+}
+
+struct hash128 engine_digest(const struct engine *engine) {
+    struct hash128 digest = dedup_digest(engine->dedup);
+    digest = hash128_combine(digest, graph_digest(engine->graph));
+    return hash128_combine(digest, incidents_digest(engine->incidents));
+}

@@ -1,0 +1,106 @@
+/*
+ * engine_state.h - what a shard remembers, and the calls between the files of this room.
+ *
+ * Invariants:
+ * 1. Everything in `struct engine` is a function of the journal records applied so far, in order.
+ * 2. `effects` holds what the records since the last drain changed; draining writes it into the open
+ *    LMDB transaction; only engine_commit ends that transaction, with the cursor.
+ * 3. No call below reads a clock: `now_ns` is the stamp of the record being applied.
+ *
+ * Thread: the shard.
+ */
+#pragma once
+
+#include "core/batch.h"
+#include "core/store.h"
+#include "dedup/dedup.h"
+#include "engine/engine.h"
+#include "engine/poison.h"
+#include "engine/tenants.h"
+#include "graph/graph.h"
+#include "incident/incident.h"
+
+/* One batch's event ids, a policy, and what one event may cause, all fit. */
+#define EFFECTS_BYTES (UINT64_C(24) << 20)
+#define EVENT_EFFECT_BYTES_MIN (INCIDENTS_EFFECT_BYTES_MIN + 2 * ENVELOPE_BYTES_MAX)
+static_assert(EVENT_EFFECT_BYTES_MIN + 16 * (uint64_t)BATCH_EVENTS_MAX + POLICY_BYTES_MAX <
+                  EFFECTS_BYTES,
+              "a drained effects buffer has room for whatever comes next");
+
+struct engine {
+    struct arena arena; /* life of the engine */
+    struct effects effects;
+    struct event_ids *event_ids;
+    struct dedup *dedup;
+    struct graph *graph;
+    struct graph_search *search;
+    struct incidents *incidents;
+    struct tenants tenants;
+    struct arena policy_arenas[2]; /* the set in force and the one before */
+    uint32_t policy_turn;
+    struct policy_set policies;
+    uint64_t policy_digest; /* of the encoded set in force; 0: none yet */
+    uint64_t hash_seed;
+    uint64_t now_ns;      /* stamp of the latest record */
+    uint64_t applied_seq; /* latest record applied */
+
+    struct store *store;
+    struct poison poison;
+    const struct logger *logger;
+    struct stats *stats;
+    bool is_writing;           /* an LMDB transaction is open */
+    bool has_uncommitted_outbox;
+    uint64_t committed_seq;
+    uint64_t committed_outbox_number;
+};
+
+/* --- apply.c --- */
+/* Applies one record. CORRUPT when it is not a batch; IO or FULL when the store failed. */
+MUST_CHECK struct status engine_apply(struct engine *engine, struct slice record,
+                                      struct fault *fault);
+/* When a tick record must be applied next; UINT64_MAX when none. */
+uint64_t engine_next_due_ns(const struct engine *engine);
+/* Puts a record that must not be applied (it crashed the process twice) into the quarantine. */
+MUST_CHECK struct status engine_quarantine_record(struct engine *engine, struct slice record,
+                                                  struct fault *fault);
+/* A hash of the logical state: equal after a replay. */
+struct hash128 engine_digest(const struct engine *engine);
+
+/* --- configure.c --- */
+MUST_CHECK struct status engine_configure(struct engine *engine, struct slice encoded,
+                                          struct fault *fault);
+/* Sets the policies alone (recovery: nodes and edges come back from rows). */
+MUST_CHECK struct status engine_set_policies(struct engine *engine, struct slice encoded,
+                                             struct fault *fault);
+
+/* --- outcome.c --- */
+MUST_CHECK struct status engine_apply_outcome(struct engine *engine, struct slice entry,
+                                              struct fault *fault);
+
+/* --- commit.c --- */
+/* Drains when less than `bytes` are free. */
+MUST_CHECK struct status engine_make_room(struct engine *engine, size_t bytes,
+                                          struct fault *fault);
+/* Writes all dirty rows and the cursor and commits. */
+MUST_CHECK struct status engine_commit(struct engine *engine, struct fault *fault);
+struct incident_context engine_incident_context(struct engine *engine, uint32_t index);
+
+/* --- recover.c --- */
+struct engine_options {
+    uint32_t nodes_max;
+    uint32_t edges_max;
+    uint32_t dedup_keys_max;
+    uint32_t event_ids_max;
+    uint32_t incidents_max;
+    uint64_t hash_seed;
+    struct store *store; /* the caller's, outlives the engine */
+    const char *poison_path;
+    const struct logger *logger;
+    struct stats *stats;
+};
+MUST_CHECK struct status engine_init(struct engine *engine, const struct engine_options *options,
+                                     struct fault *fault);
+void engine_deinit(struct engine *engine);
+/* Rows back into memory, then the journal from the cursor. */
+MUST_CHECK struct status engine_recover(struct engine *engine, const char *journal_directory,
+                                        struct fault *fault);

@@ -1,0 +1,77 @@
+/*
+ * outcome.c - what became of a message for a sink: its outbox row goes, or becomes a dead letter, and
+ * the tenant's delivery counters move.
+ *
+ * The row is read back from the store, so it must be committed: in a replay that still has it in the
+ * open transaction, the transaction is committed first.
+ */
+#include "engine/engine_state.h"
+
+#include "core/base/assert.h"
+#include "core/outbox.h"
+
+/* A dead letter: the outbox row, then attempts and the last error. */
+static void bury(struct engine *engine, struct slice key, struct slice row,
+                 const struct outbox_outcome *outcome, struct arena *scratch) {
+    size_t size = row.size + outcome->error.size + 16;
+    uint8_t *memory = arena_allocate(scratch, size, 8);
+    ASSERT(memory != NULL);
+    struct writer writer = writer_over(memory, size);
+    writer_text(&writer, row);
+    writer_u32(&writer, outcome->attempts);
+    writer_text(&writer, outcome->error);
+    ASSERT(!writer.failed);
+    effect_put(&engine->effects, STORE_TABLE_DEAD, key, writer_slice(&writer));
+}
+
+static void count_outcome(struct engine *engine, struct tenant *tenant,
+                          const struct outbox_outcome *outcome) {
+    struct tenants *tenants = &engine->tenants;
+    tenant_count(tenants, tenant, TENANT_COUNTER_DELIVERIES_FAILED, outcome->attempts);
+    if (outcome->result == OUTBOX_DELIVERED) {
+        tenant_count(tenants, tenant, TENANT_COUNTER_DELIVERIES_OK, 1);
+    } else if (outcome->result == OUTBOX_DEAD) {
+        tenant_count(tenants, tenant, TENANT_COUNTER_DELIVERIES_DEAD, 1);
+    }
+}
+
+static struct status settle_row(struct engine *engine, struct slice key, struct slice row,
+                                const struct outbox_outcome *outcome) {
+    struct outbox_message message;
+    TRY(outbox_message_decode(row, &message));
+    struct tenant *tenant = NULL;
+    TRY(tenants_intern(&engine->tenants, message.tenant, &tenant));
+    count_outcome(engine, tenant, outcome);
+    if (outcome->result == OUTBOX_DEAD) {
+        size_t mark = engine->arena.used_bytes;
+        bury(engine, key, row, outcome, &engine->arena);
+        arena_rewind(&engine->arena, mark);
+    }
+    effect_delete(&engine->effects, STORE_TABLE_OUTBOX, key);
+    return status_ok();
+}
+
+struct status engine_apply_outcome(struct engine *engine, struct slice entry,
+                                   struct fault *fault) {
+    struct outbox_outcome outcome;
+    TRY(outbox_outcome_decode(entry, &outcome));
+    TRY(engine_make_room(engine, EVENT_EFFECT_BYTES_MIN, fault));
+    if (outcome.number >= engine->committed_outbox_number) {
+        TRY(engine_commit(engine, fault));
+    }
+    uint8_t key_bytes[8];
+    struct writer writer = writer_over(key_bytes, sizeof(key_bytes));
+    writer_u64_big_endian(&writer, outcome.number);
+    struct slice key = writer_slice(&writer);
+    struct store_snapshot *snapshot = NULL;
+    TRY(store_snapshot_acquire(engine->store, &snapshot));
+    struct slice row;
+    struct status status = store_get(snapshot, STORE_TABLE_OUTBOX, key, &row);
+    if (status_is_ok(status)) {
+        status = settle_row(engine, key, row, &outcome);
+    } else if (status.code == STATUS_MISSING) {
+        status = status_ok(); /* told twice by a sink that was restarted: settled already */
+    }
+    store_snapshot_release(snapshot);
+    return status;
+}

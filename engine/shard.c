@@ -1,0 +1,466 @@
+/*
+ * shard.c - the thread that owns a journal, a state and a graph, and the order in which they move:
+ * receive, append, flush; while that block syncs, apply the one before; answer; commit.
+ *
+ * Invariants:
+ * 1. A batch is answered OK only after the block that holds it is durable as journal.sync says.
+ * 2. Only durable blocks are applied, in order, each record once.
+ * 3. Operator and configuration batches are answered after the commit, so that whoever asked reads
+ *    the result.
+ * 4. After a failed flush nothing is answered OK any more, is_ready is false, and the process goes on
+ *    only to say so (/readyz 503) until it is restarted.
+ *
+ * Memory: fixed at open. Thread: shard_run's.
+ */
+#include "engine/engine_state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/assert.h"
+#include "core/clock.h"
+
+/* Batches in one block, all sources together. */
+enum { WAITING_MAX = 4096 };
+/* Under load effects are committed this often; an idle shard commits at once. */
+#define COMMIT_INTERVAL_NS (10 * NS_PER_MS)
+#define RETAIN_INTERVAL_NS (10 * NS_PER_S)
+
+struct waiting {
+    struct gate *gate;
+    struct batch *batch;
+};
+
+struct waiting_list {
+    struct waiting items[WAITING_MAX];
+    uint32_t count;
+};
+
+struct shard {
+    struct shard_options options;
+    struct engine engine;
+    struct store *store;
+    struct loop *loop;
+    struct journal *journal;
+    struct loop_waker *waker;
+    struct view *view;
+    struct arena arena;
+    struct batch tick;
+    struct waiting_list lists[2]; /* of the open block and of the block in flight */
+    uint32_t open_list;
+    struct waiting_list after_commit;
+    struct waiting held; /* did not fit into the open block */
+    struct journal_block flushing;
+    struct journal_block durable; /* to be applied; count 0: none */
+    bool has_durable;
+    bool is_failed;
+    struct fault fault;
+    uint64_t stamp_ns;
+    uint64_t committed_at_ns;
+    uint64_t retained_at_ns;
+    atomic_bool is_stopping;
+};
+
+/* view.c */
+struct status view_init(struct view **view_out, struct store *store, const struct engine *engine,
+                        const struct shard_options *options, struct arena *arena);
+
+static uint64_t shard_stamp(struct shard *shard) {
+    uint64_t now = clock_wall_ns();
+    /* A clock that steps back must not make journal time run backwards. */
+    shard->stamp_ns = now > shard->stamp_ns ? now : shard->stamp_ns;
+    return shard->stamp_ns;
+}
+
+static void shard_fail(struct shard *shard, const char *what, struct status status) {
+    if (!shard->is_failed) {
+        log_write(shard->options.logger, LOG_LEVEL_ERROR, "shard",
+                  "%s (%s%s%s): nothing more is accepted until a restart", what,
+                  status_name(status), shard->fault.words[0] != 0 ? ": " : "",
+                  shard->fault.words);
+    }
+    shard->is_failed = true;
+    atomic_store(shard->options.is_ready, false);
+    if (shard->options.stats != NULL) {
+        stats_set(shard->options.stats, STAT_JOURNAL_FAILED, 1);
+    }
+}
+
+/* --- Receive and append --- */
+
+static void list_add(struct waiting_list *list, struct gate *gate, struct batch *batch) {
+    ASSERT(list->count < WAITING_MAX);
+    list->items[list->count++] = (struct waiting){gate, batch};
+}
+
+static void list_answer(struct waiting_list *list, enum status_code outcome) {
+    for (uint32_t i = 0; i < list->count; i++) {
+        gate_answer(list->items[i].gate, list->items[i].batch, outcome);
+    }
+    for (uint32_t i = 0; i < list->count; i++) {
+        if (i == 0 || list->items[i].gate != list->items[i - 1].gate) {
+            gate_wake_source(list->items[i].gate);
+        }
+    }
+    list->count = 0;
+}
+
+static void answer_one(struct waiting one, enum status_code outcome) {
+    gate_answer(one.gate, one.batch, outcome);
+    gate_wake_source(one.gate);
+}
+
+/* false: the open block is full, the batch is held for the next one. */
+static bool append_batch(struct shard *shard, struct waiting one) {
+    if (shard->is_failed) {
+        answer_one(one, STATUS_IO);
+        return true;
+    }
+    uint64_t seq = 0;
+    struct slice bytes = slice_of(one.batch->writer.data, one.batch->writer.size);
+    struct status status = journal_append(shard->journal, bytes, shard_stamp(shard), &seq);
+    if (status.code == STATUS_FULL) {
+        ASSERT(shard->held.batch == NULL);
+        shard->held = one;
+        return false;
+    }
+    if (!status_is_ok(status)) {
+        if (journal_is_failed(shard->journal)) {
+            shard_fail(shard, "the journal cannot be written", status);
+        }
+        answer_one(one, status.code);
+        return true;
+    }
+    list_add(&shard->lists[shard->open_list], one.gate, one.batch);
+    return true;
+}
+
+static bool list_has_room(const struct shard *shard) {
+    return shard->lists[shard->open_list].count < WAITING_MAX &&
+           shard->after_commit.count + shard->lists[0].count + shard->lists[1].count < WAITING_MAX;
+}
+
+static void receive_batches(struct shard *shard) {
+    if (shard->held.batch != NULL) {
+        struct waiting held = shard->held;
+        shard->held = (struct waiting){0};
+        if (!append_batch(shard, held)) {
+            return;
+        }
+    }
+    bool is_any = true;
+    while (is_any) {
+        is_any = false;
+        /* One batch a source and turn: none starves another. */
+        for (uint32_t i = 0; i < shard->options.gates_count; i++) {
+            if (!list_has_room(shard)) {
+                return;
+            }
+            struct gate *gate = shard->options.gates[i];
+            struct batch *batch = gate_receive(gate);
+            if (batch == NULL) {
+                continue;
+            }
+            is_any = true;
+            if (!append_batch(shard, (struct waiting){gate, batch})) {
+                return;
+            }
+        }
+    }
+}
+
+static void append_tick(struct shard *shard) {
+    uint64_t now = shard_stamp(shard);
+    if (shard->is_failed || engine_next_due_ns(&shard->engine) > now) {
+        return;
+    }
+    if (journal_open_bytes(shard->journal) > 0 || shard->has_durable ||
+        journal_is_flushing(shard->journal)) {
+        return; /* a record on its way carries a stamp of its own */
+    }
+    batch_clear(&shard->tick, BATCH_TICK);
+    uint64_t seq = 0;
+    struct status status = journal_append(shard->journal, batch_finish(&shard->tick), now, &seq);
+    if (!status_is_ok(status) && journal_is_failed(shard->journal)) {
+        shard_fail(shard, "the journal cannot be written", status);
+    }
+}
+
+/* --- Flush --- */
+
+/* Answers what waits only for durability; keeps what waits for the commit. */
+static void answer_durable(struct shard *shard, struct waiting_list *list) {
+    struct waiting_list *kept = &shard->after_commit;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < list->count; i++) {
+        enum batch_kind kind = list->items[i].batch->kind;
+        if (kind == BATCH_OPERATOR || kind == BATCH_CONFIG) {
+            list_add(kept, list->items[i].gate, list->items[i].batch);
+        } else {
+            list->items[count++] = list->items[i];
+        }
+    }
+    list->count = count;
+    list_answer(list, STATUS_OK);
+}
+
+static void on_flushed(void *context, struct status status) {
+    struct shard *shard = context;
+    struct waiting_list *list = &shard->lists[shard->open_list ^ 1];
+    if (status_is_ok(status)) {
+        ASSERT(!shard->has_durable);
+        shard->durable = shard->flushing;
+        shard->has_durable = true;
+        answer_durable(shard, list);
+        return;
+    }
+    if (status.code != STATUS_FULL) {
+        shard_fail(shard, "the journal could not be made durable", status);
+    } else {
+        log_write(shard->options.logger, LOG_LEVEL_ERROR, "shard",
+                  "no space left for the journal: sources are asked to try again");
+    }
+    list_answer(list, status.code);
+}
+
+static void start_flush(struct shard *shard) {
+    if (shard->is_failed || journal_is_flushing(shard->journal) || shard->has_durable ||
+        journal_open_bytes(shard->journal) == 0) {
+        return;
+    }
+    shard->open_list ^= 1;
+    ASSERT(shard->lists[shard->open_list].count == 0);
+    struct status status = journal_flush(shard->journal, on_flushed, shard, &shard->flushing);
+    if (!status_is_ok(status)) {
+        list_answer(&shard->lists[shard->open_list ^ 1], status.code);
+        if (status.code != STATUS_FULL) {
+            shard_fail(shard, "the journal cannot be flushed", status);
+        }
+    }
+}
+
+/* --- Apply and commit --- */
+
+static void apply_block(struct shard *shard, struct journal_block block) {
+    struct slice record;
+    while (!shard->is_failed && journal_block_next(&block, &record)) {
+        shard->fault.words[0] = 0;
+        struct status status = engine_apply(&shard->engine, record, &shard->fault);
+        if (!status_is_ok(status)) {
+            shard_fail(shard, "a durable record could not be applied", status);
+        }
+    }
+}
+
+static void commit(struct shard *shard) {
+    uint64_t outbox_before = shard->engine.committed_outbox_number;
+    shard->fault.words[0] = 0;
+    struct status status = engine_commit(&shard->engine, &shard->fault);
+    if (!status_is_ok(status)) {
+        shard_fail(shard, "the state could not be committed", status);
+        list_answer(&shard->after_commit, STATUS_IO);
+        return;
+    }
+    shard->committed_at_ns = clock_monotonic_ns();
+    list_answer(&shard->after_commit, STATUS_OK);
+    if (shard->engine.committed_outbox_number == outbox_before) {
+        return;
+    }
+    struct loop_waker *waker = shard->options.outbox_waker == NULL
+                                   ? NULL
+                                   : atomic_load(shard->options.outbox_waker);
+    if (waker != NULL) {
+        loop_waker_wake(waker);
+    }
+}
+
+static bool shard_is_idle(const struct shard *shard) {
+    return !shard->has_durable && shard->held.batch == NULL &&
+           !journal_is_flushing(shard->journal) && journal_open_bytes(shard->journal) == 0;
+}
+
+static void commit_when_due(struct shard *shard) {
+    if (shard->is_failed || shard->engine.applied_seq == shard->engine.committed_seq) {
+        return;
+    }
+    if (shard_is_idle(shard) || shard->after_commit.count > 0 ||
+        clock_monotonic_ns() - shard->committed_at_ns >= COMMIT_INTERVAL_NS) {
+        commit(shard);
+    }
+}
+
+static void retain_when_due(struct shard *shard) {
+    uint64_t now = clock_monotonic_ns();
+    if (now - shard->retained_at_ns < RETAIN_INTERVAL_NS) {
+        return;
+    }
+    shard->retained_at_ns = now;
+    journal_retain(shard->journal, shard->engine.committed_seq + 1, clock_wall_ns());
+}
+
+static uint64_t shard_timeout_ns(const struct shard *shard) {
+    if (shard->has_durable || shard->engine.applied_seq != shard->engine.committed_seq) {
+        return shard->is_failed ? 100 * NS_PER_MS : 0;
+    }
+    uint64_t due = engine_next_due_ns(&shard->engine);
+    uint64_t now = clock_wall_ns();
+    uint64_t wait = due <= now ? 0 : due - now;
+    /* Also look up now and then: retention, and a wall clock that was stepped. */
+    return wait < NS_PER_S ? wait : NS_PER_S;
+}
+
+static struct status shard_turn(struct shard *shard) {
+    receive_batches(shard);
+    append_tick(shard);
+    struct journal_block block = shard->durable;
+    bool has_block = shard->has_durable;
+    shard->has_durable = false;
+    start_flush(shard);
+    if (has_block) {
+        apply_block(shard, block);
+    }
+    commit_when_due(shard);
+    retain_when_due(shard);
+    if (atomic_load(&shard->is_stopping) && shard_is_idle(shard)) {
+        return status_of(STATUS_END);
+    }
+    uint64_t timeout = shard_timeout_ns(shard);
+    bool has_more = shard->held.batch != NULL && !journal_is_flushing(shard->journal);
+    return loop_run_once(shard->loop, has_more ? 0 : timeout);
+}
+
+/* --- Life --- */
+
+static void on_wake(void *context) {
+    (void)context; /* waking is all: shard_turn looks at every gate */
+}
+
+static struct status open_on_thread(struct shard *shard, struct fault *fault) {
+    struct config *config = shard->options.config;
+    struct loop_options loop_options = {.backend = config->io, .stats = shard->options.stats};
+    TRY(loop_open(&loop_options, &shard->loop, fault));
+    struct journal_options journal_options = {
+        .directory = shard->options.journal_directory,
+        .sync = config->journal_sync,
+        .retention_bytes_max = config->journal_retention_bytes_max,
+        .retention_ns_max = config->journal_retention_ns_max,
+        .loop = shard->loop,
+        .stats = shard->options.stats,
+        .logger = shard->options.logger,
+    };
+    TRY(journal_open(&journal_options, &shard->journal, fault));
+    if (journal_next_seq(shard->journal) <= shard->engine.applied_seq) {
+        return fault_set(fault, STATUS_CORRUPT,
+                         "the journal in %s ends at record %llu but the state has applied %llu: "
+                         "journal files are missing; restore them or move the data directory away",
+                         shard->options.journal_directory,
+                         (unsigned long long)(journal_next_seq(shard->journal) - 1),
+                         (unsigned long long)shard->engine.applied_seq);
+    }
+    TRY(loop_waker_open(shard->loop, on_wake, shard, &shard->waker));
+    for (uint32_t i = 0; i < shard->options.gates_count; i++) {
+        atomic_store(&shard->options.gates[i]->shard_waker, shard->waker);
+    }
+    return status_ok();
+}
+
+static struct status state_open(struct shard *shard, struct fault *fault) {
+    const struct config *config = shard->options.config;
+    struct store_options store_options = {
+        .directory = shard->options.state_directory,
+        .map_bytes_max = 64 * GIB,
+    };
+    TRY(store_open(&store_options, &shard->store, fault));
+    struct engine_options engine_options = {
+        .nodes_max = config->entities_max,
+        .edges_max = config->edges_max,
+        .dedup_keys_max = config->dedup_keys_max,
+        .event_ids_max = config->event_ids_max,
+        .incidents_max = config->incidents_max,
+        .hash_seed = shard->options.hash_seed,
+        .store = shard->store,
+        .poison_path = shard->options.poison_path,
+        .logger = shard->options.logger,
+        .stats = shard->options.stats,
+    };
+    TRY(engine_init(&shard->engine, &engine_options, fault));
+    TRY(engine_recover(&shard->engine, shard->options.journal_directory, fault));
+    shard->stamp_ns = shard->engine.now_ns;
+    return view_init(&shard->view, shard->store, &shard->engine, &shard->options, &shard->arena);
+}
+
+struct status shard_open(const struct shard_options *options, struct shard **shard_out,
+                         struct fault *fault) {
+    ASSERT(options->gates_count > 0 && options->is_ready != NULL);
+    struct shard *shard = calloc(1, sizeof(*shard));
+    if (shard == NULL) {
+        return fault_set(fault, STATUS_FULL, "no memory for a shard");
+    }
+    shard->options = *options;
+    struct status status = arena_init(&shard->arena, 64 * MIB);
+    if (status_is_ok(status)) {
+        void *memory = arena_allocate(&shard->arena, 4096, 64);
+        ASSERT(memory != NULL);
+        batch_init(&shard->tick, memory, 4096);
+        status = state_open(shard, fault);
+    }
+    if (!status_is_ok(status)) {
+        shard_close(shard);
+        return status;
+    }
+    *shard_out = shard;
+    return status_ok();
+}
+
+/* Nobody will come for these any more: they get their answer. */
+static void refuse_leftovers(struct shard *shard) {
+    shard->is_failed = true;
+    receive_batches(shard);
+    list_answer(&shard->lists[0], STATUS_IO);
+    list_answer(&shard->lists[1], STATUS_IO);
+    list_answer(&shard->after_commit, STATUS_IO);
+}
+
+struct status shard_run(struct shard *shard, struct fault *fault) {
+    struct status status = open_on_thread(shard, fault);
+    if (!status_is_ok(status)) {
+        shard_fail(shard, "the shard cannot start", status);
+        return status;
+    }
+    atomic_store(shard->options.is_ready, true);
+    log_write(shard->options.logger, LOG_LEVEL_INFO, "shard", "ready at journal record %llu",
+              (unsigned long long)shard->engine.applied_seq);
+    while (status_is_ok(status)) {
+        status = shard_turn(shard);
+    }
+    refuse_leftovers(shard);
+    return status.code == STATUS_END ? status_ok() : status;
+}
+
+void shard_stop(struct shard *shard) {
+    atomic_store(&shard->is_stopping, true);
+    struct loop_waker *waker = atomic_load(&shard->options.gates[0]->shard_waker);
+    if (waker != NULL) {
+        loop_waker_wake(waker);
+    }
+}
+
+void shard_close(struct shard *shard) {
+    if (shard == NULL) {
+        return;
+    }
+    journal_close(shard->journal);
+    loop_close(shard->loop);
+    engine_deinit(&shard->engine);
+    store_close(shard->store);
+    arena_deinit(&shard->arena);
+    free(shard);
+}
+
+struct view *shard_get_view(struct shard *shard) {
+    return shard->view;
+}
+
+struct store *shard_get_store(struct shard *shard) {
+    return shard->store;
+}
