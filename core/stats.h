@@ -9,7 +9,7 @@
 
 #include "core/base/text.h"
 
-enum stat {
+enum stat_number {
 #define STAT(name, text, type, help) STAT_##name,
 #include "core/stats_list.h"
 #undef STAT
@@ -20,13 +20,13 @@ struct stats {
     _Atomic uint64_t values[STAT_COUNT];
 };
 
-static inline void stats_add(struct stats *stats, enum stat stat, uint64_t amount) {
+static inline void stats_add(struct stats *stats, enum stat_number stat, uint64_t amount) {
     atomic_fetch_add_explicit(&stats->values[stat], amount, memory_order_relaxed);
 }
-static inline void stats_set(struct stats *stats, enum stat stat, uint64_t value) {
+static inline void stats_set(struct stats *stats, enum stat_number stat, uint64_t value) {
     atomic_store_explicit(&stats->values[stat], value, memory_order_relaxed);
 }
-static inline uint64_t stats_get(const struct stats *stats, enum stat stat) {
+static inline uint64_t stats_get(const struct stats *stats, enum stat_number stat) {
     return atomic_load_explicit(&stats->values[stat], memory_order_relaxed);
 }
 /* All of them in the Prometheus text format 0.0.4, with HELP and TYPE. */

@@ -1,0 +1,487 @@
+/*
+ * config.c - quell.toml and the tenants' files become one immutable, counted configuration.
+ *
+ * Order: built-in values, quell.toml, --set; its [defaults] (and the same sections at its top) make
+ * the policy of every tenant; then each tenants/<id>.toml over a copy of it. All errors are collected.
+ * Jobs that stand in quell.toml itself belong to the tenant "default".
+ */
+#include "core/config.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/assert.h"
+#include "core/config_rules.h"
+#include "core/digest.h"
+#include "schemas/derive.h"
+
+#define CONFIG_ARENA_BYTES (UINT64_C(4) << 30) /* address space; 5,000 tenants use some MiB */
+enum { CONFIG_FILE_BYTES_MAX = 4 * 1024 * 1024, OVERRIDES_MAX = 256, PATH_BYTES_MAX = 4096 };
+
+static void set_defaults(struct config *config) {
+    config->data_dir = SLICE("./quell-data");
+    config->tenants_dir = SLICE("./tenants");
+    config->listen_http = SLICE("127.0.0.1:4318");
+    config->listen_grpc = SLICE("127.0.0.1:4317");
+    config->listen_console = SLICE("127.0.0.1:8418");
+    config->io = LOOP_AUTO;
+    config->ingest_threads = 1;
+    config->shards = 1;
+    config->journal_sync = JOURNAL_SYNC_ALWAYS;
+    config->journal_retention_bytes_max = 8 * GIB;
+    config->journal_retention_ns_max = 7 * NS_PER_DAY;
+    config->request_bytes_max = REQUEST_BYTES_DEFAULT;
+    config->connections_max = CONNECTIONS_DEFAULT;
+    config->header_timeout_ns = 10 * NS_PER_S;
+    config->body_timeout_ns = 30 * NS_PER_S;
+    config->idle_timeout_ns = 75 * NS_PER_S;
+    config->log_level = LOG_LEVEL_INFO;
+    config->entities_max = GRAPH_NODES_DEFAULT;
+    config->edges_max = GRAPH_EDGES_DEFAULT;
+    config->dedup_keys_max = DEDUP_KEYS_DEFAULT;
+    config->event_ids_max = EVENT_IDS_DEFAULT;
+    config->incidents_max = INCIDENTS_DEFAULT;
+    config->policies.defaults = policy_default();
+}
+
+static struct toml_value file_place(const char *path) {
+    return (struct toml_value){.file = slice_of_text(path), .line = 1, .column = 1};
+}
+
+static void add_words(struct config_build *build, const struct fault *fault) {
+    text_add_text(&build->errors->text, fault->words);
+    text_add_char(&build->errors->text, '\n');
+    build->errors->count++;
+}
+
+/* --- Reading TOML --- */
+
+/* --set a.b=value: as TOML if it is, else as a string. */
+static struct slice override_text(struct config_build *build, const char *word, bool as_string) {
+    const char *equals = strchr(word, '=');
+    size_t size = 2 * strlen(word) + 16;
+    char *memory = arena_allocate(build->arena, size, 1);
+    if (memory == NULL || equals == NULL) {
+        return slice_of(NULL, 0);
+    }
+    struct text text = text_over(memory, size);
+    text_add(&text, slice_of(word, (size_t)(equals - word)));
+    text_add_text(&text, " = ");
+    if (as_string) {
+        text_add_json_string(&text, slice_of_text(equals + 1));
+    } else {
+        text_add_text(&text, equals + 1);
+    }
+    text_add_char(&text, '\n');
+    return text_slice(&text);
+}
+
+static void make_override(struct config_build *build, const char *word,
+                          struct toml_source *source) {
+    source->name = SLICE("--set");
+    source->text = override_text(build, word, false);
+    struct toml_value ignored;
+    struct fault fault;
+    if (!status_is_ok(toml_parse(source, 1, build->arena, &ignored, &fault))) {
+        source->text = override_text(build, word, true);
+    }
+}
+
+static bool read_process_toml(struct config_build *build, const struct config_options *options,
+                              struct toml_value *root_out) {
+    struct toml_source sources[OVERRIDES_MAX + 1] = {{SLICE("built-in"), SLICE("")}};
+    struct fault fault;
+    if (options->overrides_count > OVERRIDES_MAX) {
+        struct toml_value place = file_place("--set");
+        config_error(build, &place, "at most %d overrides", OVERRIDES_MAX);
+        return false;
+    }
+    if (options->path != NULL) {
+        sources[0].name = slice_of_text(options->path);
+        if (!status_is_ok(config_read_file(options->path, CONFIG_FILE_BYTES_MAX, build->arena,
+                                           &sources[0].text, &fault))) {
+            add_words(build, &fault);
+            return false;
+        }
+    }
+    for (uint32_t i = 0; i < options->overrides_count; i++) {
+        if (strchr(options->overrides[i], '=') == NULL) {
+            struct toml_value place = file_place("--set");
+            config_error(build, &place, "\"%s\" is not key=value", options->overrides[i]);
+            return false;
+        }
+        make_override(build, options->overrides[i], &sources[i + 1]);
+    }
+    if (!status_is_ok(toml_parse(sources, options->overrides_count + 1, build->arena, root_out,
+                                 &fault))) {
+        add_words(build, &fault);
+        return false;
+    }
+    return true;
+}
+
+/* --- Sections --- */
+
+static bool is_scalar_section(struct slice key) {
+    static const char *const sections[] = {"idempotency", "dedup", "correlate", "notify",
+                                           "incident"};
+    for (uint32_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
+        if (slice_equals(key, slice_of_text(sections[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_process_section(struct slice key) {
+    static const char *const sections[] = {"listen", "server", "journal", "auth", "log", "limits"};
+    for (uint32_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
+        if (slice_equals(key, slice_of_text(sections[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_list_section(struct slice key) {
+    return slice_equals(key, SLICE("job")) || slice_equals(key, SLICE("route")) ||
+           slice_equals(key, SLICE("sink")) || slice_equals(key, SLICE("tenant"));
+}
+
+/* Everything of a rules table but job, route, sink, tenant. */
+static void apply_sections(struct config_build *build, const struct toml_value *root,
+                           struct policy *policy, bool is_process) {
+    for (uint32_t i = 0; i < root->children_count; i++) {
+        struct toml_value *section = &root->children[i];
+        char name[64];
+        struct text text = text_over(name, sizeof(name));
+        text_add(&text, section->key);
+        bool is_table = section->kind == TOML_TABLE;
+        if (is_table && is_scalar_section(section->key)) {
+            config_apply_table(build, name, section, policy, false);
+        } else if (is_process && is_table && is_process_section(section->key)) {
+            config_apply_table(build, name, section, NULL, true);
+        } else if (!is_list_section(section->key) &&
+                   !(is_process && slice_equals(section->key, SLICE("defaults")))) {
+            struct toml_value single = {.children = section, .children_count = 1};
+            config_apply_table(build, "", &single, policy, is_process);
+        }
+    }
+}
+
+static void apply_lists(struct config_build *build, const struct toml_value *table,
+                        struct slice tenant, struct policy *policy) {
+    config_read_sinks(build, config_child(table, "sink"), tenant, policy);
+    config_read_routes(build, config_child(table, "route"), policy);
+    config_check_routes(build, config_child(table, "route"), policy);
+    config_read_jobs(build, config_child(table, "job"), policy);
+}
+
+static void check_policy(struct config_build *build, const struct toml_value *at,
+                         const struct policy *policy) {
+    if (policy->dedup_window_ns > policy->dedup_max_window_ns) {
+        config_error(build, at, "dedup.window is longer than dedup.max_window");
+    }
+    if (policy->correlate_hops_max > GRAPH_HOPS_MAX) {
+        config_error(build, at, "correlate.max_hops is at most %u", GRAPH_HOPS_MAX);
+    }
+}
+
+static void apply_process(struct config_build *build, const struct toml_value *root) {
+    struct policy *defaults = &build->config->policies.defaults;
+    struct slice nobody = slice_of(NULL, 0);
+    apply_sections(build, root, defaults, true);
+    apply_lists(build, root, nobody, defaults);
+    const struct toml_value *section = config_child(root, "defaults");
+    if (section != NULL && section->kind != TOML_TABLE) {
+        config_error(build, section, "a table is wanted here: [defaults.dedup] and the like");
+    } else if (section != NULL) {
+        apply_sections(build, section, defaults, false);
+        apply_lists(build, section, nobody, defaults);
+    }
+    struct toml_value place = file_place("quell.toml");
+    check_policy(build, root->file.size > 0 ? root : &place, defaults);
+}
+
+/* --- Tenants --- */
+
+static bool add_token(struct config_build *build, const struct toml_value *value,
+                      struct slice tenant) {
+    struct config *config = build->config;
+    struct config_token token = {.tenant = tenant};
+    if (value->kind != TOML_STRING ||
+        !status_is_ok(text_parse_hex(value->text, token.sha256, sizeof(token.sha256)))) {
+        config_error(build, value, "a token is given as 64 hex digits of its SHA-256");
+        return false;
+    }
+    if ((config->tokens_count & (config->tokens_count - 1)) == 0) {
+        uint32_t capacity = config->tokens_count == 0 ? 1 : config->tokens_count * 2;
+        struct config_token *grown = ARENA_ARRAY(build->arena, struct config_token, capacity);
+        if (grown == NULL) {
+            config_error(build, value, "the configuration is too large");
+            return false;
+        }
+        if (config->tokens_count > 0) {
+            memcpy(grown, config->tokens, config->tokens_count * sizeof(*grown));
+        }
+        config->tokens = grown;
+    }
+    config->tokens[config->tokens_count++] = token;
+    return true;
+}
+
+static void read_tenant_section(struct config_build *build, const struct toml_value *section,
+                                struct slice file_tenant, struct slice *tenant_out) {
+    static const char *const keys[] = {"id", "tokens_sha256", "owner", NULL};
+    *tenant_out = file_tenant;
+    for (uint32_t i = 0; section != NULL && i < section->children_count; i++) {
+        const struct toml_value *value = &section->children[i];
+        struct fault reason;
+        if (slice_equals(value->key, SLICE("id"))) {
+            struct slice id = config_text(build, value);
+            if (!status_is_ok(derive_check_tenant(id, &reason))) {
+                config_error(build, value, "%s", reason.words);
+            } else if (!slice_equals(id, file_tenant)) {
+                config_error(build, value, "the id \"%.*s\" is not the file's name, %.*s.toml",
+                             SLICE_PRINT(id), SLICE_PRINT(file_tenant));
+            }
+        } else if (slice_equals(value->key, SLICE("tokens_sha256"))) {
+            bool is_array = value->kind == TOML_ARRAY;
+            for (uint32_t t = 0; is_array && t < value->children_count; t++) {
+                (void)add_token(build, &value->children[t], file_tenant);
+            }
+            if (!is_array) {
+                config_error(build, value, "an array of strings is wanted here");
+            }
+        } else if (!slice_equals(value->key, SLICE("owner"))) {
+            config_error_unknown(build, value, value->key, keys);
+        }
+    }
+}
+
+static void apply_tenant(struct config_build *build, const struct toml_value *root,
+                         struct slice tenant, struct policy *policy) {
+    *policy = build->config->policies.defaults;
+    policy->jobs = NULL;
+    policy->jobs_count = 0;
+    policy->tenant = tenant;
+    struct slice id;
+    const struct toml_value *section = config_child(root, "tenant");
+    read_tenant_section(build, section, tenant, &id);
+    const struct toml_value *owner = config_child(section, "owner");
+    policy->owner = owner == NULL ? policy->owner : config_text(build, owner);
+    apply_sections(build, root, policy, false);
+    if (config_child(root, "sink") != NULL) {
+        policy->routes_count = 0; /* own sinks: the defaults' routes name others */
+    }
+    apply_lists(build, root, tenant, policy);
+    check_policy(build, root, policy);
+}
+
+static void load_tenant(struct config_build *build, const char *directory, struct slice name,
+                        struct policy *policy) {
+    char *path = arena_allocate(build->arena, PATH_BYTES_MAX, 1);
+    struct slice tenant;
+    struct fault fault;
+    if (path == NULL || !status_is_ok(arena_copy(build->arena, name, &tenant))) {
+        return;
+    }
+    (void)snprintf(path, PATH_BYTES_MAX, "%s/%.*s.toml", directory, SLICE_PRINT(name));
+    struct toml_source source = {.name = slice_of_text(path)};
+    struct toml_value root;
+    struct status status = config_read_file(path, CONFIG_FILE_BYTES_MAX, build->arena,
+                                            &source.text, &fault);
+    if (status_is_ok(status)) {
+        status = toml_parse(&source, 1, build->arena, &root, &fault);
+    }
+    if (!status_is_ok(status)) {
+        add_words(build, &fault);
+        return;
+    }
+    struct toml_value place = file_place(path);
+    if (!status_is_ok(derive_check_tenant(tenant, &fault))) {
+        config_error(build, &place, "%s", fault.words);
+        return;
+    }
+    root.file = root.file.size > 0 ? root.file : source.name;
+    apply_tenant(build, &root, tenant, policy);
+}
+
+static int compare_names(const void *a, const void *b) {
+    return slice_compare(*(const struct slice *)a, *(const struct slice *)b);
+}
+
+static bool is_tenant_file(struct slice name) {
+    return name.size > 5 && name.data[0] != '.' &&
+           slice_equals(slice_tail(name, name.size - 5), SLICE(".toml"));
+}
+
+static uint32_t list_tenants(struct config_build *build, DIR *directory, struct slice *names) {
+    uint32_t count = 0;
+    for (struct dirent *entry = readdir(directory); entry != NULL; entry = readdir(directory)) {
+        struct slice name = slice_of_text(entry->d_name);
+        if (!is_tenant_file(name)) {
+            continue;
+        }
+        if (count == TENANTS_MAX) {
+            struct toml_value place = file_place(entry->d_name);
+            config_error(build, &place, "at most %u tenants", TENANTS_MAX);
+            break;
+        }
+        if (status_is_ok(
+                arena_copy(build->arena, slice_head(name, name.size - 5), &names[count]))) {
+            count++;
+        }
+    }
+    qsort(names, count, sizeof(*names), compare_names);
+    return count;
+}
+
+/* The jobs of quell.toml itself: tenant "default", unless it has a file of its own. */
+static void add_default_tenant(struct config *config) {
+    struct policy_set *set = &config->policies;
+    if (set->defaults.jobs_count == 0) {
+        return;
+    }
+    uint32_t at = 0;
+    while (at < set->tenants_count &&
+           slice_compare(set->tenants[at].tenant, SLICE("default")) < 0) {
+        at++;
+    }
+    if (at < set->tenants_count && slice_equals(set->tenants[at].tenant, SLICE("default"))) {
+        return;
+    }
+    memmove(&set->tenants[at + 1], &set->tenants[at],
+            (set->tenants_count - at) * sizeof(struct policy));
+    set->tenants[at] = set->defaults;
+    set->tenants[at].tenant = SLICE("default");
+    set->tenants_count++;
+    set->defaults.jobs_count = 0;
+}
+
+static void load_tenants(struct config_build *build) {
+    struct config *config = build->config;
+    struct slice *names = ARENA_ARRAY(build->arena, struct slice, TENANTS_MAX);
+    config->policies.tenants = ARENA_ARRAY(build->arena, struct policy, TENANTS_MAX + 1);
+    char path[PATH_BYTES_MAX];
+    (void)snprintf(path, sizeof(path), "%.*s", SLICE_PRINT(config->tenants_dir));
+    DIR *directory = opendir(path);
+    if (names == NULL || config->policies.tenants == NULL) {
+        ASSERT(directory == NULL || closedir(directory) == 0);
+        return;
+    }
+    if (directory != NULL) {
+        config->tenants = names;
+        config->tenants_count = list_tenants(build, directory, names);
+        closedir(directory);
+    }
+    for (uint32_t i = 0; i < config->tenants_count; i++) {
+        load_tenant(build, path, names[i], &config->policies.tenants[i]);
+        config->policies.tenants_count++;
+    }
+    add_default_tenant(config);
+}
+
+/* --- Whole --- */
+
+static bool is_loopback(struct slice address) {
+    return slice_starts_with(address, SLICE("127.")) || slice_starts_with(address, SLICE("[::1]")) ||
+           slice_starts_with(address, SLICE("localhost:"));
+}
+
+static void check_whole(struct config_build *build, const char *path) {
+    struct config *config = build->config;
+    struct toml_value place = file_place(path == NULL ? "quell.toml" : path);
+    bool is_open = config->auth_mode == AUTH_NONE && !config->auth_allow_insecure;
+    if (is_open && (!is_loopback(config->listen_http) || !is_loopback(config->listen_console))) {
+        config_error(build, &place,
+                     "auth.mode = \"none\" is for loopback only: set auth.mode = \"token\", or "
+                     "auth.allow_insecure = true");
+    }
+    if (config->shards != 1) {
+        config_error(build, &place, "server.shards: only 1 is supported by this version");
+    }
+    if (config->ingest_threads > 64) {
+        config_error(build, &place, "server.ingest_threads is at most 64");
+    }
+    uint8_t *encoded = arena_allocate(build->arena, POLICY_BYTES_MAX, 8);
+    struct writer writer = writer_over(encoded, encoded == NULL ? 0 : POLICY_BYTES_MAX);
+    if (build->errors->count == 0 &&
+        !status_is_ok(policy_set_encode(&config->policies, &writer))) {
+        config_error(build, &place, "all tenants' rules together are larger than %u KiB",
+                     (unsigned)(POLICY_BYTES_MAX / KIB));
+    }
+}
+
+static int compare_tokens(const void *a, const void *b) {
+    return memcmp(((const struct config_token *)a)->sha256,
+                  ((const struct config_token *)b)->sha256, DIGEST_SHA256_BYTES);
+}
+
+static void load_all(struct config_build *build, const struct config_options *options) {
+    struct toml_value root;
+    if (!read_process_toml(build, options, &root)) {
+        return;
+    }
+    apply_process(build, &root);
+    load_tenants(build);
+    if (build->config->tokens_count > 0) {
+        qsort(build->config->tokens, build->config->tokens_count, sizeof(struct config_token),
+              compare_tokens);
+    }
+    check_whole(build, options->path);
+}
+
+struct status config_load(const struct config_options *options, struct config **config_out,
+                          struct config_errors *errors_out) {
+    struct config *config = calloc(1, sizeof(*config));
+    if (config == NULL || !status_is_ok(arena_init(&config->arena, CONFIG_ARENA_BYTES))) {
+        free(config);
+        return status_of(STATUS_FULL);
+    }
+    set_defaults(config);
+    atomic_store(&config->references, 1);
+    errors_out->count = 0;
+    struct config_build build = {config, &config->arena, errors_out};
+    load_all(&build, options);
+    if (errors_out->count > 0) {
+        config_release(config);
+        return status_of(STATUS_INVALID);
+    }
+    *config_out = config;
+    return status_ok();
+}
+
+void config_acquire(struct config *config) {
+    uint32_t before = atomic_fetch_add(&config->references, 1);
+    ASSERT(before > 0);
+}
+
+void config_release(struct config *config) {
+    if (config == NULL || atomic_fetch_sub(&config->references, 1) > 1) {
+        return;
+    }
+    explicit_bzero(config->arena.base, config->arena.used_bytes);
+    arena_deinit(&config->arena);
+    free(config);
+}
+
+struct status config_find_token(const struct config *config, struct slice token,
+                                struct slice *tenant_out) {
+    uint8_t digest[DIGEST_SHA256_BYTES];
+    digest_sha256(token, digest);
+    /* Every token is compared, so that time tells nothing about which one was near. */
+    const struct config_token *found = NULL;
+    for (uint32_t i = 0; i < config->tokens_count; i++) {
+        if (digest_equals(digest, config->tokens[i].sha256, sizeof(digest))) {
+            found = &config->tokens[i];
+        }
+    }
+    if (found == NULL) {
+        return status_of(STATUS_MISSING);
+    }
+    *tenant_out = found->tenant;
+    return status_ok();
+}

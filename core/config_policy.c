@@ -1,0 +1,360 @@
+/*
+ * config_policy.c - jobs, routes and sinks of a tenant.
+ */
+#include "core/config_rules.h"
+
+#include <stdlib.h>
+
+#include "core/base/assert.h"
+#include "schemas/derive.h"
+
+static void *array_of(struct config_build *build, const struct toml_value *at, size_t count,
+                      size_t size) {
+    void *items = arena_allocate_array(build->arena, count + 1, size, 16);
+    if (items == NULL) {
+        config_error(build, at, "the configuration is too large");
+    }
+    return items;
+}
+
+/* --- Jobs --- */
+
+static struct slice job_entity(struct config_build *build, const struct toml_value *value) {
+    char name[ENTITY_BYTES_MAX + 1];
+    struct text text = text_over(name, sizeof(name));
+    struct slice id = config_text(build, value);
+    bool has_kind = slice_starts_with(id, SLICE("job:"));
+    text_add_text(&text, has_kind ? "" : "job:");
+    text_add(&text, id);
+    struct slice entity = {0};
+    struct fault reason;
+    if (text.truncated || id.size == 0) {
+        config_error(build, value, "a job id has 1 to %u bytes", ENTITY_BYTES_MAX - 4);
+    } else if (!status_is_ok(derive_check_entity(text_slice(&text), &reason))) {
+        config_error(build, value, "%s", reason.words);
+    } else if (!status_is_ok(arena_copy(build->arena, text_slice(&text), &entity))) {
+        config_error(build, value, "the configuration is too large");
+    }
+    return entity;
+}
+
+static void read_depends_on(struct config_build *build, const struct toml_value *value,
+                            struct policy_job *job) {
+    if (!config_text_array(build, value, &job->depends_on, &job->depends_on_count)) {
+        return;
+    }
+    if (job->depends_on_count > DEPENDS_ON_PER_EVENT_MAX) {
+        config_error(build, value, "at most %u entities", DEPENDS_ON_PER_EVENT_MAX);
+        job->depends_on_count = 0;
+    }
+    for (uint32_t i = 0; i < job->depends_on_count; i++) {
+        struct fault reason;
+        if (!status_is_ok(derive_check_entity(job->depends_on[i], &reason))) {
+            config_error(build, &value->children[i], "%s", reason.words);
+        }
+    }
+}
+
+static bool is_schedule_key(struct slice key) {
+    return slice_equals(key, SLICE("schedule")) || slice_equals(key, SLICE("timezone")) ||
+           slice_equals(key, SLICE("grace")) || slice_equals(key, SLICE("max_runtime"));
+}
+
+static void read_job_key(struct config_build *build, const struct toml_value *value,
+                         struct policy_job *job) {
+    static const char *const keys[] = {"id",       "depends_on", "schedule", "timezone", "grace",
+                                       "max_runtime", "tier",     "owner",    NULL};
+    uint64_t span = 0;
+    if (slice_equals(value->key, SLICE("id"))) {
+        job->entity = job_entity(build, value);
+    } else if (slice_equals(value->key, SLICE("depends_on"))) {
+        read_depends_on(build, value, job);
+    } else if (slice_equals(value->key, SLICE("owner"))) {
+        job->owner = config_text(build, value);
+    } else if (slice_equals(value->key, SLICE("tier"))) {
+        if (value->kind != TOML_INTEGER || value->integer < 1 || value->integer > 9) {
+            config_error(build, value, "a tier is a number from 1 (most important) to 9");
+            return;
+        }
+        job->tier = (uint32_t)value->integer;
+    } else if (!is_schedule_key(value->key)) {
+        config_error_unknown(build, value, value->key, keys);
+    } else if (value->kind != TOML_STRING) {
+        config_error(build, value, "a string in quotes is wanted here");
+    } else if (!slice_equals(value->key, SLICE("schedule")) &&
+               !slice_equals(value->key, SLICE("timezone")) &&
+               !status_is_ok(text_parse_duration(value->text, &span))) {
+        config_error(build, value, "a duration is wanted here, such as \"10m\"");
+    }
+}
+
+void config_read_job(struct config_build *build, const struct toml_value *table,
+                     struct policy_job *job) {
+    if (table->kind != TOML_TABLE) {
+        config_error(build, table, "a table is wanted here: [[job]]");
+        return;
+    }
+    for (uint32_t i = 0; i < table->children_count; i++) {
+        read_job_key(build, &table->children[i], job);
+    }
+    if (config_child(table, "id") == NULL) {
+        config_error(build, table, "this job has no id");
+    }
+}
+
+static int compare_jobs(const void *a, const void *b) {
+    return slice_compare(((const struct policy_job *)a)->entity,
+                         ((const struct policy_job *)b)->entity);
+}
+
+void config_read_jobs(struct config_build *build, const struct toml_value *array,
+                      struct policy *policy) {
+    if (array == NULL) {
+        return;
+    }
+    if (array->kind != TOML_ARRAY) {
+        config_error(build, array, "jobs are written as [[job]]");
+        return;
+    }
+    policy->jobs = array_of(build, array, array->children_count, sizeof(struct policy_job));
+    for (uint32_t i = 0; policy->jobs != NULL && i < array->children_count; i++) {
+        config_read_job(build, &array->children[i], &policy->jobs[i]);
+        policy->jobs_count++;
+    }
+    if (policy->jobs_count == 0) {
+        return;
+    }
+    qsort(policy->jobs, policy->jobs_count, sizeof(struct policy_job), compare_jobs);
+    for (uint32_t i = 1; i < policy->jobs_count; i++) {
+        if (slice_equals(policy->jobs[i - 1].entity, policy->jobs[i].entity)) {
+            config_error(build, array, "%.*s is declared twice",
+                         SLICE_PRINT(policy->jobs[i].entity));
+        }
+    }
+}
+
+/* --- Routes --- */
+
+/* ">=error", "error", "<=warning" */
+static void read_severity(struct config_build *build, const struct toml_value *value,
+                          struct policy_route *route) {
+    struct slice words = config_text(build, value);
+    bool is_min = slice_starts_with(words, SLICE(">="));
+    bool is_max = slice_starts_with(words, SLICE("<="));
+    enum event_severity severity = EVENT_SEVERITY_NONE;
+    struct slice word = slice_trim(slice_tail(words, is_min || is_max ? 2 : 0));
+    if (!status_is_ok(event_severity_parse(word, &severity))) {
+        config_error(build, value, "a severity is wanted here, such as \">=error\" or \"info\"");
+        return;
+    }
+    route->severity_min = is_max ? EVENT_SEVERITY_NONE : severity;
+    route->severity_max = is_min ? EVENT_SEVERITY_NONE : severity;
+}
+
+static void read_match(struct config_build *build, const struct toml_value *table,
+                       struct policy_route *route) {
+    static const char *const keys[] = {"severity", "entity", "owner", NULL};
+    if (table->kind != TOML_TABLE) {
+        config_error(build, table, "a table is wanted here: match = { severity = \">=error\" }");
+        return;
+    }
+    for (uint32_t i = 0; i < table->children_count; i++) {
+        const struct toml_value *value = &table->children[i];
+        if (slice_equals(value->key, SLICE("severity"))) {
+            read_severity(build, value, route);
+        } else if (slice_equals(value->key, SLICE("entity"))) {
+            route->entity_glob = config_text(build, value);
+        } else if (slice_equals(value->key, SLICE("owner"))) {
+            route->owner_glob = config_text(build, value);
+        } else {
+            config_error_unknown(build, value, value->key, keys);
+        }
+    }
+}
+
+static void read_route(struct config_build *build, const struct toml_value *table,
+                       struct policy_route *route) {
+    static const char *const keys[] = {"match", "sinks", "continue", NULL};
+    if (table->kind != TOML_TABLE) {
+        config_error(build, table, "a table is wanted here: [[route]]");
+        return;
+    }
+    for (uint32_t i = 0; i < table->children_count; i++) {
+        const struct toml_value *value = &table->children[i];
+        if (slice_equals(value->key, SLICE("match"))) {
+            read_match(build, value, route);
+        } else if (slice_equals(value->key, SLICE("sinks"))) {
+            (void)config_text_array(build, value, &route->sinks, &route->sinks_count);
+        } else if (slice_equals(value->key, SLICE("continue")) && value->kind == TOML_BOOLEAN) {
+            route->goes_on = value->boolean;
+        } else {
+            config_error_unknown(build, value, value->key, keys);
+        }
+    }
+    if (route->sinks_count == 0) {
+        config_error(build, table, "this route goes to nobody: sinks = [\"...\"] is missing");
+    }
+}
+
+void config_read_routes(struct config_build *build, const struct toml_value *array,
+                        struct policy *policy) {
+    if (array == NULL) {
+        return;
+    }
+    if (array->kind != TOML_ARRAY || array->children_count > ROUTES_PER_TENANT_MAX) {
+        config_error(build, array, "routes are written as [[route]], at most %u",
+                     ROUTES_PER_TENANT_MAX);
+        return;
+    }
+    policy->routes = array_of(build, array, array->children_count, sizeof(struct policy_route));
+    policy->routes_count = 0;
+    for (uint32_t i = 0; policy->routes != NULL && i < array->children_count; i++) {
+        read_route(build, &array->children[i], &policy->routes[i]);
+        policy->routes_count++;
+    }
+}
+
+void config_check_routes(struct config_build *build, const struct toml_value *routes,
+                         const struct policy *policy) {
+    for (uint32_t i = 0; routes != NULL && i < policy->routes_count; i++) {
+        for (uint32_t s = 0; s < policy->routes[i].sinks_count; s++) {
+            bool is_known = false;
+            for (uint32_t k = 0; k < policy->sinks_count; k++) {
+                is_known = is_known || slice_equals(policy->sinks[k], policy->routes[i].sinks[s]);
+            }
+            if (!is_known) {
+                const struct toml_value *list = config_child(&routes->children[i], "sinks");
+                config_error(build, list == NULL ? routes : list,
+                             "no sink is named \"%.*s\": [sink.%.*s] is missing",
+                             SLICE_PRINT(policy->routes[i].sinks[s]),
+                             SLICE_PRINT(policy->routes[i].sinks[s]));
+            }
+        }
+    }
+}
+
+/* --- Sinks --- */
+
+static void read_setting(struct config_build *build, const struct toml_value *value,
+                         struct slice key, struct config_setting *setting) {
+    struct fault reason;
+    setting->key = key;
+    setting->line = value->line;
+    setting->column = value->column;
+    struct status status =
+        config_expand(value->text, build->arena, &setting->value, &setting->is_secret, &reason);
+    if (!status_is_ok(status)) {
+        config_error(build, value, "%s", reason.words);
+    }
+}
+
+static void join_array(struct config_build *build, const struct toml_value *value,
+                       struct slice *joined_out) {
+    size_t size = 1;
+    for (uint32_t i = 0; i < value->children_count; i++) {
+        size += value->children[i].text.size + 1;
+    }
+    char *memory = array_of(build, value, size, 1);
+    if (memory == NULL) {
+        return;
+    }
+    struct text text = text_over(memory, size + 1);
+    for (uint32_t i = 0; i < value->children_count; i++) {
+        text_add_text(&text, i == 0 ? "" : " ");
+        text_add(&text, value->children[i].text);
+    }
+    *joined_out = text_slice(&text);
+}
+
+/* headers = { X-Team = "data" } becomes the setting "headers.X-Team". */
+static void read_nested(struct config_build *build, const struct toml_value *table,
+                        struct config_sink *sink) {
+    for (uint32_t i = 0; i < table->children_count; i++) {
+        char path[256];
+        struct text text = text_over(path, sizeof(path));
+        text_add(&text, table->key);
+        text_add_char(&text, '.');
+        text_add(&text, table->children[i].key);
+        struct slice key = {0};
+        if (!status_is_ok(arena_copy(build->arena, text_slice(&text), &key))) {
+            config_error(build, table, "the configuration is too large");
+            return;
+        }
+        read_setting(build, &table->children[i], key, &sink->settings[sink->settings_count++]);
+    }
+}
+
+static uint32_t settings_count(const struct toml_value *table) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < table->children_count; i++) {
+        count += 1 + table->children[i].children_count;
+    }
+    return count;
+}
+
+static void read_sink(struct config_build *build, const struct toml_value *table,
+                      struct slice tenant, struct config_sink *sink) {
+    sink->tenant = tenant;
+    sink->name = table->key;
+    sink->file = table->file;
+    const struct toml_value *type = config_child(table, "type");
+    if (table->kind != TOML_TABLE || type == NULL) {
+        config_error(build, table, "this sink has no type, such as type = \"webhook\"");
+        return;
+    }
+    sink->type = config_text(build, type);
+    sink->settings = array_of(build, table, settings_count(table), sizeof(struct config_setting));
+    for (uint32_t i = 0; sink->settings != NULL && i < table->children_count; i++) {
+        struct toml_value value = table->children[i];
+        if (slice_equals(value.key, SLICE("type"))) {
+            continue;
+        }
+        if (value.kind == TOML_TABLE) {
+            read_nested(build, &value, sink);
+            continue;
+        }
+        if (value.kind == TOML_ARRAY) {
+            join_array(build, &value, &value.text);
+        }
+        read_setting(build, &value, value.key, &sink->settings[sink->settings_count++]);
+    }
+}
+
+static struct config_sink *next_sink(struct config_build *build, const struct toml_value *at) {
+    struct config *config = build->config;
+    /* Doubling copies: the arena keeps the old arrays, which are small beside the rest. */
+    if ((config->sinks_count & (config->sinks_count - 1)) == 0) {
+        uint32_t capacity = config->sinks_count == 0 ? 1 : config->sinks_count * 2;
+        struct config_sink *grown = array_of(build, at, capacity, sizeof(struct config_sink));
+        if (grown == NULL) {
+            return NULL;
+        }
+        if (config->sinks_count > 0) {
+            memcpy(grown, config->sinks, config->sinks_count * sizeof(*grown));
+        }
+        config->sinks = grown;
+    }
+    return &config->sinks[config->sinks_count++];
+}
+
+void config_read_sinks(struct config_build *build, const struct toml_value *table,
+                       struct slice tenant, struct policy *policy) {
+    if (table == NULL) {
+        return;
+    }
+    if (table->kind != TOML_TABLE || table->children_count > SINKS_PER_TENANT_MAX) {
+        config_error(build, table, "sinks are written as [sink.<name>], at most %u",
+                     SINKS_PER_TENANT_MAX);
+        return;
+    }
+    policy->sinks = array_of(build, table, table->children_count, sizeof(struct slice));
+    policy->sinks_count = 0;
+    for (uint32_t i = 0; policy->sinks != NULL && i < table->children_count; i++) {
+        struct config_sink *sink = next_sink(build, table);
+        if (sink == NULL) {
+            return;
+        }
+        read_sink(build, &table->children[i], tenant, sink);
+        policy->sinks[policy->sinks_count++] = table->children[i].key;
+    }
+}

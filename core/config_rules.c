@@ -1,0 +1,318 @@
+/*
+ * config_rules.c - which scalar keys there are, of which type, and where their value goes. All from
+ * config_key_list.h, so that a key stands in one place.
+ */
+#include "core/config_rules.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "core/base/assert.h"
+
+enum rule_type {
+    RULE_TEXT,
+    RULE_SIZE,
+    RULE_DURATION,
+    RULE_COUNT,
+    RULE_SWITCH,
+    RULE_WORD_IO,
+    RULE_WORD_SYNC,
+    RULE_WORD_AUTH,
+    RULE_WORD_LOG_FORMAT,
+    RULE_WORD_LOG_LEVEL,
+    RULE_TYPE_COUNT
+};
+
+struct rule {
+    const char *path;
+    enum rule_type type;
+    size_t offset;
+};
+
+static const struct rule process_rules[] = {
+#define CONFIG_KEY(path, type, field) {path, RULE_##type, offsetof(struct config, field)},
+#include "core/config_key_list.h"
+#undef CONFIG_KEY
+};
+
+static const struct rule policy_rules[] = {
+#define CONFIG_POLICY_KEY(path, type, field) {path, RULE_##type, offsetof(struct policy, field)},
+#include "core/config_key_list.h"
+#undef CONFIG_POLICY_KEY
+};
+
+enum {
+    PROCESS_RULES_COUNT = sizeof(process_rules) / sizeof(process_rules[0]),
+    POLICY_RULES_COUNT = sizeof(policy_rules) / sizeof(policy_rules[0]),
+};
+
+struct rule_word {
+    const char *word;
+    int value;
+};
+
+static const struct rule_word rule_words[RULE_TYPE_COUNT][5] = {
+    [RULE_WORD_IO] = {{"auto", LOOP_AUTO}, {"io_uring", LOOP_IO_URING}, {"epoll", LOOP_EPOLL}},
+    [RULE_WORD_SYNC] = {{"always", JOURNAL_SYNC_ALWAYS},
+                        {"interval", JOURNAL_SYNC_INTERVAL},
+                        {"never", JOURNAL_SYNC_NEVER}},
+    [RULE_WORD_AUTH] = {{"none", AUTH_NONE}, {"token", AUTH_TOKEN}},
+    [RULE_WORD_LOG_FORMAT] = {{"json", LOG_FORMAT_JSON}, {"text", LOG_FORMAT_TEXT}},
+    [RULE_WORD_LOG_LEVEL] = {{"debug", LOG_LEVEL_DEBUG},
+                             {"info", LOG_LEVEL_INFO},
+                             {"warning", LOG_LEVEL_WARNING},
+                             {"error", LOG_LEVEL_ERROR}},
+};
+
+/* --- Errors --- */
+
+void config_error(struct config_build *build, const struct toml_value *at, const char *format,
+                  ...) {
+    char words[FAULT_WORDS_BYTES_MAX];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(words, sizeof(words), format, arguments);
+    va_end(arguments);
+    text_add_format(&build->errors->text, "%.*s:%u:%u: ", SLICE_PRINT(at->file), at->line,
+                    at->column);
+    text_add_printable(&build->errors->text, slice_of_text(words));
+    text_add_char(&build->errors->text, '\n');
+    build->errors->count++;
+}
+
+void config_error_unknown(struct config_build *build, const struct toml_value *at,
+                          struct slice key, const char *const *candidates) {
+    const char *nearest = NULL;
+    unsigned distance_min = 4;
+    for (uint32_t i = 0; candidates[i] != NULL; i++) {
+        unsigned distance =
+            text_distance(slice_head(key, 64), slice_of_text(candidates[i]), distance_min);
+        if (distance < distance_min) {
+            distance_min = distance;
+            nearest = candidates[i];
+        }
+    }
+    if (nearest != NULL) {
+        config_error(build, at, "unknown key \"%.*s\": did you mean \"%s\"?", SLICE_PRINT(key),
+                     nearest);
+    } else {
+        config_error(build, at, "unknown key \"%.*s\"", SLICE_PRINT(key));
+    }
+}
+
+const struct toml_value *config_child(const struct toml_value *table, const char *key) {
+    if (table == NULL || table->kind != TOML_TABLE) {
+        return NULL;
+    }
+    for (uint32_t i = 0; i < table->children_count; i++) {
+        if (slice_equals(table->children[i].key, slice_of_text(key))) {
+            return &table->children[i];
+        }
+    }
+    return NULL;
+}
+
+/* --- Values --- */
+
+struct slice config_text(struct config_build *build, const struct toml_value *value) {
+    if (value->kind != TOML_STRING) {
+        config_error(build, value, "a string in quotes is wanted here");
+        return slice_of(NULL, 0);
+    }
+    return value->text;
+}
+
+bool config_text_array(struct config_build *build, const struct toml_value *value,
+                       struct slice **items_out, uint32_t *count_out) {
+    if (value->kind != TOML_ARRAY) {
+        config_error(build, value, "an array of strings is wanted here, such as [\"a\", \"b\"]");
+        return false;
+    }
+    struct slice *items = ARENA_ARRAY(build->arena, struct slice, value->children_count + 1);
+    if (items == NULL) {
+        config_error(build, value, "the configuration is too large");
+        return false;
+    }
+    for (uint32_t i = 0; i < value->children_count; i++) {
+        items[i] = config_text(build, &value->children[i]);
+    }
+    *items_out = items;
+    *count_out = value->children_count;
+    return true;
+}
+
+static void apply_duration(struct config_build *build, const struct toml_value *value,
+                           uint64_t *target) {
+    uint64_t span = 0;
+    if (value->kind != TOML_STRING || !status_is_ok(text_parse_duration(value->text, &span))) {
+        config_error(build, value, "a duration is wanted here, such as \"10s\", \"5m\" or \"4h\"");
+        return;
+    }
+    *target = span;
+}
+
+static void apply_size(struct config_build *build, const struct toml_value *value,
+                       uint64_t *target) {
+    uint64_t bytes = 0;
+    bool is_number = value->kind == TOML_INTEGER && value->integer >= 0;
+    if (!is_number &&
+        (value->kind != TOML_STRING || !status_is_ok(text_parse_size(value->text, &bytes)))) {
+        config_error(build, value, "a size is wanted here, such as \"64KiB\" or \"1GiB\"");
+        return;
+    }
+    *target = is_number ? (uint64_t)value->integer : bytes;
+}
+
+static void apply_count(struct config_build *build, const struct toml_value *value,
+                        uint32_t *target) {
+    if (value->kind != TOML_INTEGER || value->integer < 1 || value->integer > (1 << 30)) {
+        config_error(build, value, "a whole number from 1 to %d is wanted here", 1 << 30);
+        return;
+    }
+    *target = (uint32_t)value->integer;
+}
+
+static void apply_word(struct config_build *build, const struct toml_value *value,
+                       const struct rule_word *words, int *target) {
+    char list[128];
+    struct text text = text_over(list, sizeof(list));
+    for (uint32_t i = 0; words[i].word != NULL; i++) {
+        if (value->kind == TOML_STRING &&
+            slice_equals(value->text, slice_of_text(words[i].word))) {
+            *target = words[i].value;
+            return;
+        }
+        text_add_format(&text, "%s\"%s\"", i == 0 ? "" : ", ", words[i].word);
+    }
+    config_error(build, value, "one of %s is wanted here", list);
+}
+
+static void apply_rule(struct config_build *build, const struct rule *rule,
+                       const struct toml_value *value, uint8_t *target) {
+    switch (rule->type) {
+    case RULE_TEXT:
+        *(struct slice *)(void *)(target + rule->offset) = config_text(build, value);
+        return;
+    case RULE_SIZE:
+        apply_size(build, value, (uint64_t *)(void *)(target + rule->offset));
+        return;
+    case RULE_DURATION:
+        apply_duration(build, value, (uint64_t *)(void *)(target + rule->offset));
+        return;
+    case RULE_COUNT:
+        apply_count(build, value, (uint32_t *)(void *)(target + rule->offset));
+        return;
+    case RULE_SWITCH:
+        if (value->kind != TOML_BOOLEAN) {
+            config_error(build, value, "true or false is wanted here");
+            return;
+        }
+        *(bool *)(target + rule->offset) = value->boolean;
+        return;
+    default:
+        apply_word(build, value, rule_words[rule->type], (int *)(void *)(target + rule->offset));
+    }
+}
+
+static const struct rule *find_rule(const struct rule *rules, uint32_t count, struct slice path) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (slice_equals(slice_of_text(rules[i].path), path)) {
+            return &rules[i];
+        }
+    }
+    return NULL;
+}
+
+bool config_apply_process_key(struct config_build *build, struct slice path,
+                              const struct toml_value *value) {
+    const struct rule *rule = find_rule(process_rules, PROCESS_RULES_COUNT, path);
+    if (rule != NULL) {
+        apply_rule(build, rule, value, (uint8_t *)build->config);
+    }
+    return rule != NULL;
+}
+
+static void apply_dedup_by(struct config_build *build, const struct toml_value *value,
+                           struct policy *policy) {
+    struct slice *keys = NULL;
+    uint32_t count = 0;
+    char joined[1024];
+    struct text text = text_over(joined, sizeof(joined));
+    if (!config_text_array(build, value, &keys, &count)) {
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        text_add_text(&text, i == 0 ? "" : ",");
+        text_add(&text, keys[i]);
+    }
+    if (text.truncated ||
+        !status_is_ok(arena_copy(build->arena, text_slice(&text), &policy->dedup_by))) {
+        config_error(build, value, "too many keys");
+    }
+}
+
+bool config_apply_policy_key(struct config_build *build, struct slice path,
+                             const struct toml_value *value, struct policy *policy) {
+    if (slice_equals(path, SLICE("dedup.by"))) {
+        apply_dedup_by(build, value, policy);
+        return true;
+    }
+    const struct rule *rule = find_rule(policy_rules, POLICY_RULES_COUNT, path);
+    if (rule != NULL) {
+        apply_rule(build, rule, value, (uint8_t *)policy);
+    }
+    return rule != NULL;
+}
+
+/* The last parts of all keys below `prefix`, for "did you mean". */
+static void list_candidates(const char *prefix, const struct rule *rules, uint32_t count,
+                            const char **candidates, uint32_t *at) {
+    size_t size = strlen(prefix);
+    for (uint32_t i = 0; i < count && *at < 63; i++) {
+        const char *path = rules[i].path;
+        if (size > 0 && (strncmp(path, prefix, size) != 0 || path[size] != '.')) {
+            continue;
+        }
+        candidates[(*at)++] = size > 0 ? path + size + 1 : path;
+    }
+}
+
+static void report_unknown(struct config_build *build, const char *prefix,
+                           const struct toml_value *value, bool with_policy, bool with_process) {
+    const char *candidates[80] = {0};
+    uint32_t count = 0;
+    if (with_process) {
+        list_candidates(prefix, process_rules, PROCESS_RULES_COUNT, candidates, &count);
+    }
+    if (with_policy) {
+        list_candidates(prefix, policy_rules, POLICY_RULES_COUNT, candidates, &count);
+    }
+    static const char *const sections[] = {"listen", "server", "journal", "auth", "log", "limits",
+                                           "defaults", "dedup", "correlate", "notify", "incident",
+                                           "job", "route", "sink", "tenant"};
+    for (uint32_t i = 0; prefix[0] == 0 && i < sizeof(sections) / sizeof(sections[0]); i++) {
+        candidates[count++] = sections[i];
+    }
+    config_error_unknown(build, value, value->key, candidates);
+}
+
+void config_apply_table(struct config_build *build, const char *prefix,
+                        const struct toml_value *table, struct policy *policy,
+                        bool with_process) {
+    for (uint32_t i = 0; i < table->children_count; i++) {
+        const struct toml_value *value = &table->children[i];
+        char path_bytes[256];
+        struct text path = text_over(path_bytes, sizeof(path_bytes));
+        text_add_text(&path, prefix);
+        text_add_text(&path, prefix[0] == 0 ? "" : ".");
+        text_add(&path, value->key);
+        bool is_known = (with_process &&
+                         config_apply_process_key(build, text_slice(&path), value)) ||
+                        (policy != NULL && config_apply_policy_key(build, text_slice(&path), value,
+                                                                   policy));
+        if (!is_known) {
+            report_unknown(build, prefix, value, policy != NULL, with_process);
+        }
+    }
+}

@@ -1,0 +1,61 @@
+/*
+ * config_rules.h - inside config: the walk over TOML trees, checked values, errors with places.
+ */
+#pragma once
+
+#include "core/config.h"
+#include "core/config_toml.h"
+
+struct config_build {
+    struct config *config;
+    struct arena *arena; /* the config's */
+    struct config_errors *errors;
+};
+
+/* Adds "file:line:column: words". */
+__attribute__((format(printf, 3, 4))) void config_error(struct config_build *build,
+                                                        const struct toml_value *at,
+                                                        const char *format, ...);
+/* Adds "unknown key "x"" with the nearest of the candidates when one is near. */
+void config_error_unknown(struct config_build *build, const struct toml_value *at,
+                          struct slice key, const char *const *candidates);
+
+const struct toml_value *config_child(const struct toml_value *table, const char *key);
+
+/* Applies one process key or one policy key; false when the path is neither. `path` is dotted. */
+bool config_apply_process_key(struct config_build *build, struct slice path,
+                              const struct toml_value *value);
+bool config_apply_policy_key(struct config_build *build, struct slice path,
+                             const struct toml_value *value, struct policy *policy);
+
+/* Walks a table of scalars below `prefix` and applies each; unknown keys are errors. `policy` NULL:
+ * process keys only; `with_process` false: policy keys only. */
+void config_apply_table(struct config_build *build, const char *prefix,
+                        const struct toml_value *table, struct policy *policy, bool with_process);
+
+/* Checked values; on error an error is added and the result is empty. */
+struct slice config_text(struct config_build *build, const struct toml_value *value);
+bool config_text_array(struct config_build *build, const struct toml_value *value,
+                       struct slice **items_out, uint32_t *count_out);
+
+/* --- config_policy.c --- */
+void config_read_job(struct config_build *build, const struct toml_value *table,
+                     struct policy_job *job);
+void config_read_jobs(struct config_build *build, const struct toml_value *array,
+                      struct policy *policy);
+void config_read_routes(struct config_build *build, const struct toml_value *array,
+                        struct policy *policy);
+void config_read_sinks(struct config_build *build, const struct toml_value *table,
+                       struct slice tenant, struct policy *policy);
+/* Routes must name sinks that exist. */
+void config_check_routes(struct config_build *build, const struct toml_value *routes,
+                         const struct policy *policy);
+
+/* --- config_secret.c --- */
+/* Replaces ${env:NAME} and ${file:PATH}; INVALID with words. is_secret_out: something was replaced. */
+MUST_CHECK struct status config_expand(struct slice text, struct arena *arena,
+                                       struct slice *expanded_out, bool *is_secret_out,
+                                       struct fault *fault);
+/* Whole file up to bytes_max, in the arena. */
+MUST_CHECK struct status config_read_file(const char *path, size_t bytes_max, struct arena *arena,
+                                          struct slice *bytes_out, struct fault *fault);
