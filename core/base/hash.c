@@ -1,0 +1,49 @@
+/* hash.c - see hash.h. The only file that knows xxHash. */
+#include "core/base/hash.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "core/base/assert.h"
+
+static struct hash128 from_xxh(XXH128_hash_t hash) {
+    return (struct hash128){.lo = hash.low64, .hi = hash.high64};
+}
+
+struct hash128 hash128_of(struct slice bytes, uint64_t seed) {
+    return from_xxh(XXH3_128bits_withSeed(bytes.data, bytes.size, seed));
+}
+
+uint64_t hash64_of(struct slice bytes, uint64_t seed) {
+    return XXH3_64bits_withSeed(bytes.data, bytes.size, seed);
+}
+
+/* Short keys are hashed in one go from the stack; longer ones part by part. */
+enum { PARTS_INLINE_BYTES_MAX = 512 };
+
+struct hash128 hash128_of_parts(const struct slice *parts, size_t count, uint64_t seed) {
+    uint8_t joined[PARTS_INLINE_BYTES_MAX];
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (size + 4 + parts[i].size > sizeof(joined)) {
+            /* Position matters, so the hash so far is the seed of what follows. */
+            struct hash128 hash = hash128_of(slice_of(joined, size), seed);
+            for (size_t k = i; k < count; k++) {
+                hash = hash128_combine(hash, hash128_of(parts[k], seed + k + 1));
+            }
+            return hash;
+        }
+        uint32_t part_size = (uint32_t)parts[i].size;
+        memcpy(joined + size, &part_size, 4);
+        if (part_size > 0) {
+            memcpy(joined + size + 4, parts[i].data, part_size);
+        }
+        size += 4 + part_size;
+    }
+    return hash128_of(slice_of(joined, size), seed);
+}
+
+struct hash128 hash128_combine(struct hash128 a, struct hash128 b) {
+    uint64_t words[4] = {a.lo, a.hi, b.lo, b.hi};
+    return from_xxh(XXH3_128bits(words, sizeof(words)));
+}

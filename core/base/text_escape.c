@@ -1,0 +1,119 @@
+/* text_escape.c - text that is safe where it goes: JSON strings, terminals; and the UTF-8 check. */
+#include "core/base/text.h"
+
+/*
+ * The length of the valid UTF-8 character at the front (RFC 3629, section 4), 0 when it is none.
+ */
+static size_t character_size(const uint8_t *bytes, size_t size) {
+    uint8_t lead = bytes[0];
+    if (lead < 0x80) {
+        return 1;
+    }
+    if (lead < 0xC2 || lead > 0xF4) {
+        return 0;
+    }
+    size_t wanted = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
+    if (size < wanted) {
+        return 0;
+    }
+    for (size_t i = 1; i < wanted; i++) {
+        if ((bytes[i] & 0xC0) != 0x80) {
+            return 0;
+        }
+    }
+    bool is_overlong = (lead == 0xE0 && bytes[1] < 0xA0) || (lead == 0xF0 && bytes[1] < 0x90);
+    bool is_outside = (lead == 0xED && bytes[1] > 0x9F) || (lead == 0xF4 && bytes[1] > 0x8F);
+    return is_overlong || is_outside ? 0 : wanted;
+}
+
+bool text_is_utf8(struct slice text) {
+    size_t at = 0;
+    while (at < text.size) {
+        size_t size = character_size(text.data + at, text.size - at);
+        if (size == 0) {
+            return false;
+        }
+        at += size;
+    }
+    return true;
+}
+
+static void add_json_control(struct text *text, uint8_t byte) {
+    switch (byte) {
+    case '\n':
+        text_add_text(text, "\\n");
+        return;
+    case '\r':
+        text_add_text(text, "\\r");
+        return;
+    case '\t':
+        text_add_text(text, "\\t");
+        return;
+    default:
+        text_add_format(text, "\\u%04x", byte);
+    }
+}
+
+/* One character that may not stand as it is; how many bytes of the value it took. */
+static size_t add_json_special(struct text *text, struct slice rest) {
+    uint8_t byte = rest.data[0];
+    if (byte == '"' || byte == '\\') {
+        text_add_char(text, '\\');
+        text_add_char(text, (char)byte);
+        return 1;
+    }
+    if (byte < 0x20 || byte == 0x7F) {
+        add_json_control(text, byte);
+        return 1;
+    }
+    size_t size = character_size(rest.data, rest.size);
+    if (size == 0) {
+        text_add_text(text, "\xEF\xBF\xBD");
+        return 1;
+    }
+    bool is_separator = size == 3 && byte == 0xE2 && rest.data[1] == 0x80 &&
+                        (rest.data[2] == 0xA8 || rest.data[2] == 0xA9);
+    if (is_separator) {
+        text_add_text(text, rest.data[2] == 0xA8 ? "\\u2028" : "\\u2029");
+    } else {
+        text_add(text, slice_head(rest, size));
+    }
+    return size;
+}
+
+static bool is_plain(uint8_t byte) {
+    return byte >= 0x20 && byte < 0x7F && byte != '"' && byte != '\\';
+}
+
+void text_add_json_string(struct text *text, struct slice value) {
+    text_add_char(text, '"');
+    size_t at = 0;
+    while (at < value.size) {
+        size_t run = at;
+        while (run < value.size && is_plain(value.data[run])) {
+            run++;
+        }
+        text_add(text, slice_of(value.data + at, run - at));
+        at = run;
+        if (at < value.size) {
+            at += add_json_special(text, slice_tail(value, at));
+        }
+    }
+    text_add_char(text, '"');
+}
+
+void text_add_printable(struct text *text, struct slice value) {
+    size_t at = 0;
+    while (at < value.size) {
+        size_t size = character_size(value.data + at, value.size - at);
+        uint8_t byte = value.data[at];
+        bool is_c1 = size == 2 && byte == 0xC2 && value.data[at + 1] < 0xA0;
+        if (size == 0 || byte < 0x20 || byte == 0x7F || is_c1) {
+            text_add_char(text, '?');
+            at += size == 0 ? 1 : size;
+            continue;
+        }
+        text_add(text, slice_of(value.data + at, size));
+        at += size;
+    }
+}
