@@ -366,7 +366,8 @@ static void load_tenants(struct config_build *build) {
     struct slice *names = ARENA_ARRAY(build->arena, struct slice, TENANTS_MAX);
     config->policies.tenants = ARENA_ARRAY(build->arena, struct policy, TENANTS_MAX + 1);
     char path[PATH_BYTES_MAX];
-    (void)snprintf(path, sizeof(path), "%.*s", SLICE_PRINT(config->tenants_dir));
+    struct text path_text = text_over(path, sizeof(path));
+    text_add(&path_text, config->tenants_dir);
     DIR *directory = opendir(path);
     if (names == NULL || config->policies.tenants == NULL) {
         ASSERT(directory == NULL || closedir(directory) == 0);

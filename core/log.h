@@ -1,9 +1,8 @@
 /*
  * log.h - one record a line on stderr: JSON for machines, text for people.
  *
- * A record is one write(2), so lines of several threads never mix. Repeats of one call site beyond
- * 10 a second are counted and told as one line. Secrets are never passed to this file. Text from
- * events is escaped by it.
+ * A record is one write(2), so lines of several threads never mix. Secrets are never passed to this
+ * file. Text from events is escaped by it.
  *
  * Memory: a stack buffer; longer records are cut. Thread: any.
  */

@@ -1,0 +1,25 @@
+/* operator.c - see operator.h. */
+#include "core/operator.h"
+
+void operator_encode(const struct operator_request *request, struct writer *writer) {
+    writer_u64(writer, (uint64_t)request->action);
+    writer_hash128(writer, request->incident_id);
+    writer_text(writer, request->tenant);
+    writer_text(writer, request->by);
+    writer_text(writer, request->note);
+}
+
+struct status operator_decode(struct slice bytes, struct operator_request *request_out) {
+    struct reader reader = reader_over(bytes);
+    uint64_t action = reader_u64(&reader);
+    struct operator_request request = {.action = (enum operator_action)action};
+    request.incident_id = reader_hash128(&reader);
+    request.tenant = reader_text(&reader);
+    request.by = reader_text(&reader);
+    request.note = reader_text(&reader);
+    if (reader.failed || (action != OPERATOR_ACKNOWLEDGE && action != OPERATOR_RESOLVE)) {
+        return status_of(STATUS_CORRUPT);
+    }
+    *request_out = request;
+    return status_ok();
+}

@@ -1,0 +1,63 @@
+/* outbox.c - see outbox.h, where the bytes are described. */
+#include "core/outbox.h"
+
+void outbox_message_encode(const struct outbox_message *message, struct writer *writer) {
+    writer_u64(writer, message->number);
+    writer_u64(writer, message->created_ns);
+    writer_hash128(writer, message->incident_id);
+    writer_hash128(writer, message->message_id);
+    writer_u32(writer, message->incident_version);
+    writer_u32(writer, (uint32_t)message->type);
+    writer_text(writer, message->tenant);
+    writer_text(writer, message->sink);
+    writer_text(writer, message->payload);
+}
+
+struct status outbox_message_decode(struct slice bytes, struct outbox_message *message_out) {
+    struct reader reader = reader_over(bytes);
+    struct outbox_message message = {.number = reader_u64(&reader)};
+    message.created_ns = reader_u64(&reader);
+    message.incident_id = reader_hash128(&reader);
+    message.message_id = reader_hash128(&reader);
+    message.incident_version = reader_u32(&reader);
+    message.type = (enum outbox_type)(reader_u32(&reader) & 0xFF);
+    message.tenant = reader_text(&reader);
+    message.sink = reader_text(&reader);
+    message.payload = reader_text(&reader);
+    if (reader.failed || message.type < OUTBOX_OPENED || message.type > OUTBOX_RESOLVED) {
+        return status_of(STATUS_CORRUPT);
+    }
+    *message_out = message;
+    return status_ok();
+}
+
+void outbox_outcome_encode(const struct outbox_outcome *outcome, struct writer *writer) {
+    writer_u64(writer, outcome->number);
+    writer_u32(writer, (uint32_t)outcome->result);
+    writer_u32(writer, outcome->attempts);
+    writer_text(writer, outcome->error);
+}
+
+struct status outbox_outcome_decode(struct slice bytes, struct outbox_outcome *outcome_out) {
+    struct reader reader = reader_over(bytes);
+    struct outbox_outcome outcome = {.number = reader_u64(&reader)};
+    outcome.result = (enum outbox_result)reader_u32(&reader);
+    outcome.attempts = reader_u32(&reader);
+    outcome.error = reader_text(&reader);
+    if (reader.failed || outcome.result < OUTBOX_DELIVERED ||
+        outcome.result > OUTBOX_SUPERSEDED) {
+        return status_of(STATUS_CORRUPT);
+    }
+    *outcome_out = outcome;
+    return status_ok();
+}
+
+struct slice outbox_type_word(enum outbox_type type) {
+    static const char *const words[] = {
+        [OUTBOX_OPENED] = "opened",
+        [OUTBOX_UPDATED] = "updated",
+        [OUTBOX_RESOLVED] = "resolved",
+    };
+    bool is_known = type >= OUTBOX_OPENED && type <= OUTBOX_RESOLVED;
+    return slice_of_text(is_known ? words[type] : NULL);
+}

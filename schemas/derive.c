@@ -1,0 +1,287 @@
+/*
+ * derive.c - see derive.h; the contract is product.md, "From a record to an envelope".
+ */
+#include "schemas/derive.h"
+
+#include "core/base/assert.h"
+
+#define EVENT_TIME_OLDEST_NS (UINT64_C(946684800) * NS_PER_S) /* 2000-01-01: older is a wrong clock */
+#define EVENT_TIME_AHEAD_NS_MAX NS_PER_DAY
+
+static const struct slice platform_prefix = {(const uint8_t *)"platform/", 9};
+
+/* --- Entity --- */
+
+static bool has_control(struct slice text) {
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] < 0x20 || text.data[i] == 0x7F) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_kind_byte(uint8_t byte) {
+    return (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') || byte == '_' ||
+           byte == '-';
+}
+
+struct status derive_check_entity(struct slice entity, struct fault *reason) {
+    struct slice name = slice_starts_with(entity, platform_prefix)
+                            ? slice_tail(entity, platform_prefix.size)
+                            : entity;
+    size_t colon = slice_find_byte(name, ':');
+    if (entity.size > ENTITY_BYTES_MAX) {
+        return fault_set(reason, STATUS_INVALID, "an entity has at most %u bytes",
+                         ENTITY_BYTES_MAX);
+    }
+    if (colon == 0 || colon >= name.size - (name.size > 0 ? 1 : 0)) {
+        return fault_set(reason, STATUS_INVALID,
+                         "entity \"%.*s\" is not of the form kind:name, such as job:load_orders",
+                         SLICE_PRINT(slice_head(entity, 80)));
+    }
+    for (size_t i = 0; i < colon; i++) {
+        if (!is_kind_byte(name.data[i])) {
+            return fault_set(reason, STATUS_INVALID,
+                             "an entity's kind is lower-case letters, digits, '_' or '-'");
+        }
+    }
+    if (has_control(entity) || !text_is_utf8(entity)) {
+        return fault_set(reason, STATUS_INVALID, "an entity holds a control character");
+    }
+    return status_ok();
+}
+
+static struct status join_entity(struct arena *arena, const char *kind, struct slice prefix,
+                                 struct slice name, struct slice *entity_out,
+                                 struct fault *reason) {
+    char *memory = arena_allocate(arena, ENTITY_BYTES_MAX + 1, 1);
+    if (memory == NULL) {
+        return status_of(STATUS_FULL);
+    }
+    struct text text = text_over(memory, ENTITY_BYTES_MAX + 1);
+    text_add_text(&text, kind);
+    text_add(&text, prefix);
+    text_add_text(&text, prefix.size > 0 ? "/" : "");
+    text_add(&text, name);
+    if (text.truncated) {
+        return fault_set(reason, STATUS_INVALID, "an entity has at most %u bytes",
+                         ENTITY_BYTES_MAX);
+    }
+    if (has_control(text_slice(&text))) {
+        return fault_set(reason, STATUS_INVALID, "an entity holds a control character");
+    }
+    arena_rewind(arena, (size_t)((uint8_t *)memory + text.size + 1 - arena->base));
+    *entity_out = text_slice(&text);
+    return status_ok();
+}
+
+struct status derive_entity(const struct derive_entity_keys *keys, struct arena *arena,
+                            struct slice *entity_out, struct fault *reason) {
+    struct slice none = {0};
+    if (keys->job_id.size > 0) {
+        return join_entity(arena, "job:", none, keys->job_id, entity_out, reason);
+    }
+    if (keys->dataset_name.size > 0) {
+        return join_entity(arena, "dataset:", none, keys->dataset_name, entity_out, reason);
+    }
+    if (keys->check_id.size > 0) {
+        return join_entity(arena, "check:", none, keys->check_id, entity_out, reason);
+    }
+    if (keys->service_name.size > 0) {
+        return join_entity(arena, "service:", keys->service_namespace, keys->service_name,
+                           entity_out, reason);
+    }
+    *entity_out = SLICE("unknown:unidentified");
+    return status_ok();
+}
+
+struct status derive_check_tenant(struct slice tenant, struct fault *reason) {
+    bool is_valid = tenant.size > 0 && tenant.size <= TENANT_BYTES_MAX && tenant.data[0] != '.';
+    for (size_t i = 0; is_valid && i < tenant.size; i++) {
+        uint8_t byte = tenant.data[i];
+        is_valid = is_kind_byte(byte) || (byte >= 'A' && byte <= 'Z') || byte == '.';
+    }
+    if (!is_valid) {
+        return fault_set(reason, STATUS_INVALID,
+                         "a tenant id has 1 to %u of A-Z a-z 0-9 . _ - and starts with no dot",
+                         TENANT_BYTES_MAX);
+    }
+    return status_ok();
+}
+
+struct hash128 derive_entity_key(struct slice tenant, struct slice entity, uint64_t hash_seed) {
+    if (slice_starts_with(entity, platform_prefix)) {
+        tenant = SLICE("platform");
+        entity = slice_tail(entity, platform_prefix.size);
+    }
+    struct slice parts[2] = {tenant, entity};
+    return hash128_of_parts(parts, 2, hash_seed);
+}
+
+/* --- The rest of an envelope --- */
+
+/* An entity "platform/x:y" is entity x:y of the tenant platform: only platform may speak of it,
+ * unless nobody is bound to a tenant. */
+static struct status settle_owner(const struct derive_context *context, struct envelope *envelope,
+                                  struct fault *reason) {
+    if (!slice_starts_with(envelope->entity, platform_prefix)) {
+        return status_ok();
+    }
+    struct slice platform = SLICE("platform");
+    if (context->tenant_is_bound && !slice_equals(envelope->tenant, platform)) {
+        return fault_set(reason, STATUS_INVALID,
+                         "entities under platform/ are reported by the tenant platform only");
+    }
+    envelope->tenant = platform;
+    envelope->entity = slice_tail(envelope->entity, platform_prefix.size);
+    return status_ok();
+}
+
+static void clamp_time(const struct derive_context *context, struct envelope *envelope) {
+    envelope->ingest_time_ns = context->now_ns;
+    if (envelope->event_time_ns < EVENT_TIME_OLDEST_NS ||
+        envelope->event_time_ns > context->now_ns + EVENT_TIME_AHEAD_NS_MAX) {
+        envelope->event_time_ns = context->now_ns;
+        envelope->flags |= ENVELOPE_TIME_CLAMPED;
+    }
+}
+
+static void derive_news(struct envelope *envelope) {
+    if (envelope->status == EVENT_STATUS_NONE && envelope->kind == EVENT_KIND_LOG &&
+        envelope->severity >= EVENT_SEVERITY_ERROR) {
+        envelope->status = EVENT_STATUS_FAILED;
+    }
+    enum signal_news news = event_status_news(envelope->status);
+    envelope->flags |= news == SIGNAL_BAD    ? ENVELOPE_SIGNAL
+                       : news == SIGNAL_GOOD ? ENVELOPE_GOOD
+                                             : 0;
+}
+
+static struct status derive_error_class(struct arena *arena, struct envelope *envelope) {
+    if (envelope->error_class.size > 0) {
+        struct slice cut = slice_head(envelope->error_class, ERROR_CLASS_BYTES_MAX);
+        while (cut.size > 0 && !text_is_utf8(cut)) {
+            cut.size--;
+        }
+        envelope->error_class = cut;
+        return status_ok();
+    }
+    if ((envelope->flags & ENVELOPE_SIGNAL) == 0) {
+        return status_ok(); /* only signals are classed: nobody reads the class of an info log */
+    }
+    return derive_mask_message(envelope->message, arena, &envelope->error_class);
+}
+
+static void derive_event_key(const struct derive_context *context, struct slice content,
+                             struct envelope *envelope) {
+    if (envelope->event_id.size > 0) {
+        struct slice parts[3] = {envelope->tenant, SLICE("id"), envelope->event_id};
+        envelope->event_key = hash128_of_parts(parts, 3, context->hash_seed);
+        envelope->flags |= ENVELOPE_OWN_EVENT_ID;
+        return;
+    }
+    if (envelope->kind == EVENT_KIND_SPAN && envelope->span_id != 0) {
+        struct slice parts[3] = {envelope->tenant,
+                                 slice_of(&envelope->trace_id, sizeof(envelope->trace_id)),
+                                 slice_of(&envelope->span_id, sizeof(envelope->span_id))};
+        envelope->event_key = hash128_of_parts(parts, 3, context->hash_seed);
+        return;
+    }
+    struct hash128 content_hash = hash128_of(content, context->hash_seed);
+    struct slice parts[3] = {envelope->tenant, envelope->entity,
+                             slice_of(&content_hash, sizeof(content_hash))};
+    envelope->event_key = hash128_of_parts(parts, 3, context->hash_seed);
+}
+
+/* One key of dedup.by: a field of the envelope or an attribute. */
+static struct slice fingerprint_part(const struct envelope *envelope, struct slice key) {
+    if (slice_equals(key, SLICE("tenant"))) {
+        return envelope->tenant;
+    }
+    if (slice_equals(key, SLICE("entity"))) {
+        return envelope->entity;
+    }
+    if (slice_equals(key, SLICE("kind"))) {
+        return event_kind_word(envelope->kind);
+    }
+    if (slice_equals(key, SLICE("status"))) {
+        return event_status_word(envelope->status);
+    }
+    if (slice_equals(key, SLICE("error_class"))) {
+        return envelope->error_class;
+    }
+    if (slice_equals(key, SLICE("message"))) {
+        return envelope->message;
+    }
+    if (slice_equals(key, SLICE("run_id"))) {
+        return envelope->run_id;
+    }
+    for (uint32_t i = 0; i < envelope->attributes_count; i++) {
+        if (slice_equals(key, envelope->attributes[i].key)) {
+            return envelope->attributes[i].value;
+        }
+    }
+    return slice_of(NULL, 0);
+}
+
+enum { FINGERPRINT_PARTS_MAX = 16 };
+
+static void derive_fingerprint(const struct derive_context *context, struct envelope *envelope) {
+    struct slice parts[FINGERPRINT_PARTS_MAX] = {envelope->tenant, envelope->entity,
+                                                 event_kind_word(envelope->kind),
+                                                 envelope->error_class};
+    size_t count = 4;
+    struct slice rest = context->dedup_by;
+    if (rest.size > 0) {
+        count = 1; /* the tenant always separates */
+    }
+    while (rest.size > 0 && count < FINGERPRINT_PARTS_MAX) {
+        struct slice key = slice_head(rest, slice_find_byte(rest, ','));
+        parts[count++] = fingerprint_part(envelope, slice_trim(key));
+        rest = slice_tail(rest, key.size + 1);
+    }
+    envelope->fingerprint = hash128_of_parts(parts, count, context->hash_seed);
+}
+
+static void cut_texts(struct envelope *envelope) {
+    if (envelope->message.size > MESSAGE_BYTES_MAX) {
+        envelope->message = slice_head(envelope->message, MESSAGE_BYTES_MAX);
+        while (envelope->message.size > 0 && !text_is_utf8(envelope->message)) {
+            envelope->message.size--;
+        }
+        envelope->flags |= ENVELOPE_MESSAGE_CUT;
+    }
+    envelope->run_id = slice_head(envelope->run_id, RUN_ID_BYTES_MAX);
+    if (envelope->attributes_count > ATTRIBUTES_PER_EVENT_MAX) {
+        envelope->attributes_count = ATTRIBUTES_PER_EVENT_MAX;
+        envelope->flags |= ENVELOPE_MESSAGE_CUT;
+    }
+}
+
+struct status derive_envelope(const struct derive_context *context, struct slice content,
+                              struct arena *arena, struct envelope *envelope,
+                              struct fault *reason) {
+    ASSERT(envelope->tenant.size > 0 && envelope->entity.size > 0);
+    if (envelope->event_id.size > EVENT_ID_BYTES_MAX) {
+        return fault_set(reason, STATUS_INVALID, "an event id has at most %u bytes",
+                         EVENT_ID_BYTES_MAX);
+    }
+    if (envelope->depends_on_count > DEPENDS_ON_PER_EVENT_MAX) {
+        return fault_set(reason, STATUS_INVALID, "depends_on has at most %u entities",
+                         DEPENDS_ON_PER_EVENT_MAX);
+    }
+    for (uint32_t i = 0; i < envelope->depends_on_count; i++) {
+        TRY(derive_check_entity(envelope->depends_on[i], reason));
+    }
+    TRY(settle_owner(context, envelope, reason));
+    clamp_time(context, envelope);
+    cut_texts(envelope);
+    derive_news(envelope);
+    TRY(derive_error_class(arena, envelope));
+    derive_event_key(context, content, envelope);
+    struct slice key_parts[2] = {envelope->tenant, envelope->entity};
+    envelope->entity_key = hash128_of_parts(key_parts, 2, context->hash_seed);
+    derive_fingerprint(context, envelope);
+    return status_ok();
+}

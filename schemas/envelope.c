@@ -1,0 +1,251 @@
+/*
+ * envelope.c - encoding: a FlatBuffer of constant shape, written in one pass.
+ *
+ * Every envelope has the same vtable and table layout, so both are a template; an absent string or
+ * vector points at one shared empty one (FlatBuffers allows sharing). Order of the bytes:
+ *   root offset, identifier, attribute vtable, envelope vtable, padding, table, shared empty,
+ *   strings, vectors.
+ * Offsets in FlatBuffers point forward, except a table's to its vtable, which may point anywhere.
+ */
+#include "schemas/envelope.h"
+
+#include <assert.h>
+
+#include "core/base/assert.h"
+#include "schemas/envelope_layout.h"
+
+/* Where each field stands in the table; the table starts at 4 modulo 8, so that 8-byte fields are
+ * aligned. */
+enum {
+    AT_EVENT_KEY = 4,
+    AT_FINGERPRINT = 20,
+    AT_ENTITY_KEY = 36,
+    AT_TRACE_ID = 52,
+    AT_SPAN_ID = 68,
+    AT_PARENT_SPAN_ID = 76,
+    AT_EVENT_TIME = 84,
+    AT_INGEST_TIME = 92,
+    AT_SCORE = 100,
+    AT_FLAGS = 108,
+    AT_TENANT = 112,
+    AT_ENTITY = 116,
+    AT_EVENT_ID = 120,
+    AT_RUN_ID = 124,
+    AT_ERROR_CLASS = 128,
+    AT_MESSAGE = 132,
+    AT_SOURCE = 136,
+    AT_REASON = 140,
+    AT_RAW = 144,
+    AT_ATTRIBUTES = 148,
+    AT_DEPENDS_ON = 152,
+    AT_KIND = 156,
+    AT_STATUS = 157,
+    AT_SEVERITY = 158,
+    TABLE_BYTES = 160,
+    ATTRIBUTE_TABLE_BYTES = 16,
+};
+
+enum {
+    ATTRIBUTE_VTABLE_AT = 8,
+    VTABLE_AT = ATTRIBUTE_VTABLE_AT + ((ATTRIBUTE_VTABLE_BYTES + 3) & ~3),
+    TABLE_AT = ((VTABLE_AT + ENVELOPE_VTABLE_BYTES + 7) & ~7) + 4,
+    EMPTY_AT = TABLE_AT + TABLE_BYTES, /* u32 0 and a 0 byte: an empty string, an empty vector */
+    STRINGS_AT = EMPTY_AT + 8,
+};
+
+static_assert(HASH128_STRUCT_BYTES == sizeof(struct hash128), "hashes are copied as they are");
+static_assert(ENVELOPE_VTABLE_BYTES == 4 + 2 * 24, "a new field needs its place above");
+static_assert(TABLE_AT % 8 == 4 && STRINGS_AT % 4 == 0, "aligned");
+
+#define VT(entry) [(entry) / 2]
+static const uint16_t envelope_vtable[ENVELOPE_VTABLE_BYTES / 2] = {
+    [0] = ENVELOPE_VTABLE_BYTES,
+    [1] = TABLE_BYTES,
+    VT(ENVELOPE_VT_EVENT_KEY) = AT_EVENT_KEY,
+    VT(ENVELOPE_VT_FINGERPRINT) = AT_FINGERPRINT,
+    VT(ENVELOPE_VT_ENTITY_KEY) = AT_ENTITY_KEY,
+    VT(ENVELOPE_VT_TRACE_ID) = AT_TRACE_ID,
+    VT(ENVELOPE_VT_SPAN_ID) = AT_SPAN_ID,
+    VT(ENVELOPE_VT_PARENT_SPAN_ID) = AT_PARENT_SPAN_ID,
+    VT(ENVELOPE_VT_EVENT_TIME_NS) = AT_EVENT_TIME,
+    VT(ENVELOPE_VT_INGEST_TIME_NS) = AT_INGEST_TIME,
+    VT(ENVELOPE_VT_SCORE) = AT_SCORE,
+    VT(ENVELOPE_VT_FLAGS) = AT_FLAGS,
+    VT(ENVELOPE_VT_KIND) = AT_KIND,
+    VT(ENVELOPE_VT_STATUS) = AT_STATUS,
+    VT(ENVELOPE_VT_SEVERITY) = AT_SEVERITY,
+    VT(ENVELOPE_VT_TENANT) = AT_TENANT,
+    VT(ENVELOPE_VT_ENTITY) = AT_ENTITY,
+    VT(ENVELOPE_VT_EVENT_ID) = AT_EVENT_ID,
+    VT(ENVELOPE_VT_RUN_ID) = AT_RUN_ID,
+    VT(ENVELOPE_VT_ERROR_CLASS) = AT_ERROR_CLASS,
+    VT(ENVELOPE_VT_MESSAGE) = AT_MESSAGE,
+    VT(ENVELOPE_VT_SOURCE) = AT_SOURCE,
+    VT(ENVELOPE_VT_REASON) = AT_REASON,
+    VT(ENVELOPE_VT_RAW) = AT_RAW,
+    VT(ENVELOPE_VT_ATTRIBUTES) = AT_ATTRIBUTES,
+    VT(ENVELOPE_VT_DEPENDS_ON) = AT_DEPENDS_ON,
+};
+
+static const uint16_t attribute_vtable[ATTRIBUTE_VTABLE_BYTES / 2] = {
+    [0] = ATTRIBUTE_VTABLE_BYTES,
+    [1] = ATTRIBUTE_TABLE_BYTES,
+    VT(ATTRIBUTE_VT_KEY) = 4,
+    VT(ATTRIBUTE_VT_VALUE) = 8,
+    VT(ATTRIBUTE_VT_TYPE) = 12,
+};
+#undef VT
+
+/* The envelope being written: `base` is its first byte, `at` the next free one. */
+struct encoder {
+    uint8_t *base;
+    uint32_t at;
+};
+
+static void put_u32(struct encoder *encoder, uint32_t at, uint32_t value) {
+    memcpy(encoder->base + at, &value, sizeof(value));
+}
+
+/* Makes the offset field at `field` point to `target`. */
+static void put_offset(struct encoder *encoder, uint32_t field, uint32_t target) {
+    ASSERT(target > field);
+    put_u32(encoder, field, target - field);
+}
+
+/* A string or byte vector; its position. */
+static uint32_t put_bytes(struct encoder *encoder, struct slice bytes) {
+    uint32_t start = encoder->at;
+    uint32_t size = (uint32_t)bytes.size;
+    put_u32(encoder, start, size);
+    /* The zero terminator and padding first: they never overlap the text. */
+    uint32_t end = (start + 4 + size + 1 + 3) & ~3u;
+    put_u32(encoder, end - 4, 0);
+    memcpy(encoder->base + start + 4, bytes.data, size);
+    encoder->at = end;
+    return start;
+}
+
+static void put_text_field(struct encoder *encoder, uint32_t place, struct slice text) {
+    uint32_t field = TABLE_AT + place;
+    put_offset(encoder, field, text.size == 0 ? EMPTY_AT : put_bytes(encoder, text));
+}
+
+static void put_attribute(struct encoder *encoder, uint32_t vector_entry,
+                          const struct attribute *attribute) {
+    uint32_t table = encoder->at;
+    encoder->at += ATTRIBUTE_TABLE_BYTES;
+    put_offset(encoder, vector_entry, table);
+    put_u32(encoder, table, table - ATTRIBUTE_VTABLE_AT);
+    put_u32(encoder, table + 12, (uint32_t)attribute->type);
+    put_offset(encoder, table + 4, put_bytes(encoder, attribute->key));
+    put_offset(encoder, table + 8, put_bytes(encoder, attribute->value));
+}
+
+static void put_attributes(struct encoder *encoder, const struct envelope *envelope) {
+    uint32_t field = TABLE_AT + AT_ATTRIBUTES;
+    if (envelope->attributes_count == 0) {
+        put_offset(encoder, field, EMPTY_AT);
+        return;
+    }
+    uint32_t vector = encoder->at;
+    put_offset(encoder, field, vector);
+    put_u32(encoder, vector, envelope->attributes_count);
+    encoder->at += 4 + 4 * envelope->attributes_count;
+    for (uint32_t i = 0; i < envelope->attributes_count; i++) {
+        put_attribute(encoder, vector + 4 + 4 * i, &envelope->attributes[i]);
+    }
+}
+
+static void put_depends_on(struct encoder *encoder, const struct envelope *envelope) {
+    uint32_t field = TABLE_AT + AT_DEPENDS_ON;
+    if (envelope->depends_on_count == 0) {
+        put_offset(encoder, field, EMPTY_AT);
+        return;
+    }
+    uint32_t vector = encoder->at;
+    put_offset(encoder, field, vector);
+    put_u32(encoder, vector, envelope->depends_on_count);
+    encoder->at += 4 + 4 * envelope->depends_on_count;
+    for (uint32_t i = 0; i < envelope->depends_on_count; i++) {
+        put_offset(encoder, vector + 4 + 4 * i, put_bytes(encoder, envelope->depends_on[i]));
+    }
+}
+
+static size_t bytes_size_max(struct slice bytes) {
+    return bytes.size + 8;
+}
+
+/* At least what the encoding takes, so that nothing needs a check while writing. */
+static size_t envelope_size_max(const struct envelope *envelope) {
+    size_t size = STRINGS_AT + 16;
+    size += bytes_size_max(envelope->tenant) + bytes_size_max(envelope->entity) +
+            bytes_size_max(envelope->event_id) + bytes_size_max(envelope->run_id) +
+            bytes_size_max(envelope->error_class) + bytes_size_max(envelope->message) +
+            bytes_size_max(envelope->source) + bytes_size_max(envelope->reason) +
+            bytes_size_max(envelope->raw);
+    for (uint32_t i = 0; i < envelope->attributes_count; i++) {
+        size += 4 + ATTRIBUTE_TABLE_BYTES + bytes_size_max(envelope->attributes[i].key) +
+                bytes_size_max(envelope->attributes[i].value);
+    }
+    for (uint32_t i = 0; i < envelope->depends_on_count; i++) {
+        size += 4 + bytes_size_max(envelope->depends_on[i]);
+    }
+    return size + 16;
+}
+
+static void put_scalars(uint8_t *table, const struct envelope *envelope) {
+    memcpy(table + AT_EVENT_KEY, &envelope->event_key, 16);
+    memcpy(table + AT_FINGERPRINT, &envelope->fingerprint, 16);
+    memcpy(table + AT_ENTITY_KEY, &envelope->entity_key, 16);
+    memcpy(table + AT_TRACE_ID, &envelope->trace_id, 16);
+    memcpy(table + AT_SPAN_ID, &envelope->span_id, 8);
+    memcpy(table + AT_PARENT_SPAN_ID, &envelope->parent_span_id, 8);
+    memcpy(table + AT_EVENT_TIME, &envelope->event_time_ns, 8);
+    memcpy(table + AT_INGEST_TIME, &envelope->ingest_time_ns, 8);
+    memcpy(table + AT_SCORE, &envelope->score, 8);
+    memcpy(table + AT_FLAGS, &envelope->flags, 4);
+    table[AT_KIND] = (uint8_t)envelope->kind;
+    table[AT_STATUS] = (uint8_t)envelope->status;
+    table[AT_SEVERITY] = (uint8_t)envelope->severity;
+    table[AT_SEVERITY + 1] = 0;
+}
+
+static void put_head(struct encoder *encoder) {
+    uint8_t *base = encoder->base;
+    memset(base, 0, STRINGS_AT);
+    put_u32(encoder, 0, TABLE_AT);
+    memcpy(base + 4, ENVELOPE_FILE_IDENTIFIER, 4);
+    memcpy(base + ATTRIBUTE_VTABLE_AT, attribute_vtable, sizeof(attribute_vtable));
+    memcpy(base + VTABLE_AT, envelope_vtable, sizeof(envelope_vtable));
+    put_u32(encoder, TABLE_AT, TABLE_AT - VTABLE_AT);
+    encoder->at = STRINGS_AT;
+}
+
+struct status envelope_encode(const struct envelope *envelope, struct writer *writer) {
+    size_t size_max = envelope_size_max(envelope);
+    if (writer->failed || size_max > ENVELOPE_BYTES_MAX ||
+        size_max > writer->capacity - writer->size) {
+        return status_of(STATUS_FULL);
+    }
+    struct encoder encoder = {.base = writer->data + writer->size};
+    put_head(&encoder);
+    put_scalars(encoder.base + TABLE_AT, envelope);
+    put_text_field(&encoder, AT_TENANT, envelope->tenant);
+    put_text_field(&encoder, AT_ENTITY, envelope->entity);
+    put_text_field(&encoder, AT_EVENT_ID, envelope->event_id);
+    put_text_field(&encoder, AT_RUN_ID, envelope->run_id);
+    put_text_field(&encoder, AT_ERROR_CLASS, envelope->error_class);
+    put_text_field(&encoder, AT_MESSAGE, envelope->message);
+    put_text_field(&encoder, AT_SOURCE, envelope->source);
+    put_text_field(&encoder, AT_REASON, envelope->reason);
+    put_text_field(&encoder, AT_RAW, envelope->raw);
+    put_attributes(&encoder, envelope);
+    put_depends_on(&encoder, envelope);
+    if (encoder.at % 8 != 0) {
+        put_u32(&encoder, encoder.at, 0);
+        encoder.at += 4;
+    }
+    ASSERT(encoder.at <= size_max && encoder.at % 8 == 0);
+    writer->size += encoder.at;
+    return status_ok();
+}

@@ -1,0 +1,259 @@
+/*
+ * envelope_read.c - verifying and reading envelopes: every offset is checked once, by
+ * envelope_verify; reading then follows them. Tables of older and newer schemas are read too: a field
+ * that is not in the vtable is zero, one that we do not know is never looked at.
+ */
+#include "schemas/envelope.h"
+
+#include "core/base/assert.h"
+#include "schemas/envelope_layout.h"
+
+/* A table of the buffer; verified: its vtable and inline bytes lie inside. */
+struct table_view {
+    struct slice bytes;
+    uint32_t at;
+    uint32_t vtable;
+    uint16_t vtable_size;
+    uint16_t table_size;
+};
+
+static uint32_t load_u32(struct slice bytes, uint32_t at) {
+    uint32_t value;
+    memcpy(&value, bytes.data + at, sizeof(value));
+    return value;
+}
+
+static uint16_t load_u16(struct slice bytes, uint32_t at) {
+    uint16_t value;
+    memcpy(&value, bytes.data + at, sizeof(value));
+    return value;
+}
+
+static bool fits(struct slice bytes, uint64_t at, uint64_t size) {
+    return at <= bytes.size && size <= bytes.size - at;
+}
+
+static bool open_table(struct slice bytes, uint64_t at, struct table_view *table_out) {
+    if (!fits(bytes, at, 4)) {
+        return false;
+    }
+    int32_t back = (int32_t)load_u32(bytes, (uint32_t)at);
+    int64_t vtable = (int64_t)at - back;
+    if (vtable < 0 || !fits(bytes, (uint64_t)vtable, 4)) {
+        return false;
+    }
+    struct table_view table = {.bytes = bytes, .at = (uint32_t)at, .vtable = (uint32_t)vtable};
+    table.vtable_size = load_u16(bytes, table.vtable);
+    table.table_size = load_u16(bytes, table.vtable + 2);
+    bool is_sound = table.vtable_size >= 4 && table.vtable_size % 2 == 0 &&
+                    table.table_size >= 4 && fits(bytes, table.vtable, table.vtable_size) &&
+                    fits(bytes, at, table.table_size);
+    *table_out = table;
+    return is_sound;
+}
+
+/* Where the field stands, 0 when it is absent. */
+static uint32_t field_at(const struct table_view *table, uint32_t entry) {
+    if (entry + 2 > table->vtable_size) {
+        return 0;
+    }
+    uint16_t offset = load_u16(table->bytes, table->vtable + entry);
+    return offset == 0 ? 0 : table->at + offset;
+}
+
+static bool check_field(const struct table_view *table, uint32_t entry, uint32_t size) {
+    uint32_t at = field_at(table, entry);
+    return at == 0 || (at >= table->at + 4 && at + size <= table->at + table->table_size);
+}
+
+/* A vector of `item_size` bytes an item behind the offset at `at`. */
+static bool check_vector(struct slice bytes, uint32_t at, uint32_t item_size) {
+    uint64_t target = (uint64_t)at + load_u32(bytes, at);
+    if (!fits(bytes, target, 4)) {
+        return false;
+    }
+    uint64_t count = load_u32(bytes, (uint32_t)target);
+    return fits(bytes, target + 4, count * item_size);
+}
+
+static bool check_text(const struct table_view *table, uint32_t entry) {
+    uint32_t at = field_at(table, entry);
+    return check_field(table, entry, 4) && (at == 0 || check_vector(table->bytes, at, 1));
+}
+
+struct vector_view {
+    uint32_t first; /* position of item 0 */
+    uint32_t count;
+};
+
+static struct vector_view read_vector(const struct table_view *table, uint32_t entry) {
+    uint32_t at = field_at(table, entry);
+    if (at == 0) {
+        return (struct vector_view){0};
+    }
+    uint32_t target = at + load_u32(table->bytes, at);
+    return (struct vector_view){.first = target + 4, .count = load_u32(table->bytes, target)};
+}
+
+static bool check_attributes(const struct table_view *table) {
+    uint32_t at = field_at(table, ENVELOPE_VT_ATTRIBUTES);
+    if (at == 0) {
+        return true;
+    }
+    if (!check_field(table, ENVELOPE_VT_ATTRIBUTES, 4) || !check_vector(table->bytes, at, 4)) {
+        return false;
+    }
+    struct vector_view vector = read_vector(table, ENVELOPE_VT_ATTRIBUTES);
+    for (uint32_t i = 0; i < vector.count; i++) {
+        uint32_t entry = vector.first + 4 * i;
+        struct table_view attribute;
+        if (!open_table(table->bytes, (uint64_t)entry + load_u32(table->bytes, entry),
+                        &attribute) ||
+            !check_text(&attribute, ATTRIBUTE_VT_KEY) ||
+            !check_text(&attribute, ATTRIBUTE_VT_VALUE) ||
+            !check_field(&attribute, ATTRIBUTE_VT_TYPE, 1)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool check_depends_on(const struct table_view *table) {
+    uint32_t at = field_at(table, ENVELOPE_VT_DEPENDS_ON);
+    if (at == 0) {
+        return true;
+    }
+    if (!check_field(table, ENVELOPE_VT_DEPENDS_ON, 4) || !check_vector(table->bytes, at, 4)) {
+        return false;
+    }
+    struct vector_view vector = read_vector(table, ENVELOPE_VT_DEPENDS_ON);
+    for (uint32_t i = 0; i < vector.count; i++) {
+        if (!check_vector(table->bytes, vector.first + 4 * i, 1)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool check_scalars(const struct table_view *table) {
+    static const uint8_t sizes[][2] = {
+        {ENVELOPE_VT_EVENT_KEY, 16},    {ENVELOPE_VT_FINGERPRINT, 16},
+        {ENVELOPE_VT_ENTITY_KEY, 16},   {ENVELOPE_VT_TRACE_ID, 16},
+        {ENVELOPE_VT_SPAN_ID, 8},       {ENVELOPE_VT_PARENT_SPAN_ID, 8},
+        {ENVELOPE_VT_EVENT_TIME_NS, 8}, {ENVELOPE_VT_INGEST_TIME_NS, 8},
+        {ENVELOPE_VT_SCORE, 8},         {ENVELOPE_VT_FLAGS, 4},
+        {ENVELOPE_VT_KIND, 1},          {ENVELOPE_VT_STATUS, 1},
+        {ENVELOPE_VT_SEVERITY, 1},
+    };
+    bool is_sound = true;
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        is_sound = is_sound && check_field(table, sizes[i][0], sizes[i][1]);
+    }
+    return is_sound;
+}
+
+static bool check_texts(const struct table_view *table) {
+    static const uint8_t texts[] = {
+        ENVELOPE_VT_TENANT,      ENVELOPE_VT_ENTITY,  ENVELOPE_VT_EVENT_ID, ENVELOPE_VT_RUN_ID,
+        ENVELOPE_VT_ERROR_CLASS, ENVELOPE_VT_MESSAGE, ENVELOPE_VT_SOURCE,   ENVELOPE_VT_REASON,
+        ENVELOPE_VT_RAW,
+    };
+    bool is_sound = true;
+    for (size_t i = 0; i < sizeof(texts); i++) {
+        is_sound = is_sound && check_text(table, texts[i]);
+    }
+    return is_sound;
+}
+
+static uint8_t read_u8(const struct table_view *table, uint32_t entry) {
+    uint32_t at = field_at(table, entry);
+    return at == 0 ? 0 : table->bytes.data[at];
+}
+
+static struct slice read_text(const struct table_view *table, uint32_t entry) {
+    struct vector_view vector = read_vector(table, entry);
+    return slice_of(table->bytes.data + vector.first, vector.count);
+}
+
+static bool check_meaning(const struct table_view *table) {
+    struct slice tenant = read_text(table, ENVELOPE_VT_TENANT);
+    struct slice entity = read_text(table, ENVELOPE_VT_ENTITY);
+    return read_u8(table, ENVELOPE_VT_STATUS) < EVENT_STATUS_COUNT &&
+           read_u8(table, ENVELOPE_VT_SEVERITY) < EVENT_SEVERITY_COUNT && tenant.size > 0 &&
+           tenant.size <= TENANT_BYTES_MAX && entity.size <= ENTITY_BYTES_MAX;
+}
+
+struct status envelope_verify(struct slice bytes) {
+    struct table_view table;
+    if (bytes.size < 8 || bytes.size > ENVELOPE_BYTES_MAX ||
+        memcmp(bytes.data + 4, ENVELOPE_FILE_IDENTIFIER, 4) != 0 ||
+        !open_table(bytes, load_u32(bytes, 0), &table) || !check_scalars(&table) ||
+        !check_texts(&table) || !check_attributes(&table) || !check_depends_on(&table) ||
+        !check_meaning(&table)) {
+        return status_of(STATUS_CORRUPT);
+    }
+    return status_ok();
+}
+
+static void read_field(const struct table_view *table, uint32_t entry, void *value, size_t size) {
+    uint32_t at = field_at(table, entry);
+    if (at != 0) {
+        memcpy(value, table->bytes.data + at, size);
+    }
+}
+
+void envelope_read(struct slice bytes, struct envelope *envelope_out) {
+    struct table_view table;
+    ASSERT(open_table(bytes, load_u32(bytes, 0), &table));
+    struct envelope envelope = {0};
+    read_field(&table, ENVELOPE_VT_EVENT_KEY, &envelope.event_key, 16);
+    read_field(&table, ENVELOPE_VT_FINGERPRINT, &envelope.fingerprint, 16);
+    read_field(&table, ENVELOPE_VT_ENTITY_KEY, &envelope.entity_key, 16);
+    read_field(&table, ENVELOPE_VT_TRACE_ID, &envelope.trace_id, 16);
+    read_field(&table, ENVELOPE_VT_SPAN_ID, &envelope.span_id, 8);
+    read_field(&table, ENVELOPE_VT_PARENT_SPAN_ID, &envelope.parent_span_id, 8);
+    read_field(&table, ENVELOPE_VT_EVENT_TIME_NS, &envelope.event_time_ns, 8);
+    read_field(&table, ENVELOPE_VT_INGEST_TIME_NS, &envelope.ingest_time_ns, 8);
+    read_field(&table, ENVELOPE_VT_SCORE, &envelope.score, 8);
+    read_field(&table, ENVELOPE_VT_FLAGS, &envelope.flags, 4);
+    envelope.kind = (enum event_kind)read_u8(&table, ENVELOPE_VT_KIND);
+    envelope.status = (enum event_status)read_u8(&table, ENVELOPE_VT_STATUS);
+    envelope.severity = (enum event_severity)read_u8(&table, ENVELOPE_VT_SEVERITY);
+    envelope.tenant = read_text(&table, ENVELOPE_VT_TENANT);
+    envelope.entity = read_text(&table, ENVELOPE_VT_ENTITY);
+    envelope.event_id = read_text(&table, ENVELOPE_VT_EVENT_ID);
+    envelope.run_id = read_text(&table, ENVELOPE_VT_RUN_ID);
+    envelope.error_class = read_text(&table, ENVELOPE_VT_ERROR_CLASS);
+    envelope.message = read_text(&table, ENVELOPE_VT_MESSAGE);
+    envelope.source = read_text(&table, ENVELOPE_VT_SOURCE);
+    envelope.reason = read_text(&table, ENVELOPE_VT_REASON);
+    envelope.raw = read_text(&table, ENVELOPE_VT_RAW);
+    envelope.attributes_count = read_vector(&table, ENVELOPE_VT_ATTRIBUTES).count;
+    envelope.depends_on_count = read_vector(&table, ENVELOPE_VT_DEPENDS_ON).count;
+    *envelope_out = envelope;
+}
+
+struct attribute envelope_attribute_at(struct slice bytes, uint32_t index) {
+    struct table_view table;
+    struct table_view attribute;
+    ASSERT(open_table(bytes, load_u32(bytes, 0), &table));
+    struct vector_view vector = read_vector(&table, ENVELOPE_VT_ATTRIBUTES);
+    ASSERT(index < vector.count);
+    uint32_t entry = vector.first + 4 * index;
+    ASSERT(open_table(bytes, (uint64_t)entry + load_u32(bytes, entry), &attribute));
+    return (struct attribute){
+        .key = read_text(&attribute, ATTRIBUTE_VT_KEY),
+        .value = read_text(&attribute, ATTRIBUTE_VT_VALUE),
+        .type = (enum attribute_type)read_u8(&attribute, ATTRIBUTE_VT_TYPE),
+    };
+}
+
+struct slice envelope_depends_on_at(struct slice bytes, uint32_t index) {
+    struct table_view table;
+    ASSERT(open_table(bytes, load_u32(bytes, 0), &table));
+    struct vector_view vector = read_vector(&table, ENVELOPE_VT_DEPENDS_ON);
+    ASSERT(index < vector.count);
+    uint32_t entry = vector.first + 4 * index;
+    uint32_t text = entry + load_u32(bytes, entry);
+    return slice_of(bytes.data + text + 4, load_u32(bytes, text));
+}
