@@ -8,7 +8,9 @@
 #include "core/base/text.h"
 #include "core/clock.h"
 
-enum { LINE_BYTES_MAX = 4096, WORDS_BYTES_MAX = 3072 };
+/* A byte takes at most six in JSON (\u001b), so a cut falls on the words, never on the closing quote
+ * and brace: every line stays readable for machines. */
+enum { WORDS_BYTES_MAX = 2048, LINE_BYTES_MAX = 6 * WORDS_BYTES_MAX + 512 };
 
 static const char *const level_words[] = {
     [LOG_LEVEL_DEBUG] = "debug",
@@ -44,7 +46,7 @@ void log_write(const struct logger *logger, enum log_level level, const char *ar
     va_start(arguments, format);
     (void)vsnprintf(words, sizeof(words), format, arguments);
     va_end(arguments);
-    char memory[LINE_BYTES_MAX * 2];
+    char memory[LINE_BYTES_MAX];
     struct text line = text_over(memory, sizeof(memory) - 1);
     if (logger->format == LOG_FORMAT_JSON) {
         add_json_line(&line, level, area, slice_of_text(words));

@@ -60,7 +60,8 @@ MUST_CHECK struct status text_parse_u64(struct slice text, uint64_t *value_out);
 /* Hex digits of either case; the size must be exactly 2 * size. */
 MUST_CHECK struct status text_parse_hex(struct slice text, uint8_t *bytes_out, size_t size);
 
-/* Shell-like glob over the whole text: '*' any run, '?' one byte. Linear time, no recursion. */
+/* Shell-like glob over the whole text: '*' any run, '?' one byte. No recursion; at
+ * worst text.size * glob.size steps. */
 bool text_matches_glob(struct slice text, struct slice glob);
 
 /* Whether all of it is valid UTF-8 (RFC 3629: no surrogates, no overlong forms). */

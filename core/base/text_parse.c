@@ -75,7 +75,7 @@ struct status text_parse_hex(struct slice text, uint8_t *bytes_out, size_t size)
 }
 
 /* After a mismatch behind a '*', the star takes one byte more: linear for one star, and bounded by
- * size times globs's size at worst, without recursion. */
+ * the text's size times the glob's at worst, without recursion. */
 bool text_matches_glob(struct slice text, struct slice glob) {
     size_t at = 0;
     size_t in_glob = 0;

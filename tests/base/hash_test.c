@@ -1,0 +1,60 @@
+/* hash_test.c - known answers, and that parts keep their borders. */
+#include "tests/base/unit.h"
+
+#include "core/base/hash.h"
+
+/* RFC 3720, appendix B.4, and the usual check value of "123456789". */
+static void crc32c_gives_the_published_answers(void **state) {
+    uint8_t zeroes[32] = {0};
+    uint8_t ones[32];
+    memset(ones, 0xFF, sizeof(ones));
+    assert_int_equal(crc32c_of(SLICE("123456789"), 0), 0xE3069283u);
+    assert_int_equal(crc32c_of(slice_of(zeroes, 32), 0), 0x8A9136AAu);
+    assert_int_equal(crc32c_of(slice_of(ones, 32), 0), 0x62A8AB43u);
+    assert_int_equal(crc32c_of(slice_of(NULL, 0), 0), 0);
+    assert_int_equal(crc32c_of_by_table(SLICE("123456789"), 0), 0xE3069283u);
+}
+
+static void crc32c_is_the_same_by_table_in_pieces_and_unaligned(void **state) {
+    uint8_t bytes[300];
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        bytes[i] = (uint8_t)(i * 167 + 13);
+    }
+    for (size_t size = 0; size < 280; size++) {
+        struct slice whole = slice_of(bytes + size % 9, size);
+        uint32_t crc = crc32c_of(whole, 0);
+        assert_int_equal(crc, crc32c_of_by_table(whole, 0));
+        uint32_t front = crc32c_of(slice_head(whole, size / 3), 0);
+        assert_int_equal(crc, crc32c_of(slice_tail(whole, size / 3), front));
+    }
+}
+
+static void parts_keep_their_borders_short_and_long(void **state) {
+    static uint8_t large[2000];
+    struct slice cut_late[] = {SLICE("ab"), SLICE("c")};
+    struct slice cut_early[] = {SLICE("a"), SLICE("bc")};
+    assert_false(hash128_equals(hash128_of_parts(cut_late, 2, 1), hash128_of_parts(cut_early, 2, 1)));
+    assert_false(hash128_equals(hash128_of_parts(cut_late, 2, 1), hash128_of_parts(cut_late, 2, 2)));
+    assert_true(hash128_equals(hash128_of_parts(cut_late, 2, 1), hash128_of_parts(cut_late, 2, 1)));
+    struct slice long_late[] = {slice_of(large, 1001), slice_of(large, 999)};
+    struct slice long_early[] = {slice_of(large, 999), slice_of(large, 1001)};
+    assert_false(
+        hash128_equals(hash128_of_parts(long_late, 2, 1), hash128_of_parts(long_early, 2, 1)));
+}
+
+static void combining_depends_on_the_order(void **state) {
+    struct hash128 a = hash128_of(SLICE("a"), 0);
+    struct hash128 b = hash128_of(SLICE("b"), 0);
+    assert_false(hash128_equals(hash128_combine(a, b), hash128_combine(b, a)));
+    assert_int_not_equal(hash64_of(SLICE("a"), 0), hash64_of(SLICE("a"), 1));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(crc32c_gives_the_published_answers),
+        cmocka_unit_test(crc32c_is_the_same_by_table_in_pieces_and_unaligned),
+        cmocka_unit_test(parts_keep_their_borders_short_and_long),
+        cmocka_unit_test(combining_depends_on_the_order),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,64 @@
+/* text_parse_test.c - numbers, sizes, hex, globs, near words. */
+#include "tests/base/unit.h"
+
+#include "core/base/text.h"
+
+static void numbers_that_overflow_are_refused(void **state) {
+    uint64_t value = 7;
+    assert_status(text_parse_u64(SLICE("18446744073709551616"), &value), INVALID);
+    assert_status(text_parse_u64(SLICE(""), &value), INVALID);
+    assert_status(text_parse_u64(SLICE("-1"), &value), INVALID);
+    assert_int_equal(value, 7);
+    assert_status(text_parse_u64(SLICE("18446744073709551615"), &value), OK);
+    assert_true(value == UINT64_MAX);
+}
+
+static void sizes_know_binary_and_decimal_units(void **state) {
+    uint64_t bytes = 0;
+    assert_status(text_parse_size(SLICE("64KiB"), &bytes), OK);
+    assert_int_equal(bytes, 65536);
+    assert_status(text_parse_size(SLICE("10MB"), &bytes), OK);
+    assert_int_equal(bytes, 10000000);
+    assert_status(text_parse_size(SLICE("512"), &bytes), OK);
+    assert_int_equal(bytes, 512);
+    assert_status(text_parse_size(SLICE("99999999TiB"), &bytes), INVALID);
+    assert_status(text_parse_size(SLICE("1 parsec"), &bytes), INVALID);
+    assert_status(text_parse_size(SLICE("KiB"), &bytes), INVALID);
+}
+
+static void hex_needs_its_exact_size(void **state) {
+    uint8_t bytes[2] = {1, 1};
+    assert_status(text_parse_hex(SLICE("0Fa0"), bytes, 2), OK);
+    assert_int_equal(bytes[0], 0x0F);
+    assert_int_equal(bytes[1], 0xA0);
+    assert_status(text_parse_hex(SLICE("0f"), bytes, 2), INVALID);
+    assert_status(text_parse_hex(SLICE("0g00"), bytes, 2), INVALID);
+}
+
+static void globs_match_the_whole_text(void **state) {
+    assert_true(text_matches_glob(SLICE("svc:pay-eu"), SLICE("svc:*-eu")));
+    assert_true(text_matches_glob(SLICE("aXbXc"), SLICE("a*X?")));
+    assert_true(text_matches_glob(SLICE(""), SLICE("**")));
+    assert_false(text_matches_glob(SLICE(""), SLICE("?")));
+    assert_false(text_matches_glob(SLICE("abc"), SLICE("ab")));
+    assert_false(text_matches_glob(SLICE("aaaaaaaaaaaaaaaaaaaaaaaa"), SLICE("*a*a*a*a*b")));
+}
+
+static void near_words_are_counted_up_to_the_limit(void **state) {
+    assert_int_equal(text_distance(SLICE("kitten"), SLICE("sitting"), 5), 3);
+    assert_int_equal(text_distance(SLICE("kitten"), SLICE("sitting"), 2), 3);
+    assert_int_equal(text_distance(SLICE("abcdef"), SLICE("uvwxyz"), 2), 3);
+    assert_int_equal(text_distance(SLICE("same"), SLICE("same"), 2), 0);
+    assert_int_equal(text_distance(SLICE(""), SLICE("abc"), 5), 3);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(numbers_that_overflow_are_refused),
+        cmocka_unit_test(sizes_know_binary_and_decimal_units),
+        cmocka_unit_test(hex_needs_its_exact_size),
+        cmocka_unit_test(globs_match_the_whole_text),
+        cmocka_unit_test(near_words_are_counted_up_to_the_limit),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

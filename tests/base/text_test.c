@@ -1,0 +1,88 @@
+/* text_test.c - bounded building, numbers, escaping, base32. */
+#include "tests/base/unit.h"
+
+#include <float.h>
+
+#include "core/base/text.h"
+
+static void text_ends_at_a_whole_character(void **state) {
+    char memory[6];
+    struct text text = text_over(memory, sizeof(memory));
+    text_add_text(&text, "abc\xE2\x82\xAC");
+    assert_string_equal(memory, "abc");
+    assert_true(text.truncated);
+    text_add_text(&text, "d");
+    assert_string_equal(memory, "abc");
+    text = text_over(memory, sizeof(memory));
+    text_add_format(&text, "ab%s", "\xE2\x82\xAC!");
+    assert_string_equal(memory, "ab\xE2\x82\xAC");
+    text = text_over(NULL, 0);
+    text_add_char(&text, 'x');
+    assert_true(text.truncated);
+}
+
+static void numbers_are_written_in_full(void **state) {
+    char memory[200];
+    struct text text = text_over(memory, sizeof(memory));
+    text_add_u64(&text, UINT64_MAX);
+    text_add_char(&text, ' ');
+    text_add_i64(&text, INT64_MIN);
+    text_add_char(&text, ' ');
+    text_add_f64(&text, 0.1);
+    text_add_char(&text, ' ');
+    text_add_f64(&text, DBL_MAX * 10);
+    text_add_char(&text, ' ');
+    text_add_hex(&text, SLICE("\x0f\xa0"));
+    assert_string_equal(memory, "18446744073709551615 -9223372036854775808 0.1 null 0fa0");
+}
+
+static void json_strings_survive_hostile_bytes(void **state) {
+    char memory[200];
+    struct text text = text_over(memory, sizeof(memory));
+    text_add_json_string(&text, SLICE("a\"\\\n\x1b\xff\xe2\x80\xa8\xc3\xa9\xe2\x82"));
+    assert_string_equal(memory, "\"a\\\"\\\\\\n\\u001b\xEF\xBF\xBD\\u2028\xC3\xA9"
+                                "\xEF\xBF\xBD\xEF\xBF\xBD\"");
+}
+
+static void terminals_get_no_escapes(void **state) {
+    char memory[64];
+    struct text text = text_over(memory, sizeof(memory));
+    text_add_printable(&text, SLICE("a\x1b[31m\n\xc2\x9b"
+                                    "b\xc3\xa9\xff"));
+    assert_string_equal(memory, "a?[31m??b\xC3\xA9?");
+}
+
+static void utf8_is_checked_as_the_rfc_says(void **state) {
+    assert_true(text_is_utf8(SLICE("a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80")));
+    assert_false(text_is_utf8(SLICE("\xC0\x80")));         /* overlong */
+    assert_false(text_is_utf8(SLICE("\xE0\x80\x80")));     /* overlong */
+    assert_false(text_is_utf8(SLICE("\xED\xA0\x80")));     /* surrogate */
+    assert_false(text_is_utf8(SLICE("\xF4\x90\x80\x80"))); /* above U+10FFFF */
+    assert_false(text_is_utf8(SLICE("\xE2\x82")));         /* cut */
+}
+
+static void base32_reads_back_and_refuses_what_it_never_writes(void **state) {
+    char memory[TEXT_BASE32_SIZE + 1];
+    struct text text = text_over(memory, sizeof(memory));
+    struct hash128 value = {UINT64_MAX, UINT64_MAX};
+    struct hash128 back = {0};
+    text_add_base32(&text, value);
+    assert_string_equal(memory, "7zzzzzzzzzzzzzzzzzzzzzzzzz");
+    assert_status(text_parse_base32(text_slice(&text), &back), OK);
+    assert_true(hash128_equals(back, value));
+    assert_status(text_parse_base32(SLICE("8zzzzzzzzzzzzzzzzzzzzzzzzz"), &back), INVALID);
+    assert_status(text_parse_base32(SLICE("0uzzzzzzzzzzzzzzzzzzzzzzzz"), &back), INVALID);
+    assert_status(text_parse_base32(SLICE("0"), &back), INVALID);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(text_ends_at_a_whole_character),
+        cmocka_unit_test(numbers_are_written_in_full),
+        cmocka_unit_test(json_strings_survive_hostile_bytes),
+        cmocka_unit_test(terminals_get_no_escapes),
+        cmocka_unit_test(utf8_is_checked_as_the_rfc_says),
+        cmocka_unit_test(base32_reads_back_and_refuses_what_it_never_writes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
