@@ -1,0 +1,108 @@
+/*
+ * blast.c - how far an incident reaches: what lies downstream of its root, failing or at risk.
+ *
+ * One bounded search from the root gives the shortest hops of each member, what is at risk, the
+ * counts by kind, and what the ranking needs. It runs when an incident opens, before each telling,
+ * and REFRESH_DELAY_NS after members changed: a storm of a thousand joins costs one search.
+ * Members beyond the search keep the hops they were last known to have.
+ */
+#include "incident/incident_state.h"
+
+static void count_kind(struct incident *incident, struct slice entity) {
+    struct slice word = slice_head(entity, slice_find_byte(entity, ':'));
+    word = slice_head(word, KIND_BYTES_MAX);
+    for (uint32_t i = 0; i < incident->kinds_count; i++) {
+        struct kind_count *kind = &incident->kinds[i];
+        if (slice_equals(word, slice_of(kind->word, kind->word_size))) {
+            kind->count++;
+            return;
+        }
+    }
+    if (incident->kinds_count == KINDS_MAX) {
+        return;
+    }
+    struct kind_count *kind = &incident->kinds[incident->kinds_count++];
+    *kind = (struct kind_count){.word_size = (uint32_t)word.size, .count = 1};
+    memcpy(kind->word, word.data, word.size);
+}
+
+/* By word, so that the order of a search leaves no trace. */
+static void sort_kinds(struct incident *incident) {
+    for (uint32_t i = 1; i < incident->kinds_count; i++) {
+        struct kind_count kind = incident->kinds[i];
+        uint32_t at = i;
+        while (at > 0 && slice_compare(slice_of(kind.word, kind.word_size),
+                                       slice_of(incident->kinds[at - 1].word,
+                                                incident->kinds[at - 1].word_size)) < 0) {
+            incident->kinds[at] = incident->kinds[at - 1];
+            at--;
+        }
+        incident->kinds[at] = kind;
+    }
+}
+
+static bool is_bad_member(const struct incidents *incidents, const struct incident *incident,
+                          const struct member *member) {
+    return member != NULL && !member->is_recovered &&
+           member->incident == incident_slot(incidents, incident);
+}
+
+static void look_at_visit(struct incidents *incidents, const struct incident_context *context,
+                          struct incident *incident, const struct graph_visit *visit) {
+    struct graph_node node = graph_get_node(context->graph, visit->node);
+    if (!slice_equals(node.owner, incident_tenant(incident))) {
+        return;
+    }
+    struct member *member = member_find(incidents, incident->tenant_hash, visit->node);
+    if (member != NULL && member->incident == incident_slot(incidents, incident)) {
+        member->reached_generation = incidents->generation;
+        if (member->hops != visit->hops) {
+            member->hops = visit->hops;
+            member_touch(incidents, member);
+        }
+    }
+    if (!is_bad_member(incidents, incident, member)) {
+        incident->at_risk_count++;
+        count_kind(incident, node.entity);
+    }
+}
+
+void incident_refresh(struct incidents *incidents, const struct incident_context *context,
+                      struct incident *incident) {
+    ASSERT(incident->root != INDEX_NONE);
+    struct member *root = member_at(incidents, incident->root);
+    incidents->generation++;
+    incident->at_risk_count = 0;
+    incident->kinds_count = 0;
+    root->reached_generation = incidents->generation;
+    uint32_t count = 0;
+    const struct graph_visit *visits =
+        graph_search_run(context->search, context->graph, root->node, GRAPH_DOWNSTREAM,
+                         GRAPH_HOPS_MAX, incident_tenant(incident), &count, NULL);
+    for (uint32_t i = 0; i < count; i++) {
+        look_at_visit(incidents, context, incident, &visits[i]);
+    }
+    if (root->is_recovered && !root->is_foreign) {
+        incident->at_risk_count++;
+        count_kind(incident, graph_get_node(context->graph, root->node).entity);
+    }
+    for (uint32_t at = incident->members_first; at != INDEX_NONE;) {
+        struct member *member = member_at(incidents, at);
+        at = member->next;
+        if (!member->is_foreign && !member->is_recovered) {
+            count_kind(incident, graph_get_node(context->graph, member->node).entity);
+        }
+    }
+    sort_kinds(incident);
+    rank_incident(incidents, incident);
+    incident->refresh_due_ns = NEVER_NS;
+    incident_schedule(incidents, incident);
+}
+
+void incident_refresh_later(struct incidents *incidents, const struct incident_context *context,
+                            struct incident *incident) {
+    if (incident->refresh_due_ns == NEVER_NS && incident->root != INDEX_NONE) {
+        incident->refresh_due_ns = context->now_ns + REFRESH_DELAY_NS;
+        incident_schedule(incidents, incident);
+    }
+}

@@ -1,0 +1,609 @@
+/*
+ * correlate.c - which bad news belong together.
+ *
+ * A node that turned bad looks upstream for the nearest node that is bad within the window and joins
+ * its incident; with none it is a root. Then it looks downstream: an incident whose root it reaches
+ * has found its cause, whatever order the news arrived in. An incident of which it reaches only some
+ * members but not the root has a cause of its own and stays apart.
+ *
+ * Why every cascade ends as one incident: a root other than the first cause has a bad neighbour
+ * upstream (through healthy nodes, within hops_max). Whichever of the two arrived later saw the
+ * other: the root would have joined it, or it would have merged the root's incident.
+ *
+ * In a cycle each node is upstream of each: the earlier event time is the root, then explicit
+ * failure before lateness, then the smaller name.
+ *
+ * Platform nodes are bad for other tenants by the state word of the graph. A tenant's incident may
+ * have one as its root: a foreign member, one incident a (tenant, foreign root).
+ */
+#include "incident/incident_state.h"
+
+#define PLATFORM_TENANT SLICE("platform")
+
+/* Whose eyes a search looks through, and from when. */
+struct outlook {
+    struct slice tenant;
+    uint64_t tenant_hash;
+    uint64_t from_ns;
+    uint64_t to_ns;
+    uint64_t window_ns;
+    uint32_t hops_max;
+};
+
+struct cause {
+    bool is_found;
+    bool is_foreign;
+    uint32_t node;
+    uint32_t hops;
+    uint64_t since_ns;
+};
+
+static struct outlook outlook_of(const struct incidents *incidents, const struct policy *policy,
+                                 struct slice tenant, uint64_t from_ns, uint64_t to_ns) {
+    ASSERT(from_ns <= to_ns);
+    return (struct outlook){
+        .tenant = tenant,
+        .tenant_hash = tenant_hash_of(incidents, tenant),
+        .from_ns = from_ns,
+        .to_ns = to_ns,
+        .window_ns = policy->correlate_window_ns,
+        .hops_max = policy->correlate_hops_max < GRAPH_HOPS_MAX ? policy->correlate_hops_max
+                                                                : GRAPH_HOPS_MAX,
+    };
+}
+
+static struct outlook outlook_of_member(struct incidents *incidents,
+                                        const struct incident_context *context,
+                                        const struct member *member) {
+    struct incident *incident = incident_at(incidents, member->incident);
+    return outlook_of(incidents, incident_policy(context, incident), incident_tenant(incident),
+                      member->since_ns, member->last_signal_ns);
+}
+
+static bool is_in_window(const struct outlook *outlook, uint64_t since_ns, uint64_t last_ns) {
+    if (since_ns > outlook->to_ns) {
+        return since_ns - outlook->to_ns <= outlook->window_ns;
+    }
+    return last_ns >= outlook->from_ns || outlook->from_ns - last_ns <= outlook->window_ns;
+}
+
+static bool is_platform(struct slice tenant) {
+    return slice_equals(tenant, PLATFORM_TENANT);
+}
+
+static struct member *platform_member(struct incidents *incidents, uint32_t node) {
+    struct member *member =
+        member_find(incidents, tenant_hash_of(incidents, PLATFORM_TENANT), node);
+    if (member == NULL || member->is_recovered ||
+        !incident_is_live(incident_at(incidents, member->incident))) {
+        return NULL;
+    }
+    return member;
+}
+
+/* The platform node to blame: what the platform's own incident says is the root of this one. */
+static uint32_t platform_root(struct incidents *incidents, uint32_t node) {
+    struct member *member = platform_member(incidents, node);
+    if (member == NULL) {
+        return node;
+    }
+    struct incident *incident = incident_at(incidents, member->incident);
+    return member_at(incidents, incident->root)->is_recovered ? node : incident->root_node;
+}
+
+/* A member is a cause while it is bad; once recovered only for what turned bad before that. */
+static bool is_cause(struct incidents *incidents, const struct outlook *outlook,
+                     const struct member *member) {
+    if (!incident_is_live(incident_at(incidents, member->incident))) {
+        return false;
+    }
+    if (member->is_recovered && outlook->from_ns > member->recovered_event_ns) {
+        return false;
+    }
+    return is_in_window(outlook, member->since_ns, member->last_signal_ns);
+}
+
+static bool is_foreign_cause(struct incidents *incidents, const struct incident_context *context,
+                             const struct outlook *outlook, uint32_t node, uint64_t *since_out) {
+    if (is_platform(outlook->tenant)) {
+        return false;
+    }
+    struct graph_node seen = graph_get_node(context->graph, node);
+    if (seen.state.status == EVENT_STATUS_NONE || !is_platform(seen.owner)) {
+        return false;
+    }
+    struct member *member = platform_member(incidents, node);
+    uint64_t since_ns = member == NULL ? seen.state.since_ns : member->since_ns;
+    uint64_t last_ns = member == NULL ? since_ns : member->last_signal_ns;
+    *since_out = since_ns;
+    return is_in_window(outlook, since_ns, last_ns);
+}
+
+static struct cause find_cause(struct incidents *incidents, const struct incident_context *context,
+                               const struct outlook *outlook, uint32_t node,
+                               const struct incident *exclude) {
+    struct cause best = {0};
+    uint32_t count = 0;
+    const struct graph_visit *visits =
+        graph_search_run(context->search, context->graph, node, GRAPH_UPSTREAM, outlook->hops_max,
+                         outlook->tenant, &count, NULL);
+    for (uint32_t i = 0; i < count && (!best.is_found || visits[i].hops <= best.hops); i++) {
+        struct member *member = member_find(incidents, outlook->tenant_hash, visits[i].node);
+        struct cause found = {.node = visits[i].node, .hops = visits[i].hops};
+        if (exclude != NULL && member != NULL &&
+            member->incident == incident_slot(incidents, exclude)) {
+            continue;
+        }
+        if (member != NULL && !member->is_foreign) {
+            found.is_found = is_cause(incidents, outlook, member);
+            found.since_ns = member->since_ns;
+        } else {
+            found.is_foreign = true;
+            found.is_found =
+                is_foreign_cause(incidents, context, outlook, found.node, &found.since_ns);
+        }
+        if (found.is_found &&
+            (!best.is_found || found.since_ns < best.since_ns ||
+             (found.since_ns == best.since_ns && found.node < best.node))) {
+            best = found;
+        }
+    }
+    return best;
+}
+
+static bool precedes(const void *context, uint32_t a, uint32_t b) {
+    return incident_precedes((const struct incidents *)context, a, b);
+}
+
+static void mark(struct incidents *incidents, struct incident *incident) {
+    if (incident->mark_generation == incidents->generation) {
+        return;
+    }
+    incident->mark_generation = incidents->generation;
+    incident->mark_in_window = false;
+    incident->mark_root_seen = false;
+    incident->mark_bad_count = 0;
+    incident->mark_root_hops = 0;
+    incidents->gathered[incidents->gathered_count++] = incident_slot(incidents, incident);
+}
+
+static void mark_visit(struct incidents *incidents, const struct outlook *outlook,
+                       const struct graph_visit *visit) {
+    struct member *member = member_find(incidents, outlook->tenant_hash, visit->node);
+    if (member == NULL || member->is_foreign) {
+        return;
+    }
+    struct incident *incident = incident_at(incidents, member->incident);
+    if (!incident_is_live(incident)) {
+        return;
+    }
+    mark(incidents, incident);
+    if (visit->node == incident->root_node) {
+        incident->mark_root_seen = true;
+        incident->mark_root_hops = visit->hops;
+    }
+    if (!member->is_recovered) {
+        incident->mark_bad_count++;
+        incident->mark_in_window = incident->mark_in_window ||
+                                   is_in_window(outlook, member->since_ns, member->last_signal_ns);
+    }
+}
+
+/* Its root lies downstream; or the root has recovered and all that still fail lie there. */
+static bool is_explained(struct incidents *incidents, const struct incident *incident) {
+    if (!incident->mark_in_window) {
+        return false;
+    }
+    return incident->mark_root_seen ||
+           (member_at(incidents, incident->root)->is_recovered &&
+            incident->mark_bad_count == incident->failing_count);
+}
+
+static void keep_explained(struct incidents *incidents, const struct incident *exclude) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < incidents->gathered_count; i++) {
+        struct incident *incident = incident_at(incidents, incidents->gathered[i]);
+        if (incident != exclude && is_explained(incidents, incident)) {
+            incidents->gathered[kept++] = incidents->gathered[i];
+        }
+    }
+    incidents->gathered_count = kept;
+    sort_indices(incidents->gathered, kept, precedes, incidents);
+}
+
+/* Fills `gathered` with the incidents that a bad `node` explains, first seen first, without
+ * `exclude`; true when the root of that one lies downstream too: a cycle. */
+static bool gather_explained(struct incidents *incidents, const struct incident_context *context,
+                             const struct outlook *outlook, uint32_t node,
+                             const struct incident *exclude) {
+    incidents->generation++;
+    incidents->gathered_count = 0;
+    uint32_t count = 0;
+    const struct graph_visit *visits =
+        graph_search_run(context->search, context->graph, node, GRAPH_DOWNSTREAM,
+                         outlook->hops_max, outlook->tenant, &count, NULL);
+    for (uint32_t i = 0; i < count; i++) {
+        mark_visit(incidents, outlook, &visits[i]);
+    }
+    bool is_cycle = exclude != NULL && exclude->mark_generation == incidents->generation &&
+                    exclude->mark_root_seen && exclude->root_node != node;
+    keep_explained(incidents, exclude);
+    return is_cycle;
+}
+
+/* Which of two members of a cycle is the root. */
+static bool is_better_root(const struct incident_context *context, const struct member *member,
+                           const struct member *other) {
+    if (other->is_foreign || other->is_recovered != member->is_recovered) {
+        return !other->is_foreign && other->is_recovered;
+    }
+    if (member->since_ns != other->since_ns) {
+        return member->since_ns < other->since_ns;
+    }
+    if (status_is_explicit(member->status) != status_is_explicit(other->status)) {
+        return status_is_explicit(member->status);
+    }
+    return slice_compare(graph_get_node(context->graph, member->node).entity,
+                         graph_get_node(context->graph, other->node).entity) < 0;
+}
+
+static void shift_hops(struct incidents *incidents, struct incident *incident, uint32_t hops) {
+    for (uint32_t at = incident->members_first; at != INDEX_NONE && hops > 0;) {
+        struct member *member = member_at(incidents, at);
+        at = member->next;
+        member->hops += hops;
+        member_touch(incidents, member);
+    }
+}
+
+/* The one that people saw first swallows the other. */
+static struct incident *merge_two(struct incidents *incidents,
+                                  const struct incident_context *context, struct incident *a,
+                                  struct incident *b) {
+    if (a == b) {
+        return a;
+    }
+    bool a_survives = incident_precedes(incidents, incident_slot(incidents, a),
+                                        incident_slot(incidents, b));
+    struct incident *survivor = a_survives ? a : b;
+    incident_merge(incidents, context, survivor, a_survives ? b : a);
+    return survivor;
+}
+
+/* Merges all of `gathered` with `incident`. What has no room in the effects waits for the next
+ * advance. */
+static struct incident *merge_gathered(struct incidents *incidents,
+                                       const struct incident_context *context,
+                                       struct incident *incident, uint32_t hops) {
+    struct incident *survivor = incident;
+    for (uint32_t i = 0; i < incidents->gathered_count; i++) {
+        struct incident *next = incident_at(incidents, incidents->gathered[i]);
+        size_t wanted = MERGE_ROOM_BYTES_MIN + telling_closing_bytes(context, next) +
+                        telling_closing_bytes(context, survivor);
+        if (effects_room(context->effects) < wanted) {
+            survivor->looks_again = true;
+            incident_schedule(incidents, survivor);
+            break;
+        }
+        if (next == incident) {
+            continue;
+        }
+        shift_hops(incidents, next, hops + next->mark_root_hops);
+        survivor = merge_two(incidents, context, survivor, next);
+    }
+    return survivor;
+}
+
+static struct member *create_foreign(struct incidents *incidents,
+                                     const struct incident_context *context,
+                                     struct incident *incident, uint32_t node) {
+    struct graph_node seen = graph_get_node(context->graph, node);
+    struct member *member = member_create(incidents, incident, node, true);
+    ASSERT(member != NULL);
+    member->status = seen.state.status;
+    member->since_ns = seen.state.since_ns;
+    member->last_signal_ns = seen.state.since_ns;
+    return member;
+}
+
+/* The tenant's incident with that foreign root, open again when it was resolved; NULL: none yet. */
+static struct incident *find_foreign(struct incidents *incidents,
+                                     const struct incident_context *context, uint64_t tenant_hash,
+                                     uint32_t node) {
+    struct member *member = member_find(incidents, tenant_hash, node);
+    if (member == NULL) {
+        return NULL;
+    }
+    ASSERT(member->is_foreign);
+    struct incident *incident = incident_at(incidents, member->incident);
+    if (member->is_recovered) {
+        member->is_recovered = false;
+        member->status = graph_get_node(context->graph, node).state.status;
+        member->since_ns = graph_get_node(context->graph, node).state.since_ns;
+        member->last_signal_ns = member->since_ns;
+        member_touch(incidents, member);
+    }
+    if (!incident_is_live(incident)) {
+        incident_reopen(incidents, context, incident);
+    }
+    return incident;
+}
+
+static struct incident *open_incident(struct incidents *incidents,
+                                      const struct incident_context *context, struct slice tenant,
+                                      uint32_t node, const struct policy *policy) {
+    uint8_t cause[16];
+    struct writer writer = writer_over(cause, sizeof(cause));
+    writer_u64(&writer, context->cause_seq);
+    writer_u32(&writer, context->cause_index);
+    struct slice parts[3] = {tenant, graph_get_node(context->graph, node).entity,
+                             writer_slice(&writer)};
+    struct hash128 id = hash128_of_parts(parts, 3, incidents->hash_seed);
+    while (incident_find(incidents, id) != NULL) {
+        id = hash128_combine(id, id); /* the same cause twice: a replayed test, not an engine */
+    }
+    struct incident *incident = incident_create(incidents, id, tenant);
+    ASSERT(incident != NULL);
+    incident->opened_ns = context->now_ns;
+    incident->updated_ns = context->now_ns;
+    incident->opened_seq = context->cause_seq;
+    incident->opened_index = context->cause_index;
+    incident->tell_due_ns = context->now_ns + policy->group_wait_ns;
+    incidents->open_count++;
+    return incident;
+}
+
+static void add_news(struct incidents *incidents, const struct incident_context *context,
+                     struct incident *incident, const struct member *member, const char *what) {
+    char words[DETAIL_BYTES_MAX];
+    struct text detail = text_over(words, sizeof(words));
+    text_add(&detail, graph_get_node(context->graph, member->node).entity);
+    text_add_char(&detail, ' ');
+    text_add(&detail, event_status_word(member->status));
+    timeline_add(incidents, context, incident, what, text_slice(&detail));
+}
+
+struct place {
+    struct incident *joined; /* of the cause; NULL when it has none */
+    uint32_t foreign_root;   /* a platform node that has no incident of this tenant yet */
+    struct cause cause;
+    bool is_cycle;
+};
+
+static struct place find_place(struct incidents *incidents, const struct incident_context *context,
+                               const struct outlook *outlook, uint32_t node) {
+    struct place place = {.foreign_root = GRAPH_NODE_NONE};
+    place.cause = find_cause(incidents, context, outlook, node, NULL);
+    if (place.cause.is_found && place.cause.is_foreign) {
+        uint32_t root = platform_root(incidents, place.cause.node);
+        place.joined = find_foreign(incidents, context, outlook->tenant_hash, root);
+        place.foreign_root = place.joined == NULL ? root : GRAPH_NODE_NONE;
+    } else if (place.cause.is_found) {
+        struct member *cause = member_find(incidents, outlook->tenant_hash, place.cause.node);
+        place.joined = incident_at(incidents, cause->incident);
+        place.cause.hops += cause->hops;
+    }
+    place.is_cycle = gather_explained(incidents, context, outlook, node, place.joined);
+    return place;
+}
+
+/* The root of what the new member and its place make together. */
+static struct member *choose_root(struct incidents *incidents,
+                                  const struct incident_context *context,
+                                  const struct place *place, struct incident *target,
+                                  struct member *member) {
+    if (place->foreign_root != GRAPH_NODE_NONE) {
+        return create_foreign(incidents, context, target, place->foreign_root);
+    }
+    if (place->joined == NULL) {
+        return member;
+    }
+    struct member *root = member_at(incidents, place->joined->root);
+    return place->is_cycle && is_better_root(context, member, root) ? member : root;
+}
+
+struct member *correlate_place(struct incidents *incidents, const struct incident_context *context,
+                               uint32_t node, const struct signal *signal,
+                               const struct policy *policy, bool *opened_out) {
+    struct slice tenant = graph_get_node(context->graph, node).owner;
+    struct outlook outlook = outlook_of(incidents, policy, tenant, signal->event_time_ns,
+                                        signal->event_time_ns);
+    struct place place = find_place(incidents, context, &outlook, node);
+    bool opens = place.joined == NULL && incidents->gathered_count == 0;
+    struct incident *target = place.joined;
+    if (opens) {
+        target = open_incident(incidents, context, tenant, node, policy);
+    } else if (target == NULL) {
+        target = incident_at(incidents, incidents->gathered[0]);
+        shift_hops(incidents, target, place.cause.hops + target->mark_root_hops);
+    }
+    struct member *member = member_create(incidents, target, node, false);
+    ASSERT(member != NULL);
+    member_fill(incidents, context, member, signal);
+    member->hops = place.cause.hops;
+    struct member *root = choose_root(incidents, context, &place, target, member);
+    struct incident *survivor = merge_gathered(incidents, context, target, place.cause.hops);
+    incident_set_root(incidents, context, survivor, root);
+    if (opens) {
+        add_news(incidents, context, survivor, root, "opened");
+        incident_refresh(incidents, context, survivor);
+    } else {
+        survivor->at_risk_count -= survivor->at_risk_count > 0 ? 1 : 0;
+        add_news(incidents, context, survivor, member, "joined");
+        telling_note(incidents, context, survivor, CHANGE_AFFECTED);
+        incident_refresh_later(incidents, context, survivor);
+    }
+    *opened_out = opens;
+    return member;
+}
+
+/* A platform node explains the incident. */
+static struct incident *blame_platform(struct incidents *incidents,
+                                       const struct incident_context *context,
+                                       struct incident *incident, uint32_t node) {
+    struct incident *other = find_foreign(incidents, context, incident->tenant_hash, node);
+    if (other == NULL && incidents->members_free_count == 0) {
+        return incident;
+    }
+    struct member *root = other == NULL ? create_foreign(incidents, context, incident, node)
+                                        : member_find(incidents, incident->tenant_hash, node);
+    if (other != NULL) {
+        incident = merge_two(incidents, context, incident, other);
+    }
+    incident_set_root(incidents, context, incident, root);
+    return incident;
+}
+
+void correlate_explain(struct incidents *incidents, const struct incident_context *context,
+                       struct incident *incident) {
+    struct member *root = member_at(incidents, incident->root);
+    if (root->is_foreign || root->is_recovered ||
+        effects_room(context->effects) < MERGE_ROOM_BYTES_MIN) {
+        return;
+    }
+    struct outlook outlook = outlook_of_member(incidents, context, root);
+    struct cause cause = find_cause(incidents, context, &outlook, root->node, incident);
+    if (!cause.is_found) {
+        return;
+    }
+    if (cause.is_foreign) {
+        shift_hops(incidents, incident, cause.hops);
+        (void)blame_platform(incidents, context, incident, platform_root(incidents, cause.node));
+        return;
+    }
+    struct member *via = member_find(incidents, outlook.tenant_hash, cause.node);
+    struct incident *joined = incident_at(incidents, via->incident);
+    struct member *joined_root = member_at(incidents, joined->root);
+    bool is_cycle = gather_explained(incidents, context, &outlook, root->node, joined);
+    bool stays = is_cycle && is_better_root(context, root, joined_root);
+    shift_hops(incidents, incident, stays ? 0 : via->hops + cause.hops);
+    struct incident *survivor = merge_two(incidents, context, incident, joined);
+    incident_set_root(incidents, context, survivor, stays ? root : joined_root);
+}
+
+struct incident *correlate_absorb(struct incidents *incidents,
+                                  const struct incident_context *context, struct member *member) {
+    struct incident *incident = incident_at(incidents, member->incident);
+    struct member *root = member_at(incidents, incident->root);
+    if (member->is_foreign) {
+        return incident;
+    }
+    struct outlook outlook = outlook_of_member(incidents, context, member);
+    (void)gather_explained(incidents, context, &outlook, member->node, incident);
+    struct incident *survivor = merge_gathered(incidents, context, incident, member->hops);
+    incident_set_root(incidents, context, survivor, root);
+    return survivor;
+}
+
+/* The roots of tenants' incidents at a platform node that the search has reached. */
+static void mark_foreign(struct incidents *incidents, uint32_t node) {
+    for (struct member *member = foreign_next(incidents, node, NULL); member != NULL;
+         member = foreign_next(incidents, node, member)) {
+        struct incident *incident = incident_at(incidents, member->incident);
+        if (incident_is_live(incident)) {
+            mark(incidents, incident);
+            incident->mark_root_seen = incident->mark_root_seen || incident->root_node == node;
+        }
+    }
+}
+
+static void gather_tenants(struct incidents *incidents, const struct incident_context *context,
+                           const struct member *platform) {
+    incidents->generation++;
+    incidents->gathered_count = 0;
+    struct outlook outlook = outlook_of_member(incidents, context, platform);
+    uint32_t count = 0;
+    const struct graph_visit *visits =
+        graph_search_run(context->search, context->graph, platform->node, GRAPH_DOWNSTREAM,
+                         outlook.hops_max, slice_of(NULL, 0), &count, NULL);
+    mark_foreign(incidents, platform->node);
+    for (uint32_t i = 0; i < count; i++) {
+        struct slice owner = graph_get_node(context->graph, visits[i].node).owner;
+        if (is_platform(owner)) {
+            mark_foreign(incidents, visits[i].node);
+            continue;
+        }
+        const struct policy *policy = policy_set_find(context->policies, owner);
+        struct outlook theirs =
+            outlook_of(incidents, policy, owner, platform->since_ns, platform->last_signal_ns);
+        if (visits[i].hops <= theirs.hops_max) {
+            mark_visit(incidents, &theirs, &visits[i]);
+        }
+    }
+    keep_explained(incidents, NULL);
+}
+
+void correlate_tenants(struct incidents *incidents, const struct incident_context *context,
+                       struct member *platform) {
+    gather_tenants(incidents, context, platform);
+    uint32_t root = platform_root(incidents, platform->node);
+    uint32_t platform_slot = platform->incident;
+    for (uint32_t i = 0; i < incidents->gathered_count; i++) {
+        struct incident *incident = &incidents->incidents[incidents->gathered[i]];
+        if (!incident->is_used || !incident_is_live(incident) || incident->root_node == root ||
+            incidents->gathered[i] == platform_slot ||
+            is_platform(incident_tenant(incident))) {
+            continue;
+        }
+        if (effects_room(context->effects) < MERGE_ROOM_BYTES_MIN) {
+            incident->looks_again = true;
+            incident_schedule(incidents, incident);
+            continue;
+        }
+        shift_hops(incidents, incident, incident->mark_root_hops);
+        (void)blame_platform(incidents, context, incident, root);
+    }
+}
+
+/* Anything bad at `node` or above it, as the tenant sees it. */
+static bool is_trouble_upstream(struct incidents *incidents,
+                                const struct incident_context *context,
+                                const struct outlook *outlook, uint32_t node) {
+    struct member *member = member_find(incidents, outlook->tenant_hash, node);
+    uint64_t since_ns = 0;
+    if (member != NULL && !member->is_recovered) {
+        return true;
+    }
+    return is_foreign_cause(incidents, context, outlook, node, &since_ns) ||
+           find_cause(incidents, context, outlook, node, NULL).is_found;
+}
+
+/* The roots that a new edge from `from` may explain, as members, into `sorted`. */
+static uint32_t gather_roots(struct incidents *incidents, const struct incident_context *context,
+                             const struct outlook *outlook, uint32_t from) {
+    struct member *member = member_find(incidents, outlook->tenant_hash, from);
+    if (member != NULL && !member->is_foreign && !member->is_recovered) {
+        struct incident *incident = incident_at(incidents, member->incident);
+        incidents->sorted[0] = member_slot(incidents, member);
+        return incident_is_live(incident) && incident->root_node == from ? 1 : 0;
+    }
+    (void)gather_explained(incidents, context, outlook, from, NULL);
+    uint32_t count = incidents->gathered_count < EDGE_ROOTS_MAX ? incidents->gathered_count
+                                                                : EDGE_ROOTS_MAX;
+    for (uint32_t i = 0; i < count; i++) {
+        incidents->sorted[i] = incident_at(incidents, incidents->gathered[i])->root;
+    }
+    return count;
+}
+
+void correlate_edge(struct incidents *incidents, const struct incident_context *context,
+                    uint32_t from, uint32_t to) {
+    struct slice tenant = graph_get_node(context->graph, from).owner;
+    const struct policy *policy = policy_set_find(context->policies, tenant);
+    struct outlook outlook = outlook_of(incidents, policy, tenant, 0, UINT64_MAX);
+    if (!is_trouble_upstream(incidents, context, &outlook, to)) {
+        return;
+    }
+    uint32_t count = gather_roots(incidents, context, &outlook, from);
+    for (uint32_t i = 0; i < count; i++) {
+        struct member *root = member_at(incidents, incidents->sorted[i]);
+        struct incident *incident = incident_at(incidents, root->incident);
+        if (incident->root == incidents->sorted[i]) {
+            correlate_explain(incidents, context, incident);
+        }
+    }
+    struct member *platform = platform_member(incidents, to);
+    if (platform != NULL && is_platform(tenant)) {
+        correlate_tenants(incidents, context, platform);
+    }
+}

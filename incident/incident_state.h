@@ -1,0 +1,416 @@
+/*
+ * incident_state.h - the room's own structures, shared by its files; nobody else includes it.
+ *
+ * Memory: two pools (incidents, members) with free lists, two tables, two timer heaps, scratch; all
+ * from the arena at init. Slots are named by number; INDEX_NONE is "no slot".
+ *
+ * Invariants: 1. a member stands in the list of its incident and under its key (tenant, node) until
+ * it is dropped. 2. a dropped slot stays on the dirty list until its row has followed it, then it is
+ * free again. 3. no behaviour depends on the order of a list or of a slot number: where order
+ * matters the items are sorted by what rows keep, so a restored room goes on the same way.
+ */
+#pragma once
+
+#include "core/base/assert.h"
+#include "core/base/table.h"
+#include "incident/incident.h"
+
+#define INDEX_NONE UINT32_MAX
+#define NEVER_NS UINT64_MAX
+
+/* A telling may fill this much of the effects; what a call does besides needs the rest. */
+#define TELLING_BYTES_MAX (UINT64_C(2) << 20)
+/* Room below which no further incident is merged in one call: it looks again at the next advance. */
+#define MERGE_ROOM_BYTES_MIN (TELLING_BYTES_MAX + (UINT64_C(1) << 19))
+/* Bound of an incident's and a member's encoded row (rows.c). */
+#define ROW_BYTES_MAX 8192u
+/* How long blast radius and ranking may lag behind the members between two tellings. */
+#define REFRESH_DELAY_NS NS_PER_S
+#define TIMERS_PER_ADVANCE_MAX 1024u
+#define KINDS_MAX 8u
+#define KIND_BYTES_MAX 24u
+#define DETAIL_BYTES_MAX 700u
+/* From this many failing members on an error is critical. */
+#define FAILING_CRITICAL_MIN 10u
+/* How many roots one new edge may explain, and members one message may be compared with. */
+#define EDGE_ROOTS_MAX 256u
+#define MENTIONS_LOOKED_AT_MAX 512u
+#define MENTION_BYTES_MIN 5u
+
+enum incident_status { INCIDENT_OPEN = 1, INCIDENT_ACKNOWLEDGED = 2, INCIDENT_RESOLVED = 3 };
+
+/* What becomes of a slot when its row has been emitted. */
+enum row_fate { FATE_KEEP = 0, FATE_FORGET = 1, FATE_DELETE = 2 };
+
+/* What changed since the last message and is worth telling. */
+enum change_flags {
+    CHANGE_AFFECTED = 1,
+    CHANGE_SEVERITY = 2,
+    CHANGE_ROOT = 4,
+    CHANGE_REOPENED = 8,
+    CHANGE_ACKNOWLEDGED = 16,
+};
+
+struct dirty_link {
+    uint32_t next;
+    uint32_t previous;
+    bool is_dirty;
+};
+
+struct member {
+    uint32_t incident;
+    uint32_t node;
+    uint32_t next;
+    uint32_t previous;
+    uint32_t foreign_next; /* the same platform node in other tenants' incidents */
+    uint32_t foreign_previous;
+    struct dirty_link dirty;
+    enum row_fate fate;
+    bool is_used;
+    bool is_foreign; /* a platform node in another tenant's incident: shown, not counted */
+    bool is_recovered;
+    bool recovers_by_silence;
+    bool has_row;
+    struct hash128 row_id;   /* incident under which the row stands, when has_row */
+    struct hash128 final_id; /* incident under which it is to stand, when forgotten */
+    enum event_status status;
+    enum event_status recovered_status;
+    enum event_severity severity;
+    uint32_t hops;
+    uint64_t reached_generation; /* of the last refresh that reached it from the root */
+    uint64_t since_ns;           /* event time */
+    uint64_t last_signal_ns;     /* event time */
+    uint64_t recovered_event_ns;
+    uint64_t recovered_ns;       /* now */
+    uint64_t silence_due_ns;     /* now; NEVER_NS when it does not recover by silence */
+    uint64_t signals_count;
+    uint32_t error_class_size;
+    uint32_t message_size;
+    uint8_t error_class[ERROR_CLASS_BYTES_MAX];
+    uint8_t message[MESSAGE_KEPT_BYTES_MAX];
+};
+
+struct kind_count {
+    uint32_t word_size;
+    uint32_t count;
+    uint8_t word[KIND_BYTES_MAX];
+};
+
+struct rank_alternative {
+    uint32_t node;
+    double confidence;
+};
+
+struct rank {
+    double confidence;
+    uint32_t affected_count;
+    uint32_t reached_count;
+    uint32_t earlier_count; /* affected that failed before the root */
+    bool is_explicit;       /* failed, aborted, down rather than late, missed, degraded */
+    uint32_t alternatives_count;
+    struct rank_alternative alternatives[INCIDENT_ALTERNATIVES_MAX];
+};
+
+struct incident {
+    struct hash128 id;
+    struct dirty_link dirty;
+    enum row_fate fate;
+    enum incident_status status;
+    enum event_severity severity;
+    bool is_used;
+    bool is_told;      /* a message went out */
+    bool is_announced; /* the first telling is past, whether or not a sink took it */
+    bool is_end_told;
+    bool looks_again;
+    bool has_row;
+    uint32_t root; /* member */
+    uint32_t root_node;
+    uint32_t members_first;
+    uint32_t members_count; /* own, without foreign */
+    uint32_t failing_count; /* own and not recovered */
+    uint32_t at_risk_count;
+    uint32_t version;
+    uint32_t changes; /* enum change_flags */
+    uint32_t timeline_next;
+    uint32_t timeline_deleted;
+    uint64_t tenant_hash;
+    uint64_t opened_ns;
+    uint64_t updated_ns;
+    uint64_t resolved_ns;
+    uint64_t opened_seq;
+    uint32_t opened_index;
+    uint64_t signals_total;
+    uint64_t signals_unique;
+    uint64_t suppressed_shown; /* already in the timeline */
+    uint64_t told_ns;
+    uint64_t tell_due_ns;
+    uint64_t refresh_due_ns;
+    uint64_t forget_due_ns;
+    struct rank rank;
+    uint32_t kinds_count;
+    struct kind_count kinds[KINDS_MAX];
+    uint32_t traces_count;
+    struct hash128 traces[INCIDENT_TRACE_IDS_MAX];
+    uint32_t tenant_size;
+    uint8_t tenant[TENANT_BYTES_MAX];
+    /* Scratch of one call, found valid by its generation. */
+    uint64_t mark_generation;
+    bool mark_in_window;
+    bool mark_root_seen;
+    uint32_t mark_bad_count;
+    uint32_t mark_root_hops;
+};
+
+struct timer {
+    uint64_t due_ns;
+    uint64_t tie[2]; /* orders timers due together; kept in rows, so the same after a restart */
+    uint32_t item;
+};
+
+struct timers {
+    struct timer *heap;
+    uint32_t *positions; /* of each item; INDEX_NONE when it has no timer */
+    uint32_t count;
+    uint32_t items_max;
+};
+
+struct incidents {
+    uint64_t hash_seed;
+    uint32_t incidents_max;
+    uint32_t members_max;
+    struct incident *incidents;
+    struct member *members;
+    uint32_t *incidents_free;
+    uint32_t incidents_free_count;
+    uint32_t *members_free;
+    uint32_t members_free_count;
+    struct table by_id;      /* incident id -> slot */
+    struct table by_member;  /* member_key -> slot */
+    struct table by_foreign; /* platform node -> first foreign member */
+    struct timers incident_timers;
+    struct timers member_timers;
+    uint32_t incidents_dirty;
+    uint32_t members_dirty;
+    uint32_t open_count;
+    uint64_t next_outbox_number;
+    uint64_t generation;
+    uint32_t *gathered; /* scratch: incidents found by a search */
+    uint32_t gathered_count;
+    uint32_t *sorted; /* scratch: members in the order of telling */
+    uint8_t *row;     /* scratch: one row, or one outbox row */
+    size_t row_capacity;
+    uint8_t *member_row; /* scratch */
+    char *json;          /* scratch */
+};
+
+/* --- timers.c --- */
+MUST_CHECK struct status timers_init(struct timers *timers, uint32_t items_max,
+                                     struct arena *arena);
+void timers_set(struct timers *timers, uint32_t item, uint64_t due_ns, uint64_t tie_a,
+                uint64_t tie_b);
+void timers_remove(struct timers *timers, uint32_t item);
+/* Heap sort; `precedes` must be a total order. */
+void sort_indices(uint32_t *indices, uint32_t count,
+                  bool (*precedes)(const void *context, uint32_t a, uint32_t b),
+                  const void *context);
+
+/* --- incidents.c: pools, lookup, the calls --- */
+struct incident *incident_at(struct incidents *incidents, uint32_t slot);
+struct member *member_at(struct incidents *incidents, uint32_t slot);
+uint32_t incident_slot(const struct incidents *incidents, const struct incident *incident);
+uint32_t member_slot(const struct incidents *incidents, const struct member *member);
+struct slice incident_tenant(const struct incident *incident);
+bool incident_is_live(const struct incident *incident);
+uint64_t tenant_hash_of(const struct incidents *incidents, struct slice tenant);
+struct member *member_find(struct incidents *incidents, uint64_t tenant_hash, uint32_t node);
+struct incident *incident_find(struct incidents *incidents, struct hash128 id);
+struct incident *incident_create(struct incidents *incidents, struct hash128 id,
+                                 struct slice tenant);
+struct member *member_create(struct incidents *incidents, struct incident *incident, uint32_t node,
+                             bool is_foreign);
+void member_move(struct incidents *incidents, struct member *member, struct incident *incident);
+void member_drop(struct incidents *incidents, struct member *member, enum row_fate fate);
+void incident_drop(struct incidents *incidents, struct incident *incident, enum row_fate fate);
+void incident_touch(struct incidents *incidents, struct incident *incident);
+void member_touch(struct incidents *incidents, struct member *member);
+void incident_unlink_dirty(struct incidents *incidents, struct incident *incident);
+void member_unlink_dirty(struct incidents *incidents, struct member *member);
+void incident_release(struct incidents *incidents, struct incident *incident);
+void member_release(struct incidents *incidents, struct member *member);
+/* Sets the incident's one timer to the earliest of its dues. */
+void incident_schedule(struct incidents *incidents, struct incident *incident);
+void member_schedule(struct incidents *incidents, struct member *member);
+const struct policy *incident_policy(const struct incident_context *context,
+                                     const struct incident *incident);
+/* The next foreign member of the platform node: first with previous = NULL; NULL at the end. */
+struct member *foreign_next(struct incidents *incidents, uint32_t node, struct member *previous);
+
+/* Puts the incident's row (and its RECENT row the first time). */
+void incident_emit_row(struct incidents *incidents, const struct incident_context *context,
+                       struct incident *incident, bool is_forgotten);
+
+/* --- correlate.c --- */
+/* Finds the new bad node its incident: joined, opened, merged or re-rooted. */
+struct member *correlate_place(struct incidents *incidents, const struct incident_context *context,
+                               uint32_t node, const struct signal *signal,
+                               const struct policy *policy, bool *opened_out);
+/* Whether something upstream explains the root of this incident by now; merges when it does. */
+void correlate_explain(struct incidents *incidents, const struct incident_context *context,
+                       struct incident *incident);
+/* Merges the incidents that the root of this one explains. Gives the survivor. */
+struct incident *correlate_absorb(struct incidents *incidents,
+                                  const struct incident_context *context, struct member *member);
+/* A platform node turned bad: the incidents of tenants that it explains get it as their root. */
+void correlate_tenants(struct incidents *incidents, const struct incident_context *context,
+                       struct member *platform_member);
+void correlate_edge(struct incidents *incidents, const struct incident_context *context,
+                    uint32_t from, uint32_t to);
+
+/* --- blast.c --- */
+/* Looks downstream from the root: hops, at risk, by kind, ranking. */
+void incident_refresh(struct incidents *incidents, const struct incident_context *context,
+                      struct incident *incident);
+void incident_refresh_later(struct incidents *incidents, const struct incident_context *context,
+                            struct incident *incident);
+
+/* --- merge.c --- */
+/* Which id people saw first; a total order. */
+bool incident_precedes(const struct incidents *incidents, uint32_t a, uint32_t b);
+/* Merges `loser` into `survivor`; the root stays the survivor's until incident_set_root. */
+void incident_merge(struct incidents *incidents, const struct incident_context *context,
+                    struct incident *survivor, struct incident *loser);
+void incident_set_root(struct incidents *incidents, const struct incident_context *context,
+                       struct incident *incident, struct member *root);
+
+/* --- lifecycle.c --- */
+void incident_reopen(struct incidents *incidents, const struct incident_context *context,
+                     struct incident *incident);
+void incident_resolve(struct incidents *incidents, const struct incident_context *context,
+                      struct incident *incident, struct slice detail);
+void member_relapse(struct incidents *incidents, const struct incident_context *context,
+                    struct member *member, const struct signal *signal);
+void member_recover(struct incidents *incidents, const struct incident_context *context,
+                    struct member *member, enum event_status status, uint64_t event_ns);
+void member_count_signal(struct incidents *incidents, const struct incident_context *context,
+                         struct member *member, const struct signal *signal, bool is_repeat);
+/* Its rows stay for the API, its memory is free. */
+void incident_forget(struct incidents *incidents, const struct incident_context *context,
+                     struct incident *incident);
+void member_fill(struct incidents *incidents, const struct incident_context *context,
+                 struct member *member, const struct signal *signal);
+
+/* --- telling.c --- */
+/* Notes a change worth telling and when it is due. */
+void telling_note(struct incidents *incidents, const struct incident_context *context,
+                  struct incident *incident, uint32_t changes);
+/* Tells when it is due and there is room; false when it is due but there is none. */
+bool telling_run(struct incidents *incidents, const struct incident_context *context,
+                 struct incident *incident);
+/* The closing message of an incident that was told and is merged into another one. */
+void telling_close_merged(struct incidents *incidents, const struct incident_context *context,
+                          struct incident *loser, struct hash128 survivor_id);
+size_t telling_closing_bytes(const struct incident_context *context,
+                             const struct incident *incident);
+void timeline_add(struct incidents *incidents, const struct incident_context *context,
+                  struct incident *incident, const char *what, struct slice detail);
+/* "x412": what dedup has held back since the last such entry. */
+void timeline_add_suppressed(struct incidents *incidents, const struct incident_context *context,
+                             struct incident *incident);
+
+/* --- severity.c --- */
+enum event_severity severity_of_member(const struct policy *policy, struct slice entity,
+                                       enum event_status status, enum event_severity source);
+bool status_is_explicit(enum event_status status);
+/* The root job's owner, else the policy's. */
+struct slice severity_owner(const struct policy *policy, struct slice entity);
+/* Raises the incident's severity to what its members say; never lowers it. */
+void severity_raise(struct incidents *incidents, const struct incident_context *context,
+                    struct incident *incident, enum event_severity severity);
+
+/* --- rank.c --- */
+void rank_incident(struct incidents *incidents, struct incident *incident);
+/* One line of evidence into text; false when there is no index-th. */
+bool rank_evidence(const struct rank *rank, uint32_t index, struct text *text);
+
+/* --- rows.c --- */
+/* "platform/" before the entity of a foreign member. */
+void entity_add(struct text *text, struct slice entity, bool is_foreign);
+void title_add(struct text *text, struct slice root_entity, const struct member *root,
+               uint32_t affected_count);
+struct slice incident_encode(struct incidents *incidents, const struct incident_context *context,
+                             const struct incident *incident, bool is_forgotten);
+struct slice member_encode(const struct incidents *incidents,
+                           const struct incident_context *context, const struct member *member);
+void incident_encode_state(const struct incident *incident, struct writer *writer);
+void member_encode_state(const struct member *member, struct writer *writer);
+size_t incident_key(const struct incident *incident, uint8_t *key);
+size_t recent_key(const struct incident *incident, uint8_t *key);
+size_t member_key_row(struct hash128 id, uint32_t node, uint8_t *key);
+void writer_u32_big_endian(struct writer *writer, uint32_t value);
+
+/* What a row says, as slices into it (rows.c decodes, render.c shows, restore reads state). */
+struct incident_row {
+    enum incident_status status;
+    enum event_severity severity;
+    bool is_forgotten;
+    uint32_t root_node;
+    uint32_t version;
+    struct hash128 id;
+    struct slice tenant;
+    struct slice title;
+    struct slice root_entity;
+    struct slice root_error_class;
+    struct slice root_message;
+    uint64_t root_since_ns;
+    double confidence;
+    uint32_t evidence_count;
+    struct slice evidence[INCIDENT_EVIDENCE_MAX];
+    uint32_t alternatives_count;
+    struct {
+        struct slice entity;
+        uint32_t node;
+        double confidence;
+    } alternatives[INCIDENT_ALTERNATIVES_MAX];
+    uint32_t failing_count;
+    uint32_t at_risk_count;
+    uint32_t kinds_count;
+    struct {
+        struct slice word;
+        uint32_t count;
+    } kinds[KINDS_MAX];
+    uint64_t signals_total;
+    uint64_t signals_unique;
+    uint64_t opened_ns;
+    uint64_t updated_ns;
+    uint64_t resolved_ns;
+    struct slice owner;
+    uint32_t traces_count;
+    struct hash128 traces[INCIDENT_TRACE_IDS_MAX];
+    struct slice state;
+};
+MUST_CHECK struct status incident_row_decode(struct slice bytes, struct incident_row *row_out);
+struct member_row {
+    struct slice entity;
+    uint32_t node; /* of the key */
+    bool is_foreign;
+    bool is_recovered;
+    enum event_status status;
+    enum event_status recovered_status;
+    uint64_t since_ns;
+    uint32_t hops;
+    struct slice state;
+};
+MUST_CHECK struct status member_row_decode(struct slice key, struct slice bytes,
+                                           struct member_row *row_out);
+MUST_CHECK struct status incident_decode_state(struct slice bytes, struct incident *incident);
+MUST_CHECK struct status member_decode_state(struct slice bytes, struct member *member);
+struct slice incident_status_word(enum incident_status status);
+
+/* --- render.c --- */
+struct render_options {
+    uint32_t affected_max;
+    struct slice merged_into; /* "inc_…", empty when it was not */
+};
+void incident_render(const struct incident_row *row, const struct incident_members_source *members,
+                     const struct render_options *options, struct text *json,
+                     struct status *status_out);

@@ -1,0 +1,265 @@
+/*
+ * incidents.c - the calls of the door: what a piece of news, a person, or the time does.
+ *
+ * Each call asks first whether pools and effects have room for the worst it may do and answers FULL
+ * before it has changed anything.
+ */
+#include "incident/incident_state.h"
+
+static struct status init_slots(struct incidents *incidents, struct arena *arena) {
+    incidents->incidents = ARENA_ARRAY(arena, struct incident, incidents->incidents_max);
+    incidents->members = ARENA_ARRAY(arena, struct member, incidents->members_max);
+    incidents->incidents_free = ARENA_ARRAY(arena, uint32_t, incidents->incidents_max);
+    incidents->members_free = ARENA_ARRAY(arena, uint32_t, incidents->members_max);
+    incidents->gathered = ARENA_ARRAY(arena, uint32_t, incidents->incidents_max);
+    incidents->sorted = ARENA_ARRAY(arena, uint32_t, incidents->members_max + EDGE_ROOTS_MAX);
+    incidents->row_capacity = INCIDENT_JSON_BYTES_MAX + ROW_BYTES_MAX;
+    incidents->row = ARENA_ARRAY(arena, uint8_t, incidents->row_capacity);
+    incidents->member_row = ARENA_ARRAY(arena, uint8_t, ROW_BYTES_MAX);
+    incidents->json = ARENA_ARRAY(arena, char, INCIDENT_JSON_BYTES_MAX);
+    if (incidents->incidents == NULL || incidents->members == NULL ||
+        incidents->incidents_free == NULL || incidents->members_free == NULL ||
+        incidents->gathered == NULL || incidents->sorted == NULL || incidents->row == NULL ||
+        incidents->member_row == NULL || incidents->json == NULL) {
+        return status_of(STATUS_FULL);
+    }
+    for (uint32_t i = 0; i < incidents->incidents_max; i++) {
+        incidents->incidents_free[i] = incidents->incidents_max - 1 - i;
+    }
+    for (uint32_t i = 0; i < incidents->members_max; i++) {
+        incidents->members_free[i] = incidents->members_max - 1 - i;
+    }
+    incidents->incidents_free_count = incidents->incidents_max;
+    incidents->members_free_count = incidents->members_max;
+    return status_ok();
+}
+
+struct status incidents_init(struct incidents **incidents_out,
+                             const struct incidents_options *options, struct arena *arena) {
+    ASSERT(options->incidents_max > 0 && options->members_max > 1);
+    struct incidents *incidents = ARENA_NEW(arena, struct incidents);
+    if (incidents == NULL) {
+        return status_of(STATUS_FULL);
+    }
+    *incidents = (struct incidents){
+        .hash_seed = options->hash_seed,
+        .incidents_max = options->incidents_max,
+        .members_max = options->members_max,
+        .incidents_dirty = INDEX_NONE,
+        .members_dirty = INDEX_NONE,
+        .next_outbox_number = 1,
+    };
+    TRY(init_slots(incidents, arena));
+    TRY(table_init(&incidents->by_id, options->incidents_max, arena));
+    TRY(table_init(&incidents->by_member, options->members_max, arena));
+    TRY(table_init(&incidents->by_foreign, options->members_max, arena));
+    TRY(timers_init(&incidents->incident_timers, options->incidents_max, arena));
+    TRY(timers_init(&incidents->member_timers, options->members_max, arena));
+    *incidents_out = incidents;
+    return status_ok();
+}
+
+/* A member that was bad before and is bad again: the incident it comes back to, or NULL when that
+ * was too long ago, and then it is not a member any more. */
+static struct member *come_back(struct incidents *incidents,
+                                const struct incident_context *context, struct member *member,
+                                const struct signal *signal, const struct policy *policy) {
+    struct incident *incident = incident_at(incidents, member->incident);
+    if (!incident_is_live(incident)) {
+        incident_reopen(incidents, context, incident);
+    } else if (context->now_ns - member->recovered_ns > policy->reopen_window_ns &&
+               incident->root != member_slot(incidents, member)) {
+        member_drop(incidents, member, FATE_DELETE);
+        incident_touch(incidents, incident);
+        return NULL;
+    }
+    member_relapse(incidents, context, member, signal);
+    if (incident->root == member_slot(incidents, member)) {
+        correlate_explain(incidents, context, incident);
+    }
+    (void)correlate_absorb(incidents, context, member);
+    return member;
+}
+
+static bool has_room(const struct incidents *incidents, const struct incident_context *context) {
+    return incidents->incidents_free_count >= 1 && incidents->members_free_count >= 2 &&
+           effects_room(context->effects) >= INCIDENTS_EFFECT_BYTES_MIN;
+}
+
+struct status incidents_apply_bad(struct incidents *incidents,
+                                  const struct incident_context *context, uint32_t node,
+                                  const struct signal *signal, bool is_repeat,
+                                  struct incident_change *change_out) {
+    ASSERT(signal->news == SIGNAL_BAD);
+    struct graph_node seen = graph_get_node(context->graph, node);
+    const struct policy *policy = policy_set_find(context->policies, seen.owner);
+    struct member *member =
+        member_find(incidents, tenant_hash_of(incidents, seen.owner), node);
+    bool is_known = member != NULL && !member->is_recovered;
+    if (effects_room(context->effects) < INCIDENTS_EFFECT_BYTES_MIN ||
+        (!is_known && !has_room(incidents, context))) {
+        return status_of(STATUS_FULL);
+    }
+    bool opened = false;
+    if (member != NULL && !is_known) {
+        member = come_back(incidents, context, member, signal, policy);
+    }
+    if (member == NULL) {
+        member = correlate_place(incidents, context, node, signal, policy, &opened);
+    }
+    member_count_signal(incidents, context, member, signal, is_repeat && is_known);
+    severity_raise(
+        incidents, context, incident_at(incidents, member->incident),
+        severity_of_member(policy, seen.entity, member->status, signal->severity));
+    if (!is_known && slice_equals(seen.owner, SLICE("platform"))) {
+        correlate_tenants(incidents, context, member);
+    }
+    (void)telling_run(incidents, context, incident_at(incidents, member->incident));
+    change_out->opened = opened;
+    return status_ok();
+}
+
+void incidents_apply_good(struct incidents *incidents, const struct incident_context *context,
+                          uint32_t node, const struct signal *signal) {
+    ASSERT(signal->news == SIGNAL_GOOD);
+    struct slice tenant = graph_get_node(context->graph, node).owner;
+    struct member *member = member_find(incidents, tenant_hash_of(incidents, tenant), node);
+    if (member == NULL || member->is_recovered) {
+        return;
+    }
+    if (signal->event_time_ns < member->last_signal_ns) {
+        return; /* older than the trouble: a late report of a run before it */
+    }
+    member_recover(incidents, context, member, signal->status, signal->event_time_ns);
+}
+
+void incidents_apply_edge(struct incidents *incidents, const struct incident_context *context,
+                          uint32_t from, uint32_t to) {
+    ASSERT(from != to);
+    if (incidents->open_count > 0) {
+        correlate_edge(incidents, context, from, to);
+    }
+}
+
+static void add_person(struct text *detail, struct slice by, struct slice note) {
+    text_add_text(detail, "by ");
+    text_add(detail, slice_head(by, LABEL_BYTES_MAX));
+    if (!slice_is_empty(note)) {
+        text_add_text(detail, ": ");
+        text_add(detail, slice_head(note, REASON_BYTES_MAX));
+    }
+}
+
+struct status incidents_operate(struct incidents *incidents,
+                                const struct incident_context *context,
+                                struct hash128 incident_id, struct slice tenant, bool resolve,
+                                struct slice by, struct slice note) {
+    struct incident *incident = incident_find(incidents, incident_id);
+    if (incident == NULL || !incident_is_live(incident) ||
+        !slice_equals(incident_tenant(incident), tenant)) {
+        return status_of(STATUS_MISSING);
+    }
+    if (effects_room(context->effects) < INCIDENTS_EFFECT_BYTES_MIN) {
+        return status_of(STATUS_FULL);
+    }
+    char words[DETAIL_BYTES_MAX];
+    struct text detail = text_over(words, sizeof(words));
+    add_person(&detail, by, note);
+    if (resolve) {
+        incident_resolve(incidents, context, incident, text_slice(&detail));
+    } else if (incident->status == INCIDENT_OPEN) {
+        incident->status = INCIDENT_ACKNOWLEDGED;
+        timeline_add(incidents, context, incident, "acknowledged", text_slice(&detail));
+        telling_note(incidents, context, incident, CHANGE_ACKNOWLEDGED);
+        (void)telling_run(incidents, context, incident);
+    }
+    return status_ok();
+}
+
+/* false: no room to go on. */
+static bool advance_member(struct incidents *incidents, const struct incident_context *context,
+                           const struct timer *timer) {
+    struct member *member = member_at(incidents, timer->item);
+    if (member->silence_due_ns > context->now_ns) {
+        timers_remove(&incidents->member_timers, timer->item);
+        member_schedule(incidents, member);
+        return true;
+    }
+    if (effects_room(context->effects) < INCIDENTS_EFFECT_BYTES_MIN) {
+        return false;
+    }
+    member_recover(incidents, context, member, EVENT_STATUS_OK, member->last_signal_ns);
+    return true;
+}
+
+static bool advance_incident(struct incidents *incidents, const struct incident_context *context,
+                             struct incident *incident) {
+    if (effects_room(context->effects) < INCIDENTS_EFFECT_BYTES_MIN) {
+        return false;
+    }
+    if (incident->looks_again) {
+        incident->looks_again = false;
+        incident_schedule(incidents, incident);
+        struct member *root = member_at(incidents, incident->root);
+        correlate_explain(incidents, context, incident);
+        (void)correlate_absorb(incidents, context, root);
+        return true;
+    }
+    if (incident->refresh_due_ns <= context->now_ns) {
+        incident_refresh(incidents, context, incident);
+    }
+    if (!telling_run(incidents, context, incident)) {
+        return false;
+    }
+    if (incident->forget_due_ns <= context->now_ns) {
+        incident_forget(incidents, context, incident);
+        return true;
+    }
+    incident_schedule(incidents, incident);
+    return true;
+}
+
+bool incidents_advance(struct incidents *incidents, const struct incident_context *context) {
+    struct timers *members = &incidents->member_timers;
+    struct timers *timers = &incidents->incident_timers;
+    for (uint32_t i = 0; i < TIMERS_PER_ADVANCE_MAX; i++) {
+        if (members->count > 0 && members->heap[0].due_ns <= context->now_ns) {
+            struct timer timer = members->heap[0];
+            if (!advance_member(incidents, context, &timer)) {
+                return false;
+            }
+        } else if (timers->count > 0 && timers->heap[0].due_ns <= context->now_ns) {
+            if (!advance_incident(incidents, context,
+                                  incident_at(incidents, timers->heap[0].item))) {
+                return false;
+            }
+        } else {
+            return true;
+        }
+    }
+    return incidents_next_due_ns(incidents) > context->now_ns;
+}
+
+uint64_t incidents_next_due_ns(const struct incidents *incidents) {
+    uint64_t due_ns = NEVER_NS;
+    if (incidents->incident_timers.count > 0) {
+        due_ns = incidents->incident_timers.heap[0].due_ns;
+    }
+    if (incidents->member_timers.count > 0 && incidents->member_timers.heap[0].due_ns < due_ns) {
+        due_ns = incidents->member_timers.heap[0].due_ns;
+    }
+    return due_ns;
+}
+
+uint32_t incidents_open_count(const struct incidents *incidents) {
+    return incidents->open_count;
+}
+
+uint64_t incidents_next_outbox_number(const struct incidents *incidents) {
+    return incidents->next_outbox_number;
+}
+
+void incidents_set_next_outbox_number(struct incidents *incidents, uint64_t number) {
+    ASSERT(number >= 1);
+    incidents->next_outbox_number = number;
+}

@@ -1,0 +1,228 @@
+/*
+ * lifecycle.c - how an incident and its members live: signal, recover, relapse, resolve, reopen,
+ * forget.
+ *
+ *   open --incidents_operate--> acknowledged --incident_resolve--> resolved --incident_forget--> (row)
+ *   resolved --incident_reopen--> open, within reopen_window
+ *
+ * Invariants: 1. the graph's state word of an own member is bad exactly while the member is. 2. a
+ * live incident has a failing member, else it resolves in the same call. 3. a resolve is told when
+ * something was told before, once.
+ */
+#include "incident/incident_state.h"
+
+static void keep_text(uint8_t *kept, uint32_t *size_out, uint32_t max, struct slice words) {
+    struct slice head = slice_head(words, max);
+    while (head.size < words.size && head.size > 0 && (head.data[head.size] & 0xc0) == 0x80) {
+        head.size--; /* never half a character */
+    }
+    memcpy(kept, head.data, head.size);
+    *size_out = (uint32_t)head.size;
+}
+
+static void keep_words(struct member *member, const struct signal *signal) {
+    keep_text(member->error_class, &member->error_class_size, ERROR_CLASS_BYTES_MAX,
+              signal->error_class);
+    keep_text(member->message, &member->message_size, MESSAGE_KEPT_BYTES_MAX, signal->message);
+}
+
+static void mark_bad(const struct incident_context *context, const struct member *member) {
+    graph_set_state(context->graph, member->node,
+                    (struct graph_state){.status = member->status, .since_ns = member->since_ns});
+}
+
+static void note_trace(struct incident *incident, struct hash128 trace) {
+    if (hash128_is_zero(trace) || incident->traces_count == INCIDENT_TRACE_IDS_MAX) {
+        return;
+    }
+    for (uint32_t i = 0; i < incident->traces_count; i++) {
+        if (hash128_equals(incident->traces[i], trace)) {
+            return;
+        }
+    }
+    incident->traces[incident->traces_count++] = trace;
+}
+
+static void wait_for_silence(struct incidents *incidents, const struct incident_context *context,
+                             struct member *member, const struct signal *signal) {
+    const struct policy *policy =
+        incident_policy(context, incident_at(incidents, member->incident));
+    member->recovers_by_silence = signal->recovers_by_silence;
+    member->silence_due_ns =
+        signal->recovers_by_silence ? context->now_ns + policy->resolve_after_ns : NEVER_NS;
+    member_schedule(incidents, member);
+}
+
+void member_fill(struct incidents *incidents, const struct incident_context *context,
+                 struct member *member, const struct signal *signal) {
+    member->status = signal->status;
+    member->severity = signal->severity;
+    member->since_ns = signal->event_time_ns;
+    member->last_signal_ns = signal->event_time_ns;
+    keep_words(member, signal);
+    mark_bad(context, member);
+    wait_for_silence(incidents, context, member, signal);
+    member_touch(incidents, member);
+}
+
+/* Explicit failure is worse news than lateness; a member keeps the worst it was told. */
+static void worsen(const struct incident_context *context, struct member *member,
+                   const struct signal *signal) {
+    if (status_is_explicit(signal->status) && !status_is_explicit(member->status)) {
+        member->status = signal->status;
+        keep_words(member, signal);
+        mark_bad(context, member);
+    }
+    if (signal->severity > member->severity) {
+        member->severity = signal->severity;
+    }
+}
+
+void member_count_signal(struct incidents *incidents, const struct incident_context *context,
+                         struct member *member, const struct signal *signal, bool is_repeat) {
+    struct incident *incident = incident_at(incidents, member->incident);
+    ASSERT(!member->is_recovered);
+    member->signals_count++;
+    if (signal->event_time_ns > member->last_signal_ns) {
+        member->last_signal_ns = signal->event_time_ns;
+    }
+    if (signal->event_time_ns < member->since_ns) {
+        member->since_ns = signal->event_time_ns;
+        mark_bad(context, member);
+    }
+    worsen(context, member, signal);
+    wait_for_silence(incidents, context, member, signal);
+    incident->signals_total++;
+    incident->signals_unique += is_repeat ? 0 : 1;
+    incident->updated_ns = context->now_ns;
+    note_trace(incident, signal->trace_id);
+    member_touch(incidents, member);
+    incident_touch(incidents, incident);
+}
+
+void member_relapse(struct incidents *incidents, const struct incident_context *context,
+                    struct member *member, const struct signal *signal) {
+    ASSERT(member->is_recovered && !member->is_foreign);
+    struct incident *incident = incident_at(incidents, member->incident);
+    ASSERT(incident_is_live(incident));
+    member->is_recovered = false;
+    incident->failing_count++;
+    member_fill(incidents, context, member, signal);
+    telling_note(incidents, context, incident, CHANGE_AFFECTED);
+    incident_refresh_later(incidents, context, incident);
+}
+
+/* The platform node is well: so it is where other tenants' incidents show it. */
+static void recover_foreign(struct incidents *incidents, const struct incident_context *context,
+                            uint32_t node, uint64_t event_ns) {
+    for (struct member *member = foreign_next(incidents, node, NULL); member != NULL;
+         member = foreign_next(incidents, node, member)) {
+        member->is_recovered = true;
+        member->recovered_status = EVENT_STATUS_OK;
+        member->recovered_event_ns = event_ns;
+        member->recovered_ns = context->now_ns;
+        member_touch(incidents, member);
+        incident_touch(incidents, incident_at(incidents, member->incident));
+    }
+}
+
+static void recover_quietly(struct incidents *incidents, const struct incident_context *context,
+                            struct member *member, enum event_status status, uint64_t event_ns) {
+    struct incident *incident = incident_at(incidents, member->incident);
+    ASSERT(!member->is_recovered && !member->is_foreign);
+    ASSERT(incident->failing_count > 0);
+    member->is_recovered = true;
+    member->recovered_status = status;
+    member->recovered_event_ns =
+        event_ns > member->last_signal_ns ? event_ns : member->last_signal_ns;
+    member->recovered_ns = context->now_ns;
+    member->silence_due_ns = NEVER_NS;
+    timers_remove(&incidents->member_timers, member_slot(incidents, member));
+    incident->failing_count--;
+    incident->updated_ns = context->now_ns;
+    graph_set_state(context->graph, member->node,
+                    (struct graph_state){.status = EVENT_STATUS_NONE});
+    recover_foreign(incidents, context, member->node, member->recovered_event_ns);
+    member_touch(incidents, member);
+    incident_touch(incidents, incident);
+}
+
+void member_recover(struct incidents *incidents, const struct incident_context *context,
+                    struct member *member, enum event_status status, uint64_t event_ns) {
+    struct incident *incident = incident_at(incidents, member->incident);
+    recover_quietly(incidents, context, member, status, event_ns);
+    char words[DETAIL_BYTES_MAX];
+    struct text detail = text_over(words, sizeof(words));
+    text_add(&detail, graph_get_node(context->graph, member->node).entity);
+    text_add_char(&detail, ' ');
+    text_add(&detail, event_status_word(status));
+    timeline_add(incidents, context, incident, "recovered", text_slice(&detail));
+    if (incident->failing_count == 0) {
+        incident_resolve(incidents, context, incident, SLICE("all members have recovered"));
+    } else {
+        incident_refresh_later(incidents, context, incident);
+    }
+}
+
+void incident_resolve(struct incidents *incidents, const struct incident_context *context,
+                      struct incident *incident, struct slice detail) {
+    ASSERT(incident_is_live(incident));
+    for (uint32_t at = incident->members_first; at != INDEX_NONE;) {
+        struct member *member = member_at(incidents, at);
+        at = member->next;
+        if (!member->is_recovered && !member->is_foreign) { /* a person says so */
+            recover_quietly(incidents, context, member, EVENT_STATUS_OK, member->last_signal_ns);
+        }
+    }
+    ASSERT(incident->failing_count == 0);
+    /* People who were not told of the reopening have been told the end already. */
+    bool end_is_known = (incident->changes & CHANGE_REOPENED) != 0;
+    incident->status = INCIDENT_RESOLVED;
+    incidents->open_count--;
+    incident->resolved_ns = context->now_ns;
+    incident->updated_ns = context->now_ns;
+    incident->looks_again = false;
+    incident->changes = 0;
+    incident->refresh_due_ns = NEVER_NS;
+    incident->forget_due_ns =
+        context->now_ns + incident_policy(context, incident)->reopen_window_ns;
+    incident->is_end_told = !incident->is_told || end_is_known;
+    incident->tell_due_ns = incident->is_end_told ? NEVER_NS : context->now_ns;
+    timeline_add_suppressed(incidents, context, incident);
+    timeline_add(incidents, context, incident, "resolved", detail);
+    incident_refresh(incidents, context, incident);
+    (void)telling_run(incidents, context, incident);
+}
+
+void incident_reopen(struct incidents *incidents, const struct incident_context *context,
+                     struct incident *incident) {
+    ASSERT(incident->fate == FATE_KEEP && incident->status == INCIDENT_RESOLVED);
+    const struct policy *policy = incident_policy(context, incident);
+    bool end_was_told = incident->is_end_told;
+    incident->status = INCIDENT_OPEN;
+    incidents->open_count++;
+    incident->resolved_ns = 0;
+    incident->is_end_told = false;
+    incident->forget_due_ns = NEVER_NS;
+    incident->updated_ns = context->now_ns;
+    incident->tell_due_ns = context->now_ns + policy->group_wait_ns;
+    timeline_add(incidents, context, incident, "reopened", slice_of(NULL, 0));
+    if (incident->is_told && end_was_told) {
+        incident->changes |= CHANGE_REOPENED;
+    }
+    incident_schedule(incidents, incident);
+}
+
+void incident_forget(struct incidents *incidents, const struct incident_context *context,
+                     struct incident *incident) {
+    ASSERT(incident->status == INCIDENT_RESOLVED && incident->is_end_told);
+    incident_emit_row(incidents, context, incident, true);
+    if (incident->dirty.is_dirty) {
+        incident_unlink_dirty(incidents, incident);
+    }
+    while (incident->members_first != INDEX_NONE) {
+        member_drop(incidents, member_at(incidents, incident->members_first), FATE_FORGET);
+    }
+    incident_drop(incidents, incident, FATE_FORGET);
+    incident_release(incidents, incident);
+}

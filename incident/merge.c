@@ -1,0 +1,112 @@
+/*
+ * merge.c - two incidents become one, and an incident gets another root.
+ *
+ * The id that people saw first survives: one that was told before one that was not, then the one
+ * opened first. What the loser leaves: an alias row to the survivor, and, when it was told, one
+ * closing message under its own id. Its other rows go.
+ */
+#include "incident/incident_state.h"
+
+bool incident_precedes(const struct incidents *incidents, uint32_t a, uint32_t b) {
+    const struct incident *left = &incidents->incidents[a];
+    const struct incident *right = &incidents->incidents[b];
+    if (left->is_told != right->is_told) {
+        return left->is_told;
+    }
+    if (left->opened_ns != right->opened_ns) {
+        return left->opened_ns < right->opened_ns;
+    }
+    if (left->opened_seq != right->opened_seq) {
+        return left->opened_seq < right->opened_seq;
+    }
+    if (left->opened_index != right->opened_index) {
+        return left->opened_index < right->opened_index;
+    }
+    return left->id.hi != right->id.hi ? left->id.hi < right->id.hi : left->id.lo < right->id.lo;
+}
+
+static void emit_alias(const struct incident_context *context, struct hash128 from,
+                       struct hash128 to) {
+    uint8_t key[16];
+    uint8_t value[16];
+    struct writer key_writer = writer_over(key, sizeof(key));
+    struct writer value_writer = writer_over(value, sizeof(value));
+    writer_hash128(&key_writer, from);
+    writer_hash128(&value_writer, to);
+    effect_put(context->effects, STORE_TABLE_ALIAS, writer_slice(&key_writer),
+               writer_slice(&value_writer));
+}
+
+static void merge_traces(struct incident *survivor, const struct incident *loser) {
+    for (uint32_t i = 0; i < loser->traces_count; i++) {
+        bool is_known = false;
+        for (uint32_t k = 0; k < survivor->traces_count; k++) {
+            is_known = is_known || hash128_equals(survivor->traces[k], loser->traces[i]);
+        }
+        if (!is_known && survivor->traces_count < INCIDENT_TRACE_IDS_MAX) {
+            survivor->traces[survivor->traces_count++] = loser->traces[i];
+        }
+    }
+}
+
+void incident_merge(struct incidents *incidents, const struct incident_context *context,
+                    struct incident *survivor, struct incident *loser) {
+    ASSERT(survivor != loser);
+    ASSERT(survivor->tenant_hash == loser->tenant_hash);
+    ASSERT(incident_is_live(survivor) && incident_is_live(loser));
+    loser->status = INCIDENT_RESOLVED;
+    loser->resolved_ns = context->now_ns;
+    incidents->open_count--;
+    if (loser->is_told) {
+        telling_close_merged(incidents, context, loser, survivor->id);
+    }
+    while (loser->members_first != INDEX_NONE) {
+        member_move(incidents, member_at(incidents, loser->members_first), survivor);
+    }
+    survivor->signals_total += loser->signals_total;
+    survivor->signals_unique += loser->signals_unique;
+    survivor->suppressed_shown += loser->suppressed_shown;
+    merge_traces(survivor, loser);
+    survivor->updated_ns = context->now_ns;
+    emit_alias(context, loser->id, survivor->id);
+    char words[64];
+    struct text detail = text_over(words, sizeof(words));
+    text_add_text(&detail, "inc_");
+    text_add_base32(&detail, loser->id);
+    timeline_add(incidents, context, survivor, "merged", text_slice(&detail));
+    enum event_severity severity = loser->severity;
+    incident_drop(incidents, loser, FATE_DELETE);
+    severity_raise(incidents, context, survivor, severity);
+    telling_note(incidents, context, survivor, CHANGE_AFFECTED);
+    incident_refresh_later(incidents, context, survivor);
+    incident_touch(incidents, survivor);
+}
+
+void incident_set_root(struct incidents *incidents, const struct incident_context *context,
+                       struct incident *incident, struct member *root) {
+    ASSERT(member_slot(incidents, root) != INDEX_NONE);
+    ASSERT(root->incident == incident_slot(incidents, incident));
+    uint32_t slot = member_slot(incidents, root);
+    if (incident->root == slot) {
+        return;
+    }
+    uint32_t before = incident->root_node;
+    incident->root = slot;
+    incident->root_node = root->node;
+    root->hops = 0;
+    member_touch(incidents, root);
+    incident_touch(incidents, incident);
+    if (before == GRAPH_NODE_NONE || before == root->node) {
+        return;
+    }
+    char words[DETAIL_BYTES_MAX];
+    struct text detail = text_over(words, sizeof(words));
+    struct member *old = member_find(incidents, incident->tenant_hash, before);
+    entity_add(&detail, graph_get_node(context->graph, before).entity,
+               old != NULL && old->is_foreign);
+    text_add_text(&detail, " to ");
+    entity_add(&detail, graph_get_node(context->graph, root->node).entity, root->is_foreign);
+    timeline_add(incidents, context, incident, "re-rooted", text_slice(&detail));
+    telling_note(incidents, context, incident, CHANGE_ROOT);
+    incident_refresh_later(incidents, context, incident);
+}

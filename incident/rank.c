@@ -1,0 +1,96 @@
+/*
+ * rank.c - how sure we are of the root cause, why, and what else it could be.
+ *
+ * The root itself follows from the graph (correlate.c). Its confidence is
+ *
+ *   0.99 * (0.45 * reached + 0.30 * later + 0.15 * explicit + 0.10 / (1 + rivals))
+ *
+ * reached: share of the affected that lie downstream of it; later: share of them that failed no
+ * earlier than it; explicit: 1 when it failed, 0.5 when it is only late or degraded; rivals: affected
+ * members that it does not reach. With nothing affected the shares are 1. What is left over is
+ * divided among the affected by weight: 2 for failing before the root, 2 for not being reached,
+ * 1 / (1 + hops) for standing near it; the heaviest are the alternatives.
+ */
+#include "incident/incident_state.h"
+
+static double weight_of(const struct member *root, const struct member *member) {
+    double weight = 1.0 / (1.0 + (double)member->hops);
+    weight += member->since_ns < root->since_ns ? 2.0 : 0.0;
+    weight += member->reached_generation != root->reached_generation ? 2.0 : 0.0;
+    return weight;
+}
+
+/* Keeps the heaviest, in order; ties by node number, which rows keep. */
+static void keep_alternative(struct rank *rank, uint32_t node, double weight) {
+    uint32_t at = rank->alternatives_count;
+    while (at > 0 && (rank->alternatives[at - 1].confidence < weight ||
+                      (rank->alternatives[at - 1].confidence == weight &&
+                       rank->alternatives[at - 1].node > node))) {
+        at--;
+    }
+    if (at >= INCIDENT_ALTERNATIVES_MAX) {
+        return;
+    }
+    uint32_t count = rank->alternatives_count;
+    uint32_t kept = count < INCIDENT_ALTERNATIVES_MAX ? count : INCIDENT_ALTERNATIVES_MAX - 1;
+    memmove(&rank->alternatives[at + 1], &rank->alternatives[at],
+            (kept - at) * sizeof(rank->alternatives[0]));
+    rank->alternatives[at] = (struct rank_alternative){.node = node, .confidence = weight};
+    rank->alternatives_count = kept + 1;
+}
+
+void rank_incident(struct incidents *incidents, struct incident *incident) {
+    struct member *root = member_at(incidents, incident->root);
+    struct rank rank = {.is_explicit = status_is_explicit(root->status)};
+    uint64_t weight_micros = 0; /* whole numbers: the sum must not depend on the order */
+    for (uint32_t at = incident->members_first; at != INDEX_NONE;) {
+        struct member *member = member_at(incidents, at);
+        at = member->next;
+        if (member == root || member->is_foreign) {
+            continue;
+        }
+        double weight = weight_of(root, member);
+        weight_micros += (uint64_t)(weight * 1e6);
+        rank.affected_count++;
+        rank.reached_count += member->reached_generation == root->reached_generation ? 1 : 0;
+        rank.earlier_count += member->since_ns < root->since_ns ? 1 : 0;
+        keep_alternative(&rank, member->node, weight);
+    }
+    double affected = rank.affected_count == 0 ? 1 : (double)rank.affected_count;
+    double reached = rank.affected_count == 0 ? 1 : (double)rank.reached_count / affected;
+    double later = 1.0 - (double)rank.earlier_count / affected;
+    double rivals = (double)(rank.affected_count - rank.reached_count);
+    rank.confidence = 0.99 * (0.45 * reached + 0.30 * later + (rank.is_explicit ? 0.15 : 0.075) +
+                              0.10 / (1.0 + rivals));
+    for (uint32_t i = 0; i < rank.alternatives_count; i++) {
+        rank.alternatives[i].confidence *= (1.0 - rank.confidence) * 1e6 / (double)weight_micros;
+    }
+    incident->rank = rank;
+}
+
+bool rank_evidence(const struct rank *rank, uint32_t index, struct text *text) {
+    if (index == 0) {
+        if (rank->earlier_count == 0) {
+            text_add_text(text, "first to fail");
+        } else {
+            text_add_format(text, "failed after %u of %u affected", rank->earlier_count,
+                            rank->affected_count);
+        }
+        return true;
+    }
+    if (index == 1) {
+        if (rank->affected_count == 0) {
+            text_add_text(text, "nothing upstream of it is failing");
+        } else {
+            text_add_format(text, "upstream of %u of %u affected", rank->reached_count,
+                            rank->affected_count);
+        }
+        return true;
+    }
+    if (index == 2) {
+        text_add_text(text, rank->is_explicit ? "reported a failure itself"
+                                              : "is late or degraded, did not report a failure");
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,243 @@
+/*
+ * render.c - an incident as sinks and the API give it: product.md's JSON, from rows alone.
+ *
+ * Pure over its arguments. Thread: any. A message is bounded: no more affected are written when
+ * options or the room in `json` end; `labels.affected_total` then says how many there are.
+ */
+#include "incident/incident_state.h"
+
+/* Closing brackets, counts, times, traces: what must still fit behind the affected. */
+#define TAIL_BYTES_MAX 4096u
+/* One affected: an entity may be all escapes. */
+#define AFFECTED_BYTES_MAX (6 * (ENTITY_BYTES_MAX + 16) + 160)
+
+struct slice incident_status_word(enum incident_status status) {
+    switch (status) {
+    case INCIDENT_OPEN:
+        return SLICE("open");
+    case INCIDENT_ACKNOWLEDGED:
+        return SLICE("acknowledged");
+    case INCIDENT_RESOLVED:
+        return SLICE("resolved");
+    }
+    return SLICE("");
+}
+
+static void add_key(struct text *json, const char *key) {
+    text_add_char(json, '"');
+    text_add_text(json, key);
+    text_add_text(json, "\":");
+}
+
+static void add_string(struct text *json, const char *key, struct slice value) {
+    add_key(json, key);
+    text_add_json_string(json, value);
+}
+
+static void add_number(struct text *json, const char *key, uint64_t value) {
+    add_key(json, key);
+    text_add_u64(json, value);
+}
+
+static void add_time(struct text *json, const char *key, uint64_t time_ns) {
+    add_key(json, key);
+    text_add_char(json, '"');
+    text_add_time(json, time_ns, 3);
+    text_add_char(json, '"');
+}
+
+/* Four digits are more than the formula knows. */
+static void add_share(struct text *json, double share) {
+    text_add_format(json, "%.4g", share < 0 ? 0.0 : share > 1 ? 1.0 : share);
+}
+
+static void add_root(struct text *json, const struct incident_row *row) {
+    text_add_text(json, ",\"root_cause\":{");
+    add_string(json, "entity", row->root_entity);
+    text_add_char(json, ',');
+    add_string(json, "error_class", row->root_error_class);
+    text_add_char(json, ',');
+    add_string(json, "message", row->root_message);
+    text_add_char(json, ',');
+    add_time(json, "first_seen", row->root_since_ns);
+    text_add_text(json, ",\"confidence\":");
+    add_share(json, row->confidence);
+    text_add_text(json, ",\"evidence\":[");
+    for (uint32_t i = 0; i < row->evidence_count; i++) {
+        text_add_text(json, i == 0 ? "" : ",");
+        text_add_json_string(json, row->evidence[i]);
+    }
+    text_add_text(json, "],\"alternatives\":[");
+    for (uint32_t i = 0; i < row->alternatives_count; i++) {
+        text_add_text(json, i == 0 ? "{" : ",{");
+        add_string(json, "entity", row->alternatives[i].entity);
+        text_add_text(json, ",\"confidence\":");
+        add_share(json, row->alternatives[i].confidence);
+        text_add_char(json, '}');
+    }
+    text_add_text(json, "]}");
+}
+
+static void add_affected(struct text *json, const struct member_row *row, bool is_first) {
+    text_add_text(json, is_first ? "{" : ",{");
+    add_string(json, "entity", row->entity);
+    text_add_char(json, ',');
+    add_string(json, "status",
+               event_status_word(row->is_recovered ? row->recovered_status : row->status));
+    text_add_char(json, ',');
+    add_time(json, "since", row->since_ns);
+    text_add_char(json, ',');
+    add_number(json, "hops", row->hops);
+    text_add_char(json, '}');
+}
+
+/* How many there are beyond those written. */
+static struct status add_all_affected(struct text *json, const struct incident_row *row,
+                                      const struct incident_members_source *members,
+                                      uint32_t affected_max, uint32_t *total_out,
+                                      uint32_t *written_out) {
+    struct slice key;
+    struct slice value;
+    uint32_t total = 0;
+    uint32_t written = 0;
+    text_add_text(json, ",\"affected\":[");
+    while (members->next(members->context, &key, &value)) {
+        struct member_row member;
+        TRY(member_row_decode(key, value, &member));
+        if (member.is_foreign || member.node == row->root_node) {
+            continue;
+        }
+        total++;
+        bool has_room = affected_max == UINT32_MAX ||
+                        json->size + AFFECTED_BYTES_MAX + TAIL_BYTES_MAX < json->capacity;
+        if (written < affected_max && written + 1 == total && has_room) {
+            add_affected(json, &member, written == 0);
+            written++;
+        }
+    }
+    text_add_char(json, ']');
+    *total_out = total;
+    *written_out = written;
+    return status_ok();
+}
+
+static void add_blast_radius(struct text *json, const struct incident_row *row) {
+    text_add_text(json, ",\"blast_radius\":{");
+    add_number(json, "total", (uint64_t)row->failing_count + row->at_risk_count);
+    text_add_char(json, ',');
+    add_number(json, "failing", row->failing_count);
+    text_add_char(json, ',');
+    add_number(json, "at_risk", row->at_risk_count);
+    text_add_text(json, ",\"by_kind\":{");
+    for (uint32_t i = 0; i < row->kinds_count; i++) {
+        text_add_text(json, i == 0 ? "" : ",");
+        text_add_json_string(json, row->kinds[i].word);
+        text_add_char(json, ':');
+        text_add_u64(json, row->kinds[i].count);
+    }
+    text_add_text(json, "}},\"signals\":{");
+    add_number(json, "total", row->signals_total);
+    text_add_char(json, ',');
+    add_number(json, "unique", row->signals_unique);
+    text_add_char(json, ',');
+    add_number(json, "suppressed", row->signals_total - row->signals_unique);
+    text_add_char(json, '}');
+}
+
+static void add_tail(struct text *json, const struct incident_row *row) {
+    text_add_text(json, ",\"trace_ids\":[");
+    for (uint32_t i = 0; i < row->traces_count; i++) {
+        uint8_t bytes[16];
+        for (uint32_t k = 0; k < 8; k++) { /* as sent: lo holds the first eight, big-endian */
+            bytes[k] = (uint8_t)(row->traces[i].lo >> (56 - 8 * k));
+            bytes[8 + k] = (uint8_t)(row->traces[i].hi >> (56 - 8 * k));
+        }
+        text_add_text(json, i == 0 ? "\"" : ",\"");
+        text_add_hex(json, slice_of(bytes, sizeof(bytes)));
+        text_add_char(json, '"');
+    }
+    text_add_text(json, "]}");
+}
+
+static void add_head(struct text *json, const struct incident_row *row, bool is_merged) {
+    text_add_char(json, '{');
+    add_number(json, "version", row->version == 0 ? 1 : row->version);
+    text_add_text(json, ",\"id\":\"inc_");
+    text_add_base32(json, row->id);
+    text_add_text(json, "\",");
+    add_string(json, "tenant", row->tenant);
+    text_add_char(json, ',');
+    add_string(json, "status",
+               incident_status_word(is_merged ? INCIDENT_RESOLVED : row->status));
+    text_add_char(json, ',');
+    add_string(json, "severity", event_severity_word(row->severity));
+    text_add_char(json, ',');
+    add_string(json, "title", row->title);
+}
+
+static void add_labels(struct text *json, const struct render_options *options, uint32_t total,
+                       uint32_t written) {
+    text_add_text(json, ",\"labels\":{");
+    if (!slice_is_empty(options->merged_into)) {
+        add_string(json, "merged_into", options->merged_into);
+    } else if (written < total) {
+        text_add_format(json, "\"affected_total\":\"%u\"", total);
+    }
+    text_add_char(json, '}');
+}
+
+void incident_render(const struct incident_row *row, const struct incident_members_source *members,
+                     const struct render_options *options, struct text *json,
+                     struct status *status_out) {
+    uint32_t total = 0;
+    uint32_t written = 0;
+    add_head(json, row, !slice_is_empty(options->merged_into));
+    add_root(json, row);
+    struct status status =
+        add_all_affected(json, row, members, options->affected_max, &total, &written);
+    add_blast_radius(json, row);
+    text_add_char(json, ',');
+    add_time(json, "opened_at", row->opened_ns);
+    text_add_char(json, ',');
+    add_time(json, "updated_at", row->updated_ns);
+    text_add_char(json, ',');
+    if (row->resolved_ns == 0) {
+        text_add_text(json, "\"resolved_at\":null");
+    } else {
+        add_time(json, "resolved_at", row->resolved_ns);
+    }
+    text_add_char(json, ',');
+    add_string(json, "owner", row->owner);
+    add_labels(json, options, total, written);
+    add_tail(json, row);
+    *status_out = status;
+}
+
+struct status incident_row_render(struct slice incident_row,
+                                  const struct incident_members_source *members,
+                                  struct text *json) {
+    struct incident_row row;
+    TRY(incident_row_decode(incident_row, &row));
+    struct render_options options = {.affected_max = UINT32_MAX};
+    struct status status;
+    incident_render(&row, members, &options, json, &status);
+    return status;
+}
+
+struct status incident_timeline_render(struct slice value, struct text *json) {
+    struct reader reader = reader_over(value);
+    uint64_t at_ns = reader_u64(&reader);
+    struct slice what = reader_text(&reader);
+    struct slice detail = reader_text(&reader);
+    if (reader.failed || reader_left(&reader) != 0) {
+        return status_of(STATUS_CORRUPT);
+    }
+    text_add_char(json, '{');
+    add_time(json, "at", at_ns);
+    text_add_char(json, ',');
+    add_string(json, "what", what);
+    text_add_char(json, ',');
+    add_string(json, "detail", detail);
+    text_add_char(json, '}');
+    return status_ok();
+}

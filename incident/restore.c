@@ -1,0 +1,367 @@
+/*
+ * restore.c - the state part of rows, emitting rows that changed, and taking rows back at recovery.
+ *
+ * A row's state part holds what its readable part does not; together they are all of an incident or
+ * a member but scratch and links, so a restored room answers as the one that wrote it.
+ */
+#include "incident/incident_state.h"
+
+static void write_state_rank(const struct rank *rank, struct writer *writer) {
+    writer_f64(writer, rank->confidence);
+    writer_u32(writer, rank->affected_count);
+    writer_u32(writer, rank->reached_count);
+    writer_u32(writer, rank->earlier_count);
+    writer_u8(writer, rank->is_explicit ? 1 : 0);
+    writer_u8(writer, (uint8_t)rank->alternatives_count);
+    for (uint32_t i = 0; i < rank->alternatives_count; i++) {
+        writer_u32(writer, rank->alternatives[i].node);
+        writer_f64(writer, rank->alternatives[i].confidence);
+    }
+}
+
+static void read_state_rank(struct reader *reader, struct rank *rank) {
+    rank->confidence = reader_f64(reader);
+    rank->affected_count = reader_u32(reader);
+    rank->reached_count = reader_u32(reader);
+    rank->earlier_count = reader_u32(reader);
+    rank->is_explicit = reader_u8(reader) != 0;
+    rank->alternatives_count = reader_u8(reader);
+    reader->failed = reader->failed || rank->alternatives_count > INCIDENT_ALTERNATIVES_MAX;
+    for (uint32_t i = 0; i < rank->alternatives_count && !reader->failed; i++) {
+        rank->alternatives[i].node = reader_u32(reader);
+        rank->alternatives[i].confidence = reader_f64(reader);
+    }
+}
+
+enum incident_state_flags {
+    STATE_TOLD = 1,
+    STATE_ANNOUNCED = 2,
+    STATE_END_TOLD = 4,
+    STATE_LOOKS_AGAIN = 8,
+};
+
+void incident_encode_state(const struct incident *incident, struct writer *writer) {
+    uint32_t flags = (incident->is_told ? (uint32_t)STATE_TOLD : 0) |
+                     (incident->is_announced ? (uint32_t)STATE_ANNOUNCED : 0) |
+                     (incident->is_end_told ? (uint32_t)STATE_END_TOLD : 0) |
+                     (incident->looks_again ? (uint32_t)STATE_LOOKS_AGAIN : 0);
+    writer_u32(writer, flags);
+    writer_u32(writer, incident->changes);
+    writer_u32(writer, incident->timeline_next);
+    writer_u64(writer, incident->opened_seq);
+    writer_u32(writer, incident->opened_index);
+    writer_u64(writer, incident->suppressed_shown);
+    writer_u64(writer, incident->told_ns);
+    writer_u64(writer, incident->tell_due_ns);
+    writer_u64(writer, incident->refresh_due_ns);
+    writer_u64(writer, incident->forget_due_ns);
+    write_state_rank(&incident->rank, writer);
+}
+
+struct status incident_decode_state(struct slice bytes, struct incident *incident) {
+    struct reader reader = reader_over(bytes);
+    uint32_t flags = reader_u32(&reader);
+    incident->is_told = (flags & STATE_TOLD) != 0;
+    incident->is_announced = (flags & STATE_ANNOUNCED) != 0;
+    incident->is_end_told = (flags & STATE_END_TOLD) != 0;
+    incident->looks_again = (flags & STATE_LOOKS_AGAIN) != 0;
+    incident->changes = reader_u32(&reader);
+    incident->timeline_next = reader_u32(&reader);
+    incident->opened_seq = reader_u64(&reader);
+    incident->opened_index = reader_u32(&reader);
+    incident->suppressed_shown = reader_u64(&reader);
+    incident->told_ns = reader_u64(&reader);
+    incident->tell_due_ns = reader_u64(&reader);
+    incident->refresh_due_ns = reader_u64(&reader);
+    incident->forget_due_ns = reader_u64(&reader);
+    read_state_rank(&reader, &incident->rank);
+    return status_of(reader.failed || reader_left(&reader) != 0 ? STATUS_CORRUPT : STATUS_OK);
+}
+
+void member_encode_state(const struct member *member, struct writer *writer) {
+    writer_u8(writer, member->recovers_by_silence ? 1 : 0);
+    writer_u8(writer, (uint8_t)member->severity);
+    writer_u64(writer, member->last_signal_ns);
+    writer_u64(writer, member->recovered_event_ns);
+    writer_u64(writer, member->recovered_ns);
+    writer_u64(writer, member->silence_due_ns);
+    writer_u64(writer, member->signals_count);
+    writer_text(writer, slice_of(member->error_class, member->error_class_size));
+    writer_text(writer, slice_of(member->message, member->message_size));
+}
+
+struct status member_decode_state(struct slice bytes, struct member *member) {
+    struct reader reader = reader_over(bytes);
+    member->recovers_by_silence = reader_u8(&reader) != 0;
+    member->severity = (enum event_severity)reader_u8(&reader);
+    member->last_signal_ns = reader_u64(&reader);
+    member->recovered_event_ns = reader_u64(&reader);
+    member->recovered_ns = reader_u64(&reader);
+    member->silence_due_ns = reader_u64(&reader);
+    member->signals_count = reader_u64(&reader);
+    struct slice error_class = reader_text(&reader);
+    struct slice message = reader_text(&reader);
+    if (reader.failed || reader_left(&reader) != 0 || error_class.size > ERROR_CLASS_BYTES_MAX ||
+        message.size > MESSAGE_KEPT_BYTES_MAX || member->severity >= EVENT_SEVERITY_COUNT) {
+        return status_of(STATUS_CORRUPT);
+    }
+    memcpy(member->error_class, error_class.data, error_class.size);
+    memcpy(member->message, message.data, message.size);
+    member->error_class_size = (uint32_t)error_class.size;
+    member->message_size = (uint32_t)message.size;
+    return status_ok();
+}
+
+/* --- Emitting --- */
+
+void incident_emit_row(struct incidents *incidents, const struct incident_context *context,
+                       struct incident *incident, bool is_forgotten) {
+    uint8_t key[TENANT_BYTES_MAX + 32];
+    if (!incident->has_row) {
+        size_t size = recent_key(incident, key);
+        effect_put(context->effects, STORE_TABLE_RECENT, slice_of(key, size), slice_of(NULL, 0));
+    }
+    incident->has_row = true;
+    size_t size = incident_key(incident, key);
+    effect_put(context->effects, STORE_TABLE_INCIDENT, slice_of(key, size),
+               incident_encode(incidents, context, incident, is_forgotten));
+}
+
+/* All that stands under the id of a merged incident goes; false: no room to go on. */
+static bool emit_deletes(const struct incident_context *context, struct incident *incident) {
+    while (incident->timeline_deleted < incident->timeline_next) {
+        if (effects_room(context->effects) < ROW_BYTES_MAX) {
+            return false;
+        }
+        uint8_t key[20];
+        size_t size = member_key_row(incident->id, incident->timeline_deleted++, key);
+        effect_delete(context->effects, STORE_TABLE_TIMELINE, slice_of(key, size));
+    }
+    if (incident->has_row) {
+        uint8_t key[TENANT_BYTES_MAX + 32];
+        size_t size = recent_key(incident, key);
+        effect_delete(context->effects, STORE_TABLE_RECENT, slice_of(key, size));
+        size = incident_key(incident, key);
+        effect_delete(context->effects, STORE_TABLE_INCIDENT, slice_of(key, size));
+    }
+    return true;
+}
+
+static void emit_member(struct incidents *incidents, const struct incident_context *context,
+                        struct member *member) {
+    struct hash128 id = member->fate == FATE_KEEP ? incident_at(incidents, member->incident)->id
+                                                  : member->final_id;
+    uint8_t key[20];
+    bool is_elsewhere = member->has_row && !hash128_equals(member->row_id, id);
+    if (is_elsewhere || (member->has_row && member->fate == FATE_DELETE)) {
+        size_t size = member_key_row(member->row_id, member->node, key);
+        effect_delete(context->effects, STORE_TABLE_MEMBER, slice_of(key, size));
+        member->has_row = false;
+    }
+    if (member->fate != FATE_DELETE) {
+        size_t size = member_key_row(id, member->node, key);
+        effect_put(context->effects, STORE_TABLE_MEMBER, slice_of(key, size),
+                   member_encode(incidents, context, member));
+        member->has_row = true;
+        member->row_id = id;
+    }
+    member_unlink_dirty(incidents, member);
+    if (member->fate != FATE_KEEP) {
+        member_release(incidents, member);
+    }
+}
+
+bool incidents_emit(struct incidents *incidents, const struct incident_context *context) {
+    while (incidents->members_dirty != INDEX_NONE) {
+        if (effects_room(context->effects) < ROW_BYTES_MAX) {
+            return false;
+        }
+        emit_member(incidents, context, &incidents->members[incidents->members_dirty]);
+    }
+    while (incidents->incidents_dirty != INDEX_NONE) {
+        struct incident *incident = &incidents->incidents[incidents->incidents_dirty];
+        if (effects_room(context->effects) < 2 * ROW_BYTES_MAX) {
+            return false;
+        }
+        if (incident->fate == FATE_KEEP) {
+            incident_emit_row(incidents, context, incident, false);
+        } else if (!emit_deletes(context, incident)) {
+            return false;
+        }
+        incident_unlink_dirty(incidents, incident);
+        if (incident->fate != FATE_KEEP) {
+            incident_release(incidents, incident);
+        }
+    }
+    return true;
+}
+
+/* --- Recovery --- */
+
+static void take_row(struct incident *incident, const struct incident_row *row) {
+    incident->status = row->status;
+    incident->severity = row->severity;
+    incident->root_node = row->root_node;
+    incident->version = row->version;
+    incident->at_risk_count = row->at_risk_count;
+    incident->signals_total = row->signals_total;
+    incident->signals_unique = row->signals_unique;
+    incident->opened_ns = row->opened_ns;
+    incident->updated_ns = row->updated_ns;
+    incident->resolved_ns = row->resolved_ns;
+    incident->traces_count = row->traces_count;
+    memcpy(incident->traces, row->traces, sizeof(incident->traces));
+    incident->kinds_count = row->kinds_count;
+    for (uint32_t i = 0; i < row->kinds_count; i++) {
+        struct kind_count *kind = &incident->kinds[i];
+        struct slice word = slice_head(row->kinds[i].word, KIND_BYTES_MAX);
+        *kind = (struct kind_count){.word_size = (uint32_t)word.size,
+                                    .count = row->kinds[i].count};
+        memcpy(kind->word, word.data, word.size);
+    }
+    incident->has_row = true;
+}
+
+struct status incidents_restore_incident(struct incidents *incidents, struct slice key,
+                                         struct slice value) {
+    struct incident_row row;
+    TRY(incident_row_decode(value, &row));
+    if (key.size != row.tenant.size + 17 || !slice_starts_with(key, row.tenant)) {
+        return status_of(STATUS_CORRUPT);
+    }
+    if (row.is_forgotten) {
+        return status_ok(); /* kept for the API only */
+    }
+    struct incident state = {0};
+    TRY(incident_decode_state(row.state, &state));
+    if (incidents->incidents_free_count == 0) {
+        return status_of(STATUS_FULL);
+    }
+    if (incident_find(incidents, row.id) != NULL) {
+        return status_of(STATUS_CORRUPT);
+    }
+    struct incident *incident = incident_create(incidents, row.id, row.tenant);
+    if (incident == NULL) {
+        return status_of(STATUS_FULL);
+    }
+    struct status status = incident_decode_state(row.state, incident);
+    take_row(incident, &row);
+    incidents->open_count += incident_is_live(incident) ? 1 : 0;
+    return status;
+}
+
+static void take_member(struct member *member, const struct member_row *row) {
+    member->status = row->status;
+    member->recovered_status = row->recovered_status;
+    member->since_ns = row->since_ns;
+    member->hops = row->hops;
+    member->has_row = true;
+}
+
+struct status incidents_restore_member(struct incidents *incidents, struct slice key,
+                                       struct slice value) {
+    struct member_row row;
+    TRY(member_row_decode(key, value, &row));
+    struct reader reader = reader_over(key);
+    struct incident *incident = incident_find(incidents, reader_hash128(&reader));
+    if (incident == NULL) {
+        return status_ok(); /* of a forgotten one */
+    }
+    struct member state = {0};
+    TRY(member_decode_state(row.state, &state));
+    if (incidents->members_free_count == 0) {
+        return status_of(STATUS_FULL);
+    }
+    if (member_find(incidents, incident->tenant_hash, row.node) != NULL) {
+        return status_of(STATUS_CORRUPT);
+    }
+    struct member *member = member_create(incidents, incident, row.node, row.is_foreign);
+    if (member == NULL) {
+        return status_of(STATUS_FULL);
+    }
+    TRY(member_decode_state(row.state, member));
+    take_member(member, &row);
+    member->row_id = incident->id;
+    if (row.is_recovered) {
+        member->is_recovered = true;
+        incident->failing_count -= row.is_foreign ? 0 : 1;
+    }
+    if (row.node == incident->root_node) {
+        incident->root = member_slot(incidents, member);
+    }
+    member_unlink_dirty(incidents, member);
+    member_schedule(incidents, member);
+    return status_ok();
+}
+
+struct status incidents_restore_end(struct incidents *incidents, const struct graph *graph) {
+    uint32_t nodes_count = graph_nodes_count(graph);
+    for (uint32_t slot = 0; slot < incidents->incidents_max; slot++) {
+        struct incident *incident = &incidents->incidents[slot];
+        if (!incident->is_used) {
+            continue;
+        }
+        if (incident->root == INDEX_NONE) {
+            return status_of(STATUS_CORRUPT);
+        }
+        for (uint32_t at = incident->members_first; at != INDEX_NONE;) {
+            struct member *member = member_at(incidents, at);
+            at = member->next;
+            if (member->node >= nodes_count) {
+                return status_of(STATUS_CORRUPT);
+            }
+        }
+        incident_schedule(incidents, incident);
+        incident_unlink_dirty(incidents, incident);
+    }
+    return status_ok();
+}
+
+/* A sum of hashes, so that neither slots nor lists leave a trace. */
+static void add_digest(struct hash128 *sum, struct writer *writer, uint64_t seed) {
+    ASSERT(!writer->failed);
+    struct hash128 hash = hash128_of(writer_slice(writer), seed);
+    sum->lo += hash.lo;
+    sum->hi += hash.hi;
+}
+
+struct hash128 incidents_digest(const struct incidents *incidents) {
+    struct hash128 sum = {.lo = incidents->open_count, .hi = incidents->next_outbox_number};
+    uint8_t bytes[2048];
+    for (uint32_t slot = 0; slot < incidents->incidents_max; slot++) {
+        const struct incident *incident = &incidents->incidents[slot];
+        if (!incident->is_used || incident->fate != FATE_KEEP) {
+            continue;
+        }
+        struct writer writer = writer_over(bytes, sizeof(bytes));
+        writer_hash128(&writer, incident->id);
+        writer_u32(&writer, (uint32_t)incident->status << 8 | (uint32_t)incident->severity);
+        writer_u32(&writer, incident->root_node);
+        writer_u32(&writer, incident->version);
+        writer_u32(&writer, incident->members_count);
+        writer_u32(&writer, incident->failing_count);
+        writer_u64(&writer, incident->signals_total);
+        writer_u64(&writer, incident->signals_unique);
+        writer_u64(&writer, incident->opened_ns);
+        writer_u64(&writer, incident->updated_ns);
+        writer_u64(&writer, incident->resolved_ns);
+        incident_encode_state(incident, &writer);
+        add_digest(&sum, &writer, incidents->hash_seed);
+    }
+    for (uint32_t slot = 0; slot < incidents->members_max; slot++) {
+        const struct member *member = &incidents->members[slot];
+        if (!member->is_used || member->fate != FATE_KEEP) {
+            continue;
+        }
+        struct writer writer = writer_over(bytes, sizeof(bytes));
+        writer_hash128(&writer, incidents->incidents[member->incident].id);
+        writer_u32(&writer, member->node);
+        writer_u32(&writer, (uint32_t)member->status << 2 | (member->is_foreign ? 2u : 0u) |
+                                (member->is_recovered ? 1u : 0u));
+        writer_u32(&writer, member->hops);
+        writer_u64(&writer, member->since_ns);
+        member_encode_state(member, &writer);
+        add_digest(&sum, &writer, incidents->hash_seed);
+    }
+    return sum;
+}

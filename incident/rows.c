@@ -1,0 +1,289 @@
+/*
+ * rows.c - incident and member rows: what the API shows (names as text) and, behind it, the state
+ * that recovery needs. Little-endian by core/base/reader.h.
+ *
+ * INCIDENT: u8 format, u8 status, u8 severity, u8 flags (1 forgotten), u32 root node, u32 version,
+ *   hash128 id, text tenant, title, root entity, root error class, root message, owner, u64 root since,
+ *   f64 confidence, u8 n + n texts evidence, u8 n + n (text entity, u32 node, f64) alternatives,
+ *   u32 failing, u32 at risk, u8 n + n (text, u32) kinds, u64 signals total, unique, u64 opened,
+ *   updated, resolved, u8 n + n hash128 traces, text state.
+ * MEMBER: u8 format, u8 flags (1 foreign, 2 recovered), u8 status, u8 recovered status, u64 since,
+ *   u32 hops, text entity, text state.
+ */
+#include "incident/incident_state.h"
+
+enum { ROW_FORMAT = 1 };
+
+void writer_u32_big_endian(struct writer *writer, uint32_t value) {
+    for (int shift = 24; shift >= 0; shift -= 8) {
+        writer_u8(writer, (uint8_t)(value >> shift));
+    }
+}
+
+static uint32_t reader_u32_big_endian(struct reader *reader) {
+    uint32_t value = 0;
+    for (int i = 0; i < 4; i++) {
+        value = value << 8 | reader_u8(reader);
+    }
+    return value;
+}
+
+size_t incident_key(const struct incident *incident, uint8_t *key) {
+    struct writer writer = writer_over(key, TENANT_BYTES_MAX + 32);
+    writer_bytes(&writer, incident_tenant(incident));
+    writer_u8(&writer, 0);
+    writer_hash128(&writer, incident->id);
+    ASSERT(!writer.failed);
+    return writer.size;
+}
+
+size_t recent_key(const struct incident *incident, uint8_t *key) {
+    struct writer writer = writer_over(key, TENANT_BYTES_MAX + 32);
+    writer_bytes(&writer, incident_tenant(incident));
+    writer_u8(&writer, 0);
+    writer_u64_big_endian(&writer, ~incident->opened_ns);
+    writer_hash128(&writer, incident->id);
+    ASSERT(!writer.failed);
+    return writer.size;
+}
+
+size_t member_key_row(struct hash128 id, uint32_t node, uint8_t *key) {
+    struct writer writer = writer_over(key, 20);
+    writer_hash128(&writer, id);
+    writer_u32_big_endian(&writer, node);
+    ASSERT(!writer.failed);
+    return writer.size;
+}
+
+void entity_add(struct text *text, struct slice entity, bool is_foreign) {
+    if (is_foreign) {
+        text_add_text(text, "platform/");
+    }
+    text_add(text, entity);
+}
+
+void title_add(struct text *text, struct slice root_entity, const struct member *root,
+               uint32_t affected_count) {
+    text_add(text, root_entity);
+    text_add_char(text, ' ');
+    text_add(text, event_status_word(root->status));
+    if (root->error_class_size > 0) {
+        text_add_text(text, ": ");
+        text_add(text, slice_of(root->error_class, root->error_class_size));
+    }
+    if (affected_count > 0) {
+        text_add_format(text, "; %u downstream affected", affected_count);
+    }
+}
+
+static void write_rank(const struct incident *incident, const struct incident_context *context,
+                       struct writer *writer) {
+    const struct rank *rank = &incident->rank;
+    writer_f64(writer, rank->confidence);
+    char words[128];
+    uint32_t count = 0;
+    struct text line = text_over(words, sizeof(words));
+    while (count < INCIDENT_EVIDENCE_MAX && rank_evidence(rank, count, &line)) {
+        count++;
+    }
+    writer_u8(writer, (uint8_t)count);
+    for (uint32_t i = 0; i < count; i++) {
+        line = text_over(words, sizeof(words));
+        (void)rank_evidence(rank, i, &line);
+        writer_text(writer, text_slice(&line));
+    }
+    writer_u8(writer, (uint8_t)rank->alternatives_count);
+    for (uint32_t i = 0; i < rank->alternatives_count; i++) {
+        uint32_t node = rank->alternatives[i].node;
+        writer_text(writer, graph_get_node(context->graph, node).entity);
+        writer_u32(writer, node);
+        writer_f64(writer, rank->alternatives[i].confidence);
+    }
+}
+
+static void write_root(const struct incident *incident, const struct incident_context *context,
+                       const struct member *root, struct writer *writer) {
+    char entity_words[ENTITY_BYTES_MAX + 16];
+    struct text entity = text_over(entity_words, sizeof(entity_words));
+    entity_add(&entity, graph_get_node(context->graph, root->node).entity, root->is_foreign);
+    uint32_t affected = incident->members_count - (root->is_foreign ? 0 : 1);
+    char title_words[DETAIL_BYTES_MAX];
+    struct text title = text_over(title_words, sizeof(title_words));
+    title_add(&title, text_slice(&entity), root, affected);
+    writer_text(writer, text_slice(&title));
+    writer_text(writer, text_slice(&entity));
+    writer_text(writer, slice_of(root->error_class, root->error_class_size));
+    writer_text(writer, slice_of(root->message, root->message_size));
+    const struct policy *policy = incident_policy(context, incident);
+    writer_text(writer, slice_head(severity_owner(policy, text_slice(&entity)), LABEL_BYTES_MAX));
+    writer_u64(writer, root->since_ns);
+}
+
+static void write_counts(const struct incident *incident, struct writer *writer) {
+    writer_u32(writer, incident->failing_count);
+    writer_u32(writer, incident->at_risk_count);
+    writer_u8(writer, (uint8_t)incident->kinds_count);
+    for (uint32_t i = 0; i < incident->kinds_count; i++) {
+        const struct kind_count *kind = &incident->kinds[i];
+        writer_text(writer, slice_of(kind->word, kind->word_size));
+        writer_u32(writer, kind->count);
+    }
+    writer_u64(writer, incident->signals_total);
+    writer_u64(writer, incident->signals_unique);
+    writer_u64(writer, incident->opened_ns);
+    writer_u64(writer, incident->updated_ns);
+    writer_u64(writer, incident->resolved_ns);
+    writer_u8(writer, (uint8_t)incident->traces_count);
+    for (uint32_t i = 0; i < incident->traces_count; i++) {
+        writer_hash128(writer, incident->traces[i]);
+    }
+}
+
+struct slice incident_encode(struct incidents *incidents, const struct incident_context *context,
+                             const struct incident *incident, bool is_forgotten) {
+    const struct member *root = member_at(incidents, incident->root);
+    ASSERT(root->node == incident->root_node);
+    struct writer writer = writer_over(incidents->row, ROW_BYTES_MAX);
+    writer_u8(&writer, ROW_FORMAT);
+    writer_u8(&writer, (uint8_t)incident->status);
+    writer_u8(&writer, (uint8_t)incident->severity);
+    writer_u8(&writer, is_forgotten ? 1 : 0);
+    writer_u32(&writer, incident->root_node);
+    writer_u32(&writer, incident->version);
+    writer_hash128(&writer, incident->id);
+    writer_text(&writer, incident_tenant(incident));
+    write_root(incident, context, root, &writer);
+    write_rank(incident, context, &writer);
+    write_counts(incident, &writer);
+    uint8_t state[512];
+    struct writer state_writer = writer_over(state, sizeof(state));
+    incident_encode_state(incident, &state_writer);
+    ASSERT(!state_writer.failed);
+    writer_text(&writer, writer_slice(&state_writer));
+    ASSERT(!writer.failed);
+    return writer_slice(&writer);
+}
+
+struct slice member_encode(const struct incidents *incidents,
+                           const struct incident_context *context, const struct member *member) {
+    struct writer writer = writer_over(incidents->member_row, ROW_BYTES_MAX);
+    writer_u8(&writer, ROW_FORMAT);
+    writer_u8(&writer,
+              (uint8_t)((member->is_foreign ? 1 : 0) | (member->is_recovered ? 2 : 0)));
+    writer_u8(&writer, (uint8_t)member->status);
+    writer_u8(&writer, (uint8_t)member->recovered_status);
+    writer_u64(&writer, member->since_ns);
+    writer_u32(&writer, member->hops);
+    writer_text(&writer, graph_get_node(context->graph, member->node).entity);
+    uint8_t state[1024];
+    struct writer state_writer = writer_over(state, sizeof(state));
+    member_encode_state(member, &state_writer);
+    ASSERT(!state_writer.failed);
+    writer_text(&writer, writer_slice(&state_writer));
+    ASSERT(!writer.failed);
+    return writer_slice(&writer);
+}
+
+static void read_rank(struct reader *reader, struct incident_row *row) {
+    row->confidence = reader_f64(reader);
+    row->evidence_count = reader_u8(reader);
+    reader->failed = reader->failed || row->evidence_count > INCIDENT_EVIDENCE_MAX;
+    for (uint32_t i = 0; i < row->evidence_count && !reader->failed; i++) {
+        row->evidence[i] = reader_text(reader);
+    }
+    row->alternatives_count = reader_u8(reader);
+    reader->failed = reader->failed || row->alternatives_count > INCIDENT_ALTERNATIVES_MAX;
+    for (uint32_t i = 0; i < row->alternatives_count && !reader->failed; i++) {
+        row->alternatives[i].entity = reader_text(reader);
+        row->alternatives[i].node = reader_u32(reader);
+        row->alternatives[i].confidence = reader_f64(reader);
+    }
+}
+
+static void read_counts(struct reader *reader, struct incident_row *row) {
+    row->failing_count = reader_u32(reader);
+    row->at_risk_count = reader_u32(reader);
+    row->kinds_count = reader_u8(reader);
+    reader->failed = reader->failed || row->kinds_count > KINDS_MAX;
+    for (uint32_t i = 0; i < row->kinds_count && !reader->failed; i++) {
+        row->kinds[i].word = reader_text(reader);
+        row->kinds[i].count = reader_u32(reader);
+    }
+    row->signals_total = reader_u64(reader);
+    row->signals_unique = reader_u64(reader);
+    row->opened_ns = reader_u64(reader);
+    row->updated_ns = reader_u64(reader);
+    row->resolved_ns = reader_u64(reader);
+    row->traces_count = reader_u8(reader);
+    reader->failed = reader->failed || row->traces_count > INCIDENT_TRACE_IDS_MAX;
+    for (uint32_t i = 0; i < row->traces_count && !reader->failed; i++) {
+        row->traces[i] = reader_hash128(reader);
+    }
+}
+
+struct status incident_row_decode(struct slice bytes, struct incident_row *row_out) {
+    struct reader reader = reader_over(bytes);
+    struct incident_row row = {0};
+    bool is_known = reader_u8(&reader) == (uint8_t)ROW_FORMAT;
+    row.status = (enum incident_status)reader_u8(&reader);
+    row.severity = (enum event_severity)reader_u8(&reader);
+    row.is_forgotten = (reader_u8(&reader) & 1) != 0;
+    row.root_node = reader_u32(&reader);
+    row.version = reader_u32(&reader);
+    row.id = reader_hash128(&reader);
+    row.tenant = reader_text(&reader);
+    row.title = reader_text(&reader);
+    row.root_entity = reader_text(&reader);
+    row.root_error_class = reader_text(&reader);
+    row.root_message = reader_text(&reader);
+    row.owner = reader_text(&reader);
+    row.root_since_ns = reader_u64(&reader);
+    read_rank(&reader, &row);
+    read_counts(&reader, &row);
+    row.state = reader_text(&reader);
+    if (!is_known || reader.failed || reader_left(&reader) != 0 ||
+        row.status < INCIDENT_OPEN || row.status > INCIDENT_RESOLVED ||
+        row.severity >= EVENT_SEVERITY_COUNT || row.tenant.size > TENANT_BYTES_MAX) {
+        return status_of(STATUS_CORRUPT);
+    }
+    *row_out = row;
+    return status_ok();
+}
+
+struct status member_row_decode(struct slice key, struct slice bytes, struct member_row *row_out) {
+    struct reader key_reader = reader_over(key);
+    (void)reader_hash128(&key_reader);
+    struct member_row row = {.node = reader_u32_big_endian(&key_reader)};
+    struct reader reader = reader_over(bytes);
+    bool is_known = reader_u8(&reader) == (uint8_t)ROW_FORMAT;
+    uint8_t flags = reader_u8(&reader);
+    row.is_foreign = (flags & 1) != 0;
+    row.is_recovered = (flags & 2) != 0;
+    row.status = (enum event_status)reader_u8(&reader);
+    row.recovered_status = (enum event_status)reader_u8(&reader);
+    row.since_ns = reader_u64(&reader);
+    row.hops = reader_u32(&reader);
+    row.entity = reader_text(&reader);
+    row.state = reader_text(&reader);
+    if (!is_known || reader.failed || key_reader.failed || reader_left(&reader) != 0 ||
+        reader_left(&key_reader) != 0 || row.status >= EVENT_STATUS_COUNT ||
+        row.recovered_status >= EVENT_STATUS_COUNT) {
+        return status_of(STATUS_CORRUPT);
+    }
+    *row_out = row;
+    return status_ok();
+}
+
+struct status incident_row_read(struct slice incident_row, struct incident_row_facts *facts_out) {
+    struct incident_row row;
+    TRY(incident_row_decode(incident_row, &row));
+    *facts_out = (struct incident_row_facts){
+        .id = row.id,
+        .is_open = row.status != INCIDENT_RESOLVED,
+        .status_word = incident_status_word(row.status),
+        .opened_ns = row.opened_ns,
+        .updated_ns = row.updated_ns,
+        .tenant = row.tenant,
+    };
+    return status_ok();
+}

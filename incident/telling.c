@@ -1,0 +1,273 @@
+/*
+ * telling.c - what people are told, when, and what stands in the timeline.
+ *
+ *   first message     opened + group_wait (OPENED)
+ *   update            a change worth telling, at the earliest last message + group_interval (UPDATED)
+ *   by a person,      at once
+ *   reopened          group_wait after it (UPDATED)
+ *   repeat            last message + repeat_interval, while open and not acknowledged (UPDATED)
+ *   end               at once, when anything was told before (RESOLVED)
+ *
+ * An acknowledged incident stays quiet but for a worse severity and a new root. A message becomes
+ * one outbox row a sink that the tenant's routes name; none: nothing was told. Message id = hash of
+ * (incident id, version, sink): the same after a replay.
+ */
+#include "incident/incident_state.h"
+
+/* Formats of core/outbox.h, written here because this room may not look into core. */
+enum outbox_row_type { ROW_OPENED = 1, ROW_UPDATED = 2, ROW_RESOLVED = 3 };
+#define CLOSING_BYTES_MAX (UINT64_C(16) << 10)
+/* Header, names and keys around a payload. */
+#define OUTBOX_OVERHEAD_BYTES_MAX 1024u
+
+static const char *const row_type_words[] = {
+    [ROW_OPENED] = "opened", [ROW_UPDATED] = "updated", [ROW_RESOLVED] = "resolved"};
+
+void timeline_add(struct incidents *incidents, const struct incident_context *context,
+                  struct incident *incident, const char *what, struct slice detail) {
+    uint8_t key[20];
+    uint8_t value[DETAIL_BYTES_MAX + 64];
+    struct writer key_writer = writer_over(key, sizeof(key));
+    writer_hash128(&key_writer, incident->id);
+    writer_u32_big_endian(&key_writer, incident->timeline_next++);
+    struct writer writer = writer_over(value, sizeof(value));
+    writer_u64(&writer, context->now_ns);
+    writer_text(&writer, slice_of_text(what));
+    writer_text(&writer, slice_head(detail, DETAIL_BYTES_MAX));
+    ASSERT(!writer.failed && !key_writer.failed);
+    effect_put(context->effects, STORE_TABLE_TIMELINE, writer_slice(&key_writer),
+               writer_slice(&writer));
+    incident_touch(incidents, incident);
+}
+
+void timeline_add_suppressed(struct incidents *incidents, const struct incident_context *context,
+                             struct incident *incident) {
+    uint64_t suppressed = incident->signals_total - incident->signals_unique;
+    ASSERT(suppressed >= incident->suppressed_shown);
+    if (suppressed == incident->suppressed_shown) {
+        return;
+    }
+    char words[32];
+    struct text detail = text_over(words, sizeof(words));
+    text_add_char(&detail, 'x');
+    text_add_u64(&detail, suppressed - incident->suppressed_shown);
+    incident->suppressed_shown = suppressed;
+    timeline_add(incidents, context, incident, "deduplicated", text_slice(&detail));
+}
+
+static uint64_t due_of(const struct incident_context *context, const struct incident *incident,
+                       uint32_t changes) {
+    const struct policy *policy = incident_policy(context, incident);
+    if ((changes & CHANGE_ACKNOWLEDGED) != 0) {
+        return context->now_ns;
+    }
+    if (incident->status == INCIDENT_ACKNOWLEDGED &&
+        (changes & (CHANGE_SEVERITY | CHANGE_ROOT)) == 0) {
+        return NEVER_NS;
+    }
+    uint64_t due_ns = incident->told_ns + policy->group_interval_ns;
+    return due_ns > context->now_ns ? due_ns : context->now_ns;
+}
+
+void telling_note(struct incidents *incidents, const struct incident_context *context,
+                  struct incident *incident, uint32_t changes) {
+    ASSERT(incident_is_live(incident));
+    incident->changes |= changes;
+    incident->updated_ns = context->now_ns;
+    if (incident->is_announced || (changes & CHANGE_ACKNOWLEDGED) != 0) {
+        uint64_t due_ns = due_of(context, incident, changes);
+        if (due_ns < incident->tell_due_ns) {
+            incident->tell_due_ns = due_ns;
+        }
+    }
+    incident_schedule(incidents, incident);
+}
+
+struct told_members {
+    struct incidents *incidents;
+    const struct incident_context *context;
+    uint32_t count;
+    uint32_t at;
+    struct hash128 id;
+    uint8_t key[20];
+};
+
+static bool told_members_next(void *context, struct slice *key_out, struct slice *value_out) {
+    struct told_members *members = context;
+    if (members->at == members->count) {
+        return false;
+    }
+    struct member *member =
+        member_at(members->incidents, members->incidents->sorted[members->at++]);
+    *key_out = slice_of(members->key, member_key_row(members->id, member->node, members->key));
+    *value_out = member_encode(members->incidents, members->context, member);
+    return true;
+}
+
+static bool is_told_before(const void *context, uint32_t a, uint32_t b) {
+    const struct incidents *incidents = context;
+    const struct member *left = &incidents->members[a];
+    const struct member *right = &incidents->members[b];
+    if (left->hops != right->hops) {
+        return left->hops < right->hops;
+    }
+    if (left->since_ns != right->since_ns) {
+        return left->since_ns < right->since_ns;
+    }
+    return left->node < right->node;
+}
+
+static uint32_t sort_members(struct incidents *incidents, const struct incident *incident) {
+    uint32_t count = 0;
+    for (uint32_t at = incident->members_first; at != INDEX_NONE;) {
+        struct member *member = member_at(incidents, at);
+        if (!member->is_foreign && at != incident->root) {
+            incidents->sorted[count++] = at;
+        }
+        at = member->next;
+    }
+    sort_indices(incidents->sorted, count, is_told_before, incidents);
+    return count;
+}
+
+static struct slice render(struct incidents *incidents, const struct incident_context *context,
+                           const struct incident *incident, size_t bytes_max,
+                           const struct render_options *options) {
+    struct incident_row row;
+    struct status status =
+        incident_row_decode(incident_encode(incidents, context, incident, false), &row);
+    ASSERT(status_is_ok(status));
+    struct told_members members = {
+        .incidents = incidents, .context = context, .id = incident->id};
+    members.count = options->affected_max == 0 ? 0 : sort_members(incidents, incident);
+    struct incident_members_source source = {.next = told_members_next, .context = &members};
+    struct text json = text_over(incidents->json, bytes_max);
+    incident_render(&row, &source, options, &json, &status);
+    ASSERT(status_is_ok(status) && !json.truncated);
+    return text_slice(&json);
+}
+
+static void emit_outbox(struct incidents *incidents, const struct incident_context *context,
+                        const struct incident *incident, enum outbox_row_type type,
+                        struct slice sink, struct slice payload) {
+    uint8_t version[4];
+    struct writer version_writer = writer_over(version, sizeof(version));
+    writer_u32(&version_writer, incident->version);
+    struct slice id = slice_of(&incident->id, sizeof(incident->id));
+    struct slice parts[3] = {id, writer_slice(&version_writer), sink};
+    uint64_t number = incidents->next_outbox_number++;
+    struct writer writer = writer_over(incidents->row, incidents->row_capacity);
+    writer_u64(&writer, number);
+    writer_u64(&writer, context->now_ns);
+    writer_hash128(&writer, incident->id);
+    writer_hash128(&writer, hash128_of_parts(parts, 3, incidents->hash_seed));
+    writer_u32(&writer, incident->version);
+    writer_u8(&writer, (uint8_t)type);
+    writer_bytes(&writer, SLICE("\0\0\0"));
+    writer_text(&writer, incident_tenant(incident));
+    writer_text(&writer, sink);
+    writer_text(&writer, payload);
+    ASSERT(!writer.failed);
+    uint8_t key[8];
+    struct writer key_writer = writer_over(key, sizeof(key));
+    writer_u64_big_endian(&key_writer, number);
+    effect_put(context->effects, STORE_TABLE_OUTBOX, writer_slice(&key_writer),
+               writer_slice(&writer));
+}
+
+static uint32_t route(const struct incident_context *context, const struct incident *incident,
+                      bool root_is_foreign, struct slice *sinks) {
+    const struct policy *policy = incident_policy(context, incident);
+    struct slice entity = graph_get_node(context->graph, incident->root_node).entity;
+    char words[ENTITY_BYTES_MAX + 16];
+    struct text root = text_over(words, sizeof(words));
+    entity_add(&root, entity, root_is_foreign);
+    return policy_route_incident(policy, incident->severity, text_slice(&root),
+                                 severity_owner(policy, text_slice(&root)), sinks);
+}
+
+/* Whether a sink took it. */
+static bool send(struct incidents *incidents, const struct incident_context *context,
+                 struct incident *incident, enum outbox_row_type type,
+                 const struct render_options *options, uint64_t bytes_max) {
+    struct slice sinks[SINKS_PER_TENANT_MAX];
+    bool is_foreign = member_at(incidents, incident->root)->is_foreign;
+    uint32_t count = route(context, incident, is_foreign, sinks);
+    if (count == 0) {
+        return false;
+    }
+    uint64_t share = bytes_max / count - OUTBOX_OVERHEAD_BYTES_MAX;
+    incident->version++;
+    struct slice payload =
+        render(incidents, context, incident,
+               share < INCIDENT_JSON_BYTES_MAX ? share : INCIDENT_JSON_BYTES_MAX, options);
+    char words[DETAIL_BYTES_MAX];
+    struct text detail = text_over(words, sizeof(words));
+    text_add_text(&detail, row_type_words[type]);
+    for (uint32_t i = 0; i < count; i++) {
+        emit_outbox(incidents, context, incident, type, sinks[i], payload);
+        text_add_text(&detail, i == 0 ? " to " : ", ");
+        text_add(&detail, sinks[i]);
+    }
+    timeline_add(incidents, context, incident, "told", text_slice(&detail));
+    return true;
+}
+
+bool telling_run(struct incidents *incidents, const struct incident_context *context,
+                 struct incident *incident) {
+    if (incident->fate != FATE_KEEP || incident->tell_due_ns > context->now_ns) {
+        return true;
+    }
+    if (effects_room(context->effects) < TELLING_BYTES_MAX + (64 * KIB)) {
+        return false;
+    }
+    bool is_end = incident->status == INCIDENT_RESOLVED;
+    ASSERT(!is_end || (incident->is_told && !incident->is_end_told));
+    if (!is_end) {
+        timeline_add_suppressed(incidents, context, incident);
+    }
+    incident_refresh(incidents, context, incident);
+    incident->updated_ns = context->now_ns;
+    struct render_options options = {.affected_max = INCIDENT_AFFECTED_TOLD_MAX};
+    enum outbox_row_type type = is_end              ? ROW_RESOLVED
+                                : incident->is_told ? ROW_UPDATED
+                                                    : ROW_OPENED;
+    bool is_sent = send(incidents, context, incident, type, &options, TELLING_BYTES_MAX);
+    incident->is_told = incident->is_told || is_sent;
+    incident->is_end_told = is_end;
+    incident->is_announced = true;
+    incident->changes = 0;
+    incident->told_ns = context->now_ns;
+    incident->tell_due_ns =
+        incident->status == INCIDENT_OPEN
+            ? context->now_ns + incident_policy(context, incident)->repeat_interval_ns
+            : NEVER_NS;
+    incident_schedule(incidents, incident);
+    return true;
+}
+
+size_t telling_closing_bytes(const struct incident_context *context,
+                             const struct incident *incident) {
+    const struct policy *policy = incident_policy(context, incident);
+    size_t rows = incident->is_told ? policy->sinks_count : 0;
+    return 2048 + rows * (CLOSING_BYTES_MAX + OUTBOX_OVERHEAD_BYTES_MAX);
+}
+
+void telling_close_merged(struct incidents *incidents, const struct incident_context *context,
+                          struct incident *loser, struct hash128 survivor_id) {
+    ASSERT(loser->is_told && loser->status == INCIDENT_RESOLVED);
+    char words[64];
+    struct text survivor = text_over(words, sizeof(words));
+    text_add_text(&survivor, "inc_");
+    text_add_base32(&survivor, survivor_id);
+    struct render_options options = {.affected_max = 0, .merged_into = text_slice(&survivor)};
+    loser->updated_ns = context->now_ns;
+    struct slice sinks[SINKS_PER_TENANT_MAX];
+    bool is_foreign = member_at(incidents, loser->root)->is_foreign;
+    uint32_t count = route(context, loser, is_foreign, sinks);
+    if (loser->is_end_told || count == 0) {
+        return;
+    }
+    (void)send(incidents, context, loser, ROW_RESOLVED, &options,
+               count * (CLOSING_BYTES_MAX + OUTBOX_OVERHEAD_BYTES_MAX));
+}

@@ -1,0 +1,372 @@
+/* correlate_test.c - one incident a cause, whatever order the news arrives in. */
+#include "tests/incident/world.h"
+
+#define CASCADE 40u
+
+enum shape { CHAIN, TREE, DIAMONDS, FAN, HEALTHY_BETWEEN, RING_BELOW, SHAPES };
+enum times { ROOT_FIRST, ALL_EQUAL, AS_THEY_ARRIVE, TIMES };
+
+static char names[CASCADE][32];
+
+static void add_link(struct world *world, unsigned child, unsigned parent, enum shape shape) {
+    if (shape != HEALTHY_BETWEEN) {
+        world_depend(world, names[child], names[parent]);
+        return;
+    }
+    char between[48];
+    snprintf(between, sizeof(between), "dataset:between_%u_%u", child, parent);
+    world_depend(world, names[child], between);
+    world_depend(world, between, names[parent]);
+}
+
+static void build(struct world *world, enum shape shape) {
+    for (unsigned i = 0; i < CASCADE; i++) {
+        snprintf(names[i], sizeof(names[i]), "job:step_%02u", i);
+    }
+    for (unsigned i = 1; i < CASCADE; i++) {
+        switch (shape) {
+        case CHAIN:
+        case HEALTHY_BETWEEN:
+            add_link(world, i, i - 1, shape);
+            break;
+        case TREE:
+            add_link(world, i, (i - 1) / 2, shape);
+            break;
+        case DIAMONDS: /* 0; 1 2; 3; 4 5; 6; ... */
+            if (i % 3 == 0) {
+                add_link(world, i, i - 1, shape);
+                add_link(world, i, i - 2, shape);
+            } else {
+                add_link(world, i, i - i % 3, shape);
+            }
+            break;
+        case FAN:
+            add_link(world, i, 0, shape);
+            break;
+        default: /* a chain whose last ten stand in a ring */
+            add_link(world, i, i - 1, shape);
+            if (i == CASCADE - 1) {
+                add_link(world, CASCADE - 10, i, shape);
+            }
+        }
+    }
+}
+
+static void fail_in_order(struct world *world, const unsigned *order, enum times times) {
+    for (unsigned i = 0; i < CASCADE; i++) {
+        uint64_t event_ns = times == ROOT_FIRST ? START_NS + order[i] * NS_PER_S
+                            : times == ALL_EQUAL ? START_NS
+                                                 : START_NS + i * NS_PER_S;
+        world_fail(world, names[order[i]], event_ns);
+    }
+}
+
+static void expect_one_cascade(struct world *world) {
+    assert_int_equal(incidents_open_count(world->incidents), 1);
+    assert_int_equal(world_incidents(world, "acme"), 1);
+    assert_int_equal(world_rows(world, STORE_TABLE_MEMBER), CASCADE);
+    assert_int_equal(world_rows(world, STORE_TABLE_RECENT), 1);
+    world_run(world, START_NS + 10 * NS_PER_S);
+    assert_int_equal(world->told_count, 1);
+    const char *json = world->told[0].json;
+    assert_non_null(strstr(json, "\"title\":\"job:step_00 failed: Timeout; 39 downstream affected\""));
+    assert_non_null(strstr(json, "\"root_cause\":{\"entity\":\"job:step_00\""));
+    assert_int_equal(count_text(json, "\"hops\":"), 39);
+    assert_non_null(strstr(json, "\"failing\":40"));
+    char *listed = world_json(world, "acme", 0);
+    assert_int_equal(count_text(listed, "\"hops\":"), 39);
+    free(listed);
+}
+
+static void try_order(enum shape shape, const unsigned *order, enum times times) {
+    struct world world;
+    world_init(&world);
+    build(&world, shape);
+    fail_in_order(&world, order, times);
+    expect_one_cascade(&world);
+    world_deinit(&world);
+}
+
+static void every_rotation_of_a_cascade_is_one_incident(void **state) {
+    (void)state;
+    for (enum shape shape = 0; shape < SHAPES; shape++) {
+        for (unsigned shift = 0; shift < CASCADE; shift++) {
+            unsigned order[CASCADE];
+            for (unsigned i = 0; i < CASCADE; i++) {
+                order[i] = (i + shift) % CASCADE;
+            }
+            try_order(shape, order, shift % TIMES);
+        }
+    }
+}
+
+static void any_order_of_a_cascade_is_one_incident(void **state) {
+    (void)state;
+    uint64_t random = 42;
+    for (unsigned round = 0; round < 200; round++) {
+        unsigned order[CASCADE];
+        for (unsigned i = 0; i < CASCADE; i++) {
+            order[i] = i;
+        }
+        for (unsigned i = CASCADE - 1; i > 0; i--) {
+            random = random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+            unsigned other = (unsigned)((random >> 33) % (i + 1));
+            unsigned swapped = order[i];
+            order[i] = order[other];
+            order[other] = swapped;
+        }
+        try_order(round % SHAPES, order, (round / SHAPES) % TIMES);
+    }
+}
+
+static void hops_are_the_shortest_from_the_root(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "job:b", "job:a");
+    world_depend(&world, "job:c", "job:b");
+    world_depend(&world, "job:d", "job:c");
+    world_depend(&world, "job:d", "job:a");
+    world_fail(&world, "job:d", START_NS + 3);
+    world_fail(&world, "job:c", START_NS + 2);
+    world_fail(&world, "job:b", START_NS + 1);
+    world_fail(&world, "job:a", START_NS);
+    world_run(&world, START_NS + 10 * NS_PER_S);
+    const char *json = world.told[0].json;
+    assert_non_null(strstr(json, "\"job:d\",\"status\":\"failed\",\"since\":\"2025-11-20T03:00:00.000Z\",\"hops\":1"));
+    assert_non_null(strstr(json, "\"job:c\",\"status\":\"failed\",\"since\":\"2025-11-20T03:00:00.000Z\",\"hops\":2"));
+    world_deinit(&world);
+}
+
+static void unrelated_failures_stay_apart(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "job:b", "job:a");
+    world_depend(&world, "job:y", "job:x");
+    world_fail(&world, "job:b", START_NS);
+    world_fail(&world, "job:y", START_NS);
+    world_fail(&world, "job:a", START_NS);
+    world_fail(&world, "job:x", START_NS);
+    assert_int_equal(world_incidents(&world, "acme"), 2);
+    assert_int_equal(world.opened, 2);
+    world_deinit(&world);
+}
+
+static void two_causes_of_one_stay_two_incidents(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "job:shared", "job:left");
+    world_depend(&world, "job:shared", "job:right");
+    world_fail(&world, "job:left", START_NS);
+    world_fail(&world, "job:shared", START_NS + 1);
+    world_fail(&world, "job:right", START_NS + 2);
+    assert_int_equal(world_incidents(&world, "acme"), 2);
+    world_depend(&world, "job:left", "job:source");
+    world_depend(&world, "job:right", "job:source");
+    world_fail(&world, "job:source", START_NS + 3);
+    assert_int_equal(world_incidents(&world, "acme"), 1); /* now they have one cause */
+    world_deinit(&world);
+}
+
+static void failures_outside_the_window_stay_apart(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "job:b", "job:a");
+    world_fail(&world, "job:a", START_NS);
+    world_fail(&world, "job:b", START_NS + 15 * NS_PER_MINUTE + NS_PER_S);
+    assert_int_equal(world_incidents(&world, "acme"), 2);
+    world_depend(&world, "job:d", "job:c");
+    world_fail(&world, "job:d", START_NS + 15 * NS_PER_MINUTE);
+    world_fail(&world, "job:c", START_NS);
+    assert_int_equal(world_incidents(&world, "acme"), 3);
+    world_deinit(&world);
+}
+
+static void late_cause_reroots_an_untold_incident_and_keeps_its_id(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "job:b", "job:a");
+    world_fail(&world, "job:b", START_NS + 5);
+    struct hash128 id = world_id(&world, "acme", 0);
+    world_fail(&world, "job:a", START_NS);
+    assert_true(hash128_equals(world_id(&world, "acme", 0), id));
+    assert_int_equal(world.opened, 1);
+    world_run(&world, START_NS + NS_PER_HOUR);
+    assert_int_equal(world.told_count, 1);
+    assert_non_null(strstr(world.told[0].json, "\"entity\":\"job:a\",\"error_class\""));
+    world_deinit(&world);
+}
+
+static void late_cause_reroots_told_incidents_into_the_first_seen(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "job:b", "job:a");
+    world_depend(&world, "job:c", "job:a");
+    world_fail(&world, "job:b", START_NS);
+    struct hash128 first = world_id(&world, "acme", 0);
+    world_run(&world, START_NS + NS_PER_S);
+    world_fail(&world, "job:c", START_NS);
+    world_run(&world, START_NS + NS_PER_MINUTE);
+    assert_int_equal(world.told_count, 2);
+    world_fail(&world, "job:a", START_NS);
+    assert_int_equal(world_incidents(&world, "acme"), 1);
+    assert_int_equal(world_rows(&world, STORE_TABLE_RECENT), 1);
+    assert_true(hash128_equals(world_id(&world, "acme", 0), first));
+    /* The second one is closed under its own id, and leads to the first. */
+    assert_int_equal(world.told_count, 3);
+    assert_int_equal(world.told[2].type, 3);
+    assert_false(hash128_equals(world.told[2].incident_id, first));
+    assert_non_null(strstr(world.told[2].json, "\"status\":\"resolved\""));
+    assert_non_null(strstr(world.told[2].json, "\"labels\":{\"merged_into\":\"inc_"));
+    assert_int_equal(world_rows(&world, STORE_TABLE_ALIAS), 1);
+    char *timeline = world_timeline(&world, first);
+    assert_int_equal(count_text(timeline, "\"what\":\"merged\""), 1);
+    assert_int_equal(count_text(timeline, "\"what\":\"re-rooted\",\"detail\":\"job:b to job:a\""), 1);
+    free(timeline);
+    world_run(&world, START_NS + 10 * NS_PER_MINUTE); /* the new root is told as an update */
+    assert_int_equal(world.told_count, 4);
+    assert_int_equal(world.told[3].type, 2);
+    assert_true(hash128_equals(world.told[3].incident_id, first));
+    world_deinit(&world);
+}
+
+static void the_first_to_fail_of_a_cycle_is_its_root(void **state) {
+    (void)state;
+    const char *ring[3] = {"job:a", "job:b", "job:c"};
+    for (unsigned shift = 0; shift < 6; shift++) {
+        struct world world;
+        world_init(&world);
+        for (unsigned i = 0; i < 3; i++) {
+            world_depend(&world, ring[i], ring[(i + 1) % 3]);
+        }
+        for (unsigned i = 0; i < 3; i++) {
+            unsigned at = shift < 3 ? (i + shift) % 3 : (shift - i) % 3;
+            world_fail(&world, ring[at], START_NS + (at == 1 ? 0 : NS_PER_S));
+        }
+        assert_int_equal(world_incidents(&world, "acme"), 1);
+        char *json = world_json(&world, "acme", 0);
+        assert_non_null(strstr(json, "\"title\":\"job:b failed"));
+        free(json);
+        world_deinit(&world);
+    }
+}
+
+static void an_explicit_failure_is_the_root_of_a_cycle_before_lateness(void **state) {
+    (void)state;
+    for (unsigned first = 0; first < 2; first++) {
+        struct world world;
+        world_init(&world);
+        world_depend(&world, "job:a", "job:b");
+        world_depend(&world, "job:b", "job:a");
+        for (unsigned i = 0; i < 2; i++) {
+            if ((i ^ first) == 0) {
+                world_bad(&world, "acme", "job:a", EVENT_STATUS_LATE, START_NS);
+            } else {
+                world_bad(&world, "acme", "job:b", EVENT_STATUS_FAILED, START_NS);
+            }
+        }
+        char *json = world_json(&world, "acme", 0);
+        assert_int_equal(world_incidents(&world, "acme"), 1);
+        assert_non_null(strstr(json, "\"title\":\"job:b failed"));
+        free(json);
+        world_deinit(&world);
+    }
+}
+
+static void an_edge_that_arrives_later_connects_incidents(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_fail(&world, "job:b", START_NS);
+    world_fail(&world, "job:a", START_NS);
+    world_fail(&world, "job:z", START_NS);
+    world_depend(&world, "job:middle", "job:a");
+    assert_int_equal(world_incidents(&world, "acme"), 3);
+    world_depend(&world, "job:b", "job:middle");
+    struct incident_context context = world_context(&world);
+    incidents_apply_edge(world.incidents, &context, world_node(&world, "acme", "job:b"),
+                         world_node(&world, "acme", "job:middle"));
+    world_commit(&world);
+    assert_int_equal(world_incidents(&world, "acme"), 2);
+    /* And an edge between healthy nodes, far from both ends. */
+    world_depend(&world, "job:a", "job:high");
+    world_depend(&world, "job:higher", "job:z");
+    world_depend(&world, "job:high", "job:higher");
+    incidents_apply_edge(world.incidents, &context, world_node(&world, "acme", "job:high"),
+                         world_node(&world, "acme", "job:higher"));
+    world_commit(&world);
+    assert_int_equal(world_incidents(&world, "acme"), 1);
+    world_run(&world, START_NS + NS_PER_MINUTE);
+    assert_non_null(strstr(world.told[0].json, "\"title\":\"job:z failed: Timeout; 2 downstream"));
+    world_deinit(&world);
+}
+
+static void expect_platform_root(struct world *world, const char *tenant, unsigned affected) {
+    char *json = world_json(world, tenant, 0);
+    char title[128];
+    snprintf(title, sizeof(title), "\"title\":\"platform/service:db down; %u downstream affected\"",
+             affected);
+    assert_int_equal(world_incidents(world, tenant), 1);
+    assert_non_null(strstr(json, title));
+    assert_non_null(strstr(json, "\"root_cause\":{\"entity\":\"platform/service:db\""));
+    assert_int_equal(count_text(json, "\"hops\":"), affected);
+    free(json);
+}
+
+static void a_platform_node_is_the_root_of_each_tenants_own_incident(void **state) {
+    (void)state;
+    for (unsigned late = 0; late < 2; late++) {
+        struct world world;
+        world_init(&world);
+        world_depend(&world, "acme|job:load", "platform|service:db");
+        world_depend(&world, "acme|job:more", "platform|service:db");
+        world_depend(&world, "globex|job:load", "platform|service:db");
+        if (late == 0) {
+            world_bad(&world, "platform", "service:db", EVENT_STATUS_DOWN, START_NS);
+        }
+        world_fail(&world, "job:load", START_NS);
+        world_fail(&world, "job:more", START_NS);
+        world_bad(&world, "globex", "job:load", EVENT_STATUS_FAILED, START_NS);
+        if (late == 1) {
+            world_bad(&world, "platform", "service:db", EVENT_STATUS_DOWN, START_NS);
+        }
+        expect_platform_root(&world, "acme", 2);
+        expect_platform_root(&world, "globex", 1);
+        assert_int_equal(world_incidents(&world, "platform"), 1);
+        world_run(&world, START_NS + NS_PER_MINUTE);
+        assert_int_equal(world.told_count, 3);
+        /* The platform recovers by silence; the tenants' incidents end when their own jobs do. */
+        world_run(&world, START_NS + 6 * NS_PER_MINUTE);
+        assert_int_equal(world.told_count, 4);
+        world_good(&world, "acme", "job:load", world.now_ns);
+        world_good(&world, "acme", "job:more", world.now_ns);
+        assert_int_equal(world.told_count, 5);
+        assert_int_equal(world.told[4].type, 3);
+        assert_string_equal(world.told[4].tenant, "acme");
+        assert_int_equal(incidents_open_count(world.incidents), 1);
+        world_deinit(&world);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_rotation_of_a_cascade_is_one_incident),
+        cmocka_unit_test(any_order_of_a_cascade_is_one_incident),
+        cmocka_unit_test(hops_are_the_shortest_from_the_root),
+        cmocka_unit_test(unrelated_failures_stay_apart),
+        cmocka_unit_test(two_causes_of_one_stay_two_incidents),
+        cmocka_unit_test(failures_outside_the_window_stay_apart),
+        cmocka_unit_test(late_cause_reroots_an_untold_incident_and_keeps_its_id),
+        cmocka_unit_test(late_cause_reroots_told_incidents_into_the_first_seen),
+        cmocka_unit_test(the_first_to_fail_of_a_cycle_is_its_root),
+        cmocka_unit_test(an_explicit_failure_is_the_root_of_a_cycle_before_lateness),
+        cmocka_unit_test(an_edge_that_arrives_later_connects_incidents),
+        cmocka_unit_test(a_platform_node_is_the_root_of_each_tenants_own_incident),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
