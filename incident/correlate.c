@@ -33,6 +33,7 @@ struct outlook {
 struct cause {
     bool is_found;
     bool is_foreign;
+    bool is_cycle; /* its incident's root lies downstream as well */
     uint32_t node;
     uint32_t hops;
     uint64_t since_ns;
@@ -119,38 +120,6 @@ static bool is_foreign_cause(struct incidents *incidents, const struct incident_
     return is_in_window(outlook, since_ns, last_ns);
 }
 
-static struct cause find_cause(struct incidents *incidents, const struct incident_context *context,
-                               const struct outlook *outlook, uint32_t node,
-                               const struct incident *exclude) {
-    struct cause best = {0};
-    uint32_t count = 0;
-    const struct graph_visit *visits =
-        graph_search_run(context->search, context->graph, node, GRAPH_UPSTREAM, outlook->hops_max,
-                         outlook->tenant, &count, NULL);
-    for (uint32_t i = 0; i < count && (!best.is_found || visits[i].hops <= best.hops); i++) {
-        struct member *member = member_find(incidents, outlook->tenant_hash, visits[i].node);
-        struct cause found = {.node = visits[i].node, .hops = visits[i].hops};
-        if (exclude != NULL && member != NULL &&
-            member->incident == incident_slot(incidents, exclude)) {
-            continue;
-        }
-        if (member != NULL && !member->is_foreign) {
-            found.is_found = is_cause(incidents, outlook, member);
-            found.since_ns = member->since_ns;
-        } else {
-            found.is_foreign = true;
-            found.is_found =
-                is_foreign_cause(incidents, context, outlook, found.node, &found.since_ns);
-        }
-        if (found.is_found &&
-            (!best.is_found || found.since_ns < best.since_ns ||
-             (found.since_ns == best.since_ns && found.node < best.node))) {
-            best = found;
-        }
-    }
-    return best;
-}
-
 static bool precedes(const void *context, uint32_t a, uint32_t b) {
     return incident_precedes((const struct incidents *)context, a, b);
 }
@@ -212,8 +181,8 @@ static void keep_explained(struct incidents *incidents, const struct incident *e
 }
 
 /* Fills `gathered` with the incidents that a bad `node` explains, first seen first, without
- * `exclude`; true when the root of that one lies downstream too: a cycle. */
-static bool gather_explained(struct incidents *incidents, const struct incident_context *context,
+ * `exclude`. Its marks stay for find_cause. */
+static void gather_explained(struct incidents *incidents, const struct incident_context *context,
                              const struct outlook *outlook, uint32_t node,
                              const struct incident *exclude) {
     incidents->generation++;
@@ -225,10 +194,65 @@ static bool gather_explained(struct incidents *incidents, const struct incident_
     for (uint32_t i = 0; i < count; i++) {
         mark_visit(incidents, outlook, &visits[i]);
     }
-    bool is_cycle = exclude != NULL && exclude->mark_generation == incidents->generation &&
-                    exclude->mark_root_seen && exclude->root_node != node;
     keep_explained(incidents, exclude);
-    return is_cycle;
+}
+
+/* Whether the last gather_explained has seen its root downstream: with a cause in it, a cycle. */
+static bool is_seen_below(const struct incidents *incidents, const struct incident *incident) {
+    return incident->mark_generation == incidents->generation && incident->mark_root_seen;
+}
+
+/* What lies below cannot be the cause while there is another; then the nearest, then the earliest. */
+static bool is_better_cause(const struct cause *a, const struct cause *b) {
+    if (a->is_cycle != b->is_cycle) {
+        return b->is_cycle;
+    }
+    if (a->hops != b->hops) {
+        return a->hops < b->hops;
+    }
+    return a->since_ns != b->since_ns ? a->since_ns < b->since_ns : a->node < b->node;
+}
+
+static struct cause look_at_cause(struct incidents *incidents,
+                                  const struct incident_context *context,
+                                  const struct outlook *outlook, const struct graph_visit *visit) {
+    struct cause cause = {.node = visit->node, .hops = visit->hops};
+    struct member *member = member_find(incidents, outlook->tenant_hash, visit->node);
+    if (member == NULL || member->is_foreign) {
+        cause.is_foreign = true;
+        cause.is_found =
+            is_foreign_cause(incidents, context, outlook, visit->node, &cause.since_ns);
+        return cause;
+    }
+    cause.is_found = is_cause(incidents, outlook, member);
+    cause.is_cycle = is_seen_below(incidents, incident_at(incidents, member->incident));
+    cause.since_ns = member->since_ns;
+    return cause;
+}
+
+static struct cause find_cause(struct incidents *incidents, const struct incident_context *context,
+                               const struct outlook *outlook, uint32_t node,
+                               const struct incident *exclude) {
+    struct cause best = {0};
+    uint32_t count = 0;
+    const struct graph_visit *visits =
+        graph_search_run(context->search, context->graph, node, GRAPH_UPSTREAM, outlook->hops_max,
+                         outlook->tenant, &count, NULL);
+    for (uint32_t i = 0; i < count; i++) {
+        if (best.is_found && !best.is_cycle && visits[i].hops > best.hops) {
+            break;
+        }
+        struct member *member = member_find(incidents, outlook->tenant_hash, visits[i].node);
+        if (exclude != NULL && member != NULL &&
+            member->incident == incident_slot(incidents, exclude)) {
+            continue;
+        }
+        struct cause cause = look_at_cause(incidents, context, outlook, &visits[i]);
+        if (cause.is_found && (!best.is_found || is_better_cause(&cause, &best))) {
+            best = cause;
+        }
+    }
+    return best;
 }
 
 /* Which of two members of a cycle is the root. */
@@ -367,12 +391,12 @@ struct place {
     struct incident *joined; /* of the cause; NULL when it has none */
     uint32_t foreign_root;   /* a platform node that has no incident of this tenant yet */
     struct cause cause;
-    bool is_cycle;
 };
 
 static struct place find_place(struct incidents *incidents, const struct incident_context *context,
                                const struct outlook *outlook, uint32_t node) {
     struct place place = {.foreign_root = GRAPH_NODE_NONE};
+    gather_explained(incidents, context, outlook, node, NULL);
     place.cause = find_cause(incidents, context, outlook, node, NULL);
     if (place.cause.is_found && place.cause.is_foreign) {
         uint32_t root = platform_root(incidents, place.cause.node);
@@ -383,7 +407,7 @@ static struct place find_place(struct incidents *incidents, const struct inciden
         place.joined = incident_at(incidents, cause->incident);
         place.cause.hops += cause->hops;
     }
-    place.is_cycle = gather_explained(incidents, context, outlook, node, place.joined);
+    keep_explained(incidents, place.joined);
     return place;
 }
 
@@ -399,7 +423,7 @@ static struct member *choose_root(struct incidents *incidents,
         return member;
     }
     struct member *root = member_at(incidents, place->joined->root);
-    return place->is_cycle && is_better_root(context, member, root) ? member : root;
+    return place->cause.is_cycle && is_better_root(context, member, root) ? member : root;
 }
 
 struct member *correlate_place(struct incidents *incidents, const struct incident_context *context,
@@ -462,6 +486,7 @@ void correlate_explain(struct incidents *incidents, const struct incident_contex
         return;
     }
     struct outlook outlook = outlook_of_member(incidents, context, root);
+    gather_explained(incidents, context, &outlook, root->node, incident);
     struct cause cause = find_cause(incidents, context, &outlook, root->node, incident);
     if (!cause.is_found) {
         return;
@@ -474,8 +499,7 @@ void correlate_explain(struct incidents *incidents, const struct incident_contex
     struct member *via = member_find(incidents, outlook.tenant_hash, cause.node);
     struct incident *joined = incident_at(incidents, via->incident);
     struct member *joined_root = member_at(incidents, joined->root);
-    bool is_cycle = gather_explained(incidents, context, &outlook, root->node, joined);
-    bool stays = is_cycle && is_better_root(context, root, joined_root);
+    bool stays = cause.is_cycle && is_better_root(context, root, joined_root);
     shift_hops(incidents, incident, stays ? 0 : via->hops + cause.hops);
     struct incident *survivor = merge_two(incidents, context, incident, joined);
     incident_set_root(incidents, context, survivor, stays ? root : joined_root);
@@ -489,7 +513,7 @@ struct incident *correlate_absorb(struct incidents *incidents,
         return incident;
     }
     struct outlook outlook = outlook_of_member(incidents, context, member);
-    (void)gather_explained(incidents, context, &outlook, member->node, incident);
+    gather_explained(incidents, context, &outlook, member->node, incident);
     struct incident *survivor = merge_gathered(incidents, context, incident, member->hops);
     incident_set_root(incidents, context, survivor, root);
     return survivor;
@@ -577,7 +601,7 @@ static uint32_t gather_roots(struct incidents *incidents, const struct incident_
         incidents->sorted[0] = member_slot(incidents, member);
         return incident_is_live(incident) && incident->root_node == from ? 1 : 0;
     }
-    (void)gather_explained(incidents, context, outlook, from, NULL);
+    gather_explained(incidents, context, outlook, from, NULL);
     uint32_t count = incidents->gathered_count < EDGE_ROOTS_MAX ? incidents->gathered_count
                                                                 : EDGE_ROOTS_MAX;
     for (uint32_t i = 0; i < count; i++) {

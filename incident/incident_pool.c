@@ -254,11 +254,13 @@ void member_touch(struct incidents *incidents, struct member *member) {
     }
     uint32_t slot = member_slot(incidents, member);
     member->dirty = (struct dirty_link){
-        .next = incidents->members_dirty, .previous = INDEX_NONE, .is_dirty = true};
-    if (incidents->members_dirty != INDEX_NONE) {
-        incidents->members[incidents->members_dirty].dirty.previous = slot;
+        .next = INDEX_NONE, .previous = incidents->members_dirty_last, .is_dirty = true};
+    if (incidents->members_dirty_last == INDEX_NONE) {
+        incidents->members_dirty = slot;
+    } else {
+        incidents->members[incidents->members_dirty_last].dirty.next = slot;
     }
-    incidents->members_dirty = slot;
+    incidents->members_dirty_last = slot;
 }
 
 void incident_unlink_dirty(struct incidents *incidents, struct incident *incident) {
@@ -281,7 +283,9 @@ void member_unlink_dirty(struct incidents *incidents, struct member *member) {
     } else {
         incidents->members[member->dirty.previous].dirty.next = member->dirty.next;
     }
-    if (member->dirty.next != INDEX_NONE) {
+    if (member->dirty.next == INDEX_NONE) {
+        incidents->members_dirty_last = member->dirty.previous;
+    } else {
         incidents->members[member->dirty.next].dirty.previous = member->dirty.previous;
     }
     member->dirty.is_dirty = false;

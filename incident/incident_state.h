@@ -190,7 +190,8 @@ struct incidents {
     struct timers incident_timers;
     struct timers member_timers;
     uint32_t incidents_dirty;
-    uint32_t members_dirty;
+    uint32_t members_dirty; /* oldest first: a dropped member's row goes before its successor's comes */
+    uint32_t members_dirty_last;
     uint32_t open_count;
     uint64_t next_outbox_number;
     uint64_t generation;

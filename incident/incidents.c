@@ -47,6 +47,7 @@ struct status incidents_init(struct incidents **incidents_out,
         .members_max = options->members_max,
         .incidents_dirty = INDEX_NONE,
         .members_dirty = INDEX_NONE,
+        .members_dirty_last = INDEX_NONE,
         .next_outbox_number = 1,
     };
     TRY(init_slots(incidents, arena));

@@ -265,8 +265,8 @@ void telling_close_merged(struct incidents *incidents, const struct incident_con
     struct slice sinks[SINKS_PER_TENANT_MAX];
     bool is_foreign = member_at(incidents, loser->root)->is_foreign;
     uint32_t count = route(context, loser, is_foreign, sinks);
-    if (loser->is_end_told || count == 0) {
-        return;
+    if ((loser->changes & CHANGE_REOPENED) != 0 || count == 0) {
+        return; /* its end was told, its reopening was not */
     }
     (void)send(incidents, context, loser, ROW_RESOLVED, &options,
                count * (CLOSING_BYTES_MAX + OUTBOX_OVERHEAD_BYTES_MAX));

@@ -69,7 +69,8 @@ static void expect_one_cascade(struct world *world) {
     world_run(world, START_NS + 10 * NS_PER_S);
     assert_int_equal(world->told_count, 1);
     const char *json = world->told[0].json;
-    assert_non_null(strstr(json, "\"title\":\"job:step_00 failed: Timeout; 39 downstream affected\""));
+    assert_non_null(
+        strstr(json, "\"title\":\"job:step_00 failed: Timeout; 39 downstream affected\""));
     assert_non_null(strstr(json, "\"root_cause\":{\"entity\":\"job:step_00\""));
     assert_int_equal(count_text(json, "\"hops\":"), 39);
     assert_non_null(strstr(json, "\"failing\":40"));

@@ -1,0 +1,145 @@
+/* restore_test.c - a room built again from its rows is the same and goes on the same way. */
+#include "tests/incident/world.h"
+
+static const char *const jobs[] = {"job:a", "job:b", "job:c", "job:d", "service:e", "service:f",
+                                   "job:g", "job:h"};
+#define JOBS (sizeof(jobs) / sizeof(jobs[0]))
+
+static void build(struct world *world) {
+    world_depend(world, "job:b", "job:a");
+    world_depend(world, "job:c", "job:b");
+    world_depend(world, "job:d", "job:b");
+    world_depend(world, "job:d", "service:e");
+    world_depend(world, "job:g", "service:f");
+    world_depend(world, "job:h", "job:g");
+    world_depend(world, "job:h", "platform|service:db");
+    world_depend(world, "globex|job:x", "platform|service:db");
+}
+
+static uint64_t next_random(uint64_t *random) {
+    *random = *random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return *random >> 33;
+}
+
+static void step(struct world *world, uint64_t *random) {
+    uint64_t what = next_random(random) % 10;
+    const char *entity = jobs[next_random(random) % JOBS];
+    uint64_t event_ns = world->now_ns - next_random(random) % NS_PER_MINUTE;
+    if (what < 5) {
+        struct signal signal = world_signal("acme", entity, EVENT_STATUS_FAILED, event_ns);
+        world_bad_signal(world, "acme", entity, &signal, what == 4);
+    } else if (what < 7) {
+        world_good(world, "acme", entity, world->now_ns);
+    } else if (what == 7) {
+        world_bad(world, "globex", "job:x", EVENT_STATUS_LATE, event_ns);
+    } else if (what == 8) {
+        world_bad(world, "platform", "service:db", EVENT_STATUS_DOWN, event_ns);
+    } else {
+        uint64_t span_ns = next_random(random) % 12 * NS_PER_MINUTE + NS_PER_S;
+        world_run(world, world->now_ns + span_ns);
+    }
+}
+
+static void expect_same(struct world *one, struct world *other) {
+    struct hash128 left = incidents_digest(one->incidents);
+    struct hash128 right = incidents_digest(other->incidents);
+    assert_true(hash128_equals(left, right));
+    assert_int_equal(one->told_count, other->told_count);
+    for (size_t i = 0; i < one->told_count; i++) {
+        assert_string_equal(one->told[i].json, other->told[i].json);
+        assert_int_equal(one->told[i].number, other->told[i].number);
+        assert_true(hash128_equals(one->told[i].message_id, other->told[i].message_id));
+    }
+    assert_int_equal(one->rows_count, other->rows_count);
+}
+
+static void a_restored_room_is_the_same_and_goes_on_the_same_way(void **state) {
+    (void)state;
+    for (unsigned seed = 1; seed <= 40; seed++) {
+        struct world one;
+        struct world other;
+        world_init(&one);
+        world_init(&other);
+        build(&one);
+        build(&other);
+        uint64_t random_one = seed;
+        uint64_t random_other = seed;
+        for (unsigned i = 0; i < 120; i++) {
+            step(&one, &random_one);
+            step(&other, &random_other);
+            if (i % 7 == seed % 7) {
+                world_restart(&other);
+            }
+            expect_same(&one, &other);
+        }
+        world_deinit(&one);
+        world_deinit(&other);
+    }
+}
+
+static void every_message_and_every_live_member_is_accounted_for(void **state) {
+    (void)state;
+    for (unsigned seed = 100; seed < 140; seed++) {
+        struct world world;
+        world_init(&world);
+        build(&world);
+        uint64_t random = seed;
+        for (unsigned i = 0; i < 200; i++) {
+            step(&world, &random);
+        }
+        for (size_t i = 0; i < JOBS; i++) { /* all is well again, and all of it is told */
+            world_good(&world, "acme", jobs[i], world.now_ns);
+        }
+        world_good(&world, "globex", "job:x", world.now_ns);
+        world_run(&world, world.now_ns + 24 * NS_PER_HOUR);
+        assert_int_equal(incidents_open_count(world.incidents), 0);
+        for (size_t i = 0; i < world.told_count; i++) {
+            unsigned last = 0;
+            uint32_t version = 0;
+            for (size_t k = 0; k < world.told_count; k++) {
+                if (hash128_equals(world.told[k].incident_id, world.told[i].incident_id)) {
+                    assert_true(world.told[k].version == version + 1);
+                    assert_true((version == 0) == (world.told[k].type == 1));
+                    assert_false(last == 3 && world.told[k].type == 3); /* an end is told once */
+                    version = world.told[k].version;
+                    last = world.told[k].type;
+                }
+            }
+            assert_int_equal(last, 3);
+        }
+        world_deinit(&world);
+    }
+}
+
+static void a_damaged_row_is_corrupt(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_fail(&world, "job:a", START_NS);
+    for (size_t i = 0; i < world.rows_count; i++) {
+        struct stored_row *row = &world.rows[i];
+        struct incident_row_facts facts;
+        if (row->table == STORE_TABLE_INCIDENT) {
+            for (size_t size = 0; size < row->value_size; size++) {
+                assert_int_equal(incident_row_read(slice_of(row->value, size), &facts).code,
+                                 STATUS_CORRUPT);
+            }
+        }
+        if (row->table == STORE_TABLE_TIMELINE) {
+            char words[256];
+            struct text json = text_over(words, sizeof(words));
+            assert_int_equal(incident_timeline_render(slice_of(row->value, 5), &json).code,
+                             STATUS_CORRUPT);
+        }
+    }
+    world_deinit(&world);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_restored_room_is_the_same_and_goes_on_the_same_way),
+        cmocka_unit_test(every_message_and_every_live_member_is_accounted_for),
+        cmocka_unit_test(a_damaged_row_is_corrupt),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
