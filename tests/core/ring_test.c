@@ -1,0 +1,114 @@
+/* ring_test.c - the ring between two threads, and what the threads tell people: log and numbers. */
+#include "tests/base/unit.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include "core/log.h"
+#include "core/ring.h"
+#include "core/stats.h"
+
+enum { ITEMS = 100000 };
+
+static void *push_all(void *argument) {
+    struct ring *ring = argument;
+    for (uintptr_t i = 1; i <= ITEMS; i++) {
+        while (!ring_push(ring, (void *)i)) {
+            (void)sched_yield();
+        }
+    }
+    return NULL;
+}
+
+static void two_threads_lose_and_reorder_nothing(void **state) {
+    struct arena arena;
+    struct ring ring;
+    pthread_t producer;
+    assert_status(arena_init(&arena, 4096), OK);
+    assert_status(ring_init(&ring, 64, &arena), OK);
+    assert_int_equal(pthread_create(&producer, NULL, push_all, &ring), 0);
+    for (uintptr_t wanted = 1; wanted <= ITEMS;) {
+        void *item = ring_pop(&ring);
+        if (item == NULL) {
+            (void)sched_yield();
+            continue;
+        }
+        assert_int_equal((uintptr_t)item, wanted);
+        wanted++;
+    }
+    assert_int_equal(pthread_join(producer, NULL), 0);
+    assert_null(ring_pop(&ring));
+    arena_deinit(&arena);
+}
+
+static void a_full_ring_refuses_until_one_is_taken(void **state) {
+    struct arena arena;
+    struct ring ring;
+    int items[3];
+    assert_status(arena_init(&arena, 4096), OK);
+    assert_status(ring_init(&ring, 2, &arena), OK);
+    assert_true(ring_push(&ring, &items[0]));
+    assert_true(ring_push(&ring, &items[1]));
+    assert_false(ring_push(&ring, &items[2]));
+    assert_int_equal(ring_count(&ring), 2);
+    assert_ptr_equal(ring_pop(&ring), &items[0]);
+    assert_true(ring_push(&ring, &items[2]));
+    arena_deinit(&arena);
+}
+
+static size_t logged_line(enum log_format format, const char *words, char *line, size_t capacity) {
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    struct logger logger = {.fd = ends[1], .format = format, .level_min = LOG_LEVEL_INFO};
+    log_write(&logger, LOG_LEVEL_DEBUG, "test", "below the level");
+    log_write(NULL, LOG_LEVEL_ERROR, "test", "nobody listens");
+    log_write(&logger, LOG_LEVEL_ERROR, "test", "%s", words);
+    close(ends[1]);
+    ssize_t size = read(ends[0], line, capacity - 1);
+    close(ends[0]);
+    assert_true(size > 0);
+    line[size] = 0;
+    return (size_t)size;
+}
+
+static void a_line_of_control_characters_is_still_whole_json(void **state) {
+    char words[4000];
+    char line[20000];
+    memset(words, 0x01, sizeof(words) - 1);
+    words[sizeof(words) - 1] = 0;
+    size_t size = logged_line(LOG_FORMAT_JSON, words, line, sizeof(line));
+    assert_string_equal(line + size - 9, "\\u0001\"}\n");
+    assert_non_null(strstr(line, "\"level\":\"error\",\"area\":\"test\",\"message\":\"\\u0001"));
+}
+
+static void a_text_line_cannot_be_forged(void **state) {
+    char line[2000];
+    size_t size = logged_line(LOG_FORMAT_TEXT, "a\nb\x1b[2J", line, sizeof(line));
+    assert_string_equal(line + size - 8, "a?b?[2J\n");
+}
+
+static void numbers_are_told_with_help_and_type(void **state) {
+    static struct stats stats;
+    static char memory[16384];
+    struct text text = text_over(memory, sizeof(memory));
+    stats_add(&stats, STAT_HTTP_REQUESTS, 2);
+    stats_add(&stats, STAT_HTTP_REQUESTS, 3);
+    stats_set(&stats, STAT_CONNECTIONS, 9);
+    stats_add_prometheus(&stats, &text);
+    assert_false(text.truncated);
+    assert_non_null(strstr(memory, "# TYPE quell_http_requests_total counter\n"
+                                   "quell_http_requests_total 5\n"));
+    assert_non_null(strstr(memory, "# TYPE quell_connections gauge\nquell_connections 9\n"));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(two_threads_lose_and_reorder_nothing),
+        cmocka_unit_test(a_full_ring_refuses_until_one_is_taken),
+        cmocka_unit_test(a_line_of_control_characters_is_still_whole_json),
+        cmocka_unit_test(a_text_line_cannot_be_forged),
+        cmocka_unit_test(numbers_are_told_with_help_and_type),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
