@@ -1,0 +1,128 @@
+/* datadir.c - see datadir.h. */
+#include "core/datadir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char format_line[] = "quell-data 1\n";
+
+static struct status make_directory(const char *path, struct fault *fault) {
+    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+        return fault_set(fault, STATUS_IO, "cannot make the directory %s: %s", path,
+                         strerror(errno));
+    }
+    return status_ok();
+}
+
+static struct status join(const struct datadir *datadir, const char *name, char *path_out) {
+    int size = snprintf(path_out, DATADIR_PATH_BYTES_MAX, "%s/%s", datadir->path, name);
+    return size < DATADIR_PATH_BYTES_MAX ? status_ok() : status_of(STATUS_FULL);
+}
+
+static struct status take_lock(struct datadir *datadir, struct fault *fault) {
+    char path[DATADIR_PATH_BYTES_MAX];
+    TRY(join(datadir, "LOCK", path));
+    datadir->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (datadir->lock_fd < 0) {
+        return fault_set(fault, STATUS_IO, "cannot open %s: %s", path, strerror(errno));
+    }
+    if (flock(datadir->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        return fault_set(fault, STATUS_DENIED,
+                         "the data directory %s is used by another quell: stop it first, or set "
+                         "data_dir to a directory of its own",
+                         datadir->path);
+    }
+    return status_ok();
+}
+
+/* Reads the file, or makes it with these bytes, durably. */
+static struct status read_or_make(const char *path, void *bytes, size_t size,
+                                  struct fault *fault) {
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return fault_set(fault, STATUS_IO, "cannot open %s: %s", path, strerror(errno));
+    }
+    struct stat facts;
+    bool is_new = fstat(fd, &facts) == 0 && facts.st_size == 0;
+    ssize_t moved = is_new ? write(fd, bytes, size) : pread(fd, bytes, size, 0);
+    bool is_done = moved == (ssize_t)size && (!is_new || fsync(fd) == 0);
+    int error = errno;
+    close(fd);
+    if (!is_done) {
+        return fault_set(fault, moved < 0 ? STATUS_IO : STATUS_CORRUPT,
+                         "%s cannot be %s: %s", path, is_new ? "written" : "read",
+                         moved < 0 ? strerror(error) : "it is too short");
+    }
+    return status_ok();
+}
+
+static struct status check_format(struct datadir *datadir, struct fault *fault) {
+    char path[DATADIR_PATH_BYTES_MAX];
+    char line[sizeof(format_line)];
+    memcpy(line, format_line, sizeof(line));
+    TRY(join(datadir, "FORMAT", path));
+    TRY(read_or_make(path, line, sizeof(format_line) - 1, fault));
+    if (memcmp(line, format_line, sizeof(format_line) - 1) != 0) {
+        return fault_set(fault, STATUS_UNSUPPORTED,
+                         "%s names a format that this version does not know: use the quell that "
+                         "wrote it, or another data_dir",
+                         path);
+    }
+    return status_ok();
+}
+
+static struct status load_seed(struct datadir *datadir, struct fault *fault) {
+    char path[DATADIR_PATH_BYTES_MAX];
+    TRY(join(datadir, "seed", path));
+    if (getrandom(&datadir->hash_seed, sizeof(datadir->hash_seed), 0) !=
+        (ssize_t)sizeof(datadir->hash_seed)) {
+        return fault_set(fault, STATUS_IO, "no random bytes: %s", strerror(errno));
+    }
+    return read_or_make(path, &datadir->hash_seed, sizeof(datadir->hash_seed), fault);
+}
+
+static struct status open_all(struct datadir *datadir, struct fault *fault) {
+    TRY(make_directory(datadir->path, fault));
+    TRY(take_lock(datadir, fault));
+    TRY(check_format(datadir, fault));
+    TRY(load_seed(datadir, fault));
+    char path[DATADIR_PATH_BYTES_MAX];
+    TRY(join(datadir, "shard-0", path));
+    return make_directory(path, fault);
+}
+
+struct status datadir_open(struct slice path, struct datadir *datadir_out, struct fault *fault) {
+    struct datadir datadir = {.lock_fd = -1};
+    if (path.size == 0 || path.size > DATADIR_PATH_BYTES_MAX - 64) {
+        return fault_set(fault, STATUS_INVALID, "data_dir has 1 to %d bytes",
+                         DATADIR_PATH_BYTES_MAX - 64);
+    }
+    memcpy(datadir.path, path.data, path.size);
+    struct status status = open_all(&datadir, fault);
+    if (!status_is_ok(status)) {
+        datadir_close(&datadir);
+        return status;
+    }
+    *datadir_out = datadir;
+    return status_ok();
+}
+
+void datadir_close(struct datadir *datadir) {
+    if (datadir->lock_fd >= 0) {
+        close(datadir->lock_fd);
+    }
+    datadir->lock_fd = -1;
+}
+
+struct status datadir_shard_path(const struct datadir *datadir, uint32_t shard, const char *name,
+                                 char *path_out) {
+    int size = snprintf(path_out, DATADIR_PATH_BYTES_MAX, "%s/shard-%u/%s", datadir->path, shard,
+                        name);
+    return size < DATADIR_PATH_BYTES_MAX ? status_ok() : status_of(STATUS_FULL);
+}

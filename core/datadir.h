@@ -1,0 +1,30 @@
+/*
+ * datadir.h - the data directory: its layout, its lock, its format version, its secret hash seed.
+ *
+ *   <path>/LOCK            held with flock while a process uses the directory
+ *   <path>/FORMAT          "quell-data 1"
+ *   <path>/seed            8 random bytes, made once
+ *   <path>/shard-0/journal, state, poison
+ *
+ * Thread: main.
+ */
+#pragma once
+
+#include "core/base/fault.h"
+
+enum { DATADIR_PATH_BYTES_MAX = 1024 };
+
+struct datadir {
+    int lock_fd;
+    uint64_t hash_seed;
+    char path[DATADIR_PATH_BYTES_MAX];
+};
+
+/* Makes what is missing. DENIED when another process holds it, UNSUPPORTED for another format, IO
+ * else, each with words that say what to do. */
+MUST_CHECK struct status datadir_open(struct slice path, struct datadir *datadir_out,
+                                      struct fault *fault);
+void datadir_close(struct datadir *datadir);
+/* "<path>/shard-<n>/<name>" into path_out[DATADIR_PATH_BYTES_MAX]. FULL when too long. */
+MUST_CHECK struct status datadir_shard_path(const struct datadir *datadir, uint32_t shard,
+                                            const char *name, char *path_out);

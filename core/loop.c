@@ -1,0 +1,568 @@
+/*
+ * loop.c - what all back-ends have in common: connections and their callbacks, timers, wakers,
+ * watches. See loop.h and loop_internal.h.
+ */
+#include "core/loop.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "core/base/assert.h"
+#include "core/base/limits.h"
+#include "core/clock.h"
+#include "core/loop_internal.h"
+
+/* --- Life --- */
+
+static struct status init_conns(struct loop *loop) {
+    uint32_t count = loop->options.connections_max;
+    loop->conns = ARENA_ARRAY(&loop->arena, struct loop_conn, count + 1u);
+    loop->timers = ARENA_ARRAY(&loop->arena, struct loop_timer *, LOOP_TIMERS_MAX);
+    if (loop->conns == NULL || loop->timers == NULL) {
+        return status_of(STATUS_FULL);
+    }
+    for (uint32_t i = count; i > 0; i--) {
+        struct loop_conn *conn = &loop->conns[i - 1];
+        conn->loop = loop;
+        conn->index = i - 1;
+        conn->fd = -1;
+        conn->next = loop->conns_free;
+        loop->conns_free = conn;
+    }
+    return status_ok();
+}
+
+static struct status open_backend(struct loop *loop, struct fault *fault) {
+    enum loop_backend wanted = loop->options.backend;
+    if (wanted == LOOP_EPOLL) {
+        loop->calls = &loop_epoll_calls;
+        return loop->calls->open(loop, fault);
+    }
+    if (wanted == LOOP_SIM) {
+        return fault_set(fault, STATUS_UNSUPPORTED, "the simulated loop is opened by tests only");
+    }
+    loop->calls = &loop_uring_calls;
+    struct status status = loop->calls->open(loop, fault);
+    if (status_is_ok(status) || wanted == LOOP_IO_URING) {
+        return status;
+    }
+    loop->calls = &loop_epoll_calls;
+    return loop->calls->open(loop, fault);
+}
+
+struct status loop_open(const struct loop_options *options, struct loop **loop_out,
+                        struct fault *fault) {
+    struct loop *loop = calloc(1, sizeof(*loop));
+    if (loop == NULL) {
+        return fault_set(fault, STATUS_FULL, "no memory for a loop");
+    }
+    loop->options = *options;
+    loop->now_ns = clock_monotonic_ns();
+    loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    size_t bytes = ((size_t)options->connections_max + 1) * sizeof(struct loop_conn) +
+                   LOOP_TIMERS_MAX * sizeof(void *) + 64 * KIB;
+    struct status status =
+        loop->wake_fd < 0 ? status_of(STATUS_IO) : arena_init(&loop->arena, bytes);
+    if (status_is_ok(status)) {
+        status = init_conns(loop);
+    }
+    if (!status_is_ok(status)) {
+        loop_close(loop);
+        return fault_set(fault, status.code, "cannot open a loop: %s", strerror(errno));
+    }
+    status = open_backend(loop, fault);
+    if (!status_is_ok(status)) {
+        loop->calls = NULL;
+        loop_close(loop);
+        return status;
+    }
+    *loop_out = loop;
+    return status_ok();
+}
+
+void loop_close(struct loop *loop) {
+    if (loop == NULL) {
+        return;
+    }
+    if (loop->calls != NULL) {
+        loop->calls->close(loop);
+    }
+    for (uint32_t i = 0; i < loop->options.connections_max && loop->conns != NULL; i++) {
+        if (loop->conns[i].fd >= 0) {
+            close(loop->conns[i].fd);
+        }
+    }
+    for (uint32_t i = 0; i < loop->listeners_count; i++) {
+        if (loop->listeners[i].is_open) {
+            close(loop->listeners[i].fd);
+        }
+    }
+    if (loop->wake_fd >= 0) {
+        close(loop->wake_fd);
+    }
+    arena_deinit(&loop->arena);
+    free(loop);
+}
+
+enum loop_backend loop_get_backend(const struct loop *loop) {
+    return loop->calls->backend;
+}
+
+uint64_t loop_now_ns(const struct loop *loop) {
+    return loop->now_ns;
+}
+
+struct status loop_run_once(struct loop *loop, uint64_t timeout_ns) {
+    loop->now_ns = clock_monotonic_ns();
+    struct status status = loop->calls->run(loop, loop_wait_ns(loop, timeout_ns));
+    loop->now_ns = clock_monotonic_ns();
+    loop_run_timers(loop);
+    return status;
+}
+
+/* --- Listening --- */
+
+static struct status parse_address(struct slice text, struct sockaddr_storage *address,
+                                   socklen_t *size_out, struct fault *fault) {
+    char host[INET6_ADDRSTRLEN + 1] = {0};
+    size_t colon = text.size;
+    while (colon > 0 && text.data[colon - 1] != ':') {
+        colon--;
+    }
+    uint64_t port = 0;
+    struct slice name = slice_head(text, colon == 0 ? 0 : colon - 1);
+    bool is_v6 = name.size > 2 && name.data[0] == '[' && name.data[name.size - 1] == ']';
+    name = is_v6 ? slice_of(name.data + 1, name.size - 2) : name;
+    name = slice_equals(name, SLICE("localhost")) ? SLICE("127.0.0.1") : name;
+    if (colon == 0 || name.size == 0 || name.size > INET6_ADDRSTRLEN ||
+        !status_is_ok(text_parse_u64(slice_tail(text, colon), &port)) || port > 65535) {
+        return fault_set(fault, STATUS_INVALID, "\"%.*s\" is no address like 127.0.0.1:4318",
+                         SLICE_PRINT(text));
+    }
+    memcpy(host, name.data, name.size);
+    struct sockaddr_in *v4 = (struct sockaddr_in *)address;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)address;
+    memset(address, 0, sizeof(*address));
+    *size_out = is_v6 ? sizeof(*v6) : sizeof(*v4);
+    int made = 0;
+    if (is_v6) {
+        v6->sin6_family = AF_INET6;
+        v6->sin6_port = htons((uint16_t)port);
+        made = inet_pton(AF_INET6, host, &v6->sin6_addr);
+    } else {
+        v4->sin_family = AF_INET;
+        v4->sin_port = htons((uint16_t)port);
+        made = inet_pton(AF_INET, host, &v4->sin_addr);
+    }
+    return made == 1 ? status_ok()
+                     : fault_set(fault, STATUS_INVALID, "\"%s\" is no numeric address", host);
+}
+
+static uint16_t port_of(int fd) {
+    struct sockaddr_storage address;
+    socklen_t size = sizeof(address);
+    if (getsockname(fd, (struct sockaddr *)&address, &size) != 0) {
+        return 0;
+    }
+    return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
+                                               : ((struct sockaddr_in *)&address)->sin_port);
+}
+
+static struct status bind_socket(struct slice text, bool share, int *fd_out, struct fault *fault) {
+    struct sockaddr_storage address;
+    socklen_t size = 0;
+    TRY(parse_address(text, &address, &size, fault));
+    int fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int on = 1;
+    bool is_bound =
+        fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+        (!share || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0) &&
+        bind(fd, (struct sockaddr *)&address, size) == 0 && listen(fd, 4096) == 0;
+    if (!is_bound) {
+        int error = errno;
+        if (fd >= 0) {
+            close(fd);
+        }
+        return fault_set(fault, STATUS_IO, "cannot listen on %.*s: %s", SLICE_PRINT(text),
+                         strerror(error));
+    }
+    *fd_out = fd;
+    return status_ok();
+}
+
+struct status loop_listen(struct loop *loop, struct slice address, bool share,
+                          const struct loop_conn_handler *handler, void *listener_context,
+                          uint16_t *port_out, struct fault *fault) {
+    if (loop->listeners_count == LOOP_LISTENERS_MAX) {
+        return fault_set(fault, STATUS_FULL, "at most %d listeners", LOOP_LISTENERS_MAX);
+    }
+    int fd = -1;
+    TRY(bind_socket(address, share, &fd, fault));
+    struct loop_listener *listener = &loop->listeners[loop->listeners_count];
+    *listener = (struct loop_listener){
+        .loop = loop, .fd = fd, .handler = handler, .context = listener_context, .is_open = true};
+    struct status status = loop->calls->listen(loop, listener);
+    if (!status_is_ok(status)) {
+        close(fd);
+        return fault_set(fault, status.code, "cannot listen on %.*s", SLICE_PRINT(address));
+    }
+    loop->listeners_count++;
+    if (port_out != NULL) {
+        *port_out = port_of(fd);
+    }
+    return status_ok();
+}
+
+void loop_stop_listening(struct loop *loop) {
+    for (uint32_t i = 0; i < loop->listeners_count; i++) {
+        struct loop_listener *listener = &loop->listeners[i];
+        if (listener->is_open) {
+            loop->calls->stop_listening(loop, listener);
+            close(listener->fd);
+            listener->is_open = false;
+        }
+    }
+}
+
+/* --- Connections --- */
+
+static void count_connections(struct loop *loop) {
+    if (loop->options.stats != NULL && loop->options.connections_max > 0) {
+        stats_set(loop->options.stats, STAT_CONNECTIONS, loop->conns_open);
+    }
+}
+
+void loop_accepted(struct loop_listener *listener, int fd) {
+    struct loop *loop = listener->loop;
+    struct loop_conn *conn = loop->conns_free;
+    if (conn == NULL || !listener->is_open) {
+        close(fd);
+        if (loop->options.stats != NULL) {
+            stats_add(loop->options.stats, STAT_CONNECTIONS_REFUSED, 1);
+        }
+        return;
+    }
+    loop->conns_free = conn->next;
+    int on = 1;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    uint32_t generation = conn->generation + 1;
+    *conn = (struct loop_conn){.loop = loop, .fd = fd, .state = CONN_OPEN, .index = conn->index,
+                               .generation = generation, .handler = listener->handler};
+    loop->conns_open++;
+    count_connections(loop);
+    conn->context = conn->handler->on_open(listener->context, conn);
+    if (conn->context == NULL) {
+        loop_conn_close(conn);
+        return;
+    }
+    if (conn->state == CONN_OPEN) {
+        loop->calls->conn_start(conn);
+    }
+}
+
+void loop_received(struct loop_conn *conn, struct slice bytes) {
+    if (conn->state == CONN_OPEN) {
+        conn->handler->on_receive(conn->context, conn, bytes);
+    }
+}
+
+void loop_ended(struct loop_conn *conn) {
+    conn->has_ended = true;
+    if (conn->state == CONN_FINISHING) {
+        loop_conn_close(conn);
+    } else if (conn->state == CONN_OPEN) {
+        conn->handler->on_end(conn->context, conn);
+    }
+}
+
+void loop_lost(struct loop_conn *conn) {
+    bool is_told = conn->state == CONN_OPEN;
+    if (is_told) {
+        /* Closed first, so that a handler that closes it too does no harm. */
+        conn->state = CONN_FINISHING;
+        conn->handler->on_lost(conn->context, conn);
+    }
+    loop_conn_close(conn);
+}
+
+static void send_fin(struct loop_conn *conn) {
+    conn->wants_finish = false;
+    if (conn->has_ended || shutdown(conn->fd, SHUT_WR) != 0) {
+        loop_conn_close(conn);
+    }
+}
+
+bool loop_sent(struct loop_conn *conn, size_t sent) {
+    while (conn->parts_at < conn->parts_count) {
+        struct iovec *part = &conn->parts[conn->parts_at];
+        size_t take = sent < part->iov_len ? sent : part->iov_len;
+        part->iov_base = (uint8_t *)part->iov_base + take;
+        part->iov_len -= take;
+        sent -= take;
+        if (part->iov_len > 0) {
+            return false;
+        }
+        conn->parts_at++;
+    }
+    ASSERT(sent == 0);
+    conn->is_sending = false;
+    if (conn->wants_finish) {
+        send_fin(conn);
+    } else if (conn->state == CONN_OPEN) {
+        conn->handler->on_sent(conn->context, conn);
+    }
+    return true;
+}
+
+void loop_conn_send(struct loop_conn *conn, const struct slice *parts, uint32_t parts_count) {
+    ASSERT(parts_count > 0 && parts_count <= LOOP_SEND_PARTS_MAX);
+    ASSERT(!conn->is_sending);
+    if (conn->state != CONN_OPEN) {
+        return;
+    }
+    conn->parts_at = 0;
+    conn->parts_count = parts_count;
+    for (uint32_t i = 0; i < parts_count; i++) {
+        conn->parts[i].iov_base = (void *)(uintptr_t)parts[i].data;
+        conn->parts[i].iov_len = parts[i].size;
+    }
+    conn->is_sending = true;
+    conn->loop->calls->conn_send(conn);
+}
+
+void loop_conn_pause(struct loop_conn *conn) {
+    if (conn->state == CONN_OPEN && !conn->is_paused) {
+        conn->is_paused = true;
+        conn->loop->calls->conn_update(conn);
+    }
+}
+
+void loop_conn_resume(struct loop_conn *conn) {
+    if (conn->state == CONN_OPEN && conn->is_paused) {
+        conn->is_paused = false;
+        conn->loop->calls->conn_update(conn);
+    }
+}
+
+static void on_linger(void *context) {
+    loop_conn_close(context);
+}
+
+void loop_conn_finish(struct loop_conn *conn) {
+    if (conn->state != CONN_OPEN) {
+        return;
+    }
+    conn->state = CONN_FINISHING;
+    conn->linger.on_due = on_linger;
+    conn->linger.context = conn;
+    loop_timer_start(conn->loop, &conn->linger, conn->loop->now_ns + LOOP_LINGER_NS);
+    if (conn->is_paused) {
+        conn->is_paused = false;
+        conn->loop->calls->conn_update(conn);
+    }
+    if (conn->is_sending) {
+        conn->wants_finish = true;
+    } else {
+        send_fin(conn);
+    }
+}
+
+void loop_conn_close(struct loop_conn *conn) {
+    if (conn->state == CONN_FREE || conn->state == CONN_CLOSING) {
+        return;
+    }
+    conn->state = CONN_CLOSING;
+    loop_timer_stop(conn->loop, &conn->linger);
+    conn->loop->calls->conn_close(conn);
+}
+
+void loop_conn_release(struct loop_conn *conn) {
+    struct loop *loop = conn->loop;
+    ASSERT(conn->state == CONN_CLOSING && loop->conns_open > 0);
+    if (conn->fd >= 0) {
+        close(conn->fd);
+    }
+    conn->fd = -1;
+    conn->state = CONN_FREE;
+    conn->next = loop->conns_free;
+    loop->conns_free = conn;
+    loop->conns_open--;
+    count_connections(loop);
+}
+
+struct slice loop_conn_peer(struct loop_conn *conn) {
+    struct sockaddr_storage address;
+    socklen_t size = sizeof(address);
+    char host[INET6_ADDRSTRLEN] = "?";
+    if (getpeername(conn->fd, (struct sockaddr *)&address, &size) == 0) {
+        bool is_v6 = address.ss_family == AF_INET6;
+        const void *raw = is_v6 ? (void *)&((struct sockaddr_in6 *)&address)->sin6_addr
+                                : (void *)&((struct sockaddr_in *)&address)->sin_addr;
+        (void)inet_ntop(address.ss_family, raw, host, sizeof(host));
+    }
+    (void)snprintf(conn->peer, sizeof(conn->peer), "%s", host);
+    return slice_of_text(conn->peer);
+}
+
+uint32_t loop_connections_count(const struct loop *loop) {
+    return loop->conns_open;
+}
+
+/* --- Timers: a binary heap; a running timer knows its place --- */
+
+static void heap_set(struct loop *loop, uint32_t at, struct loop_timer *timer) {
+    loop->timers[at] = timer;
+    timer->heap_index = at;
+}
+
+static void heap_up(struct loop *loop, uint32_t at) {
+    struct loop_timer *timer = loop->timers[at];
+    while (at > 0 && loop->timers[(at - 1) / 2]->due_ns > timer->due_ns) {
+        heap_set(loop, at, loop->timers[(at - 1) / 2]);
+        at = (at - 1) / 2;
+    }
+    heap_set(loop, at, timer);
+}
+
+static void heap_down(struct loop *loop, uint32_t at) {
+    struct loop_timer *timer = loop->timers[at];
+    for (;;) {
+        uint32_t child = 2 * at + 1;
+        if (child >= loop->timers_count) {
+            break;
+        }
+        if (child + 1 < loop->timers_count &&
+            loop->timers[child + 1]->due_ns < loop->timers[child]->due_ns) {
+            child++;
+        }
+        if (loop->timers[child]->due_ns >= timer->due_ns) {
+            break;
+        }
+        heap_set(loop, at, loop->timers[child]);
+        at = child;
+    }
+    heap_set(loop, at, timer);
+}
+
+void loop_timer_stop(struct loop *loop, struct loop_timer *timer) {
+    if (timer->due_ns == 0) {
+        return;
+    }
+    uint32_t at = timer->heap_index;
+    ASSERT(at < loop->timers_count && loop->timers[at] == timer);
+    timer->due_ns = 0;
+    loop->timers_count--;
+    if (at == loop->timers_count) {
+        return;
+    }
+    heap_set(loop, at, loop->timers[loop->timers_count]);
+    heap_up(loop, at);
+    heap_down(loop, loop->timers[at]->heap_index);
+}
+
+void loop_timer_start(struct loop *loop, struct loop_timer *timer, uint64_t due_ns) {
+    ASSERT(due_ns > 0 && loop->timers_count < LOOP_TIMERS_MAX);
+    loop_timer_stop(loop, timer);
+    timer->due_ns = due_ns;
+    heap_set(loop, loop->timers_count, timer);
+    loop->timers_count++;
+    heap_up(loop, timer->heap_index);
+}
+
+void loop_run_timers(struct loop *loop) {
+    while (loop->timers_count > 0 && loop->timers[0]->due_ns <= loop->now_ns) {
+        struct loop_timer *timer = loop->timers[0];
+        loop_timer_stop(loop, timer);
+        timer->on_due(timer->context);
+    }
+}
+
+uint64_t loop_wait_ns(const struct loop *loop, uint64_t timeout_ns) {
+    if (loop->timers_count == 0) {
+        return timeout_ns;
+    }
+    uint64_t due = loop->timers[0]->due_ns;
+    uint64_t wait = due > loop->now_ns ? due - loop->now_ns : 0;
+    return wait < timeout_ns ? wait : timeout_ns;
+}
+
+/* --- Wakers --- */
+
+struct status loop_waker_open(struct loop *loop, void (*on_wake)(void *context), void *context,
+                              struct loop_waker **waker_out) {
+    if (loop->wakers_count == LOOP_WAKERS_MAX) {
+        return status_of(STATUS_FULL);
+    }
+    struct loop_waker *waker = &loop->wakers[loop->wakers_count++];
+    waker->loop = loop;
+    waker->on_wake = on_wake;
+    waker->context = context;
+    atomic_init(&waker->is_pending, false);
+    *waker_out = waker;
+    return status_ok();
+}
+
+void loop_waker_wake(struct loop_waker *waker) {
+    if (atomic_exchange(&waker->is_pending, true)) {
+        return; /* a wake is on its way already */
+    }
+    uint64_t one = 1;
+    ssize_t ignored = write(waker->loop->wake_fd, &one, sizeof(one));
+    (void)ignored; /* full counter: the loop will wake anyway */
+}
+
+void loop_run_wakers(struct loop *loop) {
+    uint64_t count = 0;
+    ssize_t ignored = read(loop->wake_fd, &count, sizeof(count));
+    (void)ignored;
+    for (uint32_t i = 0; i < loop->wakers_count; i++) {
+        if (atomic_exchange(&loop->wakers[i].is_pending, false)) {
+            loop->wakers[i].on_wake(loop->wakers[i].context);
+        }
+    }
+}
+
+/* --- Watches --- */
+
+static struct loop_watch_slot *find_watch(struct loop *loop, int fd) {
+    struct loop_watch_slot *unused = NULL;
+    for (uint32_t i = 0; i < LOOP_WATCHES_MAX; i++) {
+        struct loop_watch_slot *slot = &loop->watches[i];
+        if (slot->events != 0 && slot->fd == fd) {
+            return slot;
+        }
+        if (slot->events == 0 && unused == NULL) {
+            unused = slot;
+        }
+    }
+    return unused;
+}
+
+struct status loop_watch(struct loop *loop, int fd, unsigned events,
+                         void (*on_ready)(void *context, int fd, unsigned events),
+                         void *context) {
+    struct loop_watch_slot *slot = find_watch(loop, fd);
+    if (slot == NULL) {
+        return status_of(STATUS_FULL);
+    }
+    if (slot->events == 0 && events == 0) {
+        return status_ok();
+    }
+    slot->fd = fd;
+    slot->events = events;
+    slot->on_ready = on_ready;
+    slot->context = context;
+    slot->generation++;
+    return loop->calls->watch(loop, slot);
+}
+
+void loop_file_write(struct loop *loop, struct loop_file_op *op) {
+    ASSERT(op->fd >= 0 && op->on_done != NULL);
+    op->error_number = 0;
+    loop->calls->file_write(loop, op);
+}

@@ -1,0 +1,285 @@
+/* store.c - see store.h. The only file that knows LMDB. Each stored value ends with its CRC-32C. */
+#include "core/store.h"
+
+#include <errno.h>
+#include <lmdb.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "core/base/assert.h"
+#include "core/base/hash.h"
+
+enum { READERS_MAX = 254, CRC_BYTES = 4 };
+
+struct store {
+    MDB_env *env;
+    MDB_txn *txn; /* the one write transaction, or NULL */
+    MDB_dbi tables[STORE_TABLE_COUNT];
+    uint64_t map_bytes_max;
+    uint8_t *scratch; /* a value with its checksum; grows to the largest value */
+    size_t scratch_bytes;
+};
+
+struct store_snapshot {
+    struct store *store;
+    MDB_txn *txn;
+};
+
+struct store_cursor {
+    struct store_snapshot *snapshot;
+    MDB_cursor *cursor;
+    uint8_t prefix[512];
+    size_t prefix_size;
+    uint8_t start[512];
+    size_t start_size;
+    bool is_started;
+};
+
+static const char *const table_names[] = {
+#define STORE_TABLE(number, name, text) [number] = (text),
+#include "schemas/table_list.h"
+#undef STORE_TABLE
+};
+
+static struct status refuse(struct fault *fault, int code, const char *what) {
+    enum status_code status = code == MDB_MAP_FULL ? STATUS_FULL
+                              : code == MDB_CORRUPTED || code == MDB_INVALID ||
+                                      code == MDB_PAGE_NOTFOUND || code == MDB_VERSION_MISMATCH
+                                  ? STATUS_CORRUPT
+                                  : STATUS_IO;
+    return fault_set(fault, status, "state store: %s: %s", what, mdb_strerror(code));
+}
+
+static MDB_val to_value(struct slice bytes) {
+    /* LMDB never writes through a key or value that is given to it. */
+    return (MDB_val){.mv_size = bytes.size, .mv_data = (void *)(uintptr_t)bytes.data};
+}
+
+static int open_tables(struct store *store, bool read_only) {
+    MDB_txn *txn = NULL;
+    int code = mdb_txn_begin(store->env, NULL, read_only ? MDB_RDONLY : 0, &txn);
+    for (uint32_t i = 0; i < STORE_TABLE_COUNT && code == 0; i++) {
+        code = mdb_dbi_open(txn, table_names[i], read_only ? 0 : MDB_CREATE, &store->tables[i]);
+    }
+    if (code != 0) {
+        mdb_txn_abort(txn);
+        return code;
+    }
+    return mdb_txn_commit(txn);
+}
+
+static int open_env(struct store *store, const struct store_options *options) {
+    int code = mdb_env_create(&store->env);
+    if (code == 0) {
+        code = mdb_env_set_maxdbs(store->env, STORE_TABLE_COUNT);
+    }
+    if (code == 0) {
+        code = mdb_env_set_maxreaders(store->env, READERS_MAX);
+    }
+    if (code == 0) {
+        code = mdb_env_set_mapsize(store->env, options->map_bytes_max);
+    }
+    unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (options->read_only ? MDB_RDONLY : MDB_NOMETASYNC);
+    if (code == 0) {
+        code = mdb_env_open(store->env, options->directory, flags, 0600);
+    }
+    return code == 0 ? open_tables(store, options->read_only) : code;
+}
+
+struct status store_open(const struct store_options *options, struct store **store_out,
+                         struct fault *fault) {
+    if (!options->read_only && mkdir(options->directory, 0700) != 0 && errno != EEXIST) {
+        return fault_set(fault, STATUS_IO, "cannot make %s: %s", options->directory,
+                         strerror(errno));
+    }
+    struct store *store = calloc(1, sizeof(*store));
+    if (store == NULL) {
+        return fault_set(fault, STATUS_FULL, "no memory for the state store");
+    }
+    store->map_bytes_max = options->map_bytes_max;
+    int code = open_env(store, options);
+    if (code != 0) {
+        store_close(store);
+        return refuse(fault, code, options->directory);
+    }
+    *store_out = store;
+    return status_ok();
+}
+
+void store_close(struct store *store) {
+    if (store == NULL) {
+        return;
+    }
+    store_abort(store);
+    if (store->env != NULL) {
+        mdb_env_close(store->env);
+    }
+    free(store->scratch);
+    free(store);
+}
+
+/* --- Writing --- */
+
+struct status store_begin(struct store *store, struct fault *fault) {
+    ASSERT(store->txn == NULL);
+    int code = mdb_txn_begin(store->env, NULL, 0, &store->txn);
+    return code == 0 ? status_ok() : refuse(fault, code, "begin");
+}
+
+static bool scratch_reserve(struct store *store, size_t size) {
+    if (size <= store->scratch_bytes) {
+        return true;
+    }
+    size_t grown_size = size * 2;
+    uint8_t *grown = realloc(store->scratch, grown_size);
+    if (grown != NULL) {
+        store->scratch = grown;
+        store->scratch_bytes = grown_size;
+    }
+    return grown != NULL;
+}
+
+struct status store_put(struct store *store, enum store_table table, struct slice key,
+                        struct slice value, struct fault *fault) {
+    ASSERT(store->txn != NULL && table < STORE_TABLE_COUNT);
+    if (!scratch_reserve(store, value.size + CRC_BYTES)) {
+        return fault_set(fault, STATUS_FULL, "no memory for a value of %zu bytes", value.size);
+    }
+    uint32_t crc = crc32c_of(value, crc32c_of(key, 0));
+    if (value.size > 0) {
+        memcpy(store->scratch, value.data, value.size);
+    }
+    memcpy(store->scratch + value.size, &crc, CRC_BYTES);
+    MDB_val mdb_key = to_value(key);
+    MDB_val mdb_value = {value.size + CRC_BYTES, store->scratch};
+    int code = mdb_put(store->txn, store->tables[table], &mdb_key, &mdb_value, 0);
+    return code == 0 ? status_ok() : refuse(fault, code, table_names[table]);
+}
+
+struct status store_delete(struct store *store, enum store_table table, struct slice key,
+                           struct fault *fault) {
+    ASSERT(store->txn != NULL && table < STORE_TABLE_COUNT);
+    MDB_val mdb_key = to_value(key);
+    int code = mdb_del(store->txn, store->tables[table], &mdb_key, NULL);
+    return code == 0 || code == MDB_NOTFOUND ? status_ok()
+                                             : refuse(fault, code, table_names[table]);
+}
+
+struct status store_commit(struct store *store, struct fault *fault) {
+    ASSERT(store->txn != NULL);
+    int code = mdb_txn_commit(store->txn);
+    store->txn = NULL;
+    return code == 0 ? status_ok() : refuse(fault, code, "commit");
+}
+
+void store_abort(struct store *store) {
+    if (store->txn != NULL) {
+        mdb_txn_abort(store->txn);
+        store->txn = NULL;
+    }
+}
+
+void store_usage(struct store *store, uint64_t *used_bytes_out, uint64_t *max_bytes_out) {
+    MDB_envinfo info;
+    MDB_stat stat;
+    ASSERT(mdb_env_info(store->env, &info) == 0 && mdb_env_stat(store->env, &stat) == 0);
+    *used_bytes_out = (uint64_t)(info.me_last_pgno + 1) * stat.ms_psize;
+    *max_bytes_out = store->map_bytes_max;
+}
+
+/* --- Reading --- */
+
+struct status store_snapshot_acquire(struct store *store, struct store_snapshot **snapshot_out) {
+    struct store_snapshot *snapshot = calloc(1, sizeof(*snapshot));
+    if (snapshot == NULL) {
+        return status_of(STATUS_FULL);
+    }
+    snapshot->store = store;
+    int code = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &snapshot->txn);
+    if (code != 0) {
+        free(snapshot);
+        return status_of(code == MDB_READERS_FULL ? STATUS_FULL : STATUS_IO);
+    }
+    *snapshot_out = snapshot;
+    return status_ok();
+}
+
+void store_snapshot_release(struct store_snapshot *snapshot) {
+    mdb_txn_abort(snapshot->txn);
+    free(snapshot);
+}
+
+static struct status check_value(MDB_val key, MDB_val value, struct slice *value_out) {
+    if (value.mv_size < CRC_BYTES) {
+        return status_of(STATUS_CORRUPT);
+    }
+    struct slice bytes = slice_of(value.mv_data, value.mv_size - CRC_BYTES);
+    uint32_t stored = 0;
+    memcpy(&stored, bytes.data + bytes.size, CRC_BYTES);
+    if (crc32c_of(bytes, crc32c_of(slice_of(key.mv_data, key.mv_size), 0)) != stored) {
+        return status_of(STATUS_CORRUPT);
+    }
+    *value_out = bytes;
+    return status_ok();
+}
+
+struct status store_get(struct store_snapshot *snapshot, enum store_table table, struct slice key,
+                        struct slice *value_out) {
+    MDB_val mdb_key = to_value(key);
+    MDB_val value;
+    int code = mdb_get(snapshot->txn, snapshot->store->tables[table], &mdb_key, &value);
+    if (code != 0) {
+        return status_of(code == MDB_NOTFOUND ? STATUS_MISSING : STATUS_IO);
+    }
+    return check_value(mdb_key, value, value_out);
+}
+
+struct status store_cursor_open(struct store_snapshot *snapshot, enum store_table table,
+                                struct slice prefix, struct slice start,
+                                struct store_cursor **cursor_out) {
+    ASSERT(prefix.size <= 511 && start.size <= 511);
+    struct store_cursor *cursor = calloc(1, sizeof(*cursor));
+    if (cursor == NULL) {
+        return status_of(STATUS_FULL);
+    }
+    cursor->snapshot = snapshot;
+    cursor->prefix_size = prefix.size;
+    cursor->start_size = start.size;
+    if (prefix.size > 0) {
+        memcpy(cursor->prefix, prefix.data, prefix.size);
+    }
+    if (start.size > 0) {
+        memcpy(cursor->start, start.data, start.size);
+    }
+    int code = mdb_cursor_open(snapshot->txn, snapshot->store->tables[table], &cursor->cursor);
+    if (code != 0) {
+        free(cursor);
+        return status_of(STATUS_IO);
+    }
+    *cursor_out = cursor;
+    return status_ok();
+}
+
+struct status store_cursor_next(struct store_cursor *cursor, struct slice *key_out,
+                                struct slice *value_out) {
+    MDB_val key = {cursor->start_size, cursor->start};
+    MDB_val value;
+    bool has_start = !cursor->is_started && cursor->start_size > 0;
+    int code = mdb_cursor_get(cursor->cursor, &key, &value,
+                              cursor->is_started ? MDB_NEXT : has_start ? MDB_SET_RANGE : MDB_FIRST);
+    cursor->is_started = true;
+    if (code != 0) {
+        return status_of(code == MDB_NOTFOUND ? STATUS_END : STATUS_IO);
+    }
+    struct slice found = slice_of(key.mv_data, key.mv_size);
+    if (!slice_starts_with(found, slice_of(cursor->prefix, cursor->prefix_size))) {
+        return status_of(STATUS_END);
+    }
+    *key_out = found;
+    return check_value(key, value, value_out);
+}
+
+void store_cursor_close(struct store_cursor *cursor) {
+    mdb_cursor_close(cursor->cursor);
+    free(cursor);
+}
