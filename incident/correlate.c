@@ -444,6 +444,8 @@ struct member *correlate_place(struct incidents *incidents, const struct inciden
     struct member *member = member_create(incidents, target, node, false);
     ASSERT(member != NULL);
     member_fill(incidents, context, member, signal);
+    member->placed_seq = context->cause_seq;
+    member->placed_index = context->cause_index;
     member->hops = place.cause.hops;
     struct member *root = choose_root(incidents, context, &place, target, member);
     struct incident *survivor = merge_gathered(incidents, context, target, place.cause.hops);

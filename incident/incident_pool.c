@@ -189,6 +189,8 @@ struct member *member_create(struct incidents *incidents, struct incident *incid
     list_add(incidents, incident, member);
     if (is_foreign) {
         foreign_add(incidents, member);
+    } else {
+        placed_add(incidents, member);
     }
     member_touch(incidents, member);
     return member;
@@ -208,6 +210,8 @@ void member_drop(struct incidents *incidents, struct member *member, enum row_fa
     (void)table_remove(&incidents->by_member, member_key(incident->tenant_hash, member->node));
     if (member->is_foreign) {
         foreign_remove(incidents, member);
+    } else {
+        placed_remove(incidents, member);
     }
     timers_remove(&incidents->member_timers, member_slot(incidents, member));
     member->fate = fate;

@@ -64,6 +64,10 @@ struct member {
     uint32_t previous;
     uint32_t foreign_next; /* the same platform node in other tenants' incidents */
     uint32_t foreign_previous;
+    uint32_t placed_next; /* own members of all incidents, in the order of placing */
+    uint32_t placed_previous;
+    uint32_t placed_index; /* of the cause */
+    uint64_t placed_seq;
     struct dirty_link dirty;
     enum row_fate fate;
     bool is_used;
@@ -192,6 +196,7 @@ struct incidents {
     uint32_t incidents_dirty;
     uint32_t members_dirty; /* oldest first: a dropped member's row goes before its successor's comes */
     uint32_t members_dirty_last;
+    uint32_t placed_last;
     uint32_t open_count;
     uint64_t next_outbox_number;
     uint64_t generation;
@@ -273,6 +278,15 @@ void incident_refresh(struct incidents *incidents, const struct incident_context
                       struct incident *incident);
 void incident_refresh_later(struct incidents *incidents, const struct incident_context *context,
                             struct incident *incident);
+
+/* --- mention.c --- */
+/* Learns edges between the node and bad entities whose messages name one another. */
+void mention_learn(struct incidents *incidents, const struct incident_context *context,
+                   uint32_t node, const struct signal *signal, const struct policy *policy);
+void placed_add(struct incidents *incidents, struct member *member);
+void placed_remove(struct incidents *incidents, struct member *member);
+/* After recovery, which gives members in another order. */
+void placed_sort(struct incidents *incidents);
 
 /* --- merge.c --- */
 /* Which id people saw first; a total order. */

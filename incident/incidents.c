@@ -48,6 +48,7 @@ struct status incidents_init(struct incidents **incidents_out,
         .incidents_dirty = INDEX_NONE,
         .members_dirty = INDEX_NONE,
         .members_dirty_last = INDEX_NONE,
+        .placed_last = INDEX_NONE,
         .next_outbox_number = 1,
     };
     TRY(init_slots(incidents, arena));
@@ -106,6 +107,7 @@ struct status incidents_apply_bad(struct incidents *incidents,
         member = come_back(incidents, context, member, signal, policy);
     }
     if (member == NULL) {
+        mention_learn(incidents, context, node, signal, policy);
         member = correlate_place(incidents, context, node, signal, policy, &opened);
     }
     member_count_signal(incidents, context, member, signal, is_repeat && is_known);

@@ -86,6 +86,8 @@ void member_encode_state(const struct member *member, struct writer *writer) {
     writer_u64(writer, member->recovered_ns);
     writer_u64(writer, member->silence_due_ns);
     writer_u64(writer, member->signals_count);
+    writer_u64(writer, member->placed_seq);
+    writer_u32(writer, member->placed_index);
     writer_text(writer, slice_of(member->error_class, member->error_class_size));
     writer_text(writer, slice_of(member->message, member->message_size));
 }
@@ -99,6 +101,8 @@ struct status member_decode_state(struct slice bytes, struct member *member) {
     member->recovered_ns = reader_u64(&reader);
     member->silence_due_ns = reader_u64(&reader);
     member->signals_count = reader_u64(&reader);
+    member->placed_seq = reader_u64(&reader);
+    member->placed_index = reader_u32(&reader);
     struct slice error_class = reader_text(&reader);
     struct slice message = reader_text(&reader);
     if (reader.failed || reader_left(&reader) != 0 || error_class.size > ERROR_CLASS_BYTES_MAX ||
@@ -314,6 +318,7 @@ struct status incidents_restore_end(struct incidents *incidents, const struct gr
         incident_schedule(incidents, incident);
         incident_unlink_dirty(incidents, incident);
     }
+    placed_sort(incidents);
     return status_ok();
 }
 

@@ -1,0 +1,153 @@
+/*
+ * mention.c - an error message that names another entity in trouble is a hint of an edge.
+ *
+ * When a node turns bad, its message is searched for the names of the tenant's other bad entities in
+ * the window, and their messages for its name. A name counts as a whole word of at least
+ * MENTION_BYTES_MIN bytes. The one that names depends on the one named: a learned edge, unless a path
+ * joins them already in either direction, so a mention never makes a cycle.
+ *
+ * Bounded: the MENTIONS_LOOKED_AT_MAX members placed last, MENTION_EDGES_MAX edges a call.
+ */
+#include "incident/incident_state.h"
+
+#define MENTION_EDGES_MAX 8u
+#define MENTION_MESSAGE_BYTES_MAX 2048u
+
+static bool is_word_byte(uint8_t byte) {
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+           (byte >= '0' && byte <= '9') || byte == '_' || byte == '-';
+}
+
+/* "load_orders" of "job:load_orders"; empty when it is too short to mean anything. */
+static struct slice name_of(struct slice entity) {
+    struct slice name = slice_tail(entity, slice_find_byte(entity, ':') + 1);
+    return name.size >= MENTION_BYTES_MIN ? name : slice_of(NULL, 0);
+}
+
+static bool names_word(struct slice message, struct slice name) {
+    if (slice_is_empty(name)) {
+        return false;
+    }
+    size_t start = 0;
+    while (message.size - start >= name.size) {
+        const uint8_t *found =
+            memmem(message.data + start, message.size - start, name.data, name.size);
+        if (found == NULL) {
+            return false;
+        }
+        size_t at = (size_t)(found - message.data);
+        size_t end = at + name.size;
+        if ((at == 0 || !is_word_byte(message.data[at - 1])) &&
+            (end == message.size || !is_word_byte(message.data[end]))) {
+            return true;
+        }
+        start = at + 1;
+    }
+    return false;
+}
+
+static bool is_reached(const struct incident_context *context, uint32_t from, uint32_t to,
+                       enum graph_direction direction, struct slice tenant) {
+    uint32_t count = 0;
+    const struct graph_visit *visits = graph_search_run(
+        context->search, context->graph, from, direction, GRAPH_HOPS_MAX, tenant, &count, NULL);
+    for (uint32_t i = 0; i < count; i++) {
+        if (visits[i].node == to) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether an edge was added. */
+static bool learn(const struct incident_context *context, uint32_t from, uint32_t to,
+                  struct slice tenant) {
+    if (from == to || is_reached(context, from, to, GRAPH_UPSTREAM, tenant) ||
+        is_reached(context, from, to, GRAPH_DOWNSTREAM, tenant)) {
+        return false;
+    }
+    return status_is_ok(graph_add_edge(context->graph, from, to, GRAPH_ORIGIN_LEARNED,
+                                       context->now_ns, NULL));
+}
+
+static bool is_near(const struct member *member, uint64_t event_ns, uint64_t window_ns) {
+    if (member->since_ns > event_ns) {
+        return member->since_ns - event_ns <= window_ns;
+    }
+    return member->last_signal_ns >= event_ns || event_ns - member->last_signal_ns <= window_ns;
+}
+
+void mention_learn(struct incidents *incidents, const struct incident_context *context,
+                   uint32_t node, const struct signal *signal, const struct policy *policy) {
+    struct graph_node seen = graph_get_node(context->graph, node);
+    struct slice name = name_of(seen.entity);
+    struct slice message = slice_head(signal->message, MENTION_MESSAGE_BYTES_MAX);
+    uint64_t tenant_hash = tenant_hash_of(incidents, seen.owner);
+    uint32_t at = incidents->placed_last;
+    uint32_t edges = 0;
+    for (uint32_t i = 0; i < MENTIONS_LOOKED_AT_MAX && at != INDEX_NONE; i++) {
+        struct member *member = member_at(incidents, at);
+        at = member->placed_previous;
+        if (member->is_recovered || edges == MENTION_EDGES_MAX ||
+            incident_at(incidents, member->incident)->tenant_hash != tenant_hash ||
+            !is_near(member, signal->event_time_ns, policy->correlate_window_ns)) {
+            continue;
+        }
+        struct slice other = name_of(graph_get_node(context->graph, member->node).entity);
+        struct slice theirs = slice_of(member->message, member->message_size);
+        if (names_word(message, other)) {
+            edges += learn(context, node, member->node, seen.owner) ? 1 : 0;
+        } else if (names_word(theirs, name)) {
+            edges += learn(context, member->node, node, seen.owner) ? 1 : 0;
+        }
+    }
+}
+
+/* --- The members in the order in which they were placed --- */
+
+void placed_add(struct incidents *incidents, struct member *member) {
+    member->placed_next = INDEX_NONE;
+    member->placed_previous = incidents->placed_last;
+    if (incidents->placed_last != INDEX_NONE) {
+        incidents->members[incidents->placed_last].placed_next = member_slot(incidents, member);
+    }
+    incidents->placed_last = member_slot(incidents, member);
+}
+
+void placed_remove(struct incidents *incidents, struct member *member) {
+    if (member->placed_next == INDEX_NONE) {
+        ASSERT(incidents->placed_last == member_slot(incidents, member));
+        incidents->placed_last = member->placed_previous;
+    } else {
+        incidents->members[member->placed_next].placed_previous = member->placed_previous;
+    }
+    if (member->placed_previous != INDEX_NONE) {
+        incidents->members[member->placed_previous].placed_next = member->placed_next;
+    }
+}
+
+static bool is_placed_before(const void *context, uint32_t a, uint32_t b) {
+    const struct incidents *incidents = context;
+    const struct member *left = &incidents->members[a];
+    const struct member *right = &incidents->members[b];
+    if (left->placed_seq != right->placed_seq) {
+        return left->placed_seq < right->placed_seq;
+    }
+    if (left->placed_index != right->placed_index) {
+        return left->placed_index < right->placed_index;
+    }
+    return left->node < right->node;
+}
+
+void placed_sort(struct incidents *incidents) {
+    uint32_t count = 0;
+    for (uint32_t at = incidents->placed_last; at != INDEX_NONE;) {
+        incidents->sorted[count++] = at;
+        at = incidents->members[at].placed_previous;
+    }
+    sort_indices(incidents->sorted, count, is_placed_before, incidents);
+    incidents->placed_last = INDEX_NONE;
+    for (uint32_t i = 0; i < count; i++) {
+        placed_add(incidents, member_at(incidents, incidents->sorted[i]));
+    }
+}
