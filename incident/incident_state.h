@@ -306,7 +306,8 @@ void member_relapse(struct incidents *incidents, const struct incident_context *
                     struct member *member, const struct signal *signal);
 void member_recover(struct incidents *incidents, const struct incident_context *context,
                     struct member *member, enum event_status status, uint64_t event_ns);
-void member_count_signal(struct incidents *incidents, const struct incident_context *context,
+/* Whether it is worse news than the member was known for. */
+bool member_count_signal(struct incidents *incidents, const struct incident_context *context,
                          struct member *member, const struct signal *signal, bool is_repeat);
 /* Its rows stay for the API, its memory is free. */
 void incident_forget(struct incidents *incidents, const struct incident_context *context,

@@ -110,10 +110,12 @@ struct status incidents_apply_bad(struct incidents *incidents,
         mention_learn(incidents, context, node, signal, policy);
         member = correlate_place(incidents, context, node, signal, policy, &opened);
     }
-    member_count_signal(incidents, context, member, signal, is_repeat && is_known);
-    severity_raise(
-        incidents, context, incident_at(incidents, member->incident),
-        severity_of_member(policy, seen.entity, member->status, signal->severity));
+    bool is_worse =
+        member_count_signal(incidents, context, member, signal, is_repeat && is_known);
+    if (is_worse || !is_known) {
+        severity_raise(incidents, context, incident_at(incidents, member->incident),
+                       severity_of_member(policy, seen.entity, member->status, member->severity));
+    }
     if (!is_known && slice_equals(seen.owner, SLICE("platform"))) {
         correlate_tenants(incidents, context, member);
     }

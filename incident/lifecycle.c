@@ -66,19 +66,23 @@ void member_fill(struct incidents *incidents, const struct incident_context *con
 }
 
 /* Explicit failure is worse news than lateness; a member keeps the worst it was told. */
-static void worsen(const struct incident_context *context, struct member *member,
+static bool worsen(const struct incident_context *context, struct member *member,
                    const struct signal *signal) {
+    bool is_worse = false;
     if (status_is_explicit(signal->status) && !status_is_explicit(member->status)) {
         member->status = signal->status;
         keep_words(member, signal);
         mark_bad(context, member);
+        is_worse = true;
     }
     if (signal->severity > member->severity) {
         member->severity = signal->severity;
+        is_worse = true;
     }
+    return is_worse;
 }
 
-void member_count_signal(struct incidents *incidents, const struct incident_context *context,
+bool member_count_signal(struct incidents *incidents, const struct incident_context *context,
                          struct member *member, const struct signal *signal, bool is_repeat) {
     struct incident *incident = incident_at(incidents, member->incident);
     ASSERT(!member->is_recovered);
@@ -90,7 +94,7 @@ void member_count_signal(struct incidents *incidents, const struct incident_cont
         member->since_ns = signal->event_time_ns;
         mark_bad(context, member);
     }
-    worsen(context, member, signal);
+    bool is_worse = worsen(context, member, signal);
     wait_for_silence(incidents, context, member, signal);
     incident->signals_total++;
     incident->signals_unique += is_repeat ? 0 : 1;
@@ -98,6 +102,7 @@ void member_count_signal(struct incidents *incidents, const struct incident_cont
     note_trace(incident, signal->trace_id);
     member_touch(incidents, member);
     incident_touch(incidents, incident);
+    return is_worse;
 }
 
 void member_relapse(struct incidents *incidents, const struct incident_context *context,

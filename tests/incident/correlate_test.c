@@ -120,6 +120,56 @@ static void any_order_of_a_cascade_is_one_incident(void **state) {
     }
 }
 
+static uint64_t next_random(uint64_t *random) {
+    *random = *random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return *random >> 33;
+}
+
+/* A bad node with no bad node upstream of it is a root; no other is. Whatever the order. */
+static size_t count_causes(struct world *world, const bool *is_bad) {
+    size_t causes = 0;
+    for (unsigned i = 0; i < CASCADE; i++) {
+        uint32_t count = 0;
+        const struct graph_visit *visits =
+            graph_search_run(world->search, world->graph, i, GRAPH_UPSTREAM, 8, SLICE("acme"),
+                             &count, NULL);
+        bool is_caused = false;
+        for (uint32_t k = 0; k < count; k++) {
+            is_caused = is_caused || is_bad[visits[k].node];
+        }
+        causes += is_bad[i] && !is_caused ? 1 : 0;
+    }
+    return causes;
+}
+
+static void in_any_graph_the_roots_are_the_causes(void **state) {
+    (void)state;
+    for (uint64_t round = 1; round <= 300; round++) {
+        uint64_t random = round;
+        struct world world;
+        world_init(&world);
+        bool is_bad[CASCADE] = {0};
+        for (unsigned i = 0; i < CASCADE; i++) {
+            snprintf(names[i], sizeof(names[i]), "job:step_%02u", i);
+            assert_int_equal(world_node(&world, "acme", names[i]), i);
+        }
+        for (unsigned i = 1; i < CASCADE; i++) {
+            for (unsigned k = (unsigned)(next_random(&random) % 3); k > 0; k--) {
+                world_depend(&world, names[i], names[next_random(&random) % i]);
+            }
+        }
+        unsigned failures = (unsigned)(next_random(&random) % 80) + 1;
+        for (unsigned i = 0; i < failures; i++) {
+            unsigned at = (unsigned)(next_random(&random) % CASCADE);
+            is_bad[at] = true;
+            world_fail(&world, names[at], START_NS + next_random(&random) % NS_PER_MINUTE);
+        }
+        assert_int_equal(world_incidents(&world, "acme"), count_causes(&world, is_bad));
+        assert_int_equal(incidents_open_count(world.incidents), count_causes(&world, is_bad));
+        world_deinit(&world);
+    }
+}
+
 static void hops_are_the_shortest_from_the_root(void **state) {
     (void)state;
     struct world world;
@@ -233,6 +283,43 @@ static void late_cause_reroots_told_incidents_into_the_first_seen(void **state) 
     assert_int_equal(world.told_count, 4);
     assert_int_equal(world.told[3].type, 2);
     assert_true(hash128_equals(world.told[3].incident_id, first));
+    world_deinit(&world);
+}
+
+static void many_told_incidents_merge_in_steps_as_room_allows(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    assert_true(status_is_ok(effects_init(&world.effects, INCIDENTS_EFFECT_BYTES_MIN + 64 * KIB,
+                                          &world.arena)));
+    world.sinks[1] = SLICE("audit-db");
+    world.sinks[2] = SLICE("hook");
+    world.sinks[3] = SLICE("mail");
+    world.policies.defaults.sinks_count = 4;
+    for (unsigned i = 0; i < 240; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "job:leaf_%03u", i);
+        world_depend(&world, name, "job:root");
+        struct signal signal = world_signal("acme", name, EVENT_STATUS_FAILED, START_NS);
+        uint8_t message[MESSAGE_KEPT_BYTES_MAX];
+        memset(message, 1, sizeof(message)); /* six bytes each in JSON */
+        signal.message = slice_of(message, sizeof(message));
+        world_bad_signal(&world, "acme", name, &signal, false);
+    }
+    world_run(&world, START_NS + NS_PER_MINUTE);
+    assert_int_equal(world_incidents(&world, "acme"), 240);
+    assert_int_equal(world.told_count, 960);
+    world_fail(&world, "job:root", START_NS);
+    assert_true(world_incidents(&world, "acme") > 1); /* not all fit in one call */
+    world_run(&world, START_NS + 2 * NS_PER_MINUTE);
+    assert_int_equal(world_incidents(&world, "acme"), 1);
+    assert_int_equal(incidents_open_count(world.incidents), 1);
+    assert_int_equal(world_rows(&world, STORE_TABLE_ALIAS), 239);
+    assert_int_equal(world_rows(&world, STORE_TABLE_MEMBER), 241);
+    assert_int_equal(world.told_count, 960 + 239 * 4);
+    char *json = world_json(&world, "acme", 0);
+    assert_non_null(strstr(json, "\"title\":\"job:root failed: Timeout; 240 downstream"));
+    free(json);
     world_deinit(&world);
 }
 
@@ -419,12 +506,14 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_rotation_of_a_cascade_is_one_incident),
         cmocka_unit_test(any_order_of_a_cascade_is_one_incident),
+        cmocka_unit_test(in_any_graph_the_roots_are_the_causes),
         cmocka_unit_test(hops_are_the_shortest_from_the_root),
         cmocka_unit_test(unrelated_failures_stay_apart),
         cmocka_unit_test(two_causes_of_one_stay_two_incidents),
         cmocka_unit_test(failures_outside_the_window_stay_apart),
         cmocka_unit_test(late_cause_reroots_an_untold_incident_and_keeps_its_id),
         cmocka_unit_test(late_cause_reroots_told_incidents_into_the_first_seen),
+        cmocka_unit_test(many_told_incidents_merge_in_steps_as_room_allows),
         cmocka_unit_test(the_first_to_fail_of_a_cycle_is_its_root),
         cmocka_unit_test(an_explicit_failure_is_the_root_of_a_cycle_before_lateness),
         cmocka_unit_test(an_edge_that_arrives_later_connects_incidents),

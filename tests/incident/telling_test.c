@@ -130,6 +130,34 @@ static void an_incident_resolves_when_its_members_have_and_is_told_once(void **s
     world_deinit(&world);
 }
 
+static void a_person_resolves_and_the_next_failure_reopens(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_fail(&world, "job:a", START_NS);
+    world_run(&world, START_NS + NS_PER_MINUTE);
+    struct incident_context context = world_context(&world);
+    struct hash128 id = world.told[0].incident_id;
+    assert_true(status_is_ok(incidents_operate(world.incidents, &context, id, SLICE("acme"), true,
+                                               SLICE("kim"), SLICE("rerun by hand"))));
+    world_commit(&world);
+    assert_int_equal(world.told_count, 2);
+    assert_int_equal(world.told[1].type, 3);
+    assert_int_equal(graph_get_node(world.graph, 0).state.status, EVENT_STATUS_NONE);
+    char *timeline = world_timeline(&world, id);
+    assert_int_equal(
+        count_text(timeline, "\"what\":\"resolved\",\"detail\":\"by kim: rerun by hand\""), 1);
+    free(timeline);
+    assert_int_equal(incidents_operate(world.incidents, &context, id, SLICE("acme"), false,
+                                       SLICE("kim"), SLICE(""))
+                         .code,
+                     STATUS_MISSING);
+    world_fail(&world, "job:a", START_NS + NS_PER_MINUTE);
+    assert_int_equal(world.opened, 1);
+    assert_int_equal(incidents_open_count(world.incidents), 1);
+    world_deinit(&world);
+}
+
 static void what_ends_before_it_is_told_is_not_told(void **state) {
     (void)state;
     struct world world;
@@ -360,6 +388,7 @@ int main(void) {
         cmocka_unit_test(an_open_incident_is_repeated_until_it_is_acknowledged),
         cmocka_unit_test(an_acknowledge_of_another_tenant_misses),
         cmocka_unit_test(an_incident_resolves_when_its_members_have_and_is_told_once),
+        cmocka_unit_test(a_person_resolves_and_the_next_failure_reopens),
         cmocka_unit_test(what_ends_before_it_is_told_is_not_told),
         cmocka_unit_test(a_service_recovers_by_silence),
         cmocka_unit_test(a_failure_within_the_reopen_window_reopens_the_same_incident),
