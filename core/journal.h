@@ -3,7 +3,7 @@
  *
  * Files <directory>/<first seq, 20 digits>.qj of preallocated JOURNAL_SEGMENT_BYTES, opened
  * O_DIRECT where the file system allows it (buffered else), written in blocks aligned
- * to BLOCK_ALIGN_BYTES. The block format stands at the top of journal.c as a byte table.
+ * to BLOCK_ALIGN_BYTES. The formats stand in journal_block.h and journal_segment.h as byte tables.
  *
  * Invariants:
  * 1. A record is acknowledged only after the block that holds it is written and fdatasync'd
@@ -35,7 +35,7 @@ struct journal_options {
     enum journal_sync sync;
     uint64_t segment_bytes;       /* 0: JOURNAL_SEGMENT_BYTES */
     uint64_t retention_bytes_max; /* whole old segments below the kept seq are deleted; 0: no bound */
-    uint64_t retention_ns_max;
+    uint64_t retention_ns_max;    /* the same, by time since its last write; 0: no bound */
     struct loop *loop;            /* does the writing */
     struct stats *stats;          /* may be NULL */
     const struct logger *logger;  /* may be NULL */
@@ -53,8 +53,8 @@ uint64_t journal_next_seq(const struct journal *journal);
 uint64_t journal_first_seq(const struct journal *journal);
 
 /* Copies a finished batch (core/batch.h) into the open block, sets its stamp and seq there.
- * FULL: the open block has no room, flush first. IO: the journal is failed or the disk is full
- * (journal_is_failed tells which). INVALID: larger than a block can ever hold. */
+ * FULL: the open block has no room, flush first. IO: the journal is failed. INVALID: no batch, or
+ * larger than a block can ever hold. */
 MUST_CHECK struct status journal_append(struct journal *journal, struct slice batch,
                                         uint64_t stamp_ns, uint64_t *seq_out);
 /* Bytes waiting in the open block. */
@@ -66,9 +66,10 @@ struct journal_block {
     uint32_t count;
     struct slice records; /* read with journal_block_next */
 };
-/* Starts writing the open block (it must not be empty, and no flush may be in flight). on_done comes
- * from the loop: OK durable as the sync mode says; FULL: no space on the disk, nothing was written,
- * the records are withdrawn and their numbers used again; IO: the journal is failed. */
+/* Starts writing the open block (it must not be empty, and no flush may be in flight). FULL, at once:
+ * no space on the disk, nothing was written, the records are withdrawn and their numbers used again;
+ * the journal is not failed, a later append tries again. IO: the journal is failed. After OK on_done
+ * comes from the loop: OK durable as the sync mode says; IO: the journal is failed. */
 MUST_CHECK struct status journal_flush(struct journal *journal,
                                        void (*on_done)(void *context, struct status status),
                                        void *context, struct journal_block *block_out);
@@ -77,7 +78,12 @@ bool journal_is_failed(const struct journal *journal);
 /* Takes the next record (a batch's bytes) off the block's front; false at the end. */
 bool journal_block_next(struct journal_block *block, struct slice *record_out);
 
-/* Old segments whose records are all below keep_seq may go, as retention says. */
+/* With sync = interval: syncs what was written when a second has passed since the last sync and no
+ * flush came to do it. Blocks for one fdatasync. Call it about every second. */
+void journal_tick(struct journal *journal);
+
+/* Old segments whose records are all below keep_seq may go, as retention says. now_ns: wall. Does
+ * journal_tick too. */
 void journal_retain(struct journal *journal, uint64_t keep_seq, uint64_t now_ns);
 
 /* --- Reading what is on disk: recovery, replay, check. Any thread, own object. --- */

@@ -1,0 +1,368 @@
+/*
+ * journal_segment.c - segment files: list, create, open, scan. The format is in journal_segment.h.
+ *
+ * Why preallocated: fdatasync then has no file size or allocation to write, and "no space" is met
+ * before a block is written, not in the middle of one.
+ *
+ * Invariants:
+ * 1. A ".qj" name is given only to a file with a durable header; the directory is synced after.
+ * 2. Behind the last block of a segment open for writing there are only zeroes.
+ * 3. Scanning only reads; it never trusts a length that a checksum has not covered, but to find what
+ *    to check.
+ * Memory: of the caller. Reads are buffered, writes direct where the file system allows it.
+ */
+#include "core/journal_segment.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdalign.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/assert.h"
+#include "core/base/reader.h"
+
+enum {
+    SEGMENT_VERSION = 1,
+    SEGMENT_HEADER_BYTES = 48,
+    SEGMENT_CHECKED_AT = 16,
+    SEGMENT_NAME_DIGITS = 20,
+    SCAN_CHUNK_BYTES = 64 * 1024,
+};
+static const uint8_t segment_magic[8] = "QUELLSG1";
+static_assert(SCAN_CHUNK_BYTES % BLOCK_ALIGN_BYTES == 0, "chunks hold whole steps");
+
+static bool is_full_error(int error) {
+    return error == ENOSPC || error == EDQUOT || error == EFBIG;
+}
+
+static struct status fail(struct fault *fault, const char *what, const char *path) {
+    int error = errno;
+    enum status_code code = is_full_error(error) ? STATUS_FULL : STATUS_IO;
+    return fault_set(fault, code, "journal: cannot %s %s: %s", what, path, strerror(error));
+}
+
+void journal_segment_path(const char *directory, uint64_t first_seq, char *path) {
+    int size = snprintf(path, JOURNAL_PATH_BYTES_MAX, "%s/%020" PRIu64 ".qj", directory, first_seq);
+    ASSERT(size > 0 && size < JOURNAL_PATH_BYTES_MAX);
+}
+
+/* --- The list of files --- */
+
+static bool parse_name(const char *name, uint64_t *first_seq_out) {
+    size_t size = strlen(name);
+    if (size != SEGMENT_NAME_DIGITS + 3 || strcmp(name + SEGMENT_NAME_DIGITS, ".qj") != 0) {
+        return false;
+    }
+    return status_is_ok(text_parse_u64(slice_of(name, SEGMENT_NAME_DIGITS), first_seq_out)) &&
+           *first_seq_out > 0;
+}
+
+static int compare_entries(const void *a, const void *b) {
+    uint64_t seq_a = ((const struct journal_segment_entry *)a)->first_seq;
+    uint64_t seq_b = ((const struct journal_segment_entry *)b)->first_seq;
+    return seq_a < seq_b ? -1 : seq_a > seq_b;
+}
+
+static struct status list_open_directory(DIR *stream, const char *directory,
+                                         struct journal_segment_entry *entries,
+                                         uint32_t *count_out, struct fault *fault) {
+    uint32_t count = 0;
+    for (struct dirent *entry = readdir(stream); entry != NULL; entry = readdir(stream)) {
+        struct journal_segment_entry item = {0};
+        struct stat info;
+        if (!parse_name(entry->d_name, &item.first_seq) ||
+            fstatat(dirfd(stream), entry->d_name, &info, 0) != 0) {
+            continue;
+        }
+        if (count == JOURNAL_SEGMENTS_MAX) {
+            return fault_set(fault, STATUS_FULL, "journal: more than %u segments in %s",
+                             JOURNAL_SEGMENTS_MAX, directory);
+        }
+        item.size_bytes = (uint64_t)info.st_size;
+        item.written_ns = (uint64_t)info.st_mtim.tv_sec * NS_PER_S + (uint64_t)info.st_mtim.tv_nsec;
+        entries[count++] = item;
+    }
+    qsort(entries, count, sizeof(entries[0]), compare_entries);
+    *count_out = count;
+    return status_ok();
+}
+
+struct status journal_segment_list(const char *directory, struct journal_segment_entry *entries,
+                                   uint32_t *count_out, struct fault *fault) {
+    DIR *stream = opendir(directory);
+    if (stream == NULL && errno == ENOENT) {
+        *count_out = 0;
+        return status_ok();
+    }
+    if (stream == NULL) {
+        return fail(fault, "read the directory", directory);
+    }
+    struct status status = list_open_directory(stream, directory, entries, count_out, fault);
+    closedir(stream);
+    return status;
+}
+
+struct status journal_directory_sync(const char *directory, struct fault *fault) {
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return fail(fault, "open", directory);
+    }
+    struct status status = fsync(fd) == 0 ? status_ok() : fail(fault, "sync", directory);
+    close(fd);
+    return status;
+}
+
+/* --- Making one --- */
+
+/* O_DIRECT where the file system takes it. */
+static int open_for_writing(const char *path, int flags, bool *is_direct_out) {
+    int fd = open(path, flags | O_DIRECT, 0600);
+    *is_direct_out = fd >= 0;
+    if (fd < 0 && errno == EINVAL) {
+        fd = open(path, flags & ~O_EXCL, 0600);
+    }
+    return fd;
+}
+
+/* Zeroed, allocated room; where fallocate is unknown the C library writes the zeroes. */
+static int allocate_room(int fd, uint64_t offset, uint64_t size) {
+    if (size == 0 || fallocate(fd, 0, (off_t)offset, (off_t)size) == 0) {
+        return 0;
+    }
+    if (errno != EOPNOTSUPP) {
+        return -1;
+    }
+    errno = posix_fallocate(fd, (off_t)offset, (off_t)size);
+    return errno == 0 ? 0 : -1;
+}
+
+static struct status new_salt(uint64_t *salt_out, struct fault *fault) {
+    uint64_t salt = 0;
+    if (getrandom(&salt, sizeof(salt), 0) != (ssize_t)sizeof(salt)) {
+        return fail(fault, "get random bytes for", "a segment");
+    }
+    *salt_out = salt;
+    return status_ok();
+}
+
+static void encode_header(uint8_t *bytes, const struct journal_segment *segment) {
+    memset(bytes, 0, BLOCK_ALIGN_BYTES);
+    struct writer body = writer_over(bytes + SEGMENT_CHECKED_AT,
+                                     SEGMENT_HEADER_BYTES - SEGMENT_CHECKED_AT);
+    writer_u64(&body, segment->first_seq);
+    writer_u64(&body, segment->salt);
+    writer_u64(&body, segment->size_bytes);
+    writer_u64(&body, 0);
+    struct writer head = writer_over(bytes, SEGMENT_CHECKED_AT);
+    writer_bytes(&head, slice_of(segment_magic, sizeof(segment_magic)));
+    writer_u32(&head, SEGMENT_VERSION);
+    writer_u32(&head, crc32c_of(writer_slice(&body), 0));
+    ASSERT(!body.failed && !head.failed);
+}
+
+static struct status fill_new_file(const struct journal_segment *segment, const char *path,
+                                   struct fault *fault) {
+    alignas(BLOCK_ALIGN_BYTES) uint8_t header[BLOCK_ALIGN_BYTES];
+    encode_header(header, segment);
+    if (allocate_room(segment->fd, 0, segment->size_bytes) != 0) {
+        return fail(fault, "allocate", path);
+    }
+    if (pwrite(segment->fd, header, sizeof(header), 0) != (ssize_t)sizeof(header)) {
+        return fail(fault, "write", path);
+    }
+    return fsync(segment->fd) == 0 ? status_ok() : fail(fault, "sync", path);
+}
+
+struct status journal_segment_create(const char *directory, uint64_t first_seq, uint64_t size_bytes,
+                                     struct journal_segment *segment_out, struct fault *fault) {
+    ASSERT(first_seq > 0 && size_bytes % BLOCK_ALIGN_BYTES == 0);
+    char path[JOURNAL_PATH_BYTES_MAX];
+    char path_new[JOURNAL_PATH_BYTES_MAX + 8];
+    journal_segment_path(directory, first_seq, path);
+    snprintf(path_new, sizeof(path_new), "%s.new", path);
+    struct journal_segment segment = {.fd = -1, .first_seq = first_seq, .size_bytes = size_bytes};
+    TRY(new_salt(&segment.salt, fault));
+    (void)unlink(path_new); /* of an attempt that a crash cut short */
+    segment.fd =
+        open_for_writing(path_new, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, &segment.is_direct);
+    if (segment.fd < 0) {
+        return fail(fault, "create", path_new);
+    }
+    struct status status = fill_new_file(&segment, path_new, fault);
+    if (status_is_ok(status) && rename(path_new, path) != 0) {
+        status = fail(fault, "rename", path_new);
+    }
+    if (status_is_ok(status)) {
+        status = journal_directory_sync(directory, fault);
+    }
+    if (!status_is_ok(status)) {
+        (void)unlink(path_new);
+        journal_segment_close(&segment);
+        return status;
+    }
+    *segment_out = segment;
+    return status_ok();
+}
+
+/* --- Opening one --- */
+
+static struct status read_header(struct journal_segment *segment, const char *path,
+                                 struct fault *fault) {
+    uint8_t bytes[SEGMENT_HEADER_BYTES];
+    struct stat info;
+    if (fstat(segment->fd, &info) != 0) {
+        return fail(fault, "look at", path);
+    }
+    segment->size_bytes = (uint64_t)info.st_size;
+    bool is_read = pread(segment->fd, bytes, sizeof(bytes), 0) == (ssize_t)sizeof(bytes);
+    struct reader reader = reader_over(slice_of(bytes, is_read ? sizeof(bytes) : 0));
+    struct slice magic = reader_bytes(&reader, sizeof(segment_magic));
+    uint32_t version = reader_u32(&reader);
+    uint32_t checksum = reader_u32(&reader);
+    uint64_t first_seq = reader_u64(&reader);
+    segment->salt = reader_u64(&reader);
+    struct slice body = slice_of(bytes + SEGMENT_CHECKED_AT, sizeof(bytes) - SEGMENT_CHECKED_AT);
+    if (reader.failed || !slice_equals(magic, slice_of(segment_magic, sizeof(segment_magic))) ||
+        crc32c_of(body, 0) != checksum || first_seq != segment->first_seq) {
+        return fault_set(fault, STATUS_CORRUPT, "journal: %s has a damaged header (offset 0)", path);
+    }
+    if (version != SEGMENT_VERSION) {
+        return fault_set(fault, STATUS_UNSUPPORTED,
+                         "journal: %s has format %u, this program knows %u: use a newer one", path,
+                         version, SEGMENT_VERSION);
+    }
+    return status_ok();
+}
+
+struct status journal_segment_open(const char *directory, uint64_t first_seq,
+                                   struct journal_segment *segment_out, struct fault *fault) {
+    char path[JOURNAL_PATH_BYTES_MAX];
+    journal_segment_path(directory, first_seq, path);
+    struct journal_segment segment = {.fd = open(path, O_RDONLY | O_CLOEXEC),
+                                      .first_seq = first_seq};
+    if (segment.fd < 0) {
+        return fail(fault, "open", path);
+    }
+    struct status status = read_header(&segment, path, fault);
+    if (!status_is_ok(status)) {
+        journal_segment_close(&segment);
+        return status;
+    }
+    *segment_out = segment;
+    return status_ok();
+}
+
+struct status journal_segment_reopen(const char *directory, uint64_t end_bytes, uint64_t size_bytes,
+                                     struct journal_segment *segment, struct fault *fault) {
+    ASSERT(end_bytes >= BLOCK_ALIGN_BYTES && end_bytes % BLOCK_ALIGN_BYTES == 0);
+    char path[JOURNAL_PATH_BYTES_MAX];
+    journal_segment_path(directory, segment->first_seq, path);
+    bool is_direct = false;
+    int fd = open_for_writing(path, O_RDWR | O_CLOEXEC, &is_direct);
+    if (fd < 0) {
+        return fail(fault, "open", path);
+    }
+    uint64_t room = size_bytes > end_bytes ? size_bytes - end_bytes : 0;
+    bool is_cut = ftruncate(fd, (off_t)end_bytes) == 0;
+    bool has_room = is_cut && allocate_room(fd, end_bytes, room) == 0;
+    if (!has_room && is_cut && is_full_error(errno)) {
+        room = 0;
+        has_room = ftruncate(fd, (off_t)end_bytes) == 0;
+    }
+    if (!has_room || fsync(fd) != 0) {
+        struct status status = fail(fault, "prepare", path);
+        close(fd);
+        return status_is_ok(status) ? status_of(STATUS_IO) : status;
+    }
+    journal_segment_close(segment);
+    segment->fd = fd;
+    segment->is_direct = is_direct;
+    segment->size_bytes = end_bytes + room;
+    return status_ok();
+}
+
+void journal_segment_close(struct journal_segment *segment) {
+    if (segment->fd >= 0) {
+        close(segment->fd);
+    }
+    segment->fd = -1;
+}
+
+/* --- Scanning --- */
+
+/* Bytes read; fewer at the end of the file or where it cannot be read. */
+static size_t read_at(const struct journal_segment *segment, uint64_t offset, uint8_t *buffer,
+                      size_t size) {
+    size_t done = 0;
+    while (done < size) {
+        ssize_t got = pread(segment->fd, buffer + done, size - done, (off_t)(offset + done));
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got <= 0) {
+            break;
+        }
+        done += (size_t)got;
+    }
+    return done;
+}
+
+/* Whether `head`, read at the offset, begins a valid block; then all of it is in `buffer`. */
+static bool read_block(const struct journal_segment *segment, uint64_t offset, struct slice head,
+                       uint64_t seq_min, uint8_t *buffer, struct journal_block_header *header_out) {
+    struct journal_block_header header;
+    if (!status_is_ok(journal_block_read_header(head, segment->salt, offset, &header)) ||
+        header.first_seq < seq_min) {
+        return false;
+    }
+    size_t size = JOURNAL_BLOCK_HEADER_BYTES + (size_t)header.payload_bytes;
+    size_t got = read_at(segment, offset, buffer, size);
+    if (!status_is_ok(journal_block_verify(slice_of(buffer, got), &header))) {
+        return false;
+    }
+    *header_out = header;
+    return true;
+}
+
+static bool is_zero(struct slice bytes) {
+    return bytes.size == 0 ||
+           (bytes.data[0] == 0 && memcmp(bytes.data, bytes.data + 1, bytes.size - 1) == 0);
+}
+
+void journal_segment_find(const struct journal_segment *segment, uint64_t offset, uint64_t seq_min,
+                          uint8_t *buffer, struct journal_place *place_out) {
+    ASSERT(offset % BLOCK_ALIGN_BYTES == 0);
+    uint8_t chunk[SCAN_CHUNK_BYTES];
+    bool is_clean = true;
+    uint64_t start = offset;
+    while (offset < segment->size_bytes) {
+        size_t got = read_at(segment, offset, chunk, sizeof(chunk));
+        uint64_t left = segment->size_bytes - offset;
+        is_clean = is_clean && got >= (left < sizeof(chunk) ? left : sizeof(chunk));
+        for (size_t at = 0; at < got; at += BLOCK_ALIGN_BYTES) {
+            struct slice head = slice_head(slice_of(chunk + at, got - at), BLOCK_ALIGN_BYTES);
+            if (is_zero(head)) {
+                continue;
+            }
+            struct journal_block_header header;
+            if (read_block(segment, offset + at, head, seq_min, buffer, &header)) {
+                *place_out = (struct journal_place){
+                    .found = offset + at == start ? JOURNAL_FOUND_BLOCK : JOURNAL_FOUND_LATER,
+                    .offset = offset + at,
+                    .header = header,
+                };
+                return;
+            }
+            is_clean = false;
+        }
+        offset += sizeof(chunk);
+    }
+    *place_out = (struct journal_place){.found = is_clean ? JOURNAL_FOUND_END : JOURNAL_FOUND_TORN,
+                                        .offset = start};
+}
