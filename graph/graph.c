@@ -1,0 +1,292 @@
+/* graph.c - nodes, edges and states, by the one writer. See graph.h and graph_internal.h. */
+#include "core/base/assert.h"
+#include "graph/graph_internal.h"
+
+/* The oldest last-seen that is worth a write: fresher ones change nothing anybody asks. */
+#define LAST_SEEN_STEP_NS (10 * NS_PER_MINUTE)
+
+/* --- Life --- */
+
+static bool init_half(struct graph_snapshot *half, const struct graph_options *options,
+                      struct arena *arena) {
+    half->out.offsets = ARENA_ARRAY(arena, uint32_t, (size_t)options->nodes_max + 1);
+    half->in.offsets = ARENA_ARRAY(arena, uint32_t, (size_t)options->nodes_max + 1);
+    half->out.items = ARENA_ARRAY(arena, uint32_t, options->edges_max);
+    half->in.items = ARENA_ARRAY(arena, uint32_t, options->edges_max);
+    return half->out.offsets != NULL && half->in.offsets != NULL && half->out.items != NULL &&
+           half->in.items != NULL;
+}
+
+static struct status init_tables(struct graph *graph, struct arena *arena) {
+    uint32_t slots = 64;
+    while (slots < 2 * (uint64_t)graph->options.nodes_max) {
+        slots *= 2;
+    }
+    graph->key_slots_mask = slots - 1;
+    graph->key_slots = ARENA_ARRAY(arena, _Atomic uint32_t, slots);
+    graph->owners = ARENA_ARRAY(arena, struct slice, TENANTS_MAX);
+    if (graph->key_slots == NULL || graph->owners == NULL) {
+        return status_of(STATUS_FULL);
+    }
+    TRY(table_init(&graph->edge_numbers, graph->options.edges_max, arena));
+    return table_init(&graph->owner_numbers, TENANTS_MAX, arena);
+}
+
+static struct status intern_owner(struct graph *graph, struct slice owner, uint32_t *owner_out) {
+    struct hash128 key = hash128_of(owner, 0);
+    if (table_find(&graph->owner_numbers, key, owner_out)) {
+        return status_ok();
+    }
+    uint32_t number = atomic_load(&graph->owners_count);
+    if (number == TENANTS_MAX) {
+        return status_of(STATUS_FULL);
+    }
+    TRY(arena_copy(&graph->names, owner, &graph->owners[number]));
+    TRY(table_put(&graph->owner_numbers, key, number));
+    atomic_store_explicit(&graph->owners_count, number + 1, memory_order_release);
+    *owner_out = number;
+    return status_ok();
+}
+
+struct status graph_init(struct graph **graph_out, const struct graph_options *options,
+                         struct arena *arena) {
+    ASSERT(options->nodes_max > 0 && options->nodes_max < (1u << 30) && options->edges_max > 0);
+    struct graph *graph = ARENA_NEW(arena, struct graph);
+    if (graph == NULL) {
+        return status_of(STATUS_FULL);
+    }
+    graph->options = *options;
+    graph->dirty_node = NONE;
+    graph->dirty_edge = NONE;
+    graph->nodes = ARENA_ARRAY(arena, struct graph_record, options->nodes_max);
+    graph->edges = ARENA_ARRAY(arena, struct graph_edge, options->edges_max);
+    if (graph->nodes == NULL || graph->edges == NULL ||
+        !init_half(&graph->halves[0], options, arena) ||
+        !init_half(&graph->halves[1], options, arena)) {
+        return status_of(STATUS_FULL);
+    }
+    graph->snapshot = &graph->halves[0];
+    TRY(init_tables(graph, arena));
+    size_t names_bytes = (size_t)options->nodes_max * 64 + 16 * MIB;
+    void *names = arena_allocate(arena, names_bytes, 64);
+    if (names == NULL) {
+        return status_of(STATUS_FULL);
+    }
+    graph->names = (struct arena){.base = names, .capacity_bytes = names_bytes};
+    TRY(intern_owner(graph, SLICE("platform"), &graph->platform));
+    *graph_out = graph;
+    return status_ok();
+}
+
+void graph_deinit(struct graph *graph) {
+    /* Memory is the arena's; names are a part of it. */
+    (void)graph;
+}
+
+/* --- Nodes --- */
+
+uint32_t graph_find_node(const struct graph *graph, struct hash128 key) {
+    uint32_t slot = (uint32_t)key.lo & graph->key_slots_mask;
+    for (;;) {
+        uint32_t held = atomic_load_explicit(&graph->key_slots[slot], memory_order_acquire);
+        if (held == 0) {
+            return GRAPH_NODE_NONE;
+        }
+        if (hash128_equals(graph->nodes[held - 1].key, key)) {
+            return held - 1;
+        }
+        slot = (slot + 1) & graph->key_slots_mask;
+    }
+}
+
+static void publish_key(struct graph *graph, struct hash128 key, uint32_t node) {
+    uint32_t slot = (uint32_t)key.lo & graph->key_slots_mask;
+    while (atomic_load_explicit(&graph->key_slots[slot], memory_order_relaxed) != 0) {
+        slot = (slot + 1) & graph->key_slots_mask;
+    }
+    atomic_store_explicit(&graph->key_slots[slot], node + 1, memory_order_release);
+}
+
+static void mark_node(struct graph *graph, uint32_t node) {
+    struct graph_record *record = &graph->nodes[node];
+    if (record->dirty_next == GRAPH_NOT_DIRTY) {
+        record->dirty_next = graph->dirty_node;
+        graph->dirty_node = node;
+    }
+}
+
+static void mark_edge(struct graph *graph, uint32_t number) {
+    struct graph_edge *edge = &graph->edges[number];
+    if (edge->dirty_next == GRAPH_NOT_DIRTY) {
+        edge->dirty_next = graph->dirty_edge;
+        graph->dirty_edge = number;
+    }
+}
+
+struct status graph_make_node(struct graph *graph, struct slice owner, struct slice entity,
+                              struct hash128 key, uint32_t *node_out) {
+    uint32_t node = atomic_load_explicit(&graph->nodes_count, memory_order_relaxed);
+    if (node == graph->options.nodes_max) {
+        return status_of(STATUS_FULL);
+    }
+    struct graph_record *record = &graph->nodes[node];
+    uint32_t owner_number = 0;
+    struct slice name;
+    TRY(intern_owner(graph, owner, &owner_number));
+    TRY(arena_copy(&graph->names, entity, &name));
+    record->entity = name;
+    record->key = key;
+    record->owner = owner_number;
+    record->dirty_next = GRAPH_NOT_DIRTY;
+    atomic_init(&record->state, 0);
+    atomic_init(&record->head_out, NONE);
+    atomic_init(&record->head_in, NONE);
+    atomic_store_explicit(&graph->nodes_count, node + 1, memory_order_release);
+    publish_key(graph, key, node);
+    *node_out = node;
+    return status_ok();
+}
+
+struct status graph_intern_node(struct graph *graph, struct slice owner, struct slice entity,
+                                struct hash128 key, uint32_t *node_out) {
+    ASSERT(entity.size > 0 && entity.size <= ENTITY_BYTES_MAX);
+    uint32_t node = graph_find_node(graph, key);
+    if (node == GRAPH_NODE_NONE) {
+        TRY(graph_make_node(graph, owner, entity, key, &node));
+        mark_node(graph, node);
+    }
+    *node_out = node;
+    return status_ok();
+}
+
+struct graph_node graph_get_node(const struct graph *graph, uint32_t node) {
+    ASSERT(node < graph_nodes_count(graph));
+    const struct graph_record *record = &graph->nodes[node];
+    uint64_t word = atomic_load_explicit(&record->state, memory_order_acquire);
+    return (struct graph_node){
+        .owner = graph_owner_name(graph, record->owner),
+        .entity = record->entity,
+        .key = record->key,
+        .state = graph_state_unpack(word),
+    };
+}
+
+void graph_set_state(struct graph *graph, uint32_t node, struct graph_state state) {
+    ASSERT(node < graph_nodes_count(graph) && state.status < EVENT_STATUS_COUNT);
+    uint64_t word = graph_state_pack(state);
+    uint64_t before = atomic_exchange_explicit(&graph->nodes[node].state, word,
+                                               memory_order_acq_rel);
+    if (before != word) {
+        mark_node(graph, node);
+    }
+}
+
+uint32_t graph_nodes_count(const struct graph *graph) {
+    return atomic_load_explicit(&graph->nodes_count, memory_order_acquire);
+}
+
+uint32_t graph_edges_count(const struct graph *graph) {
+    return graph->edges_live;
+}
+
+uint32_t graph_find_owner(const struct graph *graph, struct slice owner) {
+    uint32_t count = atomic_load_explicit(&graph->owners_count, memory_order_acquire);
+    for (uint32_t i = 0; i < count; i++) {
+        if (slice_equals(graph->owners[i], owner)) {
+            return i;
+        }
+    }
+    return NONE;
+}
+
+/* --- Edges --- */
+
+static struct hash128 edge_key(uint32_t from, uint32_t to) {
+    uint64_t words[1] = {((uint64_t)from << 32) | to};
+    return hash128_of(slice_of(words, sizeof(words)), 0);
+}
+
+static void append_edge(struct graph *graph, uint32_t number, uint32_t from, uint32_t to,
+                        enum graph_origin origin, uint64_t now_ns) {
+    struct graph_edge *edge = &graph->edges[number];
+    edge->from = from;
+    edge->to = to;
+    edge->last_seen_ns = now_ns;
+    edge->dirty_next = GRAPH_NOT_DIRTY;
+    edge->next_out = atomic_load_explicit(&graph->nodes[from].head_out, memory_order_relaxed);
+    edge->next_in = atomic_load_explicit(&graph->nodes[to].head_in, memory_order_relaxed);
+    atomic_init(&edge->origin, (uint32_t)origin);
+    atomic_store_explicit(&graph->edges_count, number + 1, memory_order_release);
+    atomic_store_explicit(&graph->nodes[from].head_out, number, memory_order_release);
+    atomic_store_explicit(&graph->nodes[to].head_in, number, memory_order_release);
+}
+
+static void refresh_edge(struct graph *graph, uint32_t number, enum graph_origin origin,
+                         uint64_t now_ns, bool *is_new) {
+    struct graph_edge *edge = &graph->edges[number];
+    uint32_t before = atomic_load_explicit(&edge->origin, memory_order_relaxed);
+    *is_new = before == 0;
+    if (before == 0) {
+        graph->edges_live++;
+    }
+    if (before < (uint32_t)origin) {
+        atomic_store_explicit(&edge->origin, (uint32_t)origin, memory_order_release);
+    }
+    if (before < (uint32_t)origin || now_ns >= edge->last_seen_ns + LAST_SEEN_STEP_NS) {
+        edge->last_seen_ns = now_ns > edge->last_seen_ns ? now_ns : edge->last_seen_ns;
+        mark_edge(graph, number);
+    }
+}
+
+struct status graph_add_edge(struct graph *graph, uint32_t from, uint32_t to,
+                             enum graph_origin origin, uint64_t now_ns, bool *is_new_out) {
+    uint32_t nodes = graph_nodes_count(graph);
+    ASSERT(from < nodes && to < nodes && origin >= GRAPH_ORIGIN_LEARNED);
+    if (from == to) {
+        return status_of(STATUS_INVALID);
+    }
+    struct hash128 key = edge_key(from, to);
+    uint32_t number = NONE;
+    bool is_new = true;
+    if (table_find(&graph->edge_numbers, key, &number)) {
+        refresh_edge(graph, number, origin, now_ns, &is_new);
+    } else {
+        number = atomic_load_explicit(&graph->edges_count, memory_order_relaxed);
+        if (number == graph->options.edges_max) {
+            return status_of(STATUS_FULL);
+        }
+        TRY(table_put(&graph->edge_numbers, key, number));
+        append_edge(graph, number, from, to, origin, now_ns);
+        graph->edges_live++;
+        mark_edge(graph, number);
+    }
+    if (is_new_out != NULL) {
+        *is_new_out = is_new;
+    }
+    return status_ok();
+}
+
+static bool is_kept(uint32_t to, const uint32_t *keep, uint32_t keep_count) {
+    for (uint32_t i = 0; i < keep_count; i++) {
+        if (keep[i] == to) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void graph_replace_edges(struct graph *graph, uint32_t from, enum graph_origin origin,
+                         const uint32_t *keep, uint32_t keep_count) {
+    ASSERT(from < graph_nodes_count(graph));
+    uint32_t number = atomic_load_explicit(&graph->nodes[from].head_out, memory_order_relaxed);
+    while (number != NONE) {
+        struct graph_edge *edge = &graph->edges[number];
+        if (atomic_load_explicit(&edge->origin, memory_order_relaxed) == (uint32_t)origin &&
+            !is_kept(edge->to, keep, keep_count)) {
+            atomic_store_explicit(&edge->origin, 0, memory_order_release);
+            graph->edges_live--;
+            mark_edge(graph, number);
+        }
+        number = edge->next_out;
+    }
+}

@@ -1,0 +1,93 @@
+/*
+ * graph_internal.h - the graph's memory. Only graph*.c include it.
+ *
+ * Edges are records in one append-only array; an edge's number never changes. Each node heads two
+ * chains through the edges (out: what it depends on; in: what depends on it), newest first. A fold
+ * writes all edges into compressed rows (CSR); a reader walks a node's row, then its chain down to
+ * the first edge that the fold already has. So readers see a new edge as soon as its chain head is
+ * published, and nothing is ever unlinked: a removed edge has origin 0 and is passed over.
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "core/base/table.h"
+#include "graph/graph.h"
+
+#define NONE UINT32_MAX
+#define OWNER_ANY UINT32_MAX
+
+struct graph_edge {
+    uint32_t from;
+    uint32_t to;
+    uint32_t next_out; /* older edge from the same node */
+    uint32_t next_in;  /* older edge to the same node */
+    _Atomic uint32_t origin; /* enum graph_origin; 0: removed */
+    uint32_t dirty_next;     /* NONE - 1: not in the list */
+    uint64_t last_seen_ns;
+};
+
+struct graph_record {
+    struct slice entity;
+    struct hash128 key;
+    uint32_t owner;
+    uint32_t dirty_next;
+    _Atomic uint64_t state;
+    _Atomic uint32_t head_out;
+    _Atomic uint32_t head_in;
+};
+
+/* One direction of a snapshot: row of node n is items[offsets[n] .. offsets[n + 1]). */
+struct graph_rows {
+    uint32_t *offsets;
+    uint32_t *items; /* edge numbers */
+};
+
+struct graph_snapshot {
+    uint32_t nodes; /* rows there are */
+    uint32_t edges; /* edges with a smaller number are in the rows */
+    struct graph_rows out;
+    struct graph_rows in;
+};
+
+struct graph {
+    struct graph_options options;
+    struct graph_record *nodes;
+    _Atomic uint32_t nodes_count;
+    struct graph_edge *edges;
+    _Atomic uint32_t edges_count;
+    uint32_t edges_live;
+    struct slice *owners;
+    _Atomic uint32_t owners_count;
+    uint32_t platform; /* owner number of "platform" */
+    struct arena names;
+    struct table edge_numbers;
+    struct table owner_numbers;
+    _Atomic uint32_t *key_slots; /* readers find nodes here: node + 1, by key, never removed */
+    uint32_t key_slots_mask;
+    struct graph_snapshot halves[2];
+    struct graph_snapshot *snapshot; /* RCU */
+    uint32_t half;
+    uint32_t dirty_node;
+    uint32_t dirty_edge;
+};
+
+static inline struct slice graph_owner_name(const struct graph *graph, uint32_t owner) {
+    return graph->owners[owner];
+}
+
+static inline uint64_t graph_state_pack(struct graph_state state) {
+    return ((uint64_t)state.status << 56) | ((state.since_ns / NS_PER_MS) & 0xFFFFFFFFFFFFFF);
+}
+
+static inline struct graph_state graph_state_unpack(uint64_t word) {
+    return (struct graph_state){.status = (enum event_status)(word >> 56),
+                                .since_ns = (word & 0xFFFFFFFFFFFFFF) * NS_PER_MS};
+}
+
+/* graph.c */
+uint32_t graph_find_owner(const struct graph *graph, struct slice owner);
+struct status graph_make_node(struct graph *graph, struct slice owner, struct slice entity,
+                              struct hash128 key, uint32_t *node_out);
+
+#define GRAPH_NOT_DIRTY (UINT32_MAX - 1)
