@@ -1,10 +1,10 @@
 /*
  * correlate.c - which bad news belong together.
  *
- * A node that turned bad looks upstream for the nearest node that is bad within the window and joins
- * its incident; with none it is a root. Then it looks downstream: an incident whose root it reaches
- * has found its cause, whatever order the news arrived in. An incident of which it reaches only some
- * members but not the root has a cause of its own and stays apart.
+ * A node that turned bad looks upstream for the nearest node that is bad within the window and
+ * joins its incident; with none it is a root. Then it looks downstream: an incident whose root it
+ * reaches has found its cause, whatever order the news arrived in. An incident of which it reaches
+ * only some members but not the root has a cause of its own and stays apart.
  *
  * Why every cascade ends as one incident: a root other than the first cause has a bad neighbour
  * upstream (through healthy nodes, within hops_max). Whichever of the two arrived later saw the
@@ -163,9 +163,8 @@ static bool is_explained(struct incidents *incidents, const struct incident *inc
     if (!incident->mark_in_window) {
         return false;
     }
-    return incident->mark_root_seen ||
-           (member_at(incidents, incident->root)->is_recovered &&
-            incident->mark_bad_count == incident->failing_count);
+    return incident->mark_root_seen || (member_at(incidents, incident->root)->is_recovered &&
+                                        incident->mark_bad_count == incident->failing_count);
 }
 
 static void keep_explained(struct incidents *incidents, const struct incident *exclude) {
@@ -189,8 +188,8 @@ static void gather_explained(struct incidents *incidents, const struct incident_
     incidents->gathered_count = 0;
     uint32_t count = 0;
     const struct graph_visit *visits =
-        graph_search_run(context->search, context->graph, node, GRAPH_DOWNSTREAM,
-                         outlook->hops_max, outlook->tenant, &count, NULL);
+        graph_search_run(context->search, context->graph, node, GRAPH_DOWNSTREAM, outlook->hops_max,
+                         outlook->tenant, &count, NULL);
     for (uint32_t i = 0; i < count; i++) {
         mark_visit(incidents, outlook, &visits[i]);
     }
@@ -202,7 +201,8 @@ static bool is_seen_below(const struct incidents *incidents, const struct incide
     return incident->mark_generation == incidents->generation && incident->mark_root_seen;
 }
 
-/* What lies below cannot be the cause while there is another; then the nearest, then the earliest. */
+/* What lies below cannot be the cause while there is another; then the nearest, then the earliest.
+ */
 static bool is_better_cause(const struct cause *a, const struct cause *b) {
     if (a->is_cycle != b->is_cycle) {
         return b->is_cycle;
@@ -287,8 +287,8 @@ static struct incident *merge_two(struct incidents *incidents,
     if (a == b) {
         return a;
     }
-    bool a_survives = incident_precedes(incidents, incident_slot(incidents, a),
-                                        incident_slot(incidents, b));
+    bool a_survives =
+        incident_precedes(incidents, incident_slot(incidents, a), incident_slot(incidents, b));
     struct incident *survivor = a_survives ? a : b;
     incident_merge(incidents, context, survivor, a_survives ? b : a);
     return survivor;
@@ -413,9 +413,8 @@ static struct place find_place(struct incidents *incidents, const struct inciden
 
 /* The root of what the new member and its place make together. */
 static struct member *choose_root(struct incidents *incidents,
-                                  const struct incident_context *context,
-                                  const struct place *place, struct incident *target,
-                                  struct member *member) {
+                                  const struct incident_context *context, const struct place *place,
+                                  struct incident *target, struct member *member) {
     if (place->foreign_root != GRAPH_NODE_NONE) {
         return create_foreign(incidents, context, target, place->foreign_root);
     }
@@ -430,8 +429,8 @@ struct member *correlate_place(struct incidents *incidents, const struct inciden
                                uint32_t node, const struct signal *signal,
                                const struct policy *policy, bool *opened_out) {
     struct slice tenant = graph_get_node(context->graph, node).owner;
-    struct outlook outlook = outlook_of(incidents, policy, tenant, signal->event_time_ns,
-                                        signal->event_time_ns);
+    struct outlook outlook =
+        outlook_of(incidents, policy, tenant, signal->event_time_ns, signal->event_time_ns);
     struct place place = find_place(incidents, context, &outlook, node);
     bool opens = place.joined == NULL && incidents->gathered_count == 0;
     struct incident *target = place.joined;
@@ -567,8 +566,7 @@ void correlate_tenants(struct incidents *incidents, const struct incident_contex
     for (uint32_t i = 0; i < incidents->gathered_count; i++) {
         struct incident *incident = &incidents->incidents[incidents->gathered[i]];
         if (!incident->is_used || !incident_is_live(incident) || incident->root_node == root ||
-            incidents->gathered[i] == platform_slot ||
-            is_platform(incident_tenant(incident))) {
+            incidents->gathered[i] == platform_slot || is_platform(incident_tenant(incident))) {
             continue;
         }
         if (effects_room(context->effects) < MERGE_ROOM_BYTES_MIN) {
@@ -582,8 +580,7 @@ void correlate_tenants(struct incidents *incidents, const struct incident_contex
 }
 
 /* Anything bad at `node` or above it, as the tenant sees it. */
-static bool is_trouble_upstream(struct incidents *incidents,
-                                const struct incident_context *context,
+static bool is_trouble_upstream(struct incidents *incidents, const struct incident_context *context,
                                 const struct outlook *outlook, uint32_t node) {
     struct member *member = member_find(incidents, outlook->tenant_hash, node);
     uint64_t since_ns = 0;
@@ -604,8 +601,8 @@ static uint32_t gather_roots(struct incidents *incidents, const struct incident_
         return incident_is_live(incident) && incident->root_node == from ? 1 : 0;
     }
     gather_explained(incidents, context, outlook, from, NULL);
-    uint32_t count = incidents->gathered_count < EDGE_ROOTS_MAX ? incidents->gathered_count
-                                                                : EDGE_ROOTS_MAX;
+    uint32_t count =
+        incidents->gathered_count < EDGE_ROOTS_MAX ? incidents->gathered_count : EDGE_ROOTS_MAX;
     for (uint32_t i = 0; i < count; i++) {
         incidents->sorted[i] = incident_at(incidents, incidents->gathered[i])->root;
     }

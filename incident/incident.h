@@ -10,6 +10,15 @@
  * are not connected in the graph (within max_hops, within the window) never share an incident.
  * 5. after `told` an incident's end is told too, once.
  *
+ * The room sets the graph's state words: a node is bad exactly while its own tenant's member is; a
+ * platform node is bad for all tenants by that word. Good news older than the last bad news of the
+ * entity is ignored.
+ *
+ * Rows (formats: rows.c). Keys: tenant text, 0, id (INCIDENT); tenant, 0, ~opened_ns, id (RECENT); id,
+ * node (MEMBER); id, number (TIMELINE); id (ALIAS, value: surviving id). Ids by writer_hash128,
+ * numbers big-endian; an id is written "inc_" + base32. A merged incident leaves an ALIAS row only; a
+ * resolved one keeps its rows, flagged, when its memory is forgotten after reopen_window.
+ *
  * Time: correlation compares event times; dedup, waiting and resolving use now_ns (ingest stamps).
  * Thread: the shard; the functions over rows at the end: any.
  */
@@ -46,7 +55,7 @@ MUST_CHECK struct status incidents_init(struct incidents **incidents_out,
                                         struct arena *arena);
 
 struct incident_change {
-    bool opened; /* a new incident: counts as incidents_opened */
+    bool opened; /* a new incident: counts as incidents_opened; written on OK only */
 };
 /* Bad news about a node; `is_repeat` when dedup says that it is already being told (counts only,
  * unless the entity is not bad any more). FULL: no room for incidents, members or effects. */

@@ -152,8 +152,8 @@ static void foreign_remove(struct incidents *incidents, struct member *member) {
     if (member->foreign_previous != INDEX_NONE) {
         member_at(incidents, member->foreign_previous)->foreign_next = member->foreign_next;
     } else if (member->foreign_next != INDEX_NONE) {
-        struct status moved = table_put(&incidents->by_foreign, foreign_key(member->node),
-                                        member->foreign_next);
+        struct status moved =
+            table_put(&incidents->by_foreign, foreign_key(member->node), member->foreign_next);
         ASSERT(status_is_ok(moved)); /* the key is there already */
     } else {
         (void)table_remove(&incidents->by_foreign, foreign_key(member->node));
@@ -315,8 +315,8 @@ static uint64_t earlier(uint64_t a, uint64_t b) {
 
 void incident_schedule(struct incidents *incidents, struct incident *incident) {
     ASSERT(incident->fate == FATE_KEEP);
-    uint64_t due = earlier(incident->tell_due_ns,
-                           earlier(incident->refresh_due_ns, incident->forget_due_ns));
+    uint64_t due =
+        earlier(incident->tell_due_ns, earlier(incident->refresh_due_ns, incident->forget_due_ns));
     if (incident->looks_again) {
         due = 0;
     }

@@ -5,8 +5,8 @@
  * from the arena at init. Slots are named by number; INDEX_NONE is "no slot".
  *
  * Invariants: 1. a member stands in the list of its incident and under its key (tenant, node) until
- * it is dropped. 2. a dropped slot stays on the dirty list until its row has followed it, then it is
- * free again. 3. no behaviour depends on the order of a list or of a slot number: where order
+ * it is dropped. 2. a dropped slot stays on the dirty list until its row has followed it, then it
+ * is free again. 3. no behaviour depends on the order of a list or of a slot number: where order
  * matters the items are sorted by what rows keep, so a restored room goes on the same way.
  */
 #pragma once
@@ -20,7 +20,8 @@
 
 /* A telling may fill this much of the effects; what a call does besides needs the rest. */
 #define TELLING_BYTES_MAX (UINT64_C(2) << 20)
-/* Room below which no further incident is merged in one call: it looks again at the next advance. */
+/* Room below which no further incident is merged in one call: it looks again at the next advance.
+ */
 #define MERGE_ROOM_BYTES_MIN (TELLING_BYTES_MAX + (UINT64_C(1) << 19))
 /* Bound of an incident's and a member's encoded row (rows.c). */
 #define ROW_BYTES_MAX 8192u
@@ -85,8 +86,8 @@ struct member {
     uint64_t since_ns;           /* event time */
     uint64_t last_signal_ns;     /* event time */
     uint64_t recovered_event_ns;
-    uint64_t recovered_ns;       /* now */
-    uint64_t silence_due_ns;     /* now; NEVER_NS when it does not recover by silence */
+    uint64_t recovered_ns;   /* now */
+    uint64_t silence_due_ns; /* now; NEVER_NS when it does not recover by silence */
     uint64_t signals_count;
     uint32_t error_class_size;
     uint32_t message_size;
@@ -194,7 +195,8 @@ struct incidents {
     struct timers incident_timers;
     struct timers member_timers;
     uint32_t incidents_dirty;
-    uint32_t members_dirty; /* oldest first: a dropped member's row goes before its successor's comes */
+    uint32_t
+        members_dirty; /* oldest first: a dropped member's row goes before its successor's comes */
     uint32_t members_dirty_last;
     uint32_t placed_last;
     uint32_t open_count;

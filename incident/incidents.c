@@ -63,9 +63,9 @@ struct status incidents_init(struct incidents **incidents_out,
 
 /* A member that was bad before and is bad again: the incident it comes back to, or NULL when that
  * was too long ago, and then it is not a member any more. */
-static struct member *come_back(struct incidents *incidents,
-                                const struct incident_context *context, struct member *member,
-                                const struct signal *signal, const struct policy *policy) {
+static struct member *come_back(struct incidents *incidents, const struct incident_context *context,
+                                struct member *member, const struct signal *signal,
+                                const struct policy *policy) {
     struct incident *incident = incident_at(incidents, member->incident);
     if (!incident_is_live(incident)) {
         incident_reopen(incidents, context, incident);
@@ -95,8 +95,7 @@ struct status incidents_apply_bad(struct incidents *incidents,
     ASSERT(signal->news == SIGNAL_BAD);
     struct graph_node seen = graph_get_node(context->graph, node);
     const struct policy *policy = policy_set_find(context->policies, seen.owner);
-    struct member *member =
-        member_find(incidents, tenant_hash_of(incidents, seen.owner), node);
+    struct member *member = member_find(incidents, tenant_hash_of(incidents, seen.owner), node);
     bool is_known = member != NULL && !member->is_recovered;
     if (effects_room(context->effects) < INCIDENTS_EFFECT_BYTES_MIN ||
         (!is_known && !has_room(incidents, context))) {
@@ -110,8 +109,7 @@ struct status incidents_apply_bad(struct incidents *incidents,
         mention_learn(incidents, context, node, signal, policy);
         member = correlate_place(incidents, context, node, signal, policy, &opened);
     }
-    bool is_worse =
-        member_count_signal(incidents, context, member, signal, is_repeat && is_known);
+    bool is_worse = member_count_signal(incidents, context, member, signal, is_repeat && is_known);
     if (is_worse || !is_known) {
         severity_raise(incidents, context, incident_at(incidents, member->incident),
                        severity_of_member(policy, seen.entity, member->status, member->severity));
@@ -155,8 +153,7 @@ static void add_person(struct text *detail, struct slice by, struct slice note) 
     }
 }
 
-struct status incidents_operate(struct incidents *incidents,
-                                const struct incident_context *context,
+struct status incidents_operate(struct incidents *incidents, const struct incident_context *context,
                                 struct hash128 incident_id, struct slice tenant, bool resolve,
                                 struct slice by, struct slice note) {
     struct incident *incident = incident_find(incidents, incident_id);

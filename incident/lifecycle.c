@@ -2,8 +2,8 @@
  * lifecycle.c - how an incident and its members live: signal, recover, relapse, resolve, reopen,
  * forget.
  *
- *   open --incidents_operate--> acknowledged --incident_resolve--> resolved --incident_forget--> (row)
- *   resolved --incident_reopen--> open, within reopen_window
+ *   open --incidents_operate--> acknowledged --incident_resolve--> resolved --incident_forget-->
+ * (row) resolved --incident_reopen--> open, within reopen_window
  *
  * Invariants: 1. the graph's state word of an own member is bad exactly while the member is. 2. a
  * live incident has a failing member, else it resolves in the same call. 3. a resolve is told when

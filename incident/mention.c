@@ -1,10 +1,10 @@
 /*
  * mention.c - an error message that names another entity in trouble is a hint of an edge.
  *
- * When a node turns bad, its message is searched for the names of the tenant's other bad entities in
- * the window, and their messages for its name. A name counts as a whole word of at least
- * MENTION_BYTES_MIN bytes. The one that names depends on the one named: a learned edge, unless a path
- * joins them already in either direction, so a mention never makes a cycle.
+ * When a node turns bad, its message is searched for the names of the tenant's other bad entities
+ * in the window, and their messages for its name. A name counts as a whole word of at least
+ * MENTION_BYTES_MIN bytes. The one that names depends on the one named: a learned edge, unless a
+ * path joins them already in either direction, so a mention never makes a cycle.
  *
  * Bounded: the MENTIONS_LOOKED_AT_MAX members placed last, MENTION_EDGES_MAX edges a call.
  */
@@ -66,8 +66,8 @@ static bool learn(const struct incident_context *context, uint32_t from, uint32_
         is_reached(context, from, to, GRAPH_DOWNSTREAM, tenant)) {
         return false;
     }
-    return status_is_ok(graph_add_edge(context->graph, from, to, GRAPH_ORIGIN_LEARNED,
-                                       context->now_ns, NULL));
+    return status_is_ok(
+        graph_add_edge(context->graph, from, to, GRAPH_ORIGIN_LEARNED, context->now_ns, NULL));
 }
 
 static bool is_near(const struct member *member, uint64_t event_ns, uint64_t window_ns) {

@@ -6,10 +6,10 @@
  *   0.99 * (0.45 * reached + 0.30 * later + 0.15 * explicit + 0.10 / (1 + rivals))
  *
  * reached: share of the affected that lie downstream of it; later: share of them that failed no
- * earlier than it; explicit: 1 when it failed, 0.5 when it is only late or degraded; rivals: affected
- * members that it does not reach. With nothing affected the shares are 1. What is left over is
- * divided among the affected by weight: 2 for failing before the root, 2 for not being reached,
- * 1 / (1 + hops) for standing near it; the heaviest are the alternatives.
+ * earlier than it; explicit: 1 when it failed, 0.5 when it is only late or degraded; rivals:
+ * affected members that it does not reach. With nothing affected the shares are 1. What is left
+ * over is divided among the affected by weight: 2 for failing before the root, 2 for not being
+ * reached, 1 / (1 + hops) for standing near it; the heaviest are the alternatives.
  */
 #include "incident/incident_state.h"
 

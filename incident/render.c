@@ -167,8 +167,7 @@ static void add_head(struct text *json, const struct incident_row *row, bool is_
     text_add_text(json, "\",");
     add_string(json, "tenant", row->tenant);
     text_add_char(json, ',');
-    add_string(json, "status",
-               incident_status_word(is_merged ? INCIDENT_RESOLVED : row->status));
+    add_string(json, "status", incident_status_word(is_merged ? INCIDENT_RESOLVED : row->status));
     text_add_char(json, ',');
     add_string(json, "severity", event_severity_word(row->severity));
     text_add_char(json, ',');

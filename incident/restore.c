@@ -153,8 +153,8 @@ static bool emit_deletes(const struct incident_context *context, struct incident
 
 static void emit_member(struct incidents *incidents, const struct incident_context *context,
                         struct member *member) {
-    struct hash128 id = member->fate == FATE_KEEP ? incident_at(incidents, member->incident)->id
-                                                  : member->final_id;
+    struct hash128 id =
+        member->fate == FATE_KEEP ? incident_at(incidents, member->incident)->id : member->final_id;
     uint8_t key[20];
     bool is_elsewhere = member->has_row && !hash128_equals(member->row_id, id);
     if (is_elsewhere || (member->has_row && member->fate == FATE_DELETE)) {
@@ -219,8 +219,7 @@ static void take_row(struct incident *incident, const struct incident_row *row) 
     for (uint32_t i = 0; i < row->kinds_count; i++) {
         struct kind_count *kind = &incident->kinds[i];
         struct slice word = slice_head(row->kinds[i].word, KIND_BYTES_MAX);
-        *kind = (struct kind_count){.word_size = (uint32_t)word.size,
-                                    .count = row->kinds[i].count};
+        *kind = (struct kind_count){.word_size = (uint32_t)word.size, .count = row->kinds[i].count};
         memcpy(kind->word, word.data, word.size);
     }
     incident->has_row = true;

@@ -3,12 +3,12 @@
  * that recovery needs. Little-endian by core/base/reader.h.
  *
  * INCIDENT: u8 format, u8 status, u8 severity, u8 flags (1 forgotten), u32 root node, u32 version,
- *   hash128 id, text tenant, title, root entity, root error class, root message, owner, u64 root since,
- *   f64 confidence, u8 n + n texts evidence, u8 n + n (text entity, u32 node, f64) alternatives,
- *   u32 failing, u32 at risk, u8 n + n (text, u32) kinds, u64 signals total, unique, u64 opened,
- *   updated, resolved, u8 n + n hash128 traces, text state.
- * MEMBER: u8 format, u8 flags (1 foreign, 2 recovered), u8 status, u8 recovered status, u64 since,
- *   u32 hops, text entity, text state.
+ *   hash128 id, text tenant, title, root entity, root error class, root message, owner, u64 root
+ * since, f64 confidence, u8 n + n texts evidence, u8 n + n (text entity, u32 node, f64)
+ * alternatives, u32 failing, u32 at risk, u8 n + n (text, u32) kinds, u64 signals total, unique,
+ * u64 opened, updated, resolved, u8 n + n hash128 traces, text state. MEMBER: u8 format, u8 flags
+ * (1 foreign, 2 recovered), u8 status, u8 recovered status, u64 since, u32 hops, text entity, text
+ * state.
  */
 #include "incident/incident_state.h"
 
@@ -168,8 +168,7 @@ struct slice member_encode(const struct incidents *incidents,
                            const struct incident_context *context, const struct member *member) {
     struct writer writer = writer_over(incidents->member_row, ROW_BYTES_MAX);
     writer_u8(&writer, ROW_FORMAT);
-    writer_u8(&writer,
-              (uint8_t)((member->is_foreign ? 1 : 0) | (member->is_recovered ? 2 : 0)));
+    writer_u8(&writer, (uint8_t)((member->is_foreign ? 1 : 0) | (member->is_recovered ? 2 : 0)));
     writer_u8(&writer, (uint8_t)member->status);
     writer_u8(&writer, (uint8_t)member->recovered_status);
     writer_u64(&writer, member->since_ns);
@@ -241,9 +240,9 @@ struct status incident_row_decode(struct slice bytes, struct incident_row *row_o
     read_rank(&reader, &row);
     read_counts(&reader, &row);
     row.state = reader_text(&reader);
-    if (!is_known || reader.failed || reader_left(&reader) != 0 ||
-        row.status < INCIDENT_OPEN || row.status > INCIDENT_RESOLVED ||
-        row.severity >= EVENT_SEVERITY_COUNT || row.tenant.size > TENANT_BYTES_MAX) {
+    if (!is_known || reader.failed || reader_left(&reader) != 0 || row.status < INCIDENT_OPEN ||
+        row.status > INCIDENT_RESOLVED || row.severity >= EVENT_SEVERITY_COUNT ||
+        row.tenant.size > TENANT_BYTES_MAX) {
         return status_of(STATUS_CORRUPT);
     }
     *row_out = row;

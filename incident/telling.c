@@ -2,11 +2,10 @@
  * telling.c - what people are told, when, and what stands in the timeline.
  *
  *   first message     opened + group_wait (OPENED)
- *   update            a change worth telling, at the earliest last message + group_interval (UPDATED)
- *   by a person,      at once
- *   reopened          group_wait after it (UPDATED)
- *   repeat            last message + repeat_interval, while open and not acknowledged (UPDATED)
- *   end               at once, when anything was told before (RESOLVED)
+ *   update            a change worth telling, at the earliest last message + group_interval
+ * (UPDATED) by a person,      at once reopened          group_wait after it (UPDATED) repeat last
+ * message + repeat_interval, while open and not acknowledged (UPDATED) end               at once,
+ * when anything was told before (RESOLVED)
  *
  * An acknowledged incident stays quiet but for a worse severity and a new root. A message becomes
  * one outbox row a sink that the tenant's routes name; none: nothing was told. Message id = hash of
@@ -66,7 +65,9 @@ static uint64_t due_of(const struct incident_context *context, const struct inci
         return NEVER_NS;
     }
     uint64_t due_ns = incident->told_ns + policy->group_interval_ns;
-    return due_ns > context->now_ns ? due_ns : context->now_ns;
+    uint64_t waited_ns =
+        context->now_ns + policy->group_wait_ns; /* what comes with it comes along */
+    return due_ns > waited_ns ? due_ns : waited_ns;
 }
 
 void telling_note(struct incidents *incidents, const struct incident_context *context,
@@ -137,8 +138,7 @@ static struct slice render(struct incidents *incidents, const struct incident_co
     struct status status =
         incident_row_decode(incident_encode(incidents, context, incident, false), &row);
     ASSERT(status_is_ok(status));
-    struct told_members members = {
-        .incidents = incidents, .context = context, .id = incident->id};
+    struct told_members members = {.incidents = incidents, .context = context, .id = incident->id};
     members.count = options->affected_max == 0 ? 0 : sort_members(incidents, incident);
     struct incident_members_source source = {.next = told_members_next, .context = &members};
     struct text json = text_over(incidents->json, bytes_max);

@@ -93,8 +93,7 @@ void timers_set(struct timers *timers, uint32_t item, uint64_t due_ns, uint64_t 
     }
     ASSERT(timers->count < timers->items_max);
     uint32_t position = timers->count++;
-    place(timers, position,
-          (struct timer){.due_ns = due_ns, .tie = {tie_a, tie_b}, .item = item});
+    place(timers, position, (struct timer){.due_ns = due_ns, .tie = {tie_a, tie_b}, .item = item});
     rise(timers, position);
 }
 

@@ -54,7 +54,7 @@ static void build(struct world *world, enum shape shape) {
 
 static void fail_in_order(struct world *world, const unsigned *order, enum times times) {
     for (unsigned i = 0; i < CASCADE; i++) {
-        uint64_t event_ns = times == ROOT_FIRST ? START_NS + order[i] * NS_PER_S
+        uint64_t event_ns = times == ROOT_FIRST  ? START_NS + order[i] * NS_PER_S
                             : times == ALL_EQUAL ? START_NS
                                                  : START_NS + i * NS_PER_S;
         world_fail(world, names[order[i]], event_ns);
@@ -130,9 +130,8 @@ static size_t count_causes(struct world *world, const bool *is_bad) {
     size_t causes = 0;
     for (unsigned i = 0; i < CASCADE; i++) {
         uint32_t count = 0;
-        const struct graph_visit *visits =
-            graph_search_run(world->search, world->graph, i, GRAPH_UPSTREAM, 8, SLICE("acme"),
-                             &count, NULL);
+        const struct graph_visit *visits = graph_search_run(
+            world->search, world->graph, i, GRAPH_UPSTREAM, 8, SLICE("acme"), &count, NULL);
         bool is_caused = false;
         for (uint32_t k = 0; k < count; k++) {
             is_caused = is_caused || is_bad[visits[k].node];
@@ -184,8 +183,10 @@ static void hops_are_the_shortest_from_the_root(void **state) {
     world_fail(&world, "job:a", START_NS);
     world_run(&world, START_NS + 10 * NS_PER_S);
     const char *json = world.told[0].json;
-    assert_non_null(strstr(json, "\"job:d\",\"status\":\"failed\",\"since\":\"2025-11-20T03:00:00.000Z\",\"hops\":1"));
-    assert_non_null(strstr(json, "\"job:c\",\"status\":\"failed\",\"since\":\"2025-11-20T03:00:00.000Z\",\"hops\":2"));
+    assert_non_null(strstr(
+        json, "\"job:d\",\"status\":\"failed\",\"since\":\"2025-11-20T03:00:00.000Z\",\"hops\":1"));
+    assert_non_null(strstr(
+        json, "\"job:c\",\"status\":\"failed\",\"since\":\"2025-11-20T03:00:00.000Z\",\"hops\":2"));
     world_deinit(&world);
 }
 
@@ -277,7 +278,8 @@ static void late_cause_reroots_told_incidents_into_the_first_seen(void **state) 
     assert_int_equal(world_rows(&world, STORE_TABLE_ALIAS), 1);
     char *timeline = world_timeline(&world, first);
     assert_int_equal(count_text(timeline, "\"what\":\"merged\""), 1);
-    assert_int_equal(count_text(timeline, "\"what\":\"re-rooted\",\"detail\":\"job:b to job:a\""), 1);
+    assert_int_equal(count_text(timeline, "\"what\":\"re-rooted\",\"detail\":\"job:b to job:a\""),
+                     1);
     free(timeline);
     world_run(&world, START_NS + 10 * NS_PER_MINUTE); /* the new root is told as an update */
     assert_int_equal(world.told_count, 4);
@@ -290,8 +292,8 @@ static void many_told_incidents_merge_in_steps_as_room_allows(void **state) {
     (void)state;
     struct world world;
     world_init(&world);
-    assert_true(status_is_ok(effects_init(&world.effects, INCIDENTS_EFFECT_BYTES_MIN + 64 * KIB,
-                                          &world.arena)));
+    assert_true(status_is_ok(
+        effects_init(&world.effects, INCIDENTS_EFFECT_BYTES_MIN + 64 * KIB, &world.arena)));
     world.sinks[1] = SLICE("audit-db");
     world.sinks[2] = SLICE("hook");
     world.sinks[3] = SLICE("mail");

@@ -1,8 +1,8 @@
 /* restore_test.c - a room built again from its rows is the same and goes on the same way. */
 #include "tests/incident/world.h"
 
-static const char *const jobs[] = {"job:a", "job:b", "job:c", "job:d", "service:e", "service:f",
-                                   "job:g", "job:h"};
+static const char *const jobs[] = {"job:a",     "job:b",     "job:c", "job:d",
+                                   "service:e", "service:f", "job:g", "job:h"};
 #define JOBS (sizeof(jobs) / sizeof(jobs[0]))
 
 static void build(struct world *world) {

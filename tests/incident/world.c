@@ -18,8 +18,7 @@ struct incident_context world_context(struct world *world) {
 }
 
 static void make_room(struct world *world) {
-    struct incidents_options options = {
-        .incidents_max = 256, .members_max = 1024, .hash_seed = 7};
+    struct incidents_options options = {.incidents_max = 256, .members_max = 1024, .hash_seed = 7};
     assert_true(status_is_ok(incidents_init(&world->incidents, &options, &world->arena)));
 }
 
@@ -154,12 +153,10 @@ void world_restart(struct world *world) {
             struct slice key = slice_of(row->key, row->key_size);
             struct slice value = slice_of(row->value, row->value_size);
             if (pass == 0 && row->table == STORE_TABLE_INCIDENT) {
-                assert_true(status_is_ok(
-                    incidents_restore_incident(world->incidents, key, value)));
+                assert_true(status_is_ok(incidents_restore_incident(world->incidents, key, value)));
             }
             if (pass == 1 && row->table == STORE_TABLE_MEMBER) {
-                assert_true(
-                    status_is_ok(incidents_restore_member(world->incidents, key, value)));
+                assert_true(status_is_ok(incidents_restore_member(world->incidents, key, value)));
             }
         }
     }
@@ -169,8 +166,8 @@ void world_restart(struct world *world) {
 uint32_t world_node(struct world *world, const char *tenant, const char *entity) {
     struct slice parts[2] = {slice_of_text(tenant), slice_of_text(entity)};
     uint32_t node = GRAPH_NODE_NONE;
-    assert_true(status_is_ok(graph_intern_node(world->graph, parts[0], parts[1],
-                                               hash128_of_parts(parts, 2, 3), &node)));
+    assert_true(status_is_ok(
+        graph_intern_node(world->graph, parts[0], parts[1], hash128_of_parts(parts, 2, 3), &node)));
     return node;
 }
 
@@ -185,9 +182,8 @@ static uint32_t node_of(struct world *world, const char *name) {
 }
 
 void world_depend(struct world *world, const char *from, const char *to) {
-    assert_true(status_is_ok(graph_add_edge(world->graph, node_of(world, from),
-                                            node_of(world, to), GRAPH_ORIGIN_EVENT, world->now_ns,
-                                            NULL)));
+    assert_true(status_is_ok(graph_add_edge(world->graph, node_of(world, from), node_of(world, to),
+                                            GRAPH_ORIGIN_EVENT, world->now_ns, NULL)));
 }
 
 struct signal world_signal(const char *tenant, const char *entity, enum event_status status,
@@ -212,8 +208,8 @@ void world_bad_signal(struct world *world, const char *tenant, const char *entit
     world->seq++;
     struct incident_context context = world_context(world);
     struct incident_change change = {0};
-    assert_true(status_is_ok(incidents_apply_bad(world->incidents, &context, node, signal,
-                                                 is_repeat, &change)));
+    assert_true(status_is_ok(
+        incidents_apply_bad(world->incidents, &context, node, signal, is_repeat, &change)));
     world->opened += change.opened ? 1 : 0;
     world_commit(world);
 }
@@ -258,8 +254,7 @@ static struct stored_row *listed_row(struct world *world, const char *tenant, si
         if (row->table != STORE_TABLE_INCIDENT) {
             continue;
         }
-        assert_true(status_is_ok(
-            incident_row_read(slice_of(row->value, row->value_size), &facts)));
+        assert_true(status_is_ok(incident_row_read(slice_of(row->value, row->value_size), &facts)));
         if (slice_equals(facts.tenant, slice_of_text(tenant)) && seen++ == index) {
             return row;
         }
@@ -279,8 +274,7 @@ struct hash128 world_id(struct world *world, const char *tenant, size_t index) {
     struct stored_row *row = listed_row(world, tenant, index);
     assert_non_null(row);
     struct incident_row_facts facts;
-    assert_true(
-        status_is_ok(incident_row_read(slice_of(row->value, row->value_size), &facts)));
+    assert_true(status_is_ok(incident_row_read(slice_of(row->value, row->value_size), &facts)));
     return facts.id;
 }
 
@@ -295,8 +289,7 @@ static bool next_member(void *context, struct slice *key_out, struct slice *valu
     while (walk->at < walk->world->rows_count) {
         struct stored_row *row = &walk->world->rows[walk->at++];
         struct reader reader = reader_over(slice_of(row->key, row->key_size));
-        if (row->table == STORE_TABLE_MEMBER &&
-            hash128_equals(reader_hash128(&reader), walk->id)) {
+        if (row->table == STORE_TABLE_MEMBER && hash128_equals(reader_hash128(&reader), walk->id)) {
             *key_out = slice_of(row->key, row->key_size);
             *value_out = slice_of(row->value, row->value_size);
             return true;
@@ -312,8 +305,8 @@ char *world_json(struct world *world, const char *tenant, size_t index) {
     struct incident_members_source source = {.next = next_member, .context = &walk};
     char *json = malloc(INCIDENT_JSON_BYTES_MAX);
     struct text text = text_over(json, INCIDENT_JSON_BYTES_MAX);
-    assert_true(status_is_ok(
-        incident_row_render(slice_of(row->value, row->value_size), &source, &text)));
+    assert_true(
+        status_is_ok(incident_row_render(slice_of(row->value, row->value_size), &source, &text)));
     assert_false(text.truncated);
     assert_true(json_is_valid(json));
     return json;
