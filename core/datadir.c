@@ -114,10 +114,10 @@ struct status datadir_open(struct slice path, struct datadir *datadir_out, struc
 }
 
 void datadir_close(struct datadir *datadir) {
-    if (datadir->lock_fd >= 0) {
+    if (datadir->path[0] != 0 && datadir->lock_fd >= 0) {
         close(datadir->lock_fd);
     }
-    datadir->lock_fd = -1;
+    *datadir = (struct datadir){.lock_fd = -1};
 }
 
 struct status datadir_shard_path(const struct datadir *datadir, uint32_t shard, const char *name,

@@ -24,6 +24,7 @@ struct datadir {
  * else, each with words that say what to do. */
 MUST_CHECK struct status datadir_open(struct slice path, struct datadir *datadir_out,
                                       struct fault *fault);
+/* Gives the lock back. Accepts a zeroed one. */
 void datadir_close(struct datadir *datadir);
 /* "<path>/shard-<n>/<name>" into path_out[DATADIR_PATH_BYTES_MAX]. FULL when too long. */
 MUST_CHECK struct status datadir_shard_path(const struct datadir *datadir, uint32_t shard,

@@ -41,13 +41,29 @@ static const char *const table_names[] = {
 #undef STORE_TABLE
 };
 
+static enum status_code code_of(int code) {
+    switch (code) {
+    case MDB_NOTFOUND:
+        return STATUS_MISSING;
+    case MDB_MAP_FULL:
+    case MDB_TXN_FULL:
+    case MDB_READERS_FULL:
+    case ENOSPC:
+    case EDQUOT:
+        return STATUS_FULL;
+    case MDB_CORRUPTED:
+    case MDB_INVALID:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_CURSOR_FULL:
+    case MDB_VERSION_MISMATCH:
+        return STATUS_CORRUPT;
+    default:
+        return STATUS_IO;
+    }
+}
+
 static struct status refuse(struct fault *fault, int code, const char *what) {
-    enum status_code status = code == MDB_MAP_FULL ? STATUS_FULL
-                              : code == MDB_CORRUPTED || code == MDB_INVALID ||
-                                      code == MDB_PAGE_NOTFOUND || code == MDB_VERSION_MISMATCH
-                                  ? STATUS_CORRUPT
-                                  : STATUS_IO;
-    return fault_set(fault, status, "state store: %s: %s", what, mdb_strerror(code));
+    return fault_set(fault, code_of(code), "state store: %s: %s", what, mdb_strerror(code));
 }
 
 static MDB_val to_value(struct slice bytes) {
@@ -198,7 +214,7 @@ struct status store_snapshot_acquire(struct store *store, struct store_snapshot 
     int code = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &snapshot->txn);
     if (code != 0) {
         free(snapshot);
-        return status_of(code == MDB_READERS_FULL ? STATUS_FULL : STATUS_IO);
+        return status_of(code_of(code));
     }
     *snapshot_out = snapshot;
     return status_ok();
@@ -229,7 +245,7 @@ struct status store_get(struct store_snapshot *snapshot, enum store_table table,
     MDB_val value;
     int code = mdb_get(snapshot->txn, snapshot->store->tables[table], &mdb_key, &value);
     if (code != 0) {
-        return status_of(code == MDB_NOTFOUND ? STATUS_MISSING : STATUS_IO);
+        return status_of(code_of(code));
     }
     return check_value(mdb_key, value, value_out);
 }
@@ -238,6 +254,8 @@ struct status store_cursor_open(struct store_snapshot *snapshot, enum store_tabl
                                 struct slice prefix, struct slice start,
                                 struct store_cursor **cursor_out) {
     ASSERT(prefix.size <= 511 && start.size <= 511);
+    /* No key before the prefix itself can begin with it. */
+    start = slice_compare(start, prefix) < 0 ? prefix : start;
     struct store_cursor *cursor = calloc(1, sizeof(*cursor));
     if (cursor == NULL) {
         return status_of(STATUS_FULL);
@@ -269,7 +287,7 @@ struct status store_cursor_next(struct store_cursor *cursor, struct slice *key_o
                               cursor->is_started ? MDB_NEXT : has_start ? MDB_SET_RANGE : MDB_FIRST);
     cursor->is_started = true;
     if (code != 0) {
-        return status_of(code == MDB_NOTFOUND ? STATUS_END : STATUS_IO);
+        return status_of(code == MDB_NOTFOUND ? STATUS_END : code_of(code));
     }
     struct slice found = slice_of(key.mv_data, key.mv_size);
     if (!slice_starts_with(found, slice_of(cursor->prefix, cursor->prefix_size))) {

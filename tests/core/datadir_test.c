@@ -1,0 +1,128 @@
+/* datadir_test.c - the data directory: its lock, its format, its seed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/datadir.h"
+
+struct world {
+    char parent[64];
+    char path[80];
+    struct fault fault;
+};
+
+static int setup(void **state) {
+    struct world *world = calloc(1, sizeof(*world));
+    snprintf(world->parent, sizeof(world->parent), "datadir-test-XXXXXX");
+    assert_non_null(mkdtemp(world->parent));
+    snprintf(world->path, sizeof(world->path), "%s/data", world->parent);
+    *state = world;
+    return 0;
+}
+
+static int teardown(void **state) {
+    struct world *world = *state;
+    const char *const names[] = {"LOCK", "FORMAT", "seed"};
+    char path[128];
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(path, sizeof(path), "%s/%s", world->path, names[i]);
+        unlink(path);
+    }
+    snprintf(path, sizeof(path), "%s/shard-0", world->path);
+    rmdir(path);
+    rmdir(world->path);
+    rmdir(world->parent);
+    free(world);
+    return 0;
+}
+
+static enum status_code open_one(struct world *world, struct datadir *datadir) {
+    return datadir_open(slice_of_text(world->path), datadir, &world->fault).code;
+}
+
+static void it_is_made_for_its_owner_alone(void **state) {
+    struct world *world = *state;
+    struct datadir datadir;
+    struct stat info;
+    char path[DATADIR_PATH_BYTES_MAX];
+    assert_int_equal(open_one(world, &datadir), STATUS_OK);
+    assert_int_equal(stat(world->path, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0700);
+    assert_int_equal(datadir_shard_path(&datadir, 0, "journal", path).code, STATUS_OK);
+    assert_non_null(strstr(path, "/data/shard-0/journal"));
+    datadir_close(&datadir);
+}
+
+static void a_second_one_is_refused_until_the_first_is_closed(void **state) {
+    struct world *world = *state;
+    struct datadir first;
+    struct datadir second;
+    assert_int_equal(open_one(world, &first), STATUS_OK);
+    assert_int_equal(open_one(world, &second), STATUS_DENIED);
+    assert_non_null(strstr(world->fault.words, world->path));
+    datadir_close(&first);
+    assert_int_equal(open_one(world, &second), STATUS_OK);
+    datadir_close(&second);
+}
+
+static void the_seed_stays_the_same(void **state) {
+    struct world *world = *state;
+    struct datadir datadir;
+    assert_int_equal(open_one(world, &datadir), STATUS_OK);
+    uint64_t seed = datadir.hash_seed;
+    datadir_close(&datadir);
+    assert_int_equal(open_one(world, &datadir), STATUS_OK);
+    assert_true(datadir.hash_seed == seed);
+    datadir_close(&datadir);
+}
+
+static void write_file(const struct world *world, const char *name, const char *text) {
+    char path[128];
+    snprintf(path, sizeof(path), "%s/%s", world->path, name);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static void another_format_and_a_damaged_seed_are_refused(void **state) {
+    struct world *world = *state;
+    struct datadir datadir;
+    assert_int_equal(open_one(world, &datadir), STATUS_OK);
+    datadir_close(&datadir);
+    write_file(world, "FORMAT", "quell-data 9\n");
+    assert_int_equal(open_one(world, &datadir), STATUS_UNSUPPORTED);
+    write_file(world, "FORMAT", "quell-data 1\n");
+    write_file(world, "seed", "abc");
+    assert_int_equal(open_one(world, &datadir), STATUS_CORRUPT);
+}
+
+static void closing_a_zeroed_one_closes_nothing(void **state) {
+    (void)state;
+    struct datadir datadir = {0};
+    int before = fcntl(0, F_GETFD);
+    datadir_close(&datadir);
+    assert_int_equal(fcntl(0, F_GETFD), before);
+    assert_int_equal(datadir.lock_fd, -1);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(it_is_made_for_its_owner_alone),
+        TEST(a_second_one_is_refused_until_the_first_is_closed),
+        TEST(the_seed_stays_the_same),
+        TEST(another_format_and_a_damaged_seed_are_refused),
+        cmocka_unit_test(closing_a_zeroed_one_closes_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
