@@ -79,7 +79,15 @@ static struct status check_format(struct datadir *datadir, struct fault *fault) 
 
 static struct status load_seed(struct datadir *datadir, struct fault *fault) {
     char path[DATADIR_PATH_BYTES_MAX];
+    TRY(join(datadir, "shard-0", path));
+    bool has_shard = access(path, F_OK) == 0;
     TRY(join(datadir, "seed", path));
+    if (has_shard && access(path, F_OK) != 0) {
+        /* With another seed a replay would give other fingerprints. */
+        return fault_set(fault, STATUS_CORRUPT,
+                         "%s is missing: bring it back from a copy, or move %s away to begin anew",
+                         path, datadir->path);
+    }
     if (getrandom(&datadir->hash_seed, sizeof(datadir->hash_seed), 0) !=
         (ssize_t)sizeof(datadir->hash_seed)) {
         return fault_set(fault, STATUS_IO, "no random bytes: %s", strerror(errno));

@@ -20,7 +20,8 @@ struct datadir {
     char path[DATADIR_PATH_BYTES_MAX];
 };
 
-/* Makes what is missing. DENIED when another process holds it, UNSUPPORTED for another format, IO
+/* Makes what is missing. DENIED when another process holds it, UNSUPPORTED for another format,
+ * CORRUPT for a seed that is lost or cut, IO
  * else, each with words that say what to do. */
 MUST_CHECK struct status datadir_open(struct slice path, struct datadir *datadir_out,
                                       struct fault *fault);

@@ -27,6 +27,7 @@ struct loop {
     int write_error;
     int sync_error;
     uint32_t syncs;
+    int fd_last;
 };
 
 void loop_file_write(struct loop *loop, struct loop_file_op *op) {
@@ -37,6 +38,7 @@ void loop_file_write(struct loop *loop, struct loop_file_op *op) {
 static void loop_complete(struct loop *loop) {
     struct loop_file_op *op = loop->op;
     loop->op = NULL;
+    loop->fd_last = op->fd;
     op->error_number = loop->write_error;
     if (op->error_number == 0) {
         ssize_t size = pwrite(op->fd, op->data, op->size, (off_t)op->offset);
@@ -430,6 +432,12 @@ static void interval_and_never_do_not_sync_each_block(void **state) {
     usleep(1010 * 1000);
     write_blocks(world, 3, 100);
     assert_int_equal(world->loop.syncs, 1);
+    int fd = world->loop.fd_last;
+    usleep(1010 * 1000);
+    assert_int_equal(close(fd), 0); /* the next sync can only fail: so it is seen */
+    journal_tick(world->journal);
+    assert_true(journal_is_failed(world->journal));
+    assert_int_equal(dup2(open("/dev/null", O_RDWR | O_CLOEXEC), fd), fd);
     world_close(world);
     world->options.sync = JOURNAL_SYNC_NEVER;
     world_open(world);
