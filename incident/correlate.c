@@ -16,244 +16,7 @@
  * Platform nodes are bad for other tenants by the state word of the graph. A tenant's incident may
  * have one as its root: a foreign member, one incident a (tenant, foreign root).
  */
-#include "incident/incident_state.h"
-
-#define PLATFORM_TENANT SLICE("platform")
-
-/* Whose eyes a search looks through, and from when. */
-struct outlook {
-    struct slice tenant;
-    uint64_t tenant_hash;
-    uint64_t from_ns;
-    uint64_t to_ns;
-    uint64_t window_ns;
-    uint32_t hops_max;
-};
-
-struct cause {
-    bool is_found;
-    bool is_foreign;
-    bool is_cycle; /* its incident's root lies downstream as well */
-    uint32_t node;
-    uint32_t hops;
-    uint64_t since_ns;
-};
-
-static struct outlook outlook_of(const struct incidents *incidents, const struct policy *policy,
-                                 struct slice tenant, uint64_t from_ns, uint64_t to_ns) {
-    ASSERT(from_ns <= to_ns);
-    return (struct outlook){
-        .tenant = tenant,
-        .tenant_hash = tenant_hash_of(incidents, tenant),
-        .from_ns = from_ns,
-        .to_ns = to_ns,
-        .window_ns = policy->correlate_window_ns,
-        .hops_max = policy->correlate_hops_max < GRAPH_HOPS_MAX ? policy->correlate_hops_max
-                                                                : GRAPH_HOPS_MAX,
-    };
-}
-
-static struct outlook outlook_of_member(struct incidents *incidents,
-                                        const struct incident_context *context,
-                                        const struct member *member) {
-    struct incident *incident = incident_at(incidents, member->incident);
-    return outlook_of(incidents, incident_policy(context, incident), incident_tenant(incident),
-                      member->since_ns, member->last_signal_ns);
-}
-
-static bool is_in_window(const struct outlook *outlook, uint64_t since_ns, uint64_t last_ns) {
-    if (since_ns > outlook->to_ns) {
-        return since_ns - outlook->to_ns <= outlook->window_ns;
-    }
-    return last_ns >= outlook->from_ns || outlook->from_ns - last_ns <= outlook->window_ns;
-}
-
-static bool is_platform(struct slice tenant) {
-    return slice_equals(tenant, PLATFORM_TENANT);
-}
-
-static struct member *platform_member(struct incidents *incidents, uint32_t node) {
-    struct member *member =
-        member_find(incidents, tenant_hash_of(incidents, PLATFORM_TENANT), node);
-    if (member == NULL || member->is_recovered ||
-        !incident_is_live(incident_at(incidents, member->incident))) {
-        return NULL;
-    }
-    return member;
-}
-
-/* The platform node to blame: what the platform's own incident says is the root of this one. */
-static uint32_t platform_root(struct incidents *incidents, uint32_t node) {
-    struct member *member = platform_member(incidents, node);
-    if (member == NULL) {
-        return node;
-    }
-    struct incident *incident = incident_at(incidents, member->incident);
-    return member_at(incidents, incident->root)->is_recovered ? node : incident->root_node;
-}
-
-/* A member is a cause while it is bad; once recovered only for what turned bad before that. */
-static bool is_cause(struct incidents *incidents, const struct outlook *outlook,
-                     const struct member *member) {
-    if (!incident_is_live(incident_at(incidents, member->incident))) {
-        return false;
-    }
-    if (member->is_recovered && outlook->from_ns > member->recovered_event_ns) {
-        return false;
-    }
-    return is_in_window(outlook, member->since_ns, member->last_signal_ns);
-}
-
-static bool is_foreign_cause(struct incidents *incidents, const struct incident_context *context,
-                             const struct outlook *outlook, uint32_t node, uint64_t *since_out) {
-    if (is_platform(outlook->tenant)) {
-        return false;
-    }
-    struct graph_node seen = graph_get_node(context->graph, node);
-    if (seen.state.status == EVENT_STATUS_NONE || !is_platform(seen.owner)) {
-        return false;
-    }
-    struct member *member = platform_member(incidents, node);
-    uint64_t since_ns = member == NULL ? seen.state.since_ns : member->since_ns;
-    uint64_t last_ns = member == NULL ? since_ns : member->last_signal_ns;
-    *since_out = since_ns;
-    return is_in_window(outlook, since_ns, last_ns);
-}
-
-static bool precedes(const void *context, uint32_t a, uint32_t b) {
-    return incident_precedes((const struct incidents *)context, a, b);
-}
-
-static void mark(struct incidents *incidents, struct incident *incident) {
-    if (incident->mark_generation == incidents->generation) {
-        return;
-    }
-    incident->mark_generation = incidents->generation;
-    incident->mark_in_window = false;
-    incident->mark_root_seen = false;
-    incident->mark_bad_count = 0;
-    incident->mark_root_hops = 0;
-    incidents->gathered[incidents->gathered_count++] = incident_slot(incidents, incident);
-}
-
-static void mark_visit(struct incidents *incidents, const struct outlook *outlook,
-                       const struct graph_visit *visit) {
-    struct member *member = member_find(incidents, outlook->tenant_hash, visit->node);
-    if (member == NULL || member->is_foreign) {
-        return;
-    }
-    struct incident *incident = incident_at(incidents, member->incident);
-    if (!incident_is_live(incident)) {
-        return;
-    }
-    mark(incidents, incident);
-    if (visit->node == incident->root_node) {
-        incident->mark_root_seen = true;
-        incident->mark_root_hops = visit->hops;
-    }
-    if (!member->is_recovered) {
-        incident->mark_bad_count++;
-        incident->mark_in_window = incident->mark_in_window ||
-                                   is_in_window(outlook, member->since_ns, member->last_signal_ns);
-    }
-}
-
-/* Its root lies downstream; or the root has recovered and all that still fail lie there. */
-static bool is_explained(struct incidents *incidents, const struct incident *incident) {
-    if (!incident->mark_in_window) {
-        return false;
-    }
-    return incident->mark_root_seen || (member_at(incidents, incident->root)->is_recovered &&
-                                        incident->mark_bad_count == incident->failing_count);
-}
-
-static void keep_explained(struct incidents *incidents, const struct incident *exclude) {
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < incidents->gathered_count; i++) {
-        struct incident *incident = incident_at(incidents, incidents->gathered[i]);
-        if (incident != exclude && is_explained(incidents, incident)) {
-            incidents->gathered[kept++] = incidents->gathered[i];
-        }
-    }
-    incidents->gathered_count = kept;
-    sort_indices(incidents->gathered, kept, precedes, incidents);
-}
-
-/* Fills `gathered` with the incidents that a bad `node` explains, first seen first, without
- * `exclude`. Its marks stay for find_cause. */
-static void gather_explained(struct incidents *incidents, const struct incident_context *context,
-                             const struct outlook *outlook, uint32_t node,
-                             const struct incident *exclude) {
-    incidents->generation++;
-    incidents->gathered_count = 0;
-    uint32_t count = 0;
-    const struct graph_visit *visits =
-        graph_search_run(context->search, context->graph, node, GRAPH_DOWNSTREAM, outlook->hops_max,
-                         outlook->tenant, &count, NULL);
-    for (uint32_t i = 0; i < count; i++) {
-        mark_visit(incidents, outlook, &visits[i]);
-    }
-    keep_explained(incidents, exclude);
-}
-
-/* Whether the last gather_explained has seen its root downstream: with a cause in it, a cycle. */
-static bool is_seen_below(const struct incidents *incidents, const struct incident *incident) {
-    return incident->mark_generation == incidents->generation && incident->mark_root_seen;
-}
-
-/* What lies below cannot be the cause while there is another; then the nearest, then the earliest.
- */
-static bool is_better_cause(const struct cause *a, const struct cause *b) {
-    if (a->is_cycle != b->is_cycle) {
-        return b->is_cycle;
-    }
-    if (a->hops != b->hops) {
-        return a->hops < b->hops;
-    }
-    return a->since_ns != b->since_ns ? a->since_ns < b->since_ns : a->node < b->node;
-}
-
-static struct cause look_at_cause(struct incidents *incidents,
-                                  const struct incident_context *context,
-                                  const struct outlook *outlook, const struct graph_visit *visit) {
-    struct cause cause = {.node = visit->node, .hops = visit->hops};
-    struct member *member = member_find(incidents, outlook->tenant_hash, visit->node);
-    if (member == NULL || member->is_foreign) {
-        cause.is_foreign = true;
-        cause.is_found =
-            is_foreign_cause(incidents, context, outlook, visit->node, &cause.since_ns);
-        return cause;
-    }
-    cause.is_found = is_cause(incidents, outlook, member);
-    cause.is_cycle = is_seen_below(incidents, incident_at(incidents, member->incident));
-    cause.since_ns = member->since_ns;
-    return cause;
-}
-
-static struct cause find_cause(struct incidents *incidents, const struct incident_context *context,
-                               const struct outlook *outlook, uint32_t node,
-                               const struct incident *exclude) {
-    struct cause best = {0};
-    uint32_t count = 0;
-    const struct graph_visit *visits =
-        graph_search_run(context->search, context->graph, node, GRAPH_UPSTREAM, outlook->hops_max,
-                         outlook->tenant, &count, NULL);
-    for (uint32_t i = 0; i < count; i++) {
-        if (best.is_found && !best.is_cycle && visits[i].hops > best.hops) {
-            break;
-        }
-        struct member *member = member_find(incidents, outlook->tenant_hash, visits[i].node);
-        if (exclude != NULL && member != NULL &&
-            member->incident == incident_slot(incidents, exclude)) {
-            continue;
-        }
-        struct cause cause = look_at_cause(incidents, context, outlook, &visits[i]);
-        if (cause.is_found && (!best.is_found || is_better_cause(&cause, &best))) {
-            best = cause;
-        }
-    }
-    return best;
-}
+#include "incident/causes.h"
 
 /* Which of two members of a cycle is the root. */
 static bool is_better_root(const struct incident_context *context, const struct member *member,
@@ -396,8 +159,8 @@ struct place {
 static struct place find_place(struct incidents *incidents, const struct incident_context *context,
                                const struct outlook *outlook, uint32_t node) {
     struct place place = {.foreign_root = GRAPH_NODE_NONE};
-    gather_explained(incidents, context, outlook, node, NULL);
-    place.cause = find_cause(incidents, context, outlook, node, NULL);
+    cause_gather_explained(incidents, context, outlook, node, NULL);
+    place.cause = cause_find(incidents, context, outlook, node, NULL);
     if (place.cause.is_found && place.cause.is_foreign) {
         uint32_t root = platform_root(incidents, place.cause.node);
         place.joined = find_foreign(incidents, context, outlook->tenant_hash, root);
@@ -407,7 +170,7 @@ static struct place find_place(struct incidents *incidents, const struct inciden
         place.joined = incident_at(incidents, cause->incident);
         place.cause.hops += cause->hops;
     }
-    keep_explained(incidents, place.joined);
+    cause_keep_explained(incidents, place.joined);
     return place;
 }
 
@@ -487,8 +250,8 @@ void correlate_explain(struct incidents *incidents, const struct incident_contex
         return;
     }
     struct outlook outlook = outlook_of_member(incidents, context, root);
-    gather_explained(incidents, context, &outlook, root->node, incident);
-    struct cause cause = find_cause(incidents, context, &outlook, root->node, incident);
+    cause_gather_explained(incidents, context, &outlook, root->node, incident);
+    struct cause cause = cause_find(incidents, context, &outlook, root->node, incident);
     if (!cause.is_found) {
         return;
     }
@@ -514,7 +277,7 @@ struct incident *correlate_absorb(struct incidents *incidents,
         return incident;
     }
     struct outlook outlook = outlook_of_member(incidents, context, member);
-    gather_explained(incidents, context, &outlook, member->node, incident);
+    cause_gather_explained(incidents, context, &outlook, member->node, incident);
     struct incident *survivor = merge_gathered(incidents, context, incident, member->hops);
     incident_set_root(incidents, context, survivor, root);
     return survivor;
@@ -526,7 +289,7 @@ static void mark_foreign(struct incidents *incidents, uint32_t node) {
          member = foreign_next(incidents, node, member)) {
         struct incident *incident = incident_at(incidents, member->incident);
         if (incident_is_live(incident)) {
-            mark(incidents, incident);
+            cause_mark(incidents, incident);
             incident->mark_root_seen = incident->mark_root_seen || incident->root_node == node;
         }
     }
@@ -544,7 +307,7 @@ static void gather_tenants(struct incidents *incidents, const struct incident_co
     mark_foreign(incidents, platform->node);
     for (uint32_t i = 0; i < count; i++) {
         struct slice owner = graph_get_node(context->graph, visits[i].node).owner;
-        if (is_platform(owner)) {
+        if (tenant_is_platform(owner)) {
             mark_foreign(incidents, visits[i].node);
             continue;
         }
@@ -552,10 +315,10 @@ static void gather_tenants(struct incidents *incidents, const struct incident_co
         struct outlook theirs =
             outlook_of(incidents, policy, owner, platform->since_ns, platform->last_signal_ns);
         if (visits[i].hops <= theirs.hops_max) {
-            mark_visit(incidents, &theirs, &visits[i]);
+            cause_mark_visit(incidents, &theirs, &visits[i]);
         }
     }
-    keep_explained(incidents, NULL);
+    cause_keep_explained(incidents, NULL);
 }
 
 void correlate_tenants(struct incidents *incidents, const struct incident_context *context,
@@ -566,7 +329,8 @@ void correlate_tenants(struct incidents *incidents, const struct incident_contex
     for (uint32_t i = 0; i < incidents->gathered_count; i++) {
         struct incident *incident = &incidents->incidents[incidents->gathered[i]];
         if (!incident->is_used || !incident_is_live(incident) || incident->root_node == root ||
-            incidents->gathered[i] == platform_slot || is_platform(incident_tenant(incident))) {
+            incidents->gathered[i] == platform_slot ||
+            tenant_is_platform(incident_tenant(incident))) {
             continue;
         }
         if (effects_room(context->effects) < MERGE_ROOM_BYTES_MIN) {
@@ -587,8 +351,8 @@ static bool is_trouble_upstream(struct incidents *incidents, const struct incide
     if (member != NULL && !member->is_recovered) {
         return true;
     }
-    return is_foreign_cause(incidents, context, outlook, node, &since_ns) ||
-           find_cause(incidents, context, outlook, node, NULL).is_found;
+    return cause_is_foreign(incidents, context, outlook, node, &since_ns) ||
+           cause_find(incidents, context, outlook, node, NULL).is_found;
 }
 
 /* The roots that a new edge from `from` may explain, as members, into `sorted`. */
@@ -600,7 +364,7 @@ static uint32_t gather_roots(struct incidents *incidents, const struct incident_
         incidents->sorted[0] = member_slot(incidents, member);
         return incident_is_live(incident) && incident->root_node == from ? 1 : 0;
     }
-    gather_explained(incidents, context, outlook, from, NULL);
+    cause_gather_explained(incidents, context, outlook, from, NULL);
     uint32_t count =
         incidents->gathered_count < EDGE_ROOTS_MAX ? incidents->gathered_count : EDGE_ROOTS_MAX;
     for (uint32_t i = 0; i < count; i++) {
@@ -626,7 +390,7 @@ void correlate_edge(struct incidents *incidents, const struct incident_context *
         }
     }
     struct member *platform = platform_member(incidents, to);
-    if (platform != NULL && is_platform(tenant)) {
+    if (platform != NULL && tenant_is_platform(tenant)) {
         correlate_tenants(incidents, context, platform);
     }
 }

@@ -1,0 +1,222 @@
+/*
+ * causes.c - what may explain a bad node, upstream, and which incidents it explains, downstream.
+ *
+ * Looks only: marks on incidents and the list `gathered` are scratch of one call, valid for one
+ * generation. What is found does not depend on the order in which a search visits nodes.
+ */
+#include "incident/causes.h"
+
+#define PLATFORM_TENANT SLICE("platform")
+
+struct outlook outlook_of(const struct incidents *incidents, const struct policy *policy,
+                          struct slice tenant, uint64_t from_ns, uint64_t to_ns) {
+    ASSERT(from_ns <= to_ns);
+    return (struct outlook){
+        .tenant = tenant,
+        .tenant_hash = tenant_hash_of(incidents, tenant),
+        .from_ns = from_ns,
+        .to_ns = to_ns,
+        .window_ns = policy->correlate_window_ns,
+        .hops_max = policy->correlate_hops_max < GRAPH_HOPS_MAX ? policy->correlate_hops_max
+                                                                : GRAPH_HOPS_MAX,
+    };
+}
+
+struct outlook outlook_of_member(struct incidents *incidents,
+                                 const struct incident_context *context,
+                                 const struct member *member) {
+    struct incident *incident = incident_at(incidents, member->incident);
+    return outlook_of(incidents, incident_policy(context, incident), incident_tenant(incident),
+                      member->since_ns, member->last_signal_ns);
+}
+
+static bool is_in_window(const struct outlook *outlook, uint64_t since_ns, uint64_t last_ns) {
+    if (since_ns > outlook->to_ns) {
+        return since_ns - outlook->to_ns <= outlook->window_ns;
+    }
+    return last_ns >= outlook->from_ns || outlook->from_ns - last_ns <= outlook->window_ns;
+}
+
+bool tenant_is_platform(struct slice tenant) {
+    return slice_equals(tenant, PLATFORM_TENANT);
+}
+
+struct member *platform_member(struct incidents *incidents, uint32_t node) {
+    struct member *member =
+        member_find(incidents, tenant_hash_of(incidents, PLATFORM_TENANT), node);
+    if (member == NULL || member->is_recovered ||
+        !incident_is_live(incident_at(incidents, member->incident))) {
+        return NULL;
+    }
+    return member;
+}
+
+uint32_t platform_root(struct incidents *incidents, uint32_t node) {
+    struct member *member = platform_member(incidents, node);
+    if (member == NULL) {
+        return node;
+    }
+    struct incident *incident = incident_at(incidents, member->incident);
+    return member_at(incidents, incident->root)->is_recovered ? node : incident->root_node;
+}
+
+/* A member is a cause while it is bad; once recovered only for what turned bad before that. */
+static bool is_cause(struct incidents *incidents, const struct outlook *outlook,
+                     const struct member *member) {
+    if (!incident_is_live(incident_at(incidents, member->incident))) {
+        return false;
+    }
+    if (member->is_recovered && outlook->from_ns > member->recovered_event_ns) {
+        return false;
+    }
+    return is_in_window(outlook, member->since_ns, member->last_signal_ns);
+}
+
+bool cause_is_foreign(struct incidents *incidents, const struct incident_context *context,
+                      const struct outlook *outlook, uint32_t node, uint64_t *since_out) {
+    if (tenant_is_platform(outlook->tenant)) {
+        return false;
+    }
+    struct graph_node seen = graph_get_node(context->graph, node);
+    if (seen.state.status == EVENT_STATUS_NONE || !tenant_is_platform(seen.owner)) {
+        return false;
+    }
+    struct member *member = platform_member(incidents, node);
+    uint64_t since_ns = member == NULL ? seen.state.since_ns : member->since_ns;
+    uint64_t last_ns = member == NULL ? since_ns : member->last_signal_ns;
+    *since_out = since_ns;
+    return is_in_window(outlook, since_ns, last_ns);
+}
+
+static bool precedes(const void *context, uint32_t a, uint32_t b) {
+    return incident_precedes((const struct incidents *)context, a, b);
+}
+
+void cause_mark(struct incidents *incidents, struct incident *incident) {
+    if (incident->mark_generation == incidents->generation) {
+        return;
+    }
+    incident->mark_generation = incidents->generation;
+    incident->mark_in_window = false;
+    incident->mark_root_seen = false;
+    incident->mark_bad_count = 0;
+    incident->mark_root_hops = 0;
+    incidents->gathered[incidents->gathered_count++] = incident_slot(incidents, incident);
+}
+
+void cause_mark_visit(struct incidents *incidents, const struct outlook *outlook,
+                      const struct graph_visit *visit) {
+    struct member *member = member_find(incidents, outlook->tenant_hash, visit->node);
+    if (member == NULL || member->is_foreign) {
+        return;
+    }
+    struct incident *incident = incident_at(incidents, member->incident);
+    if (!incident_is_live(incident)) {
+        return;
+    }
+    cause_mark(incidents, incident);
+    if (visit->node == incident->root_node) {
+        incident->mark_root_seen = true;
+        incident->mark_root_hops = visit->hops;
+    }
+    if (!member->is_recovered) {
+        incident->mark_bad_count++;
+        incident->mark_in_window = incident->mark_in_window ||
+                                   is_in_window(outlook, member->since_ns, member->last_signal_ns);
+    }
+}
+
+/* Its root lies downstream; or the root has recovered and all that still fail lie there. */
+static bool is_explained(struct incidents *incidents, const struct incident *incident) {
+    if (!incident->mark_in_window) {
+        return false;
+    }
+    return incident->mark_root_seen || (member_at(incidents, incident->root)->is_recovered &&
+                                        incident->mark_bad_count == incident->failing_count);
+}
+
+void cause_keep_explained(struct incidents *incidents, const struct incident *exclude) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < incidents->gathered_count; i++) {
+        struct incident *incident = incident_at(incidents, incidents->gathered[i]);
+        if (incident != exclude && is_explained(incidents, incident)) {
+            incidents->gathered[kept++] = incidents->gathered[i];
+        }
+    }
+    incidents->gathered_count = kept;
+    sort_indices(incidents->gathered, kept, precedes, incidents);
+}
+
+void cause_gather_explained(struct incidents *incidents, const struct incident_context *context,
+                            const struct outlook *outlook, uint32_t node,
+                            const struct incident *exclude) {
+    incidents->generation++;
+    incidents->gathered_count = 0;
+    uint32_t count = 0;
+    const struct graph_visit *visits =
+        graph_search_run(context->search, context->graph, node, GRAPH_DOWNSTREAM, outlook->hops_max,
+                         outlook->tenant, &count, NULL);
+    for (uint32_t i = 0; i < count; i++) {
+        cause_mark_visit(incidents, outlook, &visits[i]);
+    }
+    cause_keep_explained(incidents, exclude);
+}
+
+/* Whether the last gather_explained has seen its root downstream: with a cause in it, a cycle. */
+static bool is_seen_below(const struct incidents *incidents, const struct incident *incident) {
+    return incident->mark_generation == incidents->generation && incident->mark_root_seen;
+}
+
+/* What lies below cannot be the cause while there is another; then the nearest, then the earliest.
+ */
+static bool is_better_cause(const struct cause *a, const struct cause *b) {
+    if (a->is_cycle != b->is_cycle) {
+        return b->is_cycle;
+    }
+    if (a->hops != b->hops) {
+        return a->hops < b->hops;
+    }
+    return a->since_ns != b->since_ns ? a->since_ns < b->since_ns : a->node < b->node;
+}
+
+static struct cause look_at_cause(struct incidents *incidents,
+                                  const struct incident_context *context,
+                                  const struct outlook *outlook, const struct graph_visit *visit) {
+    struct cause cause = {.node = visit->node, .hops = visit->hops};
+    struct member *member = member_find(incidents, outlook->tenant_hash, visit->node);
+    if (member == NULL || member->is_foreign) {
+        cause.is_foreign = true;
+        cause.is_found =
+            cause_is_foreign(incidents, context, outlook, visit->node, &cause.since_ns);
+        return cause;
+    }
+    cause.is_found = is_cause(incidents, outlook, member);
+    cause.is_cycle = is_seen_below(incidents, incident_at(incidents, member->incident));
+    cause.since_ns = member->since_ns;
+    return cause;
+}
+
+struct cause cause_find(struct incidents *incidents, const struct incident_context *context,
+                        const struct outlook *outlook, uint32_t node,
+                        const struct incident *exclude) {
+    struct cause best = {0};
+    uint32_t count = 0;
+    const struct graph_visit *visits =
+        graph_search_run(context->search, context->graph, node, GRAPH_UPSTREAM, outlook->hops_max,
+                         outlook->tenant, &count, NULL);
+    for (uint32_t i = 0; i < count; i++) {
+        if (best.is_found && !best.is_cycle && visits[i].hops > best.hops) {
+            break;
+        }
+        struct member *member = member_find(incidents, outlook->tenant_hash, visits[i].node);
+        if (exclude != NULL && member != NULL &&
+            member->incident == incident_slot(incidents, exclude)) {
+            continue;
+        }
+        struct cause cause = look_at_cause(incidents, context, outlook, &visits[i]);
+        if (cause.is_found && (!best.is_found || is_better_cause(&cause, &best))) {
+            best = cause;
+        }
+    }
+    return best;
+}

@@ -1,0 +1,57 @@
+/*
+ * causes.h - searching the graph for what explains a bad node, and what it explains. Private to the
+ * room: correlate.c decides, this only looks.
+ */
+#pragma once
+
+#include "incident/incident_state.h"
+
+/* Whose eyes a search looks through, and from when. */
+struct outlook {
+    struct slice tenant;
+    uint64_t tenant_hash;
+    uint64_t from_ns;
+    uint64_t to_ns;
+    uint64_t window_ns;
+    uint32_t hops_max;
+};
+
+struct cause {
+    bool is_found;
+    bool is_foreign;
+    bool is_cycle; /* its incident's root lies downstream as well */
+    uint32_t node;
+    uint32_t hops;
+    uint64_t since_ns;
+};
+
+struct outlook outlook_of(const struct incidents *incidents, const struct policy *policy,
+                          struct slice tenant, uint64_t from_ns, uint64_t to_ns);
+/* With the member's own interval. */
+struct outlook outlook_of_member(struct incidents *incidents,
+                                 const struct incident_context *context,
+                                 const struct member *member);
+bool tenant_is_platform(struct slice tenant);
+/* The platform's own live, bad member of the node; NULL when this shard has none. */
+struct member *platform_member(struct incidents *incidents, uint32_t node);
+/* The platform node to blame: what the platform's own incident says is the root of this one. */
+uint32_t platform_root(struct incidents *incidents, uint32_t node);
+/* Whether a platform node is bad in the window, in the eyes of another tenant. */
+bool cause_is_foreign(struct incidents *incidents, const struct incident_context *context,
+                      const struct outlook *outlook, uint32_t node, uint64_t *since_out);
+/* Notes the incident in `gathered`, once a generation. */
+void cause_mark(struct incidents *incidents, struct incident *incident);
+void cause_mark_visit(struct incidents *incidents, const struct outlook *outlook,
+                      const struct graph_visit *visit);
+/* Leaves in `gathered` what is explained, first seen first, without `exclude`. */
+void cause_keep_explained(struct incidents *incidents, const struct incident *exclude);
+/* Fills `gathered` with the incidents that a bad `node` explains, first seen first, without
+ * `exclude`. Its marks stay for cause_find. */
+void cause_gather_explained(struct incidents *incidents, const struct incident_context *context,
+                            const struct outlook *outlook, uint32_t node,
+                            const struct incident *exclude);
+/* The best cause upstream of `node` outside `exclude`; cause_gather_explained has run before, so
+ * that a cause below is known as a cycle. */
+struct cause cause_find(struct incidents *incidents, const struct incident_context *context,
+                        const struct outlook *outlook, uint32_t node,
+                        const struct incident *exclude);
