@@ -1,7 +1,8 @@
 /*
  * journal.c - appending: batches gather in an open block, a flush writes and syncs it in one go.
  *
- * Files: journal_block.c (format of a block), journal_segment.c (files), journal_reader.c (reading).
+ * Files: journal_block.c (format of a block), journal_segment.c (files), journal_reader.c
+ * (reading).
  *
  * Invariants:
  * 1. blocks[open_index] fills; the block flushed last and the one before stay untouched, so a block
@@ -12,8 +13,8 @@
  *    the pages are lost, so nothing is acknowledged on this journal again.
  * 4. A segment left behind is synced first (but with sync = never): older blocks are never less
  *    durable than newer ones.
- * 5. Sync = interval: the first flush a second after the last sync syncs with its write; journal_tick
- *    does it when no flush comes.
+ * 5. Sync = interval: the first flush a second after the last sync syncs with its write;
+ * journal_tick does it when no flush comes.
  *
  * Memory: three aligned block buffers and the list of segments at open. Thread: the shard.
  */
@@ -49,8 +50,8 @@ struct journal {
     uint32_t open_index;
     uint32_t payload_bytes_max;
     uint64_t next_seq;
-    struct journal_segment segment; /* written to */
-    uint64_t offset;                /* of the next block in it */
+    struct journal_segment segment;         /* written to */
+    uint64_t offset;                        /* of the next block in it */
     struct journal_segment_entry *segments; /* all files, oldest first; the last is `segment` */
     uint32_t segments_count;
     uint64_t bytes; /* of all files */
@@ -332,8 +333,7 @@ static struct status start_segment(struct journal *journal) {
 
 /* Room for the open block in the segment, or in a new one. */
 static struct status make_room(struct journal *journal, uint64_t padded_bytes) {
-    if (journal->segment.fd >= 0 &&
-        padded_bytes <= journal->segment.size_bytes - journal->offset) {
+    if (journal->segment.fd >= 0 && padded_bytes <= journal->segment.size_bytes - journal->offset) {
         return status_ok();
     }
     struct status status = start_segment(journal);
@@ -453,8 +453,7 @@ void journal_tick(struct journal *journal) {
 static bool may_go(const struct journal *journal, uint32_t index, uint64_t keep_seq,
                    uint64_t now_ns, uint64_t bytes_left) {
     const struct journal_options *options = &journal->options;
-    if (index + 1 >= journal->segments_count ||
-        journal->segments[index + 1].first_seq > keep_seq) {
+    if (index + 1 >= journal->segments_count || journal->segments[index + 1].first_seq > keep_seq) {
         return false;
     }
     uint64_t written_ns = journal->segments[index].written_ns;

@@ -33,12 +33,13 @@ struct journal;
 struct journal_options {
     const char *directory; /* created when missing */
     enum journal_sync sync;
-    uint64_t segment_bytes;       /* 0: JOURNAL_SEGMENT_BYTES */
-    uint64_t retention_bytes_max; /* whole old segments below the kept seq are deleted; 0: no bound */
-    uint64_t retention_ns_max;    /* the same, by time since its last write; 0: no bound */
-    struct loop *loop;            /* does the writing */
-    struct stats *stats;          /* may be NULL */
-    const struct logger *logger;  /* may be NULL */
+    uint64_t segment_bytes; /* 0: JOURNAL_SEGMENT_BYTES */
+    /* Whole old segments below the kept seq are deleted beyond these; 0: no bound. */
+    uint64_t retention_bytes_max;
+    uint64_t retention_ns_max;   /* since the last write */
+    struct loop *loop;           /* does the writing */
+    struct stats *stats;         /* may be NULL */
+    const struct logger *logger; /* may be NULL */
 };
 
 /* Finds the end: truncates a torn tail (said in the log), reports damaged blocks in the middle.
@@ -66,10 +67,10 @@ struct journal_block {
     uint32_t count;
     struct slice records; /* read with journal_block_next */
 };
-/* Starts writing the open block (it must not be empty, and no flush may be in flight). FULL, at once:
- * no space on the disk, nothing was written, the records are withdrawn and their numbers used again;
- * the journal is not failed, a later append tries again. IO: the journal is failed. After OK on_done
- * comes from the loop: OK durable as the sync mode says; IO: the journal is failed. */
+/* Starts writing the open block (it must not be empty, and no flush may be in flight). FULL, at
+ * once: no space on the disk, nothing was written, the records are withdrawn and their numbers used
+ * again; the journal is not failed, a later append tries again. IO: the journal is failed. After OK
+ * on_done comes from the loop: OK durable as the sync mode says; IO: the journal is failed. */
 MUST_CHECK struct status journal_flush(struct journal *journal,
                                        void (*on_done)(void *context, struct status status),
                                        void *context, struct journal_block *block_out);

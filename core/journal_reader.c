@@ -5,8 +5,8 @@
  *
  * Invariants: 1. Every record given out comes from a block whose checksum held. 2. Each damaged
  * place and each gap in the numbers is told once, then reading goes on behind it; every call moves
- * forward, so reading always ends. 3. Bytes that are no block at the end of the last file are a torn
- * tail, never acknowledged, and are the end.
+ * forward, so reading always ends. 3. Bytes that are no block at the end of the last file are a
+ * torn tail, never acknowledged, and are the end.
  *
  * Memory: one block buffer and the list at open. Thread: one at a time.
  */
@@ -26,7 +26,7 @@ struct journal_reader {
     struct journal_segment segment;
     uint64_t offset; /* of the next block */
     uint64_t from_seq;
-    uint64_t seq; /* the next record expected; 0: not known */
+    uint64_t seq;               /* the next record expected; 0: not known */
     struct journal_block block; /* what is left of the block in the buffer */
     uint8_t *buffer;
 };
@@ -82,8 +82,8 @@ static struct status enter_segment(struct journal_reader *reader, struct fault *
     reader->seq = first_seq;
     if (expected != 0 && expected != first_seq) {
         return fault_set(fault, STATUS_CORRUPT,
-                         "journal: records %" PRIu64 " to %" PRIu64 " are missing before %s/%020" PRIu64
-                         ".qj (offset 0)",
+                         "journal: records %" PRIu64 " to %" PRIu64
+                         " are missing before %s/%020" PRIu64 ".qj (offset 0)",
                          expected, first_seq - 1, reader->directory, first_seq);
     }
     struct status status =
@@ -109,8 +109,8 @@ static void take_block(struct journal_reader *reader, const struct journal_place
     reader->block = (struct journal_block){
         .first_seq = place->header.first_seq,
         .count = place->header.count,
-        .records = slice_of(reader->buffer + JOURNAL_BLOCK_HEADER_BYTES,
-                            place->header.payload_bytes),
+        .records =
+            slice_of(reader->buffer + JOURNAL_BLOCK_HEADER_BYTES, place->header.payload_bytes),
     };
     reader->offset = place->offset + journal_block_padded_bytes(place->header.payload_bytes);
 }
@@ -136,9 +136,8 @@ static struct status next_block(struct journal_reader *reader, struct fault *fau
         if (is_last) {
             return status_of(STATUS_END);
         }
-        struct status status = place.found == JOURNAL_FOUND_TORN
-                                   ? tell_damage(reader, offset, fault)
-                                   : status_ok();
+        struct status status =
+            place.found == JOURNAL_FOUND_TORN ? tell_damage(reader, offset, fault) : status_ok();
         if (!status_is_ok(status)) {
             reader->seq = 0; /* told: the gap is not told again */
         }

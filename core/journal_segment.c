@@ -7,9 +7,9 @@
  * Invariants:
  * 1. A ".qj" name is given only to a file with a durable header; the directory is synced after.
  * 2. Behind the last block of a segment open for writing there are only zeroes.
- * 3. Scanning only reads; it never trusts a length that a checksum has not covered, but to find what
- *    to check.
- * Memory: of the caller. Reads are buffered, writes direct where the file system allows it.
+ * 3. Scanning only reads; it never trusts a length that a checksum has not covered, but to find
+ * what to check. Memory: of the caller. Reads are buffered, writes direct where the file system
+ * allows it.
  */
 #include "core/journal_segment.h"
 
@@ -70,8 +70,8 @@ static int compare_entries(const void *a, const void *b) {
 }
 
 static struct status list_open_directory(DIR *stream, const char *directory,
-                                         struct journal_segment_entry *entries,
-                                         uint32_t *count_out, struct fault *fault) {
+                                         struct journal_segment_entry *entries, uint32_t *count_out,
+                                         struct fault *fault) {
     uint32_t count = 0;
     for (struct dirent *entry = readdir(stream); entry != NULL; entry = readdir(stream)) {
         struct journal_segment_entry item = {0};
@@ -153,8 +153,8 @@ static struct status new_salt(uint64_t *salt_out, struct fault *fault) {
 
 static void encode_header(uint8_t *bytes, const struct journal_segment *segment) {
     memset(bytes, 0, BLOCK_ALIGN_BYTES);
-    struct writer body = writer_over(bytes + SEGMENT_CHECKED_AT,
-                                     SEGMENT_HEADER_BYTES - SEGMENT_CHECKED_AT);
+    struct writer body =
+        writer_over(bytes + SEGMENT_CHECKED_AT, SEGMENT_HEADER_BYTES - SEGMENT_CHECKED_AT);
     writer_u64(&body, segment->first_seq);
     writer_u64(&body, segment->salt);
     writer_u64(&body, segment->size_bytes);
@@ -230,7 +230,8 @@ static struct status read_header(struct journal_segment *segment, const char *pa
     struct slice body = slice_of(bytes + SEGMENT_CHECKED_AT, sizeof(bytes) - SEGMENT_CHECKED_AT);
     if (reader.failed || !slice_equals(magic, slice_of(segment_magic, sizeof(segment_magic))) ||
         crc32c_of(body, 0) != checksum || first_seq != segment->first_seq) {
-        return fault_set(fault, STATUS_CORRUPT, "journal: %s has a damaged header (offset 0)", path);
+        return fault_set(fault, STATUS_CORRUPT, "journal: %s has a damaged header (offset 0)",
+                         path);
     }
     if (version != SEGMENT_VERSION) {
         return fault_set(fault, STATUS_UNSUPPORTED,

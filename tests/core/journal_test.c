@@ -1,5 +1,5 @@
-/* journal_test.c - the journal over real files, with a loop of the test's own: it writes and syncs in
- * place, completes when the test says so, and fails when the test wants it. */
+/* journal_test.c - the journal over real files, with a loop of the test's own: it writes and syncs
+ * in place, completes when the test says so, and fails when the test wants it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -478,7 +478,8 @@ static void mutate_file(const char *path, uint64_t *random) {
         }
         /* Half of them at headers, where lengths stand. */
         off_t at = (off_t)(next_random(random) % SEGMENT_BYTES);
-        at = next_random(random) % 2 == 0 ? at / 4096 * 4096 + (off_t)(next_random(random) % 64) : at;
+        at = next_random(random) % 2 == 0 ? at / 4096 * 4096 + (off_t)(next_random(random) % 64)
+                                          : at;
         size_t size = 1 + (size_t)(next_random(random) % sizeof(bytes));
         assert_int_equal(pwrite(fd, bytes, size, at), (ssize_t)size);
     }

@@ -30,8 +30,8 @@ static int setup(void **state) {
     struct world *world = calloc(1, sizeof(*world));
     snprintf(world->directory, sizeof(world->directory), "store-test-XXXXXX");
     assert_non_null(mkdtemp(world->directory));
-    world->options = (struct store_options){.directory = world->directory,
-                                            .map_bytes_max = 4 * GIB};
+    world->options =
+        (struct store_options){.directory = world->directory, .map_bytes_max = 4 * GIB};
     world_open(world);
     *state = world;
     return 0;
