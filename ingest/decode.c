@@ -1,0 +1,98 @@
+/* decode.c - see decode.h: what every format does with a record once it is read. */
+#include "ingest/decode.h"
+
+#include "core/base/assert.h"
+
+static struct status add_encoded(struct decode *decode, const struct envelope *envelope) {
+    for (int attempt = 0; attempt < 2; attempt++) {
+        struct batch *batch = decode->batch_for(decode->context, envelope->tenant, attempt > 0);
+        if (batch == NULL) {
+            return status_of(STATUS_FULL);
+        }
+        struct writer writer = batch_entry_begin(batch);
+        if (writer.capacity > 0 && status_is_ok(envelope_encode(envelope, &writer))) {
+            batch_entry_commit(batch, writer.size);
+            return status_ok();
+        }
+    }
+    return status_of(STATUS_INVALID);
+}
+
+struct status decode_refuse(struct decode *decode, struct slice raw, const char *reason) {
+    struct envelope envelope = {
+        .kind = EVENT_KIND_LOG,
+        .flags = ENVELOPE_REFUSED | (raw.size > RAW_KEPT_BYTES_MAX ? ENVELOPE_MESSAGE_CUT : 0u),
+        .tenant = decode->tenant.size > 0 ? decode->tenant : SLICE("default"),
+        .entity = SLICE("unknown:unidentified"),
+        .event_time_ns = decode->now_ns,
+        .ingest_time_ns = decode->now_ns,
+        .source = decode->source,
+        .reason = slice_head(slice_of_text(reason), REASON_BYTES_MAX),
+        .raw = slice_head(raw, RAW_KEPT_BYTES_MAX),
+    };
+    struct slice parts[2] = {envelope.tenant, envelope.raw};
+    envelope.event_key = hash128_of_parts(parts, 2, decode->hash_seed);
+    envelope.entity_key = derive_entity_key(envelope.tenant, envelope.entity, decode->hash_seed);
+    TRY(add_encoded(decode, &envelope));
+    if (decode->on_refused != NULL) {
+        decode->on_refused(decode->context, decode->accepted + decode->refused, reason);
+    }
+    if (decode->refused == 0) {
+        struct status unused = fault_set(&decode->fault, STATUS_INVALID, "%s", reason);
+        (void)unused;
+    }
+    decode->refused++;
+    return status_ok();
+}
+
+/* The record's tenant: bound or given by the request, else its own claim, else "default". */
+static struct status settle_tenant(const struct decode *decode, struct slice claimed,
+                                   struct slice *tenant_out, struct fault *reason) {
+    if (decode->tenant_is_bound && claimed.size > 0 && !slice_equals(claimed, decode->tenant)) {
+        return fault_set(reason, STATUS_INVALID, "the record claims the tenant of another token");
+    }
+    struct slice tenant = decode->tenant.size > 0 ? decode->tenant
+                          : claimed.size > 0      ? claimed
+                                                  : SLICE("default");
+    TRY(derive_check_tenant(tenant, reason));
+    *tenant_out = tenant;
+    return status_ok();
+}
+
+struct status decode_add(struct decode *decode, struct envelope *envelope, struct slice claimed,
+                         struct slice raw) {
+    struct fault reason = {.words = {0}};
+    struct status status = settle_tenant(decode, claimed, &envelope->tenant, &reason);
+    if (status_is_ok(status)) {
+        struct derive_context context = {
+            .hash_seed = decode->hash_seed,
+            .now_ns = decode->now_ns,
+            .tenant = envelope->tenant,
+            .tenant_is_bound = decode->tenant_is_bound,
+        };
+        if (decode->dedup_by_for != NULL) {
+            context.dedup_by = decode->dedup_by_for(decode->context, envelope->tenant);
+        }
+        envelope->source = decode->source;
+        status = derive_envelope(&context, raw, decode->arena, envelope, &reason);
+    }
+    if (status.code == STATUS_INVALID) {
+        return decode_refuse(decode, raw, reason.words);
+    }
+    TRY(status);
+    status = add_encoded(decode, envelope);
+    if (status.code == STATUS_INVALID) {
+        return decode_refuse(decode, raw, "the record is larger than an envelope can be");
+    }
+    TRY(status);
+    decode->accepted++;
+    return status_ok();
+}
+
+struct status decode_fail(struct decode *decode, const struct json_walk *walk) {
+    if (walk->is_out_of_room) {
+        return status_of(STATUS_FULL);
+    }
+    json_explain(walk, &decode->fault);
+    return status_of(STATUS_INVALID);
+}

@@ -1,0 +1,50 @@
+/*
+ * decode.h - from the bytes of one request to envelopes in batches.
+ *
+ * 1. All of a request is decoded before anything is sent: INVALID means that nothing of it counts.
+ * 2. A record that is refused becomes a refused envelope with its raw bytes: nothing is lost.
+ * 3. No malloc: what a record needs beside its own bytes is in the arena, rewound behind each.
+ *
+ * Thread: one at a time. The bytes stay alive during the call only.
+ */
+#pragma once
+
+#include "core/batch.h"
+#include "ingest/json_walk.h"
+#include "schemas/derive.h"
+
+struct decode {
+    /* Set by the caller. */
+    struct arena *arena;
+    uint64_t hash_seed;
+    uint64_t now_ns;
+    struct slice source;
+    struct slice tenant;    /* of the token or the header; empty: of the record, else default */
+    bool tenant_is_bound;   /* by a token */
+    /* The batch with room for one more envelope of this tenant; is_full: the one given last had
+     * none. NULL: there is none to have, and the request is throttled. */
+    struct batch *(*batch_for)(void *context, struct slice tenant, bool is_full);
+    /* dedup.by of the tenant, empty for the default; may be NULL. */
+    struct slice (*dedup_by_for)(void *context, struct slice tenant);
+    /* Told of each refused record; may be NULL. */
+    void (*on_refused)(void *context, uint32_t index, const char *reason);
+    void *context;
+    /* Results. */
+    uint32_t accepted;
+    uint32_t refused;
+    struct fault fault; /* the first reason of a refusal, or why the body is INVALID */
+};
+
+/* A decoded record: derives, encodes, adds. `claimed` is the tenant that the record names, maybe
+ * empty. OK also when the record was refused; FULL: throttle the request. */
+MUST_CHECK struct status decode_add(struct decode *decode, struct envelope *envelope,
+                                    struct slice claimed, struct slice raw);
+/* Adds the record as refused. FULL: throttle the request. */
+MUST_CHECK struct status decode_refuse(struct decode *decode, struct slice raw,
+                                       const char *reason);
+/* What a failed walk means for the request: FULL when the arena was short, else INVALID with
+ * decode->fault filled. */
+MUST_CHECK struct status decode_fail(struct decode *decode, const struct json_walk *walk);
+
+/* An OTLP/JSON ExportLogsServiceRequest. INVALID with decode->fault: the body is not one. */
+MUST_CHECK struct status otlp_json_decode_logs(struct decode *decode, struct slice body);

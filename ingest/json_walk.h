@@ -1,0 +1,62 @@
+/*
+ * json_walk.h - a strict RFC 8259 pull walker: the caller asks for what it expects and gets slices.
+ *
+ * 1. Nothing is allocated but unescaped strings (only those that hold a backslash), in the arena.
+ * 2. Each byte is looked at once; strings are checked to be UTF-8; nesting ends at JSON_DEPTH_MAX.
+ * 3. The first failure sticks: every later call gives nothing, and the caller asks once at the end.
+ *
+ * A walker is a value: a copy is a bookmark that can be walked again. Thread: one at a time.
+ */
+#pragma once
+
+#include "core/base/arena.h"
+#include "core/base/fault.h"
+#include "core/base/slice.h"
+
+enum json_type {
+    JSON_NONE, /* the walk has failed */
+    JSON_OBJECT,
+    JSON_ARRAY,
+    JSON_STRING,
+    JSON_NUMBER,
+    JSON_TRUE,
+    JSON_FALSE,
+    JSON_NULL,
+};
+
+struct json_walk {
+    struct slice bytes;
+    size_t at;
+    struct arena *arena; /* of unescaped strings */
+    uint32_t depth;
+    bool is_fresh;       /* a container was just entered: no comma is due */
+    bool is_out_of_room; /* failed because the arena was full, not because of the text */
+    const char *error;   /* NULL while good; static words */
+    size_t error_at;
+};
+
+struct json_walk json_walk_over(struct slice bytes, struct arena *arena);
+/* Type of the next value, which is not consumed. */
+enum json_type json_peek(struct json_walk *walk);
+/* Consumes '{' or '['; false when the next value is something else (a failure). */
+bool json_enter_object(struct json_walk *walk);
+bool json_enter_array(struct json_walk *walk);
+/* The next member's key, its value is due then; false at the end (consumed) or on failure. */
+bool json_next_member(struct json_walk *walk, struct slice *key_out);
+/* An element is due; false at the end (consumed) or on failure. */
+bool json_next_element(struct json_walk *walk);
+/* Consume one value of the type. The slices live as long as the bytes and the arena. */
+bool json_take_string(struct json_walk *walk, struct slice *text_out);
+/* The number as written. */
+bool json_take_number(struct json_walk *walk, struct slice *text_out);
+bool json_take_bool(struct json_walk *walk, bool *value_out);
+/* true, consumed, when the next value is null; else nothing happens. */
+bool json_take_null(struct json_walk *walk);
+/* Consumes any value, checking it in full; *raw_out (may be NULL) is its bytes. */
+bool json_skip(struct json_walk *walk, struct slice *raw_out);
+/* true when only blanks are left; else a failure. */
+bool json_finish(struct json_walk *walk);
+/* Makes the walk fail here with static words (a value of a wrong type and the like). */
+void json_fail(struct json_walk *walk, const char *words);
+/* "words at line x column y"; the walk has failed. Column counts bytes from 1. */
+void json_explain(const struct json_walk *walk, struct fault *fault);

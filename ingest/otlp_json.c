@@ -1,0 +1,237 @@
+/* otlp_json.c - see otlp_json.h; OTLP specification 1.x, "JSON Protobuf Encoding". */
+#include "ingest/otlp_json.h"
+
+#include "core/base/assert.h"
+#include "core/base/text.h"
+
+static const struct slice known_keys[OTLP_KNOWN_COUNT] = {
+#define KEY(words) {(const uint8_t *)(words), sizeof(words) - 1}
+    [OTLP_JOB_ID] = KEY("job.id"),
+    [OTLP_PIPELINE_NAME] = KEY("cicd.pipeline.name"),
+    [OTLP_DATASET_NAME] = KEY("dataset.name"),
+    [OTLP_CHECK_ID] = KEY("check.id"),
+    [OTLP_SERVICE_NAME] = KEY("service.name"),
+    [OTLP_SERVICE_NAMESPACE] = KEY("service.namespace"),
+    [OTLP_JOB_STATUS] = KEY("job.status"),
+    [OTLP_CHECK_STATUS] = KEY("check.status"),
+    [OTLP_EVENT_ID] = KEY("event.id"),
+    [OTLP_RUN_ID] = KEY("run.id"),
+    [OTLP_ERROR_TYPE] = KEY("error.type"),
+    [OTLP_EXCEPTION_TYPE] = KEY("exception.type"),
+    [OTLP_EXCEPTION_MESSAGE] = KEY("exception.message"),
+    [OTLP_TENANT_ID] = KEY("tenant.id"),
+#undef KEY
+};
+
+bool otlp_take_text(struct json_walk *walk, struct slice *text_out) {
+    return json_take_null(walk) || json_take_string(walk, text_out);
+}
+
+bool otlp_take_u64(struct json_walk *walk, uint64_t *value_out) {
+    struct slice text;
+    enum json_type type = json_peek(walk);
+    if (type == JSON_NULL) {
+        return json_take_null(walk);
+    }
+    bool is_taken =
+        type == JSON_STRING ? json_take_string(walk, &text) : json_take_number(walk, &text);
+    if (is_taken && !status_is_ok(text_parse_u64(text, value_out))) {
+        json_fail(walk, "not an unsigned 64-bit integer");
+    }
+    return walk->error == NULL;
+}
+
+/* --- AnyValue --- */
+
+static void add_any(struct json_walk *walk, struct text *text);
+
+static void add_list(struct json_walk *walk, struct text *text, bool is_map) {
+    struct slice key;
+    bool is_first = true;
+    text_add_char(text, is_map ? '{' : '[');
+    if (json_enter_object(walk)) {
+        while (json_next_member(walk, &key)) {
+            if (!slice_equals(key, SLICE("values")) || json_peek(walk) != JSON_ARRAY) {
+                json_skip(walk, NULL);
+                continue;
+            }
+            json_enter_array(walk);
+            while (json_next_element(walk)) {
+                text_add_text(text, is_first ? "" : ",");
+                is_first = false;
+                if (!is_map) {
+                    add_any(walk, text);
+                    continue;
+                }
+                struct json_walk value = {.error = "unset"};
+                struct slice name = {0};
+                json_enter_object(walk);
+                while (json_next_member(walk, &key)) {
+                    if (slice_equals(key, SLICE("key"))) {
+                        otlp_take_text(walk, &name);
+                    } else {
+                        value = slice_equals(key, SLICE("value")) ? *walk : value;
+                        json_skip(walk, NULL);
+                    }
+                }
+                text_add_json_string(text, name);
+                text_add_char(text, ':');
+                if (value.error == NULL && walk->error == NULL) {
+                    add_any(&value, text);
+                } else {
+                    text_add_text(text, "null");
+                }
+            }
+        }
+    }
+    text_add_char(text, is_map ? '}' : ']');
+}
+
+/* An AnyValue inside another, as JSON. */
+static void add_any(struct json_walk *walk, struct text *text) {
+    struct slice value = {0};
+    enum attribute_type type = ATTRIBUTE_JSON;
+    size_t mark = walk->arena->used_bytes;
+    if (!otlp_take_any(walk, &value, &type)) {
+        return;
+    }
+    if (type == ATTRIBUTE_STRING || type == ATTRIBUTE_BYTES) {
+        text_add_json_string(text, value);
+    } else {
+        text_add(text, value.size == 0 ? SLICE("null") : value);
+    }
+    arena_rewind(walk->arena, mark);
+}
+
+static bool take_composite(struct json_walk *walk, bool is_map, struct slice *text_out) {
+    size_t capacity = ATTRIBUTE_BYTES_MAX;
+    char *memory = arena_allocate(walk->arena, capacity, 1);
+    if (memory == NULL) {
+        walk->is_out_of_room = true;
+        json_fail(walk, "no room");
+        return false;
+    }
+    struct text text = text_over(memory, capacity);
+    add_list(walk, &text, is_map);
+    *text_out = text_slice(&text);
+    return walk->error == NULL;
+}
+
+static void take_any_member(struct json_walk *walk, struct slice key, struct slice *text_out,
+                            enum attribute_type *type_out) {
+    bool flag;
+    if (json_take_null(walk)) {
+        return;
+    }
+    if (slice_equals(key, SLICE("stringValue"))) {
+        *type_out = ATTRIBUTE_STRING;
+        json_take_string(walk, text_out);
+    } else if (slice_equals(key, SLICE("boolValue"))) {
+        *type_out = ATTRIBUTE_BOOL;
+        if (json_take_bool(walk, &flag)) {
+            *text_out = flag ? SLICE("true") : SLICE("false");
+        }
+    } else if (slice_equals(key, SLICE("intValue")) || slice_equals(key, SLICE("doubleValue"))) {
+        *type_out = key.data[0] == 'i' ? ATTRIBUTE_INT : ATTRIBUTE_DOUBLE;
+        if (json_peek(walk) == JSON_STRING) {
+            json_take_string(walk, text_out);
+        } else {
+            json_take_number(walk, text_out);
+        }
+    } else if (slice_equals(key, SLICE("bytesValue"))) {
+        *type_out = ATTRIBUTE_BYTES;
+        json_take_string(walk, text_out);
+    } else if (slice_equals(key, SLICE("arrayValue")) || slice_equals(key, SLICE("kvlistValue"))) {
+        *type_out = ATTRIBUTE_JSON;
+        take_composite(walk, key.data[0] == 'k', text_out);
+    } else {
+        json_skip(walk, NULL);
+    }
+}
+
+bool otlp_take_any(struct json_walk *walk, struct slice *text_out, enum attribute_type *type_out) {
+    struct slice key;
+    if (json_take_null(walk)) {
+        return true;
+    }
+    if (json_enter_object(walk)) {
+        while (json_next_member(walk, &key)) {
+            take_any_member(walk, key, text_out, type_out);
+        }
+    }
+    return walk->error == NULL;
+}
+
+/* --- Attributes --- */
+
+static void note_known(struct otlp_attributes *attributes, struct slice key, struct slice value) {
+    for (size_t i = 0; i < OTLP_KNOWN_COUNT; i++) {
+        if (slice_equals(key, known_keys[i])) {
+            attributes->known[i] = value;
+            return;
+        }
+    }
+}
+
+static void take_attribute(struct json_walk *walk, struct otlp_attributes *attributes) {
+    struct attribute attribute = {0};
+    struct slice key;
+    json_enter_object(walk);
+    while (json_next_member(walk, &key)) {
+        if (slice_equals(key, SLICE("key"))) {
+            otlp_take_text(walk, &attribute.key);
+        } else if (slice_equals(key, SLICE("value"))) {
+            otlp_take_any(walk, &attribute.value, &attribute.type);
+        } else {
+            json_skip(walk, NULL);
+        }
+    }
+    note_known(attributes, attribute.key, attribute.value);
+    if (attributes->count == ATTRIBUTES_PER_EVENT_MAX) {
+        attributes->is_cut = true;
+        return;
+    }
+    if (attribute.value.size > ATTRIBUTE_BYTES_MAX) {
+        attributes->is_cut = true;
+        attribute.value = slice_head(attribute.value, ATTRIBUTE_BYTES_MAX);
+        while (attribute.value.size > 0 && !text_is_utf8(attribute.value)) {
+            attribute.value.size--;
+        }
+    }
+    attributes->items[attributes->count++] = attribute;
+}
+
+bool otlp_take_attributes(struct json_walk *walk, struct otlp_attributes *attributes) {
+    if (json_take_null(walk)) {
+        return true;
+    }
+    if (json_enter_array(walk)) {
+        while (json_next_element(walk)) {
+            take_attribute(walk, attributes);
+        }
+    }
+    return walk->error == NULL;
+}
+
+void otlp_inherit(struct otlp_attributes *inner, const struct otlp_attributes *outer) {
+    uint32_t own = inner->count;
+    for (size_t i = 0; i < OTLP_KNOWN_COUNT; i++) {
+        if (inner->known[i].size == 0) {
+            inner->known[i] = outer->known[i];
+        }
+    }
+    for (uint32_t i = 0; i < outer->count; i++) {
+        bool is_named = false;
+        for (uint32_t j = 0; j < own && !is_named; j++) {
+            is_named = slice_equals(inner->items[j].key, outer->items[i].key);
+        }
+        if (is_named) {
+            continue;
+        }
+        if (inner->count == ATTRIBUTES_PER_EVENT_MAX) {
+            inner->is_cut = true;
+            return;
+        }
+        inner->items[inner->count++] = outer->items[i];
+    }
+}

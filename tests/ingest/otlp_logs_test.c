@@ -1,0 +1,133 @@
+/* otlp_logs_test.c - OTLP/JSON logs become envelopes as product.md says. */
+#include "ingest/decode.h"
+
+#include "tests/base/unit.h"
+
+static uint8_t memory[1u << 20];
+
+struct world {
+    struct batch batch;
+    struct arena arena;
+    struct decode decode;
+};
+
+static struct batch *batch_for(void *context, struct slice tenant, bool is_full) {
+    (void)tenant;
+    return is_full ? NULL : &((struct world *)context)->batch;
+}
+
+static struct world world_init(void) {
+    struct world world = {0};
+    batch_init(&world.batch, memory, sizeof(memory));
+    assert_status(arena_init(&world.arena, 1u << 20), OK);
+    world.decode = (struct decode){.now_ns = UINT64_C(1800000000000000000),
+                                   .source = SLICE("otlp-http"),
+                                   .batch_for = batch_for};
+    return world;
+}
+
+static enum status_code decode_logs(struct world *world, const char *body) {
+    world->decode.arena = &world->arena;
+    world->decode.context = world;
+    return otlp_json_decode_logs(&world->decode, slice_of_text(body)).code;
+}
+
+static struct envelope envelope_at(struct world *world, uint32_t index) {
+    struct batch_view view;
+    struct slice entry = {0};
+    struct envelope envelope;
+    assert_status(batch_open(batch_finish(&world->batch), &view), OK);
+    for (uint32_t i = 0; i <= index; i++) {
+        assert_true(batch_next(&view, &entry));
+    }
+    assert_status(envelope_verify(entry), OK);
+    envelope_read(entry, &envelope);
+    return envelope;
+}
+
+static void record_wins_over_scope_wins_over_resource(void **state) {
+    struct world world = world_init();
+    assert_int_equal(
+        decode_logs(
+            &world,
+            "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"severityNumber\":17,"
+            "\"timeUnixNano\":\"1799999999000000000\",\"body\":{\"stringValue\":\"boom 7\"},"
+            "\"attributes\":[{\"key\":\"job.id\",\"value\":{\"stringValue\":\"inner\"}}],"
+            "\"traceId\":\"5B8EFFF798038103D269B633813FC60C\"},{\"unknown\":[{}]}],"
+            "\"scope\":{\"attributes\":[{\"key\":\"job.id\",\"value\":{\"stringValue\":\"mid\"}}]}}],"
+            "\"resource\":{\"attributes\":[{\"key\":\"job.id\",\"value\":{\"stringValue\":\"out\"}},"
+            "{\"key\":\"tenant.id\",\"value\":{\"stringValue\":\"acme\"}}]}}]}"),
+        STATUS_OK);
+    assert_int_equal(world.decode.accepted, 2);
+    struct envelope first = envelope_at(&world, 0);
+    assert_slice(first.entity, "job:inner");
+    assert_slice(first.tenant, "acme");
+    assert_slice(first.message, "boom 7");
+    assert_int_equal(first.status, EVENT_STATUS_FAILED);
+    assert_int_equal(first.event_time_ns, UINT64_C(1799999999000000000));
+    assert_true(first.trace_id.lo == UINT64_C(0x5B8EFFF798038103));
+    assert_slice(envelope_at(&world, 1).entity, "job:mid");
+    arena_deinit(&world.arena);
+}
+
+static void unknown_status_word_is_refused_alone_with_its_bytes(void **state) {
+    struct world world = world_init();
+    assert_int_equal(
+        decode_logs(&world, "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"attributes\":[{"
+                            "\"key\":\"job.status\",\"value\":{\"stringValue\":\"meh\"}}]},{}]}]}]}"),
+        STATUS_OK);
+    assert_int_equal(world.decode.accepted, 1);
+    assert_int_equal(world.decode.refused, 1);
+    struct envelope refused = envelope_at(&world, 0);
+    assert_true((refused.flags & ENVELOPE_REFUSED) != 0);
+    assert_slice(refused.reason, "unknown status \"meh\"");
+    assert_slice(refused.raw, "{\"attributes\":[{\"key\":\"job.status\",\"value\":{\"stringValue\":"
+                              "\"meh\"}}]}");
+    arena_deinit(&world.arena);
+}
+
+static void record_of_another_tenant_is_refused_under_a_token(void **state) {
+    struct world world = world_init();
+    world.decode.tenant = SLICE("acme");
+    world.decode.tenant_is_bound = true;
+    assert_int_equal(
+        decode_logs(&world, "{\"resourceLogs\":[{\"resource\":{\"attributes\":[{\"key\":"
+                            "\"tenant.id\",\"value\":{\"stringValue\":\"other\"}}]},\"scopeLogs\":"
+                            "[{\"logRecords\":[{}]}]}]}"),
+        STATUS_OK);
+    assert_int_equal(world.decode.accepted, 0);
+    assert_int_equal(world.decode.refused, 1);
+    assert_slice(envelope_at(&world, 0).tenant, "acme");
+    arena_deinit(&world.arena);
+}
+
+static void nested_values_become_json(void **state) {
+    struct world world = world_init();
+    assert_int_equal(
+        decode_logs(&world, "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"body\":{"
+                            "\"kvlistValue\":{\"values\":[{\"key\":\"a\",\"value\":{\"arrayValue\":{"
+                            "\"values\":[{\"intValue\":\"3\"},{\"stringValue\":\"x\\\"\"}]}}}]}}}]}]"
+                            "}]}"),
+        STATUS_OK);
+    assert_slice(envelope_at(&world, 0).message, "{\"a\":[3,\"x\\\"\"]}");
+    arena_deinit(&world.arena);
+}
+
+static void broken_body_is_invalid_with_a_place(void **state) {
+    struct world world = world_init();
+    assert_int_equal(decode_logs(&world, "{\"resourceLogs\":\n [{]}"), STATUS_INVALID);
+    assert_string_equal(world.decode.fault.words, "a string is due at line 2 column 4");
+    assert_int_equal(decode_logs(&world, "{}"), STATUS_OK);
+    arena_deinit(&world.arena);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(record_wins_over_scope_wins_over_resource),
+        cmocka_unit_test(unknown_status_word_is_refused_alone_with_its_bytes),
+        cmocka_unit_test(record_of_another_tenant_is_refused_under_a_token),
+        cmocka_unit_test(nested_values_become_json),
+        cmocka_unit_test(broken_body_is_invalid_with_a_place),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
