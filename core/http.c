@@ -1,0 +1,622 @@
+/*
+ * http.c - connections: receive a head, receive a body, hand the request over, send the answer, and
+ * again. See http.h.
+ *
+ * States of a connection: HEAD (also idle) -> BODY -> BUSY (the handler has it) -> SENDING -> HEAD, or
+ * closing. `generation` grows with every request, so a late answer finds nobody. Buffers grow by
+ * doubling and are given back when a connection is idle.
+ */
+#include "core/http.h"
+
+#include <stdlib.h>
+
+#include "core/base/assert.h"
+#include "core/http_parse.h"
+
+enum { INPUT_BYTES_MIN = 16 * 1024, INPUT_KEPT_BYTES_MAX = 256 * 1024 };
+enum { PIPELINED_BYTES = 256 * 1024, SLOWEST_BYTES_PER_S = 64 * 1024 };
+#define SEND_TIMEOUT_NS (30 * NS_PER_S)
+
+enum phase { PHASE_HEAD, PHASE_BODY, PHASE_BUSY, PHASE_SENDING, PHASE_GONE };
+
+struct http_conn {
+    struct http_server *server;
+    struct loop_conn *conn;
+    uint32_t index;
+    uint32_t generation;
+    enum phase phase;
+    uint8_t *input;
+    size_t input_size;
+    size_t input_capacity;
+    size_t searched;  /* of the head */
+    size_t head_size;
+    size_t request_size; /* head and body, as received */
+    struct http_chunks chunks;
+    struct http_head head;
+    struct http_request request;
+    char *output;
+    size_t output_capacity;
+    size_t output_size;
+    bool has_output;   /* an answer waits for the send in flight (100 Continue) */
+    bool is_sending;
+    bool closes_after; /* no further request on this connection */
+    bool has_ended;    /* the client sends no more */
+    struct loop_timer timer;
+    struct http_conn *next_free;
+};
+
+struct http_server {
+    struct http_options options;
+    struct arena arena;
+    struct http_conn *conns;
+    struct http_conn *free;
+    uint64_t buffered_bytes; /* capacity of all inputs */
+    uint32_t busy_count;
+    bool is_draining;
+};
+
+static void take_input(struct http_conn *http);
+
+/* --- Helpers for handlers --- */
+
+struct slice http_header_find(const struct http_request *request, const char *name) {
+    struct slice wanted = slice_of_text(name);
+    for (uint32_t i = 0; i < request->headers_count; i++) {
+        if (slice_equals_ignoring_case(request->headers[i].name, wanted)) {
+            return request->headers[i].value;
+        }
+    }
+    return slice_of(NULL, 0);
+}
+
+static bool decode_percent(struct slice text, char *value_out, size_t capacity, size_t *size_out) {
+    size_t size = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t byte = text.data[i] == '+' ? ' ' : text.data[i];
+        if (byte == '%') {
+            if (i + 2 >= text.size ||
+                !status_is_ok(text_parse_hex(slice_of(text.data + i + 1, 2), &byte, 1))) {
+                return false;
+            }
+            i += 2;
+        }
+        if (size == capacity) {
+            return false;
+        }
+        value_out[size++] = (char)byte;
+    }
+    *size_out = size;
+    return true;
+}
+
+bool http_query_find(struct slice query, const char *name, char *value_out, size_t capacity,
+                     size_t *size_out) {
+    struct slice wanted = slice_of_text(name);
+    while (query.size > 0) {
+        struct slice pair = slice_head(query, slice_find_byte(query, '&'));
+        size_t equals = slice_find_byte(pair, '=');
+        if (slice_equals(slice_head(pair, equals), wanted)) {
+            return decode_percent(slice_tail(pair, equals + 1), value_out, capacity, size_out);
+        }
+        query = slice_tail(query, pair.size + 1);
+    }
+    return false;
+}
+
+const char *http_status_words(unsigned status) {
+    static const struct {
+        unsigned status;
+        const char *words;
+    } known[] = {
+        {200, "OK"}, {201, "Created"}, {202, "Accepted"}, {204, "No Content"},
+        {400, "Bad Request"}, {401, "Unauthorized"}, {403, "Forbidden"}, {404, "Not Found"},
+        {405, "Method Not Allowed"}, {408, "Request Timeout"}, {409, "Conflict"},
+        {413, "Content Too Large"}, {414, "URI Too Long"}, {415, "Unsupported Media Type"},
+        {417, "Expectation Failed"}, {429, "Too Many Requests"},
+        {431, "Request Header Fields Too Large"}, {500, "Internal Server Error"},
+        {501, "Not Implemented"}, {503, "Service Unavailable"},
+        {505, "HTTP Version Not Supported"},
+    };
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (known[i].status == status) {
+            return known[i].words;
+        }
+    }
+    return "Status";
+}
+
+/* --- Buffers --- */
+
+static bool reserve_input(struct http_conn *http, size_t size) {
+    if (size <= http->input_capacity) {
+        return true;
+    }
+    size_t capacity = http->input_capacity < INPUT_BYTES_MIN ? INPUT_BYTES_MIN
+                                                             : http->input_capacity;
+    while (capacity < size) {
+        capacity *= 2;
+    }
+    struct http_server *server = http->server;
+    uint64_t grown_by = capacity - http->input_capacity;
+    if (server->buffered_bytes + grown_by > server->options.body_bytes_total_max) {
+        return false;
+    }
+    uint8_t *grown = realloc(http->input, capacity);
+    if (grown == NULL) {
+        return false;
+    }
+    http->input = grown;
+    http->input_capacity = capacity;
+    server->buffered_bytes += grown_by;
+    return true;
+}
+
+static void drop_input(struct http_conn *http) {
+    http->server->buffered_bytes -= http->input_capacity;
+    free(http->input);
+    http->input = NULL;
+    http->input_capacity = 0;
+}
+
+static bool reserve_output(struct http_conn *http, size_t size) {
+    if (size <= http->output_capacity) {
+        return true;
+    }
+    char *grown = realloc(http->output, size * 2);
+    if (grown == NULL) {
+        return false;
+    }
+    http->output = grown;
+    http->output_capacity = size * 2;
+    return true;
+}
+
+/* --- Timers --- */
+
+static void start_timer(struct http_conn *http, uint64_t span_ns) {
+    struct loop *loop = http->server->options.loop;
+    loop_timer_start(loop, &http->timer, loop_now_ns(loop) + span_ns);
+}
+
+static void conn_free(struct http_conn *http) {
+    struct http_server *server = http->server;
+    loop_timer_stop(server->options.loop, &http->timer);
+    if (http->phase == PHASE_BUSY || http->phase == PHASE_SENDING) {
+        ASSERT(server->busy_count > 0);
+        server->busy_count--;
+    }
+    drop_input(http);
+    free(http->output);
+    http->output = NULL;
+    http->output_capacity = 0;
+    http->generation++;
+    http->phase = PHASE_GONE;
+    http->next_free = server->free;
+    server->free = http;
+}
+
+static void conn_close(struct http_conn *http) {
+    struct loop_conn *conn = http->conn;
+    conn_free(http);
+    loop_conn_close(conn);
+}
+
+/* --- Answers --- */
+
+static void send_output(struct http_conn *http) {
+    struct slice whole = slice_of(http->output, http->output_size);
+    http->is_sending = true;
+    http->has_output = false;
+    start_timer(http, SEND_TIMEOUT_NS);
+    loop_conn_send(http->conn, &whole, 1);
+}
+
+static void write_answer(struct http_conn *http, unsigned status, const char *content_type,
+                         const char *headers, struct slice body) {
+    size_t headers_size = headers == NULL ? 0 : strlen(headers);
+    size_t capacity = 512 + headers_size + body.size;
+    if (!reserve_output(http, capacity)) {
+        conn_close(http);
+        return;
+    }
+    struct text text = text_over(http->output, capacity);
+    text_add_format(&text, "HTTP/1.1 %u %s\r\n", status, http_status_words(status));
+    if (content_type != NULL) {
+        text_add_format(&text, "Content-Type: %s\r\n", content_type);
+    }
+    text_add_format(&text, "Content-Length: %zu\r\n", body.size);
+    if (http->closes_after) {
+        text_add_text(&text, "Connection: close\r\n");
+    }
+    text_add_text(&text, headers == NULL ? "" : headers);
+    text_add_text(&text, "\r\n");
+    ASSERT(!text.truncated);
+    if (body.size > 0 && !http->request.is_head) {
+        memcpy(http->output + text.size, body.data, body.size);
+        text.size += body.size;
+    }
+    http->output_size = text.size;
+    http->phase = PHASE_SENDING;
+    http->has_output = true;
+    if (!http->is_sending) {
+        send_output(http);
+    }
+}
+
+/* An error of the server's own; the connection closes behind it. */
+static void refuse(struct http_conn *http, unsigned status, const char *words) {
+    char memory[1024];
+    struct text body = text_over(memory, sizeof(memory));
+    const char *content_type = "application/json";
+    struct http_server *server = http->server;
+    server->options.handler->on_error(server->options.context, status, words, &body,
+                                      &content_type);
+    if (server->options.stats != NULL) {
+        stats_add(server->options.stats, STAT_HTTP_ERRORS, 1);
+    }
+    if (http->phase != PHASE_BUSY) {
+        server->busy_count++;
+    }
+    http->phase = PHASE_BUSY;
+    http->generation++;
+    http->closes_after = true;
+    write_answer(http, status, content_type, status == 503 ? "Retry-After: 1\r\n" : NULL,
+                 text_slice(&body));
+}
+
+void http_respond(struct http_exchange exchange, unsigned status, const char *content_type,
+                  const char *headers, struct slice body) {
+    struct http_conn *http = &exchange.server->conns[exchange.index];
+    if (http->generation != exchange.generation || http->phase != PHASE_BUSY) {
+        return;
+    }
+    http->generation++;
+    if (exchange.server->is_draining || http->has_ended) {
+        http->closes_after = true;
+    }
+    if (status >= 400 && exchange.server->options.stats != NULL) {
+        stats_add(exchange.server->options.stats, STAT_HTTP_ERRORS, 1);
+    }
+    write_answer(http, status, content_type, headers, body);
+}
+
+/* --- Requests --- */
+
+static void hand_over(struct http_conn *http, struct slice body) {
+    struct http_server *server = http->server;
+    size_t question = slice_find_byte(http->head.target, '?');
+    http->request = (struct http_request){
+        .method = http->head.method,
+        .path = slice_head(http->head.target, question),
+        .query = slice_tail(http->head.target, question + 1),
+        .headers = http->head.headers,
+        .headers_count = http->head.headers_count,
+        .body = body,
+        .is_head = slice_equals(http->head.method, SLICE("HEAD")),
+    };
+    http->phase = PHASE_BUSY;
+    http->closes_after = !http->head.keeps_alive;
+    http->generation++;
+    server->busy_count++;
+    loop_timer_stop(server->options.loop, &http->timer);
+    if (server->options.stats != NULL) {
+        stats_add(server->options.stats, STAT_HTTP_REQUESTS, 1);
+    }
+    struct http_exchange exchange = {server, http->index, http->generation};
+    server->options.handler->on_request(server->options.context, exchange, &http->request);
+}
+
+static void take_length_body(struct http_conn *http) {
+    size_t wanted = http->head_size + (size_t)http->head.content_length;
+    if (http->input_size < wanted) {
+        return;
+    }
+    http->request_size = wanted;
+    hand_over(http, slice_of(http->input + http->head_size, (size_t)http->head.content_length));
+}
+
+static void take_chunked_body(struct http_conn *http) {
+    const char *words = "";
+    unsigned refusal = http_chunks_decode(&http->chunks, http->input + http->head_size,
+                                          http->input_size - http->head_size,
+                                          http->server->options.request_bytes_max, &words);
+    if (refusal != 0) {
+        refuse(http, refusal, words);
+        return;
+    }
+    if (http->chunks.state == CHUNK_DONE) {
+        http->request_size = http->head_size + http->chunks.read_at;
+        hand_over(http, slice_of(http->input + http->head_size, http->chunks.write_at));
+    }
+}
+
+static void say_continue(struct http_conn *http) {
+    static const char words[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    struct slice whole = slice_of(words, sizeof(words) - 1);
+    http->is_sending = true;
+    loop_conn_send(http->conn, &whole, 1);
+}
+
+/* The input may move when it grows: slices of the head are made again from the same bytes. */
+static bool grow_for_body(struct http_conn *http) {
+    const uint8_t *before = http->input;
+    if (!reserve_input(http, http->head_size + (size_t)http->head.content_length + 1)) {
+        return false;
+    }
+    if (http->input != before) {
+        const char *words = "";
+        ASSERT(http_head_parse(slice_of(http->input, http->head_size), &http->head, &words) == 0);
+    }
+    return true;
+}
+
+static void start_body(struct http_conn *http) {
+    const struct http_options *options = &http->server->options;
+    if (http->head.has_length && http->head.content_length > options->request_bytes_max) {
+        refuse(http, 413, "the body is larger than max_request_bytes");
+        return;
+    }
+    if (!grow_for_body(http)) {
+        refuse(http, 503, "too many requests are being received, try again");
+        return;
+    }
+    http->phase = PHASE_BODY;
+    http->chunks = (struct http_chunks){0};
+    bool has_body = http->head.is_chunked || http->head.content_length > 0;
+    bool is_all_here = http->input_size >= http->head_size + http->head.content_length;
+    if (http->head.expects_continue && has_body && (http->head.is_chunked || !is_all_here)) {
+        say_continue(http);
+    }
+    if (has_body && (http->head.is_chunked || !is_all_here)) {
+        start_timer(http, options->body_timeout_ns +
+                              http->head.content_length * NS_PER_S / SLOWEST_BYTES_PER_S);
+    }
+}
+
+static void take_head(struct http_conn *http) {
+    struct slice input = slice_of(http->input, http->input_size);
+    http->head_size = http_head_find_end(input, http->searched);
+    http->searched = http->input_size;
+    const char *words = "";
+    if (http->head_size == 0) {
+        size_t line = slice_find_byte(input, '\n');
+        if (line == input.size && input.size > HTTP_LINE_BYTES_MAX) {
+            refuse(http, 414, "the request line is too long");
+        } else if (input.size > HTTP_HEADER_BYTES_MAX) {
+            refuse(http, 431, "the headers are too large");
+        } else if (line < input.size && (line == 0 || input.data[line - 1] != '\r')) {
+            refuse(http, 400, "line ends must be CR LF");
+        }
+        return;
+    }
+    if (http->head_size > HTTP_HEADER_BYTES_MAX) {
+        refuse(http, 431, "the headers are too large");
+        return;
+    }
+    unsigned refusal =
+        http_head_parse(slice_head(input, http->head_size), &http->head, &words);
+    if (refusal != 0) {
+        refuse(http, refusal, words);
+        return;
+    }
+    start_body(http);
+}
+
+/* As far as the input goes. Stops while a request is with the handler. */
+static void take_input(struct http_conn *http) {
+    if (http->phase == PHASE_HEAD && http->input_size > 0) {
+        /* A blank line before a request is allowed (RFC 9112, section 2.2). */
+        while (http->input_size >= 2 && http->searched == 0 &&
+               memcmp(http->input, "\r\n", 2) == 0) {
+            http->input_size -= 2;
+            memmove(http->input, http->input + 2, http->input_size);
+        }
+        take_head(http);
+    }
+    if (http->phase == PHASE_BODY) {
+        if (http->head.is_chunked) {
+            take_chunked_body(http);
+        } else {
+            take_length_body(http);
+        }
+    }
+}
+
+static void next_request(struct http_conn *http) {
+    struct http_server *server = http->server;
+    ASSERT(server->busy_count > 0 && http->input_size >= http->request_size);
+    server->busy_count--;
+    http->input_size -= http->request_size;
+    memmove(http->input, http->input + http->request_size, http->input_size);
+    http->request_size = 0;
+    http->searched = 0;
+    http->phase = PHASE_HEAD;
+    if (http->input_size == 0 && http->input_capacity > INPUT_KEPT_BYTES_MAX) {
+        drop_input(http);
+    }
+    start_timer(http, http->input_size > 0 ? server->options.header_timeout_ns
+                                           : server->options.idle_timeout_ns);
+    uint32_t generation = http->generation;
+    take_input(http);
+    bool is_same = http->generation == generation || http->phase == PHASE_BUSY;
+    if (is_same && http->phase != PHASE_GONE && http->input_size < PIPELINED_BYTES) {
+        loop_conn_resume(http->conn);
+    }
+    if (http->has_ended && (http->phase == PHASE_HEAD || http->phase == PHASE_BODY)) {
+        conn_close(http);
+    }
+}
+
+/* --- Connection callbacks --- */
+
+static void on_timeout(void *context) {
+    struct http_conn *http = context;
+    bool has_begun = http->phase == PHASE_BODY ||
+                     (http->phase == PHASE_HEAD && http->input_size > 0);
+    if (has_begun) {
+        refuse(http, 408, "the request took too long");
+    } else {
+        conn_close(http);
+    }
+}
+
+static void *on_open(void *listener_context, struct loop_conn *conn) {
+    struct http_server *server = listener_context;
+    struct http_conn *http = server->free;
+    if (http == NULL || server->is_draining) {
+        return NULL;
+    }
+    server->free = http->next_free;
+    uint32_t generation = http->generation + 1;
+    uint32_t index = http->index;
+    memset(http, 0, sizeof(*http));
+    http->server = server;
+    http->conn = conn;
+    http->index = index;
+    http->generation = generation;
+    http->timer.on_due = on_timeout;
+    http->timer.context = http;
+    start_timer(http, server->options.header_timeout_ns);
+    return http;
+}
+
+static void on_receive(void *context, struct loop_conn *conn, struct slice bytes) {
+    struct http_conn *http = context;
+    struct http_server *server = http->server;
+    if (server->options.stats != NULL) {
+        stats_add(server->options.stats, STAT_BYTES_RECEIVED, bytes.size);
+    }
+    if (http->closes_after && http->phase >= PHASE_BUSY) {
+        return; /* nothing behind the last request matters */
+    }
+    bool was_idle = http->phase == PHASE_HEAD && http->input_size == 0;
+    const uint8_t *before = http->input;
+    if (!reserve_input(http, http->input_size + bytes.size)) {
+        if (http->phase >= PHASE_BUSY) {
+            conn_close(http);
+        } else {
+            refuse(http, 503, "too many requests are being received, try again");
+        }
+        return;
+    }
+    memcpy(http->input + http->input_size, bytes.data, bytes.size);
+    http->input_size += bytes.size;
+    if (http->input != before && http->phase == PHASE_BODY) {
+        const char *words = ""; /* the head's slices point into the old place */
+        ASSERT(http_head_parse(slice_of(http->input, http->head_size), &http->head, &words) == 0);
+    }
+    if (was_idle) {
+        start_timer(http, server->options.header_timeout_ns);
+    }
+    if (http->phase >= PHASE_BUSY) {
+        if (http->input_size - http->request_size >= PIPELINED_BYTES) {
+            loop_conn_pause(conn);
+        }
+        return;
+    }
+    take_input(http);
+}
+
+static void on_end(void *context, struct loop_conn *conn) {
+    struct http_conn *http = context;
+    (void)conn;
+    http->has_ended = true;
+    if (http->phase == PHASE_HEAD || http->phase == PHASE_BODY) {
+        conn_close(http); /* a request that will never be whole */
+    }
+}
+
+static void on_sent(void *context, struct loop_conn *conn) {
+    struct http_conn *http = context;
+    http->is_sending = false;
+    if (http->has_output) {
+        send_output(http);
+        return;
+    }
+    if (http->phase != PHASE_SENDING) {
+        return; /* it was 100 Continue */
+    }
+    if (http->closes_after || http->server->is_draining) {
+        conn_free(http);
+        loop_conn_finish(conn);
+        return;
+    }
+    next_request(http);
+}
+
+static void on_lost(void *context, struct loop_conn *conn) {
+    (void)conn;
+    conn_free(context);
+}
+
+static const struct loop_conn_handler conn_handler = {
+    .on_open = on_open,
+    .on_receive = on_receive,
+    .on_end = on_end,
+    .on_sent = on_sent,
+    .on_lost = on_lost,
+};
+
+/* --- Server --- */
+
+struct status http_server_open(const struct http_options *options,
+                               struct http_server **server_out, uint16_t *port_out,
+                               struct fault *fault) {
+    struct http_server *server = calloc(1, sizeof(*server));
+    if (server == NULL) {
+        return fault_set(fault, STATUS_FULL, "no memory for a server");
+    }
+    server->options = *options;
+    size_t bytes = ((size_t)options->connections_max + 1) * sizeof(struct http_conn);
+    struct status status = arena_init(&server->arena, bytes);
+    if (status_is_ok(status)) {
+        server->conns = ARENA_ARRAY(&server->arena, struct http_conn, options->connections_max);
+        for (uint32_t i = options->connections_max; i > 0; i--) {
+            server->conns[i - 1].index = i - 1;
+            server->conns[i - 1].server = server;
+            server->conns[i - 1].phase = PHASE_GONE;
+            server->conns[i - 1].next_free = server->free;
+            server->free = &server->conns[i - 1];
+        }
+        status = loop_listen(options->loop, options->address, options->share, &conn_handler,
+                             server, port_out, fault);
+    }
+    if (!status_is_ok(status)) {
+        http_server_close(server);
+        return status;
+    }
+    *server_out = server;
+    return status_ok();
+}
+
+void http_server_drain(struct http_server *server) {
+    server->is_draining = true;
+    loop_stop_listening(server->options.loop);
+    for (uint32_t i = 0; i < server->options.connections_max; i++) {
+        struct http_conn *http = &server->conns[i];
+        if (http->phase == PHASE_HEAD && http->input_size == 0) {
+            conn_close(http);
+        }
+    }
+}
+
+uint32_t http_server_busy_count(const struct http_server *server) {
+    uint32_t count = server->busy_count;
+    for (uint32_t i = 0; server->is_draining && i < server->options.connections_max; i++) {
+        count += server->conns[i].phase == PHASE_HEAD || server->conns[i].phase == PHASE_BODY;
+    }
+    return count;
+}
+
+void http_server_close(struct http_server *server) {
+    if (server == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; server->conns != NULL && i < server->options.connections_max; i++) {
+        if (server->conns[i].phase != PHASE_GONE) {
+            conn_free(&server->conns[i]);
+        }
+    }
+    arena_deinit(&server->arena);
+    free(server);
+}

@@ -1,0 +1,92 @@
+/*
+ * http.h - a strict HTTP/1.1 server over core/loop.h, for ingest and console.
+ *
+ * A request is given to the handler whole, its body in memory; it is answered now or later (ingest
+ * answers when the journal is durable). A connection's requests are taken one after the other, so
+ * answers leave in order; what is pipelined behind waits in the connection's buffer, and above
+ * PIPELINED_BYTES the connection is not read (TCP pushes back).
+ *
+ * Strict: whatever two parsers might read in two ways is 400 and the connection closes (RFC 9112):
+ * both length headers, differing or odd lengths, bad chunk sizes, obs-fold, bare CR or LF, blanks
+ * before a colon, a missing or doubled Host.
+ *
+ * Bounds: line, head, body, time to send a head and a body, connections, and all bodies together.
+ * Thread: the loop's.
+ */
+#pragma once
+
+#include "core/base/limits.h"
+#include "core/loop.h"
+
+struct http_server;
+
+struct http_header {
+    struct slice name;
+    struct slice value;
+};
+
+struct http_request {
+    struct slice method;
+    struct slice path;  /* without the query, as sent */
+    struct slice query; /* behind '?', empty when there is none */
+    const struct http_header *headers;
+    uint32_t headers_count;
+    struct slice body;
+    bool is_head; /* HEAD: the answer's body is not sent */
+};
+
+/* The header's value, trimmed; empty when it is not there. The first one counts. */
+struct slice http_header_find(const struct http_request *request, const char *name);
+/* A query parameter, percent-decoded into memory of the caller; false when it is not there, or does
+ * not fit, or is badly encoded. */
+bool http_query_find(struct slice query, const char *name, char *value_out, size_t capacity,
+                     size_t *size_out);
+
+/* Names one request that waits for its answer; stays harmless when the client is gone. */
+struct http_exchange {
+    struct http_server *server;
+    uint32_t index;
+    uint32_t generation;
+};
+
+struct http_handler {
+    /* The request lives only during the call; its answer may come later. */
+    void (*on_request)(void *context, struct http_exchange exchange,
+                       const struct http_request *request);
+    /* The body and content type of an error that the server itself answers with. */
+    void (*on_error)(void *context, unsigned status, const char *words, struct text *body,
+                     const char **content_type_out);
+};
+
+struct http_options {
+    struct loop *loop;
+    struct slice address;
+    bool share;
+    uint32_t connections_max; /* as the loop's */
+    uint64_t request_bytes_max;
+    uint64_t body_bytes_total_max; /* all requests being received together; beyond: 503 */
+    uint64_t header_timeout_ns;
+    uint64_t body_timeout_ns; /* plus the time the length takes at 64 KiB/s */
+    uint64_t idle_timeout_ns;
+    const struct http_handler *handler;
+    void *context;
+    struct stats *stats; /* may be NULL */
+};
+
+/* Listens. port_out may be NULL. IO with words when the address cannot be had. */
+MUST_CHECK struct status http_server_open(const struct http_options *options,
+                                          struct http_server **server_out, uint16_t *port_out,
+                                          struct fault *fault);
+/* Stops listening; connections close after the request they are at. */
+void http_server_drain(struct http_server *server);
+/* Requests given to the handler and not yet answered and sent. */
+uint32_t http_server_busy_count(const struct http_server *server);
+/* After the loop's connections are gone or will be closed with it. NULL is allowed. */
+void http_server_close(struct http_server *server);
+
+/* Answers. content_type NULL: no body. `headers`: complete lines, each ended by CR LF, or NULL. The
+ * body is copied. Later calls for the same exchange, or after the client left, do nothing. */
+void http_respond(struct http_exchange exchange, unsigned status, const char *content_type,
+                  const char *headers, struct slice body);
+/* The reason phrase. */
+const char *http_status_words(unsigned status);
