@@ -205,6 +205,22 @@ static void apply_process(struct config_build *build, const struct toml_value *r
     check_policy(build, root->file.size > 0 ? root : &place, defaults);
 }
 
+/* Nobody named a sink: incidents go to stdout, so that the first run says something. */
+static void add_default_sink(struct config_build *build) {
+    struct policy *defaults = &build->config->policies.defaults;
+    struct toml_value type = {
+        .kind = TOML_STRING, .key = SLICE("type"), .text = SLICE("stdout")};
+    struct toml_value sink = {.kind = TOML_TABLE,
+                              .key = SLICE("stdout"),
+                              .file = SLICE("built-in"),
+                              .children = &type,
+                              .children_count = 1};
+    struct toml_value table = {.kind = TOML_TABLE, .children = &sink, .children_count = 1};
+    if (defaults->sinks_count == 0) {
+        config_read_sinks(build, &table, slice_of(NULL, 0), defaults);
+    }
+}
+
 /* --- Tenants --- */
 
 static bool add_token(struct config_build *build, const struct toml_value *value,
@@ -427,6 +443,7 @@ static void load_all(struct config_build *build, const struct config_options *op
         return;
     }
     apply_process(build, &root);
+    add_default_sink(build);
     load_tenants(build);
     if (build->config->tokens_count > 0) {
         qsort(build->config->tokens, build->config->tokens_count, sizeof(struct config_token),

@@ -291,6 +291,7 @@ static void commit_when_due(struct shard *shard) {
 
 static void retain_when_due(struct shard *shard) {
     uint64_t now = clock_monotonic_ns();
+    journal_tick(shard->journal);
     if (now - shard->retained_at_ns < RETAIN_INTERVAL_NS) {
         return;
     }

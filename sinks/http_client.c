@@ -1,0 +1,220 @@
+/* http_client.c - see http_client.h. */
+#include "sinks/http_client.h"
+
+#include <curl/curl.h>
+#include <stdlib.h>
+
+#include "core/base/assert.h"
+#include "core/base/limits.h"
+
+enum { RESPONSE_BYTES_MAX = 64 * 1024 };
+
+struct http_client {
+    struct loop *loop;
+    CURLM *multi;
+    struct loop_timer timer;
+};
+
+struct http_attempt {
+    struct http_client *client;
+    CURL *easy;
+    struct curl_slist *headers;
+    void (*on_done)(void *context, const struct sink_response *response);
+    void *context;
+    char error[CURL_ERROR_SIZE];
+    uint8_t body[RESPONSE_BYTES_MAX];
+    size_t body_size;
+};
+
+static void free_attempt(struct http_attempt *attempt) {
+    curl_multi_remove_handle(attempt->client->multi, attempt->easy);
+    curl_easy_cleanup(attempt->easy);
+    curl_slist_free_all(attempt->headers);
+    free(attempt);
+}
+
+static uint64_t retry_after_ns(CURL *easy) {
+    curl_off_t seconds = 0;
+    bool is_known = curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &seconds) == CURLE_OK;
+    /* More than a day is nobody's honest wish. */
+    return is_known && seconds > 0 && seconds < 86400 ? (uint64_t)seconds * NS_PER_S : 0;
+}
+
+static void finish(struct http_attempt *attempt, CURLcode code) {
+    struct sink_response response = {.body = slice_of(attempt->body, attempt->body_size)};
+    curl_easy_getinfo(attempt->easy, CURLINFO_RESPONSE_CODE, &response.http_status);
+    response.retry_after_ns = retry_after_ns(attempt->easy);
+    if (code != CURLE_OK) {
+        response.http_status = 0;
+        response.error = slice_of_text(attempt->error[0] != 0 ? attempt->error
+                                                              : curl_easy_strerror(code));
+    }
+    attempt->on_done(attempt->context, &response);
+    free_attempt(attempt);
+}
+
+static void take_finished(struct http_client *client) {
+    int left = 0;
+    CURLMsg *message = curl_multi_info_read(client->multi, &left);
+    while (message != NULL) {
+        if (message->msg == CURLMSG_DONE) {
+            struct http_attempt *attempt = NULL;
+            curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&attempt);
+            finish(attempt, message->data.result);
+        }
+        message = curl_multi_info_read(client->multi, &left);
+    }
+}
+
+static void act(struct http_client *client, curl_socket_t socket, int events) {
+    int running = 0;
+    (void)curl_multi_socket_action(client->multi, socket, events, &running);
+    take_finished(client);
+}
+
+static void on_ready(void *context, int fd, unsigned events) {
+    int curl_events = ((events & LOOP_READABLE) != 0 ? CURL_CSELECT_IN : 0) |
+                      ((events & LOOP_WRITABLE) != 0 ? CURL_CSELECT_OUT : 0);
+    act(context, fd, curl_events);
+}
+
+static void on_timer(void *context) {
+    act(context, CURL_SOCKET_TIMEOUT, 0);
+}
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *socket_context) {
+    (void)easy;
+    (void)socket_context;
+    struct http_client *client = context;
+    unsigned events = what == CURL_POLL_IN      ? LOOP_READABLE
+                      : what == CURL_POLL_OUT   ? LOOP_WRITABLE
+                      : what == CURL_POLL_INOUT ? LOOP_READABLE | LOOP_WRITABLE
+                                                : 0u;
+    struct status status = loop_watch(client->loop, fd, events, on_ready, client);
+    return status_is_ok(status) ? 0 : -1;
+}
+
+static int on_timeout(CURLM *multi, long timeout_ms, void *context) {
+    (void)multi;
+    struct http_client *client = context;
+    if (timeout_ms < 0) {
+        loop_timer_stop(client->loop, &client->timer);
+    } else {
+        loop_timer_start(client->loop, &client->timer,
+                         loop_now_ns(client->loop) + (uint64_t)timeout_ms * NS_PER_MS + 1);
+    }
+    return 0;
+}
+
+struct status http_client_open(struct loop *loop, struct http_client **client_out,
+                               struct fault *fault) {
+    struct http_client *client = calloc(1, sizeof(*client));
+    if (client == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        free(client);
+        return fault_set(fault, STATUS_FULL, "cannot start the HTTP client");
+    }
+    client->loop = loop;
+    client->multi = curl_multi_init();
+    client->timer.on_due = on_timer;
+    client->timer.context = client;
+    if (client->multi == NULL) {
+        http_client_close(client);
+        return fault_set(fault, STATUS_FULL, "cannot start the HTTP client");
+    }
+    curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
+    curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_timeout);
+    curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
+    *client_out = client;
+    return status_ok();
+}
+
+void http_client_close(struct http_client *client) {
+    if (client == NULL) {
+        return;
+    }
+    loop_timer_stop(client->loop, &client->timer);
+    if (client->multi != NULL) {
+        curl_multi_cleanup(client->multi);
+    }
+    free(client);
+}
+
+static size_t on_body(char *bytes, size_t size, size_t count, void *context) {
+    struct http_attempt *attempt = context;
+    size_t room = RESPONSE_BYTES_MAX - attempt->body_size;
+    size_t take = size * count < room ? size * count : room;
+    memcpy(attempt->body + attempt->body_size, bytes, take);
+    attempt->body_size += take;
+    return size * count; /* what is beyond is of no interest, and no error */
+}
+
+static bool set_headers(struct http_attempt *attempt, const struct sink_request *request) {
+    for (uint32_t i = 0; i < request->headers_count; i++) {
+        char line[8192];
+        struct text text = text_over(line, sizeof(line));
+        text_add(&text, request->headers[i]);
+        struct curl_slist *longer = curl_slist_append(attempt->headers, line);
+        if (longer == NULL || text.truncated) {
+            return false;
+        }
+        attempt->headers = longer;
+    }
+    struct curl_slist *longer = curl_slist_append(attempt->headers, "Expect:");
+    attempt->headers = longer == NULL ? attempt->headers : longer;
+    return true;
+}
+
+static bool set_options(struct http_attempt *attempt, const struct sink_request *request,
+                        uint64_t timeout_ns) {
+    char url[4096];
+    struct text text = text_over(url, sizeof(url));
+    text_add(&text, request->url);
+    CURL *easy = attempt->easy;
+    return !text.truncated && curl_easy_setopt(easy, CURLOPT_URL, url) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_POST, 1L) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
+                            (curl_off_t)request->body.size) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body.data) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_HTTPHEADER, attempt->headers) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(timeout_ns / NS_PER_MS)) ==
+               CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_NOPROXY, "*") == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, attempt->error) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_WRITEDATA, attempt) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_PRIVATE, attempt) == CURLE_OK;
+}
+
+struct status http_client_post(struct http_client *client, const struct sink_request *request,
+                               uint64_t timeout_ns,
+                               void (*on_done)(void *context,
+                                               const struct sink_response *response),
+                               void *context, struct http_attempt **attempt_out) {
+    struct http_attempt *attempt = calloc(1, sizeof(*attempt));
+    if (attempt == NULL) {
+        return status_of(STATUS_FULL);
+    }
+    attempt->client = client;
+    attempt->on_done = on_done;
+    attempt->context = context;
+    attempt->easy = curl_easy_init();
+    if (attempt->easy == NULL || !set_headers(attempt, request) ||
+        !set_options(attempt, request, timeout_ns) ||
+        curl_multi_add_handle(client->multi, attempt->easy) != CURLM_OK) {
+        curl_easy_cleanup(attempt->easy);
+        curl_slist_free_all(attempt->headers);
+        free(attempt);
+        return status_of(STATUS_FULL);
+    }
+    *attempt_out = attempt;
+    return status_ok();
+}
+
+void http_client_cancel(struct http_client *client, struct http_attempt *attempt) {
+    ASSERT(attempt->client == client);
+    free_attempt(attempt);
+}

@@ -1,0 +1,27 @@
+/*
+ * http_client.h - outgoing HTTP on the sinks' loop: libcurl's multi interface, told by the loop's
+ * watches and timers. The only file that knows libcurl. No redirects; http and https only.
+ *
+ * Thread: the sinks'.
+ */
+#pragma once
+
+#include "core/loop.h"
+#include "sinks/sink.h"
+
+struct http_client;
+struct http_attempt;
+
+MUST_CHECK struct status http_client_open(struct loop *loop, struct http_client **client_out,
+                                          struct fault *fault);
+/* Drops attempts in flight without calling back. NULL is allowed. */
+void http_client_close(struct http_client *client);
+/* POSTs; request memory lives until on_done, which is called once from the loop. The response lives
+ * during that call. FULL without memory. */
+MUST_CHECK struct status http_client_post(struct http_client *client,
+                                          const struct sink_request *request, uint64_t timeout_ns,
+                                          void (*on_done)(void *context,
+                                                          const struct sink_response *response),
+                                          void *context, struct http_attempt **attempt_out);
+/* Ends an attempt without calling back. */
+void http_client_cancel(struct http_client *client, struct http_attempt *attempt);

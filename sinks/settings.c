@@ -1,0 +1,148 @@
+/*
+ * settings.c - which sink types there are, and the checks of what a config says about a sink: its
+ * type, its own keys, and the host's (timeout, max_attempts, backoff, backoff_max).
+ */
+#include "sinks/sinks_internal.h"
+
+#include "core/base/assert.h"
+#include "sinks/stdout.h"
+#include "sinks/webhook.h"
+
+static const struct sink_type *const sink_types[] = {&sink_stdout_type, &sink_webhook_type};
+enum { SINK_TYPES_COUNT = sizeof(sink_types) / sizeof(sink_types[0]) };
+
+static const char *const host_settings[] = {"timeout", "max_attempts", "backoff", "backoff_max"};
+enum { HOST_SETTINGS_COUNT = sizeof(host_settings) / sizeof(host_settings[0]) };
+
+struct slice sink_setting_find(const struct config_sink *config, const char *key) {
+    for (uint32_t i = 0; i < config->settings_count; i++) {
+        if (slice_equals(config->settings[i].key, slice_of_text(key))) {
+            return config->settings[i].value;
+        }
+    }
+    return slice_of(NULL, 0);
+}
+
+const struct sink_type *sink_type_find(struct slice name) {
+    for (uint32_t i = 0; i < SINK_TYPES_COUNT; i++) {
+        if (slice_equals(name, slice_of_text(sink_types[i]->name))) {
+            return sink_types[i];
+        }
+    }
+    return NULL;
+}
+
+static bool setting_is_known(const struct sink_type *type, struct slice key) {
+    for (uint32_t i = 0; i < HOST_SETTINGS_COUNT; i++) {
+        if (slice_equals(key, slice_of_text(host_settings[i]))) {
+            return true;
+        }
+    }
+    for (uint32_t i = 0; type->setting_names[i] != NULL; i++) {
+        struct slice name = slice_of_text(type->setting_names[i]);
+        bool is_below = slice_starts_with(key, name) && key.size > name.size &&
+                        key.data[name.size] == '.';
+        if (slice_equals(key, name) || is_below) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void add_error(struct config_errors *errors, const struct config_sink *sink,
+                      const struct config_setting *setting, const char *words) {
+    text_add_format(&errors->text, "%.*s:%u:%u: sink \"%.*s\": ", SLICE_PRINT(sink->file),
+                    setting == NULL ? 1 : setting->line, setting == NULL ? 1 : setting->column,
+                    SLICE_PRINT(sink->name));
+    text_add_printable(&errors->text, slice_of_text(words));
+    text_add_char(&errors->text, '\n');
+    errors->count++;
+}
+
+static const char *nearest_setting(const struct sink_type *type, struct slice key) {
+    const char *nearest = NULL;
+    unsigned best = 4;
+    for (uint32_t i = 0; type->setting_names[i] != NULL; i++) {
+        unsigned distance = text_distance(key, slice_of_text(type->setting_names[i]), best);
+        nearest = distance < best ? type->setting_names[i] : nearest;
+        best = distance < best ? distance : best;
+    }
+    for (uint32_t i = 0; i < HOST_SETTINGS_COUNT; i++) {
+        unsigned distance = text_distance(key, slice_of_text(host_settings[i]), best);
+        nearest = distance < best ? host_settings[i] : nearest;
+        best = distance < best ? distance : best;
+    }
+    return nearest;
+}
+
+static void check_keys(const struct config_sink *sink, const struct sink_type *type,
+                       struct config_errors *errors) {
+    for (uint32_t i = 0; i < sink->settings_count; i++) {
+        const struct config_setting *setting = &sink->settings[i];
+        if (setting_is_known(type, setting->key)) {
+            continue;
+        }
+        char words[256];
+        struct text text = text_over(words, sizeof(words));
+        const char *nearest = nearest_setting(type, setting->key);
+        text_add_format(&text, "unknown key \"%.*s\"", SLICE_PRINT(setting->key));
+        if (nearest != NULL) {
+            text_add_format(&text, ": did you mean \"%s\"?", nearest);
+        }
+        add_error(errors, sink, setting, words);
+    }
+}
+
+struct status sink_limits_read(const struct config_sink *sink, struct sink_limits *limits_out,
+                               struct fault *fault) {
+    struct sink_limits limits = {.timeout_ns = 15 * NS_PER_S,
+                                 .backoff_ns = NS_PER_S,
+                                 .backoff_ns_max = 5 * NS_PER_MINUTE,
+                                 .attempts_max = 10};
+    static const char *const names[] = {"timeout", "backoff", "backoff_max"};
+    uint64_t *const targets[] = {&limits.timeout_ns, &limits.backoff_ns, &limits.backoff_ns_max};
+    for (uint32_t i = 0; i < 3; i++) {
+        struct slice value = sink_setting_find(sink, names[i]);
+        if (value.size > 0 &&
+            (!status_is_ok(text_parse_duration(value, targets[i])) || *targets[i] == 0)) {
+            return fault_set(fault, STATUS_INVALID, "%s is a duration, such as \"10s\"", names[i]);
+        }
+    }
+    struct slice attempts = sink_setting_find(sink, "max_attempts");
+    if (attempts.size > 0 && (!status_is_ok(text_parse_u64(attempts, &limits.attempts_max)) ||
+                              limits.attempts_max == 0 || limits.attempts_max > 1000)) {
+        return fault_set(fault, STATUS_INVALID, "max_attempts is a number from 1 to 1000");
+    }
+    *limits_out = limits;
+    return status_ok();
+}
+
+static void check_sink(const struct config_sink *sink, struct arena *arena,
+                       struct config_errors *errors) {
+    struct fault fault;
+    struct sink_limits limits;
+    void *state = NULL;
+    const struct sink_type *type = sink_type_find(sink->type);
+    if (type == NULL) {
+        add_error(errors, sink, NULL, "unknown type: known are stdout and webhook");
+        return;
+    }
+    check_keys(sink, type, errors);
+    if (!status_is_ok(sink_limits_read(sink, &limits, &fault)) ||
+        !status_is_ok(type->open(sink, arena, &state, &fault))) {
+        add_error(errors, sink, NULL, fault.words);
+    } else if (type->close != NULL) {
+        type->close(state);
+    }
+}
+
+struct status sinks_check_config(const struct config *config, struct config_errors *errors) {
+    struct arena arena = {0};
+    TRY(arena_init(&arena, GIB));
+    for (uint32_t i = 0; i < config->sinks_count; i++) {
+        check_sink(&config->sinks[i], &arena, errors);
+        arena_reset(&arena);
+    }
+    arena_deinit(&arena);
+    return errors->count == 0 ? status_ok() : status_of(STATUS_INVALID);
+}

@@ -1,0 +1,320 @@
+/*
+ * sinks.c - the thread: takes committed outbox rows in order of their numbers into the queues of their
+ * sinks, and carries outcomes back. See sinks.h.
+ *
+ * The outbox table itself is the queue on disk; memory holds numbers only, QUEUE_NUMBERS_MAX a sink.
+ * When a queue is full, intake stops at that row and goes on when there is room: a sink that hangs can
+ * so hold up others' intake only after thousands of its own messages wait. A new configuration starts
+ * all queues again from the oldest row.
+ */
+#include "sinks/sinks_internal.h"
+
+#include <stdlib.h>
+
+#include "core/base/assert.h"
+#include "core/clock.h"
+
+#define SINKS_ARENA_BYTES (UINT64_C(2) << 30)
+#define DRAIN_NS (5 * NS_PER_S)
+
+/* --- Hosts --- */
+
+static struct status open_host(struct sinks *sinks, const struct config_sink *config,
+                               struct fault *fault) {
+    struct sink_host *host = &sinks->hosts[sinks->hosts_count];
+    host->sinks = sinks;
+    host->config = config;
+    host->type = sink_type_find(config->type);
+    host->numbers = ARENA_ARRAY(&sinks->arena, uint64_t, QUEUE_NUMBERS_MAX);
+    if (host->type == NULL || host->numbers == NULL) {
+        return fault_set(fault, STATUS_INVALID, "sink %.*s cannot be opened",
+                         SLICE_PRINT(config->name));
+    }
+    TRY(sink_limits_read(config, &host->limits, fault));
+    TRY(host->type->open(config, &sinks->arena, &host->state, fault));
+    sink_host_init(host);
+    sinks->hosts_count++;
+    return status_ok();
+}
+
+static void close_hosts(struct sinks *sinks) {
+    for (uint32_t i = 0; i < sinks->hosts_count; i++) {
+        sink_host_deinit(&sinks->hosts[i]);
+    }
+    sinks->hosts_count = 0;
+    arena_reset(&sinks->arena);
+}
+
+static struct status open_hosts(struct sinks *sinks, struct fault *fault) {
+    const struct config *config = sinks->config;
+    sinks->hosts = ARENA_ARRAY(&sinks->arena, struct sink_host, config->sinks_count + 1u);
+    if (sinks->hosts == NULL) {
+        return fault_set(fault, STATUS_FULL, "no memory for %u sinks", config->sinks_count);
+    }
+    for (uint32_t i = 0; i < config->sinks_count; i++) {
+        TRY(open_host(sinks, &config->sinks[i], fault));
+    }
+    sinks->next_number = 0;
+    return status_ok();
+}
+
+/* The tenant's own sink of that name, else the defaults'. */
+static struct sink_host *find_host(struct sinks *sinks, struct slice tenant, struct slice name) {
+    struct sink_host *shared = NULL;
+    for (uint32_t i = 0; i < sinks->hosts_count; i++) {
+        struct sink_host *host = &sinks->hosts[i];
+        if (!slice_equals(host->config->name, name)) {
+            continue;
+        }
+        if (slice_equals(host->config->tenant, tenant)) {
+            return host;
+        }
+        shared = host->config->tenant.size == 0 ? host : shared;
+    }
+    return shared;
+}
+
+/* --- Intake --- */
+
+/* false: no room now. */
+static bool queue_row(struct sinks *sinks, uint64_t number, struct slice row) {
+    struct outbox_message message;
+    struct sink_host *host = NULL;
+    if (status_is_ok(outbox_message_decode(row, &message))) {
+        host = find_host(sinks, message.tenant, message.sink);
+    }
+    if (host == NULL) {
+        struct outbox_outcome outcome = {.number = number,
+                                         .result = OUTBOX_DEAD,
+                                         .error = SLICE("no sink of that name is configured")};
+        return sinks_send_outcome(sinks, 0, &outcome);
+    }
+    if (host->count == QUEUE_NUMBERS_MAX) {
+        return false;
+    }
+    host->numbers[(host->first + host->count) % QUEUE_NUMBERS_MAX] = number;
+    host->count++;
+    return true;
+}
+
+static void walk_outbox(struct sinks *sinks, struct store_snapshot *snapshot) {
+    uint8_t start[8];
+    struct writer writer = writer_over(start, sizeof(start));
+    writer_u64_big_endian(&writer, sinks->next_number);
+    struct store_cursor *cursor = NULL;
+    if (!status_is_ok(store_cursor_open(snapshot, STORE_TABLE_OUTBOX, slice_of(NULL, 0),
+                                        writer_slice(&writer), &cursor))) {
+        return;
+    }
+    struct slice key;
+    struct slice row;
+    struct status status = store_cursor_next(cursor, &key, &row);
+    while (status_is_ok(status)) {
+        struct reader reader = reader_over(key);
+        uint64_t number = reader_u64_big_endian(&reader);
+        if (!queue_row(sinks, number, row)) {
+            break;
+        }
+        sinks->next_number = number + 1;
+        status = store_cursor_next(cursor, &key, &row);
+    }
+    store_cursor_close(cursor);
+}
+
+static void take_rows(struct sinks *sinks) {
+    struct store_snapshot *snapshot = NULL;
+    if (atomic_load(&sinks->is_stopping) ||
+        !status_is_ok(store_snapshot_acquire(sinks->options.stores[0], &snapshot))) {
+        return;
+    }
+    walk_outbox(sinks, snapshot);
+    store_snapshot_release(snapshot);
+    for (uint32_t i = 0; i < sinks->hosts_count; i++) {
+        sink_host_step(&sinks->hosts[i]);
+    }
+}
+
+/* --- Outcomes --- */
+
+bool sinks_send_outcome(struct sinks *sinks, uint32_t shard,
+                        const struct outbox_outcome *outcome) {
+    struct batch *batch = sinks->free_batches;
+    if (batch == NULL) {
+        return false;
+    }
+    struct batch *rest = batch->next;
+    batch_clear(batch, BATCH_OUTCOME);
+    struct writer writer = batch_entry_begin(batch);
+    outbox_outcome_encode(outcome, &writer);
+    ASSERT(!writer.failed);
+    batch_entry_commit(batch, writer.size);
+    (void)batch_finish(batch);
+    if (!status_is_ok(gate_send(sinks->options.gates[shard], batch))) {
+        batch->next = rest;
+        return false;
+    }
+    sinks->free_batches = rest;
+    sinks->batches_out++;
+    return true;
+}
+
+static void take_back(struct sinks *sinks) {
+    struct batch *batch = gate_take_back(sinks->options.gates[0]);
+    while (batch != NULL) {
+        bool is_full = batch->outcome == STATUS_FULL;
+        sinks->batches_out--;
+        if (is_full && status_is_ok(gate_send(sinks->options.gates[0], batch))) {
+            sinks->batches_out++; /* the disk has no room now: the outcome waits for it */
+        } else {
+            batch->next = sinks->free_batches;
+            sinks->free_batches = batch;
+        }
+        batch = gate_take_back(sinks->options.gates[0]);
+    }
+}
+
+/* --- Thread --- */
+
+static void take_config(struct sinks *sinks) {
+    struct config *config = atomic_exchange(&sinks->next_config, NULL);
+    if (config == NULL) {
+        return;
+    }
+    struct fault fault;
+    close_hosts(sinks);
+    config_release(sinks->config);
+    sinks->config = config;
+    struct status status = open_hosts(sinks, &fault);
+    if (!status_is_ok(status)) {
+        log_write(sinks->options.logger, LOG_LEVEL_ERROR, "sinks", "%s", fault.words);
+    }
+}
+
+static void on_wake(void *context) {
+    struct sinks *sinks = context;
+    take_config(sinks);
+    take_back(sinks);
+    take_rows(sinks);
+}
+
+static struct status open_on_thread(struct sinks *sinks, struct fault *fault) {
+    struct loop_options loop_options = {.backend = sinks->config->io};
+    TRY(loop_open(&loop_options, &sinks->loop, fault));
+    TRY(http_client_open(sinks->loop, &sinks->client, fault));
+    TRY(loop_waker_open(sinks->loop, on_wake, sinks, &sinks->waker));
+    TRY(open_hosts(sinks, fault));
+    atomic_store(&sinks->options.gates[0]->source_waker, sinks->waker);
+    atomic_store(sinks->options.outbox_waker, sinks->waker);
+    return status_ok();
+}
+
+static bool is_quiet(const struct sinks *sinks) {
+    for (uint32_t i = 0; i < sinks->hosts_count; i++) {
+        if (sinks->hosts[i].delivery == DELIVERY_IN_FLIGHT ||
+            sinks->hosts[i].delivery == DELIVERY_SETTLED) {
+            return false;
+        }
+    }
+    return sinks->batches_out == 0;
+}
+
+static void update_stats(struct sinks *sinks) {
+    uint64_t pending = 0;
+    for (uint32_t i = 0; i < sinks->hosts_count; i++) {
+        pending += sinks->hosts[i].count;
+    }
+    if (sinks->options.stats != NULL) {
+        stats_set(sinks->options.stats, STAT_OUTBOX_PENDING, pending);
+    }
+}
+
+struct status sinks_run(struct sinks *sinks) {
+    struct fault fault = {{0}};
+    struct status status = open_on_thread(sinks, &fault);
+    if (!status_is_ok(status)) {
+        log_write(sinks->options.logger, LOG_LEVEL_ERROR, "sinks", "%s", fault.words);
+        return status;
+    }
+    on_wake(sinks);
+    uint64_t deadline_ns = UINT64_MAX;
+    while (status_is_ok(status)) {
+        status = loop_run_once(sinks->loop, 200 * NS_PER_MS);
+        update_stats(sinks);
+        uint64_t now = clock_monotonic_ns();
+        if (atomic_load(&sinks->is_stopping)) {
+            deadline_ns = deadline_ns == UINT64_MAX ? now + DRAIN_NS : deadline_ns;
+            take_back(sinks);
+            for (uint32_t i = 0; i < sinks->hosts_count; i++) {
+                sink_host_step(&sinks->hosts[i]);
+            }
+            if (is_quiet(sinks) || now >= deadline_ns) {
+                break;
+            }
+        }
+    }
+    atomic_store(sinks->options.outbox_waker, NULL);
+    atomic_store(&sinks->options.gates[0]->source_waker, NULL);
+    return status;
+}
+
+struct status sinks_open(const struct sinks_options *options, struct sinks **sinks_out,
+                         struct fault *fault) {
+    ASSERT(options->shards_count == 1 && options->outbox_waker != NULL);
+    struct sinks *sinks = calloc(1, sizeof(*sinks));
+    if (sinks == NULL) {
+        return fault_set(fault, STATUS_FULL, "no memory for sinks");
+    }
+    sinks->options = *options;
+    sinks->config = options->config;
+    config_acquire(sinks->config);
+    struct status status = arena_init(&sinks->arena, SINKS_ARENA_BYTES);
+    if (status_is_ok(status)) {
+        status = arena_init(&sinks->batch_arena, OUTCOME_BATCHES * OUTCOME_BATCH_BYTES + 4096);
+    }
+    for (uint32_t i = 0; i < OUTCOME_BATCHES && status_is_ok(status); i++) {
+        void *memory = arena_allocate(&sinks->batch_arena, OUTCOME_BATCH_BYTES, 64);
+        ASSERT(memory != NULL);
+        batch_init(&sinks->batches[i], memory, OUTCOME_BATCH_BYTES);
+        sinks->batches[i].next = sinks->free_batches;
+        sinks->free_batches = &sinks->batches[i];
+    }
+    if (!status_is_ok(status)) {
+        sinks_close(sinks);
+        return fault_set(fault, status.code, "no memory for sinks");
+    }
+    *sinks_out = sinks;
+    return status_ok();
+}
+
+void sinks_stop(struct sinks *sinks) {
+    atomic_store(&sinks->is_stopping, true);
+    struct loop_waker *waker = atomic_load(sinks->options.outbox_waker);
+    if (waker != NULL) {
+        loop_waker_wake(waker);
+    }
+}
+
+void sinks_reconfigure(struct sinks *sinks, struct config *config) {
+    config_acquire(config);
+    config_release(atomic_exchange(&sinks->next_config, config));
+    struct loop_waker *waker = atomic_load(sinks->options.outbox_waker);
+    if (waker != NULL) {
+        loop_waker_wake(waker);
+    }
+}
+
+void sinks_close(struct sinks *sinks) {
+    if (sinks == NULL) {
+        return;
+    }
+    if (sinks->loop != NULL) {
+        close_hosts(sinks);
+        http_client_close(sinks->client);
+        loop_close(sinks->loop);
+    }
+    config_release(atomic_exchange(&sinks->next_config, NULL));
+    config_release(sinks->config);
+    arena_deinit(&sinks->arena);
+    arena_deinit(&sinks->batch_arena);
+    free(sinks);
+}

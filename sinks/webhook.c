@@ -1,0 +1,218 @@
+/*
+ * webhook.c - incidents by HTTP POST (Standard Webhooks 1.0.0).
+ *
+ * Body: {"type":"incident.opened","timestamp":"...","data":{incident}}. Headers: webhook-id (the same
+ * over retries), webhook-timestamp (seconds of the attempt), and with secrets webhook-signature:
+ * "v1," + base64(HMAC-SHA256(id.timestamp.body)) for each of up to two live secrets, blank-separated.
+ *
+ * "2xx" is delivered; 429 and 5xx and no answer are retried; a redirect and every other answer is
+ * permanent. 410 too: the receiver is gone.
+ */
+#include "sinks/webhook.h"
+
+#include "core/base/assert.h"
+#include "core/digest.h"
+
+enum { SECRETS_MAX = 2, SECRET_BYTES_MAX = 128, HEADERS_MAX = 32 };
+
+struct webhook_secret {
+    uint8_t bytes[SECRET_BYTES_MAX];
+    size_t size;
+};
+
+struct webhook_state {
+    const struct config_sink *config;
+    struct slice url;
+    struct webhook_secret secrets[SECRETS_MAX];
+    uint32_t secrets_count;
+};
+
+static const char *const setting_names[] = {"url", "secret", "secret_previous", "headers", NULL};
+
+/* "whsec_<base64>", or any other text as it is. */
+static struct status add_secret(struct webhook_state *state, struct slice text,
+                                struct fault *fault) {
+    if (text.size == 0) {
+        return status_ok();
+    }
+    struct webhook_secret *secret = &state->secrets[state->secrets_count];
+    struct slice prefix = SLICE("whsec_");
+    if (slice_starts_with(text, prefix)) {
+        struct status status = digest_parse_base64(slice_tail(text, prefix.size), secret->bytes,
+                                                   SECRET_BYTES_MAX, &secret->size);
+        if (!status_is_ok(status)) {
+            return fault_set(fault, STATUS_INVALID, "the secret behind whsec_ is no base64");
+        }
+    } else if (text.size > SECRET_BYTES_MAX) {
+        return fault_set(fault, STATUS_INVALID, "a secret has at most %d bytes", SECRET_BYTES_MAX);
+    } else {
+        memcpy(secret->bytes, text.data, text.size);
+        secret->size = text.size;
+    }
+    state->secrets_count++;
+    return status_ok();
+}
+
+static bool has_line_break(struct slice text) {
+    return slice_find_byte(text, '\r') != text.size || slice_find_byte(text, '\n') != text.size ||
+           slice_find_byte(text, 0) != text.size;
+}
+
+static struct status check_headers(const struct config_sink *config, struct fault *fault) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < config->settings_count; i++) {
+        const struct config_setting *setting = &config->settings[i];
+        if (!slice_starts_with(setting->key, SLICE("headers."))) {
+            continue;
+        }
+        count++;
+        if (has_line_break(setting->key) || has_line_break(setting->value) ||
+            slice_find_byte(setting->key, ':') != setting->key.size) {
+            return fault_set(fault, STATUS_INVALID, "a header holds a line break or a colon");
+        }
+    }
+    return count <= HEADERS_MAX - 6
+               ? status_ok()
+               : fault_set(fault, STATUS_INVALID, "at most %d headers", HEADERS_MAX - 6);
+}
+
+static struct status webhook_open(const struct config_sink *config, struct arena *arena,
+                                  void **state_out, struct fault *fault) {
+    struct webhook_state *state = ARENA_NEW(arena, struct webhook_state);
+    if (state == NULL) {
+        return fault_set(fault, STATUS_FULL, "no memory for a sink");
+    }
+    state->config = config;
+    state->url = sink_setting_find(config, "url");
+    bool is_http = slice_starts_with(state->url, SLICE("http://")) ||
+                   slice_starts_with(state->url, SLICE("https://"));
+    if (!is_http || has_line_break(state->url)) {
+        return fault_set(fault, STATUS_INVALID, "url = \"https://...\" is missing");
+    }
+    TRY(check_headers(config, fault));
+    TRY(add_secret(state, sink_setting_find(config, "secret"), fault));
+    TRY(add_secret(state, sink_setting_find(config, "secret_previous"), fault));
+    *state_out = state;
+    return status_ok();
+}
+
+/* --- One request --- */
+
+static struct status build_body(const struct outbox_message *message, struct arena *arena,
+                                struct slice *body_out) {
+    size_t capacity = message->payload.size + 256;
+    char *memory = arena_allocate(arena, capacity, 1);
+    if (memory == NULL) {
+        return status_of(STATUS_FULL);
+    }
+    struct text body = text_over(memory, capacity);
+    text_add_text(&body, "{\"type\":\"incident.");
+    text_add(&body, outbox_type_word(message->type));
+    text_add_text(&body, "\",\"timestamp\":\"");
+    text_add_time(&body, message->created_ns, 3);
+    text_add_text(&body, "\",\"data\":");
+    text_add(&body, message->payload);
+    text_add_char(&body, '}');
+    ASSERT(!body.truncated);
+    *body_out = text_slice(&body);
+    return status_ok();
+}
+
+struct request_build {
+    struct arena *arena;
+    struct sink_request *request;
+    bool is_full;
+};
+
+static void add_header(struct request_build *build, struct slice name, struct slice value) {
+    size_t capacity = name.size + value.size + 4;
+    char *memory = arena_allocate(build->arena, capacity, 1);
+    if (memory == NULL || build->request->headers_count == HEADERS_MAX) {
+        build->is_full = true;
+        return;
+    }
+    struct text line = text_over(memory, capacity);
+    text_add(&line, name);
+    text_add_text(&line, ": ");
+    text_add(&line, value);
+    build->request->headers[build->request->headers_count++] = text_slice(&line);
+}
+
+static void add_signatures(struct request_build *build, const struct webhook_state *state,
+                           struct slice id, struct slice timestamp, struct slice body) {
+    if (state->secrets_count == 0) {
+        return;
+    }
+    char memory[SECRETS_MAX * 64];
+    struct text value = text_over(memory, sizeof(memory));
+    for (uint32_t i = 0; i < state->secrets_count; i++) {
+        uint8_t digest[DIGEST_SHA256_BYTES];
+        struct slice parts[] = {id, SLICE("."), timestamp, SLICE("."), body};
+        digest_hmac_sha256(slice_of(state->secrets[i].bytes, state->secrets[i].size), parts, 5,
+                           digest);
+        text_add_text(&value, i == 0 ? "v1," : " v1,");
+        text_add_base64(&value, slice_of(digest, sizeof(digest)));
+    }
+    add_header(build, SLICE("webhook-signature"), text_slice(&value));
+}
+
+static void add_own_headers(struct request_build *build, const struct webhook_state *state) {
+    const size_t prefix = sizeof("headers.") - 1;
+    for (uint32_t i = 0; i < state->config->settings_count; i++) {
+        const struct config_setting *setting = &state->config->settings[i];
+        if (slice_starts_with(setting->key, SLICE("headers."))) {
+            add_header(build, slice_tail(setting->key, prefix), setting->value);
+        }
+    }
+}
+
+static struct status webhook_build(void *context, const struct outbox_message *message,
+                                   uint64_t now_ns, struct arena *arena,
+                                   struct sink_request *request_out, struct fault *fault) {
+    const struct webhook_state *state = context;
+    struct sink_request request = {.url = state->url};
+    request.headers = ARENA_ARRAY(arena, struct slice, HEADERS_MAX);
+    struct status status = build_body(message, arena, &request.body);
+    if (request.headers == NULL || !status_is_ok(status)) {
+        return fault_set(fault, STATUS_FULL, "no memory for a request");
+    }
+    char id_memory[64];
+    char timestamp_memory[32];
+    struct text id = text_over(id_memory, sizeof(id_memory));
+    struct text timestamp = text_over(timestamp_memory, sizeof(timestamp_memory));
+    text_add_text(&id, "msg_");
+    text_add_base32(&id, message->message_id);
+    text_add_u64(&timestamp, now_ns / NS_PER_S);
+    struct request_build build = {arena, &request, false};
+    add_header(&build, SLICE("Content-Type"), SLICE("application/json"));
+    add_header(&build, SLICE("User-Agent"), SLICE("quell/" QUELL_VERSION));
+    add_header(&build, SLICE("webhook-id"), text_slice(&id));
+    add_header(&build, SLICE("webhook-timestamp"), text_slice(&timestamp));
+    add_signatures(&build, state, text_slice(&id), text_slice(&timestamp), request.body);
+    add_own_headers(&build, state);
+    if (build.is_full) {
+        return fault_set(fault, STATUS_FULL, "no memory for a request");
+    }
+    *request_out = request;
+    return status_ok();
+}
+
+static enum sink_verdict webhook_read(void *state, const struct sink_response *response) {
+    (void)state;
+    long status = response->http_status;
+    if (status >= 200 && status < 300) {
+        return SINK_DELIVERED;
+    }
+    bool is_transient = status == 0 || status == 408 || status == 425 || status == 429 ||
+                        status >= 500;
+    return is_transient ? SINK_RETRY : SINK_GIVE_UP;
+}
+
+const struct sink_type sink_webhook_type = {
+    .abi_version = SINK_ABI_VERSION,
+    .name = "webhook",
+    .setting_names = setting_names,
+    .open = webhook_open,
+    .build_request = webhook_build,
+    .read_response = webhook_read,
+};
