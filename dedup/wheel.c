@@ -3,131 +3,155 @@
 
 #include "core/base/assert.h"
 
-enum { SLOT_BITS = 6, SLOT_MASK = WHEEL_SLOTS - 1 };
-
 struct status wheel_init(struct wheel *wheel, uint32_t entries_max, struct arena *arena) {
     *wheel = (struct wheel){.entries_max = entries_max};
-    wheel->links = ARENA_ARRAY(arena, struct wheel_links, entries_max);
+    wheel->links = ARENA_ARRAY(arena, struct wheel_link, entries_max);
     if (wheel->links == NULL) {
         return status_of(STATUS_FULL);
     }
     for (uint32_t i = 0; i < WHEEL_LEVELS * WHEEL_SLOTS; i++) {
         wheel->heads[i] = WHEEL_NONE;
     }
+    for (uint32_t i = 0; i < entries_max; i++) {
+        wheel->links[i].slot = WHEEL_NONE;
+    }
     return status_ok();
 }
 
-/* The tick at which an instant has surely passed. */
-static uint64_t tick_after(uint64_t time_ns) {
-    return (time_ns >> WHEEL_TICK_SHIFT) + 1;
+static uint32_t digit_of(uint64_t tick, uint32_t level) {
+    return (uint32_t)(tick >> (8 * level)) & (WHEEL_SLOTS - 1);
 }
 
-static uint32_t slot_for(const struct wheel *wheel, uint64_t due_tick) {
-    uint64_t delta = due_tick - wheel->tick;
-    for (uint32_t level = 0; level < WHEEL_LEVELS; level++) {
-        if (delta < (UINT64_C(1) << (SLOT_BITS * (level + 1)))) {
-            return level * WHEEL_SLOTS + (uint32_t)((due_tick >> (SLOT_BITS * level)) & SLOT_MASK);
-        }
-    }
-    /* Beyond the span: the slot of the last level that comes round last. */
-    uint64_t top = wheel->tick >> (SLOT_BITS * (WHEEL_LEVELS - 1));
-    return (WHEEL_LEVELS - 1) * WHEEL_SLOTS + (uint32_t)((top + SLOT_MASK) & SLOT_MASK);
+static uint32_t slot_of(const struct wheel *wheel, uint64_t due_ns) {
+    uint64_t horizon = wheel->tick | UINT32_MAX;
+    uint64_t tick = due_ns / WHEEL_TICK_NS;
+    tick = tick < wheel->tick ? wheel->tick : tick;
+    tick = tick > horizon ? horizon : tick; /* years ahead: placed again when it comes near */
+    uint64_t difference = tick ^ wheel->tick;
+    uint32_t level =
+        difference == 0 ? 0 : (63 - (uint32_t)__builtin_clzll(difference)) / 8;
+    ASSERT(level < WHEEL_LEVELS);
+    return level * WHEEL_SLOTS + digit_of(tick, level);
 }
 
 static void link_entry(struct wheel *wheel, uint32_t entry) {
-    struct wheel_links *links = &wheel->links[entry];
-    uint64_t due_tick = tick_after(links->due_ns);
-    due_tick = due_tick < wheel->tick ? wheel->tick : due_tick;
-    links->slot = slot_for(wheel, due_tick);
-    links->previous = WHEEL_NONE;
-    links->next = wheel->heads[links->slot];
-    if (links->next != WHEEL_NONE) {
-        wheel->links[links->next].previous = entry;
+    struct wheel_link *link = &wheel->links[entry];
+    link->slot = slot_of(wheel, link->due_ns);
+    link->next = wheel->heads[link->slot];
+    link->previous = WHEEL_NONE;
+    if (link->next != WHEEL_NONE) {
+        wheel->links[link->next].previous = entry;
     }
-    wheel->heads[links->slot] = entry;
+    wheel->heads[link->slot] = entry;
 }
 
-static void unlink_entry(struct wheel *wheel, uint32_t entry) {
-    struct wheel_links *links = &wheel->links[entry];
-    if (links->previous == WHEEL_NONE) {
-        ASSERT(wheel->heads[links->slot] == entry);
-        wheel->heads[links->slot] = links->next;
-    } else {
-        wheel->links[links->previous].next = links->next;
-    }
-    if (links->next != WHEEL_NONE) {
-        wheel->links[links->next].previous = links->previous;
-    }
-    links->slot = WHEEL_NONE;
-}
-
-void wheel_insert(struct wheel *wheel, uint32_t entry, uint64_t due_ns) {
+void wheel_remove(struct wheel *wheel, uint32_t entry) {
     ASSERT(entry < wheel->entries_max);
+    struct wheel_link *link = &wheel->links[entry];
+    if (link->slot == WHEEL_NONE) {
+        return;
+    }
+    if (link->previous == WHEEL_NONE) {
+        ASSERT(wheel->heads[link->slot] == entry);
+        wheel->heads[link->slot] = link->next;
+    } else {
+        wheel->links[link->previous].next = link->next;
+    }
+    if (link->next != WHEEL_NONE) {
+        wheel->links[link->next].previous = link->previous;
+    }
+    link->slot = WHEEL_NONE;
+    wheel->count--;
+}
+
+void wheel_set(struct wheel *wheel, uint32_t entry, uint64_t due_ns) {
+    wheel_remove(wheel, entry);
     wheel->links[entry].due_ns = due_ns;
     link_entry(wheel, entry);
     wheel->count++;
 }
 
-void wheel_remove(struct wheel *wheel, uint32_t entry) {
-    ASSERT(entry < wheel->entries_max && wheel->links[entry].slot != WHEEL_NONE);
-    ASSERT(wheel->count > 0);
-    unlink_entry(wheel, entry);
-    wheel->count--;
-}
-
-/* A higher level's slot has come round: its entries move down. */
-static void cascade(struct wheel *wheel, uint32_t level) {
-    uint32_t slot = level * WHEEL_SLOTS +
-                    (uint32_t)((wheel->tick >> (SLOT_BITS * level)) & SLOT_MASK);
-    uint32_t entry = wheel->heads[slot];
-    wheel->heads[slot] = WHEEL_NONE;
-    while (entry != WHEEL_NONE) {
-        uint32_t next = wheel->links[entry].next;
-        link_entry(wheel, entry);
-        entry = next;
-    }
-}
-
-static void advance_tick(struct wheel *wheel) {
-    wheel->tick++;
-    for (uint32_t level = 1; level < WHEEL_LEVELS; level++) {
-        if ((wheel->tick & ((UINT64_C(1) << (SLOT_BITS * level)) - 1)) != 0) {
-            return;
+/* Moves to a later tick, past empty slots only, and brings the slots that hold it one level down. */
+static void enter_tick(struct wheel *wheel, uint64_t tick) {
+    ASSERT(tick >= wheel->tick);
+    uint32_t late = wheel->heads[digit_of(wheel->tick, 0)];
+    wheel->heads[digit_of(wheel->tick, 0)] = WHEEL_NONE;
+    wheel->tick = tick;
+    for (uint32_t level = WHEEL_LEVELS; level-- > 0;) {
+        uint32_t slot = level * WHEEL_SLOTS + digit_of(tick, level);
+        uint32_t entry = level == 0 ? late : wheel->heads[slot];
+        if (level > 0) {
+            wheel->heads[slot] = WHEEL_NONE;
         }
-        cascade(wheel, level);
+        while (entry != WHEEL_NONE) {
+            uint32_t next = wheel->links[entry].next;
+            link_entry(wheel, entry);
+            entry = next;
+        }
     }
 }
 
-uint32_t wheel_expire(struct wheel *wheel, uint64_t now_ns) {
-    uint64_t now_tick = now_ns >> WHEEL_TICK_SHIFT;
-    if (wheel->count == 0) {
-        wheel->tick = now_tick > wheel->tick ? now_tick : wheel->tick;
-        return WHEEL_NONE;
-    }
-    while (wheel->tick <= now_tick) {
-        uint32_t entry = wheel->heads[wheel->tick & SLOT_MASK];
-        if (entry != WHEEL_NONE) {
-            wheel_remove(wheel, entry);
-            return entry;
-        }
-        if (wheel->tick == now_tick) {
-            return WHEEL_NONE;
-        }
-        advance_tick(wheel);
-    }
-    return WHEEL_NONE;
-}
-
-uint32_t wheel_soonest(const struct wheel *wheel) {
+/* The start of the next occupied slot from the current one on; UINT64_MAX when all are empty. */
+static uint64_t next_occupied_tick(const struct wheel *wheel, uint32_t *slot_out) {
     for (uint32_t level = 0; level < WHEEL_LEVELS; level++) {
-        uint64_t start = wheel->tick >> (SLOT_BITS * level);
-        for (uint32_t i = 0; i < WHEEL_SLOTS; i++) {
-            uint32_t entry =
-                wheel->heads[level * WHEEL_SLOTS + (uint32_t)((start + i) & SLOT_MASK)];
-            if (entry != WHEEL_NONE) {
-                return entry;
+        uint32_t first = digit_of(wheel->tick, level) + (level == 0 ? 0 : 1);
+        for (uint32_t digit = first; digit < WHEEL_SLOTS; digit++) {
+            if (wheel->heads[level * WHEEL_SLOTS + digit] != WHEEL_NONE) {
+                uint64_t base = wheel->tick >> (8 * (level + 1)) << (8 * (level + 1));
+                *slot_out = level * WHEEL_SLOTS + digit;
+                return base + ((uint64_t)digit << (8 * level));
             }
         }
     }
-    return WHEEL_NONE;
+    return UINT64_MAX;
+}
+
+static uint32_t pop_from_current(struct wheel *wheel, uint64_t now_ns) {
+    uint32_t entry = wheel->heads[digit_of(wheel->tick, 0)];
+    while (entry != WHEEL_NONE && wheel->links[entry].due_ns > now_ns) {
+        entry = wheel->links[entry].next;
+    }
+    if (entry != WHEEL_NONE) {
+        wheel_remove(wheel, entry);
+    }
+    return entry;
+}
+
+uint32_t wheel_pop_due(struct wheel *wheel, uint64_t now_ns) {
+    uint64_t target = now_ns / WHEEL_TICK_NS;
+    for (;;) {
+        uint32_t entry = pop_from_current(wheel, now_ns);
+        if (entry != WHEEL_NONE || wheel->tick >= target) {
+            return entry;
+        }
+        uint32_t slot = 0;
+        uint64_t tick = next_occupied_tick(wheel, &slot);
+        if (tick == wheel->tick) {
+            tick = wheel->tick + 1; /* what is left here is years ahead */
+        }
+        enter_tick(wheel, tick < target ? tick : target);
+    }
+}
+
+uint32_t wheel_first_slot(struct wheel *wheel) {
+    uint32_t slot = 0;
+    uint64_t tick = next_occupied_tick(wheel, &slot);
+    while (tick != UINT64_MAX && slot >= WHEEL_SLOTS) {
+        enter_tick(wheel, tick);
+        tick = next_occupied_tick(wheel, &slot);
+    }
+    return tick == UINT64_MAX ? WHEEL_NONE : wheel->heads[slot];
+}
+
+uint64_t wheel_next_due_ns(const struct wheel *wheel) {
+    uint32_t slot = 0;
+    if (next_occupied_tick(wheel, &slot) == UINT64_MAX) {
+        return UINT64_MAX;
+    }
+    uint64_t due_ns = UINT64_MAX;
+    for (uint32_t entry = wheel->heads[slot]; entry != WHEEL_NONE;
+         entry = wheel->links[entry].next) {
+        due_ns = wheel->links[entry].due_ns < due_ns ? wheel->links[entry].due_ns : due_ns;
+    }
+    return due_ns;
 }

@@ -1,0 +1,106 @@
+#include "core/base/limits.h"
+#include "dedup/dedup.h"
+#include "tests/base/unit.h"
+
+#define HORIZON NS_PER_HOUR
+
+struct room {
+    struct arena arena;
+    struct event_ids *ids;
+    struct effects effects;
+};
+
+static void room_init(struct room *room, uint32_t count_max) {
+    assert_status(arena_init(&room->arena, 64 * MIB), OK);
+    struct event_ids_options options = {.count_max = count_max};
+    assert_status(event_ids_init(&room->ids, &options, &room->arena), OK);
+    assert_status(effects_init(&room->effects, 4 * MIB, &room->arena), OK);
+}
+
+static struct hash128 key_of(uint64_t number) {
+    return hash128_of(slice_of(&number, sizeof(number)), 7);
+}
+
+/* Admits [first, end) as one batch; how many were new. */
+static uint32_t admit_range(struct room *room, uint64_t seq, uint64_t now, uint64_t first,
+                            uint64_t end) {
+    uint32_t count = 0;
+    event_ids_begin_batch(room->ids, seq, now, HORIZON);
+    for (uint64_t i = first; i < end; i++) {
+        count += event_ids_admit(room->ids, key_of(i));
+    }
+    size_t before = effects_room(&room->effects);
+    size_t bound = event_ids_effect_bytes(room->ids, (uint32_t)(end - first));
+    event_ids_end_batch(room->ids, &room->effects);
+    assert_true(before - effects_room(&room->effects) <= bound);
+    return count;
+}
+
+static void an_id_passes_once_within_the_horizon(void **state) {
+    struct room room;
+    room_init(&room, 100);
+    assert_int_equal(admit_range(&room, 1, 10, 0, 10), 10);
+    assert_int_equal(admit_range(&room, 2, 20, 5, 15), 5);
+    assert_int_equal(admit_range(&room, 3, 10 + HORIZON - 1, 0, 15), 0);
+    assert_int_equal(admit_range(&room, 4, 10 + HORIZON, 0, 15), 10);
+    assert_int_equal(event_ids_count(room.ids), 15);
+    assert_int_equal(event_ids_evicted_count(room.ids), 0);
+    arena_deinit(&room.arena);
+}
+
+static void when_full_the_oldest_batch_goes_and_is_counted(void **state) {
+    struct room room;
+    room_init(&room, 20);
+    assert_int_equal(admit_range(&room, 1, 10, 0, 10), 10);
+    assert_int_equal(admit_range(&room, 2, 10, 10, 20), 10);
+    assert_int_equal(admit_range(&room, 3, 10, 20, 21), 1);
+    assert_int_equal(event_ids_evicted_count(room.ids), 10);
+    assert_int_equal(admit_range(&room, 4, 10, 10, 20), 0);
+    assert_int_equal(admit_range(&room, 5, 10, 100, 150), 50); /* larger than everything */
+    assert_true(event_ids_count(room.ids) <= 20);
+    assert_int_equal(admit_range(&room, 6, 10, 149, 150), 0);
+    arena_deinit(&room.arena);
+}
+
+static uint32_t restore_rows(struct room *from, struct room *to, uint64_t gone_seq) {
+    struct effects_cursor cursor = effects_begin(&from->effects);
+    struct effect effect;
+    uint32_t deletes = 0;
+    while (effects_next(&cursor, &effect)) {
+        struct reader reader = reader_over(effect.key);
+        uint64_t seq = reader_u64_big_endian(&reader);
+        if (effect.kind == EFFECT_DELETE) {
+            assert_int_equal(seq, gone_seq);
+            deletes++;
+        } else if (seq != gone_seq) {
+            assert_status(event_ids_restore(to->ids, effect.key, effect.value, 0), OK);
+        }
+    }
+    return deletes;
+}
+
+static void rows_restore_what_is_remembered(void **state) {
+    struct room room;
+    struct room other;
+    room_init(&room, 100);
+    room_init(&other, 100);
+    (void)admit_range(&room, 1, 10, 0, 10);
+    (void)admit_range(&room, 2, 20, 10, 30);
+    (void)admit_range(&room, 3, 10 + HORIZON, 30, 40);
+    assert_int_equal(restore_rows(&room, &other, 1), 1);
+    assert_int_equal(event_ids_count(other.ids), event_ids_count(room.ids));
+    assert_int_equal(admit_range(&other, 4, 11 + HORIZON, 0, 40), 10);
+    assert_status(event_ids_restore(other.ids, SLICE("12345678"), SLICE("123456789"), 0), CORRUPT);
+    assert_status(event_ids_restore(other.ids, SLICE("1234"), SLICE("12345678"), 0), CORRUPT);
+    arena_deinit(&room.arena);
+    arena_deinit(&other.arena);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_id_passes_once_within_the_horizon),
+        cmocka_unit_test(when_full_the_oldest_batch_goes_and_is_counted),
+        cmocka_unit_test(rows_restore_what_is_remembered),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
