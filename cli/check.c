@@ -1,0 +1,15 @@
+/* check.c - `quell check`: is the configuration sound? */
+#include <stdio.h>
+
+#include "cli/commands.h"
+
+int command_check(const struct cli_options *options) {
+    struct config *config = NULL;
+    if (!status_is_ok(cli_load_config(options, &config))) {
+        return 1;
+    }
+    (void)printf("ok: %u tenants, %u sinks\n", config->policies.tenants_count,
+                 config->sinks_count);
+    config_release(config);
+    return 0;
+}

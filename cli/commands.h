@@ -1,0 +1,8 @@
+/* commands.h - the commands; each returns the process's exit code. */
+#pragma once
+
+#include "cli/options.h"
+
+int command_run(const struct cli_options *options);
+int command_check(const struct cli_options *options);
+int command_demo(const struct cli_options *options);

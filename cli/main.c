@@ -1,0 +1,47 @@
+/* main.c - which command? */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+
+static int command_version(const struct cli_options *options) {
+    (void)options;
+    (void)printf("quell %s\n", QUELL_VERSION);
+    return 0;
+}
+
+static const struct {
+    const char *name;
+    int (*run)(const struct cli_options *options);
+} commands[] = {
+    {"run", command_run},
+    {"check", command_check},
+    {"demo", command_demo},
+    {"version", command_version},
+};
+
+static int unknown_command(const char *name) {
+    (void)fprintf(stderr, "quell: unknown command \"%s\"\n\n", name);
+    cli_print_usage(STDERR_FILENO);
+    return 2;
+}
+
+int main(int count, char **words) {
+    struct cli_options options;
+    struct fault fault;
+    if (!status_is_ok(cli_options_parse(count, words, &options, &fault))) {
+        (void)fprintf(stderr, "quell: %s\n\n", fault.words);
+        cli_print_usage(STDERR_FILENO);
+        return 2;
+    }
+    if (options.wants_help || options.command == NULL) {
+        cli_print_usage(options.wants_help ? STDOUT_FILENO : STDERR_FILENO);
+        return options.wants_help ? 0 : 2;
+    }
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        if (strcmp(options.command, commands[i].name) == 0) {
+            return commands[i].run(&options);
+        }
+    }
+    return unknown_command(options.command);
+}

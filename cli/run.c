@@ -1,0 +1,445 @@
+/*
+ * run.c - the wiring, the only file that knows every room: gates between threads, threads in order,
+ * signals. Start: data directory, shard (restores), shard thread, sinks, console, ingest. Stop: the
+ * other way round, so that what was received is durable, applied and committed.
+ */
+#include "cli/run.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+#include "cli/crash.h"
+#include "cli/notify.h"
+#include "console/console.h"
+#include "core/base/assert.h"
+#include "core/clock.h"
+#include "core/datadir.h"
+#include "engine/engine.h"
+#include "engine/poison.h"
+#include "ingest/ingest.h"
+#include "sinks/sinks.h"
+
+enum { INGEST_MAX = 64, GATES_MAX = INGEST_MAX + 3 };
+enum { GATE_MAIN, GATE_SINKS, GATE_CONSOLE, GATE_INGEST };
+
+/* What a thread says when it listens, or that it could not. */
+struct listening {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool is_settled;
+    uint16_t port;
+    struct fault fault;
+};
+
+struct ingest_thread {
+    struct ingest *ingest;
+    struct gate *gate;
+    pthread_t thread;
+    struct listening listening;
+    bool is_running;
+};
+
+struct runtime {
+    struct cli_options cli;
+    struct config *config;
+    struct logger logger;
+    struct stats stats;
+    struct datadir datadir;
+    struct arena arena;
+    struct gate gates[GATES_MAX];
+    struct gate *gate_list[GATES_MAX];
+    uint32_t gates_count;
+    atomic_bool is_ready;
+    _Atomic(struct loop_waker *) outbox_waker;
+    struct shard *shard;
+    struct sinks *sinks;
+    struct console *console;
+    struct ingest_thread ingests[INGEST_MAX];
+    uint32_t ingests_count;
+    pthread_t shard_thread;
+    pthread_t sinks_thread;
+    pthread_t console_thread;
+    bool has_shard_thread;
+    bool has_sinks_thread;
+    bool has_console_thread;
+    struct listening console_listening;
+    struct batch config_batch;
+    atomic_int failures;
+};
+
+/* --- Threads --- */
+
+static void listening_init(struct listening *listening) {
+    pthread_mutex_init(&listening->lock, NULL);
+    pthread_cond_init(&listening->changed, NULL);
+}
+
+static void on_listening(void *context, uint16_t port, const struct fault *fault) {
+    struct listening *listening = context;
+    pthread_mutex_lock(&listening->lock);
+    listening->is_settled = true;
+    listening->port = port;
+    if (fault != NULL) {
+        listening->fault = *fault;
+    }
+    pthread_cond_broadcast(&listening->changed);
+    pthread_mutex_unlock(&listening->lock);
+}
+
+static struct status listening_wait(struct listening *listening, struct fault *fault) {
+    pthread_mutex_lock(&listening->lock);
+    while (!listening->is_settled) {
+        pthread_cond_wait(&listening->changed, &listening->lock);
+    }
+    uint16_t port = listening->port;
+    pthread_mutex_unlock(&listening->lock);
+    return port != 0 ? status_ok() : fault_set(fault, STATUS_IO, "%s", listening->fault.words);
+}
+
+static void *shard_main(void *context) {
+    struct runtime *runtime = context;
+    struct fault fault = {{0}};
+    struct status status = shard_run(runtime->shard, &fault);
+    if (!status_is_ok(status)) {
+        log_write(&runtime->logger, LOG_LEVEL_ERROR, "shard", "stopped: %s %s",
+                  status_name(status), fault.words);
+        atomic_fetch_add(&runtime->failures, 1);
+    }
+    return NULL;
+}
+
+static void *sinks_main(void *context) {
+    struct runtime *runtime = context;
+    if (!status_is_ok(sinks_run(runtime->sinks))) {
+        atomic_fetch_add(&runtime->failures, 1);
+    }
+    return NULL;
+}
+
+static void *console_main(void *context) {
+    struct runtime *runtime = context;
+    if (!status_is_ok(
+            console_run(runtime->console, on_listening, &runtime->console_listening))) {
+        atomic_fetch_add(&runtime->failures, 1);
+    }
+    return NULL;
+}
+
+static void *ingest_main(void *context) {
+    struct ingest_thread *thread = context;
+    /* A failure to listen is told through on_listening. */
+    (void)!status_is_ok(ingest_run(thread->ingest, on_listening, &thread->listening));
+    return NULL;
+}
+
+static struct status start_thread(pthread_t *thread, void *(*run)(void *), void *context,
+                                  struct fault *fault) {
+    int error = pthread_create(thread, NULL, run, context);
+    return error == 0 ? status_ok()
+                      : fault_set(fault, STATUS_IO, "cannot start a thread: %s", strerror(error));
+}
+
+/* --- Configuration --- */
+
+/* Puts the policies into the journal and waits until they are in force. */
+static struct status journal_config(struct runtime *runtime, const struct config *config) {
+    struct batch *batch = &runtime->config_batch;
+    batch_clear(batch, BATCH_CONFIG);
+    struct writer writer = batch_entry_begin(batch);
+    TRY(policy_set_encode(&config->policies, &writer));
+    batch_entry_commit(batch, writer.size);
+    (void)batch_finish(batch);
+    TRY(gate_send(&runtime->gates[GATE_MAIN], batch));
+    /* The main thread has no loop; a reload is rare, so it looks every millisecond. */
+    while (gate_take_back(&runtime->gates[GATE_MAIN]) == NULL) {
+        usleep(1000);
+    }
+    return status_of(batch->outcome);
+}
+
+void runtime_reload(struct runtime *runtime) {
+    struct config *config = NULL;
+    notify_reloading();
+    struct status status = cli_load_config(&runtime->cli, &config);
+    if (status_is_ok(status)) {
+        status = journal_config(runtime, config);
+    }
+    stats_set(&runtime->stats, STAT_CONFIG_RELOAD_OK, status_is_ok(status) ? 1 : 0);
+    if (!status_is_ok(status)) {
+        log_write(&runtime->logger, LOG_LEVEL_ERROR, "config",
+                  "the new configuration is refused, the old one stays (%s)",
+                  status_name(status));
+        config_release(config);
+        notify_send("READY=1");
+        return;
+    }
+    stats_set(&runtime->stats, STAT_CONFIG_RELOAD_NS, clock_wall_ns());
+    sinks_reconfigure(runtime->sinks, config);
+    for (uint32_t i = 0; i < runtime->ingests_count; i++) {
+        ingest_reconfigure(runtime->ingests[i].ingest, config);
+    }
+    log_write(&runtime->logger, LOG_LEVEL_INFO, "config", "reloaded: %u tenants, %u sinks",
+              config->policies.tenants_count, config->sinks_count);
+    config_release(runtime->config);
+    runtime->config = config;
+    notify_send("READY=1");
+}
+
+/* --- Opening, part by part --- */
+
+static struct status open_gates(struct runtime *runtime, struct fault *fault) {
+    runtime->gates_count = GATE_INGEST + runtime->config->ingest_threads;
+    ASSERT(runtime->gates_count <= GATES_MAX);
+    TRY(arena_init(&runtime->arena, 64 * MIB));
+    void *memory = arena_allocate(&runtime->arena, BATCH_BYTES_MAX, 64);
+    ASSERT(memory != NULL);
+    batch_init(&runtime->config_batch, memory, BATCH_BYTES_MAX);
+    for (uint32_t i = 0; i < runtime->gates_count; i++) {
+        runtime->gate_list[i] = &runtime->gates[i];
+        if (!status_is_ok(gate_init(&runtime->gates[i], &runtime->arena))) {
+            return fault_set(fault, STATUS_FULL, "no memory for rings");
+        }
+    }
+    return status_ok();
+}
+
+static struct status open_shard(struct runtime *runtime, struct fault *fault) {
+    char journal[DATADIR_PATH_BYTES_MAX];
+    char state[DATADIR_PATH_BYTES_MAX];
+    char poison[DATADIR_PATH_BYTES_MAX];
+    TRY(datadir_shard_path(&runtime->datadir, 0, "journal", journal));
+    TRY(datadir_shard_path(&runtime->datadir, 0, "state", state));
+    TRY(datadir_shard_path(&runtime->datadir, 0, "poison", poison));
+    struct poison page = {0};
+    TRY(poison_open(poison, &page, fault)); /* makes the file for the crash handler */
+    poison_close(&page);
+    crash_handler_install(poison);
+    struct shard_options options = {
+        .config = runtime->config,
+        .journal_directory = journal,
+        .state_directory = state,
+        .poison_path = poison,
+        .hash_seed = runtime->datadir.hash_seed,
+        .gates = runtime->gate_list,
+        .gates_count = runtime->gates_count,
+        .stats = &runtime->stats,
+        .logger = &runtime->logger,
+        .is_ready = &runtime->is_ready,
+        .outbox_waker = &runtime->outbox_waker,
+    };
+    TRY(shard_open(&options, &runtime->shard, fault));
+    TRY(start_thread(&runtime->shard_thread, shard_main, runtime, fault));
+    runtime->has_shard_thread = true;
+    while (!atomic_load(&runtime->is_ready)) {
+        if (atomic_load(&runtime->failures) > 0) {
+            return fault_set(fault, STATUS_IO, "the shard did not start");
+        }
+        usleep(1000);
+    }
+    struct status status = journal_config(runtime, runtime->config);
+    return status_is_ok(status)
+               ? status
+               : fault_set(fault, status.code, "the configuration could not be journaled");
+}
+
+static struct status open_sinks(struct runtime *runtime, bool stdout_json, struct fault *fault) {
+    struct store *stores[1] = {shard_get_store(runtime->shard)};
+    struct gate *gates[1] = {&runtime->gates[GATE_SINKS]};
+    struct store **kept_stores = ARENA_NEW(&runtime->arena, struct store *);
+    struct gate **kept_gates = ARENA_NEW(&runtime->arena, struct gate *);
+    ASSERT(kept_stores != NULL && kept_gates != NULL);
+    *kept_stores = stores[0];
+    *kept_gates = gates[0];
+    struct sinks_options options = {
+        .config = runtime->config,
+        .stores = kept_stores,
+        .gates = kept_gates,
+        .shards_count = 1,
+        .outbox_waker = &runtime->outbox_waker,
+        .stats = &runtime->stats,
+        .logger = &runtime->logger,
+        .stdout_fd = STDOUT_FILENO,
+        .stdout_json = stdout_json,
+    };
+    TRY(sinks_open(&options, &runtime->sinks, fault));
+    TRY(start_thread(&runtime->sinks_thread, sinks_main, runtime, fault));
+    runtime->has_sinks_thread = true;
+    return status_ok();
+}
+
+static struct status open_console(struct runtime *runtime, struct fault *fault) {
+    struct console_options options = {
+        .config = runtime->config,
+        .view = shard_get_view(runtime->shard),
+        .gate = &runtime->gates[GATE_CONSOLE],
+        .stats = &runtime->stats,
+        .logger = &runtime->logger,
+        .is_ready = &runtime->is_ready,
+    };
+    listening_init(&runtime->console_listening);
+    TRY(console_open(&options, &runtime->console, fault));
+    TRY(start_thread(&runtime->console_thread, console_main, runtime, fault));
+    runtime->has_console_thread = true;
+    return listening_wait(&runtime->console_listening, fault);
+}
+
+static struct status open_ingest(struct runtime *runtime, uint32_t number, struct fault *fault) {
+    struct ingest_thread *thread = &runtime->ingests[number];
+    thread->gate = &runtime->gates[GATE_INGEST + number];
+    struct ingest_options options = {
+        .config = runtime->config,
+        .hash_seed = runtime->datadir.hash_seed,
+        .gates = &thread->gate,
+        .gates_count = 1,
+        .stats = &runtime->stats,
+        .logger = &runtime->logger,
+        .share_port = runtime->config->ingest_threads > 1,
+        .is_ready = &runtime->is_ready,
+    };
+    listening_init(&thread->listening);
+    TRY(ingest_open(&options, &thread->ingest, fault));
+    runtime->ingests_count++;
+    TRY(start_thread(&thread->thread, ingest_main, thread, fault));
+    thread->is_running = true;
+    return listening_wait(&thread->listening, fault);
+}
+
+static struct status open_all(struct runtime *runtime, bool stdout_json, struct fault *fault) {
+    TRY(datadir_open(runtime->config->data_dir, &runtime->datadir, fault));
+    TRY(open_gates(runtime, fault));
+    TRY(open_shard(runtime, fault));
+    TRY(open_sinks(runtime, stdout_json, fault));
+    TRY(open_console(runtime, fault));
+    for (uint32_t i = 0; i < runtime->config->ingest_threads; i++) {
+        TRY(open_ingest(runtime, i, fault));
+    }
+    return status_ok();
+}
+
+static struct logger make_logger(const struct config *config, const char *log_format) {
+    struct logger logger = {
+        .fd = STDERR_FILENO, .format = config->log_format, .level_min = config->log_level};
+    if (log_format != NULL) {
+        logger.format = strcmp(log_format, "text") == 0 ? LOG_FORMAT_TEXT : LOG_FORMAT_JSON;
+    }
+    return logger;
+}
+
+struct status runtime_open(const struct runtime_options *options, struct runtime **runtime_out,
+                           struct fault *fault) {
+    struct runtime *runtime = calloc(1, sizeof(*runtime));
+    if (runtime == NULL) {
+        return fault_set(fault, STATUS_FULL, "no memory");
+    }
+    runtime->datadir.lock_fd = -1;
+    runtime->config = options->config;
+    runtime->cli = *options->cli;
+    runtime->logger = make_logger(options->config, options->cli->log_format);
+    stats_set(&runtime->stats, STAT_CONFIG_RELOAD_OK, 1);
+    stats_set(&runtime->stats, STAT_CONFIG_RELOAD_NS, clock_wall_ns());
+    struct status status = open_all(runtime, options->stdout_json, fault);
+    if (!status_is_ok(status)) {
+        (void)runtime_close(runtime);
+        return status;
+    }
+    log_write(&runtime->logger, LOG_LEVEL_INFO, "run",
+              "listening: ingest on port %u, console on port %u, data in %s",
+              runtime_http_port(runtime), runtime_console_port(runtime), runtime->datadir.path);
+    *runtime_out = runtime;
+    return status_ok();
+}
+
+/* --- Closing --- */
+
+static void close_ingests(struct runtime *runtime) {
+    for (uint32_t i = 0; i < runtime->ingests_count; i++) {
+        ingest_stop(runtime->ingests[i].ingest);
+    }
+    for (uint32_t i = 0; i < runtime->ingests_count; i++) {
+        if (runtime->ingests[i].is_running) {
+            pthread_join(runtime->ingests[i].thread, NULL);
+        }
+    }
+}
+
+int runtime_close(struct runtime *runtime) {
+    if (runtime == NULL) {
+        return 0;
+    }
+    close_ingests(runtime);
+    if (runtime->has_sinks_thread) {
+        sinks_stop(runtime->sinks);
+        pthread_join(runtime->sinks_thread, NULL);
+    }
+    if (runtime->has_console_thread) {
+        console_stop(runtime->console);
+        pthread_join(runtime->console_thread, NULL);
+    }
+    if (runtime->has_shard_thread) {
+        shard_stop(runtime->shard);
+        pthread_join(runtime->shard_thread, NULL);
+    }
+    for (uint32_t i = 0; i < runtime->ingests_count; i++) {
+        ingest_close(runtime->ingests[i].ingest);
+    }
+    sinks_close(runtime->sinks);
+    console_close(runtime->console);
+    shard_close(runtime->shard);
+    datadir_close(&runtime->datadir);
+    config_release(runtime->config);
+    arena_deinit(&runtime->arena);
+    int failures = atomic_load(&runtime->failures);
+    free(runtime);
+    return failures == 0 ? 0 : 1;
+}
+
+uint16_t runtime_http_port(const struct runtime *runtime) {
+    return runtime->ingests[0].listening.port;
+}
+
+uint16_t runtime_console_port(const struct runtime *runtime) {
+    return runtime->console_listening.port;
+}
+
+/* --- The command --- */
+
+static void block_signals(sigset_t *signals) {
+    (void)signal(SIGPIPE, SIG_IGN);
+    sigemptyset(signals);
+    sigaddset(signals, SIGTERM);
+    sigaddset(signals, SIGINT);
+    sigaddset(signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, signals, NULL);
+}
+
+int command_run(const struct cli_options *options) {
+    struct config *config = NULL;
+    sigset_t signals;
+    struct fault fault = {{0}};
+    struct runtime *runtime = NULL;
+    block_signals(&signals);
+    if (!status_is_ok(cli_load_config(options, &config))) {
+        return 1;
+    }
+    struct runtime_options runtime_options = {config, options, options->format_json};
+    if (!status_is_ok(runtime_open(&runtime_options, &runtime, &fault))) {
+        (void)fprintf(stderr, "quell: %s\n", fault.words);
+        return 1;
+    }
+    notify_send("READY=1");
+    int signal_number = 0;
+    do {
+        if (sigwait(&signals, &signal_number) != 0) {
+            break;
+        }
+        if (signal_number == SIGHUP) {
+            runtime_reload(runtime);
+        }
+    } while (signal_number == SIGHUP);
+    notify_send("STOPPING=1");
+    return runtime_close(runtime);
+}

@@ -1,0 +1,24 @@
+/*
+ * run.h - the wiring: every thread of a running quell, started and stopped in order.
+ */
+#pragma once
+
+#include "cli/options.h"
+
+struct runtime;
+
+struct runtime_options {
+    struct config *config; /* the runtime takes the caller's reference */
+    const struct cli_options *cli;
+    bool stdout_json;
+};
+
+/* Opens the data directory, restores the state, starts all threads, waits until they listen. */
+MUST_CHECK struct status runtime_open(const struct runtime_options *options,
+                                      struct runtime **runtime_out, struct fault *fault);
+/* Drains: stops sources, then sinks, console and shard. 0 when all went well. NULL is allowed. */
+int runtime_close(struct runtime *runtime);
+/* A new configuration: journaled, then used by every thread; a bad one changes nothing. */
+void runtime_reload(struct runtime *runtime);
+uint16_t runtime_http_port(const struct runtime *runtime);
+uint16_t runtime_console_port(const struct runtime *runtime);
