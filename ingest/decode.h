@@ -48,3 +48,8 @@ MUST_CHECK struct status decode_fail(struct decode *decode, const struct json_wa
 
 /* An OTLP/JSON ExportLogsServiceRequest. INVALID with decode->fault: the body is not one. */
 MUST_CHECK struct status otlp_json_decode_logs(struct decode *decode, struct slice body);
+/* An OTLP/JSON ExportTraceServiceRequest. */
+MUST_CHECK struct status otlp_json_decode_traces(struct decode *decode, struct slice body);
+/* An OTLP/JSON ExportMetricsServiceRequest: only its data points are counted. */
+MUST_CHECK struct status otlp_json_decode_metrics(struct decode *decode, struct slice body,
+                                                  uint64_t *points_out);

@@ -1,0 +1,88 @@
+/*
+ * ingest_internal.h - inside the room: the thread's state, and one request on its way through.
+ */
+#pragma once
+
+#include "core/http.h"
+#include "ingest/answer.h"
+#include "ingest/decode.h"
+#include "ingest/inflate.h"
+#include "ingest/ingest.h"
+
+enum {
+    BATCHES_SMALL = 256, /* for the usual request */
+    BATCHES_LARGE = 24,  /* BATCH_BYTES_MAX each, for what does not fit */
+    BATCH_SMALL_BYTES = 256 * 1024,
+    REQUESTS_MAX = 1024, /* decoded and waiting for the journal */
+    ANSWER_BYTES_MAX = 256 * 1024,
+};
+
+struct ingest;
+
+/* A request between its batches' sending and their return. */
+struct pending {
+    struct http_exchange exchange;
+    uint32_t batches_out;
+    enum status_code outcome; /* the worst */
+    unsigned status;          /* the answer when all went well */
+    enum answer_style style;
+    char *body; /* malloc'd answer; NULL: `inline_body` */
+    size_t body_size;
+    char inline_body[256];
+    struct pending *next;
+};
+
+struct ingest {
+    struct ingest_options options;
+    struct config *config;
+    struct config *_Atomic next_config;
+    struct loop *loop;
+    struct http_server *server;
+    struct loop_waker *waker;
+    struct arena arena;        /* life of the thread: batches */
+    struct arena decode_arena; /* one request */
+    struct inflate_buffer inflated;
+    struct batch small[BATCHES_SMALL];
+    struct batch large[BATCHES_LARGE];
+    struct batch *free_small;
+    struct batch *free_large;
+    struct pending *pending_items;
+    struct pending *free_pending;
+    uint32_t pending_count;
+    atomic_bool is_stopping;
+};
+
+/* A request being decoded: where its envelopes go and what it will be answered. */
+struct intake {
+    struct ingest *ingest;
+    struct http_exchange exchange;
+    enum answer_style style;
+    struct batch *batches; /* filled so far, newest first */
+    struct batch *open;    /* the newest */
+    bool wants_large;
+    char error_memory[ANSWER_BYTES_MAX / 2];
+    struct text errors; /* native: the entries of "errors" */
+    uint32_t errors_count;
+};
+
+/* --- routes.c --- */
+void ingest_on_request(void *context, struct http_exchange exchange,
+                       const struct http_request *request);
+void ingest_on_error(void *context, unsigned status, const char *words, struct text *body,
+                     const char **content_type_out);
+
+/* --- intake.c --- */
+void intake_init(struct intake *intake, struct ingest *ingest, struct http_exchange exchange,
+                 enum answer_style style);
+struct batch *intake_batch_for(void *context, struct slice tenant, bool is_full);
+struct slice intake_dedup_by_for(void *context, struct slice tenant);
+void intake_on_refused(void *context, uint32_t index, const char *reason);
+/* Gives the batches back unsent. */
+void intake_abort(struct intake *intake);
+/* Sends the batches; the answer goes out when all are durable. */
+void intake_commit(struct intake *intake, unsigned status, struct slice body);
+/* A batch came back. */
+void ingest_take_back(struct ingest *ingest);
+/* Answers at once with an error; counts what is throttled. */
+void ingest_refuse(struct ingest *ingest, struct http_exchange exchange, enum answer_style style,
+                   unsigned status, const char *words);

@@ -1,0 +1,209 @@
+/*
+ * intake.c - batches: taken from the pool while a request is decoded, sent through the gate, and
+ * answered for when the shard gives them back.
+ *
+ * Bounds: the pool of batches and of pending requests; beyond them, 429. Two sizes of batch, so that
+ * many small requests in flight do not hold the memory of large ones.
+ */
+#include <stdlib.h>
+
+#include "core/base/assert.h"
+#include "ingest/ingest_internal.h"
+
+static struct batch *take_batch(struct ingest *ingest, bool is_large) {
+    struct batch **list = is_large ? &ingest->free_large : &ingest->free_small;
+    struct batch *batch = *list;
+    if (batch != NULL) {
+        *list = batch->next;
+        batch_clear(batch, BATCH_EVENTS);
+    }
+    return batch;
+}
+
+static void give_batch(struct ingest *ingest, struct batch *batch) {
+    bool is_large = batch->writer.capacity > BATCH_SMALL_BYTES;
+    struct batch **list = is_large ? &ingest->free_large : &ingest->free_small;
+    batch->request = NULL;
+    batch->next = *list;
+    *list = batch;
+}
+
+void intake_init(struct intake *intake, struct ingest *ingest, struct http_exchange exchange,
+                 enum answer_style style) {
+    intake->ingest = ingest;
+    intake->exchange = exchange;
+    intake->style = style;
+    intake->batches = NULL;
+    intake->open = NULL;
+    intake->wants_large = false;
+    intake->errors = text_over(intake->error_memory, sizeof(intake->error_memory));
+    intake->errors_count = 0;
+}
+
+/* The shard is decided by tenant; with one shard every tenant's is the same. */
+struct batch *intake_batch_for(void *context, struct slice tenant, bool is_full) {
+    struct intake *intake = context;
+    (void)tenant;
+    if (intake->open != NULL && !is_full) {
+        return intake->open;
+    }
+    intake->wants_large = intake->wants_large || is_full;
+    if (intake->open != NULL && intake->open->count == 0) {
+        /* Too small for even one envelope: it makes room for a large one. */
+        struct batch *empty = intake->open;
+        intake->batches = empty->next;
+        intake->open = intake->batches;
+        give_batch(intake->ingest, empty);
+    }
+    struct batch *batch = take_batch(intake->ingest, intake->wants_large);
+    if (batch == NULL) {
+        return NULL;
+    }
+    batch->next = intake->batches;
+    intake->batches = batch;
+    intake->open = batch;
+    return batch;
+}
+
+struct slice intake_dedup_by_for(void *context, struct slice tenant) {
+    struct intake *intake = context;
+    return policy_set_find(&intake->ingest->config->policies, tenant)->dedup_by;
+}
+
+void intake_on_refused(void *context, uint32_t index, const char *reason) {
+    struct intake *intake = context;
+    size_t room = intake->errors.capacity - intake->errors.size;
+    if (intake->style != ANSWER_NATIVE || room < 8 * (size_t)REASON_BYTES_MAX) {
+        return; /* the count says how many; the quarantine has them all */
+    }
+    text_add_format(&intake->errors, "%s{\"index\":%u,\"reason\":",
+                    intake->errors_count == 0 ? "" : ",", index);
+    text_add_json_string(&intake->errors, slice_of_text(reason));
+    text_add_char(&intake->errors, '}');
+    intake->errors_count++;
+}
+
+void intake_abort(struct intake *intake) {
+    while (intake->batches != NULL) {
+        struct batch *batch = intake->batches;
+        intake->batches = batch->next;
+        give_batch(intake->ingest, batch);
+    }
+    intake->open = NULL;
+}
+
+void ingest_refuse(struct ingest *ingest, struct http_exchange exchange, enum answer_style style,
+                   unsigned status, const char *words) {
+    char memory[2048];
+    struct text body = text_over(memory, sizeof(memory));
+    answer_error(&body, style, status, words);
+    bool is_throttle = status == 429 || status == 503;
+    if (is_throttle) {
+        stats_add(ingest->options.stats, STAT_HTTP_THROTTLED, 1);
+    }
+    const char *headers = is_throttle     ? "Retry-After: 1\r\n"
+                          : status == 401 ? "WWW-Authenticate: Bearer\r\n"
+                                          : NULL;
+    http_respond(exchange, status, "application/json", headers, text_slice(&body));
+}
+
+/* --- Answers that wait --- */
+
+static void free_pending(struct ingest *ingest, struct pending *pending) {
+    free(pending->body);
+    pending->body = NULL;
+    pending->next = ingest->free_pending;
+    ingest->free_pending = pending;
+    ingest->pending_count--;
+}
+
+static void answer_pending(struct ingest *ingest, struct pending *pending) {
+    const char *body = pending->body == NULL ? pending->inline_body : pending->body;
+    if (pending->outcome == STATUS_OK) {
+        http_respond(pending->exchange, pending->status, "application/json", NULL,
+                     slice_of(body, pending->body_size));
+    } else if (pending->outcome == STATUS_FULL) {
+        ingest_refuse(ingest, pending->exchange, pending->style, 429,
+                      "no room for more events now, try again");
+    } else {
+        ingest_refuse(ingest, pending->exchange, pending->style, 503,
+                      "events cannot be stored now, try again later");
+    }
+    free_pending(ingest, pending);
+}
+
+static struct pending *make_pending(struct intake *intake, unsigned status, struct slice body) {
+    struct ingest *ingest = intake->ingest;
+    struct pending *pending = ingest->free_pending;
+    if (pending == NULL) {
+        return NULL;
+    }
+    char *memory = NULL;
+    if (body.size > sizeof(pending->inline_body)) {
+        memory = malloc(body.size); /* a native answer with many errors, never the usual one */
+        if (memory == NULL) {
+            return NULL;
+        }
+    }
+    ingest->free_pending = pending->next;
+    ingest->pending_count++;
+    *pending = (struct pending){.exchange = intake->exchange,
+                                .outcome = STATUS_OK,
+                                .status = status,
+                                .style = intake->style,
+                                .body = memory,
+                                .body_size = body.size};
+    memcpy(memory == NULL ? pending->inline_body : memory, body.data, body.size);
+    return pending;
+}
+
+static void settle_batch(struct ingest *ingest, struct batch *batch, enum status_code outcome) {
+    struct pending *pending = batch->request;
+    ASSERT(pending != NULL && pending->batches_out > 0);
+    pending->batches_out--;
+    bool is_worse = outcome != STATUS_OK &&
+                    (pending->outcome == STATUS_OK || outcome != STATUS_FULL);
+    pending->outcome = is_worse ? outcome : pending->outcome;
+    give_batch(ingest, batch);
+    if (pending->batches_out == 0) {
+        answer_pending(ingest, pending);
+    }
+}
+
+void intake_commit(struct intake *intake, unsigned status, struct slice body) {
+    struct ingest *ingest = intake->ingest;
+    if (intake->batches == NULL) {
+        http_respond(intake->exchange, status, "application/json", NULL, body);
+        return;
+    }
+    struct pending *pending = make_pending(intake, status, body);
+    if (pending == NULL) {
+        intake_abort(intake);
+        ingest_refuse(ingest, intake->exchange, intake->style, 429, "too many requests wait");
+        return;
+    }
+    struct batch *batch = intake->batches;
+    pending->batches_out = 1; /* held until all are sent */
+    while (batch != NULL) {
+        struct batch *next = batch->next;
+        batch->request = pending;
+        pending->batches_out++;
+        (void)batch_finish(batch);
+        if (!status_is_ok(gate_send(ingest->options.gates[0], batch))) {
+            settle_batch(ingest, batch, STATUS_FULL);
+        }
+        batch = next;
+    }
+    pending->batches_out--;
+    if (pending->batches_out == 0) {
+        answer_pending(ingest, pending);
+    }
+}
+
+void ingest_take_back(struct ingest *ingest) {
+    struct batch *batch = gate_take_back(ingest->options.gates[0]);
+    while (batch != NULL) {
+        settle_batch(ingest, batch, batch->outcome);
+        batch = gate_take_back(ingest->options.gates[0]);
+    }
+}

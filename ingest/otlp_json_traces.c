@@ -1,0 +1,158 @@
+/*
+ * otlp_json_traces.c - ExportTraceServiceRequest: resourceSpans > scopeSpans > spans.
+ *
+ * A span is an event at its end; status code 2 (ERROR) makes it a failure. An "exception" event of the
+ * span gives the error's class and message when the span itself does not.
+ */
+#include "ingest/decode.h"
+#include "ingest/otlp_json_record.h"
+
+enum { SPAN_STATUS_ERROR = 2 };
+
+struct span {
+    struct otlp_record record;
+    struct slice name;
+    struct slice status_message;
+    uint64_t status_code;
+};
+
+static void take_status(struct json_walk *walk, struct span *span) {
+    struct slice key;
+    if (json_take_null(walk) || !json_enter_object(walk)) {
+        return;
+    }
+    while (json_next_member(walk, &key)) {
+        if (slice_equals(key, SLICE("code"))) {
+            otlp_take_u64(walk, &span->status_code);
+        } else if (slice_equals(key, SLICE("message"))) {
+            otlp_take_text(walk, &span->status_message);
+        } else {
+            json_skip(walk, NULL);
+        }
+    }
+}
+
+/* Only what the rules look for among an event's attributes: exception.type and exception.message. */
+static void take_event(struct json_walk *walk, struct span *span) {
+    struct otlp_attributes attributes;
+    struct slice key;
+    attributes.count = 0;
+    attributes.is_cut = false;
+    memset(attributes.known, 0, sizeof(attributes.known));
+    json_enter_object(walk);
+    while (json_next_member(walk, &key)) {
+        if (slice_equals(key, SLICE("attributes"))) {
+            otlp_take_attributes(walk, &attributes);
+        } else {
+            json_skip(walk, NULL);
+        }
+    }
+    static const enum otlp_known wanted[] = {OTLP_EXCEPTION_TYPE, OTLP_EXCEPTION_MESSAGE};
+    for (size_t i = 0; i < 2; i++) {
+        struct slice *known = &span->record.attributes.known[wanted[i]];
+        *known = known->size > 0 ? *known : attributes.known[wanted[i]];
+    }
+}
+
+static void take_events(struct json_walk *walk, struct span *span) {
+    if (json_take_null(walk) || !json_enter_array(walk)) {
+        return;
+    }
+    while (json_next_element(walk)) {
+        take_event(walk, span);
+    }
+}
+
+static void take_span_member(struct json_walk *walk, struct slice key, struct span *span) {
+    struct otlp_record *record = &span->record;
+    if (slice_equals(key, SLICE("endTimeUnixNano"))) {
+        otlp_take_u64(walk, &record->envelope.event_time_ns);
+    } else if (slice_equals(key, SLICE("startTimeUnixNano"))) {
+        otlp_take_u64(walk, &record->observed_ns);
+    } else if (slice_equals(key, SLICE("name"))) {
+        otlp_take_text(walk, &span->name);
+    } else if (slice_equals(key, SLICE("status"))) {
+        take_status(walk, span);
+    } else if (slice_equals(key, SLICE("attributes"))) {
+        otlp_take_attributes(walk, &record->attributes);
+    } else if (slice_equals(key, SLICE("events"))) {
+        take_events(walk, span);
+    } else if (slice_equals(key, SLICE("traceId")) || slice_equals(key, SLICE("spanId")) ||
+               slice_equals(key, SLICE("parentSpanId"))) {
+        otlp_take_ids(walk, key, record);
+    } else {
+        json_skip(walk, NULL);
+    }
+}
+
+static struct status take_span(struct decode *decode, struct json_walk *walk,
+                               const struct otlp_attributes *outer) {
+    struct span span = {.status_code = 0};
+    struct slice key;
+    otlp_record_init(&span.record, EVENT_KIND_SPAN);
+    size_t start = walk->at;
+    json_enter_object(walk);
+    while (json_next_member(walk, &key)) {
+        take_span_member(walk, key, &span);
+    }
+    struct envelope *envelope = &span.record.envelope;
+    if (span.status_code == SPAN_STATUS_ERROR) {
+        envelope->status = EVENT_STATUS_FAILED;
+        envelope->severity = EVENT_SEVERITY_ERROR;
+        envelope->message = span.status_message;
+        if (envelope->message.size == 0) {
+            envelope->message = span.record.attributes.known[OTLP_EXCEPTION_MESSAGE];
+        }
+    }
+    envelope->message = envelope->message.size > 0 ? envelope->message : span.name;
+    return otlp_record_finish(&span.record, decode, walk, start, outer);
+}
+
+static struct status take_spans(struct decode *decode, struct json_walk *walk,
+                                const struct otlp_attributes *outer) {
+    if (!json_take_null(walk)) {
+        json_enter_array(walk);
+        while (json_next_element(walk)) {
+            size_t mark = decode->arena->used_bytes;
+            json_peek(walk);
+            TRY(take_span(decode, walk, outer));
+            arena_rewind(decode->arena, mark);
+        }
+    }
+    return walk->error == NULL ? status_ok() : decode_fail(decode, walk);
+}
+
+static struct status take_levels(struct decode *decode, struct json_walk *walk,
+                                 const struct otlp_level *level,
+                                 const struct otlp_attributes *outer) {
+    if (!json_take_null(walk)) {
+        json_enter_array(walk);
+        while (json_next_element(walk)) {
+            TRY(otlp_take_level(decode, walk, level, outer));
+        }
+    }
+    return walk->error == NULL ? status_ok() : decode_fail(decode, walk);
+}
+
+static struct status take_scopes(struct decode *decode, struct json_walk *walk,
+                                 const struct otlp_attributes *outer) {
+    static const struct otlp_level level = {{(const uint8_t *)"scope", 5},
+                                            {(const uint8_t *)"spans", 5}, take_spans};
+    return take_levels(decode, walk, &level, outer);
+}
+
+struct status otlp_json_decode_traces(struct decode *decode, struct slice body) {
+    static const struct otlp_level level = {{(const uint8_t *)"resource", 8},
+                                            {(const uint8_t *)"scopeSpans", 10}, take_scopes};
+    struct json_walk walk = json_walk_over(body, decode->arena);
+    struct slice key;
+    json_enter_object(&walk);
+    while (json_next_member(&walk, &key)) {
+        if (slice_equals(key, SLICE("resourceSpans"))) {
+            TRY(take_levels(decode, &walk, &level, NULL));
+        } else {
+            json_skip(&walk, NULL);
+        }
+    }
+    return json_finish(&walk) ? status_ok() : decode_fail(decode, &walk);
+}
