@@ -2,6 +2,10 @@
  * config_toml.cc - the adapter to toml++: parses, merges, copies into the arena. Nothing of C++ leaves
  * this file, no exception crosses it.
  */
+/* Compiled in here: the packaged library is built with exceptions. */
+#undef TOML_HEADER_ONLY
+#undef TOML_SHARED_LIB
+#define TOML_HEADER_ONLY 1
 #define TOML_EXCEPTIONS 0
 #define TOML_ENABLE_UNRELEASED_FEATURES 0
 #include <toml++/toml.h>
@@ -14,7 +18,9 @@
 
 /* C's rule that an initialiser leaves the rest zero is not a mistake, as C++ warns. */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+extern "C" {
 #include "core/config_toml.h"
+}
 
 namespace {
 

@@ -30,11 +30,12 @@ static void refuse(struct native_event *event, const char *words, struct slice d
         return;
     }
     event->is_refused = true;
+    struct slice shown = slice_head(detail, 80);
     (void)!status_is_ok(fault_set(&event->reason, STATUS_INVALID, "%s%.*s", words,
-                                  SLICE_PRINT(slice_head(detail, 80))));
+                                  (int)shown.size, shown.size > 0 ? (const char *)shown.data : ""));
 }
 
-static const struct slice nothing;
+static const struct slice nothing = {(const uint8_t *)"", 0};
 
 /* A string or a number as text; anything else refuses the record. */
 static struct slice take_word(struct json_walk *walk, struct native_event *event,

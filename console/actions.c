@@ -1,0 +1,106 @@
+/*
+ * actions.c - a person acknowledges or resolves: an operator record through the journal, answered with
+ * the incident as it is after the commit.
+ */
+#include "console/console_internal.h"
+
+#include "core/base/assert.h"
+
+static void write_batch(struct action *action, const struct operator_request *request) {
+    batch_clear(&action->batch, BATCH_OPERATOR);
+    struct writer writer = batch_entry_begin(&action->batch);
+    operator_encode(request, &writer);
+    ASSERT(!writer.failed);
+    batch_entry_commit(&action->batch, writer.size);
+    (void)batch_finish(&action->batch);
+}
+
+/* Live incidents only: a resolved one takes no action any more. */
+static bool is_resolved(struct console *console, struct slice id) {
+    struct text text = console_text(console);
+    struct slice resolved = SLICE("\"status\":\"resolved\"");
+    if (!status_is_ok(view_incident_json(console->reader, slice_of(NULL, 0), id, &text))) {
+        return false;
+    }
+    struct slice head = slice_head(text_slice(&text), 256);
+    for (size_t i = 0; i + resolved.size <= head.size; i++) {
+        if (slice_starts_with(slice_tail(head, i), resolved)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void send_action(struct console *console, struct http_exchange exchange, struct slice id,
+                        const struct operator_request *request) {
+    struct action *action = console->free_actions;
+    if (action == NULL || id.size > sizeof(action->id)) {
+        console_answer_error(exchange, 429, "throttled", "too many actions at once");
+        return;
+    }
+    write_batch(action, request);
+    action->exchange = exchange;
+    memcpy(action->id, id.data, id.size);
+    action->id_size = id.size;
+    action->batch.request = action;
+    if (!status_is_ok(gate_send(console->options.gate, &action->batch))) {
+        console_answer_error(exchange, 429, "throttled", "too many actions at once");
+        return;
+    }
+    console->free_actions = action->next;
+    console->actions_out++;
+}
+
+void action_start(struct console *console, struct http_exchange exchange, struct slice id,
+                  enum operator_action what, const struct http_request *request) {
+    char by_memory[FIELD_BYTES_MAX];
+    char note_memory[FIELD_BYTES_MAX];
+    char tenant[TENANT_BYTES_MAX];
+    size_t tenant_size = 0;
+    struct text by = text_over(by_memory, sizeof(by_memory));
+    struct text note = text_over(note_memory, sizeof(note_memory));
+    struct operator_request operator_request = {.action = what};
+    if (!status_is_ok(fields_read(request->body, &by, &note))) {
+        console_answer_error(exchange, 400, "invalid",
+                             "the body is {\"by\":\"...\",\"note\":\"...\"}");
+        return;
+    }
+    if (!status_is_ok(view_find_incident(console->reader, id, &operator_request.incident_id,
+                                         tenant, &tenant_size))) {
+        console_answer_error(exchange, 404, "not_found", "no incident has this id");
+        return;
+    }
+    if (is_resolved(console, id)) {
+        console_answer_error(exchange, 409, "conflict", "the incident is resolved already");
+        return;
+    }
+    operator_request.tenant = slice_of(tenant, tenant_size);
+    operator_request.by = text_slice(&by);
+    operator_request.note = text_slice(&note);
+    send_action(console, exchange, id, &operator_request);
+}
+
+static void answer_action(struct console *console, struct action *action,
+                          enum status_code outcome) {
+    if (outcome != STATUS_OK) {
+        console_answer_error(action->exchange, 503, "unavailable",
+                             "the action could not be stored, try again");
+        return;
+    }
+    struct text text = console_text(console);
+    struct status status = view_incident_json(console->reader, slice_of(NULL, 0),
+                                              slice_of(action->id, action->id_size), &text);
+    console_answer(action->exchange, status, &text);
+}
+
+void actions_take_back(struct console *console) {
+    struct batch *batch = gate_take_back(console->options.gate);
+    while (batch != NULL) {
+        struct action *action = batch->request;
+        answer_action(console, action, batch->outcome);
+        action->next = console->free_actions;
+        console->free_actions = action;
+        console->actions_out--;
+        batch = gate_take_back(console->options.gate);
+    }
+}

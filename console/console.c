@@ -1,0 +1,128 @@
+/* console.c - the thread: loop, server, pools, life. See console.h. */
+#include "console/console_internal.h"
+
+#include <stdlib.h>
+
+#include "core/base/assert.h"
+
+#define ANSWER_BYTES_MAX (256 * MIB) /* address space */
+
+struct status console_open(const struct console_options *options, struct console **console_out,
+                           struct fault *fault) {
+    struct console *console = calloc(1, sizeof(*console));
+    if (console == NULL) {
+        return fault_set(fault, STATUS_FULL, "no memory for the console");
+    }
+    console->options = *options;
+    console->config = options->config;
+    config_acquire(console->config);
+    struct status status = arena_init(&console->text_arena, ANSWER_BYTES_MAX);
+    if (status_is_ok(status)) {
+        status = arena_init(&console->arena, ACTIONS_MAX * ACTION_BATCH_BYTES + 4096);
+    }
+    if (!status_is_ok(status)) {
+        console_close(console);
+        return fault_set(fault, status.code, "no memory for the console");
+    }
+    for (uint32_t i = 0; i < ACTIONS_MAX; i++) {
+        void *memory = arena_allocate(&console->arena, ACTION_BATCH_BYTES, 64);
+        ASSERT(memory != NULL);
+        batch_init(&console->actions[i].batch, memory, ACTION_BATCH_BYTES);
+        console->actions[i].next = console->free_actions;
+        console->free_actions = &console->actions[i];
+    }
+    *console_out = console;
+    return status_ok();
+}
+
+static void on_wake(void *context) {
+    actions_take_back(context);
+}
+
+static const struct http_handler handler = {
+    .on_request = console_on_request,
+    .on_error = console_on_error,
+};
+
+static struct status open_on_thread(struct console *console, uint16_t *port_out,
+                                    struct fault *fault) {
+    const struct config *config = console->config;
+    struct loop_options loop_options = {.backend = config->io, .connections_max = CONNECTIONS_MAX};
+    TRY(loop_open(&loop_options, &console->loop, fault));
+    TRY(loop_waker_open(console->loop, on_wake, console, &console->waker));
+    atomic_store(&console->options.gate->source_waker, console->waker);
+    if (!status_is_ok(view_reader_acquire(console->options.view, &console->reader))) {
+        return fault_set(fault, STATUS_FULL, "no memory for the console's reader");
+    }
+    struct http_options http_options = {
+        .loop = console->loop,
+        .address = config->listen_console,
+        .connections_max = CONNECTIONS_MAX,
+        .request_bytes_max = MIB,
+        .body_bytes_total_max = 64 * MIB,
+        .header_timeout_ns = config->header_timeout_ns,
+        .body_timeout_ns = config->body_timeout_ns,
+        .idle_timeout_ns = config->idle_timeout_ns,
+        .handler = &handler,
+        .context = console,
+    };
+    return http_server_open(&http_options, &console->server, port_out, fault);
+}
+
+static struct status run_loop(struct console *console) {
+    struct status status = status_ok();
+    bool is_draining = false;
+    while (status_is_ok(status)) {
+        status = loop_run_once(console->loop, NS_PER_S);
+        actions_take_back(console);
+        if (atomic_load(&console->is_stopping) && !is_draining) {
+            is_draining = true;
+            http_server_drain(console->server);
+        }
+        if (is_draining && console->actions_out == 0 &&
+            http_server_busy_count(console->server) == 0) {
+            return status_ok();
+        }
+    }
+    return status;
+}
+
+struct status console_run(struct console *console,
+                          void (*on_listening)(void *context, uint16_t port,
+                                               const struct fault *fault),
+                          void *context) {
+    struct fault fault = {{0}};
+    uint16_t port = 0;
+    struct status status = open_on_thread(console, &port, &fault);
+    if (on_listening != NULL) {
+        on_listening(context, status_is_ok(status) ? port : 0, &fault);
+    }
+    if (status_is_ok(status)) {
+        status = run_loop(console);
+    }
+    if (console->reader != NULL) {
+        view_reader_release(console->reader);
+        console->reader = NULL;
+    }
+    return status;
+}
+
+void console_stop(struct console *console) {
+    atomic_store(&console->is_stopping, true);
+    struct loop_waker *waker = atomic_load(&console->options.gate->source_waker);
+    if (waker != NULL) {
+        loop_waker_wake(waker);
+    }
+}
+
+void console_close(struct console *console) {
+    if (console == NULL) {
+        return;
+    }
+    http_server_close(console->server);
+    loop_close(console->loop);
+    arena_deinit(&console->arena);
+    arena_deinit(&console->text_arena);
+    config_release(console->config);
+    free(console);
+}

@@ -1,0 +1,72 @@
+/* console_internal.h - inside the room: the thread's state and what its files share. */
+#pragma once
+
+#include "console/console.h"
+#include "core/http.h"
+#include "core/operator.h"
+
+enum {
+    ACTIONS_MAX = 16,
+    ACTION_BATCH_BYTES = 8192,
+    ID_BYTES_MAX = 64,
+    FIELD_BYTES_MAX = 512,
+    CONNECTIONS_MAX = 256,
+};
+
+/* An action on its way through the journal. */
+struct action {
+    struct batch batch;
+    struct http_exchange exchange;
+    char id[ID_BYTES_MAX];
+    size_t id_size;
+    struct action *next;
+};
+
+struct console {
+    struct console_options options;
+    struct config *config;
+    struct loop *loop;
+    struct http_server *server;
+    struct loop_waker *waker;
+    struct view_reader *reader;
+    struct arena arena;      /* life of the thread */
+    struct arena text_arena; /* one answer */
+    struct action actions[ACTIONS_MAX];
+    struct action *free_actions;
+    uint32_t actions_out;
+    atomic_bool is_stopping;
+};
+
+/* --- routes.c --- */
+void console_on_request(void *context, struct http_exchange exchange,
+                        const struct http_request *request);
+void console_on_error(void *context, unsigned status, const char *words, struct text *body,
+                      const char **content_type_out);
+void console_answer_error(struct http_exchange exchange, unsigned status, const char *code,
+                          const char *words);
+/* Room for one answer, emptied: as large as answers get. */
+struct text console_text(struct console *console);
+/* Answers with the text as JSON, or with the error that the status means. */
+void console_answer(struct http_exchange exchange, struct status status, const struct text *text);
+
+/* --- api.c --- */
+void api_incidents(struct console *console, struct http_exchange exchange,
+                   const struct http_request *request);
+void api_incident(struct console *console, struct http_exchange exchange, struct slice id,
+                  const struct http_request *request);
+void api_timeline(struct console *console, struct http_exchange exchange, struct slice id,
+                  const struct http_request *request);
+void api_graph(struct console *console, struct http_exchange exchange,
+               const struct http_request *request);
+void api_stats(struct console *console, struct http_exchange exchange,
+               const struct http_request *request);
+
+/* --- actions.c --- */
+void action_start(struct console *console, struct http_exchange exchange, struct slice id,
+                  enum operator_action what, const struct http_request *request);
+void actions_take_back(struct console *console);
+
+/* --- fields.c --- */
+/* Reads {"by":"...","note":"..."}; both optional, other keys ignored; an empty body is fine. INVALID
+ * for anything else. Values are unescaped into the texts. */
+MUST_CHECK struct status fields_read(struct slice body, struct text *by, struct text *note);

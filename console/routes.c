@@ -1,0 +1,189 @@
+/*
+ * routes.c - which path means what on the console port; errors, metrics and health.
+ */
+#include "console/console_internal.h"
+
+static const char index_page[] =
+    "quell " QUELL_VERSION "\n\n"
+    "GET  /api/v1/incidents?tenant=&status=&since=&limit=&cursor=\n"
+    "GET  /api/v1/incidents/<id>\n"
+    "GET  /api/v1/incidents/<id>/timeline\n"
+    "POST /api/v1/incidents/<id>/ack      {\"by\":\"...\",\"note\":\"...\"}\n"
+    "POST /api/v1/incidents/<id>/resolve\n"
+    "GET  /api/v1/graph?tenant=&entity=&direction=up|down&hops=\n"
+    "GET  /api/v1/stats?tenant=\n"
+    "GET  /metrics /healthz /livez /readyz\n";
+
+/* --- Answers --- */
+
+void console_answer_error(struct http_exchange exchange, unsigned status, const char *code,
+                          const char *words) {
+    char memory[1024];
+    struct text body = text_over(memory, sizeof(memory));
+    text_add_format(&body, "{\"error\":{\"code\":\"%s\",\"message\":", code);
+    text_add_json_string(&body, slice_of_text(words));
+    text_add_text(&body, "}}");
+    const char *headers = status == 429 || status == 503 ? "Retry-After: 1\r\n" : NULL;
+    http_respond(exchange, status, "application/json", headers, text_slice(&body));
+}
+
+void console_on_error(void *context, unsigned status, const char *words, struct text *body,
+                      const char **content_type_out) {
+    (void)context;
+    (void)status;
+    *content_type_out = "application/json";
+    text_add_text(body, "{\"error\":{\"code\":\"bad_request\",\"message\":");
+    text_add_json_string(body, slice_of_text(words));
+    text_add_text(body, "}}");
+}
+
+struct text console_text(struct console *console) {
+    arena_reset(&console->text_arena);
+    /* Taken without the arena's zeroing: an answer is written before it is read. */
+    console->text_arena.used_bytes = console->text_arena.capacity_bytes;
+    return text_over(console->text_arena.base, console->text_arena.capacity_bytes);
+}
+
+void console_answer(struct http_exchange exchange, struct status status,
+                    const struct text *text) {
+    switch (status.code) {
+    case STATUS_OK:
+        http_respond(exchange, 200, "application/json", NULL, text_slice(text));
+        return;
+    case STATUS_MISSING:
+        console_answer_error(exchange, 404, "not_found", "there is nothing by that name");
+        return;
+    case STATUS_FULL:
+        console_answer_error(exchange, 400, "too_large", "the answer is too large: ask for less");
+        return;
+    default:
+        console_answer_error(exchange, 500, "internal", status_name(status));
+    }
+}
+
+static void answer_text(struct http_exchange exchange, unsigned status, struct slice words) {
+    http_respond(exchange, status, "text/plain; charset=utf-8", NULL, words);
+}
+
+static void answer_metrics(struct console *console, struct http_exchange exchange) {
+    struct text text = console_text(console);
+    stats_add_prometheus(console->options.stats, &text);
+    struct status status = view_stats_prometheus(console->reader, &text);
+    if (!status_is_ok(status)) {
+        console_answer(exchange, status, &text);
+        return;
+    }
+    http_respond(exchange, 200, "text/plain; version=0.0.4; charset=utf-8", NULL,
+                 text_slice(&text));
+}
+
+static void answer_ready(struct console *console, struct http_exchange exchange) {
+    bool is_ready = atomic_load(console->options.is_ready);
+    answer_text(exchange, is_ready ? 200 : 503,
+                is_ready ? SLICE("ready\n") : SLICE("not ready: the journal takes no events\n"));
+}
+
+/* --- Routes --- */
+
+enum route { ROUTE_INDEX, ROUTE_INCIDENTS, ROUTE_GRAPH, ROUTE_STATS, ROUTE_METRICS, ROUTE_LIVE,
+             ROUTE_READY };
+
+static const struct {
+    const char *path;
+    enum route route;
+} routes[] = {
+    {"/", ROUTE_INDEX},
+    {"/api/v1/incidents", ROUTE_INCIDENTS},
+    {"/api/v1/graph", ROUTE_GRAPH},
+    {"/api/v1/stats", ROUTE_STATS},
+    {"/metrics", ROUTE_METRICS},
+    {"/healthz", ROUTE_LIVE},
+    {"/livez", ROUTE_LIVE},
+    {"/-/healthy", ROUTE_LIVE},
+    {"/readyz", ROUTE_READY},
+    {"/-/ready", ROUTE_READY},
+};
+
+static void answer_route(struct console *console, struct http_exchange exchange, enum route route,
+                         const struct http_request *request) {
+    switch (route) {
+    case ROUTE_INDEX:
+        answer_text(exchange, 200, slice_of_text(index_page));
+        return;
+    case ROUTE_INCIDENTS:
+        api_incidents(console, exchange, request);
+        return;
+    case ROUTE_GRAPH:
+        api_graph(console, exchange, request);
+        return;
+    case ROUTE_STATS:
+        api_stats(console, exchange, request);
+        return;
+    case ROUTE_METRICS:
+        answer_metrics(console, exchange);
+        return;
+    case ROUTE_LIVE:
+        answer_text(exchange, 200, SLICE("ok\n"));
+        return;
+    case ROUTE_READY:
+        answer_ready(console, exchange);
+        return;
+    }
+}
+
+static bool method_is_allowed(struct http_exchange exchange, const struct http_request *request,
+                              bool is_post) {
+    bool is_allowed = is_post ? slice_equals(request->method, SLICE("POST"))
+                              : slice_equals(request->method, SLICE("GET")) || request->is_head;
+    if (!is_allowed) {
+        static const char body[] =
+            "{\"error\":{\"code\":\"method_not_allowed\",\"message\":\"see the Allow header\"}}";
+        http_respond(exchange, 405, "application/json",
+                     is_post ? "Allow: POST\r\n" : "Allow: GET, HEAD\r\n", slice_of_text(body));
+    }
+    return is_allowed;
+}
+
+/* /api/v1/incidents/<id>[/timeline|/ack|/resolve] */
+static void answer_incident(struct console *console, struct http_exchange exchange,
+                            struct slice rest, const struct http_request *request) {
+    struct slice id = slice_head(rest, slice_find_byte(rest, '/'));
+    struct slice what = slice_tail(rest, id.size);
+    bool is_ack = slice_equals(what, SLICE("/ack"));
+    bool is_resolve = slice_equals(what, SLICE("/resolve"));
+    bool is_timeline = slice_equals(what, SLICE("/timeline"));
+    if (what.size > 0 && !is_ack && !is_resolve && !is_timeline) {
+        console_answer_error(exchange, 404, "not_found", "there is no such path");
+        return;
+    }
+    if (!method_is_allowed(exchange, request, is_ack || is_resolve)) {
+        return;
+    }
+    if (is_ack || is_resolve) {
+        action_start(console, exchange, id, is_ack ? OPERATOR_ACKNOWLEDGE : OPERATOR_RESOLVE,
+                     request);
+    } else if (is_timeline) {
+        api_timeline(console, exchange, id, request);
+    } else {
+        api_incident(console, exchange, id, request);
+    }
+}
+
+void console_on_request(void *context, struct http_exchange exchange,
+                        const struct http_request *request) {
+    struct console *console = context;
+    struct slice prefix = SLICE("/api/v1/incidents/");
+    if (slice_starts_with(request->path, prefix) && request->path.size > prefix.size) {
+        answer_incident(console, exchange, slice_tail(request->path, prefix.size), request);
+        return;
+    }
+    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+        if (slice_equals(request->path, slice_of_text(routes[i].path))) {
+            if (method_is_allowed(exchange, request, false)) {
+                answer_route(console, exchange, routes[i].route, request);
+            }
+            return;
+        }
+    }
+    console_answer_error(exchange, 404, "not_found", "there is no such path: GET / lists them");
+}
