@@ -271,7 +271,7 @@ void http_respond(struct http_exchange exchange, unsigned status, const char *co
         return;
     }
     http->generation++;
-    if (exchange.server->is_draining || http->has_ended) {
+    if (exchange.server->is_draining) {
         http->closes_after = true;
     }
     if (status >= 400 && exchange.server->options.stats != NULL) {

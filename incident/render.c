@@ -161,7 +161,7 @@ static void add_tail(struct text *json, const struct incident_row *row) {
 
 static void add_head(struct text *json, const struct incident_row *row, bool is_merged) {
     text_add_char(json, '{');
-    add_number(json, "version", row->version == 0 ? 1 : row->version);
+    add_number(json, "version", 1); /* of this format, not of the incident */
     text_add_text(json, ",\"id\":\"inc_");
     text_add_base32(json, row->id);
     text_add_text(json, "\",");

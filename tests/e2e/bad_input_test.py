@@ -1,0 +1,122 @@
+"""Bad input gets a clear error, leaves the process well, and stands in the quarantine's count."""
+import gzip
+import json
+import os
+import socket
+import unittest
+
+from harness import SHARED, Story, failure
+
+
+class BadInput(Story):
+    def setUp(self):
+        self.q = self.quell("notify.group_wait=1h", "server.max_request_bytes=\"1MiB\"",
+                            "server.header_timeout=\"1s\"", "server.body_timeout=\"1s\"")
+
+    def tearDown(self):
+        self.assertEqual(self.q.request("GET", "/healthz", port=self.q.console)[0], 200)
+
+    def raw(self, data, finish=True):
+        with socket.create_connection(("127.0.0.1", self.q.http), timeout=20) as connection:
+            connection.sendall(data)
+            if finish:
+                connection.shutdown(socket.SHUT_WR)
+            answer = b""
+            while True:
+                try:
+                    part = connection.recv(65536)
+                except ConnectionResetError:
+                    return answer
+                if not part:
+                    return answer
+                answer += part
+
+    def test_otlp_that_is_no_json_is_400_with_a_place(self):
+        for path in ("/v1/logs", "/v1/traces", "/v1/metrics"):
+            status, answer = self.q.post(path, b'{"resourceLogs":[}')
+            self.assertEqual(status, 400)
+            self.assertEqual(answer["code"], 3)
+            self.assertIn("line 1 column", answer["message"])
+
+    def test_native_refusals_name_index_and_reason(self):
+        status, answer = self.q.post("/v1/events", [failure("good"), {"job_id": "x"},
+                                                    {"job_id": "x", "status": "exploded"}, 7])
+        self.assertEqual(status, 200)
+        self.assertEqual((answer["accepted"], answer["rejected"]), (1, 3))
+        self.assertEqual([error["index"] for error in answer["errors"]], [1, 2, 3])
+        self.assertIn("exploded", answer["errors"][1]["reason"])
+        self.assertEqual(self.q.settle()["events_rejected"], 3)
+
+    def test_nothing_accepted_is_400(self):
+        self.assertEqual(self.q.post("/v1/events", {"status": "failed"})[0], 400)
+        self.assertEqual(self.q.post("/v1/events", b'[{"job_id":"a","status":"failed"},')[0], 400)
+        self.assertEqual(self.q.incidents(), [])
+
+    def test_nesting_and_bad_text_are_refused(self):
+        self.assertEqual(self.q.post("/v1/logs", b"[" * 100000)[0], 400)
+        self.assertEqual(self.q.post("/v1/logs", b'{"a":' * 5000 + b"1" + b"}" * 5000)[0], 400)
+        self.assertEqual(self.q.post("/v1/events", b'{"job_id":"\xff","status":"failed"}')[0], 400)
+
+    def test_sizes_and_types(self):
+        self.assertEqual(self.q.request("POST", "/v1/logs", b"x" * (2 << 20),
+                                        {"Content-Type": "application/json"})[0], 413)
+        bomb = gzip.compress(b" " * (8 << 20))
+        self.assertEqual(self.q.request("POST", "/v1/logs", bomb,
+                                        {"Content-Type": "application/json",
+                                         "Content-Encoding": "gzip"})[0], 413)
+        for kind in ("text/html", "application/xml"):
+            self.assertEqual(self.q.request("POST", "/v1/logs", b"{}",
+                                            {"Content-Type": kind})[0], 415)
+        self.assertEqual(self.q.request("GET", "/v1/logs")[0], 405)
+        self.assertEqual(self.q.request("GET", "/nothing")[0], 404)
+
+    def test_gzip_is_taken(self):
+        body = gzip.compress(json.dumps(failure("zipped")).encode())
+        status, _, _ = self.q.request("POST", "/v1/events", body,
+                                      {"Content-Type": "application/json",
+                                       "Content-Encoding": "gzip"})
+        self.assertEqual(status, 200)
+
+    def test_ambiguous_requests_are_400_and_close(self):
+        for head in (b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n",
+                     b"Content-Length: 3\r\nContent-Length: 4\r\n",
+                     b"Content-Length: +3\r\n", b"X: a\r\n folded\r\n", b"X : a\r\n",
+                     b"Transfer-Encoding: chunked, chunked\r\n"):
+            answer = self.raw(b"POST /v1/events HTTP/1.1\r\nHost: x\r\n" + head + b"\r\nabc",
+                              finish=False)
+            self.assertIn(answer[9:12], (b"400", b"501"), head)
+        self.assertEqual(self.raw(b"GET / HTTP/1.1\nHost: x\n\n", finish=False)[9:12], b"400")
+        chunk = b"POST /v1/events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        self.assertEqual(self.raw(chunk + b"zz\r\nabc\r\n0\r\n\r\n", finish=False)[9:12], b"400")
+
+    def test_slow_senders_are_cut_off(self):
+        self.assertIn(self.raw(b"POST /v1/events HT", finish=False)[9:12], (b"408", b""))
+        body = b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc"
+        self.assertEqual(self.raw(body, finish=False)[9:12], b"408")
+
+    def test_clients_that_leave_do_no_harm(self):
+        for size in (1, 10, 60, 200):
+            self.raw((b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\n"
+                      + b"x" * 500)[:size])
+
+    def test_chunked_bodies_and_pipelines_work(self):
+        event = json.dumps(failure("chunked")).encode()
+        chunks = b"".join(b"%x\r\n%s\r\n" % (len(event[i:i + 7]), event[i:i + 7])
+                          for i in range(0, len(event), 7)) + b"0\r\n\r\n"
+        one = b"POST /v1/events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks
+        answer = self.raw(one * 5)
+        self.assertEqual(answer.count(b"HTTP/1.1 200"), 5)
+
+    def test_official_examples_are_taken(self):
+        folder = os.path.join(SHARED, "otlp")
+        if not os.path.isdir(folder):
+            self.assertNotEqual(os.environ.get("CI"), "true", folder + " is missing")
+            self.skipTest(folder + " is missing")
+        for name, path in (("logs", "logs"), ("events", "logs"), ("trace", "traces"),
+                           ("metrics", "metrics")):
+            with open(os.path.join(folder, name + ".json"), "rb") as file:
+                self.assertEqual(self.q.post("/v1/" + path, file.read()), (200, {}))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

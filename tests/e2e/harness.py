@@ -1,0 +1,178 @@
+"""A running quell, a webhook receiver that checks every payload, and small HTTP helpers."""
+import http.client
+import http.server
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+
+import jsonschema
+
+BINARY = os.environ["QUELL_BINARY"]
+SOURCE = os.environ["QUELL_SOURCE"]
+SHARED = os.path.join(SOURCE, "..", "shared", "data")
+with open(os.path.join(SOURCE, "schemas", "incident.schema.json")) as file:
+    SCHEMA = json.load(file)
+
+
+class Receiver:
+    """Takes webhooks; answers what `status` says; keeps bodies and headers."""
+
+    def __init__(self):
+        self.messages, self.headers, self.errors, self.status = [], [], [], 200
+        receiver = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.take(dict(self.headers), body)
+                self.send_response(receiver.status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *arguments):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def take(self, headers, body):
+        if self.status != 200:
+            self.headers.append(headers)
+            return
+        message = json.loads(body)
+        try:
+            jsonschema.validate(message["data"], SCHEMA)
+            assert re.fullmatch(r"incident\.(opened|updated|resolved)", message["type"])
+        except Exception as error:  # told by the test: a thread's exception would be lost
+            self.errors.append(str(error)[:400])
+        self.headers.append(headers)
+        self.messages.append(message)
+
+    def types(self):
+        return [message["type"].split(".")[1] for message in self.messages]
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Quell:
+    """The real binary on free ports in a directory of its own."""
+
+    def __init__(self, *overrides, files=None, directory=None):
+        self.directory = directory or tempfile.mkdtemp(prefix="quell-test-")
+        self.overrides = list(overrides)
+        for name, text in (files or {}).items():
+            path = os.path.join(self.directory, name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "w") as file:
+                file.write(text)
+        self.start()
+
+    def start(self):
+        command = [BINARY, "run"]
+        for override in ["listen.http=127.0.0.1:0", "listen.console=127.0.0.1:0"] + self.overrides:
+            command += ["--set", override]
+        self.log = open(os.path.join(self.directory, "log"), "a+")
+        start = self.log.seek(0, os.SEEK_END)
+        with open(os.path.join(self.directory, "out"), "a") as out:
+            self.process = subprocess.Popen(command, cwd=self.directory, stderr=self.log,
+                                            stdout=out)
+        deadline = time.time() + 60
+        while time.time() < deadline:
+            if self.process.poll() is not None:
+                raise AssertionError("quell ended: " + self.read_log())
+            found = re.search(r"ingest on port (\d+), console on port (\d+)", self.read_log(start))
+            if found:
+                self.http, self.console = int(found[1]), int(found[2])
+                return
+            time.sleep(0.01)
+        raise AssertionError("quell does not listen: " + self.read_log())
+
+    def read_log(self, start=0):
+        with open(os.path.join(self.directory, "log")) as file:
+            file.seek(start)
+            return file.read()
+
+    def stop(self, signal_number=signal.SIGTERM):
+        self.process.send_signal(signal_number)
+        code = self.process.wait(60)
+        self.log.close()
+        return code
+
+    def close(self):
+        code = self.stop() if self.process.poll() is None else self.process.returncode
+        shutil.rmtree(self.directory, ignore_errors=True)
+        return code
+
+    def request(self, method, path, body=None, headers=None, port=None):
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.http, timeout=60)
+        connection.request(method, path, body, headers or {})
+        response = connection.getresponse()
+        text = response.read()
+        connection.close()
+        return response.status, text, response.headers
+
+    def post(self, path, value, headers=None):
+        body = value if isinstance(value, (bytes, str)) else json.dumps(value)
+        status, text, _ = self.request("POST", path, body,
+                                       {"Content-Type": "application/json", **(headers or {})})
+        return status, json.loads(text)
+
+    def events(self, *events, **headers):
+        status, answer = self.post("/v1/events", list(events), headers)
+        assert status == 200 and answer["rejected"] == 0, answer
+        return answer
+
+    def get(self, path):
+        status, text, _ = self.request("GET", path, port=self.console)
+        return status, json.loads(text)
+
+    def incidents(self, query=""):
+        return self.get("/api/v1/incidents?limit=1000" + query)[1]["incidents"]
+
+    def settle(self):
+        """Waits until everything sent is applied and committed."""
+        before = None
+        while True:
+            now = self.get("/api/v1/stats")[1]
+            if now == before:
+                return now
+            before = now
+            time.sleep(0.08)
+
+
+def wait_for(condition, seconds=20):
+    deadline = time.time() + seconds
+    while time.time() < deadline:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def failure(job, *upstream, **more):
+    return {"job_id": job, "status": "failed", "message": "boom", "error_type": "Timeout",
+            "depends_on": ["job:" + name for name in upstream], **more}
+
+
+class Story(unittest.TestCase):
+    """A test case with a quell and a receiver that are gone afterwards."""
+
+    def quell(self, *overrides, **more):
+        quell = Quell(*overrides, **more)
+        self.addCleanup(quell.close)
+        return quell
+
+    def receiver(self):
+        receiver = Receiver()
+        self.addCleanup(receiver.close)
+        return receiver

@@ -1,0 +1,191 @@
+"""An incident's life: told, acknowledged, recovered, kept over restarts; tenants; configuration."""
+import base64
+import hashlib
+import hmac
+import json
+import os
+import signal
+import subprocess
+import time
+import unittest
+
+from harness import BINARY, Story, failure, wait_for
+
+
+class Life(Story):
+    def hooked(self, *overrides, **more):
+        receiver = self.receiver()
+        return receiver, self.quell("notify.group_wait=0s", "sink.hook.type=webhook",
+                                    "sink.hook.url=" + receiver.url, *overrides, **more)
+
+    def test_recovery_resolves_and_tells_once(self):
+        receiver, quell = self.hooked()
+        quell.events(failure("load"))
+        self.assertTrue(wait_for(lambda: receiver.types() == ["opened"]))
+        quell.events({"job_id": "load", "status": "succeeded"})
+        self.assertTrue(wait_for(lambda: receiver.types() == ["opened", "resolved"]))
+        self.assertEqual(receiver.messages[1]["data"]["status"], "resolved")
+        self.assertEqual(receiver.errors, [])
+
+    def test_a_service_recovers_by_silence(self):
+        receiver, quell = self.hooked("notify.resolve_after=1s")
+        quell.events({"entity": "service:api", "status": "down", "message": "503"})
+        self.assertTrue(wait_for(lambda: receiver.types() == ["opened", "resolved"]))
+
+    def test_late_cause_keeps_the_id_that_people_saw(self):
+        receiver, quell = self.hooked("notify.group_interval=0s")
+        quell.events(failure("load", "extract"))
+        self.assertTrue(wait_for(lambda: receiver.messages))
+        quell.events(failure("extract"))
+        self.assertTrue(wait_for(lambda: len(receiver.messages) == 2))
+        first, second = [message["data"] for message in receiver.messages]
+        self.assertEqual(first["id"], second["id"])
+        self.assertEqual(second["root_cause"]["entity"], "job:extract")
+        self.assertEqual([a["entity"] for a in second["affected"]], ["job:load"])
+        timeline = quell.get(f"/api/v1/incidents/{first['id']}/timeline")[1]["timeline"]
+        self.assertIn("re-rooted", [entry["what"] for entry in timeline])
+
+    def test_acknowledge_and_resolve_by_a_person(self):
+        quell = self.quell("notify.group_wait=1h")
+        quell.events(failure("load"))
+        quell.settle()
+        incident, = quell.incidents()
+        path = f"/api/v1/incidents/{incident['id']}"
+        body = json.dumps({"by": "ann", "note": "looking"})
+        status, text, _ = quell.request("POST", path + "/ack", body, port=quell.console)
+        self.assertEqual((status, json.loads(text)["status"]), (200, "acknowledged"))
+        status, text, _ = quell.request("POST", path + "/resolve", "{}", port=quell.console)
+        self.assertEqual((status, json.loads(text)["status"]), (200, "resolved"))
+        self.assertEqual(quell.request("POST", path + "/ack", "{}", port=quell.console)[0], 409)
+        self.assertEqual(quell.get("/api/v1/incidents/inc_nothing")[0], 404)
+
+    def test_a_restart_in_the_middle_changes_nothing_that_people_see(self):
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            receiver, quell = self.hooked()
+            quell.events(failure("extract"), failure("load", "extract"))
+            self.assertTrue(wait_for(lambda: len(receiver.messages) >= 1))
+            quell.settle()
+            time.sleep(0.5)
+            before = quell.incidents()
+            told = len(receiver.messages)
+            quell.stop(number)
+            quell.start()
+            self.assertEqual(quell.incidents(), before)
+            quell.events(failure("load", "extract", event_id="again"))
+            quell.settle()
+            time.sleep(0.5)
+            self.assertEqual(len(receiver.messages), told)
+            quell.events({"job_id": "extract", "status": "succeeded"},
+                         {"job_id": "load", "status": "succeeded"})
+            self.assertTrue(wait_for(lambda: receiver.types()[-1] == "resolved"))
+
+    def test_what_was_acknowledged_survives_a_kill(self):
+        quell = self.quell("notify.group_wait=1h")
+        for number in range(20):
+            quell.events(failure(f"job{number}"))
+        quell.stop(signal.SIGKILL)
+        quell.start()
+        quell.settle()
+        self.assertEqual(len(quell.incidents()), 20)
+
+    def test_the_same_event_id_is_applied_once_also_over_a_restart(self):
+        quell = self.quell("notify.group_wait=1h")
+        event = failure("load", event_id="once")
+        quell.events(event)
+        quell.events(event)
+        quell.settle()
+        quell.stop()
+        quell.start()
+        quell.events(event)
+        stats = quell.settle()
+        self.assertEqual((stats["events_accepted"], stats["events_duplicate"],
+                          stats["signals_total"]), (3, 2, 1))
+
+    def test_webhooks_are_retried_with_the_same_id_and_signed(self):
+        key = b"0123456789abcdef0123456789abcdef"
+        receiver = self.receiver()
+        receiver.status = 503
+        quell = self.quell("notify.group_wait=0s", "sink.hook.type=webhook",
+                           "sink.hook.url=" + receiver.url, "sink.hook.backoff=50ms",
+                           "sink.hook.secret=whsec_" + base64.b64encode(key).decode())
+        bodies = []
+        take = receiver.take
+        receiver.take = lambda headers, body: (bodies.append(body), take(headers, body))
+        quell.events(failure("load"))
+        self.assertTrue(wait_for(lambda: len(receiver.headers) >= 2))
+        receiver.status = 200
+        self.assertTrue(wait_for(lambda: receiver.messages))
+        headers = {name.lower(): value for name, value in receiver.headers[-1].items()}
+        ids = {h.get("webhook-id") or h.get("Webhook-Id") for h in receiver.headers}
+        self.assertEqual(len(ids), 1)
+        signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + bodies[-1]
+        wanted = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+        self.assertEqual(headers["webhook-signature"], "v1," + wanted)
+        self.assertTrue(wait_for(lambda: quell.get("/api/v1/stats")[1]["deliveries_ok"] == 1))
+
+    def test_tenants_do_not_see_each_other(self):
+        token = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("acme", "globex")}
+        files = {f"tenants/{name}.toml": f'[tenant]\nid = "{name}"\ntokens_sha256 = ["{digest}"]\n'
+                 for name, digest in token.items()}
+        quell = self.quell("auth.mode=token", "notify.group_wait=1h", files=files)
+        self.assertEqual(quell.post("/v1/events", failure("load"))[0], 401)
+        bearer = {"Authorization": "Bearer acme"}
+        self.assertEqual(quell.post("/v1/events", failure("load"), bearer)[0], 200)
+        foreign = failure("load", tenant_id="globex")
+        self.assertEqual(quell.post("/v1/events", foreign, bearer)[0], 400)
+        quell.settle()
+        self.assertEqual(len(quell.incidents("&tenant=acme")), 1)
+        self.assertEqual(quell.incidents("&tenant=globex"), [])
+
+    def test_declared_dependencies_and_reload(self):
+        files = {"tenants/acme.toml": '[tenant]\nid = "acme"\n[[job]]\nid = "load"\n'
+                                      'depends_on = ["job:extract"]\nowner = "data-eng"\n'}
+        quell = self.quell("notify.group_wait=1h", files=files)
+        quell.events(failure("load", tenant_id="acme"), failure("extract", tenant_id="acme"))
+        quell.settle()
+        self.assertEqual([i["root_cause"]["entity"] for i in quell.incidents()], ["job:extract"])
+        path = os.path.join(quell.directory, "tenants/acme.toml")
+        with open(path, "a") as file:
+            file.write("nonsense = 1\n")
+        quell.process.send_signal(signal.SIGHUP)
+        self.assertTrue(wait_for(lambda: "is refused" in quell.read_log()))
+        with open(path, "w") as file:
+            file.write('[tenant]\nid = "acme"\n')
+        quell.process.send_signal(signal.SIGHUP)
+        self.assertTrue(wait_for(lambda: "reloaded" in quell.read_log()))
+
+    def test_sigterm_drains_and_exits_zero(self):
+        quell = self.quell()
+        quell.events(failure("load"))
+        self.assertEqual(quell.stop(), 0)
+
+    def test_check_tells_all_errors_with_their_places(self):
+        quell = self.quell(files={"bad.toml": "datadir = 1\n[journal]\nsink = 2\nsync = \"often\"\n"})
+        result = subprocess.run([BINARY, "check", os.path.join(quell.directory, "bad.toml")],
+                                capture_output=True, text=True)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("bad.toml:1:1: unknown key \"datadir\": did you mean \"data_dir\"?",
+                      result.stderr)
+        self.assertIn("bad.toml:3:1:", result.stderr)
+        self.assertIn("bad.toml:4:1:", result.stderr)
+
+    def test_health_metrics_and_stats(self):
+        quell = self.quell()
+        for path in ("/healthz", "/readyz"):
+            self.assertEqual(quell.request("GET", path, port=quell.console)[0], 200)
+        quell.events(failure("load"))
+        quell.settle()
+        text = quell.request("GET", "/metrics", port=quell.console)[1].decode()
+        self.assertIn('quell_events_accepted_total{tenant="default"} 1', text)
+
+    def test_a_second_process_on_the_same_data_is_refused(self):
+        quell = self.quell()
+        result = subprocess.run([BINARY, "run", "--set", "listen.http=127.0.0.1:0", "--set",
+                                 "listen.console=127.0.0.1:0"], cwd=quell.directory,
+                                capture_output=True, text=True, timeout=20)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("used by another quell", result.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
