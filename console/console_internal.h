@@ -37,7 +37,7 @@ struct console {
     atomic_bool is_stopping;
 };
 
-/* --- routes.c --- */
+/* --- paths.c --- */
 void console_on_request(void *context, struct http_exchange exchange,
                         const struct http_request *request);
 void console_on_error(void *context, unsigned status, const char *words, struct text *body,

@@ -79,7 +79,9 @@ class Quell:
 
     def start(self):
         command = [BINARY, "run"]
-        for override in ["listen.http=127.0.0.1:0", "listen.console=127.0.0.1:0"] + self.overrides:
+        always = ["listen.http=127.0.0.1:0", "listen.console=127.0.0.1:0",
+                  "server.io=" + os.environ.get("QUELL_IO", "auto")]
+        for override in always + self.overrides:
             command += ["--set", override]
         self.log = open(os.path.join(self.directory, "log"), "a+")
         start = self.log.seek(0, os.SEEK_END)

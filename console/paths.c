@@ -1,5 +1,5 @@
 /*
- * routes.c - which path means what on the console port; errors, metrics and health.
+ * paths.c - which path means what on the console port; errors, metrics and health.
  */
 #include "console/console_internal.h"
 

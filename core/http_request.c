@@ -1,0 +1,68 @@
+/* http_request.c - what handlers ask of a request: headers, query parameters; and reason phrases. */
+#include "core/http.h"
+
+struct slice http_header_find(const struct http_request *request, const char *name) {
+    struct slice wanted = slice_of_text(name);
+    for (uint32_t i = 0; i < request->headers_count; i++) {
+        if (slice_equals_ignoring_case(request->headers[i].name, wanted)) {
+            return request->headers[i].value;
+        }
+    }
+    return slice_of(NULL, 0);
+}
+
+static bool decode_percent(struct slice text, char *value_out, size_t capacity, size_t *size_out) {
+    size_t size = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t byte = text.data[i] == '+' ? ' ' : text.data[i];
+        if (byte == '%') {
+            if (i + 2 >= text.size ||
+                !status_is_ok(text_parse_hex(slice_of(text.data + i + 1, 2), &byte, 1))) {
+                return false;
+            }
+            i += 2;
+        }
+        if (size == capacity) {
+            return false;
+        }
+        value_out[size++] = (char)byte;
+    }
+    *size_out = size;
+    return true;
+}
+
+bool http_query_find(struct slice query, const char *name, char *value_out, size_t capacity,
+                     size_t *size_out) {
+    struct slice wanted = slice_of_text(name);
+    while (query.size > 0) {
+        struct slice pair = slice_head(query, slice_find_byte(query, '&'));
+        size_t equals = slice_find_byte(pair, '=');
+        if (slice_equals(slice_head(pair, equals), wanted)) {
+            return decode_percent(slice_tail(pair, equals + 1), value_out, capacity, size_out);
+        }
+        query = slice_tail(query, pair.size + 1);
+    }
+    return false;
+}
+
+const char *http_status_words(unsigned status) {
+    static const struct {
+        unsigned status;
+        const char *words;
+    } known[] = {
+        {200, "OK"}, {201, "Created"}, {202, "Accepted"}, {204, "No Content"},
+        {400, "Bad Request"}, {401, "Unauthorized"}, {403, "Forbidden"}, {404, "Not Found"},
+        {405, "Method Not Allowed"}, {408, "Request Timeout"}, {409, "Conflict"},
+        {413, "Content Too Large"}, {414, "URI Too Long"}, {415, "Unsupported Media Type"},
+        {417, "Expectation Failed"}, {429, "Too Many Requests"},
+        {431, "Request Header Fields Too Large"}, {500, "Internal Server Error"},
+        {501, "Not Implemented"}, {503, "Service Unavailable"},
+        {505, "HTTP Version Not Supported"},
+    };
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (known[i].status == status) {
+            return known[i].words;
+        }
+    }
+    return "Status";
+}

@@ -1,0 +1,126 @@
+"""The house rules as tests: who may include whom, what pure rooms may call, sizes, names."""
+import glob
+import os
+import re
+import subprocess
+import unittest
+
+SOURCE, BUILD = os.environ["QUELL_SOURCE"], os.environ["QUELL_BUILD"]
+BASE = ["core/base"]
+BELOW = ["core/base", "schemas"]
+# room -> rooms whose doors it may include
+MAY_SEE = {
+    "core/base": [], "schemas": BASE, "core": BELOW, "signals": BELOW, "dedup": BELOW,
+    "graph": BELOW, "incident": BELOW + ["signals", "graph"],
+    "engine": BELOW + ["core", "signals", "dedup", "graph", "incident"],
+    "ingest": BELOW + ["core"], "sinks": BELOW + ["core"], "console": BELOW + ["core", "engine"],
+}
+MAY_SEE["cli"] = list(MAY_SEE)
+ROOMS = list(MAY_SEE)
+# The headers that others may include; a room that is not here is open to all that may see it.
+DOORS = {
+    "signals": ["signals.h"], "dedup": ["dedup.h"], "graph": ["graph.h"],
+    "incident": ["incident.h"], "engine": ["engine.h", "view.h", "poison.h"],
+    "ingest": ["ingest.h"], "sinks": ["sinks.h", "sink.h"], "console": ["console.h"],
+}
+OUTSIDE = {
+    "liburing.h": ["core/loop_uring.c"], "lmdb.h": ["core/store.c"],
+    "xxhash.h": ["core/base/hash.c"], "http_parser.h": ["core/http_parse.c"],
+    "toml++/toml.h": ["core/config_toml.cc"], "curl/curl.h": ["sinks/http_client.c"],
+    "zlib.h": ["ingest/inflate.c"], "mbedtls/md.h": ["core/digest.c"],
+    "urcu/urcu-memb.h": ["graph/graph_fold.c", "graph/graph_search.c"],
+}
+BANNED = {"strcpy": "memcpy or struct text", "strcat": "struct text", "sprintf": "struct text",
+          "strtok": "slice_find_byte", "atoi": "text_parse_u64", "gets": "read", "rand": "a seed",
+          "alloca": "an arena", "strncpy": "memcpy or struct text"}
+PURE = ["schemas", "signals", "dedup", "graph", "incident"]
+FORBIDDEN = re.compile(
+    r"^(malloc|calloc|realloc|free|open|read|write|close|printf|fprintf|puts|fopen|time|usleep"
+    r"|clock_gettime|gettimeofday|nanosleep|socket|send|recv|getenv|log_write|clock_wall_ns"
+    r"|clock_monotonic_ns|pthread_create|rand|random|getrandom)$")
+FUNCTION_LINES_MAX, FILE_LINES_MAX = 70, 560
+
+
+def files(*endings):
+    found = [path for room in ROOMS for ending in endings
+             for path in glob.glob(os.path.join(SOURCE, room, "*" + ending))]
+    return sorted(os.path.relpath(path, SOURCE) for path in found)
+
+
+def read(path):
+    with open(os.path.join(SOURCE, path), encoding="utf-8") as file:
+        return file.read()
+
+
+class Tidy(unittest.TestCase):
+    def test_rooms_include_only_the_doors_they_may(self):
+        wrong = []
+        for path in files(".c", ".h", ".cc"):
+            room = os.path.dirname(path)
+            for name in re.findall(r'^#include "([^"]+)"', read(path), re.M):
+                other = os.path.dirname(name)
+                if other == room or other not in ROOMS:
+                    continue
+                if other not in MAY_SEE[room]:
+                    wrong.append(f"{path} may not look into {other}")
+                elif other in DOORS and os.path.basename(name) not in DOORS[other]:
+                    wrong.append(f"{path}: {name} is no door of {other}")
+        self.assertEqual(wrong, [])
+
+    def test_outside_libraries_are_known_to_one_file(self):
+        wrong = [f"{path} includes <{name}>" for path in files(".c", ".h", ".cc")
+                 for name in re.findall(r"^#include <([^>]+)>", read(path), re.M)
+                 if name in OUTSIDE and path not in OUTSIDE[name]]
+        self.assertEqual(wrong, [])
+
+    def test_banned_calls_are_not_used(self):
+        wrong = [f"{path}: {call}: use {better}" for path in files(".c", ".h", ".cc")
+                 for call, better in BANNED.items()
+                 if re.search(rf"(?<![\w.>]){call}\s*\(", read(path))]
+        self.assertEqual(wrong, [])
+
+    def test_pure_rooms_have_no_clock_io_or_malloc(self):
+        for room in PURE:
+            archive = os.path.join(BUILD, room, f"lib{room}.a")
+            output = subprocess.run(["nm", "-u", archive], capture_output=True, text=True,
+                                    check=True).stdout
+            symbols = {line.split()[-1].split("@")[0] for line in output.splitlines()
+                       if line.strip().startswith("U ")}
+            self.assertGreater(len(symbols), 0, archive)
+            self.assertEqual({s for s in symbols if FORBIDDEN.match(s)}, set(), room)
+
+    def test_each_header_compiles_alone(self):
+        wrong = []
+        for path in files(".h"):
+            if path.endswith("_list.h"):
+                continue
+            result = subprocess.run(["gcc", "-std=gnu17", "-D_GNU_SOURCE", "-fsyntax-only",
+                                     "-I", SOURCE, "-I", BUILD, "-include",
+                                     os.path.join(SOURCE, path), "-x", "c", "/dev/null"],
+                                    capture_output=True, text=True)
+            if result.returncode != 0:
+                wrong.append(f"{path}: {result.stderr[:200]}")
+        self.assertEqual(wrong, [])
+
+    def test_functions_and_files_stay_short(self):
+        paths = [os.path.join(SOURCE, path) for path in files(".c")]
+        tags = subprocess.run(["ctags", "--fields=+ne", "--kinds-C=f", "-o", "-", *paths],
+                              capture_output=True, text=True, check=True).stdout
+        spans = [(int(m[3]) - int(m[2]) + 1, m[1]) for m in
+                 re.finditer(r"^(\w+)\t.*\tline:(\d+)\t.*end:(\d+)", tags, re.M)]
+        self.assertGreater(len(spans), 500)
+        self.assertEqual([span for span in spans if span[0] > FUNCTION_LINES_MAX], [])
+        long = [(read(path).count("\n"), path) for path in files(".c", ".h", ".cc")]
+        self.assertEqual([one for one in long if one[0] > FILE_LINES_MAX], [])
+
+    def test_a_base_name_exists_once(self):
+        names = [os.path.basename(path) for path in files(".c", ".h", ".cc")]
+        self.assertEqual(sorted({name for name in names if names.count(name) > 1}), [])
+
+    def test_each_room_has_a_short_readme(self):
+        for room in ROOMS:
+            self.assertLess(read(room + "/README.md").count("\n"), 60, room)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
