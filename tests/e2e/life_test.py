@@ -65,7 +65,7 @@ class Life(Story):
             quell.events(failure("extract"), failure("load", "extract"))
             self.assertTrue(wait_for(lambda: len(receiver.messages) >= 1))
             quell.settle()
-            time.sleep(0.5)
+            time.sleep(2)  # ranking and radius follow within a second
             before = quell.incidents()
             told = len(receiver.messages)
             quell.stop(number)
