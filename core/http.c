@@ -4,7 +4,10 @@
  *
  * States of a connection: HEAD (also idle) -> BODY -> BUSY (the handler has it) -> SENDING -> HEAD, or
  * closing. `generation` grows with every request, so a late answer finds nobody. Buffers grow by
- * doubling and are given back when a connection is idle.
+ * doubling; an idle connection keeps a small one, until all together reach body_bytes_total_max.
+ *
+ * A body's time is body_timeout_ns plus what came of it at 64 KiB/s: who sends slower is cut off,
+ * however long a length was promised.
  */
 #include "core/http.h"
 
@@ -14,7 +17,7 @@
 #include "core/http_parse.h"
 
 enum { INPUT_BYTES_MIN = 16 * 1024, INPUT_KEPT_BYTES_MAX = 256 * 1024 };
-enum { PIPELINED_BYTES = 256 * 1024, SLOWEST_BYTES_PER_S = 64 * 1024 };
+enum { PIPELINED_BYTES = 64 * 1024, SLOWEST_BYTES_PER_S = 64 * 1024 };
 #define SEND_TIMEOUT_NS (30 * NS_PER_S)
 
 enum phase { PHASE_HEAD, PHASE_BODY, PHASE_BUSY, PHASE_SENDING, PHASE_GONE };
@@ -32,6 +35,8 @@ struct http_conn {
     size_t head_size;
     size_t request_size; /* head and body, as received */
     struct http_chunks chunks;
+    uint64_t body_began_ns;
+    uint64_t body_received_bytes;
     struct http_head head;
     struct http_request request;
     char *output;
@@ -59,6 +64,23 @@ static void take_input(struct http_conn *http);
 
 /* --- Buffers --- */
 
+static void drop_input(struct http_conn *http) {
+    http->server->buffered_bytes -= http->input_capacity;
+    free(http->input);
+    http->input = NULL;
+    http->input_capacity = 0;
+}
+
+/* Idle connections lend their buffers: they must not starve one that has something to say. */
+static void drop_idle_inputs(struct http_server *server, const struct http_conn *but) {
+    for (uint32_t i = 0; i < server->options.connections_max; i++) {
+        struct http_conn *http = &server->conns[i];
+        if (http != but && http->phase == PHASE_HEAD && http->input_size == 0) {
+            drop_input(http);
+        }
+    }
+}
+
 static bool reserve_input(struct http_conn *http, size_t size) {
     if (size <= http->input_capacity) {
         return true;
@@ -70,6 +92,9 @@ static bool reserve_input(struct http_conn *http, size_t size) {
     }
     struct http_server *server = http->server;
     uint64_t grown_by = capacity - http->input_capacity;
+    if (server->buffered_bytes + grown_by > server->options.body_bytes_total_max) {
+        drop_idle_inputs(server, http);
+    }
     if (server->buffered_bytes + grown_by > server->options.body_bytes_total_max) {
         return false;
     }
@@ -83,24 +108,23 @@ static bool reserve_input(struct http_conn *http, size_t size) {
     return true;
 }
 
-static void drop_input(struct http_conn *http) {
-    http->server->buffered_bytes -= http->input_capacity;
-    free(http->input);
-    http->input = NULL;
-    http->input_capacity = 0;
-}
-
 static bool reserve_output(struct http_conn *http, size_t size) {
     if (size <= http->output_capacity) {
         return true;
     }
-    char *grown = realloc(http->output, size * 2);
+    char *grown = realloc(http->output, size);
     if (grown == NULL) {
         return false;
     }
     http->output = grown;
-    http->output_capacity = size * 2;
+    http->output_capacity = size;
     return true;
+}
+
+static void drop_output(struct http_conn *http) {
+    free(http->output);
+    http->output = NULL;
+    http->output_capacity = 0;
 }
 
 /* --- Timers --- */
@@ -118,9 +142,7 @@ static void conn_free(struct http_conn *http) {
         server->busy_count--;
     }
     drop_input(http);
-    free(http->output);
-    http->output = NULL;
-    http->output_capacity = 0;
+    drop_output(http);
     http->generation++;
     http->phase = PHASE_GONE;
     http->next_free = server->free;
@@ -159,6 +181,8 @@ static void write_answer(struct http_conn *http, unsigned status, const char *co
     text_add_format(&text, "Content-Length: %zu\r\n", body.size);
     if (http->closes_after) {
         text_add_text(&text, "Connection: close\r\n");
+    } else if (http->head.is_1_0) {
+        text_add_text(&text, "Connection: keep-alive\r\n");
     }
     text_add_text(&text, headers == NULL ? "" : headers);
     text_add_text(&text, "\r\n");
@@ -192,6 +216,8 @@ static void refuse(struct http_conn *http, unsigned status, const char *words) {
     http->phase = PHASE_BUSY;
     http->generation++;
     http->closes_after = true;
+    http->request.is_head =
+        slice_starts_with(slice_of(http->input, http->input_size), SLICE("HEAD "));
     write_answer(http, status, content_type, status == 503 ? "Retry-After: 1\r\n" : NULL,
                  text_slice(&body));
 }
@@ -203,7 +229,8 @@ void http_respond(struct http_exchange exchange, unsigned status, const char *co
         return;
     }
     http->generation++;
-    if (exchange.server->is_draining) {
+    bool is_last = http->has_ended && http->input_size == http->request_size;
+    if (exchange.server->is_draining || is_last) {
         http->closes_after = true;
     }
     if (status >= 400 && exchange.server->options.stats != NULL) {
@@ -238,6 +265,11 @@ static void hand_over(struct http_conn *http, struct slice body) {
     server->options.handler->on_request(server->options.context, exchange, &http->request);
 }
 
+static uint64_t body_due_ns(const struct http_conn *http) {
+    return http->body_began_ns + http->server->options.body_timeout_ns +
+           http->body_received_bytes * NS_PER_S / SLOWEST_BYTES_PER_S;
+}
+
 static void take_length_body(struct http_conn *http) {
     size_t wanted = http->head_size + (size_t)http->head.content_length;
     if (http->input_size < wanted) {
@@ -245,6 +277,16 @@ static void take_length_body(struct http_conn *http) {
     }
     http->request_size = wanted;
     hand_over(http, slice_of(http->input + http->head_size, (size_t)http->head.content_length));
+}
+
+/* What is not decoded moves up behind what is: chunk sizes and extensions cost no memory. */
+static void drop_framing(struct http_conn *http) {
+    size_t dropped = http->chunks.read_at - http->chunks.write_at;
+    uint8_t *body = http->input + http->head_size;
+    size_t rest = http->input_size - http->head_size - http->chunks.read_at;
+    memmove(body + http->chunks.write_at, body + http->chunks.read_at, rest);
+    http->chunks.read_at = http->chunks.write_at;
+    http->input_size -= dropped;
 }
 
 static void take_chunked_body(struct http_conn *http) {
@@ -256,8 +298,9 @@ static void take_chunked_body(struct http_conn *http) {
         refuse(http, refusal, words);
         return;
     }
+    drop_framing(http);
     if (http->chunks.state == CHUNK_DONE) {
-        http->request_size = http->head_size + http->chunks.read_at;
+        http->request_size = http->head_size + http->chunks.write_at;
         hand_over(http, slice_of(http->input + http->head_size, http->chunks.write_at));
     }
 }
@@ -300,24 +343,22 @@ static void start_body(struct http_conn *http) {
         say_continue(http);
     }
     if (has_body && (http->head.is_chunked || !is_all_here)) {
-        start_timer(http, options->body_timeout_ns +
-                              http->head.content_length * NS_PER_S / SLOWEST_BYTES_PER_S);
+        http->body_began_ns = loop_now_ns(options->loop);
+        http->body_received_bytes = 0;
+        start_timer(http, options->body_timeout_ns);
     }
 }
 
 static void take_head(struct http_conn *http) {
     struct slice input = slice_of(http->input, http->input_size);
-    http->head_size = http_head_find_end(input, http->searched);
-    http->searched = http->input_size;
+    size_t searched = http->searched;
     const char *words = "";
+    http->head_size = http_head_find_end(input, searched);
+    http->searched = http->input_size;
     if (http->head_size == 0) {
-        size_t line = slice_find_byte(input, '\n');
-        if (line == input.size && input.size > HTTP_LINE_BYTES_MAX) {
-            refuse(http, 414, "the request line is too long");
-        } else if (input.size > HTTP_HEADER_BYTES_MAX) {
-            refuse(http, 431, "the headers are too large");
-        } else if (line < input.size && (line == 0 || input.data[line - 1] != '\r')) {
-            refuse(http, 400, "line ends must be CR LF");
+        unsigned refusal = http_head_check_part(input, searched, &words);
+        if (refusal != 0) {
+            refuse(http, refusal, words);
         }
         return;
     }
@@ -325,8 +366,7 @@ static void take_head(struct http_conn *http) {
         refuse(http, 431, "the headers are too large");
         return;
     }
-    unsigned refusal =
-        http_head_parse(slice_head(input, http->head_size), &http->head, &words);
+    unsigned refusal = http_head_parse(slice_head(input, http->head_size), &http->head, &words);
     if (refusal != 0) {
         refuse(http, refusal, words);
         return;
@@ -338,12 +378,14 @@ static void take_head(struct http_conn *http) {
 static void take_input(struct http_conn *http) {
     if (http->phase == PHASE_HEAD && http->input_size > 0) {
         /* A blank line before a request is allowed (RFC 9112, section 2.2). */
-        while (http->input_size >= 2 && http->searched == 0 &&
-               memcmp(http->input, "\r\n", 2) == 0) {
+        while (http->input_size >= 2 && memcmp(http->input, "\r\n", 2) == 0) {
             http->input_size -= 2;
+            http->searched = 0;
             memmove(http->input, http->input + 2, http->input_size);
         }
-        take_head(http);
+        if (http->input_size > 0) {
+            take_head(http);
+        }
     }
     if (http->phase == PHASE_BODY) {
         if (http->head.is_chunked) {
@@ -366,16 +408,21 @@ static void next_request(struct http_conn *http) {
     if (http->input_size == 0 && http->input_capacity > INPUT_KEPT_BYTES_MAX) {
         drop_input(http);
     }
+    if (http->output_capacity > INPUT_KEPT_BYTES_MAX) {
+        drop_output(http);
+    }
     start_timer(http, http->input_size > 0 ? server->options.header_timeout_ns
                                            : server->options.idle_timeout_ns);
-    uint32_t generation = http->generation;
     take_input(http);
-    bool is_same = http->generation == generation || http->phase == PHASE_BUSY;
-    if (is_same && http->phase != PHASE_GONE && http->input_size < PIPELINED_BYTES) {
+    if (http->phase == PHASE_HEAD || http->phase == PHASE_BODY) {
+        if (http->has_ended) {
+            conn_close(http);
+        } else {
+            loop_conn_resume(http->conn); /* the rest of a request, however large, must come */
+        }
+    } else if (http->phase == PHASE_BUSY &&
+               http->input_size - http->request_size < PIPELINED_BYTES) {
         loop_conn_resume(http->conn);
-    }
-    if (http->has_ended && (http->phase == PHASE_HEAD || http->phase == PHASE_BODY)) {
-        conn_close(http);
     }
 }
 
@@ -383,6 +430,11 @@ static void next_request(struct http_conn *http) {
 
 static void on_timeout(void *context) {
     struct http_conn *http = context;
+    struct loop *loop = http->server->options.loop;
+    if (http->phase == PHASE_BODY && body_due_ns(http) > loop_now_ns(loop)) {
+        loop_timer_start(loop, &http->timer, body_due_ns(http));
+        return;
+    }
     bool has_begun = http->phase == PHASE_BODY ||
                      (http->phase == PHASE_HEAD && http->input_size > 0);
     if (has_begun) {
@@ -436,6 +488,9 @@ static void on_receive(void *context, struct loop_conn *conn, struct slice bytes
     if (http->input != before && http->phase == PHASE_BODY) {
         const char *words = ""; /* the head's slices point into the old place */
         ASSERT(http_head_parse(slice_of(http->input, http->head_size), &http->head, &words) == 0);
+    }
+    if (http->phase == PHASE_BODY) {
+        http->body_received_bytes += bytes.size;
     }
     if (was_idle) {
         start_timer(http, server->options.header_timeout_ns);

@@ -45,6 +45,21 @@ static bool line_ends_are_sound(struct slice head) {
     return true;
 }
 
+/* Two single blanks part method, target and version; no other blank or control. */
+static bool request_line_is_sound(struct slice line) {
+    uint32_t blanks = 0;
+    uint8_t before = ' ';
+    for (size_t i = 0; i < line.size; i++) {
+        uint8_t byte = line.data[i];
+        if (byte < 0x20 || byte == 0x7F || (byte == ' ' && before == ' ')) {
+            return false;
+        }
+        blanks += byte == ' ';
+        before = byte;
+    }
+    return blanks == 2 && before != ' ';
+}
+
 /* "name: value" with a token for a name: no fold, no blank before the colon. */
 static bool field_line_is_sound(struct slice line) {
     size_t colon = slice_find_byte(line, ':');
@@ -65,6 +80,28 @@ static bool field_line_is_sound(struct slice line) {
     return true;
 }
 
+unsigned http_head_check_part(struct slice bytes, size_t from, const char **words_out) {
+    size_t seen = from > 0 ? from - 1 : 0; /* again from the last byte: it may be half a line end */
+    bool ends_in_cr = bytes.size > 0 && bytes.data[bytes.size - 1] == '\r';
+    struct slice whole = slice_head(bytes, bytes.size - (ends_in_cr ? 1 : 0));
+    if (seen > 0 && bytes.data[seen] == '\n') {
+        seen--;
+    }
+    if (!line_ends_are_sound(slice_tail(whole, seen))) {
+        *words_out = "line ends must be CR LF";
+        return 400;
+    }
+    if (bytes.size > HTTP_LINE_BYTES_MAX && slice_find_byte(bytes, '\r') > HTTP_LINE_BYTES_MAX) {
+        *words_out = "the request line is too long";
+        return 414;
+    }
+    if (bytes.size > HTTP_HEADER_BYTES_MAX) {
+        *words_out = "the headers are too large";
+        return 431;
+    }
+    return 0;
+}
+
 static struct slice take_line(struct slice *rest) {
     size_t end = slice_find_byte(*rest, '\r');
     struct slice line = slice_head(*rest, end);
@@ -82,6 +119,10 @@ static unsigned check_lines(struct slice head, const char **words) {
     if (line.size > HTTP_LINE_BYTES_MAX) {
         *words = "the request line is too long";
         return 414;
+    }
+    if (!request_line_is_sound(line)) {
+        *words = "the request line is malformed";
+        return 400;
     }
     uint32_t count = 0;
     for (line = take_line(&rest); line.size > 0; line = take_line(&rest)) {
@@ -102,7 +143,8 @@ static unsigned check_lines(struct slice head, const char **words) {
 
 struct reading {
     struct http_head *head;
-
+    uint32_t hosts;
+    bool closes;
 };
 
 static int on_url(http_parser *parser, const char *at, size_t size) {
@@ -148,6 +190,10 @@ static unsigned run_parser(struct slice bytes, struct http_head *head, const cha
     settings.on_headers_complete = on_complete;
     (void)http_parser_execute(&parser, &settings, (const char *)bytes.data, bytes.size);
     enum http_errno error = HTTP_PARSER_ERRNO(&parser);
+    if (error == HPE_INVALID_TRANSFER_ENCODING) {
+        *words = "only Transfer-Encoding: chunked is understood";
+        return 501;
+    }
     if (error != HPE_OK || head->target.size == 0) {
         *words = "the request cannot be parsed";
         return error == HPE_INVALID_VERSION ? 505 : 400;
@@ -157,7 +203,8 @@ static unsigned run_parser(struct slice bytes, struct http_head *head, const cha
         return 505;
     }
     head->method = slice_of_text(http_method_str((enum http_method)parser.method));
-    head->keeps_alive = parser.http_minor == 1;
+    head->is_1_0 = parser.http_minor == 0;
+    head->keeps_alive = !head->is_1_0;
     return 0;
 }
 
@@ -195,8 +242,9 @@ static bool lists_word(struct slice value, struct slice word) {
     return false;
 }
 
-static unsigned read_header(struct http_head *head, const struct http_header *header,
-                            uint32_t *hosts, const char **words) {
+static unsigned read_header(struct reading *reading, const struct http_header *header,
+                            const char **words) {
+    struct http_head *head = reading->head;
     if (slice_equals_ignoring_case(header->name, SLICE("content-length"))) {
         return read_length(head, header->value, words);
     }
@@ -204,32 +252,34 @@ static unsigned read_header(struct http_head *head, const struct http_header *he
         return read_encoding(head, header->value, words);
     }
     if (slice_equals_ignoring_case(header->name, SLICE("host"))) {
-        *hosts += 1;
+        reading->hosts++;
     } else if (slice_equals_ignoring_case(header->name, SLICE("connection"))) {
-        bool closes = lists_word(header->value, SLICE("close"));
-        bool keeps = lists_word(header->value, SLICE("keep-alive"));
-        head->keeps_alive = !closes && (head->keeps_alive || keeps);
+        reading->closes = reading->closes || lists_word(header->value, SLICE("close"));
+        head->keeps_alive = head->keeps_alive || lists_word(header->value, SLICE("keep-alive"));
     } else if (slice_equals_ignoring_case(header->name, SLICE("expect"))) {
         bool is_known = slice_equals_ignoring_case(header->value, SLICE("100-continue"));
-        head->expects_continue = is_known;
-        head->expects_other = !is_known;
+        /* "A server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore
+         * that expectation." (RFC 9110, section 10.1.1) */
+        head->expects_continue = is_known && !head->is_1_0;
+        head->expects_other = head->expects_other || !is_known;
     }
     return 0;
 }
 
-static unsigned read_framing(struct http_head *head, bool is_1_1, const char **words) {
-    uint32_t hosts = 0;
+static unsigned read_framing(struct http_head *head, const char **words) {
+    struct reading reading = {.head = head};
     for (uint32_t i = 0; i < head->headers_count; i++) {
-        unsigned refusal = read_header(head, &head->headers[i], &hosts, words);
+        unsigned refusal = read_header(&reading, &head->headers[i], words);
         if (refusal != 0) {
             return refusal;
         }
     }
-    if (head->is_chunked && (head->has_length || !is_1_1)) {
+    head->keeps_alive = head->keeps_alive && !reading.closes;
+    if (head->is_chunked && (head->has_length || head->is_1_0)) {
         *words = "Content-Length and Transfer-Encoding together";
         return 400;
     }
-    if (hosts > 1 || (is_1_1 && hosts == 0)) {
+    if (reading.hosts > 1 || (!head->is_1_0 && reading.hosts == 0)) {
         *words = "exactly one Host header is wanted";
         return 400;
     }
@@ -246,7 +296,7 @@ unsigned http_head_parse(struct slice bytes, struct http_head *head_out, const c
     if (refusal == 0) {
         refusal = run_parser(bytes, head_out, words_out);
     }
-    return refusal == 0 ? read_framing(head_out, head_out->keeps_alive, words_out) : refusal;
+    return refusal == 0 ? read_framing(head_out, words_out) : refusal;
 }
 
 /* --- Chunked bodies (RFC 9112, section 7.1) --- */
@@ -264,7 +314,7 @@ static bool next_line(struct http_chunks *chunks, const uint8_t *bytes, size_t s
                       struct slice *line_out) {
     struct slice rest = slice_of(bytes + chunks->read_at, size - chunks->read_at);
     size_t end = slice_find_byte(rest, '\n');
-    if (end == rest.size) {
+    if (end == rest.size || end > HTTP_LINE_BYTES_MAX) {
         return false;
     }
     *line_out = slice_head(rest, end);
@@ -334,6 +384,11 @@ static unsigned on_line(struct http_chunks *chunks, struct slice line, uint64_t 
         chunks->state = CHUNK_SIZE;
         return line.size == 0 ? 0 : bad_chunk(words);
     }
+    chunks->trailer_bytes += line.size + 2;
+    if (chunks->trailer_bytes > HTTP_HEADER_BYTES_MAX) {
+        *words = "the trailers are too large";
+        return 431;
+    }
     if (line.size == 0) {
         chunks->state = CHUNK_DONE;
     } else if (!field_line_is_sound(line)) {
@@ -351,6 +406,10 @@ unsigned http_chunks_decode(struct http_chunks *chunks, uint8_t *bytes, size_t s
                 return 0;
             }
             chunks->state = CHUNK_DATA_END;
+        }
+        if (chunks->state == CHUNK_DATA_END && chunks->read_at < size &&
+            bytes[chunks->read_at] != '\r') {
+            return bad_chunk(words_out); /* more data than the chunk's size said */
         }
         struct slice line;
         if (!next_line(chunks, bytes, size, &line)) {

@@ -14,6 +14,7 @@ struct http_head {
     uint64_t content_length;
     bool has_length;
     bool is_chunked;
+    bool is_1_0;
     bool keeps_alive;
     bool expects_continue;
     bool expects_other;
@@ -22,6 +23,8 @@ struct http_head {
 /* The end of the head (behind CR LF CR LF) in bytes, 0 when it is not complete. `from`: where a search
  * before left off. */
 size_t http_head_find_end(struct slice bytes, size_t from);
+/* What can already be said of an incomplete head; bytes before `from` were seen. As http_head_parse. */
+unsigned http_head_check_part(struct slice bytes, size_t from, const char **words_out);
 /* Reads a complete head. 0, or the HTTP status to refuse it with and why. */
 unsigned http_head_parse(struct slice bytes, struct http_head *head_out, const char **words_out);
 
@@ -30,6 +33,7 @@ struct http_chunks {
     size_t read_at;  /* next undecoded byte */
     size_t write_at; /* end of the decoded body */
     uint64_t left;   /* of the chunk at hand */
+    uint64_t trailer_bytes;
     enum { CHUNK_SIZE, CHUNK_DATA, CHUNK_DATA_END, CHUNK_TRAILER, CHUNK_DONE } state;
 };
 /* 0: go on (see state for the end), else the HTTP status to refuse with. */
