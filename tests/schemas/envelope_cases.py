@@ -1,0 +1,75 @@
+"""Envelopes against the official tools: what we write, flatc decodes and the official verifier accepts;
+what flatc writes, also of a newer schema, we read; damaged bytes are refused without a crash."""
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+
+tool, verifier, schema = sys.argv[1:]
+TEXTS = ["tenant", "entity", "event_id", "run_id", "error_class", "message", "source", "reason"]
+
+
+def run(*command, data=b""):
+    return subprocess.run(command, input=data, capture_output=True)
+
+
+def flatc_json(folder, data):
+    path = os.path.join(folder, "envelope.bin")
+    with open(path, "wb") as file:
+        file.write(data)
+    subprocess.run(["flatc", "--json", "--strict-json", "--defaults-json", "-o", folder, schema,
+                    "--", path], check=True)
+    with open(os.path.join(folder, "envelope.json"), encoding="utf-8") as file:
+        return json.load(file)
+
+
+def check_same(ours, theirs):
+    assert ours["event_key"] == [theirs["event_key"]["lo"], theirs["event_key"]["hi"]]
+    for name in ("span_id", "event_time_ns", "score", "flags", "kind", "status", "severity"):
+        assert ours[name] == theirs[name], name
+    for name in TEXTS:
+        assert ours[name] == theirs[name], name
+    assert ours["raw"].encode() == bytes(theirs["raw"])
+    assert ours["depends_on"] == theirs["depends_on"]
+    assert ours["attributes"] == [[a["key"], a["value"], a["type"]] for a in theirs["attributes"]]
+
+
+def check_newer_schema(folder):
+    newer = os.path.join(folder, "newer.fbs")
+    with open(schema) as file:
+        text = file.read().replace("depends_on:[string] (id: 23);",
+                                   "depends_on:[string] (id: 23);\n  mood:string (id: 24);")
+    with open(newer, "w") as file:
+        file.write(text)
+    with open(os.path.join(folder, "newer.json"), "w") as file:
+        json.dump({"tenant": "acme", "entity": "job:a", "message": "hello", "mood": "calm",
+                   "attributes": [{"key": "k", "value": "v", "type": 2}]}, file)
+    subprocess.run(["flatc", "--binary", "-o", folder, newer, os.path.join(folder, "newer.json")],
+                   check=True)
+    with open(os.path.join(folder, "newer.bin"), "rb") as file:
+        result = run(tool, "read", data=file.read())
+    assert result.returncode == 0
+    read = json.loads(result.stdout)
+    assert (read["tenant"], read["message"], read["run_id"]) == ("acme", "hello", "")
+    assert read["attributes"] == [["k", "v", 2]]
+
+
+seed = random.randrange(1 << 32)
+print("seed", seed)
+chance = random.Random(seed)
+with tempfile.TemporaryDirectory() as folder:
+    for number in range(60):
+        data = run(tool, "write", str(chance.randrange(1 << 60))).stdout
+        assert len(data) % 8 == 0 and data[4:8] == b"QENV"
+        assert run(verifier, data=data).returncode == 0, "the official verifier refuses it"
+        check_same(json.loads(run(tool, "read", data=data).stdout), flatc_json(folder, data))
+        for _ in range(8):
+            damaged = bytearray(data)
+            for _ in range(chance.randint(1, 4)):
+                damaged[chance.randrange(len(damaged))] = chance.randrange(256)
+            assert run(tool, "read", data=bytes(damaged[:chance.randint(8, len(damaged))])
+                       ).returncode in (0, 1)
+    check_newer_schema(folder)
+print("60 envelopes, 480 damaged ones, 1 of a newer schema")
