@@ -38,7 +38,9 @@ FORBIDDEN = re.compile(
     r"^(malloc|calloc|realloc|free|open|read|write|close|printf|fprintf|puts|fopen|time|usleep"
     r"|clock_gettime|gettimeofday|nanosleep|socket|send|recv|getenv|log_write|clock_wall_ns"
     r"|clock_monotonic_ns|pthread_create|rand|random|getrandom)$")
-FUNCTION_LINES_MAX, FILE_LINES_MAX = 70, 560
+FUNCTION_LINES_MAX, FILE_LINES_MAX = 70, 500
+# A ratchet: these were let grow; the numbers may only fall.
+LONG_FILES = {"core/http.c": 609, "core/config.c": 505}
 
 
 def files(*endings):
@@ -111,7 +113,8 @@ class Tidy(unittest.TestCase):
         self.assertGreater(len(spans), 500)
         self.assertEqual([span for span in spans if span[0] > FUNCTION_LINES_MAX], [])
         long = [(read(path).count("\n"), path) for path in files(".c", ".h", ".cc")]
-        self.assertEqual([one for one in long if one[0] > FILE_LINES_MAX], [])
+        self.assertEqual([one for one in long
+                          if one[0] > LONG_FILES.get(one[1], FILE_LINES_MAX)], [])
 
     def test_a_base_name_exists_once(self):
         names = [os.path.basename(path) for path in files(".c", ".h", ".cc")]
