@@ -5,25 +5,39 @@
 
 enum { LIMIT_DEFAULT = 100, LIMIT_MAX = 1000, PARAMETER_BYTES_MAX = 512 };
 
-/* One query parameter, decoded into its own memory. */
-struct parameter {
-    char memory[PARAMETER_BYTES_MAX];
-    size_t size;
+enum name { TENANT, STATUS_WORD, SINCE, LIMIT, CURSOR, ENTITY, DIRECTION, HOPS, NAMES_COUNT };
+
+static const char *const names[NAMES_COUNT] = {
+    [TENANT] = "tenant", [STATUS_WORD] = "status", [SINCE] = "since", [LIMIT] = "limit",
+    [CURSOR] = "cursor", [ENTITY] = "entity", [DIRECTION] = "direction", [HOPS] = "hops",
 };
 
-static struct slice read_parameter(const struct http_request *request, const char *name,
-                                   struct parameter *parameter) {
-    if (!http_query_find(request->query, name, parameter->memory, sizeof(parameter->memory),
-                         &parameter->size)) {
-        parameter->size = 0;
-    }
-    return slice_of(parameter->memory, parameter->size);
-}
+/* The query's parameters, each decoded into its own memory; empty when not given. */
+struct parameters {
+    char memory[NAMES_COUNT][PARAMETER_BYTES_MAX];
+    struct slice values[NAMES_COUNT];
+};
 
 static void refuse_parameter(struct http_exchange exchange, const char *name, const char *wanted) {
     char words[160];
     (void)snprintf(words, sizeof(words), "parameter %s: %s", name, wanted);
     console_answer_error(exchange, 400, "invalid", words);
+}
+
+/* False, and answered, when one cannot be read: as if not given it would widen what is asked for. */
+static bool read_parameters(struct http_exchange exchange, const struct http_request *request,
+                            struct parameters *parameters) {
+    for (uint32_t i = 0; i < NAMES_COUNT; i++) {
+        size_t size = 0;
+        bool is_read = http_query_find(request->query, names[i], parameters->memory[i],
+                                       PARAMETER_BYTES_MAX, &size);
+        if (!is_read && http_query_has(request->query, names[i])) {
+            refuse_parameter(exchange, names[i], "badly encoded, or longer than 512 bytes");
+            return false;
+        }
+        parameters->values[i] = slice_of(parameters->memory[i], size);
+    }
+    return true;
 }
 
 /* RFC 3339, or seconds since 1970. */
@@ -58,26 +72,25 @@ static bool status_word_is_known(struct slice word) {
 
 void api_incidents(struct console *console, struct http_exchange exchange,
                    const struct http_request *request) {
-    struct parameter tenant;
-    struct parameter status_word;
-    struct parameter since;
-    struct parameter limit;
-    struct parameter cursor;
+    struct parameters parameters;
+    if (!read_parameters(exchange, request, &parameters)) {
+        return;
+    }
     struct view_query query = {
-        .tenant = read_parameter(request, "tenant", &tenant),
-        .status = read_parameter(request, "status", &status_word),
+        .tenant = parameters.values[TENANT],
+        .status = parameters.values[STATUS_WORD],
         .limit = LIMIT_DEFAULT,
-        .cursor = read_parameter(request, "cursor", &cursor),
+        .cursor = parameters.values[CURSOR],
     };
     if (!status_word_is_known(query.status)) {
         refuse_parameter(exchange, "status", "open, acknowledged or resolved");
         return;
     }
-    if (!parse_since(read_parameter(request, "since", &since), &query.since_ns)) {
+    if (!parse_since(parameters.values[SINCE], &query.since_ns)) {
         refuse_parameter(exchange, "since", "an RFC 3339 time or seconds since 1970");
         return;
     }
-    if (!parse_number(read_parameter(request, "limit", &limit), LIMIT_MAX, &query.limit)) {
+    if (!parse_number(parameters.values[LIMIT], LIMIT_MAX, &query.limit)) {
         refuse_parameter(exchange, "limit", "a number from 1 to 1000");
         return;
     }
@@ -92,38 +105,43 @@ void api_incidents(struct console *console, struct http_exchange exchange,
 
 void api_incident(struct console *console, struct http_exchange exchange, struct slice id,
                   const struct http_request *request) {
-    struct parameter tenant;
+    struct parameters parameters;
+    if (!read_parameters(exchange, request, &parameters)) {
+        return;
+    }
     struct text text = console_text(console);
-    struct status status = view_incident_json(
-        console->reader, read_parameter(request, "tenant", &tenant), id, &text);
+    struct status status =
+        view_incident_json(console->reader, parameters.values[TENANT], id, &text);
     console_answer(exchange, status, &text);
 }
 
 void api_timeline(struct console *console, struct http_exchange exchange, struct slice id,
                   const struct http_request *request) {
-    struct parameter tenant;
+    struct parameters parameters;
+    if (!read_parameters(exchange, request, &parameters)) {
+        return;
+    }
     struct text text = console_text(console);
-    struct status status = view_timeline_json(
-        console->reader, read_parameter(request, "tenant", &tenant), id, &text);
+    struct status status =
+        view_timeline_json(console->reader, parameters.values[TENANT], id, &text);
     console_answer(exchange, status, &text);
 }
 
 void api_graph(struct console *console, struct http_exchange exchange,
                const struct http_request *request) {
-    struct parameter tenant;
-    struct parameter entity;
-    struct parameter direction;
-    struct parameter hops;
+    struct parameters parameters;
     uint32_t hops_max = 8;
-    if (!parse_number(read_parameter(request, "hops", &hops), GRAPH_HOPS_MAX, &hops_max)) {
+    if (!read_parameters(exchange, request, &parameters)) {
+        return;
+    }
+    if (!parse_number(parameters.values[HOPS], GRAPH_HOPS_MAX, &hops_max)) {
         refuse_parameter(exchange, "hops", "a number from 1 to 32");
         return;
     }
     struct text text = console_text(console);
-    struct status status = view_graph_json(
-        console->reader, read_parameter(request, "tenant", &tenant),
-        read_parameter(request, "entity", &entity),
-        read_parameter(request, "direction", &direction), hops_max, &text);
+    struct status status =
+        view_graph_json(console->reader, parameters.values[TENANT], parameters.values[ENTITY],
+                        parameters.values[DIRECTION], hops_max, &text);
     if (status.code == STATUS_INVALID) {
         refuse_parameter(exchange, "direction", "up or down");
         return;
@@ -133,9 +151,12 @@ void api_graph(struct console *console, struct http_exchange exchange,
 
 void api_stats(struct console *console, struct http_exchange exchange,
                const struct http_request *request) {
-    struct parameter tenant;
+    struct parameters parameters;
+    if (!read_parameters(exchange, request, &parameters)) {
+        return;
+    }
     struct text text = console_text(console);
-    struct status status = view_stats_json(console->reader,
-                                           read_parameter(request, "tenant", &tenant), &text);
+    struct status status =
+        view_stats_json(console->reader, parameters.values[TENANT], &text);
     console_answer(exchange, status, &text);
 }

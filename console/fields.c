@@ -33,23 +33,46 @@ static void add_code_point(struct text *text, uint32_t code) {
         utf8[0] = (char)(0xC0 | (code >> 6));
         utf8[1] = (char)(0x80 | (code & 0x3F));
         text_add(text, slice_of(utf8, 2));
-    } else {
+    } else if (code < 0x10000) {
         utf8[0] = (char)(0xE0 | (code >> 12));
         utf8[1] = (char)(0x80 | ((code >> 6) & 0x3F));
         utf8[2] = (char)(0x80 | (code & 0x3F));
         text_add(text, slice_of(utf8, 3));
+    } else {
+        utf8[0] = (char)(0xF0 | (code >> 18));
+        utf8[1] = (char)(0x80 | ((code >> 12) & 0x3F));
+        utf8[2] = (char)(0x80 | ((code >> 6) & 0x3F));
+        utf8[3] = (char)(0x80 | (code & 0x3F));
+        text_add(text, slice_of(utf8, 4));
     }
 }
 
-/* \uXXXX: a surrogate, paired or not, becomes U+FFFD. */
-static bool take_unicode(struct scan *scan, struct text *text) {
+static bool take_hex4(struct scan *scan, uint32_t *code_out) {
     uint8_t bytes[2];
     struct slice digits = slice_head(slice_tail(scan->bytes, scan->at), 4);
     if (!status_is_ok(text_parse_hex(digits, bytes, 2))) {
         return false;
     }
     scan->at += 4;
-    uint32_t code = ((uint32_t)bytes[0] << 8) | bytes[1];
+    *code_out = ((uint32_t)bytes[0] << 8) | bytes[1];
+    return true;
+}
+
+/* \uXXXX, or a pair of them; half a pair becomes U+FFFD. */
+static bool take_unicode(struct scan *scan, struct text *text) {
+    uint32_t code = 0;
+    uint32_t low = 0;
+    if (!take_hex4(scan, &code)) {
+        return false;
+    }
+    bool is_high = code >= 0xD800 && code <= 0xDBFF;
+    if (is_high && slice_starts_with(slice_tail(scan->bytes, scan->at), SLICE("\\u"))) {
+        struct scan ahead = {.bytes = scan->bytes, .at = scan->at + 2};
+        if (take_hex4(&ahead, &low) && low >= 0xDC00 && low <= 0xDFFF) {
+            scan->at = ahead.at;
+            code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+        }
+    }
     add_code_point(text, code >= 0xD800 && code <= 0xDFFF ? 0xFFFD : code);
     return true;
 }
@@ -88,17 +111,65 @@ static bool take_string(struct scan *scan, struct text *text) {
     return false;
 }
 
+static bool is_scalar_byte(uint8_t byte) {
+    return (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') || byte == '-' ||
+           byte == '+' || byte == '.' || byte == 'E';
+}
+
+/* A number, true, false or null. */
+static bool skip_scalar(struct scan *scan) {
+    size_t start = scan->at;
+    while (scan->at < scan->bytes.size && is_scalar_byte(scan->bytes.data[scan->at])) {
+        scan->at++;
+    }
+    return scan->at > start;
+}
+
+/* Any value of a key that means nothing here: brackets are counted, not read. */
+static bool skip_value(struct scan *scan) {
+    char memory[FIELD_BYTES_MAX];
+    uint32_t depth = 0;
+    do {
+        struct text ignored = text_over(memory, sizeof(memory));
+        skip_blanks(scan);
+        uint8_t byte = scan->at < scan->bytes.size ? scan->bytes.data[scan->at] : 0;
+        if (byte == '"' ? !take_string(scan, &ignored)
+                        : strchr("{}[],:", byte) == NULL && !skip_scalar(scan)) {
+            return false;
+        }
+        if (byte == 0 || (depth == 0 && strchr("}],:", byte) != NULL)) {
+            return false;
+        }
+        scan->at += strchr("{}[],:", byte) != NULL;
+        depth += byte == '{' || byte == '[';
+        depth -= byte == '}' || byte == ']';
+    } while (depth > 0);
+    return true;
+}
+
+/* A string, or null for none. */
+static bool take_field(struct scan *scan, struct text *text) {
+    skip_blanks(scan);
+    struct slice null_word = SLICE("null");
+    if (slice_starts_with(slice_tail(scan->bytes, scan->at), null_word)) {
+        scan->at += null_word.size;
+        return true;
+    }
+    return take_string(scan, text);
+}
+
 static bool take_member(struct scan *scan, struct text *by, struct text *note) {
     char key_memory[64];
-    char ignored_memory[FIELD_BYTES_MAX];
     struct text key = text_over(key_memory, sizeof(key_memory));
-    struct text ignored = text_over(ignored_memory, sizeof(ignored_memory));
     if (!take_string(scan, &key) || !take_byte(scan, ':')) {
         return false;
     }
     bool is_by = slice_equals(text_slice(&key), SLICE("by"));
     bool is_note = slice_equals(text_slice(&key), SLICE("note"));
-    return take_string(scan, is_by ? by : is_note ? note : &ignored);
+    if (is_by || is_note) {
+        return take_field(scan, is_by ? by : note);
+    }
+    return skip_value(scan);
 }
 
 struct status fields_read(struct slice body, struct text *by, struct text *note) {

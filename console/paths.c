@@ -27,12 +27,29 @@ void console_answer_error(struct http_exchange exchange, unsigned status, const 
     http_respond(exchange, status, "application/json", headers, text_slice(&body));
 }
 
+/* For what the HTTP server refuses by itself. */
+static const char *code_of(unsigned status) {
+    static const struct {
+        unsigned status;
+        const char *code;
+    } codes[] = {
+        {408, "timeout"},         {413, "too_large"},       {414, "too_large"},
+        {417, "unsupported"},     {431, "too_large"},       {501, "unsupported"},
+        {503, "unavailable"},     {505, "unsupported"},
+    };
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+        if (codes[i].status == status) {
+            return codes[i].code;
+        }
+    }
+    return "bad_request";
+}
+
 void console_on_error(void *context, unsigned status, const char *words, struct text *body,
                       const char **content_type_out) {
     (void)context;
-    (void)status;
     *content_type_out = "application/json";
-    text_add_text(body, "{\"error\":{\"code\":\"bad_request\",\"message\":");
+    text_add_format(body, "{\"error\":{\"code\":\"%s\",\"message\":", code_of(status));
     text_add_json_string(body, slice_of_text(words));
     text_add_text(body, "}}");
 }
@@ -77,8 +94,28 @@ static void answer_metrics(struct console *console, struct http_exchange exchang
                  text_slice(&text));
 }
 
-static void answer_ready(struct console *console, struct http_exchange exchange) {
+static void answer_ready_verbose(struct console *console, struct http_exchange exchange,
+                                 bool is_ready) {
+    char memory[256];
+    struct text text = text_over(memory, sizeof(memory));
+    const struct stats *stats = console->options.stats;
+    bool is_failed = stats_get(stats, STAT_JOURNAL_FAILED) != 0;
+    text_add_format(&text, "[%c] journal %s\n", is_failed ? '-' : '+',
+                    is_failed ? "failed: a write was refused by the disk" : "ok");
+    text_add_format(&text, "[%c] shard %s\n", is_ready ? '+' : '-',
+                    is_ready ? "takes events" : "takes no events");
+    text_add_text(&text, is_ready ? "ready\n" : "not ready\n");
+    answer_text(exchange, is_ready ? 200 : 503, text_slice(&text));
+}
+
+/* "?verbose" says which part is not ready, as the health endpoints of Kubernetes do. */
+static void answer_ready(struct console *console, struct http_exchange exchange,
+                         const struct http_request *request) {
     bool is_ready = atomic_load(console->options.is_ready);
+    if (http_query_has(request->query, "verbose")) {
+        answer_ready_verbose(console, exchange, is_ready);
+        return;
+    }
     answer_text(exchange, is_ready ? 200 : 503,
                 is_ready ? SLICE("ready\n") : SLICE("not ready: the journal takes no events\n"));
 }
@@ -126,7 +163,7 @@ static void answer_route(struct console *console, struct http_exchange exchange,
         answer_text(exchange, 200, SLICE("ok\n"));
         return;
     case ROUTE_READY:
-        answer_ready(console, exchange);
+        answer_ready(console, exchange, request);
         return;
     }
 }

@@ -31,18 +31,29 @@ static bool decode_percent(struct slice text, char *value_out, size_t capacity, 
     return true;
 }
 
-bool http_query_find(struct slice query, const char *name, char *value_out, size_t capacity,
-                     size_t *size_out) {
-    struct slice wanted = slice_of_text(name);
+static bool find_pair(struct slice query, struct slice name, struct slice *value_out) {
     while (query.size > 0) {
         struct slice pair = slice_head(query, slice_find_byte(query, '&'));
         size_t equals = slice_find_byte(pair, '=');
-        if (slice_equals(slice_head(pair, equals), wanted)) {
-            return decode_percent(slice_tail(pair, equals + 1), value_out, capacity, size_out);
+        if (slice_equals(slice_head(pair, equals), name)) {
+            *value_out = slice_tail(pair, equals + 1);
+            return true;
         }
         query = slice_tail(query, pair.size + 1);
     }
     return false;
+}
+
+bool http_query_has(struct slice query, const char *name) {
+    struct slice ignored;
+    return find_pair(query, slice_of_text(name), &ignored);
+}
+
+bool http_query_find(struct slice query, const char *name, char *value_out, size_t capacity,
+                     size_t *size_out) {
+    struct slice value;
+    return find_pair(query, slice_of_text(name), &value) &&
+           decode_percent(value, value_out, capacity, size_out);
 }
 
 const char *http_status_words(unsigned status) {

@@ -775,6 +775,9 @@ static void queries_are_decoded(void **state) {
     assert_false(http_query_find(query, "bad", value, sizeof(value), &size));
     assert_false(http_query_find(query, "long", value, sizeof(value), &size));
     assert_false(http_query_find(query, "nam", value, sizeof(value), &size));
+    assert_true(http_query_has(query, "bad"));
+    assert_true(http_query_has(query, "flag"));
+    assert_false(http_query_has(query, "nam"));
 }
 
 #define BOTH(name)                                                                                 \

@@ -1,0 +1,129 @@
+"""The console port: what it lists, what it refuses, and how it says so."""
+import json
+import socket
+import unittest
+import urllib.parse
+
+from harness import Story, failure
+
+
+class Console(Story):
+    def setUp(self):
+        self.q = self.quell("notify.group_wait=1h")
+
+    def ask(self, method, path, body=None):
+        status, text, headers = self.q.request(method, path, body, port=self.q.console)
+        return status, text, headers
+
+    def expect_error(self, status, code, method, path, body=None):
+        answer, text, headers = self.ask(method, path, body)
+        self.assertEqual(answer, status, (path, text))
+        self.assertEqual(headers["Content-Type"], "application/json")
+        error = json.loads(text)["error"]
+        self.assertEqual(sorted(error), ["code", "message"])
+        self.assertEqual(error["code"], code)
+        self.assertTrue(error["message"])
+        return headers
+
+    def open_incidents(self, count):
+        self.q.events(*[failure(f"job_{number:03}") for number in range(count)])
+        self.q.settle()
+
+    def test_pages_hold_every_incident_once(self):
+        self.open_incidents(25)
+        seen, cursor, pages = [], "", 0
+        while cursor is not None and pages < 10:
+            _, page = self.q.get("/api/v1/incidents?limit=10&cursor=" + urllib.parse.quote(cursor))
+            seen += [incident["id"] for incident in page["incidents"]]
+            cursor, pages = page["next_cursor"], pages + 1
+        self.assertEqual((len(seen), len(set(seen))), (25, 25))
+        self.assertEqual(sorted(seen), sorted(i["id"] for i in self.q.incidents()))
+
+    def test_filters_keep_what_they_say(self):
+        self.open_incidents(2)
+        self.q.events({**failure("theirs"), "tenant_id": "other"})
+        self.q.settle()
+        self.assertEqual(len(self.q.incidents()), 3)
+        self.assertEqual(len(self.q.incidents("&tenant=default")), 2)
+        self.assertEqual(len(self.q.incidents("&tenant=other")), 1)
+        self.assertEqual(self.q.incidents("&tenant=nobody"), [])
+        self.assertEqual(len(self.q.incidents("&status=open")), 3)
+        self.assertEqual(self.q.incidents("&status=resolved"), [])
+        self.assertEqual(len(self.q.incidents("&since=2020-01-01T00:00:00Z")), 3)
+        self.assertEqual(self.q.incidents("&since=2250-01-01T00:00:00Z"), [])
+        one, = self.q.incidents("&tenant=other")
+        path = f"/api/v1/incidents/{one['id']}"
+        self.assertEqual(self.q.get(path + "?tenant=other")[1]["id"], one["id"])
+        self.expect_error(404, "not_found", "GET", path + "?tenant=default")
+
+    def test_bad_parameters_are_400_and_say_which(self):
+        for query in ("limit=0", "limit=1001", "limit=x", "limit=-1", "status=broken",
+                      "since=yesterday", "cursor=nonsense", "tenant=%zz", "tenant=" + "t" * 600):
+            with self.subTest(query[:30]):
+                self.expect_error(400, "invalid", "GET", "/api/v1/incidents?" + query)
+                name = query.split("=")[0]
+                self.assertIn(name.encode(), self.ask("GET", "/api/v1/incidents?" + query)[1])
+        self.open_incidents(1)
+        entity = "/api/v1/graph?tenant=default&entity=job:job_000&"
+        self.expect_error(400, "invalid", "GET", entity + "hops=33")
+        self.expect_error(400, "invalid", "GET", entity + "direction=sideways")
+        self.expect_error(404, "not_found", "GET", "/api/v1/graph?tenant=default&entity=job:none")
+
+    def test_unknown_paths_and_methods(self):
+        for path in ("/nothing", "/api/v1/incidents/x/y", "/api/v1/incidents/inc_none",
+                     "/api/v1/incidents/inc_none/timeline", "/api/v2/incidents"):
+            self.expect_error(404, "not_found", "GET", path)
+        self.expect_error(404, "not_found", "POST", "/api/v1/incidents/inc_none/ack", "{}")
+        for method, path, allowed in (("POST", "/api/v1/incidents", "GET, HEAD"),
+                                      ("DELETE", "/api/v1/stats", "GET, HEAD"),
+                                      ("PUT", "/healthz", "GET, HEAD"),
+                                      ("GET", "/api/v1/incidents/inc_none/ack", "POST")):
+            headers = self.expect_error(405, "method_not_allowed", method, path)
+            self.assertEqual(headers["Allow"], allowed)
+
+    def test_a_bad_action_changes_nothing(self):
+        self.open_incidents(1)
+        incident, = self.q.incidents()
+        path = f"/api/v1/incidents/{incident['id']}"
+        for body in ("[]", "{", '{"by":1}', '"ann"', b"\xff"):
+            self.expect_error(400, "invalid", "POST", path + "/ack", body)
+        self.assertEqual(self.q.incidents(), [incident])
+        status, text, _ = self.ask("POST", path + "/ack",
+                                   json.dumps({"by": "Zoé 😀", "note": "n", "more": [1, {}]}))
+        self.assertEqual((status, json.loads(text)["status"]), (200, "acknowledged"))
+        timeline = self.q.get(path + "/timeline")[1]["timeline"]
+        entry, = [entry for entry in timeline if entry["what"] == "acknowledged"]
+        self.assertIn("Zoé 😀", json.dumps(entry, ensure_ascii=False))
+
+    def test_health_and_metrics(self):
+        for path in ("/healthz", "/livez", "/readyz"):
+            self.assertEqual(self.ask("GET", path)[0], 200)
+        self.assertEqual(self.ask("HEAD", "/healthz")[:2], (200, b""))
+        status, text, _ = self.ask("GET", "/readyz?verbose")
+        self.assertEqual(status, 200)
+        self.assertIn(b"[+] journal ok", text)
+        self.open_incidents(1)
+        status, text, headers = self.ask("GET", "/metrics")
+        self.assertEqual(status, 200)
+        self.assertIn("version=0.0.4", headers["Content-Type"])
+        lines = text.decode().splitlines()
+        self.assertIn('quell_events_received_total{tenant="default"} 1', lines)
+        for line in lines:
+            self.assertRegex(line, r'^(# (HELP|TYPE) .+|[a-z_]+(\{.+\})? [0-9.e+]+)$')
+
+    def test_what_is_no_http_is_refused_in_the_same_form(self):
+        with socket.create_connection(("127.0.0.1", self.q.console), timeout=20) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            answer = b""
+            part = connection.recv(65536)
+            while part:
+                answer += part
+                part = connection.recv(65536)
+        head, _, body = answer.partition(b"\r\n\r\n")
+        self.assertTrue(head.startswith(b"HTTP/1.1 400 "))
+        self.assertEqual(json.loads(body)["error"]["code"], "bad_request")
+        self.expect_error(413, "too_large", "POST", "/api/v1/incidents/inc_none/ack", "x" * 1100000)
+
+
+if __name__ == "__main__":
+    unittest.main()
