@@ -14,118 +14,12 @@
 #include <stdlib.h>
 
 #include "core/base/assert.h"
-#include "core/http_parse.h"
+#include "core/http_conn.h"
 
-enum { INPUT_BYTES_MIN = 16 * 1024, INPUT_KEPT_BYTES_MAX = 256 * 1024 };
 enum { PIPELINED_BYTES = 64 * 1024, SLOWEST_BYTES_PER_S = 64 * 1024 };
 #define SEND_TIMEOUT_NS (30 * NS_PER_S)
 
-enum phase { PHASE_HEAD, PHASE_BODY, PHASE_BUSY, PHASE_SENDING, PHASE_GONE };
-
-struct http_conn {
-    struct http_server *server;
-    struct loop_conn *conn;
-    uint32_t index;
-    uint32_t generation;
-    enum phase phase;
-    uint8_t *input;
-    size_t input_size;
-    size_t input_capacity;
-    size_t searched;  /* of the head */
-    size_t head_size;
-    size_t request_size; /* head and body, as received */
-    struct http_chunks chunks;
-    uint64_t body_began_ns;
-    uint64_t body_received_bytes;
-    struct http_head head;
-    struct http_request request;
-    char *output;
-    size_t output_capacity;
-    size_t output_size;
-    bool has_output;   /* an answer waits for the send in flight (100 Continue) */
-    bool is_sending;
-    bool closes_after; /* no further request on this connection */
-    bool has_ended;    /* the client sends no more */
-    struct loop_timer timer;
-    struct http_conn *next_free;
-};
-
-struct http_server {
-    struct http_options options;
-    struct arena arena;
-    struct http_conn *conns;
-    struct http_conn *free;
-    uint64_t buffered_bytes; /* capacity of all inputs */
-    uint32_t busy_count;
-    bool is_draining;
-};
-
 static void take_input(struct http_conn *http);
-
-/* --- Buffers --- */
-
-static void drop_input(struct http_conn *http) {
-    http->server->buffered_bytes -= http->input_capacity;
-    free(http->input);
-    http->input = NULL;
-    http->input_capacity = 0;
-}
-
-/* Idle connections lend their buffers: they must not starve one that has something to say. */
-static void drop_idle_inputs(struct http_server *server, const struct http_conn *but) {
-    for (uint32_t i = 0; i < server->options.connections_max; i++) {
-        struct http_conn *http = &server->conns[i];
-        if (http != but && http->phase == PHASE_HEAD && http->input_size == 0) {
-            drop_input(http);
-        }
-    }
-}
-
-static bool reserve_input(struct http_conn *http, size_t size) {
-    if (size <= http->input_capacity) {
-        return true;
-    }
-    size_t capacity = http->input_capacity < INPUT_BYTES_MIN ? INPUT_BYTES_MIN
-                                                             : http->input_capacity;
-    while (capacity < size) {
-        capacity *= 2;
-    }
-    struct http_server *server = http->server;
-    uint64_t grown_by = capacity - http->input_capacity;
-    if (server->buffered_bytes + grown_by > server->options.body_bytes_total_max) {
-        drop_idle_inputs(server, http);
-    }
-    if (server->buffered_bytes + grown_by > server->options.body_bytes_total_max) {
-        return false;
-    }
-    uint8_t *grown = realloc(http->input, capacity);
-    if (grown == NULL) {
-        return false;
-    }
-    http->input = grown;
-    http->input_capacity = capacity;
-    server->buffered_bytes += grown_by;
-    return true;
-}
-
-static bool reserve_output(struct http_conn *http, size_t size) {
-    if (size <= http->output_capacity) {
-        return true;
-    }
-    char *grown = realloc(http->output, size);
-    if (grown == NULL) {
-        return false;
-    }
-    http->output = grown;
-    http->output_capacity = size;
-    return true;
-}
-
-static void drop_output(struct http_conn *http) {
-    free(http->output);
-    http->output = NULL;
-    http->output_capacity = 0;
-}
 
 /* --- Timers --- */
 
@@ -141,8 +35,8 @@ static void conn_free(struct http_conn *http) {
         ASSERT(server->busy_count > 0);
         server->busy_count--;
     }
-    drop_input(http);
-    drop_output(http);
+    http_input_drop(http);
+    http_output_drop(http);
     http->generation++;
     http->phase = PHASE_GONE;
     http->next_free = server->free;
@@ -169,7 +63,7 @@ static void write_answer(struct http_conn *http, unsigned status, const char *co
                          const char *headers, struct slice body) {
     size_t headers_size = headers == NULL ? 0 : strlen(headers);
     size_t capacity = 512 + headers_size + body.size;
-    if (!reserve_output(http, capacity)) {
+    if (!http_output_reserve(http, capacity)) {
         conn_close(http);
         return;
     }
@@ -315,7 +209,7 @@ static void say_continue(struct http_conn *http) {
 /* The input may move when it grows: slices of the head are made again from the same bytes. */
 static bool grow_for_body(struct http_conn *http) {
     const uint8_t *before = http->input;
-    if (!reserve_input(http, http->head_size + (size_t)http->head.content_length + 1)) {
+    if (!http_input_reserve(http, http->head_size + (size_t)http->head.content_length + 1)) {
         return false;
     }
     if (http->input != before) {
@@ -405,11 +299,11 @@ static void next_request(struct http_conn *http) {
     http->request_size = 0;
     http->searched = 0;
     http->phase = PHASE_HEAD;
-    if (http->input_size == 0 && http->input_capacity > INPUT_KEPT_BYTES_MAX) {
-        drop_input(http);
+    if (http->input_size == 0 && http->input_capacity > HTTP_KEPT_BYTES_MAX) {
+        http_input_drop(http);
     }
-    if (http->output_capacity > INPUT_KEPT_BYTES_MAX) {
-        drop_output(http);
+    if (http->output_capacity > HTTP_KEPT_BYTES_MAX) {
+        http_output_drop(http);
     }
     start_timer(http, http->input_size > 0 ? server->options.header_timeout_ns
                                            : server->options.idle_timeout_ns);
@@ -475,7 +369,7 @@ static void on_receive(void *context, struct loop_conn *conn, struct slice bytes
     }
     bool was_idle = http->phase == PHASE_HEAD && http->input_size == 0;
     const uint8_t *before = http->input;
-    if (!reserve_input(http, http->input_size + bytes.size)) {
+    if (!http_input_reserve(http, http->input_size + bytes.size)) {
         if (http->phase >= PHASE_BUSY) {
             conn_close(http);
         } else {

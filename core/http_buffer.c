@@ -1,0 +1,69 @@
+/* http_buffer.c - what a connection holds in memory, and the bound on all of it. See http_conn.h. */
+#include <stdlib.h>
+
+#include "core/http_conn.h"
+
+enum { INPUT_BYTES_MIN = 16 * 1024 };
+
+void http_input_drop(struct http_conn *http) {
+    http->server->buffered_bytes -= http->input_capacity;
+    free(http->input);
+    http->input = NULL;
+    http->input_capacity = 0;
+}
+
+/* Idle connections lend their buffers: they must not starve one that has something to say. */
+static void drop_idle_inputs(struct http_server *server, const struct http_conn *but) {
+    for (uint32_t i = 0; i < server->options.connections_max; i++) {
+        struct http_conn *http = &server->conns[i];
+        if (http != but && http->phase == PHASE_HEAD && http->input_size == 0) {
+            http_input_drop(http);
+        }
+    }
+}
+
+bool http_input_reserve(struct http_conn *http, size_t size) {
+    if (size <= http->input_capacity) {
+        return true;
+    }
+    size_t capacity = http->input_capacity < INPUT_BYTES_MIN ? INPUT_BYTES_MIN
+                                                             : http->input_capacity;
+    while (capacity < size) {
+        capacity *= 2;
+    }
+    struct http_server *server = http->server;
+    uint64_t grown_by = capacity - http->input_capacity;
+    if (server->buffered_bytes + grown_by > server->options.body_bytes_total_max) {
+        drop_idle_inputs(server, http);
+    }
+    if (server->buffered_bytes + grown_by > server->options.body_bytes_total_max) {
+        return false;
+    }
+    uint8_t *grown = realloc(http->input, capacity);
+    if (grown == NULL) {
+        return false;
+    }
+    http->input = grown;
+    http->input_capacity = capacity;
+    server->buffered_bytes += grown_by;
+    return true;
+}
+
+bool http_output_reserve(struct http_conn *http, size_t size) {
+    if (size <= http->output_capacity) {
+        return true;
+    }
+    char *grown = realloc(http->output, size);
+    if (grown == NULL) {
+        return false;
+    }
+    http->output = grown;
+    http->output_capacity = size;
+    return true;
+}
+
+void http_output_drop(struct http_conn *http) {
+    free(http->output);
+    http->output = NULL;
+    http->output_capacity = 0;
+}

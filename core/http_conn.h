@@ -1,0 +1,54 @@
+/* http_conn.h - inside http: a connection and its buffers. Thread: the loop's. */
+#pragma once
+
+#include "core/http_parse.h"
+
+/* What an idle connection may keep of a large request. */
+enum { HTTP_KEPT_BYTES_MAX = 256 * 1024 };
+
+enum phase { PHASE_HEAD, PHASE_BODY, PHASE_BUSY, PHASE_SENDING, PHASE_GONE };
+
+struct http_conn {
+    struct http_server *server;
+    struct loop_conn *conn;
+    uint32_t index;
+    uint32_t generation;
+    enum phase phase;
+    uint8_t *input;
+    size_t input_size;
+    size_t input_capacity;
+    size_t searched;  /* of the head */
+    size_t head_size;
+    size_t request_size; /* head and body, as received */
+    struct http_chunks chunks;
+    uint64_t body_began_ns;
+    uint64_t body_received_bytes;
+    struct http_head head;
+    struct http_request request;
+    char *output;
+    size_t output_capacity;
+    size_t output_size;
+    bool has_output;   /* an answer waits for the send in flight (100 Continue) */
+    bool is_sending;
+    bool closes_after; /* no further request on this connection */
+    bool has_ended;    /* the client sends no more */
+    struct loop_timer timer;
+    struct http_conn *next_free;
+};
+
+struct http_server {
+    struct http_options options;
+    struct arena arena;
+    struct http_conn *conns;
+    struct http_conn *free;
+    uint64_t buffered_bytes; /* capacity of all inputs */
+    uint32_t busy_count;
+    bool is_draining;
+};
+
+/* Room for `size` bytes in all. False beyond body_bytes_total_max, or without memory. */
+bool http_input_reserve(struct http_conn *http, size_t size);
+void http_input_drop(struct http_conn *http);
+/* As http_input_reserve; only memory bounds it: an answer is as large as the handler made it. */
+bool http_output_reserve(struct http_conn *http, size_t size);
+void http_output_drop(struct http_conn *http);
