@@ -8,8 +8,7 @@ int command_check(const struct cli_options *options) {
     if (!status_is_ok(cli_load_config(options, &config))) {
         return 1;
     }
-    (void)printf("ok: %u tenants, %u sinks\n", config->policies.tenants_count,
-                 config->sinks_count);
+    (void)printf("ok: %u tenants, %u sinks\n", config->policies.tenants_count, config->sinks_count);
     config_release(config);
     return 0;
 }

@@ -1,6 +1,6 @@
 /*
- * crash.h - when the process crashes, the record being applied is marked, so that a restart can tell a
- * poisonous record from bad luck (engine/poison.h).
+ * crash.h - when the process crashes, the record being applied is marked, so that a restart can
+ * tell a poisonous record from bad luck (engine/poison.h).
  */
 #pragma once
 

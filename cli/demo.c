@@ -1,7 +1,7 @@
 /*
- * demo.c - `quell demo`: a real quell on loopback, a data directory of its own, and a storm: forty jobs
- * of a nightly load, whose first extract fails. Everything goes the usual road, through HTTP, journal
- * and engine; what is printed is the stdout sink's.
+ * demo.c - `quell demo`: a real quell on loopback, a data directory of its own, and a storm: forty
+ * jobs of a nightly load, whose first extract fails. Everything goes the usual road, through HTTP,
+ * journal and engine; what is printed is the stdout sink's.
  */
 #include <arpa/inet.h>
 #include <ftw.h>
@@ -25,8 +25,7 @@ static void job_name(unsigned number, char *name_out, size_t size) {
 }
 
 /* Each job depends on one that comes before it: a tree under extract_orders. */
-static void add_event(struct text *body, unsigned number, const char *status,
-                      const char *message) {
+static void add_event(struct text *body, unsigned number, const char *status, const char *message) {
     char name[64];
     char upstream[64];
     job_name(number, name, sizeof(name));
@@ -55,9 +54,8 @@ static bool post(uint16_t port, const struct text *body) {
                     "Content-Type: application/x-ndjson\r\nContent-Length: %zu\r\n\r\n",
                     body->size);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons(port),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     bool is_done = fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
                    write(fd, text.data, text.size) == (ssize_t)text.size &&
                    write(fd, body->data, body->size) == (ssize_t)body->size && read_answer(fd);
@@ -111,15 +109,14 @@ static bool tell_story(uint16_t port) {
 }
 
 static void say_how_to_go_on(void) {
-    (void)printf(
-        "\nThat was it: 80 events, two messages. To send something real:\n\n"
-        "  quell run\n\n"
-        "and from another terminal:\n\n"
-        "  curl http://127.0.0.1:4318/v1/events -d '{\"job_id\":\"load_orders\","
-        "\"status\":\"failed\",\"message\":\"timeout after 30s\"}'\n"
-        "  curl http://127.0.0.1:8418/api/v1/incidents\n\n"
-        "An OpenTelemetry SDK or collector needs only its endpoint: http://127.0.0.1:4318 "
-        "(OTLP/HTTP, JSON).\n");
+    (void)printf("\nThat was it: 80 events, two messages. To send something real:\n\n"
+                 "  quell run\n\n"
+                 "and from another terminal:\n\n"
+                 "  curl http://127.0.0.1:4318/v1/events -d '{\"job_id\":\"load_orders\","
+                 "\"status\":\"failed\",\"message\":\"timeout after 30s\"}'\n"
+                 "  curl http://127.0.0.1:8418/api/v1/incidents\n\n"
+                 "An OpenTelemetry SDK or collector needs only its endpoint: http://127.0.0.1:4318 "
+                 "(OTLP/HTTP, JSON).\n");
 }
 
 static int remove_entry(const char *path, const struct stat *facts, int kind, struct FTW *place) {

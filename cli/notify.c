@@ -26,8 +26,8 @@ void notify_send(const char *words) {
         return;
     }
     socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
-    ssize_t ignored = sendto(fd, words, strlen(words), MSG_NOSIGNAL, (struct sockaddr *)&address,
-                             size);
+    ssize_t ignored =
+        sendto(fd, words, strlen(words), MSG_NOSIGNAL, (struct sockaddr *)&address, size);
     (void)ignored;
     close(fd);
 }

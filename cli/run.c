@@ -105,8 +105,8 @@ static void *shard_main(void *context) {
     struct fault fault = {{0}};
     struct status status = shard_run(runtime->shard, &fault);
     if (!status_is_ok(status)) {
-        log_write(&runtime->logger, LOG_LEVEL_ERROR, "shard", "stopped: %s %s",
-                  status_name(status), fault.words);
+        log_write(&runtime->logger, LOG_LEVEL_ERROR, "shard", "stopped: %s %s", status_name(status),
+                  fault.words);
         atomic_fetch_add(&runtime->failures, 1);
     }
     return NULL;
@@ -122,8 +122,7 @@ static void *sinks_main(void *context) {
 
 static void *console_main(void *context) {
     struct runtime *runtime = context;
-    if (!status_is_ok(
-            console_run(runtime->console, on_listening, &runtime->console_listening))) {
+    if (!status_is_ok(console_run(runtime->console, on_listening, &runtime->console_listening))) {
         atomic_fetch_add(&runtime->failures, 1);
     }
     return NULL;
@@ -171,8 +170,7 @@ void runtime_reload(struct runtime *runtime) {
     stats_set(&runtime->stats, STAT_CONFIG_RELOAD_OK, status_is_ok(status) ? 1 : 0);
     if (!status_is_ok(status)) {
         log_write(&runtime->logger, LOG_LEVEL_ERROR, "config",
-                  "the new configuration is refused, the old one stays (%s)",
-                  status_name(status));
+                  "the new configuration is refused, the old one stays (%s)", status_name(status));
         config_release(config);
         notify_send("READY=1");
         return;

@@ -1,6 +1,6 @@
 /*
- * actions.c - a person acknowledges or resolves: an operator record through the journal, answered with
- * the incident as it is after the commit.
+ * actions.c - a person acknowledges or resolves: an operator record through the journal, answered
+ * with the incident as it is after the commit.
  */
 #include "console/console_internal.h"
 
@@ -65,8 +65,8 @@ void action_start(struct console *console, struct http_exchange exchange, struct
                              "the body is {\"by\":\"...\",\"note\":\"...\"}");
         return;
     }
-    if (!status_is_ok(view_find_incident(console->reader, id, &operator_request.incident_id,
-                                         tenant, &tenant_size))) {
+    if (!status_is_ok(view_find_incident(console->reader, id, &operator_request.incident_id, tenant,
+                                         &tenant_size))) {
         console_answer_error(exchange, 404, "not_found", "no incident has this id");
         return;
     }

@@ -8,8 +8,8 @@ enum { LIMIT_DEFAULT = 100, LIMIT_MAX = 1000, PARAMETER_BYTES_MAX = 512 };
 enum name { TENANT, STATUS_WORD, SINCE, LIMIT, CURSOR, ENTITY, DIRECTION, HOPS, NAMES_COUNT };
 
 static const char *const names[NAMES_COUNT] = {
-    [TENANT] = "tenant", [STATUS_WORD] = "status", [SINCE] = "since", [LIMIT] = "limit",
-    [CURSOR] = "cursor", [ENTITY] = "entity", [DIRECTION] = "direction", [HOPS] = "hops",
+    [TENANT] = "tenant", [STATUS_WORD] = "status", [SINCE] = "since",         [LIMIT] = "limit",
+    [CURSOR] = "cursor", [ENTITY] = "entity",      [DIRECTION] = "direction", [HOPS] = "hops",
 };
 
 /* The query's parameters, each decoded into its own memory; empty when not given. */
@@ -24,7 +24,8 @@ static void refuse_parameter(struct http_exchange exchange, const char *name, co
     console_answer_error(exchange, 400, "invalid", words);
 }
 
-/* False, and answered, when one cannot be read: as if not given it would widen what is asked for. */
+/* False, and answered, when one cannot be read: as if not given it would widen what is asked for.
+ */
 static bool read_parameters(struct http_exchange exchange, const struct http_request *request,
                             struct parameters *parameters) {
     for (uint32_t i = 0; i < NAMES_COUNT; i++) {
@@ -156,7 +157,6 @@ void api_stats(struct console *console, struct http_exchange exchange,
         return;
     }
     struct text text = console_text(console);
-    struct status status =
-        view_stats_json(console->reader, parameters.values[TENANT], &text);
+    struct status status = view_stats_json(console->reader, parameters.values[TENANT], &text);
     console_answer(exchange, status, &text);
 }

@@ -67,6 +67,6 @@ void action_start(struct console *console, struct http_exchange exchange, struct
 void actions_take_back(struct console *console);
 
 /* --- fields.c --- */
-/* Reads {"by":"...","note":"..."}; both optional, other keys ignored; an empty body is fine. INVALID
- * for anything else. Values are unescaped into the texts. */
+/* Reads {"by":"...","note":"..."}; both optional, other keys ignored; an empty body is fine.
+ * INVALID for anything else. Values are unescaped into the texts. */
 MUST_CHECK struct status fields_read(struct slice body, struct text *by, struct text *note);

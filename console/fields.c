@@ -1,6 +1,6 @@
 /*
- * fields.c - a flat JSON object's string members. Small on purpose: an action's body is two strings, and
- * the full walker belongs to ingest.
+ * fields.c - a flat JSON object's string members. Small on purpose: an action's body is two
+ * strings, and the full walker belongs to ingest.
  */
 #include "console/console_internal.h"
 

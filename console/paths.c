@@ -33,9 +33,8 @@ static const char *code_of(unsigned status) {
         unsigned status;
         const char *code;
     } codes[] = {
-        {408, "timeout"},         {413, "too_large"},       {414, "too_large"},
-        {417, "unsupported"},     {431, "too_large"},       {501, "unsupported"},
-        {503, "unavailable"},     {505, "unsupported"},
+        {408, "timeout"},   {413, "too_large"},   {414, "too_large"},   {417, "unsupported"},
+        {431, "too_large"}, {501, "unsupported"}, {503, "unavailable"}, {505, "unsupported"},
     };
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
         if (codes[i].status == status) {
@@ -61,8 +60,7 @@ struct text console_text(struct console *console) {
     return text_over(console->text_arena.base, console->text_arena.capacity_bytes);
 }
 
-void console_answer(struct http_exchange exchange, struct status status,
-                    const struct text *text) {
+void console_answer(struct http_exchange exchange, struct status status, const struct text *text) {
     switch (status.code) {
     case STATUS_OK:
         http_respond(exchange, 200, "application/json", NULL, text_slice(text));
@@ -122,8 +120,15 @@ static void answer_ready(struct console *console, struct http_exchange exchange,
 
 /* --- Routes --- */
 
-enum route { ROUTE_INDEX, ROUTE_INCIDENTS, ROUTE_GRAPH, ROUTE_STATS, ROUTE_METRICS, ROUTE_LIVE,
-             ROUTE_READY };
+enum route {
+    ROUTE_INDEX,
+    ROUTE_INCIDENTS,
+    ROUTE_GRAPH,
+    ROUTE_STATS,
+    ROUTE_METRICS,
+    ROUTE_LIVE,
+    ROUTE_READY
+};
 
 static const struct {
     const char *path;

@@ -13,9 +13,9 @@
  *   32     16    cause: free for the kind (operator: request id; else zero)
  *   then count times: u32 size, u32 zero, bytes, zero padding to 8
  *
- * Memory: fixed capacity from its owner's arena. A struct batch belongs to one thread at a time: its
- * source, then (through a ring) the shard, which copies the bytes into its block and gives it back
- * through the reply ring with `outcome` set, only after they are durable.
+ * Memory: fixed capacity from its owner's arena. A struct batch belongs to one thread at a time:
+ * its source, then (through a ring) the shard, which copies the bytes into its block and gives it
+ * back through the reply ring with `outcome` set, only after they are durable.
  */
 #pragma once
 
@@ -34,14 +34,14 @@ enum batch_kind {
 enum { BATCH_HEADER_BYTES = 48, BATCH_ENTRY_HEADER_BYTES = 8 };
 
 struct batch {
-    struct writer writer;       /* the bytes above */
+    struct writer writer; /* the bytes above */
     uint32_t count;
     enum batch_kind kind;
-    uint32_t reply_slot;        /* which reply ring of the shard takes it back */
-    enum status_code outcome;   /* set by the shard: OK durable; FULL try later; IO/CLOSED never */
-    void *request;              /* the source's own */
+    uint32_t reply_slot;         /* which reply ring of the shard takes it back */
+    enum status_code outcome;    /* set by the shard: OK durable; FULL try later; IO/CLOSED never */
+    void *request;               /* the source's own */
     uint64_t request_generation; /* the source's own */
-    struct batch *next;         /* the source's free list or chain */
+    struct batch *next;          /* the source's free list or chain */
 };
 
 /* Room for one batch of capacity_bytes (<= BATCH_BYTES_MAX) over memory of the caller. */

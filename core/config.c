@@ -2,8 +2,8 @@
  * config.c - quell.toml and the tenants' files become one immutable, counted configuration.
  *
  * Order: built-in values, quell.toml, --set; its [defaults] (and the same sections at its top) make
- * the policy of every tenant; then each tenants/<id>.toml over a copy of it. All errors are collected.
- * Jobs that stand in quell.toml itself belong to the tenant "default".
+ * the policy of every tenant; then each tenants/<id>.toml over a copy of it. All errors are
+ * collected. Jobs that stand in quell.toml itself belong to the tenant "default".
  */
 #include "core/config.h"
 
@@ -114,8 +114,8 @@ static bool read_process_toml(struct config_build *build, const struct config_op
         }
         make_override(build, options->overrides[i], &sources[i + 1]);
     }
-    if (!status_is_ok(toml_parse(sources, options->overrides_count + 1, build->arena, root_out,
-                                 &fault))) {
+    if (!status_is_ok(
+            toml_parse(sources, options->overrides_count + 1, build->arena, root_out, &fault))) {
         add_words(build, &fault);
         return false;
     }
@@ -208,8 +208,7 @@ static void apply_process(struct config_build *build, const struct toml_value *r
 /* Nobody named a sink: incidents go to stdout, so that the first run says something. */
 static void add_default_sink(struct config_build *build) {
     struct policy *defaults = &build->config->policies.defaults;
-    struct toml_value type = {
-        .kind = TOML_STRING, .key = SLICE("type"), .text = SLICE("stdout")};
+    struct toml_value type = {.kind = TOML_STRING, .key = SLICE("type"), .text = SLICE("stdout")};
     struct toml_value sink = {.kind = TOML_TABLE,
                               .key = SLICE("stdout"),
                               .file = SLICE("built-in"),
@@ -307,8 +306,8 @@ static void load_tenant(struct config_build *build, const char *directory, struc
     (void)snprintf(path, PATH_BYTES_MAX, "%s/%.*s.toml", directory, SLICE_PRINT(name));
     struct toml_source source = {.name = slice_of_text(path)};
     struct toml_value root;
-    struct status status = config_read_file(path, CONFIG_FILE_BYTES_MAX, build->arena,
-                                            &source.text, &fault);
+    struct status status =
+        config_read_file(path, CONFIG_FILE_BYTES_MAX, build->arena, &source.text, &fault);
     if (status_is_ok(status)) {
         status = toml_parse(&source, 1, build->arena, &root, &fault);
     }
@@ -404,7 +403,8 @@ static void load_tenants(struct config_build *build) {
 /* --- Whole --- */
 
 static bool is_loopback(struct slice address) {
-    return slice_starts_with(address, SLICE("127.")) || slice_starts_with(address, SLICE("[::1]")) ||
+    return slice_starts_with(address, SLICE("127.")) ||
+           slice_starts_with(address, SLICE("[::1]")) ||
            slice_starts_with(address, SLICE("localhost:"));
 }
 
@@ -425,8 +425,7 @@ static void check_whole(struct config_build *build, const char *path) {
     }
     uint8_t *encoded = arena_allocate(build->arena, POLICY_BYTES_MAX, 8);
     struct writer writer = writer_over(encoded, encoded == NULL ? 0 : POLICY_BYTES_MAX);
-    if (build->errors->count == 0 &&
-        !status_is_ok(policy_set_encode(&config->policies, &writer))) {
+    if (build->errors->count == 0 && !status_is_ok(policy_set_encode(&config->policies, &writer))) {
         config_error(build, &place, "all tenants' rules together are larger than %u KiB",
                      (unsigned)(POLICY_BYTES_MAX / KIB));
     }

@@ -85,7 +85,7 @@ struct config_errors {
 };
 
 struct config_options {
-    const char *path; /* NULL: built-in defaults only (and --set) */
+    const char *path;             /* NULL: built-in defaults only (and --set) */
     const char *const *overrides; /* "key=value" of --set; dotted keys */
     uint32_t overrides_count;
 };

@@ -1,7 +1,7 @@
 /*
  * X-macro CONFIG_KEY(path, TYPE, struct config field): the scalar keys of quell.toml.
- * CONFIG_POLICY_KEY(path, TYPE, struct policy field): the rules of a tenant, in tenants/<id>.toml, or
- * in quell.toml at the top or under [defaults]. A field may be reached by more than one path.
+ * CONFIG_POLICY_KEY(path, TYPE, struct policy field): the rules of a tenant, in tenants/<id>.toml,
+ * or in quell.toml at the top or under [defaults]. A field may be reached by more than one path.
  * TYPE: TEXT, SIZE, DURATION, COUNT, SWITCH, or a WORD_ list of config_rules.c.
  */
 #ifdef CONFIG_KEY

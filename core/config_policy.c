@@ -62,8 +62,8 @@ static bool is_schedule_key(struct slice key) {
 
 static void read_job_key(struct config_build *build, const struct toml_value *value,
                          struct policy_job *job) {
-    static const char *const keys[] = {"id",       "depends_on", "schedule", "timezone", "grace",
-                                       "max_runtime", "tier",     "owner",    NULL};
+    static const char *const keys[] = {"id",          "depends_on", "schedule", "timezone", "grace",
+                                       "max_runtime", "tier",       "owner",    NULL};
     uint64_t span = 0;
     if (slice_equals(value->key, SLICE("id"))) {
         job->entity = job_entity(build, value);

@@ -81,8 +81,8 @@ void config_error(struct config_build *build, const struct toml_value *at, const
     build->errors->count++;
 }
 
-void config_error_unknown(struct config_build *build, const struct toml_value *at,
-                          struct slice key, const char *const *candidates) {
+void config_error_unknown(struct config_build *build, const struct toml_value *at, struct slice key,
+                          const char *const *candidates) {
     const char *nearest = NULL;
     unsigned distance_min = 4;
     for (uint32_t i = 0; candidates[i] != NULL; i++) {
@@ -178,8 +178,7 @@ static void apply_word(struct config_build *build, const struct toml_value *valu
     char list[128];
     struct text text = text_over(list, sizeof(list));
     for (uint32_t i = 0; words[i].word != NULL; i++) {
-        if (value->kind == TOML_STRING &&
-            slice_equals(value->text, slice_of_text(words[i].word))) {
+        if (value->kind == TOML_STRING && slice_equals(value->text, slice_of_text(words[i].word))) {
             *target = words[i].value;
             return;
         }
@@ -288,9 +287,9 @@ static void report_unknown(struct config_build *build, const char *prefix,
     if (with_policy) {
         list_candidates(prefix, policy_rules, POLICY_RULES_COUNT, candidates, &count);
     }
-    static const char *const sections[] = {"listen", "server", "journal", "auth", "log", "limits",
-                                           "defaults", "dedup", "correlate", "notify", "incident",
-                                           "job", "route", "sink", "tenant"};
+    static const char *const sections[] = {
+        "listen",    "server", "journal",  "auth", "log",   "limits", "defaults", "dedup",
+        "correlate", "notify", "incident", "job",  "route", "sink",   "tenant"};
     for (uint32_t i = 0; prefix[0] == 0 && i < sizeof(sections) / sizeof(sections[0]); i++) {
         candidates[count++] = sections[i];
     }
@@ -298,8 +297,7 @@ static void report_unknown(struct config_build *build, const char *prefix,
 }
 
 void config_apply_table(struct config_build *build, const char *prefix,
-                        const struct toml_value *table, struct policy *policy,
-                        bool with_process) {
+                        const struct toml_value *table, struct policy *policy, bool with_process) {
     for (uint32_t i = 0; i < table->children_count; i++) {
         const struct toml_value *value = &table->children[i];
         char path_bytes[256];
@@ -307,10 +305,9 @@ void config_apply_table(struct config_build *build, const char *prefix,
         text_add_text(&path, prefix);
         text_add_text(&path, prefix[0] == 0 ? "" : ".");
         text_add(&path, value->key);
-        bool is_known = (with_process &&
-                         config_apply_process_key(build, text_slice(&path), value)) ||
-                        (policy != NULL && config_apply_policy_key(build, text_slice(&path), value,
-                                                                   policy));
+        bool is_known =
+            (with_process && config_apply_process_key(build, text_slice(&path), value)) ||
+            (policy != NULL && config_apply_policy_key(build, text_slice(&path), value, policy));
         if (!is_known) {
             report_unknown(build, prefix, value, policy != NULL, with_process);
         }

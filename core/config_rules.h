@@ -13,12 +13,11 @@ struct config_build {
 };
 
 /* Adds "file:line:column: words". */
-__attribute__((format(printf, 3, 4))) void config_error(struct config_build *build,
-                                                        const struct toml_value *at,
-                                                        const char *format, ...);
+__attribute__((format(printf, 3, 4))) void
+config_error(struct config_build *build, const struct toml_value *at, const char *format, ...);
 /* Adds "unknown key "x"" with the nearest of the candidates when one is near. */
-void config_error_unknown(struct config_build *build, const struct toml_value *at,
-                          struct slice key, const char *const *candidates);
+void config_error_unknown(struct config_build *build, const struct toml_value *at, struct slice key,
+                          const char *const *candidates);
 
 const struct toml_value *config_child(const struct toml_value *table, const char *key);
 
@@ -52,7 +51,8 @@ void config_check_routes(struct config_build *build, const struct toml_value *ro
                          const struct policy *policy);
 
 /* --- config_secret.c --- */
-/* Replaces ${env:NAME} and ${file:PATH}; INVALID with words. is_secret_out: something was replaced. */
+/* Replaces ${env:NAME} and ${file:PATH}; INVALID with words. is_secret_out: something was replaced.
+ */
 MUST_CHECK struct status config_expand(struct slice text, struct arena *arena,
                                        struct slice *expanded_out, bool *is_secret_out,
                                        struct fault *fault);

@@ -1,6 +1,6 @@
 /*
- * config_secret.c - ${env:NAME} and ${file:PATH} in the settings of sinks and tokens. Values read here
- * live in the config's arena only; errors name the place, never the value.
+ * config_secret.c - ${env:NAME} and ${file:PATH} in the settings of sinks and tokens. Values read
+ * here live in the config's arena only; errors name the place, never the value.
  */
 #include "core/config_rules.h"
 

@@ -1,6 +1,6 @@
 /*
- * config_toml.cc - the adapter to toml++: parses, merges, copies into the arena. Nothing of C++ leaves
- * this file, no exception crosses it.
+ * config_toml.cc - the adapter to toml++: parses, merges, copies into the arena. Nothing of C++
+ * leaves this file, no exception crosses it.
  */
 /* Compiled in here: the packaged library is built with exceptions. */
 #undef TOML_HEADER_ONLY

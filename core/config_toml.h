@@ -1,5 +1,6 @@
 /*
- * config_toml.h - TOML 1.0 as a plain tree, read by toml++ behind this one adapter (config_toml.cc).
+ * config_toml.h - TOML 1.0 as a plain tree, read by toml++ behind this one adapter
+ * (config_toml.cc).
  *
  * Everything lives in the given arena. Each value knows its file, line and column (from 1), so that
  * an error can name the place. Thread: any.
@@ -20,7 +21,7 @@ enum toml_kind {
     TOML_BOOLEAN,
     TOML_DATE,
     TOML_TIME,
-    TOML_DATE_TIME,       /* local */
+    TOML_DATE_TIME, /* local */
     TOML_DATE_TIME_OFFSET,
     TOML_ARRAY,
     TOML_TABLE,

@@ -42,8 +42,7 @@ static struct status take_lock(struct datadir *datadir, struct fault *fault) {
 }
 
 /* Reads the file, or makes it with these bytes, durably. */
-static struct status read_or_make(const char *path, void *bytes, size_t size,
-                                  struct fault *fault) {
+static struct status read_or_make(const char *path, void *bytes, size_t size, struct fault *fault) {
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0) {
         return fault_set(fault, STATUS_IO, "cannot open %s: %s", path, strerror(errno));
@@ -55,8 +54,8 @@ static struct status read_or_make(const char *path, void *bytes, size_t size,
     int error = errno;
     close(fd);
     if (!is_done) {
-        return fault_set(fault, moved < 0 ? STATUS_IO : STATUS_CORRUPT,
-                         "%s cannot be %s: %s", path, is_new ? "written" : "read",
+        return fault_set(fault, moved < 0 ? STATUS_IO : STATUS_CORRUPT, "%s cannot be %s: %s", path,
+                         is_new ? "written" : "read",
                          moved < 0 ? strerror(error) : "it is too short");
     }
     return status_ok();
@@ -130,7 +129,7 @@ void datadir_close(struct datadir *datadir) {
 
 struct status datadir_shard_path(const struct datadir *datadir, uint32_t shard, const char *name,
                                  char *path_out) {
-    int size = snprintf(path_out, DATADIR_PATH_BYTES_MAX, "%s/shard-%u/%s", datadir->path, shard,
-                        name);
+    int size =
+        snprintf(path_out, DATADIR_PATH_BYTES_MAX, "%s/shard-%u/%s", datadir->path, shard, name);
     return size < DATADIR_PATH_BYTES_MAX ? status_ok() : status_of(STATUS_FULL);
 }

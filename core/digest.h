@@ -18,5 +18,5 @@ bool digest_equals(const uint8_t *a, const uint8_t *b, size_t size);
 /* Standard alphabet with padding. */
 void text_add_base64(struct text *text, struct slice bytes);
 /* INVALID for anything but whole base64; FULL when it does not fit. */
-MUST_CHECK struct status digest_parse_base64(struct slice text, uint8_t *bytes_out,
-                                             size_t capacity, size_t *size_out);
+MUST_CHECK struct status digest_parse_base64(struct slice text, uint8_t *bytes_out, size_t capacity,
+                                             size_t *size_out);

@@ -2,8 +2,8 @@
  * http.c - connections: receive a head, receive a body, hand the request over, send the answer, and
  * again. See http.h.
  *
- * States of a connection: HEAD (also idle) -> BODY -> BUSY (the handler has it) -> SENDING -> HEAD, or
- * closing. `generation` grows with every request, so a late answer finds nobody. Buffers grow by
+ * States of a connection: HEAD (also idle) -> BODY -> BUSY (the handler has it) -> SENDING -> HEAD,
+ * or closing. `generation` grows with every request, so a late answer finds nobody. Buffers grow by
  * doubling; an idle connection keeps a small one, until all together reach body_bytes_total_max.
  *
  * A body's time is body_timeout_ns plus what came of it at 64 KiB/s: who sends slower is cut off,
@@ -99,8 +99,7 @@ static void refuse(struct http_conn *http, unsigned status, const char *words) {
     struct text body = text_over(memory, sizeof(memory));
     const char *content_type = "application/json";
     struct http_server *server = http->server;
-    server->options.handler->on_error(server->options.context, status, words, &body,
-                                      &content_type);
+    server->options.handler->on_error(server->options.context, status, words, &body, &content_type);
     if (server->options.stats != NULL) {
         stats_add(server->options.stats, STAT_HTTP_ERRORS, 1);
     }
@@ -329,8 +328,8 @@ static void on_timeout(void *context) {
         loop_timer_start(loop, &http->timer, body_due_ns(http));
         return;
     }
-    bool has_begun = http->phase == PHASE_BODY ||
-                     (http->phase == PHASE_HEAD && http->input_size > 0);
+    bool has_begun =
+        http->phase == PHASE_BODY || (http->phase == PHASE_HEAD && http->input_size > 0);
     if (has_begun) {
         refuse(http, 408, "the request took too long");
     } else {
@@ -440,9 +439,8 @@ static const struct loop_conn_handler conn_handler = {
 
 /* --- Server --- */
 
-struct status http_server_open(const struct http_options *options,
-                               struct http_server **server_out, uint16_t *port_out,
-                               struct fault *fault) {
+struct status http_server_open(const struct http_options *options, struct http_server **server_out,
+                               uint16_t *port_out, struct fault *fault) {
     struct http_server *server = calloc(1, sizeof(*server));
     if (server == NULL) {
         return fault_set(fault, STATUS_FULL, "no memory for a server");
@@ -459,8 +457,8 @@ struct status http_server_open(const struct http_options *options,
             server->conns[i - 1].next_free = server->free;
             server->free = &server->conns[i - 1];
         }
-        status = loop_listen(options->loop, options->address, options->share, &conn_handler,
-                             server, port_out, fault);
+        status = loop_listen(options->loop, options->address, options->share, &conn_handler, server,
+                             port_out, fault);
     }
     if (!status_is_ok(status)) {
         http_server_close(server);

@@ -37,8 +37,9 @@ struct http_request {
 
 /* The header's value, trimmed; empty when it is not there. The first one counts. */
 struct slice http_header_find(const struct http_request *request, const char *name);
-/* A query parameter, percent-decoded into memory of the caller; the first one counts. False when it is
- * not there, does not fit, or is badly encoded: http_query_has tells the first from the others. */
+/* A query parameter, percent-decoded into memory of the caller; the first one counts. False when it
+ * is not there, does not fit, or is badly encoded: http_query_has tells the first from the others.
+ */
 bool http_query_has(struct slice query, const char *name);
 bool http_query_find(struct slice query, const char *name, char *value_out, size_t capacity,
                      size_t *size_out);

@@ -1,4 +1,5 @@
-/* http_buffer.c - what a connection holds in memory, and the bound on all of it. See http_conn.h. */
+/* http_buffer.c - what a connection holds in memory, and the bound on all of it. See http_conn.h.
+ */
 #include <stdlib.h>
 
 #include "core/http_conn.h"
@@ -26,8 +27,8 @@ bool http_input_reserve(struct http_conn *http, size_t size) {
     if (size <= http->input_capacity) {
         return true;
     }
-    size_t capacity = http->input_capacity < INPUT_BYTES_MIN ? INPUT_BYTES_MIN
-                                                             : http->input_capacity;
+    size_t capacity =
+        http->input_capacity < INPUT_BYTES_MIN ? INPUT_BYTES_MIN : http->input_capacity;
     while (capacity < size) {
         capacity *= 2;
     }

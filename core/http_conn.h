@@ -17,7 +17,7 @@ struct http_conn {
     uint8_t *input;
     size_t input_size;
     size_t input_capacity;
-    size_t searched;  /* of the head */
+    size_t searched; /* of the head */
     size_t head_size;
     size_t request_size; /* head and body, as received */
     struct http_chunks chunks;
@@ -28,7 +28,7 @@ struct http_conn {
     char *output;
     size_t output_capacity;
     size_t output_size;
-    bool has_output;   /* an answer waits for the send in flight (100 Continue) */
+    bool has_output; /* an answer waits for the send in flight (100 Continue) */
     bool is_sending;
     bool closes_after; /* no further request on this connection */
     bool has_ended;    /* the client sends no more */

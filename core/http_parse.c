@@ -28,8 +28,7 @@ size_t http_head_find_end(struct slice bytes, size_t from) {
 
 static bool is_token_byte(uint8_t byte) {
     return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
-           (byte >= '0' && byte <= '9') ||
-           (byte != 0 && strchr("!#$%&'*+-.^_`|~", byte) != NULL);
+           (byte >= '0' && byte <= '9') || (byte != 0 && strchr("!#$%&'*+-.^_`|~", byte) != NULL);
 }
 
 /* Every LF behind a CR, every CR before an LF, no NUL. */
@@ -149,10 +148,10 @@ struct reading {
 
 static int on_url(http_parser *parser, const char *at, size_t size) {
     struct reading *reading = parser->data;
-    reading->head->target = reading->head->target.size == 0
-                                ? slice_of(at, size)
-                                : slice_of(reading->head->target.data,
-                                           reading->head->target.size + size);
+    reading->head->target =
+        reading->head->target.size == 0
+            ? slice_of(at, size)
+            : slice_of(reading->head->target.data, reading->head->target.size + size);
     return 0;
 }
 
@@ -329,8 +328,7 @@ static bool read_chunk_size(struct slice line, uint64_t *size_out) {
     line.size--;
     struct slice digits = slice_head(line, slice_find_byte(line, ';')); /* extensions are ignored */
     uint64_t value = 0;
-    if (digits.size == 0 || digits.size > 15 ||
-        slice_find_byte(line, '\r') != line.size) {
+    if (digits.size == 0 || digits.size > 15 || slice_find_byte(line, '\r') != line.size) {
         return false;
     }
     for (size_t i = 0; i < digits.size; i++) {
@@ -358,8 +356,8 @@ static unsigned bad_chunk(const char **words) {
     return 400;
 }
 
-static unsigned on_size_line(struct http_chunks *chunks, struct slice line,
-                             uint64_t body_bytes_max, const char **words) {
+static unsigned on_size_line(struct http_chunks *chunks, struct slice line, uint64_t body_bytes_max,
+                             const char **words) {
     if (!read_chunk_size(line, &chunks->left)) {
         return bad_chunk(words);
     }

@@ -1,6 +1,6 @@
 /*
- * http_parse.h - inside http: a request's head, checked strictly and read by http-parser; and chunked
- * bodies. Pure. Thread: any.
+ * http_parse.h - inside http: a request's head, checked strictly and read by http-parser; and
+ * chunked bodies. Pure. Thread: any.
  */
 #pragma once
 
@@ -20,10 +20,11 @@ struct http_head {
     bool expects_other;
 };
 
-/* The end of the head (behind CR LF CR LF) in bytes, 0 when it is not complete. `from`: where a search
- * before left off. */
+/* The end of the head (behind CR LF CR LF) in bytes, 0 when it is not complete. `from`: where a
+ * search before left off. */
 size_t http_head_find_end(struct slice bytes, size_t from);
-/* What can already be said of an incomplete head; bytes before `from` were seen. As http_head_parse. */
+/* What can already be said of an incomplete head; bytes before `from` were seen. As
+ * http_head_parse. */
 unsigned http_head_check_part(struct slice bytes, size_t from, const char **words_out);
 /* Reads a complete head. 0, or the HTTP status to refuse it with and why. */
 unsigned http_head_parse(struct slice bytes, struct http_head *head_out, const char **words_out);

@@ -66,10 +66,10 @@ MUST_CHECK struct status journal_segment_reopen(const char *directory, uint64_t 
 void journal_segment_close(struct journal_segment *segment);
 
 enum journal_found {
-    JOURNAL_FOUND_BLOCK,   /* a valid block at the offset asked for */
-    JOURNAL_FOUND_LATER,   /* damaged bytes, then a valid block */
-    JOURNAL_FOUND_END,     /* zeroes up to the end of the file */
-    JOURNAL_FOUND_TORN,    /* other bytes, and no valid block behind them */
+    JOURNAL_FOUND_BLOCK, /* a valid block at the offset asked for */
+    JOURNAL_FOUND_LATER, /* damaged bytes, then a valid block */
+    JOURNAL_FOUND_END,   /* zeroes up to the end of the file */
+    JOURNAL_FOUND_TORN,  /* other bytes, and no valid block behind them */
 };
 struct journal_place {
     enum journal_found found;

@@ -8,8 +8,8 @@
 #include "core/base/text.h"
 #include "core/clock.h"
 
-/* A byte takes at most six in JSON (\u001b), so a cut falls on the words, never on the closing quote
- * and brace: every line stays readable for machines. */
+/* A byte takes at most six in JSON (\u001b), so a cut falls on the words, never on the closing
+ * quote and brace: every line stays readable for machines. */
 enum { WORDS_BYTES_MAX = 2048, LINE_BYTES_MAX = 6 * WORDS_BYTES_MAX + 512 };
 
 static const char *const level_words[] = {

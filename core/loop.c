@@ -1,5 +1,6 @@
 /*
- * loop.c - what all back-ends have in common: connections and their callbacks, wakers, watches. See loop.h and loop_internal.h.
+ * loop.c - what all back-ends have in common: connections and their callbacks, wakers, watches. See
+ * loop.h and loop_internal.h.
  */
 #include "core/loop.h"
 
@@ -178,10 +179,9 @@ static struct status bind_socket(struct slice text, bool share, int *fd_out, str
     TRY(parse_address(text, &address, &size, fault));
     int fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int on = 1;
-    bool is_bound =
-        fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
-        (!share || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0) &&
-        bind(fd, (struct sockaddr *)&address, size) == 0 && listen(fd, 4096) == 0;
+    bool is_bound = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+                    (!share || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0) &&
+                    bind(fd, (struct sockaddr *)&address, size) == 0 && listen(fd, 4096) == 0;
     if (!is_bound) {
         int error = errno;
         if (fd >= 0) {
@@ -250,8 +250,12 @@ void loop_accepted(struct loop_listener *listener, int fd) {
     int on = 1;
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     uint32_t generation = conn->generation + 1;
-    *conn = (struct loop_conn){.loop = loop, .fd = fd, .state = CONN_OPEN, .index = conn->index,
-                               .generation = generation, .handler = listener->handler};
+    *conn = (struct loop_conn){.loop = loop,
+                               .fd = fd,
+                               .state = CONN_OPEN,
+                               .index = conn->index,
+                               .generation = generation,
+                               .handler = listener->handler};
     loop->conns_open++;
     count_connections(loop);
     conn->context = conn->handler->on_open(listener->context, conn);
@@ -465,8 +469,7 @@ static struct loop_watch_slot *find_watch(struct loop *loop, int fd) {
 }
 
 struct status loop_watch(struct loop *loop, int fd, unsigned events,
-                         void (*on_ready)(void *context, int fd, unsigned events),
-                         void *context) {
+                         void (*on_ready)(void *context, int fd, unsigned events), void *context) {
     struct loop_watch_slot *slot = find_watch(loop, fd);
     if (slot == NULL) {
         return status_of(STATUS_FULL);

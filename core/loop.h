@@ -11,8 +11,8 @@
  * 2. A callback may start and close anything, also its own connection; after loop_conn_close no
  *    callback comes for that connection and its memory is the loop's again.
  * 3. At most one send per connection is in flight: send again from on_sent.
- * 4. Connections come from a fixed pool (connections_max); beyond it new ones are closed at once and
- *    counted.
+ * 4. Connections come from a fixed pool (connections_max); beyond it new ones are closed at once
+ * and counted.
  */
 #pragma once
 
@@ -29,10 +29,10 @@ struct loop_conn;
 
 struct loop_options {
     enum loop_backend backend;
-    uint32_t connections_max;     /* 0: no sockets, only wakes, timers and files */
-    uint32_t receive_buffers;     /* provided buffers; 0: a default */
+    uint32_t connections_max;      /* 0: no sockets, only wakes, timers and files */
+    uint32_t receive_buffers;      /* provided buffers; 0: a default */
     uint32_t receive_buffer_bytes; /* 0: 64 KiB */
-    struct stats *stats;          /* may be NULL */
+    struct stats *stats;           /* may be NULL */
 };
 
 /* Opens a loop for the calling thread (io_uring rings are single-issuer: open it where it runs).
@@ -58,7 +58,8 @@ struct loop_conn_handler {
     void (*on_end)(void *context, struct loop_conn *conn);
     /* The send started last is complete; its memory is the caller's again. */
     void (*on_sent)(void *context, struct loop_conn *conn);
-    /* Reset or error: the connection is gone when this returns. Not called after loop_conn_close. */
+    /* Reset or error: the connection is gone when this returns. Not called after loop_conn_close.
+     */
     void (*on_lost)(void *context, struct loop_conn *conn);
 };
 
@@ -76,7 +77,8 @@ void loop_conn_send(struct loop_conn *conn, const struct slice *parts, uint32_t 
 /* Stops / restarts receiving: backpressure on one connection. */
 void loop_conn_pause(struct loop_conn *conn);
 void loop_conn_resume(struct loop_conn *conn);
-/* Sends FIN after what is in flight, then discards what still comes until the peer closes or 1 s. */
+/* Sends FIN after what is in flight, then discards what still comes until the peer closes or 1 s.
+ */
 void loop_conn_finish(struct loop_conn *conn);
 /* Closes now. */
 void loop_conn_close(struct loop_conn *conn);

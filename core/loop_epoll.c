@@ -1,6 +1,6 @@
 /*
- * loop_epoll.c - the portable back-end: epoll, level-triggered; file writes are done in the call and
- * reported by the next run. A send is tried at once; what the socket does not take waits for
+ * loop_epoll.c - the portable back-end: epoll, level-triggered; file writes are done in the call
+ * and reported by the next run. A send is tried at once; what the socket does not take waits for
  * EPOLLOUT.
  */
 #include <errno.h>
@@ -238,11 +238,9 @@ static void receive_some(struct loop_conn *conn) {
     }
 }
 
-static void on_conn_event(struct loop *loop, uint32_t index, uint32_t generation,
-                          uint32_t events) {
+static void on_conn_event(struct loop *loop, uint32_t index, uint32_t generation, uint32_t events) {
     struct loop_conn *conn = &loop->conns[index];
-    if (conn->generation != generation || conn->state == CONN_FREE ||
-        conn->state == CONN_CLOSING) {
+    if (conn->generation != generation || conn->state == CONN_FREE || conn->state == CONN_CLOSING) {
         return;
     }
     if ((events & EPOLLERR) != 0 || ((events & EPOLLHUP) != 0 && conn->has_ended)) {
@@ -258,8 +256,8 @@ static void on_conn_event(struct loop *loop, uint32_t index, uint32_t generation
             update_events(conn);
         }
     }
-    if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) != 0 && !conn->is_paused &&
-        !conn->has_ended && conn->state != CONN_CLOSING && conn->state != CONN_FREE) {
+    if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) != 0 && !conn->is_paused && !conn->has_ended &&
+        conn->state != CONN_CLOSING && conn->state != CONN_FREE) {
         receive_some(conn);
     }
 }

@@ -46,14 +46,14 @@ struct loop_conn {
     struct msghdr message;
     uint32_t parts_at; /* first part not wholly sent */
     uint32_t parts_count;
-    bool is_sending;      /* the caller waits for on_sent */
-    bool wants_finish;    /* FIN after the send in flight */
+    bool is_sending;   /* the caller waits for on_sent */
+    bool wants_finish; /* FIN after the send in flight */
     bool is_paused;
-    bool has_ended;       /* the peer sent FIN */
-    bool is_receiving;    /* back-end: a receive is armed */
-    bool is_in_ready;     /* back-end: in the ready list */
-    uint32_t in_flight;   /* back-end: kernel operations not yet complete */
-    uint32_t events;      /* back-end: what epoll watches */
+    bool has_ended;     /* the peer sent FIN */
+    bool is_receiving;  /* back-end: a receive is armed */
+    bool is_in_ready;   /* back-end: in the ready list */
+    uint32_t in_flight; /* back-end: kernel operations not yet complete */
+    uint32_t events;    /* back-end: what epoll watches */
     struct loop_timer linger;
     struct loop_conn *next; /* free list or ready list */
     char peer[LOOP_PEER_BYTES_MAX];

@@ -3,10 +3,11 @@
  *
  * One ring a loop, single issuer with deferred task work: completions are reaped only inside
  * loop_run_once, by the thread that submits. Multishot accept; multishot receive into a ring of
- * provided buffers; a send is one sendmsg at a time; a durable write is a write linked to fdatasync.
+ * provided buffers; a send is one sendmsg at a time; a durable write is a write linked to
+ * fdatasync.
  *
- * user_data: 3 bits tag, 29 bits index, 32 bits generation; file operations carry their address with
- * the tag in the low bits. A connection is released only when nothing of it is in flight.
+ * user_data: 3 bits tag, 29 bits index, 32 bits generation; file operations carry their address
+ * with the tag in the low bits. A connection is released only when nothing of it is in flight.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -57,9 +58,9 @@ static struct io_uring_sqe *next_sqe(struct loop *loop) {
 /* --- Open --- */
 
 static int open_ring(struct uring_state *state) {
-    struct io_uring_params params = {
-        .flags = IORING_SETUP_CQSIZE | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
-        .cq_entries = CQ_ENTRIES};
+    struct io_uring_params params = {.flags = IORING_SETUP_CQSIZE | IORING_SETUP_SINGLE_ISSUER |
+                                              IORING_SETUP_DEFER_TASKRUN,
+                                     .cq_entries = CQ_ENTRIES};
     int result = io_uring_queue_init_params(SQ_ENTRIES, &state->ring, &params);
     if (result == -EINVAL) {
         /* Before 6.1: no deferred task work. */
@@ -71,7 +72,8 @@ static int open_ring(struct uring_state *state) {
 }
 
 static void provide_buffer(struct uring_state *state, uint32_t index) {
-    io_uring_buf_ring_add(state->buffers, state->buffer_memory + (size_t)index * state->buffer_bytes,
+    io_uring_buf_ring_add(state->buffers,
+                          state->buffer_memory + (size_t)index * state->buffer_bytes,
                           state->buffer_bytes, (unsigned short)index,
                           io_uring_buf_ring_mask(state->buffers_count), 0);
     io_uring_buf_ring_advance(state->buffers, 1);
@@ -80,8 +82,7 @@ static void provide_buffer(struct uring_state *state, uint32_t index) {
 static int open_buffers(struct uring_state *state) {
     size_t ring_bytes = state->buffers_count * sizeof(struct io_uring_buf);
     size_t bytes = (size_t)state->buffers_count * state->buffer_bytes + ring_bytes + 4096;
-    void *memory =
-        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) {
         return -errno;
     }
@@ -438,10 +439,10 @@ static struct status uring_run(struct loop *loop, uint64_t timeout_ns) {
     struct __kernel_timespec wait = {.tv_sec = (long long)(timeout_ns / NS_PER_S),
                                      .tv_nsec = (long long)(timeout_ns % NS_PER_S)};
     struct io_uring_cqe *first = NULL;
-    int result = timeout_ns == 0 ? io_uring_submit_and_get_events(ring)
-                                 : io_uring_submit_and_wait_timeout(
-                                       ring, &first, 1, timeout_ns == UINT64_MAX ? NULL : &wait,
-                                       NULL);
+    int result = timeout_ns == 0
+                     ? io_uring_submit_and_get_events(ring)
+                     : io_uring_submit_and_wait_timeout(
+                           ring, &first, 1, timeout_ns == UINT64_MAX ? NULL : &wait, NULL);
     bool is_usual = result >= 0 || result == -ETIME || result == -EINTR || result == -EAGAIN ||
                     result == -EBUSY;
     if (!is_usual) {

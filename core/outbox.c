@@ -44,8 +44,7 @@ struct status outbox_outcome_decode(struct slice bytes, struct outbox_outcome *o
     outcome.result = (enum outbox_result)reader_u32(&reader);
     outcome.attempts = reader_u32(&reader);
     outcome.error = reader_text(&reader);
-    if (reader.failed || outcome.result < OUTBOX_DELIVERED ||
-        outcome.result > OUTBOX_SUPERSEDED) {
+    if (reader.failed || outcome.result < OUTBOX_DELIVERED || outcome.result > OUTBOX_SUPERSEDED) {
         return status_of(STATUS_CORRUPT);
     }
     *outcome_out = outcome;

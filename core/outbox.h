@@ -4,8 +4,8 @@
  * The engine emits an outbox row with the incident's change, in one transaction; the shard offers
  * committed rows to the sinks' thread over a ring; outcomes come back over another one and become a
  * BATCH_OUTCOME journal record, whose application deletes the row (delivered) or moves it to the
- * dead letters. A row that is neither is offered again after a restart: at least once, with the same
- * message id, so that a receiver can tell.
+ * dead letters. A row that is neither is offered again after a restart: at least once, with the
+ * same message id, so that a receiver can tell.
  *
  * Row (table OUTBOX, key number u64 big-endian) and ring item share the encoded form:
  *   u64 number, u64 created_ns, hash128 incident id, hash128 message id, u32 version of the
@@ -40,7 +40,7 @@ enum outbox_result {
 struct outbox_outcome {
     uint64_t number;
     enum outbox_result result;
-    uint32_t attempts; /* failed ones before it */
+    uint32_t attempts;  /* failed ones before it */
     struct slice error; /* last error in words, empty when there was none */
 };
 

@@ -1,6 +1,6 @@
 /*
- * X-macro STAT(NAME, "prometheus_name", TYPE, "help"): process-wide counters and gauges on /metrics.
- * Per-tenant counters are engine state (schemas/tenant_counter_list.h).
+ * X-macro STAT(NAME, "prometheus_name", TYPE, "help"): process-wide counters and gauges on
+ * /metrics. Per-tenant counters are engine state (schemas/tenant_counter_list.h).
  */
 STAT(HTTP_REQUESTS, "quell_http_requests_total", COUNTER, "HTTP requests read on the ingest port")
 STAT(HTTP_ERRORS, "quell_http_errors_total", COUNTER, "Ingest requests answered with 4xx or 5xx")
@@ -23,6 +23,7 @@ STAT(GRAPH_NODES, "quell_graph_nodes", GAUGE, "Nodes in the dependency graph")
 STAT(GRAPH_EDGES, "quell_graph_edges", GAUGE, "Edges in the dependency graph")
 STAT(INCIDENTS_OPEN, "quell_incidents_open", GAUGE, "Incidents open or acknowledged")
 STAT(OUTBOX_PENDING, "quell_outbox_pending", GAUGE, "Messages not yet delivered or dead")
-STAT(CONFIG_RELOAD_OK, "quell_config_last_reload_successful", GAUGE, "1 when the last reload worked")
+STAT(CONFIG_RELOAD_OK, "quell_config_last_reload_successful", GAUGE,
+     "1 when the last reload worked")
 STAT(CONFIG_RELOAD_NS, "quell_config_last_reload_success_timestamp_ns", GAUGE, "When it last did")
 STAT(IO_URING, "quell_io_uring", GAUGE, "1 when the loops run on io_uring, 0 on epoll")

@@ -284,7 +284,9 @@ struct status store_cursor_next(struct store_cursor *cursor, struct slice *key_o
     MDB_val value;
     bool has_start = !cursor->is_started && cursor->start_size > 0;
     int code = mdb_cursor_get(cursor->cursor, &key, &value,
-                              cursor->is_started ? MDB_NEXT : has_start ? MDB_SET_RANGE : MDB_FIRST);
+                              cursor->is_started ? MDB_NEXT
+                              : has_start        ? MDB_SET_RANGE
+                                                 : MDB_FIRST);
     cursor->is_started = true;
     if (code != 0) {
         return status_of(code == MDB_NOTFOUND ? STATUS_END : code_of(code));

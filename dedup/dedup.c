@@ -3,9 +3,10 @@
  * expire, a list per entity lets a recovery forget them all.
  *
  * A row in the store outlives its entry until a delete is emitted: a removed entry that has a row
- * stays in the pool as `is_dead`, in its place on the dirty list, so delete and later put keep their
- * order. The pool holds keys_max living entries and as many dead ones; when even those run out the
- * oldest dead one is reused, and its row, expired, is dropped after the next restart instead.
+ * stays in the pool as `is_dead`, in its place on the dirty list, so delete and later put keep
+ * their order. The pool holds keys_max living entries and as many dead ones; when even those run
+ * out the oldest dead one is reused, and its row, expired, is dropped after the next restart
+ * instead.
  */
 #include "dedup/dedup.h"
 
@@ -96,7 +97,8 @@ static uint32_t pop_dirty(struct dedup *dedup) {
     return number;
 }
 
-/* Turns the dirty list once over: what lives goes back to its end, the first dead entry is freed. */
+/* Turns the dirty list once over: what lives goes back to its end, the first dead entry is freed.
+ */
 static void reuse_oldest_dead(struct dedup *dedup) {
     for (uint32_t turns = 0; turns < dedup->entries_max; turns++) {
         ASSERT(dedup->dirty_first != NONE);

@@ -46,8 +46,8 @@ struct dedup_options {
     uint32_t keys_max;
 };
 struct dedup_answer {
-    bool passes;        /* first of its window */
-    uint64_t count;     /* with this one */
+    bool passes;    /* first of its window */
+    uint64_t count; /* with this one */
     uint64_t first_seen_ns;
 };
 MUST_CHECK struct status dedup_init(struct dedup **dedup_out, const struct dedup_options *options,

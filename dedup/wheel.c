@@ -28,8 +28,7 @@ static uint32_t slot_of(const struct wheel *wheel, uint64_t due_ns) {
     tick = tick < wheel->tick ? wheel->tick : tick;
     tick = tick > horizon ? horizon : tick; /* years ahead: placed again when it comes near */
     uint64_t difference = tick ^ wheel->tick;
-    uint32_t level =
-        difference == 0 ? 0 : (63 - (uint32_t)__builtin_clzll(difference)) / 8;
+    uint32_t level = difference == 0 ? 0 : (63 - (uint32_t)__builtin_clzll(difference)) / 8;
     ASSERT(level < WHEEL_LEVELS);
     return level * WHEEL_SLOTS + digit_of(tick, level);
 }
@@ -71,7 +70,8 @@ void wheel_set(struct wheel *wheel, uint32_t entry, uint64_t due_ns) {
     wheel->count++;
 }
 
-/* Moves to a later tick, past empty slots only, and brings the slots that hold it one level down. */
+/* Moves to a later tick, past empty slots only, and brings the slots that hold it one level down.
+ */
 static void enter_tick(struct wheel *wheel, uint64_t tick) {
     ASSERT(tick >= wheel->tick);
     uint32_t late = wheel->heads[digit_of(wheel->tick, 0)];

@@ -36,8 +36,7 @@ struct wheel {
 };
 
 /* FULL when the arena is. */
-MUST_CHECK struct status wheel_init(struct wheel *wheel, uint32_t entries_max,
-                                    struct arena *arena);
+MUST_CHECK struct status wheel_init(struct wheel *wheel, uint32_t entries_max, struct arena *arena);
 /* Inserts the entry or moves it to another due time. */
 void wheel_set(struct wheel *wheel, uint32_t entry, uint64_t due_ns);
 /* Nothing when the entry is not in the wheel. */

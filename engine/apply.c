@@ -135,16 +135,17 @@ static struct status apply_events(struct engine *engine, struct batch_view *batc
                                   struct fault *fault) {
     struct slice entry;
     uint32_t index = 0;
-    TRY(engine_make_room(engine, EVENT_EFFECT_BYTES_MIN +
-                                     event_ids_effect_bytes(engine->event_ids, batch->count),
-                         fault));
+    TRY(engine_make_room(
+        engine, EVENT_EFFECT_BYTES_MIN + event_ids_effect_bytes(engine->event_ids, batch->count),
+        fault));
     event_ids_begin_batch(engine->event_ids, batch->seq, engine->now_ns,
                           engine->policies.defaults.idempotency_horizon_ns);
     while (batch_next(batch, &entry)) {
         TRY(engine_make_room(engine, EVENT_EFFECT_BYTES_MIN, fault));
         struct status status = apply_event(engine, entry, batch->seq, index);
         if (!status_is_ok(status)) {
-            /* The journal's checksum held, so this is a record of a broken writer: skip it loudly. */
+            /* The journal's checksum held, so this is a record of a broken writer: skip it loudly.
+             */
             log_write(engine->logger, LOG_LEVEL_ERROR, "engine", "event %llu/%u skipped: %s",
                       (unsigned long long)batch->seq, index, status_name(status));
         }
@@ -164,9 +165,9 @@ static struct status apply_operator(struct engine *engine, struct batch_view *ba
         struct operator_request request;
         TRY(operator_decode(entry, &request));
         struct incident_context context = engine_incident_context(engine, index++);
-        struct status status = incidents_operate(
-            engine->incidents, &context, request.incident_id, request.tenant,
-            request.action == OPERATOR_RESOLVE, request.by, request.note);
+        struct status status =
+            incidents_operate(engine->incidents, &context, request.incident_id, request.tenant,
+                              request.action == OPERATOR_RESOLVE, request.by, request.note);
         if (!status_is_ok(status)) {
             log_write(engine->logger, LOG_LEVEL_INFO, "engine",
                       "an operator's action came too late: the incident is not live any more");

@@ -1,9 +1,9 @@
 /*
  * commit.c - effects and the journal cursor become one LMDB transaction.
  *
- * Rooms emit rows into the effects buffer; when it runs short it is drained into the transaction that
- * is open, which only engine_commit ends. So a crash at any moment leaves the state as it was after
- * some whole journal record, and the cursor says which.
+ * Rooms emit rows into the effects buffer; when it runs short it is drained into the transaction
+ * that is open, which only engine_commit ends. So a crash at any moment leaves the state as it was
+ * after some whole journal record, and the cursor says which.
  *
  * META rows: "cursor" -> u64 applied seq, u64 now_ns, u64 next outbox number, u64 policy digest.
  */

@@ -1,9 +1,9 @@
 /*
- * configure.c - a configuration version from the journal becomes the policies in force, and its jobs
- * become nodes and declared edges.
+ * configure.c - a configuration version from the journal becomes the policies in force, and its
+ * jobs become nodes and declared edges.
  *
- * Two arenas take turns, so the set before stays readable until the next version. Edges that a tenant
- * file declared before and does not now are removed; edges learned from events stay.
+ * Two arenas take turns, so the set before stays readable until the next version. Edges that a
+ * tenant file declared before and does not now are removed; edges learned from events stay.
  */
 #include "engine/engine_state.h"
 

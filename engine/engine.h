@@ -1,8 +1,8 @@
 /*
  * engine.h - the shard: one thread, one journal, one state, one graph.
  *
- * Takes batches from its gates, makes them durable (core/journal), answers them, applies them to the
- * pure rooms (apply.c), and commits effects with the journal cursor in one LMDB transaction
+ * Takes batches from its gates, makes them durable (core/journal), answers them, applies them to
+ * the pure rooms (apply.c), and commits effects with the journal cursor in one LMDB transaction
  * (commit.c). A restart restores the rows and replays the journal from the cursor (recover.c).
  *
  * Thread: shard_run's; open and close from main.

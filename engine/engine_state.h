@@ -3,8 +3,8 @@
  *
  * Invariants:
  * 1. Everything in `struct engine` is a function of the journal records applied so far, in order.
- * 2. `effects` holds what the records since the last drain changed; draining writes it into the open
- *    LMDB transaction; only engine_commit ends that transaction, with the cursor.
+ * 2. `effects` holds what the records since the last drain changed; draining writes it into the
+ * open LMDB transaction; only engine_commit ends that transaction, with the cursor.
  * 3. No call below reads a clock: `now_ns` is the stamp of the record being applied.
  *
  * Thread: the shard.
@@ -48,7 +48,7 @@ struct engine {
     struct poison poison;
     const struct logger *logger;
     struct stats *stats;
-    bool is_writing;           /* an LMDB transaction is open */
+    bool is_writing; /* an LMDB transaction is open */
     bool has_uncommitted_outbox;
     uint64_t committed_seq;
     uint64_t committed_outbox_number;
@@ -79,8 +79,7 @@ MUST_CHECK struct status engine_apply_outcome(struct engine *engine, struct slic
 
 /* --- commit.c --- */
 /* Drains when less than `bytes` are free. */
-MUST_CHECK struct status engine_make_room(struct engine *engine, size_t bytes,
-                                          struct fault *fault);
+MUST_CHECK struct status engine_make_room(struct engine *engine, size_t bytes, struct fault *fault);
 /* Writes all dirty rows and the cursor and commits. */
 MUST_CHECK struct status engine_commit(struct engine *engine, struct fault *fault);
 struct incident_context engine_incident_context(struct engine *engine, uint32_t index);

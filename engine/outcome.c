@@ -1,9 +1,9 @@
 /*
- * outcome.c - what became of a message for a sink: its outbox row goes, or becomes a dead letter, and
- * the tenant's delivery counters move.
+ * outcome.c - what became of a message for a sink: its outbox row goes, or becomes a dead letter,
+ * and the tenant's delivery counters move.
  *
- * The row is read back from the store, so it must be committed: in a replay that still has it in the
- * open transaction, the transaction is committed first.
+ * The row is read back from the store, so it must be committed: in a replay that still has it in
+ * the open transaction, the transaction is committed first.
  */
 #include "engine/engine_state.h"
 
@@ -51,8 +51,7 @@ static struct status settle_row(struct engine *engine, struct slice key, struct 
     return status_ok();
 }
 
-struct status engine_apply_outcome(struct engine *engine, struct slice entry,
-                                   struct fault *fault) {
+struct status engine_apply_outcome(struct engine *engine, struct slice entry, struct fault *fault) {
     struct outbox_outcome outcome;
     TRY(outbox_outcome_decode(entry, &outcome));
     TRY(engine_make_room(engine, EVENT_EFFECT_BYTES_MIN, fault));

@@ -90,8 +90,7 @@ static struct status restore_dedup(struct engine *engine, struct slice key, stru
 static struct status restore_ids(struct engine *engine, struct slice key, struct slice value) {
     return event_ids_restore(engine->event_ids, key, value, engine->now_ns);
 }
-static struct status restore_incident(struct engine *engine, struct slice key,
-                                      struct slice value) {
+static struct status restore_incident(struct engine *engine, struct slice key, struct slice value) {
     return incidents_restore_incident(engine->incidents, key, value);
 }
 static struct status restore_member(struct engine *engine, struct slice key, struct slice value) {
@@ -119,8 +118,8 @@ static const struct {
 static struct status restore_table(struct engine *engine, struct store_snapshot *snapshot,
                                    uint32_t step, struct fault *fault) {
     struct store_cursor *cursor = NULL;
-    TRY(store_cursor_open(snapshot, restore_steps[step].table, slice_of(NULL, 0),
-                          slice_of(NULL, 0), &cursor));
+    TRY(store_cursor_open(snapshot, restore_steps[step].table, slice_of(NULL, 0), slice_of(NULL, 0),
+                          &cursor));
     struct slice key;
     struct slice value;
     struct status status = store_cursor_next(cursor, &key, &value);
@@ -211,8 +210,7 @@ static struct status replay_journal(struct engine *engine, struct journal_reader
         if (seq != engine->applied_seq + 1) {
             log_write(engine->logger, LOG_LEVEL_ERROR, "engine",
                       "journal records %llu to %llu are missing",
-                      (unsigned long long)(engine->applied_seq + 1),
-                      (unsigned long long)(seq - 1));
+                      (unsigned long long)(engine->applied_seq + 1), (unsigned long long)(seq - 1));
             engine->applied_seq = seq - 1;
         }
         TRY(replay_record(engine, record, seq, fault));

@@ -7,8 +7,8 @@
  * 2. Only durable blocks are applied, in order, each record once.
  * 3. Operator and configuration batches are answered after the commit, so that whoever asked reads
  *    the result.
- * 4. After a failed flush nothing is answered OK any more, is_ready is false, and the process goes on
- *    only to say so (/readyz 503) until it is restarted.
+ * 4. After a failed flush nothing is answered OK any more, is_ready is false, and the process goes
+ * on only to say so (/readyz 503) until it is restarted.
  *
  * Memory: fixed at open. Thread: shard_run's.
  */
@@ -76,8 +76,7 @@ static void shard_fail(struct shard *shard, const char *what, struct status stat
     if (!shard->is_failed) {
         log_write(shard->options.logger, LOG_LEVEL_ERROR, "shard",
                   "%s (%s%s%s): nothing more is accepted until a restart", what,
-                  status_name(status), shard->fault.words[0] != 0 ? ": " : "",
-                  shard->fault.words);
+                  status_name(status), shard->fault.words[0] != 0 ? ": " : "", shard->fault.words);
     }
     shard->is_failed = true;
     atomic_store(shard->options.is_ready, false);
@@ -266,9 +265,8 @@ static void commit(struct shard *shard) {
     if (shard->engine.committed_outbox_number == outbox_before) {
         return;
     }
-    struct loop_waker *waker = shard->options.outbox_waker == NULL
-                                   ? NULL
-                                   : atomic_load(shard->options.outbox_waker);
+    struct loop_waker *waker =
+        shard->options.outbox_waker == NULL ? NULL : atomic_load(shard->options.outbox_waker);
     if (waker != NULL) {
         loop_waker_wake(waker);
     }

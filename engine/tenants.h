@@ -1,8 +1,8 @@
 /*
  * tenants.h - the tenants a shard has seen: a dense number, counters, and the policy in force.
  *
- * Counters are engine state: they change only by applying journal records, are written as TENANT rows
- * (number u32 big-endian -> name text, TENANT_COUNTER_COUNT x u64) and survive a restart.
+ * Counters are engine state: they change only by applying journal records, are written as TENANT
+ * rows (number u32 big-endian -> name text, TENANT_COUNTER_COUNT x u64) and survive a restart.
  * Memory: fixed at init. Thread: the shard.
  */
 #pragma once

@@ -2,7 +2,8 @@
  * view.c - incidents and timelines from committed rows, as JSON. See view.h.
  *
  * Keys (schemas/table_list.h): INCIDENT tenant 0 id; RECENT tenant 0 ~opened id; MEMBER id node;
- * TIMELINE id number; ALIAS id -> id. A list cursor is the RECENT key of the last row given, in hex.
+ * TIMELINE id number; ALIAS id -> id. A list cursor is the RECENT key of the last row given, in
+ * hex.
  */
 #include "engine/view_state.h"
 
@@ -160,8 +161,8 @@ static struct status find_in_tenants(struct store_snapshot *snapshot, struct has
 }
 
 static struct status find_incident(struct store_snapshot *snapshot, struct slice tenant,
-                                   struct slice text, struct hash128 *id_out,
-                                   struct slice *row_out, struct slice *tenant_out) {
+                                   struct slice text, struct hash128 *id_out, struct slice *row_out,
+                                   struct slice *tenant_out) {
     struct hash128 id;
     TRY(view_parse_incident_id(text, &id));
     id = resolve_alias(snapshot, id);
@@ -269,9 +270,9 @@ static struct status parse_cursor(const struct view_query *query, uint8_t *key_o
     }
     TRY(text_parse_hex(query->cursor, key_out, size));
     /* A cursor made for one tenant must not walk into another's rows. */
-    bool is_own = query->tenant.size == 0 ||
-                  (size > query->tenant.size && key_out[query->tenant.size] == 0 &&
-                   memcmp(key_out, query->tenant.data, query->tenant.size) == 0);
+    bool is_own =
+        query->tenant.size == 0 || (size > query->tenant.size && key_out[query->tenant.size] == 0 &&
+                                    memcmp(key_out, query->tenant.data, query->tenant.size) == 0);
     if (!is_own) {
         return status_of(STATUS_INVALID);
     }

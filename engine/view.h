@@ -21,11 +21,11 @@ MUST_CHECK struct status view_reader_acquire(struct view *view, struct view_read
 void view_reader_release(struct view_reader *reader);
 
 struct view_query {
-    struct slice tenant;  /* empty: all tenants (the operator) */
-    struct slice status;  /* exact word; empty: any */
-    uint64_t since_ns;    /* updated at or after; 0: any */
-    uint32_t limit;       /* 1 .. 1000 */
-    struct slice cursor;  /* next_cursor of the page before; empty: the first */
+    struct slice tenant; /* empty: all tenants (the operator) */
+    struct slice status; /* exact word; empty: any */
+    uint64_t since_ns;   /* updated at or after; 0: any */
+    uint32_t limit;      /* 1 .. 1000 */
+    struct slice cursor; /* next_cursor of the page before; empty: the first */
 };
 
 /* {"incidents":[...],"next_cursor":null|"..."}, newest first. INVALID for a cursor that is not ours
@@ -38,8 +38,8 @@ MUST_CHECK struct status view_incident_json(struct view_reader *reader, struct s
 /* {"timeline":[{"at","what","detail"}]}. MISSING. */
 MUST_CHECK struct status view_timeline_json(struct view_reader *reader, struct slice tenant,
                                             struct slice incident_id, struct text *json);
-/* Tenant and 128-bit id behind "inc_...", after following merges; for operator actions. MISSING. The
- * tenant is copied to tenant_out[TENANT_BYTES_MAX]. */
+/* Tenant and 128-bit id behind "inc_...", after following merges; for operator actions. MISSING.
+ * The tenant is copied to tenant_out[TENANT_BYTES_MAX]. */
 MUST_CHECK struct status view_find_incident(struct view_reader *reader, struct slice incident_id,
                                             struct hash128 *id_out, char *tenant_out,
                                             size_t *tenant_size_out);
@@ -49,7 +49,8 @@ MUST_CHECK struct status view_find_incident(struct view_reader *reader, struct s
 MUST_CHECK struct status view_graph_json(struct view_reader *reader, struct slice tenant,
                                          struct slice entity, struct slice direction, uint32_t hops,
                                          struct text *json);
-/* Counters of product.md, all tenants summed, and "tenants":{"acme":{...}}; or one tenant's only. */
+/* Counters of product.md, all tenants summed, and "tenants":{"acme":{...}}; or one tenant's only.
+ */
 MUST_CHECK struct status view_stats_json(struct view_reader *reader, struct slice tenant,
                                          struct text *json);
 /* Per-tenant counters as Prometheus text: quell_events_received_total{tenant="acme"} ... */

@@ -1,7 +1,7 @@
 /*
  * view_graph.c - the dependency graph of a tenant, live, as JSON: all of it, or what lies up- or
- * downstream of one entity. Nodes of the tenant "platform" appear as "platform/kind:name"; nodes of a
- * third tenant never.
+ * downstream of one entity. Nodes of the tenant "platform" appear as "platform/kind:name"; nodes of
+ * a third tenant never.
  */
 #include "engine/view_state.h"
 
@@ -42,8 +42,7 @@ static void add_node(struct graph_page *page, uint32_t number, uint32_t hops, bo
     }
     bool is_bad = node.state.status != EVENT_STATUS_NONE;
     text_add_text(page->json, ",\"status\":");
-    text_add_json_string(page->json,
-                         is_bad ? event_status_word(node.state.status) : SLICE("ok"));
+    text_add_json_string(page->json, is_bad ? event_status_word(node.state.status) : SLICE("ok"));
     if (is_bad) {
         text_add_text(page->json, ",\"since\":\"");
         text_add_time(page->json, node.state.since_ns, 3);
@@ -69,8 +68,8 @@ static const char *origin_word(enum graph_origin origin) {
 static void add_edges(struct graph_page *page, uint32_t number, const bool *is_shown,
                       bool *is_first) {
     const struct graph *graph = page->reader->view->graph;
-    uint32_t count = graph_neighbours(graph, number, GRAPH_UPSTREAM, page->neighbours,
-                                      NEIGHBOURS_SHOWN_MAX);
+    uint32_t count =
+        graph_neighbours(graph, number, GRAPH_UPSTREAM, page->neighbours, NEIGHBOURS_SHOWN_MAX);
     count = count < NEIGHBOURS_SHOWN_MAX ? count : NEIGHBOURS_SHOWN_MAX;
     struct graph_node from = graph_get_node(graph, number);
     for (uint32_t i = 0; i < count; i++) {

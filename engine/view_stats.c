@@ -117,7 +117,8 @@ struct status view_stats_prometheus(struct view_reader *reader, struct text *tex
     TRY(store_snapshot_acquire(reader->view->store, &snapshot));
     struct status status = status_ok();
     for (uint32_t i = 0; i < TENANT_COUNTER_COUNT && status_is_ok(status); i++) {
-        text_add_format(text, "# HELP quell_%s_total Per tenant, since the data directory was made\n",
+        text_add_format(text,
+                        "# HELP quell_%s_total Per tenant, since the data directory was made\n",
                         counter_names[i]);
         text_add_format(text, "# TYPE quell_%s_total counter\n", counter_names[i]);
         struct prometheus_walk walk = {text, i};

@@ -174,8 +174,8 @@ struct graph_node graph_get_node(const struct graph *graph, uint32_t node) {
 void graph_set_state(struct graph *graph, uint32_t node, struct graph_state state) {
     ASSERT(node < graph_nodes_count(graph) && state.status < EVENT_STATUS_COUNT);
     uint64_t word = graph_state_pack(state);
-    uint64_t before = atomic_exchange_explicit(&graph->nodes[node].state, word,
-                                               memory_order_acq_rel);
+    uint64_t before =
+        atomic_exchange_explicit(&graph->nodes[node].state, word, memory_order_acq_rel);
     if (before != word) {
         mark_node(graph, node);
     }

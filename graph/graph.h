@@ -1,18 +1,18 @@
 /*
  * graph.h - who depends on whom: one writer (the shard), any number of readers without a lock.
  *
- * An edge goes from the dependant to what it depends on ("upstream"). Immutable CSR snapshots in both
- * directions behind an atomic pointer, an append-only overlay of newer edges that readers see at
- * once, folded into the next snapshot by the writer, old snapshots reclaimed after an RCU grace
+ * An edge goes from the dependant to what it depends on ("upstream"). Immutable CSR snapshots in
+ * both directions behind an atomic pointer, an append-only overlay of newer edges that readers see
+ * at once, folded into the next snapshot by the writer, old snapshots reclaimed after an RCU grace
  * period (liburcu, memb flavour). Node numbers are dense, never reused while the process lives and
  * kept in rows, so they are stable over restarts.
  *
  * A node belongs to one tenant (`owner`); only nodes of the tenant "platform" are reachable from
- * others. Searches never cross into a third tenant: from tenant T only nodes of T and of platform are
- * visited (downstream from a platform node: all tenants, each result says whose it is).
+ * others. Searches never cross into a third tenant: from tenant T only nodes of T and of platform
+ * are visited (downstream from a platform node: all tenants, each result says whose it is).
  *
- * Rows: NODE: number -> owner tenant text, entity text, key, state word. EDGE: from, to -> origin u8,
- * last_seen u64. Memory: fixed at init from the arena (both snapshot halves). Thread: as each
+ * Rows: NODE: number -> owner tenant text, entity text, key, state word. EDGE: from, to -> origin
+ * u8, last_seen u64. Memory: fixed at init from the arena (both snapshot halves). Thread: as each
  * function says.
  */
 #pragma once
@@ -101,11 +101,12 @@ struct graph_visit {
 /* Memory for one search: caller's, one a thread. Marks are cleared by generation, not by size. */
 struct graph_search;
 MUST_CHECK struct status graph_search_init(struct graph_search **search_out,
-                                           const struct graph_options *options,
-                                           uint32_t visits_max, struct arena *arena);
+                                           const struct graph_options *options, uint32_t visits_max,
+                                           struct arena *arena);
 /* Breadth first from `start` (not part of the result), at most hops_max hops and visits_max nodes
  * (then truncated_out is set; may be NULL). The result is the search's until its next use, in order
- * of hops. `viewer` is the tenant whose nodes may be seen besides platform's; empty: all tenants. */
+ * of hops. `viewer` is the tenant whose nodes may be seen besides platform's; empty: all tenants.
+ */
 const struct graph_visit *graph_search_run(struct graph_search *search, const struct graph *graph,
                                            uint32_t start, enum graph_direction direction,
                                            uint32_t hops_max, struct slice viewer,

@@ -20,8 +20,8 @@
 struct graph_edge {
     uint32_t from;
     uint32_t to;
-    uint32_t next_out; /* older edge from the same node */
-    uint32_t next_in;  /* older edge to the same node */
+    uint32_t next_out;       /* older edge from the same node */
+    uint32_t next_in;        /* older edge to the same node */
     _Atomic uint32_t origin; /* enum graph_origin; 0: removed */
     uint32_t dirty_next;     /* NONE - 1: not in the list */
     uint64_t last_seen_ns;

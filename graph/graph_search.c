@@ -42,14 +42,13 @@ struct edge_walk {
     uint32_t chain;
 };
 
-static struct edge_walk walk_edges(const struct graph *graph,
-                                   const struct graph_snapshot *snapshot, uint32_t node,
-                                   enum graph_direction direction) {
+static struct edge_walk walk_edges(const struct graph *graph, const struct graph_snapshot *snapshot,
+                                   uint32_t node, enum graph_direction direction) {
     bool is_up = direction == GRAPH_UPSTREAM;
     const struct graph_record *record = &graph->nodes[node];
     struct edge_walk walk = {.graph = graph, .snapshot = snapshot, .is_up = is_up};
-    walk.chain = atomic_load_explicit(is_up ? &record->head_out : &record->head_in,
-                                      memory_order_acquire);
+    walk.chain =
+        atomic_load_explicit(is_up ? &record->head_out : &record->head_in, memory_order_acquire);
     if (node < snapshot->nodes) {
         const struct graph_rows *rows = is_up ? &snapshot->out : &snapshot->in;
         walk.at = rows->offsets[node];

@@ -1,23 +1,25 @@
 /*
- * incident.h - from signals to a few incidents: join, open, merge, re-root, resolve, and when to tell.
+ * incident.h - from signals to a few incidents: join, open, merge, re-root, resolve, and when to
+ * tell.
  *
  * A pure state machine over (signal, graph, policy, now_ns): no clock, no I/O, no allocation after
  * init; ids are functions of what caused them (tenant, root, journal seq, index). Its output is
- * effects: incident, member, timeline, alias and recent rows, and outbox rows with the incident as JSON.
+ * effects: incident, member, timeline, alias and recent rows, and outbox rows with the incident as
+ * JSON.
  *
  * Invariants: 1. a bad entity of a tenant is a member of exactly one live incident of that tenant.
- * 2. an incident has exactly one root. 3. a merge keeps the id that people saw first. 4. entities that
- * are not connected in the graph (within max_hops, within the window) never share an incident.
+ * 2. an incident has exactly one root. 3. a merge keeps the id that people saw first. 4. entities
+ * that are not connected in the graph (within max_hops, within the window) never share an incident.
  * 5. after `told` an incident's end is told too, once.
  *
  * The room sets the graph's state words: a node is bad exactly while its own tenant's member is; a
  * platform node is bad for all tenants by that word. Good news older than the last bad news of the
  * entity is ignored.
  *
- * Rows (formats: rows.c). Keys: tenant text, 0, id (INCIDENT); tenant, 0, ~opened_ns, id (RECENT); id,
- * node (MEMBER); id, number (TIMELINE); id (ALIAS, value: surviving id). Ids by writer_hash128,
- * numbers big-endian; an id is written "inc_" + base32. A merged incident leaves an ALIAS row only; a
- * resolved one keeps its rows, flagged, when its memory is forgotten after reopen_window.
+ * Rows (formats: rows.c). Keys: tenant text, 0, id (INCIDENT); tenant, 0, ~opened_ns, id (RECENT);
+ * id, node (MEMBER); id, number (TIMELINE); id (ALIAS, value: surviving id). Ids by writer_hash128,
+ * numbers big-endian; an id is written "inc_" + base32. A merged incident leaves an ALIAS row only;
+ * a resolved one keeps its rows, flagged, when its memory is forgotten after reopen_window.
  *
  * Time: correlation compares event times; dedup, waiting and resolving use now_ns (ingest stamps).
  * Thread: the shard; the functions over rows at the end: any.
@@ -74,9 +76,9 @@ MUST_CHECK struct status incidents_operate(struct incidents *incidents,
                                            const struct incident_context *context,
                                            struct hash128 incident_id, struct slice tenant,
                                            bool resolve, struct slice by, struct slice note);
-/* Everything due at now: first messages, updates, repeats, recoveries by silence, resolves, forgetting
- * of resolved incidents past their reopen window. Handles a bounded number of timers a call, as far
- * as effects has room; true when none is due any more. */
+/* Everything due at now: first messages, updates, repeats, recoveries by silence, resolves,
+ * forgetting of resolved incidents past their reopen window. Handles a bounded number of timers a
+ * call, as far as effects has room; true when none is due any more. */
 bool incidents_advance(struct incidents *incidents, const struct incident_context *context);
 /* When advance must be called next; UINT64_MAX when never. */
 uint64_t incidents_next_due_ns(const struct incidents *incidents);
@@ -98,7 +100,8 @@ MUST_CHECK struct status incidents_restore_end(struct incidents *incidents,
                                                const struct graph *graph);
 struct hash128 incidents_digest(const struct incidents *incidents);
 
-/* --- Rows to JSON, for the API: any thread, from committed rows only; rows carry names as text --- */
+/* --- Rows to JSON, for the API: any thread, from committed rows only; rows carry names as text ---
+ */
 struct incident_members_source {
     /* The next member row of the incident; false at the end. */
     bool (*next)(void *context, struct slice *key_out, struct slice *value_out);

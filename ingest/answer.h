@@ -12,5 +12,4 @@ enum answer_style { ANSWER_OTLP, ANSWER_NATIVE, ANSWER_PLAIN };
 void answer_error(struct text *body, enum answer_style style, unsigned http_status,
                   const char *words);
 /* {} or {"partialSuccess":{"<rejected_key>":"n","errorMessage":"..."}} */
-void answer_otlp(struct text *body, const char *rejected_key, uint64_t rejected,
-                 const char *words);
+void answer_otlp(struct text *body, const char *rejected_key, uint64_t rejected, const char *words);

@@ -19,8 +19,8 @@ struct decode {
     uint64_t hash_seed;
     uint64_t now_ns;
     struct slice source;
-    struct slice tenant;    /* of the token or the header; empty: of the record, else default */
-    bool tenant_is_bound;   /* by a token */
+    struct slice tenant;  /* of the token or the header; empty: of the record, else default */
+    bool tenant_is_bound; /* by a token */
     /* The batch with room for one more envelope of this tenant; is_full: the one given last had
      * none. NULL: there is none to have, and the request is throttled. */
     struct batch *(*batch_for)(void *context, struct slice tenant, bool is_full);
@@ -40,8 +40,7 @@ struct decode {
 MUST_CHECK struct status decode_add(struct decode *decode, struct envelope *envelope,
                                     struct slice claimed, struct slice raw);
 /* Adds the record as refused. FULL: throttle the request. */
-MUST_CHECK struct status decode_refuse(struct decode *decode, struct slice raw,
-                                       const char *reason);
+MUST_CHECK struct status decode_refuse(struct decode *decode, struct slice raw, const char *reason);
 /* What a failed walk means for the request: FULL when the arena was short, else INVALID with
  * decode->fault filled. */
 MUST_CHECK struct status decode_fail(struct decode *decode, const struct json_walk *walk);

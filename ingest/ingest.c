@@ -25,14 +25,12 @@ static struct status make_batches(struct ingest *ingest, struct batch *batches, 
 
 static struct status make_pools(struct ingest *ingest) {
     size_t bytes = BATCHES_SMALL * (size_t)BATCH_SMALL_BYTES +
-                   BATCHES_LARGE * (size_t)BATCH_BYTES_MAX +
-                   REQUESTS_MAX * sizeof(struct pending) + MIB;
+                   BATCHES_LARGE * (size_t)BATCH_BYTES_MAX + REQUESTS_MAX * sizeof(struct pending) +
+                   MIB;
     TRY(arena_init(&ingest->arena, bytes));
     TRY(arena_init(&ingest->decode_arena, DECODE_ARENA_BYTES));
-    TRY(make_batches(ingest, ingest->small, BATCHES_SMALL, BATCH_SMALL_BYTES,
-                     &ingest->free_small));
-    TRY(make_batches(ingest, ingest->large, BATCHES_LARGE, BATCH_BYTES_MAX,
-                     &ingest->free_large));
+    TRY(make_batches(ingest, ingest->small, BATCHES_SMALL, BATCH_SMALL_BYTES, &ingest->free_small));
+    TRY(make_batches(ingest, ingest->large, BATCHES_LARGE, BATCH_BYTES_MAX, &ingest->free_large));
     ingest->pending_items = ARENA_ARRAY(&ingest->arena, struct pending, REQUESTS_MAX);
     if (ingest->pending_items == NULL) {
         return status_of(STATUS_FULL);
@@ -107,8 +105,7 @@ static struct status open_on_thread(struct ingest *ingest, uint16_t *port_out,
     stats_set(ingest->options.stats, STAT_IO_URING,
               loop_get_backend(ingest->loop) == LOOP_IO_URING ? 1 : 0);
     log_write(ingest->options.logger, LOG_LEVEL_INFO, "ingest", "listening on port %u with %s",
-              *port_out,
-              loop_get_backend(ingest->loop) == LOOP_IO_URING ? "io_uring" : "epoll");
+              *port_out, loop_get_backend(ingest->loop) == LOOP_IO_URING ? "io_uring" : "epoll");
     return status_ok();
 }
 

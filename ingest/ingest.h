@@ -3,8 +3,8 @@
  * acknowledged only when the shard says that they are durable.
  *
  * One `struct ingest` is one thread with its own loop and its own listener (SO_REUSEPORT). Paths:
- * product.md "Listening". Decoding allocates nothing per event: batches come from a fixed pool; when
- * it is empty or a gate is full the answer is 429 with Retry-After.
+ * product.md "Listening". Decoding allocates nothing per event: batches come from a fixed pool;
+ * when it is empty or a gate is full the answer is 429 with Retry-After.
  */
 #pragma once
 
@@ -15,13 +15,13 @@
 struct ingest;
 
 struct ingest_options {
-    struct config *config;   /* the ingest acquires its own reference */
-    uint64_t hash_seed;      /* of the data directory */
-    struct gate **gates;     /* one a shard, of this thread alone */
+    struct config *config; /* the ingest acquires its own reference */
+    uint64_t hash_seed;    /* of the data directory */
+    struct gate **gates;   /* one a shard, of this thread alone */
     uint32_t gates_count;
     struct stats *stats;
     const struct logger *logger;
-    bool share_port;         /* more than one ingest thread */
+    bool share_port;             /* more than one ingest thread */
     const atomic_bool *is_ready; /* false: 503 with Retry-After (journal failed, starting) */
 };
 

@@ -2,8 +2,8 @@
  * intake.c - batches: taken from the pool while a request is decoded, sent through the gate, and
  * answered for when the shard gives them back.
  *
- * Bounds: the pool of batches and of pending requests; beyond them, 429. Two sizes of batch, so that
- * many small requests in flight do not hold the memory of large ones.
+ * Bounds: the pool of batches and of pending requests; beyond them, 429. Two sizes of batch, so
+ * that many small requests in flight do not hold the memory of large ones.
  */
 #include <stdlib.h>
 
@@ -76,8 +76,8 @@ void intake_on_refused(void *context, uint32_t index, const char *reason) {
     if (intake->style != ANSWER_NATIVE || room < 8 * (size_t)REASON_BYTES_MAX) {
         return; /* the count says how many; the quarantine has them all */
     }
-    text_add_format(&intake->errors, "%s{\"index\":%u,\"reason\":",
-                    intake->errors_count == 0 ? "" : ",", index);
+    text_add_format(&intake->errors,
+                    "%s{\"index\":%u,\"reason\":", intake->errors_count == 0 ? "" : ",", index);
     text_add_json_string(&intake->errors, slice_of_text(reason));
     text_add_char(&intake->errors, '}');
     intake->errors_count++;
@@ -161,8 +161,8 @@ static void settle_batch(struct ingest *ingest, struct batch *batch, enum status
     struct pending *pending = batch->request;
     ASSERT(pending != NULL && pending->batches_out > 0);
     pending->batches_out--;
-    bool is_worse = outcome != STATUS_OK &&
-                    (pending->outcome == STATUS_OK || outcome != STATUS_FULL);
+    bool is_worse =
+        outcome != STATUS_OK && (pending->outcome == STATUS_OK || outcome != STATUS_FULL);
     pending->outcome = is_worse ? outcome : pending->outcome;
     give_batch(ingest, batch);
     if (pending->batches_out == 0) {

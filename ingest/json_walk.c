@@ -179,7 +179,8 @@ static size_t find_string_stop(struct slice bytes, size_t at, bool *is_high) {
 
 static bool read_hex4(struct slice bytes, size_t at, uint32_t *code_out) {
     uint8_t pair[2];
-    if (bytes.size - at < 4 || !status_is_ok(text_parse_hex(slice_of(bytes.data + at, 4), pair, 2))) {
+    if (bytes.size - at < 4 ||
+        !status_is_ok(text_parse_hex(slice_of(bytes.data + at, 4), pair, 2))) {
         return false;
     }
     *code_out = (uint32_t)pair[0] << 8 | pair[1];

@@ -1,8 +1,9 @@
 /*
  * native.c - native events (product.md): one object, an array, or one object a line (NDJSON).
  *
- * A record that is no sound event is refused alone, with its raw bytes; JSON that cannot be read ends
- * the body: in an array nothing counts, in NDJSON the line is refused and the next one is read.
+ * A record that is no sound event is refused alone, with its raw bytes; JSON that cannot be read
+ * ends the body: in an array nothing counts, in NDJSON the line is refused and the next one is
+ * read.
  */
 #include "ingest/native.h"
 
@@ -31,8 +32,8 @@ static void refuse(struct native_event *event, const char *words, struct slice d
     }
     event->is_refused = true;
     struct slice shown = slice_head(detail, 80);
-    (void)!status_is_ok(fault_set(&event->reason, STATUS_INVALID, "%s%.*s", words,
-                                  (int)shown.size, shown.size > 0 ? (const char *)shown.data : ""));
+    (void)!status_is_ok(fault_set(&event->reason, STATUS_INVALID, "%s%.*s", words, (int)shown.size,
+                                  shown.size > 0 ? (const char *)shown.data : ""));
 }
 
 static const struct slice nothing = {(const uint8_t *)"", 0};
@@ -256,8 +257,8 @@ static void settle_entity(struct decode *decode, struct native_event *event) {
         return;
     }
     event->is_refused = event->is_refused || !status_is_ok(status);
-    envelope->kind = slice_starts_with(envelope->entity, SLICE("job:")) ? EVENT_KIND_JOB
-                                                                        : EVENT_KIND_CHECK;
+    envelope->kind =
+        slice_starts_with(envelope->entity, SLICE("job:")) ? EVENT_KIND_JOB : EVENT_KIND_CHECK;
 }
 
 static struct status finish_event(struct decode *decode, struct native_event *event,
@@ -295,8 +296,8 @@ static struct status take_event(struct decode *decode, struct json_walk *walk) {
     while (json_next_member(&inside, &key)) {
         take_field(&inside, event, key);
     }
-    struct status status = inside.error != NULL ? decode_fail(decode, &inside)
-                                                : finish_event(decode, event, raw);
+    struct status status =
+        inside.error != NULL ? decode_fail(decode, &inside) : finish_event(decode, event, raw);
     arena_rewind(decode->arena, mark);
     return status;
 }

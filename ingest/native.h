@@ -5,7 +5,7 @@
 
 #include "ingest/decode.h"
 
-/* Decodes one object, an array, or lines. INVALID with decode->fault: the body is no JSON, nothing of
- * it counts. FULL: throttle. */
+/* Decodes one object, an array, or lines. INVALID with decode->fault: the body is no JSON, nothing
+ * of it counts. FULL: throttle. */
 MUST_CHECK struct status native_decode(struct decode *decode, struct slice body,
                                        bool is_ndjson_type);

@@ -5,7 +5,8 @@
 #include "core/base/text.h"
 
 static const struct slice known_keys[OTLP_KNOWN_COUNT] = {
-#define KEY(words) {(const uint8_t *)(words), sizeof(words) - 1}
+#define KEY(words)                                                                                 \
+    { (const uint8_t *)(words), sizeof(words) - 1 }
     [OTLP_JOB_ID] = KEY("job.id"),
     [OTLP_PIPELINE_NAME] = KEY("cicd.pipeline.name"),
     [OTLP_DATASET_NAME] = KEY("dataset.name"),

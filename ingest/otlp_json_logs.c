@@ -66,8 +66,8 @@ static struct status take_records(struct decode *decode, struct json_walk *walk,
 
 static struct status take_scopes(struct decode *decode, struct json_walk *walk,
                                  const struct otlp_attributes *outer) {
-    static const struct otlp_level level = {{(const uint8_t *)"scope", 5},
-                                       {(const uint8_t *)"logRecords", 10}, take_records};
+    static const struct otlp_level level = {
+        {(const uint8_t *)"scope", 5}, {(const uint8_t *)"logRecords", 10}, take_records};
     if (!json_take_null(walk)) {
         json_enter_array(walk);
         while (json_next_element(walk)) {
@@ -78,8 +78,8 @@ static struct status take_scopes(struct decode *decode, struct json_walk *walk,
 }
 
 static struct status take_resources(struct decode *decode, struct json_walk *walk) {
-    static const struct otlp_level level = {{(const uint8_t *)"resource", 8},
-                                       {(const uint8_t *)"scopeLogs", 9}, take_scopes};
+    static const struct otlp_level level = {
+        {(const uint8_t *)"resource", 8}, {(const uint8_t *)"scopeLogs", 9}, take_scopes};
     if (!json_take_null(walk)) {
         json_enter_array(walk);
         while (json_next_element(walk)) {

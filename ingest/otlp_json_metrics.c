@@ -1,7 +1,8 @@
 /*
- * otlp_json_metrics.c - ExportMetricsServiceRequest: checked as JSON, its data points counted. Their use
- * comes later; a point is an element of "dataPoints", which stands only below resourceMetrics >
- * scopeMetrics > metrics > gauge, sum, histogram, exponentialHistogram or summary.
+ * otlp_json_metrics.c - ExportMetricsServiceRequest: checked as JSON, its data points counted.
+ * Their use comes later; a point is an element of "dataPoints", which stands only below
+ * resourceMetrics > scopeMetrics > metrics > gauge, sum, histogram, exponentialHistogram or
+ * summary.
  */
 #include "ingest/decode.h"
 

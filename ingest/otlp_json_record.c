@@ -8,7 +8,8 @@ static void take_id(struct json_walk *walk, struct otlp_record *record, uint8_t 
     struct slice text = {0};
     if (otlp_take_text(walk, &text) && text.size > 0 &&
         !status_is_ok(text_parse_hex(text, id_out, size))) {
-        record->reason = size == 16 ? "traceId is not 32 hex digits" : "spanId is not 16 hex digits";
+        record->reason =
+            size == 16 ? "traceId is not 32 hex digits" : "spanId is not 16 hex digits";
     }
 }
 
@@ -62,8 +63,8 @@ static struct status settle_record(struct otlp_record *record, struct arena *are
     TRY(settle_status(record, reason));
     envelope->event_id = known[OTLP_EVENT_ID];
     envelope->run_id = known[OTLP_RUN_ID];
-    envelope->error_class = known[OTLP_ERROR_TYPE].size > 0 ? known[OTLP_ERROR_TYPE]
-                                                            : known[OTLP_EXCEPTION_TYPE];
+    envelope->error_class =
+        known[OTLP_ERROR_TYPE].size > 0 ? known[OTLP_ERROR_TYPE] : known[OTLP_EXCEPTION_TYPE];
     if (envelope->message.size == 0) {
         envelope->message = known[OTLP_EXCEPTION_MESSAGE];
     }
@@ -121,7 +122,7 @@ static void take_owner(struct json_walk *walk, struct otlp_attributes *attribute
 
 /* One object with an owner and its children, in either order. */
 struct status otlp_take_level(struct decode *decode, struct json_walk *walk,
-                                const struct otlp_level *level, const struct otlp_attributes *outer) {
+                              const struct otlp_level *level, const struct otlp_attributes *outer) {
     struct otlp_attributes attributes;
     struct json_walk children = {.error = "none"};
     struct slice key;
@@ -146,4 +147,3 @@ struct status otlp_take_level(struct decode *decode, struct json_walk *walk,
     return children.error != NULL ? status_ok()
                                   : level->take_children(decode, &children, &attributes);
 }
-

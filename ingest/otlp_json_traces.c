@@ -1,8 +1,8 @@
 /*
  * otlp_json_traces.c - ExportTraceServiceRequest: resourceSpans > scopeSpans > spans.
  *
- * A span is an event at its end; status code 2 (ERROR) makes it a failure. An "exception" event of the
- * span gives the error's class and message when the span itself does not.
+ * A span is an event at its end; status code 2 (ERROR) makes it a failure. An "exception" event of
+ * the span gives the error's class and message when the span itself does not.
  */
 #include "ingest/decode.h"
 #include "ingest/otlp_json_record.h"
@@ -32,7 +32,8 @@ static void take_status(struct json_walk *walk, struct span *span) {
     }
 }
 
-/* Only what the rules look for among an event's attributes: exception.type and exception.message. */
+/* Only what the rules look for among an event's attributes: exception.type and exception.message.
+ */
 static void take_event(struct json_walk *walk, struct span *span) {
     struct otlp_attributes attributes;
     struct slice key;
@@ -136,14 +137,14 @@ static struct status take_levels(struct decode *decode, struct json_walk *walk,
 
 static struct status take_scopes(struct decode *decode, struct json_walk *walk,
                                  const struct otlp_attributes *outer) {
-    static const struct otlp_level level = {{(const uint8_t *)"scope", 5},
-                                            {(const uint8_t *)"spans", 5}, take_spans};
+    static const struct otlp_level level = {
+        {(const uint8_t *)"scope", 5}, {(const uint8_t *)"spans", 5}, take_spans};
     return take_levels(decode, walk, &level, outer);
 }
 
 struct status otlp_json_decode_traces(struct decode *decode, struct slice body) {
-    static const struct otlp_level level = {{(const uint8_t *)"resource", 8},
-                                            {(const uint8_t *)"scopeSpans", 10}, take_scopes};
+    static const struct otlp_level level = {
+        {(const uint8_t *)"resource", 8}, {(const uint8_t *)"scopeSpans", 10}, take_scopes};
     struct json_walk walk = json_walk_over(body, decode->arena);
     struct slice key;
     json_enter_object(&walk);

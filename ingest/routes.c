@@ -1,5 +1,6 @@
 /*
- * routes.c - which path means what: authentication, media types, inflating, decoding, and the answer.
+ * routes.c - which path means what: authentication, media types, inflating, decoding, and the
+ * answer.
  */
 
 #include "core/base/assert.h"
@@ -82,8 +83,8 @@ static unsigned inflate_body(struct ingest *ingest, const struct http_request *r
         *words = "the content encoding must be gzip, deflate or none";
         return 415;
     }
-    struct status status = inflate_gzip(&ingest->inflated, request->body,
-                                        ingest->config->request_bytes_max, body_out);
+    struct status status =
+        inflate_gzip(&ingest->inflated, request->body, ingest->config->request_bytes_max, body_out);
     if (status.code == STATUS_FULL) {
         *words = "the body is larger than max_request_bytes when inflated";
         return 413;
@@ -109,9 +110,9 @@ static unsigned authenticate(const struct ingest *ingest, const struct http_requ
     bool has_token = header.size > prefix.size &&
                      slice_equals_ignoring_case(slice_head(header, prefix.size), prefix);
     *words = "a bearer token is required";
-    if (!has_token || !status_is_ok(config_find_token(ingest->config,
-                                                      slice_trim(slice_tail(header, prefix.size)),
-                                                      &decode->tenant))) {
+    if (!has_token ||
+        !status_is_ok(config_find_token(ingest->config, slice_trim(slice_tail(header, prefix.size)),
+                                        &decode->tenant))) {
         return 401;
     }
     decode->tenant_is_bound = true;

@@ -5,7 +5,8 @@
 
 #include "core/base/assert.h"
 
-#define EVENT_TIME_OLDEST_NS (UINT64_C(946684800) * NS_PER_S) /* 2000-01-01: older is a wrong clock */
+#define EVENT_TIME_OLDEST_NS                                                                       \
+    (UINT64_C(946684800) * NS_PER_S) /* 2000-01-01: older is a wrong clock */
 #define EVENT_TIME_AHEAD_NS_MAX NS_PER_DAY
 
 static const struct slice platform_prefix = {(const uint8_t *)"platform/", 9};
@@ -228,9 +229,8 @@ static struct slice fingerprint_part(const struct envelope *envelope, struct sli
 enum { FINGERPRINT_PARTS_MAX = 16 };
 
 static void derive_fingerprint(const struct derive_context *context, struct envelope *envelope) {
-    struct slice parts[FINGERPRINT_PARTS_MAX] = {envelope->tenant, envelope->entity,
-                                                 event_kind_word(envelope->kind),
-                                                 envelope->error_class};
+    struct slice parts[FINGERPRINT_PARTS_MAX] = {
+        envelope->tenant, envelope->entity, event_kind_word(envelope->kind), envelope->error_class};
     size_t count = 4;
     struct slice rest = context->dedup_by;
     if (rest.size > 0) {

@@ -12,11 +12,11 @@
 
 /* What a source knows about the place a record came from. */
 struct derive_context {
-    uint64_t hash_seed;     /* secret of the data directory */
-    uint64_t now_ns;        /* ingest stamp */
-    struct slice tenant;    /* already decided (auth, header, attribute, "default") */
-    bool tenant_is_bound;   /* by a token: a record that claims another one is refused */
-    struct slice dedup_by;  /* comma-separated keys of dedup.by; empty: the default */
+    uint64_t hash_seed;    /* secret of the data directory */
+    uint64_t now_ns;       /* ingest stamp */
+    struct slice tenant;   /* already decided (auth, header, attribute, "default") */
+    bool tenant_is_bound;  /* by a token: a record that claims another one is refused */
+    struct slice dedup_by; /* comma-separated keys of dedup.by; empty: the default */
 };
 
 /* The attribute candidates for the entity, each empty when absent; the caller has applied "record
@@ -56,6 +56,6 @@ struct hash128 derive_entity_key(struct slice tenant, struct slice entity, uint6
  * flags, event_key, entity_key, fingerprint. `content` is the record's own bytes, hashed for the
  * event key when it has no event_id and no span id (then event_id is that hash in hex).
  * INVALID with a reason: the record is to be refused. FULL: the arena is. */
-MUST_CHECK struct status derive_envelope(const struct derive_context *context,
-                                         struct slice content, struct arena *arena,
-                                         struct envelope *envelope, struct fault *reason);
+MUST_CHECK struct status derive_envelope(const struct derive_context *context, struct slice content,
+                                         struct arena *arena, struct envelope *envelope,
+                                         struct fault *reason);

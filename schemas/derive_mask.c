@@ -1,6 +1,7 @@
 /*
- * derive_mask.c - a message without what differs from one occurrence to the next, so that repeats of
- * one error have one class: runs of digits become '#', long hex words and uuids '#', quoted strings
+ * derive_mask.c - a message without what differs from one occurrence to the next, so that repeats
+ * of one error have one class: runs of digits become '#', long hex words and uuids '#', quoted
+ * strings
  * ''. One pass, bounded output.
  */
 #include "core/base/text.h"

@@ -1,6 +1,6 @@
 /*
- * effect.c - effects as bytes: u32 kind<<8|table, u32 key size, u32 value size, u32 zero, then key and
- * value, each padded to 8.
+ * effect.c - effects as bytes: u32 kind<<8|table, u32 key size, u32 value size, u32 zero, then key
+ * and value, each padded to 8.
  */
 #include "schemas/effect.h"
 

@@ -88,11 +88,8 @@ static const uint16_t envelope_vtable[ENVELOPE_VTABLE_BYTES / 2] = {
 };
 
 static const uint16_t attribute_vtable[ATTRIBUTE_VTABLE_BYTES / 2] = {
-    [0] = ATTRIBUTE_VTABLE_BYTES,
-    [1] = ATTRIBUTE_TABLE_BYTES,
-    VT(ATTRIBUTE_VT_KEY) = 4,
-    VT(ATTRIBUTE_VT_VALUE) = 8,
-    VT(ATTRIBUTE_VT_TYPE) = 12,
+    [0] = ATTRIBUTE_VTABLE_BYTES, [1] = ATTRIBUTE_TABLE_BYTES, VT(ATTRIBUTE_VT_KEY) = 4,
+    VT(ATTRIBUTE_VT_VALUE) = 8,   VT(ATTRIBUTE_VT_TYPE) = 12,
 };
 #undef VT
 

@@ -16,7 +16,8 @@
 #include "core/base/status.h"
 #include "schemas/event.h"
 
-/* The type an attribute had at its source; its value is always kept as text (JSON for composites). */
+/* The type an attribute had at its source; its value is always kept as text (JSON for composites).
+ */
 enum attribute_type {
     ATTRIBUTE_STRING = 0,
     ATTRIBUTE_BOOL = 1,
@@ -33,20 +34,20 @@ struct attribute {
 };
 
 enum envelope_flags {
-    ENVELOPE_REFUSED = 1,          /* not applied: `reason` says why, `raw` holds the bytes */
-    ENVELOPE_MESSAGE_CUT = 2,      /* message, raw or attributes did not fit and were cut */
-    ENVELOPE_TIME_CLAMPED = 4,     /* event time was missing or absurd and was set from ingest */
-    ENVELOPE_SIGNAL = 8,           /* bad news: a bad status, an error log, a firing alert */
-    ENVELOPE_GOOD = 16,            /* good news: a good status */
-    ENVELOPE_HAS_SCORE = 32,       /* `score` was given (details.score) */
-    ENVELOPE_OWN_EVENT_ID = 64,    /* the source named the event id */
+    ENVELOPE_REFUSED = 1,       /* not applied: `reason` says why, `raw` holds the bytes */
+    ENVELOPE_MESSAGE_CUT = 2,   /* message, raw or attributes did not fit and were cut */
+    ENVELOPE_TIME_CLAMPED = 4,  /* event time was missing or absurd and was set from ingest */
+    ENVELOPE_SIGNAL = 8,        /* bad news: a bad status, an error log, a firing alert */
+    ENVELOPE_GOOD = 16,         /* good news: a good status */
+    ENVELOPE_HAS_SCORE = 32,    /* `score` was given (details.score) */
+    ENVELOPE_OWN_EVENT_ID = 64, /* the source named the event id */
 };
 
 struct envelope {
     struct hash128 event_key;   /* of (tenant, event id), or of the content: idempotency */
     struct hash128 fingerprint; /* dedup */
     struct hash128 entity_key;  /* of (owning tenant, entity): the graph node */
-    struct hash128 trace_id;    /* as sent, lo = first 8 bytes big-endian; zero when there is none */
+    struct hash128 trace_id; /* as sent, lo = first 8 bytes big-endian; zero when there is none */
     uint64_t span_id;
     uint64_t parent_span_id;
     uint64_t event_time_ns;
@@ -62,9 +63,9 @@ struct envelope {
     struct slice run_id;
     struct slice error_class;
     struct slice message;
-    struct slice source; /* "otlp-http", "native", "kafka:topic/3@17", ... */
-    struct slice reason; /* only when refused */
-    struct slice raw;    /* only when refused */
+    struct slice source;                /* "otlp-http", "native", "kafka:topic/3@17", ... */
+    struct slice reason;                /* only when refused */
+    struct slice raw;                   /* only when refused */
     const struct attribute *attributes; /* encode only; read them by envelope_attribute_at */
     uint32_t attributes_count;
     const struct slice *depends_on; /* encode only; entities, may start with "platform/" */

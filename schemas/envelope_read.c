@@ -1,7 +1,7 @@
 /*
  * envelope_read.c - verifying and reading envelopes: every offset is checked once, by
- * envelope_verify; reading then follows them. Tables of older and newer schemas are read too: a field
- * that is not in the vtable is zero, one that we do not know is never looked at.
+ * envelope_verify; reading then follows them. Tables of older and newer schemas are read too: a
+ * field that is not in the vtable is zero, one that we do not know is never looked at.
  */
 #include "schemas/envelope.h"
 
@@ -45,8 +45,8 @@ static bool open_table(struct slice bytes, uint64_t at, struct table_view *table
     struct table_view table = {.bytes = bytes, .at = (uint32_t)at, .vtable = (uint32_t)vtable};
     table.vtable_size = load_u16(bytes, table.vtable);
     table.table_size = load_u16(bytes, table.vtable + 2);
-    bool is_sound = table.vtable_size >= 4 && table.vtable_size % 2 == 0 &&
-                    table.table_size >= 4 && fits(bytes, table.vtable, table.vtable_size) &&
+    bool is_sound = table.vtable_size >= 4 && table.vtable_size % 2 == 0 && table.table_size >= 4 &&
+                    fits(bytes, table.vtable, table.vtable_size) &&
                     fits(bytes, at, table.table_size);
     *table_out = table;
     return is_sound;
@@ -154,9 +154,9 @@ static bool check_scalars(const struct table_view *table) {
 
 static bool check_texts(const struct table_view *table) {
     static const uint8_t texts[] = {
-        ENVELOPE_VT_TENANT,      ENVELOPE_VT_ENTITY,  ENVELOPE_VT_EVENT_ID, ENVELOPE_VT_RUN_ID,
-        ENVELOPE_VT_ERROR_CLASS, ENVELOPE_VT_MESSAGE, ENVELOPE_VT_SOURCE,   ENVELOPE_VT_REASON,
-        ENVELOPE_VT_RAW,
+        ENVELOPE_VT_TENANT, ENVELOPE_VT_ENTITY,      ENVELOPE_VT_EVENT_ID,
+        ENVELOPE_VT_RUN_ID, ENVELOPE_VT_ERROR_CLASS, ENVELOPE_VT_MESSAGE,
+        ENVELOPE_VT_SOURCE, ENVELOPE_VT_REASON,      ENVELOPE_VT_RAW,
     };
     bool is_sound = true;
     for (size_t i = 0; i < sizeof(texts); i++) {

@@ -60,14 +60,14 @@ struct status event_severity_parse(struct slice word, enum event_severity *sever
         const char *word;
         enum event_severity severity;
     } synonyms[] = {
-        {"info", EVENT_SEVERITY_INFO},         {"information", EVENT_SEVERITY_INFO},
+        {"info", EVENT_SEVERITY_INFO},          {"information", EVENT_SEVERITY_INFO},
         {"informational", EVENT_SEVERITY_INFO}, {"notice", EVENT_SEVERITY_INFO},
-        {"debug", EVENT_SEVERITY_INFO},        {"trace", EVENT_SEVERITY_INFO},
-        {"none", EVENT_SEVERITY_INFO},         {"warning", EVENT_SEVERITY_WARNING},
-        {"warn", EVENT_SEVERITY_WARNING},      {"error", EVENT_SEVERITY_ERROR},
-        {"err", EVENT_SEVERITY_ERROR},         {"critical", EVENT_SEVERITY_CRITICAL},
-        {"crit", EVENT_SEVERITY_CRITICAL},     {"fatal", EVENT_SEVERITY_CRITICAL},
-        {"alert", EVENT_SEVERITY_CRITICAL},    {"emergency", EVENT_SEVERITY_CRITICAL},
+        {"debug", EVENT_SEVERITY_INFO},         {"trace", EVENT_SEVERITY_INFO},
+        {"none", EVENT_SEVERITY_INFO},          {"warning", EVENT_SEVERITY_WARNING},
+        {"warn", EVENT_SEVERITY_WARNING},       {"error", EVENT_SEVERITY_ERROR},
+        {"err", EVENT_SEVERITY_ERROR},          {"critical", EVENT_SEVERITY_CRITICAL},
+        {"crit", EVENT_SEVERITY_CRITICAL},      {"fatal", EVENT_SEVERITY_CRITICAL},
+        {"alert", EVENT_SEVERITY_CRITICAL},     {"emergency", EVENT_SEVERITY_CRITICAL},
         {"page", EVENT_SEVERITY_CRITICAL},
     };
     for (size_t i = 0; i < sizeof(synonyms) / sizeof(synonyms[0]); i++) {

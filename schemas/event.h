@@ -34,8 +34,8 @@ struct slice event_kind_word(enum event_kind kind);
 struct slice event_status_word(enum event_status status);
 struct slice event_severity_word(enum event_severity severity);
 
-/* INVALID for an unknown word. Severity also takes warn, fatal, debug, trace, err, notice, emergency
- * and their upper case; kind and status are exact lower case. */
+/* INVALID for an unknown word. Severity also takes warn, fatal, debug, trace, err, notice,
+ * emergency and their upper case; kind and status are exact lower case. */
 MUST_CHECK struct status event_status_parse(struct slice word, enum event_status *status_out);
 MUST_CHECK struct status event_severity_parse(struct slice word, enum event_severity *severity_out);
 

@@ -91,7 +91,8 @@ struct decode {
     bool is_full;
 };
 
-/* A count and memory for it; a count that the bytes cannot hold is refused before it is allocated. */
+/* A count and memory for it; a count that the bytes cannot hold is refused before it is allocated.
+ */
 static void *read_items(struct decode *decode, size_t item_size, uint32_t *count_out) {
     uint32_t count = reader_u32(&decode->reader);
     *count_out = 0;

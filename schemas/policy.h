@@ -35,24 +35,24 @@ struct policy_route {
 };
 
 struct policy {
-    struct slice tenant; /* empty in the defaults */
-    uint64_t idempotency_horizon_ns;  /* 1 h */
-    uint64_t dedup_window_ns;         /* 10 m */
-    uint64_t dedup_max_window_ns;     /* 1 h */
-    uint64_t correlate_window_ns;     /* 15 m */
-    uint64_t resolve_after_ns;        /* 5 m */
-    uint64_t reopen_window_ns;        /* 30 m */
-    uint64_t group_wait_ns;           /* 10 s */
-    uint64_t group_interval_ns;       /* 5 m */
-    uint64_t repeat_interval_ns;      /* 4 h */
-    uint32_t correlate_hops_max;      /* 8 */
-    struct slice owner;               /* default owner of the tenant's incidents */
-    struct slice dedup_by;            /* comma-separated; empty: tenant, entity, kind, error_class */
+    struct slice tenant;             /* empty in the defaults */
+    uint64_t idempotency_horizon_ns; /* 1 h */
+    uint64_t dedup_window_ns;        /* 10 m */
+    uint64_t dedup_max_window_ns;    /* 1 h */
+    uint64_t correlate_window_ns;    /* 15 m */
+    uint64_t resolve_after_ns;       /* 5 m */
+    uint64_t reopen_window_ns;       /* 30 m */
+    uint64_t group_wait_ns;          /* 10 s */
+    uint64_t group_interval_ns;      /* 5 m */
+    uint64_t repeat_interval_ns;     /* 4 h */
+    uint32_t correlate_hops_max;     /* 8 */
+    struct slice owner;              /* default owner of the tenant's incidents */
+    struct slice dedup_by;           /* comma-separated; empty: tenant, entity, kind, error_class */
     struct policy_job *jobs;
     uint32_t jobs_count;
     struct policy_route *routes; /* none: every incident goes to all sinks */
     uint32_t routes_count;
-    struct slice *sinks;         /* all sink names of the tenant */
+    struct slice *sinks; /* all sink names of the tenant */
     uint32_t sinks_count;
 };
 

@@ -3,18 +3,18 @@
  * a CRC-32C added and checked by core/store. Keys are bytewise ordered; integers in them are
  * big-endian. The row formats stand beside the room that emits them.
  */
-STORE_TABLE(0, META, "meta")           /* text key -> value: cursor, format, config digest, seed */
-STORE_TABLE(1, DEDUP, "dedup")         /* fingerprint (16) -> dedup/dedup.h row */
-STORE_TABLE(2, EVENT_ID, "event_id")   /* journal seq (8) -> packed event keys of that batch */
-STORE_TABLE(3, NODE, "node")           /* node number (4) -> graph/graph.h row: name, state */
-STORE_TABLE(4, EDGE, "edge")           /* from node (4), to node (4) -> origin, last seen */
-STORE_TABLE(5, INCIDENT, "incident")   /* tenant, 0, incident id (16) -> incident row */
-STORE_TABLE(6, MEMBER, "member")       /* incident id (16), node (4) -> member row */
-STORE_TABLE(7, TIMELINE, "timeline")   /* incident id (16), number (4) -> entry */
-STORE_TABLE(8, ALIAS, "alias")         /* merged incident id (16) -> surviving id (16) */
-STORE_TABLE(9, OUTBOX, "outbox")       /* outbox number (8) -> outbox row: sink, message, state */
+STORE_TABLE(0, META, "meta")         /* text key -> value: cursor, format, config digest, seed */
+STORE_TABLE(1, DEDUP, "dedup")       /* fingerprint (16) -> dedup/dedup.h row */
+STORE_TABLE(2, EVENT_ID, "event_id") /* journal seq (8) -> packed event keys of that batch */
+STORE_TABLE(3, NODE, "node")         /* node number (4) -> graph/graph.h row: name, state */
+STORE_TABLE(4, EDGE, "edge")         /* from node (4), to node (4) -> origin, last seen */
+STORE_TABLE(5, INCIDENT, "incident") /* tenant, 0, incident id (16) -> incident row */
+STORE_TABLE(6, MEMBER, "member")     /* incident id (16), node (4) -> member row */
+STORE_TABLE(7, TIMELINE, "timeline") /* incident id (16), number (4) -> entry */
+STORE_TABLE(8, ALIAS, "alias")       /* merged incident id (16) -> surviving id (16) */
+STORE_TABLE(9, OUTBOX, "outbox")     /* outbox number (8) -> outbox row: sink, message, state */
 STORE_TABLE(10, QUARANTINE, "quarantine") /* tenant, 0, seq (8), index (4) -> refused envelope */
-STORE_TABLE(11, TENANT, "tenant")      /* tenant number (4) -> name, counters */
-STORE_TABLE(12, DEAD, "dead")          /* outbox number (8) -> dead letter: row, last error */
-STORE_TABLE(13, RECENT, "recent")      /* tenant, 0, ~opened_ns (8), incident id (16) -> empty:
-                                          incidents newest first, for the API */
+STORE_TABLE(11, TENANT, "tenant")         /* tenant number (4) -> name, counters */
+STORE_TABLE(12, DEAD, "dead")             /* outbox number (8) -> dead letter: row, last error */
+STORE_TABLE(13, RECENT, "recent")         /* tenant, 0, ~opened_ns (8), incident id (16) -> empty:
+                                             incidents newest first, for the API */

@@ -13,7 +13,7 @@ struct signal {
     enum event_status status;     /* FAILED for error logs and failed spans */
     enum event_severity severity; /* as the source said, NONE when it did not */
     enum event_kind kind;
-    bool recovers_by_silence;     /* services, log sources, unknown: resolve_after; else by good news */
+    bool recovers_by_silence; /* services, log sources, unknown: resolve_after; else by good news */
     bool has_score;
     double score;
     uint64_t event_time_ns;

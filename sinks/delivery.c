@@ -1,9 +1,9 @@
 /*
  * delivery.c - one sink's messages: attempt, wait, attempt again, settle.
  *
- * A message is read from the outbox for each attempt, so a sink that hangs holds no payloads. Between
- * attempts: exponential backoff with jitter, or what Retry-After asks. After attempts_max, or when
- * the sink says that it will never work, the message becomes a dead letter.
+ * A message is read from the outbox for each attempt, so a sink that hangs holds no payloads.
+ * Between attempts: exponential backoff with jitter, or what Retry-After asks. After attempts_max,
+ * or when the sink says that it will never work, the message becomes a dead letter.
  */
 #include "sinks/sinks_internal.h"
 
@@ -131,8 +131,8 @@ static void start_http(struct sink_host *host, const struct outbox_message *mess
 static void deliver_direct(struct sink_host *host, const struct outbox_message *message) {
     const struct sinks_options *options = &host->sinks->options;
     struct fault fault = {{0}};
-    bool is_default_stdout = host->type == &sink_stdout_type &&
-                             sink_setting_find(host->config, "format").size == 0;
+    bool is_default_stdout =
+        host->type == &sink_stdout_type && sink_setting_find(host->config, "format").size == 0;
     enum sink_verdict verdict =
         is_default_stdout
             ? stdout_write_message(options->stdout_fd, options->stdout_json, message, &fault)

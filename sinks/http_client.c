@@ -46,8 +46,8 @@ static void finish(struct http_attempt *attempt, CURLcode code) {
     response.retry_after_ns = retry_after_ns(attempt->easy);
     if (code != CURLE_OK) {
         response.http_status = 0;
-        response.error = slice_of_text(attempt->error[0] != 0 ? attempt->error
-                                                              : curl_easy_strerror(code));
+        response.error =
+            slice_of_text(attempt->error[0] != 0 ? attempt->error : curl_easy_strerror(code));
     }
     attempt->on_done(attempt->context, &response);
     free_attempt(attempt);
@@ -175,12 +175,11 @@ static bool set_options(struct http_attempt *attempt, const struct sink_request 
            curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_POST, 1L) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
-                            (curl_off_t)request->body.size) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.size) ==
+               CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body.data) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_HTTPHEADER, attempt->headers) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(timeout_ns / NS_PER_MS)) ==
-               CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(timeout_ns / NS_PER_MS)) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_NOPROXY, "*") == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, attempt->error) == CURLE_OK &&
@@ -191,8 +190,7 @@ static bool set_options(struct http_attempt *attempt, const struct sink_request 
 
 struct status http_client_post(struct http_client *client, const struct sink_request *request,
                                uint64_t timeout_ns,
-                               void (*on_done)(void *context,
-                                               const struct sink_response *response),
+                               void (*on_done)(void *context, const struct sink_response *response),
                                void *context, struct http_attempt **attempt_out) {
     struct http_attempt *attempt = calloc(1, sizeof(*attempt));
     if (attempt == NULL) {

@@ -37,7 +37,10 @@ static void add_unescaped(struct text *text, struct slice inside) {
             i += 4;
             continue;
         }
-        text_add_char(text, byte == 'n' ? '\n' : byte == 't' ? '\t' : byte == 'r' ? '\r' : (char)byte);
+        text_add_char(text, byte == 'n'   ? '\n'
+                            : byte == 't' ? '\t'
+                            : byte == 'r' ? '\r'
+                                          : (char)byte);
     }
 }
 

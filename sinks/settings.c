@@ -40,8 +40,8 @@ static bool setting_is_known(const struct sink_type *type, struct slice key) {
     }
     for (uint32_t i = 0; type->setting_names[i] != NULL; i++) {
         struct slice name = slice_of_text(type->setting_names[i]);
-        bool is_below = slice_starts_with(key, name) && key.size > name.size &&
-                        key.data[name.size] == '.';
+        bool is_below =
+            slice_starts_with(key, name) && key.size > name.size && key.data[name.size] == '.';
         if (slice_equals(key, name) || is_below) {
             return true;
         }

@@ -1,7 +1,8 @@
 /*
- * sink.h - all that a new sink implements. The host (sinks/sinks.c) owns everything hard: the queue,
- * retries with backoff and jitter, timeouts, the breaker, the order of an incident's messages, dead
- * letters. A sink only says how one message becomes one request, and what an answer means.
+ * sink.h - all that a new sink implements. The host (sinks/sinks.c) owns everything hard: the
+ * queue, retries with backoff and jitter, timeouts, the breaker, the order of an incident's
+ * messages, dead letters. A sink only says how one message becomes one request, and what an answer
+ * means.
  *
  * There are two shapes. An HTTP sink fills a `struct sink_request` and reads a response; the host
  * sends it (libcurl). A direct sink (stdout) delivers in the call and must not block.
@@ -40,8 +41,8 @@ struct sink_response {
 };
 
 struct sink_type {
-    uint32_t abi_version; /* SINK_ABI_VERSION */
-    const char *name;     /* "webhook": type = "webhook" */
+    uint32_t abi_version;             /* SINK_ABI_VERSION */
+    const char *name;                 /* "webhook": type = "webhook" */
     const char *const *setting_names; /* NULL-terminated: what the config may say beside the host's
                                          own (timeout, max_attempts, rate, ...) */
     /* Checks the settings and makes the sink's state in the arena (alive until close). */

@@ -1,11 +1,11 @@
 /*
- * sinks.c - the thread: takes committed outbox rows in order of their numbers into the queues of their
- * sinks, and carries outcomes back. See sinks.h.
+ * sinks.c - the thread: takes committed outbox rows in order of their numbers into the queues of
+ * their sinks, and carries outcomes back. See sinks.h.
  *
- * The outbox table itself is the queue on disk; memory holds numbers only, QUEUE_NUMBERS_MAX a sink.
- * When a queue is full, intake stops at that row and goes on when there is room: a sink that hangs can
- * so hold up others' intake only after thousands of its own messages wait. A new configuration starts
- * all queues again from the oldest row.
+ * The outbox table itself is the queue on disk; memory holds numbers only, QUEUE_NUMBERS_MAX a
+ * sink. When a queue is full, intake stops at that row and goes on when there is room: a sink that
+ * hangs can so hold up others' intake only after thousands of its own messages wait. A new
+ * configuration starts all queues again from the oldest row.
  */
 #include "sinks/sinks_internal.h"
 
@@ -136,8 +136,7 @@ static void take_rows(struct sinks *sinks) {
 
 /* --- Outcomes --- */
 
-bool sinks_send_outcome(struct sinks *sinks, uint32_t shard,
-                        const struct outbox_outcome *outcome) {
+bool sinks_send_outcome(struct sinks *sinks, uint32_t shard, const struct outbox_outcome *outcome) {
     struct batch *batch = sinks->free_batches;
     if (batch == NULL) {
         return false;

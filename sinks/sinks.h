@@ -1,10 +1,10 @@
 /*
  * sinks.h - the room that tells: committed outbox rows go out, outcomes come back as batches.
  *
- * One thread for all sinks of all tenants. It reads the OUTBOX table from its own cursor whenever it
- * is woken (a ring of rows would only repeat what the table has), delivers with retries, and sends
- * BATCH_OUTCOME batches through its gate. One sink's failure never delays another: each (tenant,
- * sink) has its own queue, breaker and limits.
+ * One thread for all sinks of all tenants. It reads the OUTBOX table from its own cursor whenever
+ * it is woken (a ring of rows would only repeat what the table has), delivers with retries, and
+ * sends BATCH_OUTCOME batches through its gate. One sink's failure never delays another: each
+ * (tenant, sink) has its own queue, breaker and limits.
  */
 #pragma once
 

@@ -26,7 +26,8 @@ enum delivery_state {
 
 struct sinks;
 
-/* One sink of one tenant: its messages go out one after the other, so an incident's stay in order. */
+/* One sink of one tenant: its messages go out one after the other, so an incident's stay in order.
+ */
 struct sink_host {
     struct sinks *sinks;
     const struct config_sink *config;

@@ -1,9 +1,10 @@
 /*
  * webhook.c - incidents by HTTP POST (Standard Webhooks 1.0.0).
  *
- * Body: {"type":"incident.opened","timestamp":"...","data":{incident}}. Headers: webhook-id (the same
- * over retries), webhook-timestamp (seconds of the attempt), and with secrets webhook-signature:
- * "v1," + base64(HMAC-SHA256(id.timestamp.body)) for each of up to two live secrets, blank-separated.
+ * Body: {"type":"incident.opened","timestamp":"...","data":{incident}}. Headers: webhook-id (the
+ * same over retries), webhook-timestamp (seconds of the attempt), and with secrets
+ * webhook-signature: "v1," + base64(HMAC-SHA256(id.timestamp.body)) for each of up to two live
+ * secrets, blank-separated.
  *
  * "2xx" is delivered; 429 and 5xx and no answer are retried; a redirect and every other answer is
  * permanent. 410 too: the receiver is gone.
@@ -203,8 +204,8 @@ static enum sink_verdict webhook_read(void *state, const struct sink_response *r
     if (status >= 200 && status < 300) {
         return SINK_DELIVERED;
     }
-    bool is_transient = status == 0 || status == 408 || status == 425 || status == 429 ||
-                        status >= 500;
+    bool is_transient =
+        status == 0 || status == 408 || status == 425 || status == 429 || status >= 500;
     return is_transient ? SINK_RETRY : SINK_GIVE_UP;
 }
 

@@ -19,11 +19,11 @@
 #define NS_PER_DAY (24 * NS_PER_HOUR)
 
 /* --- Names and texts: what a person can still read, and what keeps rows small. --- */
-#define TENANT_BYTES_MAX 64u         /* also a file name: tenants/<id>.toml */
-#define ENTITY_BYTES_MAX 256u        /* "kind:name"; OTel service names stay far below */
-#define EVENT_ID_BYTES_MAX 256u      /* longer ids are refused, never cut: cutting could merge two */
-#define RUN_ID_BYTES_MAX 256u        /* cut */
-#define ERROR_CLASS_BYTES_MAX 160u   /* cut; the fingerprint is over the cut text */
+#define TENANT_BYTES_MAX 64u       /* also a file name: tenants/<id>.toml */
+#define ENTITY_BYTES_MAX 256u      /* "kind:name"; OTel service names stay far below */
+#define EVENT_ID_BYTES_MAX 256u    /* longer ids are refused, never cut: cutting could merge two */
+#define RUN_ID_BYTES_MAX 256u      /* cut */
+#define ERROR_CLASS_BYTES_MAX 160u /* cut; the fingerprint is over the cut text */
 #define MESSAGE_BYTES_MAX (16 * KIB) /* cut with a flag; a stack trace fits */
 #define MESSAGE_KEPT_BYTES_MAX 320u  /* what an incident keeps to show */
 #define LABEL_BYTES_MAX 128u
@@ -37,9 +37,9 @@
 #define RAW_KEPT_BYTES_MAX (512 * KIB) /* of a refused record; the rest is cut with a flag */
 #define BATCH_BYTES_MAX (4 * MIB)
 #define BATCH_EVENTS_MAX 65536u
-#define BLOCK_BYTES_MAX (8 * MIB)       /* one group commit; 0.6 ms of fdatasync a MiB was measured */
+#define BLOCK_BYTES_MAX (8 * MIB) /* one group commit; 0.6 ms of fdatasync a MiB was measured */
 #define JOURNAL_SEGMENT_BYTES (64 * MIB) /* default; retention works by whole segments */
-#define BLOCK_ALIGN_BYTES 4096u         /* O_DIRECT on every common device */
+#define BLOCK_ALIGN_BYTES 4096u          /* O_DIRECT on every common device */
 static_assert(RAW_KEPT_BYTES_MAX < ENVELOPE_BYTES_MAX, "a refused envelope holds its raw bytes");
 static_assert(ENVELOPE_BYTES_MAX < BATCH_BYTES_MAX, "a batch holds any envelope");
 static_assert(BATCH_BYTES_MAX < BLOCK_BYTES_MAX, "a block holds any batch");

@@ -26,11 +26,17 @@ struct status text_parse_size(struct slice text, uint64_t *bytes_out) {
     static const struct {
         const char *unit;
         uint64_t bytes;
-    } units[] = {{"", 1},          {"B", 1},
-                 {"KiB", 1u << 10}, {"MiB", 1u << 20},       {"GiB", 1u << 30},
+    } units[] = {{"", 1},
+                 {"B", 1},
+                 {"KiB", 1u << 10},
+                 {"MiB", 1u << 20},
+                 {"GiB", 1u << 30},
                  {"TiB", UINT64_C(1) << 40},
-                 {"KB", 1000},     {"kB", 1000},             {"MB", 1000000},
-                 {"GB", 1000000000}, {"TB", UINT64_C(1000000000000)}};
+                 {"KB", 1000},
+                 {"kB", 1000},
+                 {"MB", 1000000},
+                 {"GB", 1000000000},
+                 {"TB", UINT64_C(1000000000000)}};
     size_t digits = 0;
     while (digits < text.size && is_digit(text.data[digits])) {
         digits++;
@@ -69,7 +75,8 @@ struct status text_parse_hex(struct slice text, uint8_t *bytes_out, size_t size)
         }
     }
     for (size_t i = 0; i < size; i++) {
-        bytes_out[i] = (uint8_t)(hex_value(text.data[2 * i]) * 16 + hex_value(text.data[2 * i + 1]));
+        bytes_out[i] =
+            (uint8_t)(hex_value(text.data[2 * i]) * 16 + hex_value(text.data[2 * i + 1]));
     }
     return status_ok();
 }

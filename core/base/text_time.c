@@ -1,4 +1,5 @@
-/* text_time.c - RFC 3339 times and durations, both ways. Proleptic Gregorian, UTC, no leap seconds. */
+/* text_time.c - RFC 3339 times and durations, both ways. Proleptic Gregorian, UTC, no leap seconds.
+ */
 #include "core/base/text.h"
 
 #include "core/base/limits.h"
@@ -150,8 +151,8 @@ static const struct {
     const char *name;
     uint64_t ns;
 } duration_units[] = {
-    {"d", NS_PER_DAY},  {"h", NS_PER_HOUR}, {"m", NS_PER_MINUTE}, {"s", NS_PER_S},
-    {"ms", NS_PER_MS}, {"us", NS_PER_US},  {"ns", 1},
+    {"d", NS_PER_DAY}, {"h", NS_PER_HOUR}, {"m", NS_PER_MINUTE}, {"s", NS_PER_S}, {"ms", NS_PER_MS},
+    {"us", NS_PER_US}, {"ns", 1},
 };
 enum { DURATION_UNITS_COUNT = sizeof(duration_units) / sizeof(duration_units[0]) };
 

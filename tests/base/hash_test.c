@@ -33,8 +33,10 @@ static void parts_keep_their_borders_short_and_long(void **state) {
     static uint8_t large[2000];
     struct slice cut_late[] = {SLICE("ab"), SLICE("c")};
     struct slice cut_early[] = {SLICE("a"), SLICE("bc")};
-    assert_false(hash128_equals(hash128_of_parts(cut_late, 2, 1), hash128_of_parts(cut_early, 2, 1)));
-    assert_false(hash128_equals(hash128_of_parts(cut_late, 2, 1), hash128_of_parts(cut_late, 2, 2)));
+    assert_false(
+        hash128_equals(hash128_of_parts(cut_late, 2, 1), hash128_of_parts(cut_early, 2, 1)));
+    assert_false(
+        hash128_equals(hash128_of_parts(cut_late, 2, 1), hash128_of_parts(cut_late, 2, 2)));
     assert_true(hash128_equals(hash128_of_parts(cut_late, 2, 1), hash128_of_parts(cut_late, 2, 1)));
     struct slice long_late[] = {slice_of(large, 1001), slice_of(large, 999)};
     struct slice long_early[] = {slice_of(large, 999), slice_of(large, 1001)};

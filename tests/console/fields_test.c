@@ -37,27 +37,48 @@ static void both_fields_are_optional(void **state) {
 static void escapes_become_utf8(void **state) {
     (void)state;
     expect_fields("{\"by\":\"\\\"\\\\\\/\\n\\t\\u0041\"}", "\"\\/\n\tA", "");
-    expect_fields("{\"by\":\"\\u00e9\\u20AC\\ud83d\\ude00\"}", "\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80",
-                  "");
+    expect_fields("{\"by\":\"\\u00e9\\u20AC\\ud83d\\ude00\"}",
+                  "\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80", "");
     expect_fields("{\"by\":\"\\ud83d!\\ude00\"}", "\xEF\xBF\xBD!\xEF\xBF\xBD", "");
     expect_fields("{\"by\":\"\xC3\xA9\"}", "\xC3\xA9", "");
 }
 
 static void other_keys_are_ignored_whatever_they_hold(void **state) {
     (void)state;
-    expect_fields("{\"x\":1,\"by\":\"ann\",\"y\":{\"by\":[\"}\",{}],\"z\":-1.5e+3},\"w\":[]}", "ann",
-                  "");
+    expect_fields("{\"x\":1,\"by\":\"ann\",\"y\":{\"by\":[\"}\",{}],\"z\":-1.5e+3},\"w\":[]}",
+                  "ann", "");
     expect_fields("{\"x\":true,\"y\":null,\"note\":\"n\"}", "", "n");
 }
 
 static void anything_else_is_invalid(void **state) {
     (void)state;
     static const char *const bodies[] = {
-        "{", "}", "[]", "\"by\"", "null", "{\"by\"}", "{\"by\":}", "{\"by\":1}", "{\"by\":[\"a\"]}",
-        "{\"by\":\"a}", "{\"by\":\"a\"", "{\"by\":\"a\",}", "{,}", "{\"by\":\"a\"}x", "{\"x\":}",
-        "{\"x\":{}", "{\"x\":[}", "{\"x\":,\"by\":\"a\"}", "{by:\"a\"}", "{\"by\":\"\\x\"}",
-        "{\"by\":\"\\u12\"}", "{\"by\":\"a\nb\"}", "{\"by\":\"\xC3\"}", "{\"by\":\"\\",
-        "{\"x\":!}", "{} {}",
+        "{",
+        "}",
+        "[]",
+        "\"by\"",
+        "null",
+        "{\"by\"}",
+        "{\"by\":}",
+        "{\"by\":1}",
+        "{\"by\":[\"a\"]}",
+        "{\"by\":\"a}",
+        "{\"by\":\"a\"",
+        "{\"by\":\"a\",}",
+        "{,}",
+        "{\"by\":\"a\"}x",
+        "{\"x\":}",
+        "{\"x\":{}",
+        "{\"x\":[}",
+        "{\"x\":,\"by\":\"a\"}",
+        "{by:\"a\"}",
+        "{\"by\":\"\\x\"}",
+        "{\"by\":\"\\u12\"}",
+        "{\"by\":\"a\nb\"}",
+        "{\"by\":\"\xC3\"}",
+        "{\"by\":\"\\",
+        "{\"x\":!}",
+        "{} {}",
     };
     for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
         expect_invalid(bodies[i]);

@@ -1,6 +1,7 @@
 /*
- * http_test.c - the HTTP server as its clients meet it: raw sockets on loopback against a real loop,
- * client and server on one thread. Every test runs on epoll, and on io_uring where it can be had.
+ * http_test.c - the HTTP server as its clients meet it: raw sockets on loopback against a real
+ * loop, client and server on one thread. Every test runs on epoll, and on io_uring where it can be
+ * had.
  */
 #include "tests/base/unit.h"
 
@@ -152,7 +153,8 @@ static void turn(struct world *world, int fd) {
 static void send_bytes(struct world *world, int fd, const void *bytes, size_t size) {
     size_t sent = 0;
     for (uint32_t i = 0; sent < size && i < TURNS_MAX; i++) {
-        ssize_t now = send(fd, (const char *)bytes + sent, size - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+        ssize_t now =
+            send(fd, (const char *)bytes + sent, size - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (now > 0) {
             sent += (size_t)now;
         } else if (errno != EAGAIN && errno != EWOULDBLOCK) {
@@ -209,7 +211,8 @@ static uint32_t count_words(const char *text, const char *words) {
     return count;
 }
 
-/* A connection of its own: these bytes give this status, the handler sees nothing, and it closes. */
+/* A connection of its own: these bytes give this status, the handler sees nothing, and it closes.
+ */
 static void expect_refusal(struct world *world, const char *bytes, size_t size, unsigned status) {
     char wanted[32];
     uint32_t requests = world->requests;
@@ -233,9 +236,10 @@ static void expect_refusal(struct world *world, const char *bytes, size_t size, 
 static void a_request_reaches_the_handler_whole(void **state) {
     struct world *world = world_of(state);
     int fd = client_open(world);
-    send_words(world, fd,
-               "POST /v1/logs?a=1&b HTTP/1.1\r\nhost: h\r\nuser-AGENT:  test \r\nContent-Length: 5\r\n"
-               "\r\nhello");
+    send_words(
+        world, fd,
+        "POST /v1/logs?a=1&b HTTP/1.1\r\nhost: h\r\nuser-AGENT:  test \r\nContent-Length: 5\r\n"
+        "\r\nhello");
     expect(world, fd, "<POST /v1/logs ?a=1&b body=hello agent=test>");
     expect(world, fd, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 44\r\n\r\n");
     assert_null(strstr(world->reply, "Connection"));
@@ -247,9 +251,10 @@ static void a_request_reaches_the_handler_whole(void **state) {
 
 static void one_byte_at_a_time_makes_no_difference(void **state) {
     struct world *world = world_of(state);
-    const char *words = "\r\n" HEAD_OF("POST") "Transfer-Encoding: chunked\r\n\r\n"
-                        "3\r\nabc\r\n0A;x=\"y\"\r\n0123456789\r\n0\r\nTrailer: t\r\n\r\n"
-                        HEAD_OF("POST") "Content-Length: 2\r\n\r\nxy";
+    const char *words = "\r\n" HEAD_OF(
+        "POST") "Transfer-Encoding: chunked\r\n\r\n"
+                "3\r\nabc\r\n0A;x=\"y\"\r\n0123456789\r\n0\r\nTrailer: t\r\n\r\n" HEAD_OF(
+                    "POST") "Content-Length: 2\r\n\r\nxy";
     int fd = client_open(world);
     for (size_t i = 0; words[i] != 0; i++) {
         send_bytes(world, fd, words + i, 1);
@@ -463,8 +468,10 @@ static void a_client_that_only_half_closes_gets_all_its_answers(void **state) {
 
 static void ambiguous_lengths_are_refused(void **state) {
     struct world *world = world_of(state);
-    REFUSED(400, HEAD_OF("POST") "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
-    REFUSED(400, HEAD_OF("POST") "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n");
+    REFUSED(400,
+            HEAD_OF("POST") "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
+    REFUSED(400,
+            HEAD_OF("POST") "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n");
     REFUSED(400, HEAD_OF("POST") "Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd");
     REFUSED(400, HEAD_OF("POST") "Content-Length: 3, 4\r\n\r\nabcd");
     REFUSED(400, HEAD_OF("POST") "Content-Length: +3\r\n\r\nabc");
@@ -473,7 +480,8 @@ static void ambiguous_lengths_are_refused(void **state) {
     REFUSED(400, HEAD_OF("POST") "Content-Length: 1 2\r\n\r\nabc");
     REFUSED(400, HEAD_OF("POST") "Content-Length:\r\n\r\n");
     REFUSED(400, HEAD_OF("POST") "Content-Length: 99999999999999999999\r\n\r\n");
-    REFUSED(400, HEAD_OF("POST") "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n");
+    REFUSED(400,
+            HEAD_OF("POST") "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n");
     REFUSED(400, "POST /p HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
 }
 
@@ -542,8 +550,10 @@ static void other_versions_are_refused(void **state) {
 
 static void nothing_behind_a_refusal_is_read_as_a_request(void **state) {
     struct world *world = world_of(state);
-    REFUSED(400, HEAD_OF("POST") "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
-                 HEAD_OF("GET") "\r\n");
+    REFUSED(
+        400,
+        HEAD_OF("POST") "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" HEAD_OF(
+            "GET") "\r\n");
     REFUSED(413, HEAD_OF("POST") "Content-Length: 1048577\r\n\r\n" HEAD_OF("GET") "\r\n");
 }
 
@@ -618,7 +628,8 @@ static void endless_trailers_are_refused(void **state) {
 static void all_bodies_together_are_bounded(void **state) {
     struct world *world = world_of(state);
     int fds[4];
-    for (uint32_t i = 0; i < 4; i++) { /* each asks for 2 MiB of the 4: length, head, and doubling */
+    for (uint32_t i = 0; i < 4;
+         i++) { /* each asks for 2 MiB of the 4: length, head, and doubling */
         fds[i] = client_open(world);
         forget_reply(world);
         send_words(world, fds[i], HEAD_OF("POST") "Content-Length: 1048576\r\n\r\nx");
@@ -781,8 +792,9 @@ static void queries_are_decoded(void **state) {
 }
 
 #define BOTH(name)                                                                                 \
-    {#name " (epoll)", name, setup_epoll, teardown, NULL},                                         \
-        {#name " (io_uring)", name, setup_uring, teardown, NULL}
+    {#name " (epoll)", name, setup_epoll, teardown, NULL}, {                                       \
+#name " (io_uring)", name, setup_uring, teardown, NULL                                     \
+    }
 
 int main(void) {
     const struct CMUnitTest tests[] = {

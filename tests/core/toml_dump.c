@@ -1,4 +1,5 @@
-/* toml_dump.c - a TOML file as the tagged JSON of toml-test; exit 1 with the error when it is none. */
+/* toml_dump.c - a TOML file as the tagged JSON of toml-test; exit 1 with the error when it is none.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -7,10 +8,14 @@
 
 static const char *type_of(enum toml_kind kind) {
     static const char *const names[] = {
-        [TOML_STRING] = "string",        [TOML_INTEGER] = "integer",
-        [TOML_FLOAT] = "float",          [TOML_BOOLEAN] = "bool",
-        [TOML_DATE] = "date-local",      [TOML_TIME] = "time-local",
-        [TOML_DATE_TIME] = "datetime-local", [TOML_DATE_TIME_OFFSET] = "datetime",
+        [TOML_STRING] = "string",
+        [TOML_INTEGER] = "integer",
+        [TOML_FLOAT] = "float",
+        [TOML_BOOLEAN] = "bool",
+        [TOML_DATE] = "date-local",
+        [TOML_TIME] = "time-local",
+        [TOML_DATE_TIME] = "datetime-local",
+        [TOML_DATE_TIME_OFFSET] = "datetime",
     };
     return names[kind];
 }

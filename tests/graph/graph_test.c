@@ -30,8 +30,8 @@ static void world_init(struct world *world, uint32_t edges_max, uint32_t nodes) 
     static const char *const owners[3] = {"acme", "other", "platform"};
     for (uint32_t i = 0; i < nodes; i++) {
         uint32_t node = 0;
-        assert_status(graph_intern_node(world->graph, slice_of_text(owners[i % 3]),
-                                        SLICE("job:x"), key_of(i), &node),
+        assert_status(graph_intern_node(world->graph, slice_of_text(owners[i % 3]), SLICE("job:x"),
+                                        key_of(i), &node),
                       OK);
         assert_int_equal(node, i);
     }
@@ -181,8 +181,8 @@ static void nodes_beyond_the_limit_are_refused(void **state) {
     struct world world;
     world_init(&world, 10, NODES);
     uint32_t node = 7;
-    assert_status(
-        graph_intern_node(world.graph, SLICE("acme"), SLICE("job:y"), key_of(500), &node), FULL);
+    assert_status(graph_intern_node(world.graph, SLICE("acme"), SLICE("job:y"), key_of(500), &node),
+                  FULL);
     assert_int_equal(node, 7);
     assert_int_equal(graph_find_node(world.graph, key_of(500)), GRAPH_NODE_NONE);
     assert_status(graph_intern_node(world.graph, SLICE("acme"), SLICE("job:x"), key_of(3), &node),
@@ -258,9 +258,8 @@ static void *watch_graph(void *argument) {
         bool has_3 = false;
         bool has_6 = false;
         graph_reader_begin();
-        const struct graph_visit *visits =
-            graph_search_run(search, watch->world->graph, 0, GRAPH_UPSTREAM, 8,
-                             slice_of(NULL, 0), &count, NULL);
+        const struct graph_visit *visits = graph_search_run(
+            search, watch->world->graph, 0, GRAPH_UPSTREAM, 8, slice_of(NULL, 0), &count, NULL);
         for (uint32_t i = 0; i < count; i++) {
             has_3 |= visits[i].node == 3;
             has_6 |= visits[i].node == 6;
@@ -287,8 +286,8 @@ static void readers_see_standing_edges_while_others_come_and_go(void **state) {
     }
     for (uint32_t i = 0; i < 3000 || (atomic_load(&watch.runs) < 200 && i < 200000); i++) {
         uint32_t from = next_random(&world, 8);
-        (void)graph_add_edge(world.graph, from, next_random(&world, NODES) | 1,
-                             GRAPH_ORIGIN_EVENT, 1, NULL)
+        (void)graph_add_edge(world.graph, from, next_random(&world, NODES) | 1, GRAPH_ORIGIN_EVENT,
+                             1, NULL)
             .code;
         graph_set_state(world.graph, from, (struct graph_state){EVENT_STATUS_FAILED, i});
         if (i % 8 == 7) {

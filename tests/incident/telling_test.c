@@ -40,7 +40,7 @@ static void updates_come_once_a_group_interval_and_not_for_counts(void **state) 
         world_bad_signal(&world, "acme", "job:a", &repeat, true);
     }
     world_run(&world, START_NS + NS_PER_HOUR);
-    assert_int_equal(world.told_count, 1); /* only counts have changed */
+    assert_int_equal(world.told_count, 1);             /* only counts have changed */
     uint64_t second_ns = world.now_ns + 10 * NS_PER_S; /* what comes with it comes along */
     world_fail(&world, "job:b", START_NS);
     world_run(&world, second_ns - 1);

@@ -92,15 +92,15 @@ static void escapes_are_undone_in_the_arena(void **state) {
     struct arena arena = {0};
     struct slice text;
     assert_status(arena_init(&arena, 4096), OK);
-    struct json_walk walk =
-        json_walk_over(SLICE("\"a\\n\\u00e4\\uD83D\\uDE00\\uD800-\""), &arena);
+    struct json_walk walk = json_walk_over(SLICE("\"a\\n\\u00e4\\uD83D\\uDE00\\uD800-\""), &arena);
     assert_true(json_take_string(&walk, &text));
     assert_slice(text, "a\n\xC3\xA4\xF0\x9F\x98\x80\xEF\xBF\xBD-");
     arena_deinit(&arena);
 }
 
 static void every_cut_of_a_text_is_refused(void **state) {
-    struct slice text = SLICE("{\"a\":[1.5e3,true,null,\"x\\u0041 long enough for a block\"],\"b\":{}}");
+    struct slice text =
+        SLICE("{\"a\":[1.5e3,true,null,\"x\\u0041 long enough for a block\"],\"b\":{}}");
     struct fault fault;
     assert_true(is_json(text, NULL, &fault));
     for (size_t size = 0; size < text.size; size++) {

@@ -54,8 +54,10 @@ static void record_wins_over_scope_wins_over_resource(void **state) {
             "\"timeUnixNano\":\"1799999999000000000\",\"body\":{\"stringValue\":\"boom 7\"},"
             "\"attributes\":[{\"key\":\"job.id\",\"value\":{\"stringValue\":\"inner\"}}],"
             "\"traceId\":\"5B8EFFF798038103D269B633813FC60C\"},{\"unknown\":[{}]}],"
-            "\"scope\":{\"attributes\":[{\"key\":\"job.id\",\"value\":{\"stringValue\":\"mid\"}}]}}],"
-            "\"resource\":{\"attributes\":[{\"key\":\"job.id\",\"value\":{\"stringValue\":\"out\"}},"
+            "\"scope\":{\"attributes\":[{\"key\":\"job.id\",\"value\":{\"stringValue\":\"mid\"}}]}}"
+            "],"
+            "\"resource\":{\"attributes\":[{\"key\":\"job.id\",\"value\":{\"stringValue\":\"out\"}}"
+            ","
             "{\"key\":\"tenant.id\",\"value\":{\"stringValue\":\"acme\"}}]}}]}"),
         STATUS_OK);
     assert_int_equal(world.decode.accepted, 2);
@@ -73,8 +75,9 @@ static void record_wins_over_scope_wins_over_resource(void **state) {
 static void unknown_status_word_is_refused_alone_with_its_bytes(void **state) {
     struct world world = world_init();
     assert_int_equal(
-        decode_logs(&world, "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"attributes\":[{"
-                            "\"key\":\"job.status\",\"value\":{\"stringValue\":\"meh\"}}]},{}]}]}]}"),
+        decode_logs(&world,
+                    "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"attributes\":[{"
+                    "\"key\":\"job.status\",\"value\":{\"stringValue\":\"meh\"}}]},{}]}]}]}"),
         STATUS_OK);
     assert_int_equal(world.decode.accepted, 1);
     assert_int_equal(world.decode.refused, 1);
@@ -104,10 +107,11 @@ static void record_of_another_tenant_is_refused_under_a_token(void **state) {
 static void nested_values_become_json(void **state) {
     struct world world = world_init();
     assert_int_equal(
-        decode_logs(&world, "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"body\":{"
-                            "\"kvlistValue\":{\"values\":[{\"key\":\"a\",\"value\":{\"arrayValue\":{"
-                            "\"values\":[{\"intValue\":\"3\"},{\"stringValue\":\"x\\\"\"}]}}}]}}}]}]"
-                            "}]}"),
+        decode_logs(&world,
+                    "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"body\":{"
+                    "\"kvlistValue\":{\"values\":[{\"key\":\"a\",\"value\":{\"arrayValue\":{"
+                    "\"values\":[{\"intValue\":\"3\"},{\"stringValue\":\"x\\\"\"}]}}}]}}}]}]"
+                    "}]}"),
         STATUS_OK);
     assert_slice(envelope_at(&world, 0).message, "{\"a\":[3,\"x\\\"\"]}");
     arena_deinit(&world.arena);

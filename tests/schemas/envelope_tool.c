@@ -52,9 +52,9 @@ static void write_envelope(uint64_t state) {
         .depends_on = depends_on,
         .depends_on_count = (uint32_t)(next(&state) % ITEMS_MAX),
     };
-    struct slice *const texts[] = {&envelope.tenant,      &envelope.entity,  &envelope.event_id,
-                                   &envelope.run_id,      &envelope.error_class, &envelope.message,
-                                   &envelope.source,      &envelope.reason};
+    struct slice *const texts[] = {&envelope.tenant, &envelope.entity,      &envelope.event_id,
+                                   &envelope.run_id, &envelope.error_class, &envelope.message,
+                                   &envelope.source, &envelope.reason};
     for (uint32_t i = 0; i < 8; i++) {
         *texts[i] = random_text(&state, memory[used++], i != 0);
     }
@@ -112,7 +112,8 @@ static int read_envelope(void) {
                     (unsigned long long)envelope.event_key.hi);
     text_add_format(&json, "\"span_id\":%llu,", (unsigned long long)envelope.span_id);
     text_add_format(&json, "\"event_time_ns\":%llu,", (unsigned long long)envelope.event_time_ns);
-    text_add_format(&json, "\"score\":%.17g,\"flags\":%u,\"kind\":%u,\"status\":%u,\"severity\":%u,",
+    text_add_format(&json,
+                    "\"score\":%.17g,\"flags\":%u,\"kind\":%u,\"status\":%u,\"severity\":%u,",
                     envelope.score, envelope.flags, (unsigned)envelope.kind,
                     (unsigned)envelope.status, (unsigned)envelope.severity);
     add_text(&json, "tenant", envelope.tenant);

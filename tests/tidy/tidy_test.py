@@ -33,14 +33,23 @@ OUTSIDE = {
 BANNED = {"strcpy": "memcpy or struct text", "strcat": "struct text", "sprintf": "struct text",
           "strtok": "slice_find_byte", "atoi": "text_parse_u64", "gets": "read", "rand": "a seed",
           "alloca": "an arena", "strncpy": "memcpy or struct text"}
-PURE = ["schemas", "signals", "dedup", "graph", "incident"]
-FORBIDDEN = re.compile(
-    r"^(malloc|calloc|realloc|free|open|read|write|close|printf|fprintf|puts|fopen|time|usleep"
-    r"|clock_gettime|gettimeofday|nanosleep|socket|send|recv|getenv|log_write|clock_wall_ns"
-    r"|clock_monotonic_ns|pthread_create|rand|random|getrandom)$")
+PURE = ["core/base", "schemas", "signals", "dedup", "graph", "incident"]
+# All that the pure rooms may call outside themselves. An allow-list, because fortified and 64-bit
+# calls have names of their own (__printf_chk, open64) that a list of forbidden names does not see.
+ALLOWED = re.compile(r"mem(cpy|set|cmp|move|chr|mem)|str(len|chr)|(__)?v?snprintf(_chk)?"
+                     r"|__stack_chk_fail|_GLOBAL_OFFSET_TABLE_|__(asan|ubsan|tsan)_\w+")
+# What one room may call beside that: base maps arenas, dies of a broken invariant, reads a number
+# back; the graph waits for its readers by RCU.
+ALLOWED_IN = {
+    "core/base": {"mmap", "mmap64", "munmap", "abort", "stderr", "fprintf", "__fprintf_chk",
+                  "sscanf", "__isoc99_sscanf", "__cpu_model", "__cpu_indicator_init"},
+    "graph": {"rcu_dereference_sym", "rcu_set_pointer_sym", "urcu_memb_synchronize_rcu",
+              "urcu_memb_register_thread", "urcu_memb_unregister_thread", "urcu_memb_read_lock",
+              "urcu_memb_read_unlock"},
+}
 FUNCTION_LINES_MAX, FILE_LINES_MAX = 70, 500
 # A ratchet: these were let grow; the numbers may only fall.
-LONG_FILES = {"core/http.c": 609, "core/config.c": 505}
+LONG_FILES = {"core/http.c": 503, "core/config.c": 505}
 
 
 def files(*endings):
@@ -82,14 +91,19 @@ class Tidy(unittest.TestCase):
         self.assertEqual(wrong, [])
 
     def test_pure_rooms_have_no_clock_io_or_malloc(self):
+        wanted, own = {}, set()
         for room in PURE:
-            archive = os.path.join(BUILD, room, f"lib{room}.a")
-            output = subprocess.run(["nm", "-u", archive], capture_output=True, text=True,
+            archive = os.path.join(BUILD, room, f"lib{os.path.basename(room)}.a")
+            output = subprocess.run(["nm", archive], capture_output=True, text=True,
                                     check=True).stdout
-            symbols = {line.split()[-1].split("@")[0] for line in output.splitlines()
-                       if line.strip().startswith("U ")}
-            self.assertGreater(len(symbols), 0, archive)
-            self.assertEqual({s for s in symbols if FORBIDDEN.match(s)}, set(), room)
+            words = [line.split() for line in output.splitlines()]
+            wanted[room] = {word[1] for word in words if len(word) == 2 and word[0] == "U"}
+            own |= {word[2] for word in words if len(word) == 3 and word[1].isupper()}
+            self.assertGreater(len(wanted[room]), 0, archive)
+        for room in PURE:
+            wrong = {symbol for symbol in wanted[room] - own - ALLOWED_IN.get(room, set())
+                     if not ALLOWED.fullmatch(symbol)}
+            self.assertEqual(wrong, set(), room)
 
     def test_each_header_compiles_alone(self):
         wrong = []
@@ -115,6 +129,13 @@ class Tidy(unittest.TestCase):
         long = [(read(path).count("\n"), path) for path in files(".c", ".h", ".cc")]
         self.assertEqual([one for one in long
                           if one[0] > LONG_FILES.get(one[1], FILE_LINES_MAX)], [])
+
+    def test_sources_are_formatted(self):
+        paths = [os.path.join(SOURCE, path) for path in files(".c", ".h", ".cc")]
+        paths += glob.glob(os.path.join(SOURCE, "tests", "*", "*.[ch]"))
+        result = subprocess.run(["clang-format-14", "--dry-run", "--Werror", *paths],
+                                capture_output=True, text=True)
+        self.assertEqual(result.returncode, 0, result.stderr[:2000])
 
     def test_a_base_name_exists_once(self):
         names = [os.path.basename(path) for path in files(".c", ".h", ".cc")]
