@@ -1,22 +1,14 @@
 /*
- * json_walk.c - see json_walk.h. The one scanner of JSON text; it moves `at` over checked bounds.
+ * json_walk.c - see json_walk.h. The grammar of RFC 8259 over the tokens of json_index.
  *
- * Bytes outside strings are matched against ASCII only, and strings with a high bit are checked as
- * UTF-8, so that whatever was walked to its end is valid UTF-8 as a whole.
+ * The index says where tokens begin; that nothing but blanks stands behind a number or a word is
+ * checked here, by the byte that follows it.
  */
 #include "ingest/json_walk.h"
 
 #include "core/base/assert.h"
 #include "core/base/limits.h"
-#include "core/base/text.h"
-
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
-
-struct json_walk json_walk_over(struct slice bytes, struct arena *arena) {
-    return (struct json_walk){.bytes = bytes, .arena = arena};
-}
+#include "ingest/json_string.h"
 
 static void fail_at(struct json_walk *walk, size_t at, const char *words) {
     if (walk->error == NULL) {
@@ -26,87 +18,133 @@ static void fail_at(struct json_walk *walk, size_t at, const char *words) {
     walk->at = walk->bytes.size;
 }
 
-void json_fail(struct json_walk *walk, const char *words) {
-    fail_at(walk, walk->at, words);
-}
-
-/* The byte under the walker; 0 at the end, which no caller takes for anything. */
-static inline uint8_t byte_now(const struct json_walk *walk) {
-    return walk->at < walk->bytes.size ? walk->bytes.data[walk->at] : 0;
-}
-
-static inline void skip_blanks(struct json_walk *walk) {
-    while (walk->at < walk->bytes.size) {
-        uint8_t byte = walk->bytes.data[walk->at];
-        if (byte > ' ' || (byte != ' ' && byte != '\n' && byte != '\r' && byte != '\t')) {
-            return;
-        }
-        walk->at++;
+struct json_walk json_walk_over_at(struct slice bytes, struct arena *arena, enum json_level level) {
+    struct json_walk walk = {.bytes = bytes, .arena = arena};
+    if (bytes.size > JSON_TEXT_BYTES_MAX) {
+        fail_at(&walk, 0, "the text is too large");
+        return walk;
     }
+    walk.index = arena_allocate(arena, sizeof(*walk.index), 64);
+    if (walk.index == NULL) {
+        walk.is_out_of_room = true;
+        fail_at(&walk, 0, "there is no room to read the text");
+        return walk;
+    }
+    json_index_init(walk.index, bytes, level);
+    return walk;
+}
+
+struct json_walk json_walk_over(struct slice bytes, struct arena *arena) {
+    return json_walk_over_at(bytes, arena, json_level_best());
+}
+
+/* The next window of tokens; also when a copy of the walk has moved the index elsewhere. */
+static __attribute__((noinline)) bool refill(struct json_walk *walk) {
+    if (walk->error != NULL) {
+        return false;
+    }
+    struct json_index *index = walk->index;
+    if (walk->generation != index->generation) {
+        json_index_seek(index, walk->at);
+        index->error = NULL;
+    }
+    json_index_fill(index);
+    walk->generation = index->generation;
+    walk->cursor = 0;
+    if (index->error != NULL) {
+        fail_at(walk, index->error_at, index->error);
+    }
+    return index->error == NULL;
+}
+
+/* The next token as the index has it; of a failed walk the end of the text. */
+static inline uint32_t entry_now(struct json_walk *walk) {
+    if (__builtin_expect(walk->error != NULL, 0)) {
+        return (uint32_t)walk->bytes.size;
+    }
+    if (__builtin_expect(
+            walk->generation != walk->index->generation || walk->cursor >= walk->index->count, 0) &&
+        !refill(walk)) {
+        return (uint32_t)walk->bytes.size;
+    }
+    return walk->index->entries[walk->cursor];
+}
+
+static inline size_t token_now(struct json_walk *walk) {
+    return entry_now(walk) & ~JSON_INDEX_ESCAPED;
+}
+
+/* The byte at `at`; 0 at the end, which no caller takes for anything. */
+static inline uint8_t byte_at(const struct json_walk *walk, size_t at) {
+    return at < walk->bytes.size ? walk->bytes.data[at] : 0;
+}
+
+/* Consumes the next token, which ends before `end`. */
+static inline void consume(struct json_walk *walk, size_t end) {
+    walk->cursor++;
+    walk->at = end;
+}
+
+size_t json_next_at(struct json_walk *walk) {
+    return token_now(walk);
+}
+
+void json_fail(struct json_walk *walk, const char *words) {
+    fail_at(walk, token_now(walk), words);
+}
+
+static enum json_type type_of(uint8_t byte) {
+    static const uint8_t types[256] = {
+        ['{'] = JSON_OBJECT, ['['] = JSON_ARRAY, ['"'] = JSON_STRING, ['t'] = JSON_TRUE,
+        ['f'] = JSON_FALSE,  ['n'] = JSON_NULL,  ['-'] = JSON_NUMBER, ['0' ... '9'] = JSON_NUMBER,
+    };
+    return (enum json_type)types[byte];
 }
 
 enum json_type json_peek(struct json_walk *walk) {
-    skip_blanks(walk);
-    if (walk->error != NULL) {
-        return JSON_NONE;
+    size_t at = token_now(walk);
+    enum json_type type = type_of(byte_at(walk, at));
+    if (__builtin_expect(type == JSON_NONE, 0)) {
+        fail_at(walk, at,
+                at == walk->bytes.size ? "the text ends where a value is due" : "a value is due");
     }
-    uint8_t byte = byte_now(walk);
-    switch (byte) {
-    case '{':
-        return JSON_OBJECT;
-    case '[':
-        return JSON_ARRAY;
-    case '"':
-        return JSON_STRING;
-    case 't':
-        return JSON_TRUE;
-    case 'f':
-        return JSON_FALSE;
-    case 'n':
-        return JSON_NULL;
-    default:
-        break;
-    }
-    if (byte == '-' || (byte >= '0' && byte <= '9')) {
-        return JSON_NUMBER;
-    }
-    json_fail(walk, walk->at == walk->bytes.size ? "the text ends where a value is due"
-                                                 : "a value is due");
-    return JSON_NONE;
+    return walk->error == NULL ? type : JSON_NONE;
 }
 
-static bool enter(struct json_walk *walk, enum json_type type, const char *words) {
-    if (json_peek(walk) != type) {
-        json_fail(walk, words);
+static bool enter(struct json_walk *walk, uint8_t open, const char *words) {
+    size_t at = token_now(walk);
+    if (byte_at(walk, at) != open) {
+        fail_at(walk, at, words);
         return false;
     }
     if (walk->depth == JSON_DEPTH_MAX) {
-        json_fail(walk, "nested too deeply");
+        fail_at(walk, at, "nested too deeply");
         return false;
     }
-    walk->at++;
+    consume(walk, at + 1);
     walk->depth++;
     walk->is_fresh = true;
     return true;
 }
 
 bool json_enter_object(struct json_walk *walk) {
-    return enter(walk, JSON_OBJECT, "an object is due");
+    return enter(walk, '{', "an object is due");
 }
 
 bool json_enter_array(struct json_walk *walk) {
-    return enter(walk, JSON_ARRAY, "an array is due");
+    return enter(walk, '[', "an array is due");
 }
 
 /* Consumes the closing byte or the comma before the next item; true when an item is due. */
-static bool step(struct json_walk *walk, uint8_t close) {
-    skip_blanks(walk);
+static inline bool step(struct json_walk *walk, uint8_t close) {
+    size_t at = token_now(walk);
+    uint8_t byte = byte_at(walk, at);
     if (walk->error != NULL) {
         return false;
     }
     ASSERT(walk->depth > 0);
-    if (byte_now(walk) == close) {
-        walk->at++;
+    if (byte == close) {
+        consume(walk, at + 1);
         walk->depth--;
         walk->is_fresh = false;
         return false;
@@ -115,30 +153,11 @@ static bool step(struct json_walk *walk, uint8_t close) {
         walk->is_fresh = false;
         return true;
     }
-    if (byte_now(walk) != ',') {
-        json_fail(walk, close == '}' ? "',' or '}' is due" : "',' or ']' is due");
+    if (byte != ',') {
+        fail_at(walk, at, close == '}' ? "',' or '}' is due" : "',' or ']' is due");
         return false;
     }
-    walk->at++;
-    return true;
-}
-
-bool json_next_member(struct json_walk *walk, struct slice *key_out) {
-    struct slice key;
-    if (!step(walk, '}')) {
-        return false;
-    }
-    skip_blanks(walk);
-    if (!json_take_string(walk, &key)) {
-        return false;
-    }
-    skip_blanks(walk);
-    if (byte_now(walk) != ':') {
-        json_fail(walk, "':' is due");
-        return false;
-    }
-    walk->at++;
-    *key_out = key;
+    consume(walk, at + 1);
     return true;
 }
 
@@ -148,243 +167,143 @@ bool json_next_element(struct json_walk *walk) {
 
 /* --- Strings --- */
 
-/* From `at`, the first byte that is a quote, a backslash or a control character; notes in *is_high
- * whether a byte above 0x7F was passed (maybe one just behind the stop: it only costs a check). */
-static size_t find_string_stop(struct slice bytes, size_t at, bool *is_high) {
-#if defined(__SSE2__)
-    const __m128i quote = _mm_set1_epi8('"');
-    const __m128i backslash = _mm_set1_epi8('\\');
-    const __m128i control = _mm_set1_epi8(0x1F);
-    while (bytes.size - at >= 16) {
-        __m128i block = _mm_loadu_si128((const __m128i *)(const void *)(bytes.data + at));
-        __m128i stop = _mm_or_si128(_mm_cmpeq_epi8(block, quote), _mm_cmpeq_epi8(block, backslash));
-        stop = _mm_or_si128(stop, _mm_cmpeq_epi8(_mm_min_epu8(block, control), block));
-        unsigned stops = (unsigned)_mm_movemask_epi8(stop);
-        *is_high |= _mm_movemask_epi8(block) != 0;
-        if (stops != 0) {
-            return at + (size_t)__builtin_ctz(stops);
-        }
-        at += 16;
-    }
-#endif
-    for (; at < bytes.size; at++) {
-        uint8_t byte = bytes.data[at];
-        *is_high |= byte >= 0x80;
-        if (byte == '"' || byte == '\\' || byte < 0x20) {
-            break;
-        }
-    }
-    return at;
-}
-
-static bool read_hex4(struct slice bytes, size_t at, uint32_t *code_out) {
-    uint8_t pair[2];
-    if (bytes.size - at < 4 ||
-        !status_is_ok(text_parse_hex(slice_of(bytes.data + at, 4), pair, 2))) {
+/* What stands between the quotes; its escapes are checked when it has any. */
+static inline bool take_raw_string(struct json_walk *walk, struct slice *raw_out,
+                                   bool *is_escaped_out) {
+    size_t start = token_now(walk) + 1;
+    if (byte_at(walk, start - 1) != '"') {
+        fail_at(walk, start - 1, "a string is due");
         return false;
     }
-    *code_out = (uint32_t)pair[0] << 8 | pair[1];
-    return true;
-}
-
-static size_t put_utf8(uint8_t *out, uint32_t code) {
-    if (code < 0x80) {
-        out[0] = (uint8_t)code;
-        return 1;
+    walk->cursor++;
+    uint32_t entry = entry_now(walk);
+    if (walk->error != NULL) {
+        return false;
     }
-    if (code < 0x800) {
-        out[0] = (uint8_t)(0xC0 | code >> 6);
-        out[1] = (uint8_t)(0x80 | (code & 0x3F));
-        return 2;
-    }
-    if (code < 0x10000) {
-        out[0] = (uint8_t)(0xE0 | code >> 12);
-        out[1] = (uint8_t)(0x80 | (code >> 6 & 0x3F));
-        out[2] = (uint8_t)(0x80 | (code & 0x3F));
-        return 3;
-    }
-    out[0] = (uint8_t)(0xF0 | code >> 18);
-    out[1] = (uint8_t)(0x80 | (code >> 12 & 0x3F));
-    out[2] = (uint8_t)(0x80 | (code >> 6 & 0x3F));
-    out[3] = (uint8_t)(0x80 | (code & 0x3F));
-    return 4;
-}
-
-/* \uXXXX at `at` (behind the 'u'), with its low half when there is one. A lone half has no UTF-8
- * form and becomes U+FFFD. The bytes consumed; 0 when the digits are wrong. */
-static size_t read_unicode_escape(struct slice bytes, size_t at, uint32_t *code_out) {
-    uint32_t code;
-    uint32_t low;
-    if (!read_hex4(bytes, at, &code)) {
-        return 0;
-    }
-    if (code >= 0xD800 && code < 0xDC00 && bytes.size - at >= 10 && bytes.data[at + 4] == '\\' &&
-        bytes.data[at + 5] == 'u' && read_hex4(bytes, at + 6, &low) && low >= 0xDC00 &&
-        low < 0xE000) {
-        *code_out = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
-        return 10;
-    }
-    *code_out = code >= 0xD800 && code < 0xE000 ? 0xFFFD : code;
-    return 4;
-}
-
-/* The escape whose backslash is at `at`: its length, 0 when it is none; writes up to 4 bytes. */
-static size_t read_escape(struct slice bytes, size_t at, uint8_t *out, size_t *written_out) {
-    static const char letters[] = "\"\\/bfnrt";
-    static const char meanings[] = "\"\\/\b\f\n\r\t";
-    uint8_t letter = bytes.size - at >= 2 ? bytes.data[at + 1] : 0;
-    if (letter == 'u') {
-        uint32_t code;
-        size_t size = read_unicode_escape(bytes, at + 2, &code);
-        if (size > 0) {
-            *written_out = put_utf8(out, code);
-            return 2 + size;
-        }
-        return 0;
-    }
-    const char *found = letter == 0 ? NULL : strchr(letters, letter);
-    if (found == NULL) {
-        return 0;
-    }
-    out[0] = (uint8_t)meanings[found - letters];
-    *written_out = 1;
-    return 2;
-}
-
-/* The end (its quote) of the string that starts at `start`; false with the walk failed. */
-static bool find_string_end(struct json_walk *walk, size_t start, size_t *end_out,
-                            bool *is_escaped_out) {
-    struct slice bytes = walk->bytes;
-    bool is_high = false;
-    bool is_escaped = false;
-    size_t at = find_string_stop(bytes, start, &is_high);
-    while (at < bytes.size && bytes.data[at] == '\\') {
-        uint8_t unused[4];
-        size_t written;
-        size_t size = read_escape(bytes, at, unused, &written);
-        if (size == 0) {
-            fail_at(walk, at, "not a known escape");
+    size_t end = entry & ~JSON_INDEX_ESCAPED;
+    ASSERT(end >= start && byte_at(walk, end) == '"');
+    *raw_out = slice_of(walk->bytes.data + start, end - start);
+    *is_escaped_out = (entry & JSON_INDEX_ESCAPED) != 0;
+    if (__builtin_expect(*is_escaped_out, 0)) {
+        size_t bad = json_find_bad_escape(*raw_out);
+        if (bad < raw_out->size) {
+            fail_at(walk, start + bad, "not a known escape");
             return false;
         }
-        is_escaped = true;
-        at = find_string_stop(bytes, at + size, &is_high);
     }
-    if (at == bytes.size) {
-        fail_at(walk, start, "the string has no end");
-        return false;
-    }
-    if (bytes.data[at] != '"') {
-        fail_at(walk, at, "a control character stands in a string");
-        return false;
-    }
-    if (is_high && !text_is_utf8(slice_of(bytes.data + start, at - start))) {
-        fail_at(walk, start, "the string is not UTF-8");
-        return false;
-    }
-    *end_out = at;
-    *is_escaped_out = is_escaped;
+    consume(walk, end + 1);
     return true;
 }
 
-/* An escape is never shorter than what it stands for, so the raw size is room enough. */
 static bool unescape(struct json_walk *walk, struct slice raw, struct slice *text_out) {
     uint8_t *out = arena_allocate(walk->arena, raw.size + 4, 1);
-    size_t size = 0;
     if (out == NULL) {
         walk->is_out_of_room = true;
         json_fail(walk, "the text has more escaped strings than there is room for");
         return false;
     }
-    for (size_t at = 0; at < raw.size;) {
-        size_t run = slice_find_byte(slice_tail(raw, at), '\\');
-        memcpy(out + size, raw.data + at, run);
-        size += run;
-        at += run;
-        if (at < raw.size) {
-            size_t written = 0;
-            at += read_escape(raw, at, out + size, &written);
-            size += written;
-        }
-    }
-    ASSERT(size <= raw.size);
-    *text_out = slice_of(out, size);
+    *text_out = slice_of(out, json_unescape(raw, out));
     return true;
 }
 
-static bool take_raw_string(struct json_walk *walk, struct slice *raw_out, bool *is_escaped_out) {
-    size_t end;
-    if (walk->error != NULL || byte_now(walk) != '"') {
-        json_fail(walk, "a string is due");
-        return false;
-    }
-    size_t start = walk->at + 1;
-    if (!find_string_end(walk, start, &end, is_escaped_out)) {
-        return false;
-    }
-    *raw_out = slice_of(walk->bytes.data + start, end - start);
-    walk->at = end + 1;
-    return true;
-}
-
-bool json_take_string(struct json_walk *walk, struct slice *text_out) {
+static inline bool take_string(struct json_walk *walk, struct slice *text_out) {
     struct slice raw;
     bool is_escaped;
-    skip_blanks(walk);
     if (!take_raw_string(walk, &raw, &is_escaped)) {
         return false;
     }
-    if (is_escaped) {
+    if (__builtin_expect(is_escaped, 0)) {
         return unescape(walk, raw, text_out);
     }
     *text_out = raw;
     return true;
 }
 
-/* --- Numbers and words --- */
-
-static size_t skip_digits(struct json_walk *walk) {
-    size_t start = walk->at;
-    while (byte_now(walk) >= '0' && byte_now(walk) <= '9') {
-        walk->at++;
-    }
-    return walk->at - start;
+bool json_take_string(struct json_walk *walk, struct slice *text_out) {
+    return take_string(walk, text_out);
 }
 
-/* RFC 8259, 6: number = [ minus ] int [ frac ] [ exp ]; int = zero / ( digit1-9 *DIGIT ) */
+static inline bool take_colon(struct json_walk *walk) {
+    size_t at = token_now(walk);
+    if (byte_at(walk, at) != ':') {
+        fail_at(walk, at, "':' is due");
+        return false;
+    }
+    consume(walk, at + 1);
+    return true;
+}
+
+bool json_next_member(struct json_walk *walk, struct slice *key_out) {
+    struct slice key;
+    if (!step(walk, '}') || !take_string(walk, &key) || !take_colon(walk)) {
+        return false;
+    }
+    *key_out = key;
+    return true;
+}
+
+/* --- Numbers and words --- */
+
+/* Whether a number or word may end before the byte: anything else would belong to it. */
+static bool is_end_of_scalar(const struct json_walk *walk, size_t at) {
+    static const bool ends[256] = {
+        [' '] = true, ['\t'] = true, ['\n'] = true, ['\r'] = true, [','] = true,
+        [':'] = true, ['['] = true,  [']'] = true,  ['{'] = true,  ['}'] = true,
+    };
+    return at == walk->bytes.size || ends[walk->bytes.data[at]];
+}
+
+static size_t skip_digits(const struct json_walk *walk, size_t at) {
+    while (at < walk->bytes.size && (uint8_t)(walk->bytes.data[at] - '0') < 10) {
+        at++;
+    }
+    return at;
+}
+
+/* The end of the number at `start`; `start` when there is none.
+ * RFC 8259, 6: number = [ minus ] int [ frac ] [ exp ]; int = zero / ( digit1-9 *DIGIT ) */
+static size_t find_number_end(const struct json_walk *walk, size_t start) {
+    size_t whole = start + (byte_at(walk, start) == '-');
+    size_t at = skip_digits(walk, whole);
+    bool is_good = at > whole && !(byte_at(walk, whole) == '0' && at > whole + 1);
+    if (is_good && byte_at(walk, at) == '.') {
+        size_t fraction = at + 1;
+        at = skip_digits(walk, fraction);
+        is_good = at > fraction;
+    }
+    if (is_good && (byte_at(walk, at) | 0x20) == 'e') {
+        size_t exponent = at + 1;
+        exponent += byte_at(walk, exponent) == '+' || byte_at(walk, exponent) == '-';
+        at = skip_digits(walk, exponent);
+        is_good = at > exponent;
+    }
+    return is_good && is_end_of_scalar(walk, at) ? at : start;
+}
+
 bool json_take_number(struct json_walk *walk, struct slice *text_out) {
-    if (json_peek(walk) != JSON_NUMBER) {
-        json_fail(walk, "a number is due");
+    size_t start = token_now(walk);
+    if (type_of(byte_at(walk, start)) != JSON_NUMBER) {
+        fail_at(walk, start, "a number is due");
         return false;
     }
-    size_t start = walk->at;
-    walk->at += byte_now(walk) == '-';
-    bool is_zero = byte_now(walk) == '0';
-    size_t digits = skip_digits(walk);
-    bool is_good = digits > 0 && !(is_zero && digits > 1);
-    if (is_good && byte_now(walk) == '.') {
-        walk->at++;
-        is_good = skip_digits(walk) > 0;
-    }
-    if (is_good && (byte_now(walk) | 0x20) == 'e') {
-        walk->at++;
-        walk->at += byte_now(walk) == '+' || byte_now(walk) == '-';
-        is_good = skip_digits(walk) > 0;
-    }
-    if (!is_good) {
-        json_fail(walk, "not a number");
+    size_t end = find_number_end(walk, start);
+    if (end == start) {
+        fail_at(walk, start, "not a number");
         return false;
     }
-    *text_out = slice_of(walk->bytes.data + start, walk->at - start);
+    *text_out = slice_of(walk->bytes.data + start, end - start);
+    consume(walk, end);
     return true;
 }
 
 static bool take_word(struct json_walk *walk, struct slice word) {
-    struct slice rest = slice_tail(walk->bytes, walk->at);
-    if (!slice_starts_with(rest, word)) {
-        json_fail(walk, "not a known word");
+    size_t at = token_now(walk);
+    if (walk->error != NULL || !slice_starts_with(slice_tail(walk->bytes, at), word) ||
+        !is_end_of_scalar(walk, at + word.size)) {
+        fail_at(walk, at, "not a known word");
         return false;
     }
-    walk->at += word.size;
+    consume(walk, at + word.size);
     return true;
 }
 
@@ -425,28 +344,15 @@ static bool skip_scalar(struct json_walk *walk, enum json_type type) {
     }
 }
 
-static bool skip_key(struct json_walk *walk) {
-    struct slice raw;
-    bool is_escaped;
-    skip_blanks(walk);
-    if (!take_raw_string(walk, &raw, &is_escaped)) {
-        return false;
-    }
-    skip_blanks(walk);
-    if (byte_now(walk) != ':') {
-        json_fail(walk, "':' is due");
-        return false;
-    }
-    walk->at++;
-    return true;
-}
-
 /* One value, the recursion bounded by JSON_DEPTH_MAX. */
 static bool skip_value(struct json_walk *walk) {
     enum json_type type = json_peek(walk);
+    struct slice raw;
+    bool is_escaped;
     if (type == JSON_OBJECT && json_enter_object(walk)) {
         while (step(walk, '}')) {
-            if (!skip_key(walk) || !skip_value(walk)) {
+            if (!take_raw_string(walk, &raw, &is_escaped) || !take_colon(walk) ||
+                !skip_value(walk)) {
                 return false;
             }
         }
@@ -463,8 +369,7 @@ static bool skip_value(struct json_walk *walk) {
 }
 
 bool json_skip(struct json_walk *walk, struct slice *raw_out) {
-    skip_blanks(walk);
-    size_t start = walk->at;
+    size_t start = token_now(walk);
     if (!skip_value(walk)) {
         return false;
     }
@@ -475,9 +380,9 @@ bool json_skip(struct json_walk *walk, struct slice *raw_out) {
 }
 
 bool json_finish(struct json_walk *walk) {
-    skip_blanks(walk);
-    if (walk->error == NULL && walk->at != walk->bytes.size) {
-        json_fail(walk, "something follows the value");
+    size_t at = token_now(walk);
+    if (walk->error == NULL && at != walk->bytes.size) {
+        fail_at(walk, at, "something follows the value");
     }
     return walk->error == NULL;
 }

@@ -276,28 +276,27 @@ static struct status finish_event(struct decode *decode, struct native_event *ev
     return decode_add(decode, &event->envelope, event->claimed, raw);
 }
 
-static struct status take_event(struct decode *decode, struct json_walk *walk) {
+/* is_whole: nothing may follow the event. INVALID: the walk has failed, and nothing was added. */
+static struct status take_event(struct decode *decode, struct json_walk *walk, bool is_whole) {
     struct slice raw;
     struct slice key;
-    struct json_walk inside = *walk;
-    json_skip(walk, &raw);
-    if (walk->error != NULL) {
-        return decode_fail(decode, walk);
+    if (json_peek(walk) != JSON_OBJECT) {
+        return json_skip(walk, &raw) ? decode_refuse(decode, raw, "an event is a JSON object")
+                                     : decode_fail(decode, walk);
     }
-    if (json_peek(&inside) != JSON_OBJECT) {
-        return decode_refuse(decode, raw, "an event is a JSON object");
-    }
+    size_t start = json_next_at(walk);
     size_t mark = decode->arena->used_bytes;
     struct native_event *event = ARENA_NEW(decode->arena, struct native_event);
     if (event == NULL) {
         return status_of(STATUS_FULL);
     }
-    json_enter_object(&inside);
-    while (json_next_member(&inside, &key)) {
-        take_field(&inside, event, key);
+    json_enter_object(walk);
+    while (json_next_member(walk, &key)) {
+        take_field(walk, event, key);
     }
-    struct status status =
-        inside.error != NULL ? decode_fail(decode, &inside) : finish_event(decode, event, raw);
+    raw = slice_of(walk->bytes.data + start, walk->at - start);
+    bool is_sound = walk->error == NULL && (!is_whole || json_finish(walk));
+    struct status status = is_sound ? finish_event(decode, event, raw) : decode_fail(decode, walk);
     arena_rewind(decode->arena, mark);
     return status;
 }
@@ -305,7 +304,7 @@ static struct status take_event(struct decode *decode, struct json_walk *walk) {
 static struct status take_array(struct decode *decode, struct json_walk *walk) {
     json_enter_array(walk);
     while (json_next_element(walk)) {
-        TRY(take_event(decode, walk));
+        TRY(take_event(decode, walk, false));
     }
     return json_finish(walk) ? status_ok() : decode_fail(decode, walk);
 }
@@ -320,17 +319,15 @@ static struct slice next_line(struct slice *rest) {
 }
 
 static struct status take_line(struct decode *decode, struct slice line) {
-    struct json_walk walk = json_walk_over(line, decode->arena);
-    struct json_walk check = walk;
     size_t mark = decode->arena->used_bytes;
-    json_skip(&check, NULL);
-    bool is_sound = json_finish(&check);
+    struct json_walk walk = json_walk_over(line, decode->arena);
+    struct status status = take_event(decode, &walk, true);
     arena_rewind(decode->arena, mark);
-    if (is_sound) {
-        return take_event(decode, &walk);
+    if (status.code != STATUS_INVALID) {
+        return status;
     }
     struct fault fault;
-    json_explain(&check, &fault);
+    json_explain(&walk, &fault);
     return decode_refuse(decode, line, fault.words);
 }
 
@@ -346,15 +343,16 @@ static struct status take_lines(struct decode *decode, struct slice body) {
 
 /* More than one JSON value, each on a line of its own. */
 static bool is_ndjson(struct slice body, struct arena *arena) {
-    struct json_walk walk = json_walk_over(body, arena);
-    size_t mark = arena->used_bytes;
-    json_skip(&walk, NULL);
-    bool has_one = walk.error == NULL;
-    size_t end = walk.at;
-    bool is_alone = has_one && json_finish(&walk);
-    arena_rewind(arena, mark);
     struct slice first = slice_head(body, slice_find_byte(body, '\n'));
-    return has_one ? !is_alone && end <= first.size : false;
+    if (slice_trim(slice_tail(body, first.size)).size == 0) {
+        return false;
+    }
+    size_t mark = arena->used_bytes;
+    struct json_walk walk = json_walk_over(first, arena);
+    json_skip(&walk, NULL);
+    bool is_value = json_finish(&walk);
+    arena_rewind(arena, mark);
+    return is_value;
 }
 
 struct status native_decode(struct decode *decode, struct slice body, bool is_ndjson_type) {
@@ -367,6 +365,5 @@ struct status native_decode(struct decode *decode, struct slice body, bool is_nd
     if (type == JSON_ARRAY) {
         return take_array(decode, &walk);
     }
-    TRY(take_event(decode, &walk));
-    return json_finish(&walk) ? status_ok() : decode_fail(decode, &walk);
+    return take_event(decode, &walk, true);
 }

@@ -4,25 +4,33 @@
 #include "core/base/assert.h"
 #include "core/base/text.h"
 
+/* The attributes that the rules look for, by name. */
+#define FOR_EACH_KNOWN(X)                                                                          \
+    X(OTLP_JOB_ID, "job.id")                                                                       \
+    X(OTLP_PIPELINE_NAME, "cicd.pipeline.name")                                                    \
+    X(OTLP_DATASET_NAME, "dataset.name")                                                           \
+    X(OTLP_CHECK_ID, "check.id")                                                                   \
+    X(OTLP_SERVICE_NAME, "service.name")                                                           \
+    X(OTLP_SERVICE_NAMESPACE, "service.namespace")                                                 \
+    X(OTLP_JOB_STATUS, "job.status")                                                               \
+    X(OTLP_CHECK_STATUS, "check.status")                                                           \
+    X(OTLP_EVENT_ID, "event.id")                                                                   \
+    X(OTLP_RUN_ID, "run.id")                                                                       \
+    X(OTLP_ERROR_TYPE, "error.type")                                                               \
+    X(OTLP_EXCEPTION_TYPE, "exception.type")                                                       \
+    X(OTLP_EXCEPTION_MESSAGE, "exception.message")                                                 \
+    X(OTLP_TENANT_ID, "tenant.id")
+
 static const struct slice known_keys[OTLP_KNOWN_COUNT] = {
-#define KEY(words)                                                                                 \
-    { (const uint8_t *)(words), sizeof(words) - 1 }
-    [OTLP_JOB_ID] = KEY("job.id"),
-    [OTLP_PIPELINE_NAME] = KEY("cicd.pipeline.name"),
-    [OTLP_DATASET_NAME] = KEY("dataset.name"),
-    [OTLP_CHECK_ID] = KEY("check.id"),
-    [OTLP_SERVICE_NAME] = KEY("service.name"),
-    [OTLP_SERVICE_NAMESPACE] = KEY("service.namespace"),
-    [OTLP_JOB_STATUS] = KEY("job.status"),
-    [OTLP_CHECK_STATUS] = KEY("check.status"),
-    [OTLP_EVENT_ID] = KEY("event.id"),
-    [OTLP_RUN_ID] = KEY("run.id"),
-    [OTLP_ERROR_TYPE] = KEY("error.type"),
-    [OTLP_EXCEPTION_TYPE] = KEY("exception.type"),
-    [OTLP_EXCEPTION_MESSAGE] = KEY("exception.message"),
-    [OTLP_TENANT_ID] = KEY("tenant.id"),
+#define KEY(name, words) [name] = {(const uint8_t *)(words), sizeof(words) - 1},
+    FOR_EACH_KNOWN(KEY)
 #undef KEY
 };
+
+/* Bit n is set when a known key has n bytes. */
+#define SIZE_BIT(name, words) | UINT64_C(1) << (sizeof(words) - 1)
+static const uint64_t known_sizes = 0 FOR_EACH_KNOWN(SIZE_BIT);
+#undef SIZE_BIT
 
 bool otlp_take_text(struct json_walk *walk, struct slice *text_out) {
     return json_take_null(walk) || json_take_string(walk, text_out);
@@ -52,7 +60,7 @@ static void add_list(struct json_walk *walk, struct text *text, bool is_map) {
     text_add_char(text, is_map ? '{' : '[');
     if (json_enter_object(walk)) {
         while (json_next_member(walk, &key)) {
-            if (!slice_equals(key, SLICE("values")) || json_peek(walk) != JSON_ARRAY) {
+            if (!json_key_is(key, "values") || json_peek(walk) != JSON_ARRAY) {
                 json_skip(walk, NULL);
                 continue;
             }
@@ -68,10 +76,10 @@ static void add_list(struct json_walk *walk, struct text *text, bool is_map) {
                 struct slice name = {0};
                 json_enter_object(walk);
                 while (json_next_member(walk, &key)) {
-                    if (slice_equals(key, SLICE("key"))) {
+                    if (json_key_is(key, "key")) {
                         otlp_take_text(walk, &name);
                     } else {
-                        value = slice_equals(key, SLICE("value")) ? *walk : value;
+                        value = json_key_is(key, "value") ? *walk : value;
                         json_skip(walk, NULL);
                     }
                 }
@@ -124,25 +132,25 @@ static void take_any_member(struct json_walk *walk, struct slice key, struct sli
     if (json_take_null(walk)) {
         return;
     }
-    if (slice_equals(key, SLICE("stringValue"))) {
+    if (json_key_is(key, "stringValue")) {
         *type_out = ATTRIBUTE_STRING;
         json_take_string(walk, text_out);
-    } else if (slice_equals(key, SLICE("boolValue"))) {
+    } else if (json_key_is(key, "boolValue")) {
         *type_out = ATTRIBUTE_BOOL;
         if (json_take_bool(walk, &flag)) {
             *text_out = flag ? SLICE("true") : SLICE("false");
         }
-    } else if (slice_equals(key, SLICE("intValue")) || slice_equals(key, SLICE("doubleValue"))) {
+    } else if (json_key_is(key, "intValue") || json_key_is(key, "doubleValue")) {
         *type_out = key.data[0] == 'i' ? ATTRIBUTE_INT : ATTRIBUTE_DOUBLE;
         if (json_peek(walk) == JSON_STRING) {
             json_take_string(walk, text_out);
         } else {
             json_take_number(walk, text_out);
         }
-    } else if (slice_equals(key, SLICE("bytesValue"))) {
+    } else if (json_key_is(key, "bytesValue")) {
         *type_out = ATTRIBUTE_BYTES;
         json_take_string(walk, text_out);
-    } else if (slice_equals(key, SLICE("arrayValue")) || slice_equals(key, SLICE("kvlistValue"))) {
+    } else if (json_key_is(key, "arrayValue") || json_key_is(key, "kvlistValue")) {
         *type_out = ATTRIBUTE_JSON;
         take_composite(walk, key.data[0] == 'k', text_out);
     } else {
@@ -166,6 +174,10 @@ bool otlp_take_any(struct json_walk *walk, struct slice *text_out, enum attribut
 /* --- Attributes --- */
 
 static void note_known(struct otlp_attributes *attributes, struct slice key, struct slice value) {
+    /* Few keys have the length of a known one. */
+    if (key.size >= 64 || (known_sizes >> key.size & 1) == 0) {
+        return;
+    }
     for (size_t i = 0; i < OTLP_KNOWN_COUNT; i++) {
         if (slice_equals(key, known_keys[i])) {
             attributes->known[i] = value;
@@ -179,9 +191,9 @@ static void take_attribute(struct json_walk *walk, struct otlp_attributes *attri
     struct slice key;
     json_enter_object(walk);
     while (json_next_member(walk, &key)) {
-        if (slice_equals(key, SLICE("key"))) {
+        if (json_key_is(key, "key")) {
             otlp_take_text(walk, &attribute.key);
-        } else if (slice_equals(key, SLICE("value"))) {
+        } else if (json_key_is(key, "value")) {
             otlp_take_any(walk, &attribute.value, &attribute.type);
         } else {
             json_skip(walk, NULL);

@@ -20,17 +20,17 @@ static void take_severity(struct json_walk *walk, struct otlp_record *record) {
 static void take_record_member(struct json_walk *walk, struct slice key,
                                struct otlp_record *record) {
     enum attribute_type type = ATTRIBUTE_STRING;
-    if (slice_equals(key, SLICE("timeUnixNano"))) {
+    if (json_key_is(key, "timeUnixNano")) {
         otlp_take_u64(walk, &record->envelope.event_time_ns);
-    } else if (slice_equals(key, SLICE("observedTimeUnixNano"))) {
+    } else if (json_key_is(key, "observedTimeUnixNano")) {
         otlp_take_u64(walk, &record->observed_ns);
-    } else if (slice_equals(key, SLICE("severityNumber"))) {
+    } else if (json_key_is(key, "severityNumber")) {
         take_severity(walk, record);
-    } else if (slice_equals(key, SLICE("body"))) {
+    } else if (json_key_is(key, "body")) {
         otlp_take_any(walk, &record->envelope.message, &type);
-    } else if (slice_equals(key, SLICE("attributes"))) {
+    } else if (json_key_is(key, "attributes")) {
         otlp_take_attributes(walk, &record->attributes);
-    } else if (slice_equals(key, SLICE("traceId")) || slice_equals(key, SLICE("spanId"))) {
+    } else if (json_key_is(key, "traceId") || json_key_is(key, "spanId")) {
         otlp_take_ids(walk, key, record);
     } else {
         json_skip(walk, NULL);
@@ -42,7 +42,7 @@ static struct status take_record(struct decode *decode, struct json_walk *walk,
     struct otlp_record record;
     struct slice key;
     otlp_record_init(&record, EVENT_KIND_LOG);
-    size_t start = walk->at;
+    size_t start = json_next_at(walk);
     json_enter_object(walk);
     while (json_next_member(walk, &key)) {
         take_record_member(walk, key, &record);
@@ -56,7 +56,6 @@ static struct status take_records(struct decode *decode, struct json_walk *walk,
         json_enter_array(walk);
         while (json_next_element(walk)) {
             size_t mark = decode->arena->used_bytes;
-            json_peek(walk);
             TRY(take_record(decode, walk, outer));
             arena_rewind(decode->arena, mark);
         }
@@ -94,7 +93,7 @@ struct status otlp_json_decode_logs(struct decode *decode, struct slice body) {
     struct slice key;
     json_enter_object(&walk);
     while (json_next_member(&walk, &key)) {
-        if (slice_equals(key, SLICE("resourceLogs"))) {
+        if (json_key_is(key, "resourceLogs")) {
             TRY(take_resources(decode, &walk));
         } else {
             json_skip(&walk, NULL);

@@ -22,7 +22,7 @@ static void count_points(struct json_walk *walk, uint32_t depth, uint64_t *point
     }
     json_enter_object(walk);
     while (json_next_member(walk, &key)) {
-        bool is_points = slice_equals(key, SLICE("dataPoints")) && json_peek(walk) == JSON_ARRAY;
+        bool is_points = json_key_is(key, "dataPoints") && json_peek(walk) == JSON_ARRAY;
         if (!is_points) {
             count_points(walk, depth + 1, points);
             continue;

@@ -15,8 +15,8 @@ static void take_id(struct json_walk *walk, struct otlp_record *record, uint8_t 
 
 void otlp_take_ids(struct json_walk *walk, struct slice key, struct otlp_record *record) {
     uint8_t id[16] = {0};
-    bool is_trace = slice_equals(key, SLICE("traceId"));
-    bool is_parent = slice_equals(key, SLICE("parentSpanId"));
+    bool is_trace = json_key_is(key, "traceId");
+    bool is_parent = json_key_is(key, "parentSpanId");
     take_id(walk, record, id, is_trace ? 16 : 8);
     struct reader reader = reader_over(slice_of(id, sizeof(id)));
     uint64_t first = reader_u64_big_endian(&reader);
@@ -112,7 +112,7 @@ static void take_owner(struct json_walk *walk, struct otlp_attributes *attribute
         return;
     }
     while (json_next_member(walk, &key)) {
-        if (slice_equals(key, SLICE("attributes"))) {
+        if (json_key_is(key, "attributes")) {
             otlp_take_attributes(walk, attributes);
         } else {
             json_skip(walk, NULL);
@@ -120,30 +120,42 @@ static void take_owner(struct json_walk *walk, struct otlp_attributes *attribute
     }
 }
 
-/* One object with an owner and its children, in either order. */
+static void inherit_once(struct otlp_attributes *attributes, const struct otlp_attributes *outer,
+                         bool *is_done) {
+    if (outer != NULL && !*is_done) {
+        otlp_inherit(attributes, outer);
+    }
+    *is_done = true;
+}
+
+/* One object with an owner and its children. Usually the owner comes first and the children are
+ * taken as they come; else the walk comes back to them once the owner is known. */
 struct status otlp_take_level(struct decode *decode, struct json_walk *walk,
                               const struct otlp_level *level, const struct otlp_attributes *outer) {
     struct otlp_attributes attributes;
     struct json_walk children = {.error = "none"};
     struct slice key;
+    bool has_owner = false;
     attributes.count = 0;
     attributes.is_cut = false;
     memset(attributes.known, 0, sizeof(attributes.known));
     json_enter_object(walk);
     while (json_next_member(walk, &key)) {
+        bool is_children = slice_equals(key, level->children);
         if (slice_equals(key, level->owner)) {
             take_owner(walk, &attributes);
+            inherit_once(&attributes, outer, &has_owner);
+        } else if (is_children && has_owner) {
+            TRY(level->take_children(decode, walk, &attributes));
         } else {
-            children = slice_equals(key, level->children) ? *walk : children;
+            children = is_children ? *walk : children;
             json_skip(walk, NULL);
         }
     }
     if (walk->error != NULL) {
         return decode_fail(decode, walk);
     }
-    if (outer != NULL) {
-        otlp_inherit(&attributes, outer);
-    }
+    inherit_once(&attributes, outer, &has_owner);
     return children.error != NULL ? status_ok()
                                   : level->take_children(decode, &children, &attributes);
 }

@@ -29,8 +29,7 @@ struct otlp_level {
                                    const struct otlp_attributes *outer);
 };
 
-/* One object with an owner and its children, in either order: the walk goes back to the children
- * once the owner's attributes are known (a walk is a value, so a bookmark is a copy). */
+/* One object with an owner and its children, in either order. */
 MUST_CHECK struct status otlp_take_level(struct decode *decode, struct json_walk *walk,
                                          const struct otlp_level *level,
                                          const struct otlp_attributes *outer);

@@ -22,9 +22,9 @@ static void take_status(struct json_walk *walk, struct span *span) {
         return;
     }
     while (json_next_member(walk, &key)) {
-        if (slice_equals(key, SLICE("code"))) {
+        if (json_key_is(key, "code")) {
             otlp_take_u64(walk, &span->status_code);
-        } else if (slice_equals(key, SLICE("message"))) {
+        } else if (json_key_is(key, "message")) {
             otlp_take_text(walk, &span->status_message);
         } else {
             json_skip(walk, NULL);
@@ -42,7 +42,7 @@ static void take_event(struct json_walk *walk, struct span *span) {
     memset(attributes.known, 0, sizeof(attributes.known));
     json_enter_object(walk);
     while (json_next_member(walk, &key)) {
-        if (slice_equals(key, SLICE("attributes"))) {
+        if (json_key_is(key, "attributes")) {
             otlp_take_attributes(walk, &attributes);
         } else {
             json_skip(walk, NULL);
@@ -66,20 +66,20 @@ static void take_events(struct json_walk *walk, struct span *span) {
 
 static void take_span_member(struct json_walk *walk, struct slice key, struct span *span) {
     struct otlp_record *record = &span->record;
-    if (slice_equals(key, SLICE("endTimeUnixNano"))) {
+    if (json_key_is(key, "endTimeUnixNano")) {
         otlp_take_u64(walk, &record->envelope.event_time_ns);
-    } else if (slice_equals(key, SLICE("startTimeUnixNano"))) {
+    } else if (json_key_is(key, "startTimeUnixNano")) {
         otlp_take_u64(walk, &record->observed_ns);
-    } else if (slice_equals(key, SLICE("name"))) {
+    } else if (json_key_is(key, "name")) {
         otlp_take_text(walk, &span->name);
-    } else if (slice_equals(key, SLICE("status"))) {
+    } else if (json_key_is(key, "status")) {
         take_status(walk, span);
-    } else if (slice_equals(key, SLICE("attributes"))) {
+    } else if (json_key_is(key, "attributes")) {
         otlp_take_attributes(walk, &record->attributes);
-    } else if (slice_equals(key, SLICE("events"))) {
+    } else if (json_key_is(key, "events")) {
         take_events(walk, span);
-    } else if (slice_equals(key, SLICE("traceId")) || slice_equals(key, SLICE("spanId")) ||
-               slice_equals(key, SLICE("parentSpanId"))) {
+    } else if (json_key_is(key, "traceId") || json_key_is(key, "spanId") ||
+               json_key_is(key, "parentSpanId")) {
         otlp_take_ids(walk, key, record);
     } else {
         json_skip(walk, NULL);
@@ -91,7 +91,7 @@ static struct status take_span(struct decode *decode, struct json_walk *walk,
     struct span span = {.status_code = 0};
     struct slice key;
     otlp_record_init(&span.record, EVENT_KIND_SPAN);
-    size_t start = walk->at;
+    size_t start = json_next_at(walk);
     json_enter_object(walk);
     while (json_next_member(walk, &key)) {
         take_span_member(walk, key, &span);
@@ -115,7 +115,6 @@ static struct status take_spans(struct decode *decode, struct json_walk *walk,
         json_enter_array(walk);
         while (json_next_element(walk)) {
             size_t mark = decode->arena->used_bytes;
-            json_peek(walk);
             TRY(take_span(decode, walk, outer));
             arena_rewind(decode->arena, mark);
         }
@@ -149,7 +148,7 @@ struct status otlp_json_decode_traces(struct decode *decode, struct slice body) 
     struct slice key;
     json_enter_object(&walk);
     while (json_next_member(&walk, &key)) {
-        if (slice_equals(key, SLICE("resourceSpans"))) {
+        if (json_key_is(key, "resourceSpans")) {
             TRY(take_levels(decode, &walk, &level, NULL));
         } else {
             json_skip(&walk, NULL);
