@@ -50,6 +50,10 @@ void cause_keep_explained(struct incidents *incidents, const struct incident *ex
 void cause_gather_explained(struct incidents *incidents, const struct incident_context *context,
                             const struct outlook *outlook, uint32_t node,
                             const struct incident *exclude);
+/* kin.c: the live incident, first seen first, with a bad member in the window that names one of the
+ * resources; NULL when there is none. */
+struct incident *kin_find(struct incidents *incidents, const struct outlook *outlook,
+                          const struct resources *resources, const struct incident *exclude);
 /* The best cause upstream of `node` outside `exclude`; cause_gather_explained has run before, so
  * that a cause below is known as a cycle. */
 struct cause cause_find(struct incidents *incidents, const struct incident_context *context,

@@ -151,16 +151,23 @@ static void add_news(struct incidents *incidents, const struct incident_context 
 }
 
 struct place {
-    struct incident *joined; /* of the cause; NULL when it has none */
-    uint32_t foreign_root;   /* a platform node that has no incident of this tenant yet */
+    struct incident *joined; /* of the cause or of the kin; NULL when there is none */
+    bool is_kin;
+    uint32_t foreign_root; /* a platform node that has no incident of this tenant yet */
     struct cause cause;
 };
 
 static struct place find_place(struct incidents *incidents, const struct incident_context *context,
-                               const struct outlook *outlook, uint32_t node) {
+                               const struct outlook *outlook, uint32_t node,
+                               const struct resources *resources) {
     struct place place = {.foreign_root = GRAPH_NODE_NONE};
     cause_gather_explained(incidents, context, outlook, node, NULL);
     place.cause = cause_find(incidents, context, outlook, node, NULL);
+    if (!place.cause.is_found) {
+        place.joined = kin_find(incidents, outlook, resources, NULL);
+        place.is_kin = place.joined != NULL;
+        place.cause.hops = place.is_kin ? 1 : 0;
+    }
     if (place.cause.is_found && place.cause.is_foreign) {
         uint32_t root = platform_root(incidents, place.cause.node);
         place.joined = find_foreign(incidents, context, outlook->tenant_hash, root);
@@ -185,7 +192,9 @@ static struct member *choose_root(struct incidents *incidents,
         return member;
     }
     struct member *root = member_at(incidents, place->joined->root);
-    return place->cause.is_cycle && is_better_root(context, member, root) ? member : root;
+    return (place->cause.is_cycle || place->is_kin) && is_better_root(context, member, root)
+               ? member
+               : root;
 }
 
 struct member *correlate_place(struct incidents *incidents, const struct incident_context *context,
@@ -194,7 +203,9 @@ struct member *correlate_place(struct incidents *incidents, const struct inciden
     struct slice tenant = graph_get_node(context->graph, node).owner;
     struct outlook outlook =
         outlook_of(incidents, policy, tenant, signal->event_time_ns, signal->event_time_ns);
-    struct place place = find_place(incidents, context, &outlook, node);
+    struct resources resources = {.count = 0};
+    (void)resources_note(&resources, signal->message, incidents->hash_seed);
+    struct place place = find_place(incidents, context, &outlook, node, &resources);
     bool opens = place.joined == NULL && incidents->gathered_count == 0;
     struct incident *target = place.joined;
     if (opens) {
@@ -206,6 +217,7 @@ struct member *correlate_place(struct incidents *incidents, const struct inciden
     struct member *member = member_create(incidents, target, node, false);
     ASSERT(member != NULL);
     member_fill(incidents, context, member, signal);
+    member->resources = resources;
     member->placed_seq = context->cause_seq;
     member->placed_index = context->cause_index;
     member->hops = place.cause.hops;
@@ -281,6 +293,25 @@ struct incident *correlate_absorb(struct incidents *incidents,
     struct incident *survivor = merge_gathered(incidents, context, incident, member->hops);
     incident_set_root(incidents, context, survivor, root);
     return survivor;
+}
+
+void correlate_kin(struct incidents *incidents, const struct incident_context *context,
+                   struct member *member) {
+    struct incident *incident = incident_at(incidents, member->incident);
+    if (incident->root != member_slot(incidents, member) ||
+        effects_room(context->effects) < MERGE_ROOM_BYTES_MIN) {
+        return;
+    }
+    struct outlook outlook = outlook_of_member(incidents, context, member);
+    struct incident *kin = kin_find(incidents, &outlook, &member->resources, incident);
+    if (kin == NULL) {
+        return;
+    }
+    struct member *other = member_at(incidents, kin->root);
+    bool stays = is_better_root(context, member, other);
+    shift_hops(incidents, stays ? kin : incident, 1);
+    struct incident *survivor = merge_two(incidents, context, incident, kin);
+    incident_set_root(incidents, context, survivor, stays ? member : other);
 }
 
 /* The roots of tenants' incidents at a platform node that the search has reached. */

@@ -9,8 +9,9 @@
  *
  * Invariants: 1. a bad entity of a tenant is a member of exactly one live incident of that tenant.
  * 2. an incident has exactly one root. 3. a merge keeps the id that people saw first. 4. entities
- * that are not connected in the graph (within max_hops, within the window) never share an incident.
- * 5. after `told` an incident's end is told too, once.
+ * that nothing connects in the window (a path of the graph within max_hops, or a resource that
+ * their errors name, see kin.c) never share an incident. 5. after `told` an incident's end is told
+ * too, once.
  *
  * The room sets the graph's state words: a node is bad exactly while its own tenant's member is; a
  * platform node is bad for all tenants by that word. Good news older than the last bad news of the

@@ -37,6 +37,9 @@
 #define EDGE_ROOTS_MAX 256u
 #define MENTIONS_LOOKED_AT_MAX 512u
 #define MENTION_BYTES_MIN 5u
+#define RESOURCES_PER_MEMBER_MAX 4u
+/* Repeats often say more than the first signal; a storm of them does not. */
+#define RESOURCE_SIGNALS_MAX 64u
 
 enum incident_status { INCIDENT_OPEN = 1, INCIDENT_ACKNOWLEDGED = 2, INCIDENT_RESOLVED = 3 };
 
@@ -56,6 +59,12 @@ struct dirty_link {
     uint32_t next;
     uint32_t previous;
     bool is_dirty;
+};
+
+/* Hashes of the hosts, addresses and folders that an entity's errors named (kin.c). */
+struct resources {
+    uint32_t count;
+    uint64_t items[RESOURCES_PER_MEMBER_MAX];
 };
 
 struct member {
@@ -89,6 +98,7 @@ struct member {
     uint64_t recovered_ns;   /* now */
     uint64_t silence_due_ns; /* now; NEVER_NS when it does not recover by silence */
     uint64_t signals_count;
+    struct resources resources;
     uint32_t error_class_size;
     uint32_t message_size;
     uint8_t error_class[ERROR_CLASS_BYTES_MAX];
@@ -271,6 +281,9 @@ struct incident *correlate_absorb(struct incidents *incidents,
 /* A platform node turned bad: the incidents of tenants that it explains get it as their root. */
 void correlate_tenants(struct incidents *incidents, const struct incident_context *context,
                        struct member *platform_member);
+/* The errors of a bad member named something new: an incident that names it too is merged. */
+void correlate_kin(struct incidents *incidents, const struct incident_context *context,
+                   struct member *member);
 void correlate_edge(struct incidents *incidents, const struct incident_context *context,
                     uint32_t from, uint32_t to);
 
@@ -280,6 +293,11 @@ void incident_refresh(struct incidents *incidents, const struct incident_context
                       struct incident *incident);
 void incident_refresh_later(struct incidents *incidents, const struct incident_context *context,
                             struct incident *incident);
+
+/* --- kin.c --- */
+/* Adds what the message names; whether anything was new. */
+bool resources_note(struct resources *resources, struct slice message, uint64_t hash_seed);
+bool resources_meet(const struct resources *a, const struct resources *b);
 
 /* --- mention.c --- */
 /* Learns edges between the node and bad entities whose messages name one another. */

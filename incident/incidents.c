@@ -110,6 +110,11 @@ struct status incidents_apply_bad(struct incidents *incidents,
         member = correlate_place(incidents, context, node, signal, policy, &opened);
     }
     bool is_worse = member_count_signal(incidents, context, member, signal, is_repeat && is_known);
+    if (is_known && member->signals_count <= RESOURCE_SIGNALS_MAX &&
+        resources_note(&member->resources, signal->message, incidents->hash_seed)) {
+        member_touch(incidents, member);
+        correlate_kin(incidents, context, member);
+    }
     if (is_worse || !is_known) {
         severity_raise(incidents, context, incident_at(incidents, member->incident),
                        severity_of_member(policy, seen.entity, member->status, member->severity));

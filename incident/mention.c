@@ -3,7 +3,8 @@
  *
  * When a node turns bad, its message is searched for the names of the tenant's other bad entities
  * in the window, and their messages for its name. A name counts as a whole word of at least
- * MENTION_BYTES_MIN bytes. The one that names depends on the one named: a learned edge, unless a
+ * MENTION_BYTES_MIN bytes; in a message that says "upstream", so does the name of its system, the
+ * part before the first dash. The one that names depends on the one named: a learned edge, unless a
  * path joins them already in either direction, so a mention never makes a cycle.
  *
  * Bounded: the MENTIONS_LOOKED_AT_MAX members placed last, MENTION_EDGES_MAX edges a call.
@@ -44,6 +45,24 @@ static bool names_word(struct slice message, struct slice name) {
         start = at + 1;
     }
     return false;
+}
+
+/* "olapdb" of "olapdb-server": what the parts of one system have in common. */
+static struct slice system_of(struct slice name) {
+    size_t size = 0;
+    while (size < name.size && is_word_byte(name.data[size]) && name.data[size] != '-' &&
+           name.data[size] != '_') {
+        size++;
+    }
+    return size >= MENTION_BYTES_MIN && size < name.size ? slice_head(name, size)
+                                                         : slice_of(NULL, 0);
+}
+
+/* A message that blames something upstream may name it by its system; its own does not count. */
+static bool blames_system(struct slice message, struct slice own, struct slice other) {
+    struct slice system = system_of(other);
+    return names_word(message, SLICE("upstream")) && names_word(message, system) &&
+           !slice_starts_with(own, system);
 }
 
 static bool is_reached(const struct incident_context *context, uint32_t from, uint32_t to,
@@ -95,9 +114,9 @@ void mention_learn(struct incidents *incidents, const struct incident_context *c
         }
         struct slice other = name_of(graph_get_node(context->graph, member->node).entity);
         struct slice theirs = slice_of(member->message, member->message_size);
-        if (names_word(message, other)) {
+        if (names_word(message, other) || blames_system(message, name, other)) {
             edges += learn(context, node, member->node, seen.owner) ? 1 : 0;
-        } else if (names_word(theirs, name)) {
+        } else if (names_word(theirs, name) || blames_system(theirs, other, name)) {
             edges += learn(context, member->node, node, seen.owner) ? 1 : 0;
         }
     }

@@ -88,6 +88,10 @@ void member_encode_state(const struct member *member, struct writer *writer) {
     writer_u64(writer, member->signals_count);
     writer_u64(writer, member->placed_seq);
     writer_u32(writer, member->placed_index);
+    writer_u8(writer, (uint8_t)member->resources.count);
+    for (uint32_t i = 0; i < member->resources.count; i++) {
+        writer_u64(writer, member->resources.items[i]);
+    }
     writer_text(writer, slice_of(member->error_class, member->error_class_size));
     writer_text(writer, slice_of(member->message, member->message_size));
 }
@@ -103,6 +107,11 @@ struct status member_decode_state(struct slice bytes, struct member *member) {
     member->signals_count = reader_u64(&reader);
     member->placed_seq = reader_u64(&reader);
     member->placed_index = reader_u32(&reader);
+    member->resources.count = reader_u8(&reader);
+    reader.failed = reader.failed || member->resources.count > RESOURCES_PER_MEMBER_MAX;
+    for (uint32_t i = 0; i < member->resources.count && !reader.failed; i++) {
+        member->resources.items[i] = reader_u64(&reader);
+    }
     struct slice error_class = reader_text(&reader);
     struct slice message = reader_text(&reader);
     if (reader.failed || reader_left(&reader) != 0 || error_class.size > ERROR_CLASS_BYTES_MAX ||
