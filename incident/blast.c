@@ -70,15 +70,20 @@ static void look_at_visit(struct incidents *incidents, const struct incident_con
 void incident_refresh(struct incidents *incidents, const struct incident_context *context,
                       struct incident *incident) {
     ASSERT(incident->root != INDEX_NONE);
+    if (incident->suspect_node == GRAPH_NODE_NONE) {
+        strength_choose_root(incidents, context, incident);
+    }
     struct member *root = member_at(incidents, incident->root);
+    uint32_t start =
+        incident->suspect_node == GRAPH_NODE_NONE ? root->node : incident->suspect_node;
     incidents->generation++;
     incident->at_risk_count = 0;
     incident->kinds_count = 0;
     root->reached_generation = incidents->generation;
     uint32_t count = 0;
     const struct graph_visit *visits =
-        graph_search_run(context->search, context->graph, root->node, GRAPH_DOWNSTREAM,
-                         GRAPH_HOPS_MAX, incident_tenant(incident), &count, NULL);
+        graph_search_run(context->search, context->graph, start, GRAPH_DOWNSTREAM, GRAPH_HOPS_MAX,
+                         incident_tenant(incident), &count, NULL);
     for (uint32_t i = 0; i < count; i++) {
         look_at_visit(incidents, context, incident, &visits[i]);
     }

@@ -17,6 +17,7 @@ struct outlook outlook_of(const struct incidents *incidents, const struct policy
         .from_ns = from_ns,
         .to_ns = to_ns,
         .window_ns = policy->correlate_window_ns,
+        .suspect_min = policy->correlate_suspect_min,
         .hops_max = policy->correlate_hops_max < GRAPH_HOPS_MAX ? policy->correlate_hops_max
                                                                 : GRAPH_HOPS_MAX,
     };
@@ -30,7 +31,7 @@ struct outlook outlook_of_member(struct incidents *incidents,
                       member->since_ns, member->last_signal_ns);
 }
 
-static bool is_in_window(const struct outlook *outlook, uint64_t since_ns, uint64_t last_ns) {
+bool cause_is_in_window(const struct outlook *outlook, uint64_t since_ns, uint64_t last_ns) {
     if (since_ns > outlook->to_ns) {
         return since_ns - outlook->to_ns <= outlook->window_ns;
     }
@@ -69,7 +70,7 @@ static bool is_cause(struct incidents *incidents, const struct outlook *outlook,
     if (member->is_recovered && outlook->from_ns > member->recovered_event_ns) {
         return false;
     }
-    return is_in_window(outlook, member->since_ns, member->last_signal_ns);
+    return cause_is_in_window(outlook, member->since_ns, member->last_signal_ns);
 }
 
 bool cause_is_foreign(struct incidents *incidents, const struct incident_context *context,
@@ -85,7 +86,7 @@ bool cause_is_foreign(struct incidents *incidents, const struct incident_context
     uint64_t since_ns = member == NULL ? seen.state.since_ns : member->since_ns;
     uint64_t last_ns = member == NULL ? since_ns : member->last_signal_ns;
     *since_out = since_ns;
-    return is_in_window(outlook, since_ns, last_ns);
+    return cause_is_in_window(outlook, since_ns, last_ns);
 }
 
 static bool precedes(const void *context, uint32_t a, uint32_t b) {
@@ -121,8 +122,9 @@ void cause_mark_visit(struct incidents *incidents, const struct outlook *outlook
     }
     if (!member->is_recovered) {
         incident->mark_bad_count++;
-        incident->mark_in_window = incident->mark_in_window ||
-                                   is_in_window(outlook, member->since_ns, member->last_signal_ns);
+        incident->mark_in_window =
+            incident->mark_in_window ||
+            cause_is_in_window(outlook, member->since_ns, member->last_signal_ns);
     }
 }
 

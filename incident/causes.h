@@ -14,6 +14,7 @@ struct outlook {
     uint64_t to_ns;
     uint64_t window_ns;
     uint32_t hops_max;
+    uint32_t suspect_min;
 };
 
 struct cause {
@@ -50,6 +51,24 @@ void cause_keep_explained(struct incidents *incidents, const struct incident *ex
 void cause_gather_explained(struct incidents *incidents, const struct incident_context *context,
                             const struct outlook *outlook, uint32_t node,
                             const struct incident *exclude);
+/* Whether an interval of trouble touches the outlook's window. */
+bool cause_is_in_window(const struct outlook *outlook, uint64_t since_ns, uint64_t last_ns);
+
+/* suspect.c: a silent upstream neighbour; node is GRAPH_NODE_NONE when there is none. */
+struct suspicion {
+    uint32_t node;
+    uint32_t count; /* of its dependants, failing and not explained, with the one asked for */
+    uint32_t total;
+};
+struct suspicion suspect_find(struct incidents *incidents, const struct incident_context *context,
+                              const struct outlook *outlook, uint32_t node);
+/* Adds to `gathered` the incidents of those dependants and gives their roots, as members. */
+uint32_t suspect_gather(struct incidents *incidents, const struct incident_context *context,
+                        const struct outlook *outlook, uint32_t suspect, uint32_t *roots_out,
+                        uint32_t roots_max);
+/* Names the suspect as the incident's root, with a line in the timeline when that is news. */
+void suspect_set(struct incidents *incidents, const struct incident_context *context,
+                 struct incident *incident, const struct suspicion *suspicion);
 /* kin.c: the live incident, first seen first, with a bad member in the window that names one of the
  * resources; NULL when there is none. */
 struct incident *kin_find(struct incidents *incidents, const struct outlook *outlook,

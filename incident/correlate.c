@@ -18,6 +18,8 @@
  */
 #include "incident/causes.h"
 
+#define SUSPECT_ROOTS_MAX 64u
+
 /* Which of two members of a cycle is the root. */
 static bool is_better_root(const struct incident_context *context, const struct member *member,
                            const struct member *other) {
@@ -155,12 +157,29 @@ struct place {
     bool is_kin;
     uint32_t foreign_root; /* a platform node that has no incident of this tenant yet */
     struct cause cause;
+    struct suspicion suspicion;
+    uint32_t roots_count; /* of the incidents that the suspicion joins */
+    uint32_t roots[SUSPECT_ROOTS_MAX];
 };
+
+/* Nothing explains the node: maybe a silent neighbour that others share explains it with them. */
+static void suspect_place(struct incidents *incidents, const struct incident_context *context,
+                          const struct outlook *outlook, uint32_t node, struct place *place) {
+    place->suspicion = suspect_find(incidents, context, outlook, node);
+    if (place->suspicion.node != GRAPH_NODE_NONE) {
+        place->roots_count = suspect_gather(incidents, context, outlook, place->suspicion.node,
+                                            place->roots, SUSPECT_ROOTS_MAX);
+        place->cause.hops = 1;
+    }
+}
 
 static struct place find_place(struct incidents *incidents, const struct incident_context *context,
                                const struct outlook *outlook, uint32_t node,
                                const struct resources *resources) {
-    struct place place = {.foreign_root = GRAPH_NODE_NONE};
+    struct place place = {
+        .foreign_root = GRAPH_NODE_NONE,
+        .suspicion = {.node = GRAPH_NODE_NONE},
+    };
     cause_gather_explained(incidents, context, outlook, node, NULL);
     place.cause = cause_find(incidents, context, outlook, node, NULL);
     if (!place.cause.is_found) {
@@ -178,6 +197,9 @@ static struct place find_place(struct incidents *incidents, const struct inciden
         place.cause.hops += cause->hops;
     }
     cause_keep_explained(incidents, place.joined);
+    if (place.joined == NULL && place.foreign_root == GRAPH_NODE_NONE) {
+        suspect_place(incidents, context, outlook, node, &place);
+    }
     return place;
 }
 
@@ -187,6 +209,10 @@ static struct member *choose_root(struct incidents *incidents,
                                   struct incident *target, struct member *member) {
     if (place->foreign_root != GRAPH_NODE_NONE) {
         return create_foreign(incidents, context, target, place->foreign_root);
+    }
+    for (uint32_t i = 0; i < place->roots_count; i++) {
+        struct member *root = member_at(incidents, place->roots[i]);
+        member = is_better_root(context, member, root) ? member : root;
     }
     if (place->joined == NULL) {
         return member;
@@ -223,7 +249,13 @@ struct member *correlate_place(struct incidents *incidents, const struct inciden
     member->hops = place.cause.hops;
     struct member *root = choose_root(incidents, context, &place, target, member);
     struct incident *survivor = merge_gathered(incidents, context, target, place.cause.hops);
+    if (root->incident != incident_slot(incidents, survivor)) {
+        root = member; /* there was no room to merge that one yet */
+    }
     incident_set_root(incidents, context, survivor, root);
+    if (place.suspicion.node != GRAPH_NODE_NONE) {
+        suspect_set(incidents, context, survivor, &place.suspicion);
+    }
     if (opens) {
         add_news(incidents, context, survivor, root, "opened");
         incident_refresh(incidents, context, survivor);

@@ -98,6 +98,7 @@ struct member {
     uint64_t recovered_ns;   /* now */
     uint64_t silence_due_ns; /* now; NEVER_NS when it does not recover by silence */
     uint64_t signals_count;
+    float strength; /* the largest score that its signals carried; 0: none did */
     struct resources resources;
     uint32_t error_class_size;
     uint32_t message_size;
@@ -121,7 +122,9 @@ struct rank {
     uint32_t affected_count;
     uint32_t reached_count;
     uint32_t earlier_count; /* affected that failed before the root */
-    bool is_explicit;       /* failed, aborted, down rather than late, missed, degraded */
+    uint32_t suspect_count; /* 0: the root is no suspicion; else failing dependants of it */
+    uint32_t suspect_total;
+    bool is_explicit; /* failed, aborted, down rather than late, missed, degraded */
     uint32_t alternatives_count;
     struct rank_alternative alternatives[INCIDENT_ALTERNATIVES_MAX];
 };
@@ -140,6 +143,9 @@ struct incident {
     bool has_row;
     uint32_t root; /* member */
     uint32_t root_node;
+    uint32_t suspect_node;  /* a silent upstream named instead of the root; GRAPH_NODE_NONE */
+    uint32_t suspect_count; /* of its dependants, failing */
+    uint32_t suspect_total;
     uint32_t members_first;
     uint32_t members_count; /* own, without foreign */
     uint32_t failing_count; /* own and not recovered */
@@ -299,6 +305,16 @@ void incident_refresh_later(struct incidents *incidents, const struct incident_c
 bool resources_note(struct resources *resources, struct slice message, uint64_t hash_seed);
 bool resources_meet(const struct resources *a, const struct resources *b);
 
+/* --- strength.c --- */
+/* Gives the incident another root when the strengths of its signals speak for it. */
+void strength_choose_root(struct incidents *incidents, const struct incident_context *context,
+                          struct incident *incident);
+
+/* --- suspect.c --- */
+/* The name of the suspected root as the incident's tenant sees it. */
+void suspect_add_entity(struct text *text, const struct incident_context *context,
+                        const struct incident *incident);
+
 /* --- mention.c --- */
 /* Learns edges between the node and bad entities whose messages name one another. */
 void mention_learn(struct incidents *incidents, const struct incident_context *context,
@@ -371,6 +387,7 @@ bool rank_evidence(const struct rank *rank, uint32_t index, struct text *text);
 /* --- rows.c --- */
 /* "platform/" before the entity of a foreign member. */
 void entity_add(struct text *text, struct slice entity, bool is_foreign);
+/* root: NULL when it is only suspected. */
 void title_add(struct text *text, struct slice root_entity, const struct member *root,
                uint32_t affected_count);
 struct slice incident_encode(struct incidents *incidents, const struct incident_context *context,
@@ -389,6 +406,7 @@ struct incident_row {
     enum incident_status status;
     enum event_severity severity;
     bool is_forgotten;
+    bool is_suspected; /* root_entity names a silent upstream; root_node is the first symptom */
     uint32_t root_node;
     uint32_t version;
     struct hash128 id;

@@ -153,14 +153,6 @@ bool resources_meet(const struct resources *a, const struct resources *b) {
     return false;
 }
 
-static bool is_near(const struct outlook *outlook, const struct member *member) {
-    if (member->since_ns > outlook->to_ns) {
-        return member->since_ns - outlook->to_ns <= outlook->window_ns;
-    }
-    return member->last_signal_ns >= outlook->from_ns ||
-           outlook->from_ns - member->last_signal_ns <= outlook->window_ns;
-}
-
 struct incident *kin_find(struct incidents *incidents, const struct outlook *outlook,
                           const struct resources *resources, const struct incident *exclude) {
     struct incident *best = NULL;
@@ -171,7 +163,8 @@ struct incident *kin_find(struct incidents *incidents, const struct outlook *out
         at = member->placed_previous;
         if (member->is_recovered || incident == exclude ||
             incident->tenant_hash != outlook->tenant_hash || !incident_is_live(incident) ||
-            !is_near(outlook, member) || !resources_meet(resources, &member->resources)) {
+            !cause_is_in_window(outlook, member->since_ns, member->last_signal_ns) ||
+            !resources_meet(resources, &member->resources)) {
             continue;
         }
         if (best == NULL || incident_precedes(incidents, incident_slot(incidents, incident),

@@ -26,6 +26,13 @@ static void keep_words(struct member *member, const struct signal *signal) {
     keep_text(member->message, &member->message_size, MESSAGE_KEPT_BYTES_MAX, signal->message);
 }
 
+static void keep_strength(struct member *member, const struct signal *signal) {
+    float strength = (float)(signal->score < 0 ? -signal->score : signal->score);
+    if (signal->has_score && strength > member->strength) {
+        member->strength = strength;
+    }
+}
+
 static void mark_bad(const struct incident_context *context, const struct member *member) {
     graph_set_state(context->graph, member->node,
                     (struct graph_state){.status = member->status, .since_ns = member->since_ns});
@@ -60,6 +67,7 @@ void member_fill(struct incidents *incidents, const struct incident_context *con
     member->since_ns = signal->event_time_ns;
     member->last_signal_ns = signal->event_time_ns;
     keep_words(member, signal);
+    keep_strength(member, signal);
     mark_bad(context, member);
     wait_for_silence(incidents, context, member, signal);
     member_touch(incidents, member);
@@ -95,6 +103,7 @@ bool member_count_signal(struct incidents *incidents, const struct incident_cont
         mark_bad(context, member);
     }
     bool is_worse = worsen(context, member, signal);
+    keep_strength(member, signal);
     wait_for_silence(incidents, context, member, signal);
     incident->signals_total++;
     incident->signals_unique += is_repeat ? 0 : 1;

@@ -93,6 +93,7 @@ void incident_set_root(struct incidents *incidents, const struct incident_contex
     uint32_t before = incident->root_node;
     incident->root = slot;
     incident->root_node = root->node;
+    incident->suspect_node = GRAPH_NODE_NONE; /* whoever still suspects it says so again */
     root->hops = 0;
     member_touch(incidents, root);
     incident_touch(incidents, incident);

@@ -39,14 +39,25 @@ static void keep_alternative(struct rank *rank, uint32_t node, double weight) {
     rank->alternatives_count = kept + 1;
 }
 
+/* The share of its dependants that fail, discounted by how few they are. */
+static double suspect_confidence(const struct rank *rank) {
+    double share = (double)rank->suspect_count / (double)rank->suspect_total;
+    return share * (1.0 - 1.0 / (double)rank->suspect_count);
+}
+
 void rank_incident(struct incidents *incidents, struct incident *incident) {
     struct member *root = member_at(incidents, incident->root);
-    struct rank rank = {.is_explicit = status_is_explicit(root->status)};
+    bool is_suspected = incident->suspect_node != GRAPH_NODE_NONE;
+    struct rank rank = {
+        .is_explicit = status_is_explicit(root->status),
+        .suspect_count = is_suspected ? incident->suspect_count : 0,
+        .suspect_total = is_suspected ? incident->suspect_total : 0,
+    };
     uint64_t weight_micros = 0; /* whole numbers: the sum must not depend on the order */
     for (uint32_t at = incident->members_first; at != INDEX_NONE;) {
         struct member *member = member_at(incidents, at);
         at = member->next;
-        if (member == root || member->is_foreign) {
+        if ((member == root && !is_suspected) || member->is_foreign) {
             continue;
         }
         double weight = weight_of(root, member);
@@ -60,15 +71,37 @@ void rank_incident(struct incidents *incidents, struct incident *incident) {
     double reached = rank.affected_count == 0 ? 1 : (double)rank.reached_count / affected;
     double later = 1.0 - (double)rank.earlier_count / affected;
     double rivals = (double)(rank.affected_count - rank.reached_count);
-    rank.confidence = 0.99 * (0.45 * reached + 0.30 * later + (rank.is_explicit ? 0.15 : 0.075) +
-                              0.10 / (1.0 + rivals));
+    rank.confidence = is_suspected
+                          ? suspect_confidence(&rank)
+                          : 0.99 * (0.45 * reached + 0.30 * later +
+                                    (rank.is_explicit ? 0.15 : 0.075) + 0.10 / (1.0 + rivals));
     for (uint32_t i = 0; i < rank.alternatives_count; i++) {
         rank.alternatives[i].confidence *= (1.0 - rank.confidence) * 1e6 / (double)weight_micros;
     }
     incident->rank = rank;
 }
 
+static bool suspect_evidence(const struct rank *rank, uint32_t index, struct text *text) {
+    switch (index) {
+    case 0:
+        text_add_text(text, "suspected: it has reported nothing itself");
+        return true;
+    case 1:
+        text_add_format(text, "%u of the %u that depend on it directly are failing",
+                        rank->suspect_count, rank->suspect_total);
+        return true;
+    case 2:
+        text_add_text(text, "nothing else upstream explains them");
+        return true;
+    default:
+        return false;
+    }
+}
+
 bool rank_evidence(const struct rank *rank, uint32_t index, struct text *text) {
+    if (rank->suspect_count > 0) {
+        return suspect_evidence(rank, index, text);
+    }
     if (index == 0) {
         if (rank->earlier_count == 0) {
             text_add_text(text, "first to fail");

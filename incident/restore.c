@@ -11,6 +11,8 @@ static void write_state_rank(const struct rank *rank, struct writer *writer) {
     writer_u32(writer, rank->affected_count);
     writer_u32(writer, rank->reached_count);
     writer_u32(writer, rank->earlier_count);
+    writer_u32(writer, rank->suspect_count);
+    writer_u32(writer, rank->suspect_total);
     writer_u8(writer, rank->is_explicit ? 1 : 0);
     writer_u8(writer, (uint8_t)rank->alternatives_count);
     for (uint32_t i = 0; i < rank->alternatives_count; i++) {
@@ -24,6 +26,8 @@ static void read_state_rank(struct reader *reader, struct rank *rank) {
     rank->affected_count = reader_u32(reader);
     rank->reached_count = reader_u32(reader);
     rank->earlier_count = reader_u32(reader);
+    rank->suspect_count = reader_u32(reader);
+    rank->suspect_total = reader_u32(reader);
     rank->is_explicit = reader_u8(reader) != 0;
     rank->alternatives_count = reader_u8(reader);
     reader->failed = reader->failed || rank->alternatives_count > INCIDENT_ALTERNATIVES_MAX;
@@ -55,6 +59,9 @@ void incident_encode_state(const struct incident *incident, struct writer *write
     writer_u64(writer, incident->tell_due_ns);
     writer_u64(writer, incident->refresh_due_ns);
     writer_u64(writer, incident->forget_due_ns);
+    writer_u32(writer, incident->suspect_node);
+    writer_u32(writer, incident->suspect_count);
+    writer_u32(writer, incident->suspect_total);
     write_state_rank(&incident->rank, writer);
 }
 
@@ -74,6 +81,9 @@ struct status incident_decode_state(struct slice bytes, struct incident *inciden
     incident->tell_due_ns = reader_u64(&reader);
     incident->refresh_due_ns = reader_u64(&reader);
     incident->forget_due_ns = reader_u64(&reader);
+    incident->suspect_node = reader_u32(&reader);
+    incident->suspect_count = reader_u32(&reader);
+    incident->suspect_total = reader_u32(&reader);
     read_state_rank(&reader, &incident->rank);
     return status_of(reader.failed || reader_left(&reader) != 0 ? STATUS_CORRUPT : STATUS_OK);
 }
@@ -88,6 +98,7 @@ void member_encode_state(const struct member *member, struct writer *writer) {
     writer_u64(writer, member->signals_count);
     writer_u64(writer, member->placed_seq);
     writer_u32(writer, member->placed_index);
+    writer_f64(writer, (double)member->strength);
     writer_u8(writer, (uint8_t)member->resources.count);
     for (uint32_t i = 0; i < member->resources.count; i++) {
         writer_u64(writer, member->resources.items[i]);
@@ -107,6 +118,7 @@ struct status member_decode_state(struct slice bytes, struct member *member) {
     member->signals_count = reader_u64(&reader);
     member->placed_seq = reader_u64(&reader);
     member->placed_index = reader_u32(&reader);
+    member->strength = (float)reader_f64(&reader);
     member->resources.count = reader_u8(&reader);
     reader.failed = reader.failed || member->resources.count > RESOURCES_PER_MEMBER_MAX;
     for (uint32_t i = 0; i < member->resources.count && !reader.failed; i++) {
@@ -313,7 +325,8 @@ struct status incidents_restore_end(struct incidents *incidents, const struct gr
         if (!incident->is_used) {
             continue;
         }
-        if (incident->root == INDEX_NONE) {
+        if (incident->root == INDEX_NONE ||
+            (incident->suspect_node != GRAPH_NODE_NONE && incident->suspect_node >= nodes_count)) {
             return status_of(STATUS_CORRUPT);
         }
         for (uint32_t at = incident->members_first; at != INDEX_NONE;) {

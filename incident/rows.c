@@ -2,13 +2,13 @@
  * rows.c - incident and member rows: what the API shows (names as text) and, behind it, the state
  * that recovery needs. Little-endian by core/base/reader.h.
  *
- * INCIDENT: u8 format, u8 status, u8 severity, u8 flags (1 forgotten), u32 root node, u32 version,
- *   hash128 id, text tenant, title, root entity, root error class, root message, owner, u64 root
- * since, f64 confidence, u8 n + n texts evidence, u8 n + n (text entity, u32 node, f64)
- * alternatives, u32 failing, u32 at risk, u8 n + n (text, u32) kinds, u64 signals total, unique,
- * u64 opened, updated, resolved, u8 n + n hash128 traces, text state. MEMBER: u8 format, u8 flags
- * (1 foreign, 2 recovered), u8 status, u8 recovered status, u64 since, u32 hops, text entity, text
- * state.
+ * INCIDENT: u8 format, u8 status, u8 severity, u8 flags (1 forgotten, 2 root is suspected), u32
+ * root node, u32 version, hash128 id, text tenant, title, root entity, root error class, root
+ * message, owner, u64 root since, f64 confidence, u8 n + n texts evidence, u8 n + n (text entity,
+ * u32 node, f64) alternatives, u32 failing, u32 at risk, u8 n + n (text, u32) kinds, u64 signals
+ * total, unique, u64 opened, updated, resolved, u8 n + n hash128 traces, text state. MEMBER: u8
+ * format, u8 flags (1 foreign, 2 recovered), u8 status, u8 recovered status, u64 since, u32 hops,
+ * text entity, text state.
  */
 #include "incident/incident_state.h"
 
@@ -66,8 +66,8 @@ void title_add(struct text *text, struct slice root_entity, const struct member 
                uint32_t affected_count) {
     text_add(text, root_entity);
     text_add_char(text, ' ');
-    text_add(text, event_status_word(root->status));
-    if (root->error_class_size > 0) {
+    text_add(text, root == NULL ? SLICE("suspected") : event_status_word(root->status));
+    if (root != NULL && root->error_class_size > 0) {
         text_add_text(text, ": ");
         text_add(text, slice_of(root->error_class, root->error_class_size));
     }
@@ -105,11 +105,16 @@ static void write_root(const struct incident *incident, const struct incident_co
                        const struct member *root, struct writer *writer) {
     char entity_words[ENTITY_BYTES_MAX + 16];
     struct text entity = text_over(entity_words, sizeof(entity_words));
-    entity_add(&entity, graph_get_node(context->graph, root->node).entity, root->is_foreign);
-    uint32_t affected = incident->members_count - (root->is_foreign ? 0 : 1);
+    bool is_suspected = incident->suspect_node != GRAPH_NODE_NONE;
+    if (is_suspected) {
+        suspect_add_entity(&entity, context, incident);
+    } else {
+        entity_add(&entity, graph_get_node(context->graph, root->node).entity, root->is_foreign);
+    }
+    uint32_t affected = incident->members_count - (root->is_foreign || is_suspected ? 0 : 1);
     char title_words[DETAIL_BYTES_MAX];
     struct text title = text_over(title_words, sizeof(title_words));
-    title_add(&title, text_slice(&entity), root, affected);
+    title_add(&title, text_slice(&entity), is_suspected ? NULL : root, affected);
     writer_text(writer, text_slice(&title));
     writer_text(writer, text_slice(&entity));
     writer_text(writer, slice_of(root->error_class, root->error_class_size));
@@ -147,7 +152,8 @@ struct slice incident_encode(struct incidents *incidents, const struct incident_
     writer_u8(&writer, ROW_FORMAT);
     writer_u8(&writer, (uint8_t)incident->status);
     writer_u8(&writer, (uint8_t)incident->severity);
-    writer_u8(&writer, is_forgotten ? 1 : 0);
+    writer_u8(&writer, (uint8_t)((is_forgotten ? 1 : 0) |
+                                 (incident->suspect_node != GRAPH_NODE_NONE ? 2 : 0)));
     writer_u32(&writer, incident->root_node);
     writer_u32(&writer, incident->version);
     writer_hash128(&writer, incident->id);
@@ -226,7 +232,9 @@ struct status incident_row_decode(struct slice bytes, struct incident_row *row_o
     bool is_known = reader_u8(&reader) == (uint8_t)ROW_FORMAT;
     row.status = (enum incident_status)reader_u8(&reader);
     row.severity = (enum event_severity)reader_u8(&reader);
-    row.is_forgotten = (reader_u8(&reader) & 1) != 0;
+    uint8_t flags = reader_u8(&reader);
+    row.is_forgotten = (flags & 1) != 0;
+    row.is_suspected = (flags & 2) != 0;
     row.root_node = reader_u32(&reader);
     row.version = reader_u32(&reader);
     row.id = reader_hash128(&reader);

@@ -20,6 +20,7 @@ struct policy policy_default(void) {
         .group_interval_ns = 5 * NS_PER_MINUTE,
         .repeat_interval_ns = 4 * NS_PER_HOUR,
         .correlate_hops_max = 8,
+        .correlate_suspect_min = 3,
     };
 }
 
@@ -60,6 +61,7 @@ static void write_policy(struct writer *writer, const struct policy *policy) {
     writer_u64(writer, policy->group_interval_ns);
     writer_u64(writer, policy->repeat_interval_ns);
     writer_u32(writer, policy->correlate_hops_max);
+    writer_u32(writer, policy->correlate_suspect_min);
     writer_text(writer, policy->owner);
     writer_text(writer, policy->dedup_by);
     writer_u32(writer, policy->jobs_count);
@@ -164,6 +166,7 @@ static void read_policy(struct decode *decode, struct policy *policy) {
     policy->group_interval_ns = reader_u64(reader);
     policy->repeat_interval_ns = reader_u64(reader);
     policy->correlate_hops_max = reader_u32(reader);
+    policy->correlate_suspect_min = reader_u32(reader);
     policy->owner = reader_text(reader);
     policy->dedup_by = reader_text(reader);
     read_jobs(decode, policy);

@@ -46,6 +46,7 @@ struct policy {
     uint64_t group_interval_ns;      /* 5 m */
     uint64_t repeat_interval_ns;     /* 4 h */
     uint32_t correlate_hops_max;     /* 8 */
+    uint32_t correlate_suspect_min;  /* 3; 0: a silent upstream is never suspected */
     struct slice owner;              /* default owner of the tenant's incidents */
     struct slice dedup_by;           /* comma-separated; empty: tenant, entity, kind, error_class */
     struct policy_job *jobs;

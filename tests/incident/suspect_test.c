@@ -1,0 +1,158 @@
+/* suspect_test.c - a silent cause that all have in common, and signals that carry a strength. */
+#include "tests/incident/world.h"
+
+static void expect_root(struct world *world, const char *entity) {
+    char wanted[96];
+    snprintf(wanted, sizeof(wanted), "\"root_cause\":{\"entity\":\"%s\"", entity);
+    char *json = world_json(world, "acme", 0);
+    if (strstr(json, wanted) == NULL) {
+        fail_msg("the root is not %s: %s", entity, json);
+    }
+    free(json);
+}
+
+static void depend_all(struct world *world, unsigned count, const char *upstream) {
+    for (unsigned i = 0; i < count; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "job:load_%u", i);
+        world_depend(world, name, upstream);
+    }
+}
+
+static void fail_some(struct world *world, unsigned count) {
+    for (unsigned i = 0; i < count; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "job:load_%u", i);
+        world_fail(world, name, START_NS + i * NS_PER_S);
+    }
+}
+
+static void a_silent_upstream_of_all_that_fail_is_suspected(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    depend_all(&world, 5, "service:warehouse");
+    fail_some(&world, 2);
+    assert_int_equal(incidents_open_count(world.incidents), 2); /* two may be chance */
+    fail_some(&world, 4);
+    assert_int_equal(world_incidents(&world, "acme"), 1);
+    world_run(&world, START_NS + NS_PER_MINUTE);
+    expect_root(&world, "service:warehouse");
+    char *json = world_json(&world, "acme", 0);
+    assert_non_null(strstr(json, "service:warehouse suspected; 4 downstream affected"));
+    assert_non_null(strstr(json, "suspected: it has reported nothing itself"));
+    assert_non_null(strstr(json, "4 of the 5 that depend on it directly are failing"));
+    assert_int_equal(count_text(json, "\"hops\":1"), 4);
+    assert_non_null(strstr(json, "\"failing\":4,\"at_risk\":1"));
+    free(json);
+    assert_int_equal(world.told_count, 1);
+    world_deinit(&world);
+}
+
+static void a_suspicion_survives_a_restart_and_takes_in_the_next(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    depend_all(&world, 6, "platform|service:warehouse");
+    fail_some(&world, 3);
+    world_commit(&world);
+    struct hash128 before = incidents_digest(world.incidents);
+    world_restart(&world);
+    assert_true(hash128_equals(before, incidents_digest(world.incidents)));
+    fail_some(&world, 6);
+    assert_int_equal(world_incidents(&world, "acme"), 1);
+    expect_root(&world, "platform/service:warehouse");
+    world_deinit(&world);
+}
+
+static void the_suspect_that_reports_becomes_the_root(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    depend_all(&world, 3, "service:warehouse");
+    fail_some(&world, 3);
+    expect_root(&world, "service:warehouse");
+    world_fail(&world, "service:warehouse", START_NS + 9 * NS_PER_S);
+    assert_int_equal(world_incidents(&world, "acme"), 1);
+    char *json = world_json(&world, "acme", 0);
+    assert_non_null(strstr(json, "service:warehouse failed: Timeout; 3 downstream affected"));
+    free(json);
+    world_deinit(&world);
+}
+
+static void a_few_of_many_dependants_raise_no_suspicion(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    depend_all(&world, 40, "service:warehouse");
+    fail_some(&world, 19);
+    assert_int_equal(incidents_open_count(world.incidents), 19);
+    fail_some(&world, 20);
+    assert_int_equal(incidents_open_count(world.incidents), 1);
+    world_deinit(&world);
+}
+
+static void those_with_a_cause_of_their_own_raise_no_suspicion(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    depend_all(&world, 3, "service:warehouse");
+    depend_all(&world, 3, "job:extract");
+    world_fail(&world, "job:extract", START_NS);
+    fail_some(&world, 3);
+    assert_int_equal(world_incidents(&world, "acme"), 1);
+    expect_root(&world, "job:extract");
+    world_deinit(&world);
+}
+
+static void degrade(struct world *world, const char *entity, double score, uint64_t event_ns) {
+    struct signal signal = world_signal("acme", entity, EVENT_STATUS_DEGRADED, event_ns);
+    signal.has_score = true;
+    signal.score = score;
+    world_bad_signal(world, "acme", entity, &signal, false);
+}
+
+static void a_weak_anomaly_upstream_is_not_the_root_of_a_strong_one(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "service:web", "service:api");
+    world_depend(&world, "service:api", "service:pets");
+    world_depend(&world, "service:pets", "service:table");
+    degrade(&world, "service:table", 3.1, START_NS); /* one bucket, one time stamp */
+    degrade(&world, "service:web", 40, START_NS);
+    degrade(&world, "service:pets", 120, START_NS);
+    degrade(&world, "service:api", 60, START_NS);
+    world_run(&world, START_NS + 2 * NS_PER_S);
+    world_commit(&world);
+    expect_root(&world, "service:pets");
+    world_deinit(&world);
+}
+
+static void a_strong_anomaly_upstream_is_the_root(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "service:web", "service:api");
+    world_depend(&world, "service:api", "service:pets");
+    degrade(&world, "service:web", 90, START_NS);
+    degrade(&world, "service:api", 70, START_NS);
+    degrade(&world, "service:pets", -60, START_NS); /* a drop is as strong as a rise */
+    world_run(&world, START_NS + 2 * NS_PER_S);
+    world_commit(&world);
+    expect_root(&world, "service:pets");
+    world_deinit(&world);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_silent_upstream_of_all_that_fail_is_suspected),
+        cmocka_unit_test(a_suspicion_survives_a_restart_and_takes_in_the_next),
+        cmocka_unit_test(the_suspect_that_reports_becomes_the_root),
+        cmocka_unit_test(a_few_of_many_dependants_raise_no_suspicion),
+        cmocka_unit_test(those_with_a_cause_of_their_own_raise_no_suspicion),
+        cmocka_unit_test(a_weak_anomaly_upstream_is_not_the_root_of_a_strong_one),
+        cmocka_unit_test(a_strong_anomaly_upstream_is_the_root),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
