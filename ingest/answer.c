@@ -49,8 +49,40 @@ static const char *code_word(unsigned http_status) {
     }
 }
 
+const char *answer_content_type(enum answer_style style) {
+    return style == ANSWER_PROTO ? "application/x-protobuf" : "application/json";
+}
+
+/* --- Protobuf: a few small messages --- */
+
+static void add_varint(struct text *body, uint64_t value) {
+    while (value >= 0x80) {
+        text_add_char(body, (char)(0x80 | (value & 0x7F)));
+        value >>= 7;
+    }
+    text_add_char(body, (char)value);
+}
+
+static void add_proto_number(struct text *body, uint32_t field, uint64_t value) {
+    add_varint(body, field << 3);
+    add_varint(body, value);
+}
+
+static void add_proto_bytes(struct text *body, uint32_t field, struct slice bytes) {
+    add_varint(body, field << 3 | 2);
+    add_varint(body, bytes.size);
+    text_add(body, bytes);
+}
+
+/* --- Answers --- */
+
 void answer_error(struct text *body, enum answer_style style, unsigned http_status,
                   const char *words) {
+    if (style == ANSWER_PROTO) { /* google.rpc.Status: code = 1, message = 2 */
+        add_proto_number(body, 1, rpc_code(http_status));
+        add_proto_bytes(body, 2, slice_of_text(words));
+        return;
+    }
     if (style == ANSWER_OTLP) {
         text_add_format(body, "{\"code\":%u,\"message\":", rpc_code(http_status));
         text_add_json_string(body, slice_of_text(words));
@@ -62,8 +94,23 @@ void answer_error(struct text *body, enum answer_style style, unsigned http_stat
     text_add_text(body, "}}");
 }
 
-void answer_otlp(struct text *body, const char *rejected_key, uint64_t rejected,
-                 const char *words) {
+/* Export*ServiceResponse: partial_success = 1, of which rejected_* = 1 and error_message = 2. */
+static void answer_proto(struct text *body, uint64_t rejected, const char *words) {
+    char memory[1024];
+    struct text partial = text_over(memory, sizeof(memory));
+    if (rejected > 0) {
+        add_proto_number(&partial, 1, rejected);
+        add_proto_bytes(&partial, 2, slice_head(slice_of_text(words), sizeof(memory) - 32));
+        add_proto_bytes(body, 1, text_slice(&partial));
+    }
+}
+
+void answer_otlp(struct text *body, enum answer_style style, const char *rejected_key,
+                 uint64_t rejected, const char *words) {
+    if (style == ANSWER_PROTO) {
+        answer_proto(body, rejected, words);
+        return;
+    }
     if (rejected == 0) {
         text_add_text(body, "{}");
         return;

@@ -74,7 +74,7 @@ struct status decode_add(struct decode *decode, struct envelope *envelope, struc
             context.dedup_by = decode->dedup_by_for(decode->context, envelope->tenant);
         }
         envelope->source = decode->source;
-        status = derive_envelope(&context, raw, decode->arena, envelope, &reason);
+        status = derive_envelope(&context, decode->arena, envelope, &reason);
     }
     if (status.code == STATUS_INVALID) {
         return decode_refuse(decode, raw, reason.words);

@@ -104,7 +104,7 @@ void ingest_refuse(struct ingest *ingest, struct http_exchange exchange, enum an
     const char *headers = is_throttle     ? "Retry-After: 1\r\n"
                           : status == 401 ? "WWW-Authenticate: Bearer\r\n"
                                           : NULL;
-    http_respond(exchange, status, "application/json", headers, text_slice(&body));
+    http_respond(exchange, status, answer_content_type(style), headers, text_slice(&body));
 }
 
 /* --- Answers that wait --- */
@@ -120,7 +120,7 @@ static void free_pending(struct ingest *ingest, struct pending *pending) {
 static void answer_pending(struct ingest *ingest, struct pending *pending) {
     const char *body = pending->body == NULL ? pending->inline_body : pending->body;
     if (pending->outcome == STATUS_OK) {
-        http_respond(pending->exchange, pending->status, "application/json", NULL,
+        http_respond(pending->exchange, pending->status, answer_content_type(pending->style), NULL,
                      slice_of(body, pending->body_size));
     } else if (pending->outcome == STATUS_FULL) {
         ingest_refuse(ingest, pending->exchange, pending->style, 429,
@@ -173,7 +173,7 @@ static void settle_batch(struct ingest *ingest, struct batch *batch, enum status
 void intake_commit(struct intake *intake, unsigned status, struct slice body) {
     struct ingest *ingest = intake->ingest;
     if (intake->batches == NULL) {
-        http_respond(intake->exchange, status, "application/json", NULL, body);
+        http_respond(intake->exchange, status, answer_content_type(intake->style), NULL, body);
         return;
     }
     struct pending *pending = make_pending(intake, status, body);

@@ -3,34 +3,9 @@
 
 #include "core/base/assert.h"
 #include "core/base/text.h"
+#include "ingest/otlp_number.h"
 
-/* The attributes that the rules look for, by name. */
-#define FOR_EACH_KNOWN(X)                                                                          \
-    X(OTLP_JOB_ID, "job.id")                                                                       \
-    X(OTLP_PIPELINE_NAME, "cicd.pipeline.name")                                                    \
-    X(OTLP_DATASET_NAME, "dataset.name")                                                           \
-    X(OTLP_CHECK_ID, "check.id")                                                                   \
-    X(OTLP_SERVICE_NAME, "service.name")                                                           \
-    X(OTLP_SERVICE_NAMESPACE, "service.namespace")                                                 \
-    X(OTLP_JOB_STATUS, "job.status")                                                               \
-    X(OTLP_CHECK_STATUS, "check.status")                                                           \
-    X(OTLP_EVENT_ID, "event.id")                                                                   \
-    X(OTLP_RUN_ID, "run.id")                                                                       \
-    X(OTLP_ERROR_TYPE, "error.type")                                                               \
-    X(OTLP_EXCEPTION_TYPE, "exception.type")                                                       \
-    X(OTLP_EXCEPTION_MESSAGE, "exception.message")                                                 \
-    X(OTLP_TENANT_ID, "tenant.id")
-
-static const struct slice known_keys[OTLP_KNOWN_COUNT] = {
-#define KEY(name, words) [name] = {(const uint8_t *)(words), sizeof(words) - 1},
-    FOR_EACH_KNOWN(KEY)
-#undef KEY
-};
-
-/* Bit n is set when a known key has n bytes. */
-#define SIZE_BIT(name, words) | UINT64_C(1) << (sizeof(words) - 1)
-static const uint64_t known_sizes = 0 FOR_EACH_KNOWN(SIZE_BIT);
-#undef SIZE_BIT
+enum { NUMBER_TEXT_BYTES = 64 };
 
 bool otlp_take_text(struct json_walk *walk, struct slice *text_out) {
     return json_take_null(walk) || json_take_string(walk, text_out);
@@ -126,6 +101,16 @@ static bool take_composite(struct json_walk *walk, bool is_map, struct slice *te
     return walk->error == NULL;
 }
 
+/* As otlp_number.h writes it, whatever the sender's taste. */
+static void rewrite_double(struct json_walk *walk, struct slice *text) {
+    char *memory = walk->error == NULL ? arena_allocate(walk->arena, NUMBER_TEXT_BYTES, 1) : NULL;
+    if (memory != NULL && text->size < NUMBER_TEXT_BYTES) {
+        struct text written = text_over(memory, NUMBER_TEXT_BYTES);
+        otlp_add_written_double(&written, *text);
+        *text = text_slice(&written);
+    }
+}
+
 static void take_any_member(struct json_walk *walk, struct slice key, struct slice *text_out,
                             enum attribute_type *type_out) {
     bool flag;
@@ -146,6 +131,9 @@ static void take_any_member(struct json_walk *walk, struct slice key, struct sli
             json_take_string(walk, text_out);
         } else {
             json_take_number(walk, text_out);
+        }
+        if (*type_out == ATTRIBUTE_DOUBLE) {
+            rewrite_double(walk, text_out);
         }
     } else if (json_key_is(key, "bytesValue")) {
         *type_out = ATTRIBUTE_BYTES;
@@ -173,19 +161,6 @@ bool otlp_take_any(struct json_walk *walk, struct slice *text_out, enum attribut
 
 /* --- Attributes --- */
 
-static void note_known(struct otlp_attributes *attributes, struct slice key, struct slice value) {
-    /* Few keys have the length of a known one. */
-    if (key.size >= 64 || (known_sizes >> key.size & 1) == 0) {
-        return;
-    }
-    for (size_t i = 0; i < OTLP_KNOWN_COUNT; i++) {
-        if (slice_equals(key, known_keys[i])) {
-            attributes->known[i] = value;
-            return;
-        }
-    }
-}
-
 static void take_attribute(struct json_walk *walk, struct otlp_attributes *attributes) {
     struct attribute attribute = {0};
     struct slice key;
@@ -199,19 +174,7 @@ static void take_attribute(struct json_walk *walk, struct otlp_attributes *attri
             json_skip(walk, NULL);
         }
     }
-    note_known(attributes, attribute.key, attribute.value);
-    if (attributes->count == ATTRIBUTES_PER_EVENT_MAX) {
-        attributes->is_cut = true;
-        return;
-    }
-    if (attribute.value.size > ATTRIBUTE_BYTES_MAX) {
-        attributes->is_cut = true;
-        attribute.value = slice_head(attribute.value, ATTRIBUTE_BYTES_MAX);
-        while (attribute.value.size > 0 && !text_is_utf8(attribute.value)) {
-            attribute.value.size--;
-        }
-    }
-    attributes->items[attributes->count++] = attribute;
+    otlp_attributes_add(attributes, &attribute);
 }
 
 bool otlp_take_attributes(struct json_walk *walk, struct otlp_attributes *attributes) {
@@ -224,27 +187,4 @@ bool otlp_take_attributes(struct json_walk *walk, struct otlp_attributes *attrib
         }
     }
     return walk->error == NULL;
-}
-
-void otlp_inherit(struct otlp_attributes *inner, const struct otlp_attributes *outer) {
-    uint32_t own = inner->count;
-    for (size_t i = 0; i < OTLP_KNOWN_COUNT; i++) {
-        if (inner->known[i].size == 0) {
-            inner->known[i] = outer->known[i];
-        }
-    }
-    for (uint32_t i = 0; i < outer->count; i++) {
-        bool is_named = false;
-        for (uint32_t j = 0; j < own && !is_named; j++) {
-            is_named = slice_equals(inner->items[j].key, outer->items[i].key);
-        }
-        if (is_named) {
-            continue;
-        }
-        if (inner->count == ATTRIBUTES_PER_EVENT_MAX) {
-            inner->is_cut = true;
-            return;
-        }
-        inner->items[inner->count++] = outer->items[i];
-    }
 }

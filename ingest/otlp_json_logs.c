@@ -13,7 +13,7 @@
 static void take_severity(struct json_walk *walk, struct otlp_record *record) {
     uint64_t number = 0;
     if (otlp_take_u64(walk, &number)) {
-        record->envelope.severity = event_severity_of_otlp(number > 24 ? 0 : (uint32_t)number);
+        otlp_record_set_severity(record, number);
     }
 }
 
@@ -47,7 +47,7 @@ static struct status take_record(struct decode *decode, struct json_walk *walk,
     while (json_next_member(walk, &key)) {
         take_record_member(walk, key, &record);
     }
-    return otlp_record_finish(&record, decode, walk, start, outer);
+    return otlp_json_finish_record(&record, decode, walk, start, outer);
 }
 
 static struct status take_records(struct decode *decode, struct json_walk *walk,

@@ -1,26 +1,17 @@
 /*
- * otlp_json_record.h - what log records and spans share: ids, status, entity, and the levels above.
+ * otlp_json_record.h - what log records and spans share in JSON: ids and the levels above.
  * Thread: one at a time.
  */
 #pragma once
 
-#include "ingest/decode.h"
 #include "ingest/otlp_json.h"
 
-struct otlp_record {
-    struct envelope envelope;
-    struct otlp_attributes attributes;
-    uint64_t observed_ns; /* the event's time when it has none of its own */
-    const char *reason;   /* to be refused for, NULL when good */
-};
-
-void otlp_record_init(struct otlp_record *record, enum event_kind kind);
 /* The value of traceId, spanId or parentSpanId. */
 void otlp_take_ids(struct json_walk *walk, struct slice key, struct otlp_record *record);
 /* The record is read (it began at `start`): settles status and entity, derives, adds or refuses. */
-MUST_CHECK struct status otlp_record_finish(struct otlp_record *record, struct decode *decode,
-                                            struct json_walk *walk, size_t start,
-                                            const struct otlp_attributes *outer);
+MUST_CHECK struct status otlp_json_finish_record(struct otlp_record *record, struct decode *decode,
+                                                 struct json_walk *walk, size_t start,
+                                                 const struct otlp_attributes *outer);
 
 struct otlp_level {
     struct slice owner;    /* "resource" */

@@ -1,22 +1,12 @@
 /*
  * otlp_json_traces.c - ExportTraceServiceRequest: resourceSpans > scopeSpans > spans.
  *
- * A span is an event at its end; status code 2 (ERROR) makes it a failure. An "exception" event of
- * the span gives the error's class and message when the span itself does not.
+ * What a span means is otlp_record.h's.
  */
 #include "ingest/decode.h"
 #include "ingest/otlp_json_record.h"
 
-enum { SPAN_STATUS_ERROR = 2 };
-
-struct span {
-    struct otlp_record record;
-    struct slice name;
-    struct slice status_message;
-    uint64_t status_code;
-};
-
-static void take_status(struct json_walk *walk, struct span *span) {
+static void take_status(struct json_walk *walk, struct otlp_span *span) {
     struct slice key;
     if (json_take_null(walk) || !json_enter_object(walk)) {
         return;
@@ -32,14 +22,10 @@ static void take_status(struct json_walk *walk, struct span *span) {
     }
 }
 
-/* Only what the rules look for among an event's attributes: exception.type and exception.message.
- */
-static void take_event(struct json_walk *walk, struct span *span) {
+static void take_event(struct json_walk *walk, struct otlp_span *span) {
     struct otlp_attributes attributes;
     struct slice key;
-    attributes.count = 0;
-    attributes.is_cut = false;
-    memset(attributes.known, 0, sizeof(attributes.known));
+    otlp_attributes_reset(&attributes);
     json_enter_object(walk);
     while (json_next_member(walk, &key)) {
         if (json_key_is(key, "attributes")) {
@@ -48,14 +34,10 @@ static void take_event(struct json_walk *walk, struct span *span) {
             json_skip(walk, NULL);
         }
     }
-    static const enum otlp_known wanted[] = {OTLP_EXCEPTION_TYPE, OTLP_EXCEPTION_MESSAGE};
-    for (size_t i = 0; i < 2; i++) {
-        struct slice *known = &span->record.attributes.known[wanted[i]];
-        *known = known->size > 0 ? *known : attributes.known[wanted[i]];
-    }
+    otlp_span_note_event(span, &attributes);
 }
 
-static void take_events(struct json_walk *walk, struct span *span) {
+static void take_events(struct json_walk *walk, struct otlp_span *span) {
     if (json_take_null(walk) || !json_enter_array(walk)) {
         return;
     }
@@ -64,7 +46,7 @@ static void take_events(struct json_walk *walk, struct span *span) {
     }
 }
 
-static void take_span_member(struct json_walk *walk, struct slice key, struct span *span) {
+static void take_span_member(struct json_walk *walk, struct slice key, struct otlp_span *span) {
     struct otlp_record *record = &span->record;
     if (json_key_is(key, "endTimeUnixNano")) {
         otlp_take_u64(walk, &record->envelope.event_time_ns);
@@ -88,25 +70,16 @@ static void take_span_member(struct json_walk *walk, struct slice key, struct sp
 
 static struct status take_span(struct decode *decode, struct json_walk *walk,
                                const struct otlp_attributes *outer) {
-    struct span span = {.status_code = 0};
+    struct otlp_span span;
     struct slice key;
-    otlp_record_init(&span.record, EVENT_KIND_SPAN);
+    otlp_span_init(&span);
     size_t start = json_next_at(walk);
     json_enter_object(walk);
     while (json_next_member(walk, &key)) {
         take_span_member(walk, key, &span);
     }
-    struct envelope *envelope = &span.record.envelope;
-    if (span.status_code == SPAN_STATUS_ERROR) {
-        envelope->status = EVENT_STATUS_FAILED;
-        envelope->severity = EVENT_SEVERITY_ERROR;
-        envelope->message = span.status_message;
-        if (envelope->message.size == 0) {
-            envelope->message = span.record.attributes.known[OTLP_EXCEPTION_MESSAGE];
-        }
-    }
-    envelope->message = envelope->message.size > 0 ? envelope->message : span.name;
-    return otlp_record_finish(&span.record, decode, walk, start, outer);
+    otlp_span_settle(&span);
+    return otlp_json_finish_record(&span.record, decode, walk, start, outer);
 }
 
 static struct status take_spans(struct decode *decode, struct json_walk *walk,

@@ -7,23 +7,25 @@
 #include "core/clock.h"
 #include "ingest/ingest_internal.h"
 #include "ingest/native.h"
+#include "ingest/otlp_proto.h"
+
+typedef struct status decode_fn(struct decode *decode, struct slice body);
 
 struct route {
     const char *path;
     enum answer_style style;
     const char *rejected_key; /* OTLP: the name of its count */
-    struct status (*decode)(struct decode *decode, struct slice body);
+    decode_fn *decode;
+    decode_fn *decode_proto; /* NULL: JSON only */
 };
 
-static struct status decode_native(struct decode *decode, struct slice body);
-static struct status decode_native_lines(struct decode *decode, struct slice body);
-static struct status decode_metrics(struct decode *decode, struct slice body);
+static decode_fn decode_native, decode_native_lines, decode_metrics, decode_proto_metrics;
 
 static const struct route routes[] = {
-    {"/v1/logs", ANSWER_OTLP, "rejectedLogRecords", otlp_json_decode_logs},
-    {"/v1/traces", ANSWER_OTLP, "rejectedSpans", otlp_json_decode_traces},
-    {"/v1/metrics", ANSWER_OTLP, "rejectedDataPoints", decode_metrics},
-    {"/v1/events", ANSWER_NATIVE, NULL, decode_native},
+    {"/v1/logs", ANSWER_OTLP, "rejectedLogRecords", otlp_json_decode_logs, otlp_proto_decode_logs},
+    {"/v1/traces", ANSWER_OTLP, "rejectedSpans", otlp_json_decode_traces, otlp_proto_decode_traces},
+    {"/v1/metrics", ANSWER_OTLP, "rejectedDataPoints", decode_metrics, decode_proto_metrics},
+    {"/v1/events", ANSWER_NATIVE, NULL, decode_native, NULL},
 };
 
 static struct status decode_native(struct decode *decode, struct slice body) {
@@ -34,11 +36,22 @@ static struct status decode_native_lines(struct decode *decode, struct slice bod
     return native_decode(decode, body, true);
 }
 
+static void count_points(const struct decode *decode, uint64_t points) {
+    const struct intake *intake = decode->context;
+    stats_add(intake->ingest->options.stats, STAT_METRIC_POINTS, points);
+}
+
 static struct status decode_metrics(struct decode *decode, struct slice body) {
-    struct intake *intake = decode->context;
     uint64_t points = 0;
     TRY(otlp_json_decode_metrics(decode, body, &points));
-    stats_add(intake->ingest->options.stats, STAT_METRIC_POINTS, points);
+    count_points(decode, points);
+    return status_ok();
+}
+
+static struct status decode_proto_metrics(struct decode *decode, struct slice body) {
+    uint64_t points = 0;
+    TRY(otlp_proto_decode_metrics(decode, body, &points));
+    count_points(decode, points);
     return status_ok();
 }
 
@@ -59,11 +72,9 @@ static unsigned check_type(const struct route *route, struct slice type, const c
     if (type_is(type, "application/json")) {
         return 0;
     }
-    if (route->style == ANSWER_OTLP) {
-        *words = type_is(type, "application/x-protobuf")
-                     ? "protobuf is not taken by this version: send application/json"
-                     : "the content type must be application/json";
-        return 415;
+    if (route->decode_proto != NULL) {
+        *words = "the content type must be application/json or application/x-protobuf";
+        return type_is(type, "application/x-protobuf") ? 0 : 415;
     }
     bool is_usual = type.size == 0 || type_is(type, "application/x-ndjson") ||
                     type_is(type, "application/jsonl") || type_is(type, "text/plain") ||
@@ -141,19 +152,18 @@ static void answer_native(struct intake *intake, const struct decode *decode) {
 
 static void answer_decoded(struct intake *intake, const struct route *route,
                            const struct decode *decode) {
-    if (route->style == ANSWER_NATIVE) {
+    if (intake->style == ANSWER_NATIVE) {
         answer_native(intake, decode);
         return;
     }
     char memory[1024];
     struct text body = text_over(memory, sizeof(memory));
-    answer_otlp(&body, route->rejected_key, decode->refused, decode->fault.words);
+    answer_otlp(&body, intake->style, route->rejected_key, decode->refused, decode->fault.words);
     intake_commit(intake, 200, text_slice(&body));
 }
 
 /* A body that cannot be read at all stands in the quarantine too, when there is room. */
-static void answer_unreadable(struct intake *intake, const struct route *route,
-                              struct decode *decode, struct slice body) {
+static void answer_unreadable(struct intake *intake, struct decode *decode, struct slice body) {
     struct fault fault = decode->fault;
     intake_abort(intake);
     intake->errors.size = 0;
@@ -163,40 +173,56 @@ static void answer_unreadable(struct intake *intake, const struct route *route,
     if (!status_is_ok(decode_refuse(decode, body, fault.words))) {
         intake_abort(intake);
     }
-    if (route->style == ANSWER_NATIVE) {
+    if (intake->style == ANSWER_NATIVE) {
         answer_native(intake, decode);
         return;
     }
     char memory[1024];
     struct text text = text_over(memory, sizeof(memory));
-    answer_error(&text, route->style, 400, fault.words);
+    answer_error(&text, intake->style, 400, fault.words);
     intake_commit(intake, 400, text_slice(&text));
 }
 
+/* How the body of one request is read and answered. */
+struct format {
+    const struct route *route;
+    enum answer_style style;
+    decode_fn *decode;
+};
+
+static struct format find_format(const struct route *route, struct slice type) {
+    struct format format = {route, route->style, route->decode};
+    if (route->decode_proto != NULL && type_is(type, "application/x-protobuf")) {
+        format.style = ANSWER_PROTO;
+        format.decode = route->decode_proto;
+    } else if (route->decode == decode_native &&
+               (type_is(type, "application/x-ndjson") || type_is(type, "application/jsonl"))) {
+        format.decode = decode_native_lines;
+    }
+    return format;
+}
+
 static void decode_body(struct ingest *ingest, struct http_exchange exchange,
-                        const struct route *route, struct decode *decode, struct slice body,
-                        bool is_lines) {
+                        const struct format *format, struct decode *decode, struct slice body) {
     struct intake *intake = ARENA_NEW(&ingest->decode_arena, struct intake);
     ASSERT(intake != NULL); /* the arena was just reset */
-    intake_init(intake, ingest, exchange, route->style);
+    intake_init(intake, ingest, exchange, format->style);
     decode->arena = &ingest->decode_arena;
     decode->hash_seed = ingest->options.hash_seed;
     decode->now_ns = clock_wall_ns();
-    decode->source = route->style == ANSWER_OTLP ? SLICE("otlp-http") : SLICE("native");
+    decode->source = format->style == ANSWER_NATIVE ? SLICE("native") : SLICE("otlp-http");
     decode->batch_for = intake_batch_for;
     decode->dedup_by_for = intake_dedup_by_for;
     decode->on_refused = intake_on_refused;
     decode->context = intake;
-    struct status status = route->decode == decode_native && is_lines
-                               ? decode_native_lines(decode, body)
-                               : route->decode(decode, body);
+    struct status status = format->decode(decode, body);
     if (status_is_ok(status)) {
-        answer_decoded(intake, route, decode);
+        answer_decoded(intake, format->route, decode);
     } else if (status.code == STATUS_INVALID) {
-        answer_unreadable(intake, route, decode, body);
+        answer_unreadable(intake, decode, body);
     } else {
         intake_abort(intake);
-        ingest_refuse(ingest, exchange, route->style, 429,
+        ingest_refuse(ingest, exchange, format->style, 429,
                       "no room for more events now, try again");
     }
 }
@@ -207,6 +233,7 @@ static void take_request(struct ingest *ingest, struct http_exchange exchange,
     struct slice body = {0};
     const char *words = "";
     struct slice type = media_type(request);
+    struct format format = find_format(route, type);
     unsigned refusal = authenticate(ingest, request, &decode, &words);
     if (refusal == 0 && !atomic_load(ingest->options.is_ready)) {
         words = "not ready to take events";
@@ -215,12 +242,11 @@ static void take_request(struct ingest *ingest, struct http_exchange exchange,
     refusal = refusal != 0 ? refusal : check_type(route, type, &words);
     refusal = refusal != 0 ? refusal : inflate_body(ingest, request, &body, &words);
     if (refusal != 0) {
-        ingest_refuse(ingest, exchange, route->style, refusal, words);
+        ingest_refuse(ingest, exchange, format.style, refusal, words);
         return;
     }
     arena_reset(&ingest->decode_arena);
-    bool is_lines = type_is(type, "application/x-ndjson") || type_is(type, "application/jsonl");
-    decode_body(ingest, exchange, route, &decode, body, is_lines);
+    decode_body(ingest, exchange, &format, &decode, body);
 }
 
 void ingest_on_request(void *context, struct http_exchange exchange,

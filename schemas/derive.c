@@ -174,25 +174,96 @@ static struct status derive_error_class(struct arena *arena, struct envelope *en
     return derive_mask_message(envelope->message, arena, &envelope->error_class);
 }
 
-static void derive_event_key(const struct derive_context *context, struct slice content,
-                             struct envelope *envelope) {
+/* --- Identity --- */
+
+/* Long texts by their hash, so that they are not copied. */
+enum { CONTENT_TEXT_BYTES_MAX = 4096 };
+
+static void write_slice(struct writer *writer, struct slice slice) {
+    writer_u64(writer, slice.size);
+    if (slice.size > CONTENT_TEXT_BYTES_MAX) {
+        writer_hash128(writer, hash128_of(slice, 0));
+    } else {
+        writer_bytes(writer, slice);
+    }
+}
+
+static size_t slice_room(struct slice slice) {
+    return 8 + (slice.size > CONTENT_TEXT_BYTES_MAX ? 16 : slice.size);
+}
+
+static size_t content_bytes(const struct envelope *envelope) {
+    size_t bytes = 128 + slice_room(envelope->message) + slice_room(envelope->run_id) +
+                   slice_room(envelope->error_class) + slice_room(envelope->entity);
+    for (uint32_t i = 0; i < envelope->attributes_count; i++) {
+        bytes +=
+            4 + slice_room(envelope->attributes[i].key) + slice_room(envelope->attributes[i].value);
+    }
+    for (uint32_t i = 0; i < envelope->depends_on_count; i++) {
+        bytes += slice_room(envelope->depends_on[i]);
+    }
+    return bytes;
+}
+
+static void write_content(const struct envelope *envelope, struct writer *writer) {
+    writer_u64(writer, envelope->event_time_ns);
+    writer_u64(writer, (uint64_t)envelope->kind << 16 | (uint64_t)envelope->status << 8 |
+                           (uint64_t)envelope->severity);
+    writer_f64(writer, envelope->score);
+    writer_hash128(writer, envelope->trace_id);
+    writer_u64(writer, envelope->span_id);
+    writer_u64(writer, envelope->parent_span_id);
+    write_slice(writer, envelope->entity);
+    write_slice(writer, envelope->run_id);
+    write_slice(writer, envelope->error_class);
+    write_slice(writer, envelope->message);
+    for (uint32_t i = 0; i < envelope->attributes_count; i++) {
+        writer_u32(writer, (uint32_t)envelope->attributes[i].type);
+        write_slice(writer, envelope->attributes[i].key);
+        write_slice(writer, envelope->attributes[i].value);
+    }
+    for (uint32_t i = 0; i < envelope->depends_on_count; i++) {
+        write_slice(writer, envelope->depends_on[i]);
+    }
+}
+
+/* A record without an id of its own is known by what it says, whatever encoding it came in. The
+ * event time is as sent: it is clamped later. */
+static struct status derive_content_key(const struct derive_context *context, struct arena *arena,
+                                        struct envelope *envelope) {
+    size_t capacity = content_bytes(envelope);
+    size_t mark = arena->used_bytes;
+    void *memory = arena_allocate(arena, capacity, 8);
+    if (memory == NULL) {
+        return status_of(STATUS_FULL);
+    }
+    struct writer writer = writer_over(memory, capacity);
+    write_content(envelope, &writer);
+    ASSERT(!writer.failed);
+    struct hash128 content_hash = hash128_of(writer_slice(&writer), context->hash_seed);
+    arena_rewind(arena, mark);
+    struct slice parts[3] = {envelope->tenant, envelope->entity,
+                             slice_of(&content_hash, sizeof(content_hash))};
+    envelope->event_key = hash128_of_parts(parts, 3, context->hash_seed);
+    return status_ok();
+}
+
+static struct status derive_event_key(const struct derive_context *context, struct arena *arena,
+                                      struct envelope *envelope) {
     if (envelope->event_id.size > 0) {
         struct slice parts[3] = {envelope->tenant, SLICE("id"), envelope->event_id};
         envelope->event_key = hash128_of_parts(parts, 3, context->hash_seed);
         envelope->flags |= ENVELOPE_OWN_EVENT_ID;
-        return;
+        return status_ok();
     }
     if (envelope->kind == EVENT_KIND_SPAN && envelope->span_id != 0) {
         struct slice parts[3] = {envelope->tenant,
                                  slice_of(&envelope->trace_id, sizeof(envelope->trace_id)),
                                  slice_of(&envelope->span_id, sizeof(envelope->span_id))};
         envelope->event_key = hash128_of_parts(parts, 3, context->hash_seed);
-        return;
+        return status_ok();
     }
-    struct hash128 content_hash = hash128_of(content, context->hash_seed);
-    struct slice parts[3] = {envelope->tenant, envelope->entity,
-                             slice_of(&content_hash, sizeof(content_hash))};
-    envelope->event_key = hash128_of_parts(parts, 3, context->hash_seed);
+    return derive_content_key(context, arena, envelope);
 }
 
 /* One key of dedup.by: a field of the envelope or an attribute. */
@@ -259,9 +330,8 @@ static void cut_texts(struct envelope *envelope) {
     }
 }
 
-struct status derive_envelope(const struct derive_context *context, struct slice content,
-                              struct arena *arena, struct envelope *envelope,
-                              struct fault *reason) {
+struct status derive_envelope(const struct derive_context *context, struct arena *arena,
+                              struct envelope *envelope, struct fault *reason) {
     ASSERT(envelope->tenant.size > 0 && envelope->entity.size > 0);
     if (envelope->event_id.size > EVENT_ID_BYTES_MAX) {
         return fault_set(reason, STATUS_INVALID, "an event id has at most %u bytes",
@@ -275,11 +345,11 @@ struct status derive_envelope(const struct derive_context *context, struct slice
         TRY(derive_check_entity(envelope->depends_on[i], reason));
     }
     TRY(settle_owner(context, envelope, reason));
+    TRY(derive_event_key(context, arena, envelope));
     clamp_time(context, envelope);
     cut_texts(envelope);
     derive_news(envelope);
     TRY(derive_error_class(arena, envelope));
-    derive_event_key(context, content, envelope);
     struct slice key_parts[2] = {envelope->tenant, envelope->entity};
     envelope->entity_key = hash128_of_parts(key_parts, 2, context->hash_seed);
     derive_fingerprint(context, envelope);

@@ -53,9 +53,8 @@ struct hash128 derive_entity_key(struct slice tenant, struct slice entity, uint6
 /* Fills the rest of the envelope from what the source has set (tenant, entity, kind, status,
  * severity, times, ids, message, error_class as given or empty, attributes, depends_on):
  * clamps the event time (missing, or > 1 day ahead: ingest time, flagged), error_class, signal
- * flags, event_key, entity_key, fingerprint. `content` is the record's own bytes, hashed for the
- * event key when it has no event_id and no span id (then event_id is that hash in hex).
+ * flags, event_key, entity_key, fingerprint. The event key is of the event_id,
+ * else of a span's ids, else of all that the source has set.
  * INVALID with a reason: the record is to be refused. FULL: the arena is. */
-MUST_CHECK struct status derive_envelope(const struct derive_context *context, struct slice content,
-                                         struct arena *arena, struct envelope *envelope,
-                                         struct fault *reason);
+MUST_CHECK struct status derive_envelope(const struct derive_context *context, struct arena *arena,
+                                         struct envelope *envelope, struct fault *reason);

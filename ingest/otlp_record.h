@@ -1,0 +1,73 @@
+/*
+ * otlp_record.h - what log records and spans share, whatever their encoding: attributes, and the
+ * rules that make an envelope of a record and of the levels above it.
+ *
+ * Slices point into the request or its arena. Thread: one at a time.
+ */
+#pragma once
+
+#include "ingest/decode.h"
+#include "schemas/envelope.h"
+
+enum otlp_known {
+    OTLP_JOB_ID,
+    OTLP_PIPELINE_NAME,
+    OTLP_DATASET_NAME,
+    OTLP_CHECK_ID,
+    OTLP_SERVICE_NAME,
+    OTLP_SERVICE_NAMESPACE,
+    OTLP_JOB_STATUS,
+    OTLP_CHECK_STATUS,
+    OTLP_EVENT_ID,
+    OTLP_RUN_ID,
+    OTLP_ERROR_TYPE,
+    OTLP_EXCEPTION_TYPE,
+    OTLP_EXCEPTION_MESSAGE,
+    OTLP_TENANT_ID,
+    OTLP_KNOWN_COUNT,
+};
+
+/* Attributes of one level and what the rules look for among them and the levels above. */
+struct otlp_attributes {
+    struct attribute items[ATTRIBUTES_PER_EVENT_MAX];
+    uint32_t count;
+    bool is_cut; /* there were more */
+    struct slice known[OTLP_KNOWN_COUNT];
+};
+
+void otlp_attributes_reset(struct otlp_attributes *attributes);
+/* Adds one, cut to ATTRIBUTE_BYTES_MAX; beyond ATTRIBUTES_PER_EVENT_MAX it is only noted. */
+void otlp_attributes_add(struct otlp_attributes *attributes, const struct attribute *attribute);
+/* Adds the attributes of an outer level that the inner one does not name. */
+void otlp_inherit(struct otlp_attributes *inner, const struct otlp_attributes *outer);
+
+struct otlp_record {
+    struct envelope envelope;
+    struct otlp_attributes attributes;
+    uint64_t observed_ns; /* the event's time when it has none of its own */
+    const char *reason;   /* to be refused for, NULL when good */
+};
+
+void otlp_record_init(struct otlp_record *record, enum event_kind kind);
+/* Of OTLP's 1 to 24; others are none. */
+void otlp_record_set_severity(struct otlp_record *record, uint64_t number);
+
+/* A span is an event at its end; status code 2 (ERROR) makes it a failure. An "exception" event of
+ * the span gives the error's class and message when the span itself does not. */
+struct otlp_span {
+    struct otlp_record record;
+    struct slice name;
+    struct slice status_message;
+    uint64_t status_code;
+};
+
+void otlp_span_init(struct otlp_span *span);
+/* Only what the rules look for among an event's attributes: exception.type, exception.message. */
+void otlp_span_note_event(struct otlp_span *span, const struct otlp_attributes *attributes);
+/* All of the span is read: status and message; otlp_record_finish comes next. */
+void otlp_span_settle(struct otlp_span *span);
+
+/* The record is read, `raw` are its bytes: settles status and entity, derives, adds or refuses.
+ * FULL: throttle the request. */
+MUST_CHECK struct status otlp_record_finish(struct otlp_record *record, struct decode *decode,
+                                            struct slice raw, const struct otlp_attributes *outer);

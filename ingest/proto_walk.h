@@ -1,0 +1,52 @@
+/*
+ * proto_walk.h - protobuf's wire format, field by field, bounds-checked (protobuf encoding guide).
+ *
+ * A walk is over one message; a field of it that is a message is walked by a walk of its own, which
+ * reports its failures to the same `root`. Nothing is copied. Groups, long deprecated, are refused.
+ * The first failure sticks: later calls give nothing. Thread: one at a time.
+ */
+#pragma once
+
+#include "core/base/slice.h"
+
+/* What all walks over one request share. */
+struct proto_root {
+    struct slice bytes;
+    const char *error; /* NULL while good; static words */
+    size_t error_at;
+};
+
+struct proto_walk {
+    struct proto_root *root;
+    const uint8_t *at;
+    const uint8_t *end;
+};
+
+enum proto_wire { PROTO_VARINT = 0, PROTO_FIXED64 = 1, PROTO_LENGTH = 2, PROTO_FIXED32 = 5 };
+
+struct proto_field {
+    uint32_t number;
+    enum proto_wire wire;
+    uint64_t value;     /* of varints and fixed ones */
+    struct slice bytes; /* of PROTO_LENGTH */
+};
+
+static inline struct proto_walk proto_walk_over(struct proto_root *root, struct slice message) {
+    return (struct proto_walk){
+        .root = root, .at = message.data, .end = message.data + message.size};
+}
+
+/* The next field, consumed whole; false at the end of the message or on failure. */
+bool proto_next(struct proto_walk *walk, struct proto_field *field_out);
+/* Makes the request fail at a place in its bytes, with static words. */
+void proto_fail(struct proto_root *root, const uint8_t *at, const char *words);
+
+/* Whether the field is of that number and wire type; another type under a known number is unknown,
+ * as parsers of all languages have it. */
+static inline bool proto_is(const struct proto_field *field, uint32_t number,
+                            enum proto_wire wire) {
+    return field->number == number && field->wire == wire;
+}
+
+/* A string field's text, which must be UTF-8; false with the request failed. */
+bool proto_text(struct proto_root *root, const struct proto_field *field, struct slice *text_out);

@@ -1,0 +1,242 @@
+"""OTLP in JSON and in protobuf of the same data give the same envelopes, byte for byte.
+
+Requests are made and encoded by the official opentelemetry-proto classes; damaged ones must be
+judged without a crash.
+"""
+import base64
+import json
+import os
+import random
+import struct
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, os.path.join(os.environ["QUELL_SOURCE"], "tests", "tools"))
+import python_packages
+
+python_packages.want("opentelemetry-proto==1.29.0", "protobuf<6")
+from google.protobuf.json_format import MessageToDict
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+KEYS = ["job.id", "job.status", "service.name", "service.namespace", "event.id", "error.type",
+        "exception.message", "tenant.id", "dataset.name", "check.id", "http.method", "ümläut", "x"]
+WORDS = ["failed", "succeeded", "acme", "boom 17", "", "a \"quoted\" word\n", "ünïcode €😀",
+         "load_orders", "no-such-status", "tab\tbell\x07", "x" * 3000]
+
+
+def fill_any(any_value, rng, depth=0):
+    kind = rng.randrange(8 if depth < 3 else 5)
+    if kind == 0:
+        any_value.bool_value = rng.random() < 0.5
+    elif kind == 1:
+        any_value.int_value = rng.choice([0, 1, -1, 2**63 - 1, -2**63, rng.randrange(10**6)])
+    elif kind == 2:
+        any_value.double_value = rng.choice(
+            [0.0, 0.5, -0.25, 100000.0, 1e20, 1e-7, 0.1 + 0.2, 3.14, 5e-324, 1e15, 123456789.125,
+             float("inf"), float("-inf"), float("nan"), rng.random() * 1000,
+             struct.unpack("<d", struct.pack("<Q", rng.getrandbits(62)))[0]])
+    elif kind == 3:
+        any_value.bytes_value = rng.randbytes(rng.randrange(6))
+    elif kind == 5:
+        any_value.array_value.SetInParent()
+        for _ in range(rng.randrange(4)):
+            fill_any(any_value.array_value.values.add(), rng, depth + 1)
+    elif kind == 6:
+        any_value.kvlist_value.SetInParent()
+        for _ in range(rng.randrange(4)):
+            pair = any_value.kvlist_value.values.add()
+            pair.key = rng.choice(KEYS)
+            fill_any(pair.value, rng, depth + 1)
+    elif kind == 7:
+        pass  # an empty AnyValue
+    else:
+        any_value.string_value = rng.choice(WORDS)
+
+
+def fill_attributes(attributes, rng, most):
+    for _ in range(rng.randrange(most)):
+        attribute = attributes.add()
+        attribute.key = rng.choice(KEYS)
+        if rng.random() < 0.7:
+            attribute.value.string_value = rng.choice(
+                ["failed", "late", "ok", "no-such"] if "status" in attribute.key else WORDS)
+        else:
+            fill_any(attribute.value, rng)
+
+
+def fill_ids(record, rng):
+    if rng.random() < 0.7:
+        record.trace_id = rng.randbytes(16)
+        record.span_id = rng.randbytes(8)
+
+
+def make_logs(rng):
+    request = ExportLogsServiceRequest()
+    for _ in range(rng.randrange(3)):
+        resource = request.resource_logs.add()
+        fill_attributes(resource.resource.attributes, rng, 5)
+        for _ in range(rng.randrange(3)):
+            scope = resource.scope_logs.add()
+            fill_attributes(scope.scope.attributes, rng, 3)
+            for _ in range(rng.randrange(4)):
+                record = scope.log_records.add()
+                record.time_unix_nano = rng.choice([0, 1799999999 * 10**9 + rng.randrange(10**9)])
+                record.observed_time_unix_nano = rng.choice([0, 1799999998 * 10**9])
+                record.severity_number = rng.randrange(25)
+                record.severity_text = rng.choice(WORDS)
+                record.flags = rng.randrange(2)
+                fill_ids(record, rng)
+                if rng.random() < 0.9:
+                    fill_any(record.body, rng)
+                fill_attributes(record.attributes, rng, 8)
+    return request
+
+
+def make_traces(rng):
+    request = ExportTraceServiceRequest()
+    for _ in range(rng.randrange(3)):
+        resource = request.resource_spans.add()
+        fill_attributes(resource.resource.attributes, rng, 5)
+        for _ in range(rng.randrange(3)):
+            scope = resource.scope_spans.add()
+            for _ in range(rng.randrange(4)):
+                span = scope.spans.add()
+                span.name = rng.choice(WORDS)
+                span.start_time_unix_nano = 1799999990 * 10**9
+                span.end_time_unix_nano = rng.choice([0, 1799999991 * 10**9])
+                span.kind = rng.randrange(6)
+                fill_ids(span, rng)
+                if rng.random() < 0.5:
+                    span.parent_span_id = rng.randbytes(8)
+                span.status.code = rng.randrange(3)
+                span.status.message = rng.choice(WORDS)
+                fill_attributes(span.attributes, rng, 6)
+                for _ in range(rng.randrange(3)):
+                    event = span.events.add()
+                    event.name = "exception"
+                    fill_attributes(event.attributes, rng, 4)
+    return request
+
+
+def as_otlp_json(value):
+    """protobuf's own JSON, with ids in hex as OTLP wants them."""
+    if isinstance(value, dict):
+        return {key: base64.b64decode(inner).hex() if key in ("traceId", "spanId", "parentSpanId")
+                else as_otlp_json(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [as_otlp_json(inner) for inner in value]
+    return value
+
+
+class Tool:
+    def __init__(self, path):
+        self.process = subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def run(self, what, encoding, body):
+        self.process.stdin.write(f"{what} {encoding} {body.hex()}\n".encode())
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline().decode().rstrip("\n")
+        assert self.process.poll() is None, "the tool died"
+        return answer
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.stdout.close()
+        assert self.process.wait() == 0
+
+
+class Pairs(unittest.TestCase):
+    def setUp(self):
+        self.tool = Tool(os.environ["QUELL_OTLP_TOOL"])
+
+    def tearDown(self):
+        self.tool.close()
+
+    def compare(self, what, make, seeds):
+        envelopes = 0
+        for seed in seeds:
+            rng = random.Random(seed)
+            request = make(rng)
+            proto = self.tool.run(what, "proto", request.SerializeToString())
+            document = as_otlp_json(MessageToDict(request, use_integers_for_enums=True))
+            text = json.dumps(document, ensure_ascii=rng.random() < 0.5,
+                              indent=rng.choice([None, 1])).encode()
+            self.assertEqual(proto, self.tool.run(what, "json", text), f"seed {seed}")
+            self.assertFalse(proto.startswith("invalid"), f"seed {seed}: {proto}")
+            envelopes += len(proto.split())
+        self.assertGreater(envelopes, len(seeds))
+
+    def test_logs_in_both_encodings_are_the_same_envelopes(self):
+        self.compare("logs", make_logs, range(400))
+
+    def test_traces_in_both_encodings_are_the_same_envelopes(self):
+        self.compare("traces", make_traces, range(300))
+
+    def test_resource_behind_its_records_counts_too(self):
+        rng = random.Random(5)
+        request = ExportLogsServiceRequest()
+        resource = request.resource_logs.add()
+        record = resource.scope_logs.add().log_records.add()
+        record.time_unix_nano = 1799999999 * 10**9
+        before = request.SerializeToString()
+        other = ExportLogsServiceRequest()
+        other.resource_logs.add().resource.attributes.add(key="service.name").value.string_value = "s"
+        ordered = ExportLogsServiceRequest.FromString(before)
+        ordered.resource_logs[0].resource.MergeFrom(other.resource_logs[0].resource)
+        tail = ordered.resource_logs[0].resource.SerializeToString()
+        inner = request.resource_logs[0].SerializeToString() + b"\x0a" + bytes([len(tail)]) + tail
+        swapped = b"\x0a" + bytes([len(inner)]) + inner
+        self.assertEqual(self.tool.run("logs", "proto", swapped),
+                         self.tool.run("logs", "proto", ordered.SerializeToString()))
+
+    def test_damaged_bodies_are_judged_without_a_crash(self):
+        invalid = 0
+        for seed in range(1500):
+            rng = random.Random(seed)
+            body = bytearray((make_logs if seed % 2 else make_traces)(rng).SerializeToString())
+            for _ in range(rng.randrange(1, 4)):
+                if body:
+                    at = rng.randrange(len(body))
+                    if rng.random() < 0.3:
+                        del body[at:at + rng.randrange(1, 9)]
+                    else:
+                        body[at] = rng.randrange(256)
+            answer = self.tool.run("logs" if seed % 2 else "traces", "proto", bytes(body))
+            invalid += answer.startswith("invalid")
+        self.assertGreater(invalid, 100)
+
+    def test_what_protobuf_forbids_is_refused_with_a_place(self):
+        cases = {
+            b"\x0a\x05ab": "invalid: a field is longer than its message at byte 2",
+            b"\x0b": "invalid: a field has an unknown wire type at byte 1",
+            b"\x00\x01": "invalid: a field has no sound number at byte 1",
+            b"\x08" + b"\xff" * 11: "invalid: a number has more than 64 bits at byte 11",
+            b"\x0a\x0c\x12\x0a\x12\x08\x2a\x06\x0a\x04\xff\xfe\xfd\xfc":
+                "invalid: a string is not UTF-8 at byte 10",
+        }
+        for body, wanted in cases.items():
+            self.assertEqual(self.tool.run("logs", "proto", body), wanted)
+        self.assertEqual(self.tool.run("logs", "proto", b""), "")
+        deep = b""
+        for _ in range(80):
+            deep = b"\x0a" + varint(len(deep)) + deep
+            deep = b"\x2a" + varint(len(deep)) + deep
+        record = b"\x2a" + varint(len(deep)) + deep
+        scope = b"\x12" + varint(len(record)) + record
+        resource = b"\x12" + varint(len(scope)) + scope
+        answer = self.tool.run("logs", "proto", b"\x0a" + varint(len(resource)) + resource)
+        self.assertTrue(answer.startswith("invalid: nested too deeply at byte"), answer)
+
+
+def varint(value):
+    out = b""
+    while value >= 0x80:
+        out += bytes([0x80 | value & 0x7F])
+        value >>= 7
+    return out + bytes([value])
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
