@@ -1,0 +1,180 @@
+/* draft.c - see draft.h. */
+#include "ingest/draft.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { NUMBER_BYTES_MAX = 64 };
+
+void draft_refuse(struct draft *draft, const char *words, struct slice detail) {
+    if (draft->is_refused) {
+        return;
+    }
+    draft->is_refused = true;
+    struct slice shown = slice_head(detail, 80);
+    (void)!status_is_ok(fault_set(&draft->reason, STATUS_INVALID, "%s%.*s", words, (int)shown.size,
+                                  shown.size > 0 ? (const char *)shown.data : ""));
+}
+
+/* A string or a number as text; anything else refuses the record. */
+struct slice draft_take_word(struct json_walk *walk, struct draft *draft, const char *complaint) {
+    struct slice text = {0};
+    switch (json_peek(walk)) {
+    case JSON_STRING:
+        json_take_string(walk, &text);
+        return text;
+    case JSON_NUMBER:
+        json_take_number(walk, &text);
+        return text;
+    case JSON_NULL:
+        json_take_null(walk);
+        return text;
+    default:
+        json_skip(walk, NULL);
+        draft_refuse(draft, complaint, (struct slice){0});
+        return text;
+    }
+}
+
+/* --- Times --- */
+
+/* Epoch seconds, milliseconds, microseconds or nanoseconds, told apart by magnitude. */
+static uint64_t epoch_ns(double value) {
+    static const double units[] = {1e9, 1e6, 1e3, 1};
+    double limit = 1e11; /* seconds up to the year 5138 */
+    for (size_t i = 0; i < 4; i++) {
+        if (value < limit) {
+            double ns = value * units[i];
+            return ns < 1.8e19 ? (uint64_t)ns : 0;
+        }
+        limit *= 1e3;
+    }
+    return 0;
+}
+
+bool draft_parse_decimal(struct slice text, double *value_out) {
+    char copy[NUMBER_BYTES_MAX];
+    char *end = NULL;
+    if (text.size == 0 || text.size >= sizeof(copy)) {
+        return false;
+    }
+    memcpy(copy, text.data, text.size);
+    copy[text.size] = 0;
+    *value_out = strtod(copy, &end);
+    return end == copy + text.size && isfinite(*value_out);
+}
+
+void draft_take_time(struct json_walk *walk, struct draft *draft) {
+    struct slice text = draft_take_word(walk, draft, "occurred_at is no time");
+    uint64_t whole = 0;
+    double value = 0;
+    if (text.size == 0 || status_is_ok(text_parse_time(text, &draft->envelope.event_time_ns))) {
+        return;
+    }
+    if (status_is_ok(text_parse_u64(text, &whole)) && whole >= UINT64_C(100000000000000000)) {
+        draft->envelope.event_time_ns = whole; /* nanoseconds, exact */
+        return;
+    }
+    if (draft_parse_decimal(text, &value) && value >= 0) {
+        draft->envelope.event_time_ns = epoch_ns(value);
+        return;
+    }
+    draft_refuse(draft, "occurred_at is neither RFC 3339 nor an epoch time: ", text);
+}
+
+/* --- Vocabularies and attributes --- */
+
+void draft_take_status(struct json_walk *walk, struct draft *draft) {
+    struct slice word = draft_take_word(walk, draft, "status is no word");
+    draft->has_status = word.size > 0;
+    if (word.size > 0 && !status_is_ok(event_status_parse(word, &draft->envelope.status))) {
+        draft_refuse(draft, "unknown status: ", word);
+    }
+}
+
+void draft_take_severity(struct json_walk *walk, struct draft *draft) {
+    struct slice word = draft_take_word(walk, draft, "severity is no word");
+    if (word.size > 0 && !status_is_ok(event_severity_parse(word, &draft->envelope.severity))) {
+        draft_refuse(draft, "unknown severity: ", word);
+    }
+}
+
+static enum attribute_type attribute_type_of(enum json_type type) {
+    switch (type) {
+    case JSON_STRING:
+        return ATTRIBUTE_STRING;
+    case JSON_NUMBER:
+        return ATTRIBUTE_DOUBLE;
+    case JSON_TRUE:
+    case JSON_FALSE:
+        return ATTRIBUTE_BOOL;
+    default:
+        return ATTRIBUTE_JSON;
+    }
+}
+
+/* Any value under a key becomes an attribute; composites keep their JSON. */
+void draft_take_attribute(struct json_walk *walk, struct draft *draft, struct slice key) {
+    struct slice value = {0};
+    enum json_type type = json_peek(walk);
+    if (type == JSON_STRING) {
+        json_take_string(walk, &value);
+    } else {
+        json_skip(walk, &value);
+    }
+    struct envelope *envelope = &draft->envelope;
+    bool is_kept = type != JSON_NULL && envelope->attributes_count < ATTRIBUTES_PER_EVENT_MAX;
+    if (!is_kept || value.size > ATTRIBUTE_BYTES_MAX || key.size > ATTRIBUTE_BYTES_MAX) {
+        envelope->flags |= type != JSON_NULL ? ENVELOPE_MESSAGE_CUT : 0u;
+        return;
+    }
+    draft->attributes[envelope->attributes_count++] =
+        (struct attribute){.key = key, .value = value, .type = attribute_type_of(type)};
+}
+
+void draft_add_attribute(struct draft *draft, struct slice key, struct slice value) {
+    struct envelope *envelope = &draft->envelope;
+    if (envelope->attributes_count == ATTRIBUTES_PER_EVENT_MAX ||
+        value.size > ATTRIBUTE_BYTES_MAX) {
+        envelope->flags |= ENVELOPE_MESSAGE_CUT;
+        return;
+    }
+    draft->attributes[envelope->attributes_count++] =
+        (struct attribute){.key = key, .value = value, .type = ATTRIBUTE_STRING};
+}
+
+/* --- The end of a record --- */
+
+static void settle_entity(struct decode *decode, struct draft *draft) {
+    struct envelope *envelope = &draft->envelope;
+    struct derive_entity_keys keys = {.job_id = draft->job_id};
+    struct status status = status_ok();
+    if (envelope->entity.size > 0) {
+        return;
+    }
+    if (draft->entity.size > 0) {
+        envelope->entity = draft->entity;
+        status = derive_check_entity(draft->entity, &draft->reason);
+    } else if (draft->job_id.size > 0) {
+        status = derive_entity(&keys, decode->arena, &envelope->entity, &draft->reason);
+    } else {
+        draft_refuse(draft, "one of job_id and entity is required", (struct slice){0});
+    }
+    draft->is_refused = draft->is_refused || !status_is_ok(status);
+}
+
+struct status draft_finish(struct decode *decode, struct draft *draft, struct slice raw) {
+    if (!draft->is_refused) {
+        settle_entity(decode, draft);
+    }
+    if (draft->is_refused) {
+        return decode_refuse(decode, raw, draft->reason.words);
+    }
+    struct envelope *envelope = &draft->envelope;
+    if (envelope->kind == 0) {
+        bool is_job = slice_starts_with(envelope->entity, SLICE("job:"));
+        envelope->kind = is_job ? EVENT_KIND_JOB : EVENT_KIND_CHECK;
+    }
+    envelope->attributes = draft->attributes;
+    return decode_add(decode, envelope, draft->claimed, raw);
+}

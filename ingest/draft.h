@@ -1,0 +1,40 @@
+/*
+ * draft.h - an event while it is read from JSON of some format: the envelope, the room for what it
+ * points at, and whether it is refused already.
+ *
+ * A wrong field refuses the record and reading goes on, so that the walk stands behind the record
+ * and the next one can be read; only the first reason is kept. Memory: the decode's arena.
+ */
+#pragma once
+
+#include "ingest/decode.h"
+
+struct draft {
+    struct envelope envelope;
+    struct slice claimed; /* the tenant that the record names */
+    struct slice job_id;
+    struct slice entity; /* written out; wins over job_id */
+    struct attribute attributes[ATTRIBUTES_PER_EVENT_MAX];
+    struct slice depends_on[DEPENDS_ON_PER_EVENT_MAX + 1];
+    bool has_status;
+    struct fault reason; /* words: the record is refused */
+    bool is_refused;
+};
+
+/* Refuses the record: words, then the detail, shortened. */
+void draft_refuse(struct draft *draft, const char *words, struct slice detail);
+/* A string or a number as text, empty for null; anything else refuses with the complaint. */
+struct slice draft_take_word(struct json_walk *walk, struct draft *draft, const char *complaint);
+/* RFC 3339, or epoch seconds, ms, us or ns by magnitude; null and "" leave the time alone. */
+void draft_take_time(struct json_walk *walk, struct draft *draft);
+void draft_take_status(struct json_walk *walk, struct draft *draft);
+void draft_take_severity(struct json_walk *walk, struct draft *draft);
+/* Any value becomes an attribute; composites keep their JSON; what has no room sets the flag. */
+void draft_take_attribute(struct json_walk *walk, struct draft *draft, struct slice key);
+/* Adds a text attribute under the same bounds. */
+void draft_add_attribute(struct draft *draft, struct slice key, struct slice value);
+/* A finite decimal number of at most 63 bytes. */
+bool draft_parse_decimal(struct slice text, double *value_out);
+/* The entity from `entity` or `job_id`, unless the envelope has one; then adds the event or
+ * refuses it with its raw bytes. FULL: throttle. */
+MUST_CHECK struct status draft_finish(struct decode *decode, struct draft *draft, struct slice raw);
