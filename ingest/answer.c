@@ -1,6 +1,8 @@
 /* answer.c - see answer.h. */
 #include "ingest/answer.h"
 
+#include "core/base/limits.h"
+
 /* google.rpc.Code of an HTTP status, as the OTLP specification pairs them. */
 static unsigned rpc_code(unsigned http_status) {
     switch (http_status) {
@@ -50,7 +52,18 @@ static const char *code_word(unsigned http_status) {
 }
 
 const char *answer_content_type(enum answer_style style) {
-    return style == ANSWER_PROTO ? "application/x-protobuf" : "application/json";
+    return style == ANSWER_PROTO  ? "application/x-protobuf"
+           : style == ANSWER_PING ? "text/plain; charset=utf-8"
+                                  : "application/json";
+}
+
+const char *answer_headers(enum answer_style style) {
+    static_assert(PING_BODY_BYTES_MAX == 10000, "the header below says it");
+    return style == ANSWER_PING ? "Ping-Body-Limit: 10000\r\n" : NULL;
+}
+
+bool answer_lists_errors(enum answer_style style) {
+    return style == ANSWER_NATIVE || style == ANSWER_LINEAGE;
 }
 
 /* --- Protobuf: a few small messages --- */

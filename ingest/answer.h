@@ -6,10 +6,22 @@
 
 #include "core/base/text.h"
 
-enum answer_style { ANSWER_OTLP, ANSWER_PROTO, ANSWER_NATIVE, ANSWER_PLAIN };
+enum answer_style {
+    ANSWER_OTLP,
+    ANSWER_PROTO,
+    ANSWER_NATIVE,  /* counts and reasons */
+    ANSWER_LINEAGE, /* the same, 201 */
+    ANSWER_ALERTS,  /* nothing, as Alertmanager */
+    ANSWER_PING,    /* OK */
+    ANSWER_PLAIN,
+};
 
-/* "application/x-protobuf" or "application/json". */
+/* "application/x-protobuf", "application/json", or plain text for a ping. */
 const char *answer_content_type(enum answer_style style);
+/* Further header lines of a good answer, or NULL. */
+const char *answer_headers(enum answer_style style);
+/* Whether the answer names each refused record. */
+bool answer_lists_errors(enum answer_style style);
 
 /* The body of an error. OTLP: {"code":3,"message":"..."} (google.rpc.Status, as JSON or protobuf);
  * else

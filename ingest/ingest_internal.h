@@ -57,8 +57,9 @@ struct intake {
     struct ingest *ingest;
     struct http_exchange exchange;
     enum answer_style style;
-    struct batch *batches; /* filled so far, newest first */
-    struct batch *open;    /* the newest */
+    const struct http_request *request; /* during the handler's call only */
+    struct batch *batches;              /* filled so far, newest first */
+    struct batch *open;                 /* the newest */
     bool wants_large;
     char error_memory[ANSWER_BYTES_MAX / 2];
     struct text errors; /* native: the entries of "errors" */
@@ -70,6 +71,11 @@ void ingest_on_request(void *context, struct http_exchange exchange,
                        const struct http_request *request);
 void ingest_on_error(void *context, unsigned status, const char *words, struct text *body,
                      const char **content_type_out);
+
+/* --- respond.c --- */
+/* Sends what was decoded and answers by the decoder's status. */
+void respond_decoded(struct intake *intake, struct decode *decode, struct status status,
+                     struct slice body, const char *rejected_key);
 
 /* --- intake.c --- */
 void intake_init(struct intake *intake, struct ingest *ingest, struct http_exchange exchange,

@@ -33,6 +33,7 @@ void intake_init(struct intake *intake, struct ingest *ingest, struct http_excha
     intake->ingest = ingest;
     intake->exchange = exchange;
     intake->style = style;
+    intake->request = NULL;
     intake->batches = NULL;
     intake->open = NULL;
     intake->wants_large = false;
@@ -73,7 +74,7 @@ struct slice intake_dedup_by_for(void *context, struct slice tenant) {
 void intake_on_refused(void *context, uint32_t index, const char *reason) {
     struct intake *intake = context;
     size_t room = intake->errors.capacity - intake->errors.size;
-    if (intake->style != ANSWER_NATIVE || room < 8 * (size_t)REASON_BYTES_MAX) {
+    if (!answer_lists_errors(intake->style) || room < 8 * (size_t)REASON_BYTES_MAX) {
         return; /* the count says how many; the quarantine has them all */
     }
     text_add_format(&intake->errors,
@@ -120,8 +121,8 @@ static void free_pending(struct ingest *ingest, struct pending *pending) {
 static void answer_pending(struct ingest *ingest, struct pending *pending) {
     const char *body = pending->body == NULL ? pending->inline_body : pending->body;
     if (pending->outcome == STATUS_OK) {
-        http_respond(pending->exchange, pending->status, answer_content_type(pending->style), NULL,
-                     slice_of(body, pending->body_size));
+        http_respond(pending->exchange, pending->status, answer_content_type(pending->style),
+                     answer_headers(pending->style), slice_of(body, pending->body_size));
     } else if (pending->outcome == STATUS_FULL) {
         ingest_refuse(ingest, pending->exchange, pending->style, 429,
                       "no room for more events now, try again");

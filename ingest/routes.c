@@ -5,6 +5,7 @@
 
 #include "core/base/assert.h"
 #include "core/clock.h"
+#include "ingest/formats.h"
 #include "ingest/ingest_internal.h"
 #include "ingest/native.h"
 #include "ingest/otlp_proto.h"
@@ -14,18 +15,80 @@ typedef struct status decode_fn(struct decode *decode, struct slice body);
 struct route {
     const char *path;
     enum answer_style style;
+    const char *types;        /* for a person: what may be sent */
+    const char *source;       /* of its envelopes */
     const char *rejected_key; /* OTLP: the name of its count */
-    decode_fn *decode;
-    decode_fn *decode_proto; /* NULL: JSON only */
 };
 
-static decode_fn decode_native, decode_native_lines, decode_metrics, decode_proto_metrics;
+enum route_name {
+    ROUTE_LOGS,
+    ROUTE_TRACES,
+    ROUTE_METRICS,
+    ROUTE_EVENTS,
+    ROUTE_LINEAGE,
+    ROUTE_LINEAGE_BATCH,
+    ROUTE_ALERTS,
+    ROUTE_CLOUDEVENTS,
+    ROUTE_PING, /* the last: not known by its whole path */
+    ROUTES,
+};
 
-static const struct route routes[] = {
-    {"/v1/logs", ANSWER_OTLP, "rejectedLogRecords", otlp_json_decode_logs, otlp_proto_decode_logs},
-    {"/v1/traces", ANSWER_OTLP, "rejectedSpans", otlp_json_decode_traces, otlp_proto_decode_traces},
-    {"/v1/metrics", ANSWER_OTLP, "rejectedDataPoints", decode_metrics, decode_proto_metrics},
-    {"/v1/events", ANSWER_NATIVE, NULL, decode_native, NULL},
+#define SEND "the content type must be "
+#define OTLP_TYPES SEND "application/json or application/x-protobuf"
+static const struct route routes[ROUTES] = {
+    [ROUTE_LOGS] = {"/v1/logs", ANSWER_OTLP, OTLP_TYPES, "otlp-http", "rejectedLogRecords"},
+    [ROUTE_TRACES] = {"/v1/traces", ANSWER_OTLP, OTLP_TYPES, "otlp-http", "rejectedSpans"},
+    [ROUTE_METRICS] = {"/v1/metrics", ANSWER_OTLP, OTLP_TYPES, "otlp-http", "rejectedDataPoints"},
+    [ROUTE_EVENTS] = {"/v1/events", ANSWER_NATIVE, SEND "application/json or application/x-ndjson",
+                      "native", ""},
+    [ROUTE_LINEAGE] = {"/api/v1/lineage", ANSWER_LINEAGE, SEND "application/json", "openlineage",
+                       ""},
+    [ROUTE_LINEAGE_BATCH] = {"/api/v1/lineage/batch", ANSWER_LINEAGE, SEND "application/json",
+                             "openlineage", ""},
+    [ROUTE_ALERTS] = {"/api/v2/alerts", ANSWER_ALERTS, SEND "application/json", "alertmanager", ""},
+    [ROUTE_CLOUDEVENTS] = {"/v1/cloudevents", ANSWER_NATIVE,
+                           SEND "application/cloudevents+json, "
+                                "application/cloudevents-batch+json, or application/json with "
+                                "ce- headers",
+                           "cloudevents", ""},
+    [ROUTE_PING] = {"/ping/", ANSWER_PING, "", "ping", ""},
+};
+
+static decode_fn decode_native, decode_native_lines, decode_metrics, decode_proto_metrics,
+    decode_cloudevent_data;
+
+/* How the body of one request is read and answered; the first that fits. */
+struct format {
+    enum route_name route;
+    const char *type; /* "": none was said */
+    enum answer_style style;
+    decode_fn *decode;
+};
+
+static const struct format formats[] = {
+    {ROUTE_LOGS, "application/json", ANSWER_OTLP, otlp_json_decode_logs},
+    {ROUTE_LOGS, "application/x-protobuf", ANSWER_PROTO, otlp_proto_decode_logs},
+    {ROUTE_TRACES, "application/json", ANSWER_OTLP, otlp_json_decode_traces},
+    {ROUTE_TRACES, "application/x-protobuf", ANSWER_PROTO, otlp_proto_decode_traces},
+    {ROUTE_METRICS, "application/json", ANSWER_OTLP, decode_metrics},
+    {ROUTE_METRICS, "application/x-protobuf", ANSWER_PROTO, decode_proto_metrics},
+    {ROUTE_EVENTS, "application/json", ANSWER_NATIVE, decode_native},
+    {ROUTE_EVENTS, "application/x-ndjson", ANSWER_NATIVE, decode_native_lines},
+    {ROUTE_EVENTS, "application/jsonl", ANSWER_NATIVE, decode_native_lines},
+    {ROUTE_EVENTS, "text/plain", ANSWER_NATIVE, decode_native},
+    {ROUTE_EVENTS, "", ANSWER_NATIVE, decode_native},
+    {ROUTE_EVENTS, "application/x-www-form-urlencoded", ANSWER_NATIVE, decode_native}, /* curl -d */
+    {ROUTE_LINEAGE, "application/json", ANSWER_LINEAGE, lineage_decode},
+    {ROUTE_LINEAGE, "", ANSWER_LINEAGE, lineage_decode},
+    {ROUTE_LINEAGE, "application/x-www-form-urlencoded", ANSWER_LINEAGE, lineage_decode},
+    {ROUTE_LINEAGE_BATCH, "application/json", ANSWER_LINEAGE, lineage_decode},
+    {ROUTE_ALERTS, "application/json", ANSWER_ALERTS, alerts_decode},
+    {ROUTE_ALERTS, "", ANSWER_ALERTS, alerts_decode},
+    {ROUTE_ALERTS, "application/x-www-form-urlencoded", ANSWER_ALERTS, alerts_decode},
+    {ROUTE_CLOUDEVENTS, "application/cloudevents+json", ANSWER_NATIVE, cloudevents_decode},
+    {ROUTE_CLOUDEVENTS, "application/cloudevents-batch+json", ANSWER_NATIVE, cloudevents_decode},
+    {ROUTE_CLOUDEVENTS, "application/json", ANSWER_NATIVE, decode_cloudevent_data},
+    {ROUTE_CLOUDEVENTS, "", ANSWER_NATIVE, decode_cloudevent_data},
 };
 
 static struct status decode_native(struct decode *decode, struct slice body) {
@@ -34,6 +97,14 @@ static struct status decode_native(struct decode *decode, struct slice body) {
 
 static struct status decode_native_lines(struct decode *decode, struct slice body) {
     return native_decode(decode, body, true);
+}
+
+/* Binary mode when the headers say so; else a structured event whose sender left the type plain. */
+static struct status decode_cloudevent_data(struct decode *decode, struct slice body) {
+    const struct intake *intake = decode->context;
+    bool is_binary = http_header_find(intake->request, "ce-specversion").size > 0;
+    return is_binary ? cloudevents_decode_binary(decode, intake->request, body)
+                     : cloudevents_decode(decode, body);
 }
 
 static void count_points(const struct decode *decode, uint64_t points) {
@@ -67,20 +138,13 @@ static bool type_is(struct slice type, const char *name) {
     return slice_equals_ignoring_case(type, slice_of_text(name));
 }
 
-/* 0, or why not. Native events take what `curl -d` sends. */
-static unsigned check_type(const struct route *route, struct slice type, const char **words) {
-    if (type_is(type, "application/json")) {
-        return 0;
+static const struct format *find_format(enum route_name route, struct slice type) {
+    for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+        if (formats[i].route == route && type_is(type, formats[i].type)) {
+            return &formats[i];
+        }
     }
-    if (route->decode_proto != NULL) {
-        *words = "the content type must be application/json or application/x-protobuf";
-        return type_is(type, "application/x-protobuf") ? 0 : 415;
-    }
-    bool is_usual = type.size == 0 || type_is(type, "application/x-ndjson") ||
-                    type_is(type, "application/jsonl") || type_is(type, "text/plain") ||
-                    type_is(type, "application/x-www-form-urlencoded");
-    *words = "the content type must be application/json or application/x-ndjson";
-    return is_usual ? 0 : 415;
+    return NULL;
 }
 
 static unsigned inflate_body(struct ingest *ingest, const struct http_request *request,
@@ -131,143 +195,153 @@ static unsigned authenticate(const struct ingest *ingest, const struct http_requ
     return scope.size > 0 && !slice_equals(scope, decode->tenant) ? 403 : 0;
 }
 
-/* --- Answers --- */
-
-static void answer_native(struct intake *intake, const struct decode *decode) {
-    char *memory = arena_allocate(decode->arena, ANSWER_BYTES_MAX, 1);
-    if (memory == NULL) {
-        intake_abort(intake);
-        ingest_refuse(intake->ingest, intake->exchange, intake->style, 429, "no room");
-        return;
+/* 0, or why not: who it is, and whether quell is ready for anybody. */
+static unsigned admit(const struct ingest *ingest, const struct http_request *request,
+                      struct decode *decode, const char **words) {
+    unsigned refusal = authenticate(ingest, request, decode, words);
+    if (refusal == 0 && !atomic_load(ingest->options.is_ready)) {
+        *words = "not ready to take events";
+        refusal = 503;
     }
-    struct text body = text_over(memory, ANSWER_BYTES_MAX);
-    text_add_format(&body, "{\"accepted\":%u,\"rejected\":%u,\"errors\":[", decode->accepted,
-                    decode->refused);
-    text_add(&body, text_slice(&intake->errors));
-    text_add_text(&body, "]}");
-    ASSERT(!body.truncated);
-    bool is_refused = decode->accepted == 0 && decode->refused > 0;
-    intake_commit(intake, is_refused ? 400 : 200, text_slice(&body));
+    return refusal;
 }
 
-static void answer_decoded(struct intake *intake, const struct route *route,
-                           const struct decode *decode) {
-    if (intake->style == ANSWER_NATIVE) {
-        answer_native(intake, decode);
-        return;
-    }
-    char memory[1024];
-    struct text body = text_over(memory, sizeof(memory));
-    answer_otlp(&body, intake->style, route->rejected_key, decode->refused, decode->fault.words);
-    intake_commit(intake, 200, text_slice(&body));
-}
-
-/* A body that cannot be read at all stands in the quarantine too, when there is room. */
-static void answer_unreadable(struct intake *intake, struct decode *decode, struct slice body) {
-    struct fault fault = decode->fault;
-    intake_abort(intake);
-    intake->errors.size = 0;
-    intake->errors_count = 0;
-    decode->accepted = 0;
-    decode->refused = 0;
-    if (!status_is_ok(decode_refuse(decode, body, fault.words))) {
-        intake_abort(intake);
-    }
-    if (intake->style == ANSWER_NATIVE) {
-        answer_native(intake, decode);
-        return;
-    }
-    char memory[1024];
-    struct text text = text_over(memory, sizeof(memory));
-    answer_error(&text, intake->style, 400, fault.words);
-    intake_commit(intake, 400, text_slice(&text));
-}
-
-/* How the body of one request is read and answered. */
-struct format {
-    const struct route *route;
-    enum answer_style style;
-    decode_fn *decode;
-};
-
-static struct format find_format(const struct route *route, struct slice type) {
-    struct format format = {route, route->style, route->decode};
-    if (route->decode_proto != NULL && type_is(type, "application/x-protobuf")) {
-        format.style = ANSWER_PROTO;
-        format.decode = route->decode_proto;
-    } else if (route->decode == decode_native &&
-               (type_is(type, "application/x-ndjson") || type_is(type, "application/jsonl"))) {
-        format.decode = decode_native_lines;
-    }
-    return format;
-}
+/* --- A request --- */
 
 static void decode_body(struct ingest *ingest, struct http_exchange exchange,
-                        const struct format *format, struct decode *decode, struct slice body) {
+                        const struct http_request *request, const struct format *format,
+                        struct decode *decode, struct slice body) {
     struct intake *intake = ARENA_NEW(&ingest->decode_arena, struct intake);
     ASSERT(intake != NULL); /* the arena was just reset */
     intake_init(intake, ingest, exchange, format->style);
+    intake->request = request;
     decode->arena = &ingest->decode_arena;
     decode->hash_seed = ingest->options.hash_seed;
     decode->now_ns = clock_wall_ns();
-    decode->source = format->style == ANSWER_NATIVE ? SLICE("native") : SLICE("otlp-http");
+    decode->source = slice_of_text(routes[format->route].source);
     decode->batch_for = intake_batch_for;
     decode->dedup_by_for = intake_dedup_by_for;
     decode->on_refused = intake_on_refused;
     decode->context = intake;
     struct status status = format->decode(decode, body);
-    if (status_is_ok(status)) {
-        answer_decoded(intake, format->route, decode);
-    } else if (status.code == STATUS_INVALID) {
-        answer_unreadable(intake, decode, body);
-    } else {
-        intake_abort(intake);
-        ingest_refuse(ingest, exchange, format->style, 429,
-                      "no room for more events now, try again");
-    }
+    respond_decoded(intake, decode, status, body, routes[format->route].rejected_key);
 }
 
 static void take_request(struct ingest *ingest, struct http_exchange exchange,
-                         const struct route *route, const struct http_request *request) {
+                         enum route_name route, const struct http_request *request) {
     struct decode decode = {0};
     struct slice body = {0};
     const char *words = "";
-    struct slice type = media_type(request);
-    struct format format = find_format(route, type);
-    unsigned refusal = authenticate(ingest, request, &decode, &words);
-    if (refusal == 0 && !atomic_load(ingest->options.is_ready)) {
-        words = "not ready to take events";
-        refusal = 503;
+    const struct format *format = find_format(route, media_type(request));
+    enum answer_style style = format == NULL ? routes[route].style : format->style;
+    unsigned refusal = admit(ingest, request, &decode, &words);
+    if (refusal == 0 && format == NULL) {
+        refusal = 415;
+        words = routes[route].types;
     }
-    refusal = refusal != 0 ? refusal : check_type(route, type, &words);
     refusal = refusal != 0 ? refusal : inflate_body(ingest, request, &body, &words);
     if (refusal != 0) {
-        ingest_refuse(ingest, exchange, format.style, refusal, words);
+        ingest_refuse(ingest, exchange, style, refusal, words);
         return;
     }
     arena_reset(&ingest->decode_arena);
-    decode_body(ingest, exchange, &format, &decode, body);
+    decode_body(ingest, exchange, request, format, &decode, body);
+}
+
+/* --- Pings --- */
+
+static struct status decode_ping(struct decode *decode, struct slice body) {
+    const struct intake *intake = decode->context;
+    struct ping ping;
+    char run_id[RUN_ID_BYTES_MAX];
+    size_t size = 0;
+    TRY(ping_parse(intake->request->path, &ping));
+    if (!http_query_find(intake->request->query, "rid", run_id, sizeof(run_id), &size)) {
+        size = 0;
+    }
+    return ping_decode(decode, &ping, slice_of(run_id, size), body);
+}
+
+/* A ping's key is its project: the tenant itself where nobody must prove who he is, else the
+ * tenant's token, so that a cron line needs no header. */
+static unsigned admit_ping(struct ingest *ingest, const struct http_request *request,
+                           const struct ping *ping, struct decode *decode, const char **words) {
+    bool has_header = http_header_find(request, "authorization").size > 0;
+    if (ping->key.size > 0 && !has_header && ingest->config->auth_mode != AUTH_NONE) {
+        decode->tenant_is_bound = true;
+        *words = "no such ping key";
+        return status_is_ok(config_find_token(ingest->config, ping->key, &decode->tenant)) ? 0
+                                                                                           : 404;
+    }
+    unsigned refusal = admit(ingest, request, decode, words);
+    if (refusal == 0 && decode->tenant.size == 0) {
+        decode->tenant = ping->key;
+    }
+    return refusal;
+}
+
+static void take_ping(struct ingest *ingest, struct http_exchange exchange,
+                      const struct http_request *request) {
+    static const struct format format = {ROUTE_PING, "", ANSWER_PING, decode_ping};
+    struct decode decode = {0};
+    struct slice body = {0};
+    struct ping ping;
+    const char *words = "a ping is /ping/<uuid> or /ping/<key>/<slug>, then /start, /fail, /log "
+                        "or an exit status";
+    unsigned refusal = status_is_ok(ping_parse(request->path, &ping)) ? 0 : 404;
+    refusal = refusal != 0 ? refusal : admit_ping(ingest, request, &ping, &decode, &words);
+    refusal = refusal != 0 ? refusal : inflate_body(ingest, request, &body, &words);
+    if (refusal != 0) {
+        ingest_refuse(ingest, exchange, ANSWER_PLAIN, refusal, words);
+        return;
+    }
+    arena_reset(&ingest->decode_arena);
+    decode_body(ingest, exchange, request, &format, &decode, body);
+}
+
+/* --- Paths --- */
+
+static void refuse_method(struct http_exchange exchange, enum answer_style style, const char *words,
+                          const char *allow) {
+    char memory[256];
+    struct text body = text_over(memory, sizeof(memory));
+    answer_error(&body, style, 405, words);
+    http_respond(exchange, 405, answer_content_type(style), allow, text_slice(&body));
+}
+
+static void on_ping(struct ingest *ingest, struct http_exchange exchange,
+                    const struct http_request *request) {
+    bool is_fit = request->is_head || slice_equals(request->method, SLICE("GET")) ||
+                  slice_equals(request->method, SLICE("POST"));
+    if (is_fit) {
+        take_ping(ingest, exchange, request);
+    } else {
+        refuse_method(exchange, ANSWER_PLAIN, "use GET, HEAD or POST",
+                      "Allow: GET, HEAD, POST\r\n");
+    }
 }
 
 void ingest_on_request(void *context, struct http_exchange exchange,
                        const struct http_request *request) {
     struct ingest *ingest = context;
-    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+    if (slice_starts_with(request->path, SLICE("/ping/"))) {
+        on_ping(ingest, exchange, request);
+        return;
+    }
+    for (size_t i = 0; i < ROUTE_PING; i++) {
         if (!slice_equals(request->path, slice_of_text(routes[i].path))) {
             continue;
         }
         if (slice_equals(request->method, SLICE("POST"))) {
-            take_request(ingest, exchange, &routes[i], request);
-            return;
+            take_request(ingest, exchange, (enum route_name)i, request);
+        } else {
+            refuse_method(exchange, routes[i].style, "use POST", "Allow: POST\r\n");
         }
-        char memory[256];
-        struct text body = text_over(memory, sizeof(memory));
-        answer_error(&body, routes[i].style, 405, "use POST");
-        http_respond(exchange, 405, "application/json", "Allow: POST\r\n", text_slice(&body));
         return;
     }
     ingest_refuse(ingest, exchange, ANSWER_PLAIN, 404,
-                  "no such path: events go to /v1/events, /v1/logs, /v1/traces or /v1/metrics");
+                  "no such path: events go to /v1/events, /v1/logs, /v1/traces, /v1/metrics, "
+                  "/v1/cloudevents, /api/v1/lineage, /api/v2/alerts or /ping/<key>/<slug>");
 }
 
 void ingest_on_error(void *context, unsigned status, const char *words, struct text *body,

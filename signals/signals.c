@@ -25,7 +25,8 @@ struct signal signal_classify(const struct envelope *envelope) {
         .status = envelope->status,
         .severity = envelope->severity,
         .kind = envelope->kind,
-        .recovers_by_silence = !by_news,
+        /* An alert is repeated while it fires: when nobody repeats it, it is over. */
+        .recovers_by_silence = !by_news || envelope->kind == EVENT_KIND_ALERT,
         .has_score = (envelope->flags & ENVELOPE_HAS_SCORE) != 0,
         .score = envelope->score,
         .event_time_ns = envelope->event_time_ns,

@@ -53,6 +53,7 @@ static_assert(2 * BLOCK_BYTES_MAX <= JOURNAL_SEGMENT_BYTES, "a segment holds any
 #define HTTP_PIPELINE_MAX 32u /* requests of one connection not yet answered */
 #define JSON_DEPTH_MAX 64u    /* deeper input is refused; OTLP needs about 12 and AnyValue nests */
 #define CONNECTIONS_DEFAULT 10000u
+#define PING_BODY_BYTES_MAX 10000u /* kept of what a cron line says; told in Ping-Body-Limit */
 
 /* --- Rings between threads --- */
 #define RING_BATCHES_MAX 1024u

@@ -1,0 +1,219 @@
+/*
+ * alerts.c - Prometheus alerts as POST /api/v2/alerts brings them (formats.h).
+ *
+ * 1. The labels name the entity, the first that is there: entity, job_id, dataset, check_id,
+ *    service, the scrape job; else the alert itself is the check that failed.
+ * 2. A sender repeats a firing alert every minute or so. Each repeat is a signal of its own, so
+ * that the incident stays open while the alert fires; only what comes twice within REPEAT_NS (a
+ * retry, the second Prometheus of a pair) is the same event.
+ * 3. An alert whose endsAt has passed is resolved: good news.
+ */
+#include "ingest/draft.h"
+#include "ingest/formats.h"
+
+enum { ALERT_LABELS_MAX = 64 };
+#define REPEAT_NS (20 * NS_PER_S)
+
+struct alert {
+    struct draft draft;
+    struct slice labels[ALERT_LABELS_MAX][2];
+    uint32_t labels_count;
+    uint64_t starts_ns;
+    uint64_t ends_ns;
+};
+
+/* --- Reading --- */
+
+static void take_labels(struct json_walk *walk, struct alert *alert) {
+    struct slice key;
+    if (json_peek(walk) != JSON_OBJECT) {
+        json_skip(walk, NULL);
+        draft_refuse(&alert->draft, "labels is no object", (struct slice){0});
+        return;
+    }
+    json_enter_object(walk);
+    while (json_next_member(walk, &key)) {
+        struct slice value = draft_take_word(walk, &alert->draft, "a label's value is no string");
+        if (alert->labels_count == ALERT_LABELS_MAX) {
+            draft_refuse(&alert->draft, "an alert has at most 64 labels", (struct slice){0});
+            continue;
+        }
+        alert->labels[alert->labels_count][0] = key;
+        alert->labels[alert->labels_count++][1] = value;
+        draft_add_attribute(&alert->draft, key, value);
+    }
+}
+
+/* summary wins over description, description over message. */
+static void take_annotations(struct json_walk *walk, struct draft *draft) {
+    struct slice key;
+    unsigned best = 0;
+    if (json_peek(walk) != JSON_OBJECT) {
+        json_skip(walk, NULL);
+        return;
+    }
+    json_enter_object(walk);
+    while (json_next_member(walk, &key)) {
+        struct slice value = draft_take_word(walk, draft, "an annotation is no string");
+        unsigned rank = json_key_is(key, "summary")       ? 3
+                        : json_key_is(key, "description") ? 2
+                        : json_key_is(key, "message")     ? 1
+                                                          : 0;
+        if (rank > best) {
+            best = rank;
+            draft->envelope.message = value;
+        }
+        draft_add_attribute(draft, key, value);
+    }
+}
+
+/* Empty, null and the year 1 all mean that the time is not given. */
+static uint64_t take_instant(struct json_walk *walk, struct draft *draft) {
+    struct slice text = draft_take_word(walk, draft, "startsAt and endsAt are RFC 3339 times");
+    uint64_t time_ns = 0;
+    bool is_given = text.size > 0 && !slice_starts_with(text, SLICE("0001-"));
+    if (is_given && !status_is_ok(text_parse_time(text, &time_ns))) {
+        draft_refuse(draft, "no RFC 3339 time: ", text);
+    }
+    return time_ns;
+}
+
+static void take_member(struct json_walk *walk, struct alert *alert, struct slice key) {
+    struct draft *draft = &alert->draft;
+    if (json_key_is(key, "labels")) {
+        take_labels(walk, alert);
+    } else if (json_key_is(key, "annotations")) {
+        take_annotations(walk, draft);
+    } else if (json_key_is(key, "startsAt")) {
+        alert->starts_ns = take_instant(walk, draft);
+    } else if (json_key_is(key, "endsAt")) {
+        alert->ends_ns = take_instant(walk, draft);
+    } else if (json_key_is(key, "generatorURL")) {
+        draft_take_attribute(walk, draft, key);
+    } else {
+        json_skip(walk, NULL);
+    }
+}
+
+/* --- Meaning --- */
+
+static struct slice find_label(const struct alert *alert, const char *name) {
+    for (uint32_t i = 0; i < alert->labels_count; i++) {
+        if (slice_equals(alert->labels[i][0], slice_of_text(name))) {
+            return alert->labels[i][1];
+        }
+    }
+    return slice_of(NULL, 0);
+}
+
+static struct slice first_label(const struct alert *alert, const char *name, const char *other) {
+    struct slice value = find_label(alert, name);
+    return value.size > 0 ? value : find_label(alert, other);
+}
+
+static struct status settle_entity(struct decode *decode, struct alert *alert) {
+    struct draft *draft = &alert->draft;
+    struct derive_entity_keys keys = {
+        .job_id = find_label(alert, "job_id"),
+        .dataset_name = first_label(alert, "dataset_name", "dataset"),
+        .check_id = find_label(alert, "check_id"),
+        .service_name = first_label(alert, "service_name", "service"),
+        .service_namespace = find_label(alert, "service_namespace"),
+    };
+    if (keys.service_name.size == 0) {
+        keys.service_name = find_label(alert, "job");
+    }
+    bool is_named = keys.job_id.size + keys.dataset_name.size + keys.check_id.size > 0;
+    if (!is_named && keys.service_name.size == 0) {
+        keys.check_id = find_label(alert, "alertname");
+    }
+    draft->entity = find_label(alert, "entity");
+    return draft->entity.size > 0
+               ? status_ok()
+               : derive_entity(&keys, decode->arena, &draft->envelope.entity, &draft->reason);
+}
+
+static void settle_severity(struct alert *alert) {
+    struct slice word = find_label(alert, "severity");
+    enum event_severity *severity = &alert->draft.envelope.severity;
+    if (slice_equals(word, SLICE("page"))) {
+        *severity = EVENT_SEVERITY_CRITICAL;
+    } else if (word.size == 0 || !status_is_ok(event_severity_parse(word, severity))) {
+        *severity = EVENT_SEVERITY_ERROR; /* the word is the user's own; the alert still fires */
+    }
+}
+
+/* Invariant 2: labels, state, start and a slot of time make the event. */
+static struct status settle_event_id(struct decode *decode, struct alert *alert) {
+    uint64_t sum = 0; /* labels are a set: their order says nothing */
+    for (uint32_t i = 0; i < alert->labels_count; i++) {
+        sum += hash128_of_parts(alert->labels[i], 2, decode->hash_seed).lo;
+    }
+    struct envelope *envelope = &alert->draft.envelope;
+    bool is_firing = envelope->status == EVENT_STATUS_FAILED;
+    char *memory = arena_allocate(decode->arena, 128, 1);
+    if (memory == NULL) {
+        return status_of(STATUS_FULL);
+    }
+    struct text id = text_over(memory, 128);
+    text_add_format(&id, "alert:%016llx:%llu:%llu", (unsigned long long)sum,
+                    (unsigned long long)alert->starts_ns,
+                    (unsigned long long)(is_firing ? decode->now_ns / REPEAT_NS : 0));
+    envelope->event_id = text_slice(&id);
+    return status_ok();
+}
+
+static struct status add_alert(struct decode *decode, struct alert *alert, struct slice raw) {
+    struct draft *draft = &alert->draft;
+    struct envelope *envelope = &draft->envelope;
+    bool is_resolved = alert->ends_ns != 0 && alert->ends_ns <= decode->now_ns;
+    if (alert->labels_count == 0) {
+        draft_refuse(draft, "an alert has labels", (struct slice){0});
+    }
+    envelope->kind = EVENT_KIND_ALERT;
+    envelope->status = is_resolved ? EVENT_STATUS_OK : EVENT_STATUS_FAILED;
+    envelope->event_time_ns = is_resolved ? alert->ends_ns : alert->starts_ns;
+    envelope->error_class = find_label(alert, "alertname");
+    draft->claimed = first_label(alert, "tenant_id", "tenant");
+    settle_severity(alert);
+    if (!draft->is_refused) {
+        struct status status = settle_entity(decode, alert);
+        draft->is_refused = status.code == STATUS_INVALID;
+        TRY(draft->is_refused ? status_ok() : status);
+        TRY(settle_event_id(decode, alert));
+    }
+    return draft_finish(decode, draft, raw);
+}
+
+static struct status take_alert(struct decode *decode, struct json_walk *walk) {
+    struct slice raw;
+    struct slice key;
+    if (json_peek(walk) != JSON_OBJECT) {
+        return json_skip(walk, &raw) ? decode_refuse(decode, raw, "an alert is a JSON object")
+                                     : decode_fail(decode, walk);
+    }
+    size_t start = json_next_at(walk);
+    size_t mark = decode->arena->used_bytes;
+    struct alert *alert = ARENA_NEW(decode->arena, struct alert);
+    if (alert == NULL) {
+        return status_of(STATUS_FULL);
+    }
+    json_enter_object(walk);
+    while (json_next_member(walk, &key)) {
+        take_member(walk, alert, key);
+    }
+    raw = slice_of(walk->bytes.data + start, walk->at - start);
+    struct status status =
+        walk->error == NULL ? add_alert(decode, alert, raw) : decode_fail(decode, walk);
+    arena_rewind(decode->arena, mark);
+    return status;
+}
+
+struct status alerts_decode(struct decode *decode, struct slice body) {
+    struct json_walk walk = json_walk_over(body, decode->arena);
+    json_enter_array(&walk);
+    while (json_next_element(&walk)) {
+        TRY(take_alert(decode, &walk));
+    }
+    return json_finish(&walk) ? status_ok() : decode_fail(decode, &walk);
+}

@@ -1,0 +1,231 @@
+/*
+ * cloudevents.c - CloudEvents 1.0 (formats.h): an outer event whose data holds native fields.
+ *
+ * What the data leaves out comes from the context attributes: the entity from `subject`, the status
+ * from the last word of `type` that is one ("com.acme.job.failed"), the time from `time`, the event
+ * id from (source, id), which the specification calls unique.
+ */
+#include "ingest/formats.h"
+#include "ingest/native.h"
+
+struct cloudevent {
+    struct draft draft;
+    struct slice id;
+    struct slice source;
+    struct slice specversion;
+    struct slice type;
+    struct slice subject;
+    struct slice tenant; /* extension tenantid */
+    struct slice traceparent;
+    uint64_t time_ns;
+    struct json_walk data; /* a bookmark; bytes.size 0: there is none */
+};
+
+struct text_attribute {
+    const char *name;
+    const char *header;
+    size_t offset;
+};
+
+static const struct text_attribute text_attributes[] = {
+    {"id", "ce-id", offsetof(struct cloudevent, id)},
+    {"source", "ce-source", offsetof(struct cloudevent, source)},
+    {"specversion", "ce-specversion", offsetof(struct cloudevent, specversion)},
+    {"type", "ce-type", offsetof(struct cloudevent, type)},
+    {"subject", "ce-subject", offsetof(struct cloudevent, subject)},
+    {"tenantid", "ce-tenantid", offsetof(struct cloudevent, tenant)},
+    {"traceparent", "ce-traceparent", offsetof(struct cloudevent, traceparent)},
+};
+enum { TEXT_ATTRIBUTES = sizeof(text_attributes) / sizeof(text_attributes[0]) };
+
+static struct slice *attribute_of(struct cloudevent *event, size_t i) {
+    return (struct slice *)(void *)((uint8_t *)event + text_attributes[i].offset);
+}
+
+/* --- Meaning --- */
+
+static void settle_status(struct cloudevent *event) {
+    struct draft *draft = &event->draft;
+    struct slice rest = event->type;
+    while (!draft->has_status && rest.size > 0) {
+        size_t start = rest.size;
+        while (start > 0 && rest.data[start - 1] != '.') {
+            start--;
+        }
+        struct slice word = slice_tail(rest, start);
+        draft->has_status =
+            word.size > 0 && status_is_ok(event_status_parse(word, &draft->envelope.status));
+        rest = slice_head(rest, start > 0 ? start - 1 : 0);
+    }
+    if (!draft->has_status) {
+        draft_refuse(draft, "neither data.status nor type says a status: ", event->type);
+    }
+}
+
+static void settle_entity(struct cloudevent *event) {
+    struct draft *draft = &event->draft;
+    struct fault unused;
+    if (draft->entity.size > 0 || draft->job_id.size > 0 || event->subject.size == 0) {
+        return;
+    }
+    bool is_entity = status_is_ok(derive_check_entity(event->subject, &unused));
+    *(is_entity ? &draft->entity : &draft->job_id) = event->subject;
+}
+
+/* W3C Trace Context: 00-<32 hex>-<16 hex>-<2 hex>. */
+static void settle_trace(struct cloudevent *event) {
+    struct envelope *envelope = &event->draft.envelope;
+    uint8_t bytes[24];
+    struct slice trace = slice_head(slice_tail(event->traceparent, 3), 32);
+    struct slice span = slice_head(slice_tail(event->traceparent, 36), 16);
+    if (!status_is_ok(text_parse_hex(trace, bytes, 16)) ||
+        !status_is_ok(text_parse_hex(span, bytes + 16, 8))) {
+        return; /* it orders nothing: a wrong one is not worth the event */
+    }
+    for (size_t i = 0; i < 8; i++) {
+        envelope->trace_id.lo = envelope->trace_id.lo << 8 | bytes[i];
+        envelope->trace_id.hi = envelope->trace_id.hi << 8 | bytes[8 + i];
+        envelope->span_id = envelope->span_id << 8 | bytes[16 + i];
+    }
+}
+
+static struct status settle_event_id(struct decode *decode, struct cloudevent *event) {
+    struct envelope *envelope = &event->draft.envelope;
+    if (envelope->event_id.size > 0 || event->draft.is_refused) {
+        return status_ok();
+    }
+    size_t capacity = event->source.size + event->id.size + 2;
+    char *memory = arena_allocate(decode->arena, capacity, 1);
+    if (memory == NULL) {
+        return status_of(STATUS_FULL);
+    }
+    struct text id = text_over(memory, capacity);
+    text_add(&id, event->source);
+    text_add_char(&id, ' ');
+    text_add(&id, event->id);
+    envelope->event_id = text_slice(&id);
+    return status_ok();
+}
+
+static void take_data(struct cloudevent *event) {
+    struct slice key;
+    struct json_walk *walk = &event->data;
+    if (walk->bytes.size == 0 || json_peek(walk) != JSON_OBJECT) {
+        return;
+    }
+    json_enter_object(walk);
+    while (json_next_member(walk, &key)) {
+        native_take_field(walk, &event->draft, key);
+    }
+}
+
+static struct status add_event(struct decode *decode, struct cloudevent *event, struct slice raw) {
+    struct draft *draft = &event->draft;
+    if (!slice_equals(event->specversion, SLICE("1.0"))) {
+        draft_refuse(draft, "specversion is not 1.0: ", event->specversion);
+    }
+    if (event->id.size == 0 || event->source.size == 0 || event->type.size == 0) {
+        draft_refuse(draft, "id, source and type are required", (struct slice){0});
+    }
+    take_data(event);
+    settle_status(event);
+    settle_entity(event);
+    settle_trace(event);
+    draft->claimed = draft->claimed.size > 0 ? draft->claimed : event->tenant;
+    if (draft->envelope.event_time_ns == 0) {
+        draft->envelope.event_time_ns = event->time_ns;
+    }
+    draft_add_attribute(draft, SLICE("ce.source"), event->source);
+    draft_add_attribute(draft, SLICE("ce.type"), event->type);
+    TRY(settle_event_id(decode, event));
+    return draft_finish(decode, draft, raw);
+}
+
+/* --- Structured and batch mode --- */
+
+static void take_time(struct json_walk *walk, struct cloudevent *event) {
+    struct slice text = draft_take_word(walk, &event->draft, "time is no string");
+    if (text.size > 0 && !status_is_ok(text_parse_time(text, &event->time_ns))) {
+        draft_refuse(&event->draft, "time is no RFC 3339 time: ", text);
+    }
+}
+
+static void take_member(struct json_walk *walk, struct cloudevent *event, struct slice key) {
+    for (size_t i = 0; i < TEXT_ATTRIBUTES; i++) {
+        if (slice_equals(key, slice_of_text(text_attributes[i].name))) {
+            *attribute_of(event, i) =
+                draft_take_word(walk, &event->draft, "a context attribute is no string");
+            return;
+        }
+    }
+    if (json_key_is(key, "time")) {
+        take_time(walk, event);
+    } else if (json_key_is(key, "data")) {
+        event->data = *walk;
+        json_skip(walk, NULL);
+    } else {
+        json_skip(walk, NULL);
+    }
+}
+
+static struct status take_event(struct decode *decode, struct json_walk *walk, bool is_whole) {
+    struct slice raw;
+    struct slice key;
+    if (json_peek(walk) != JSON_OBJECT) {
+        return json_skip(walk, &raw) ? decode_refuse(decode, raw, "a CloudEvent is a JSON object")
+                                     : decode_fail(decode, walk);
+    }
+    size_t start = json_next_at(walk);
+    size_t mark = decode->arena->used_bytes;
+    struct cloudevent *event = ARENA_NEW(decode->arena, struct cloudevent);
+    if (event == NULL) {
+        return status_of(STATUS_FULL);
+    }
+    json_enter_object(walk);
+    while (json_next_member(walk, &key)) {
+        take_member(walk, event, key);
+    }
+    raw = slice_of(walk->bytes.data + start, walk->at - start);
+    bool is_sound = walk->error == NULL && (!is_whole || json_finish(walk));
+    struct status status = is_sound ? add_event(decode, event, raw) : decode_fail(decode, walk);
+    arena_rewind(decode->arena, mark);
+    return status;
+}
+
+struct status cloudevents_decode(struct decode *decode, struct slice body) {
+    struct json_walk walk = json_walk_over(body, decode->arena);
+    if (json_peek(&walk) != JSON_ARRAY) {
+        return take_event(decode, &walk, true);
+    }
+    json_enter_array(&walk);
+    while (json_next_element(&walk)) {
+        TRY(take_event(decode, &walk, false));
+    }
+    return json_finish(&walk) ? status_ok() : decode_fail(decode, &walk);
+}
+
+/* --- Binary mode --- */
+
+struct status cloudevents_decode_binary(struct decode *decode, const struct http_request *request,
+                                        struct slice body) {
+    struct cloudevent *event = ARENA_NEW(decode->arena, struct cloudevent);
+    if (event == NULL) {
+        return status_of(STATUS_FULL);
+    }
+    for (size_t i = 0; i < TEXT_ATTRIBUTES; i++) {
+        *attribute_of(event, i) = http_header_find(request, text_attributes[i].header);
+    }
+    struct slice time = http_header_find(request, "ce-time");
+    if (time.size > 0 && !status_is_ok(text_parse_time(time, &event->time_ns))) {
+        draft_refuse(&event->draft, "ce-time is no RFC 3339 time: ", time);
+    }
+    if (slice_trim(body).size > 0) {
+        struct json_walk walk = json_walk_over(body, decode->arena);
+        event->data = walk;
+        json_skip(&walk, NULL);
+        if (!json_finish(&walk)) {
+            return decode_fail(decode, &walk);
+        }
+    }
+    return add_event(decode, event, body);
+}

@@ -1,0 +1,121 @@
+/*
+ * pings.c - healthchecks-style pings (formats.h): a cron line tells by one request how it went.
+ *
+ * The check is `check:<uuid>` or `check:<slug>`. Success is `ok`, "fail" or an exit status other
+ * than 0 is `failed`, "start" is `started`, "log" says nothing about the state.
+ */
+#include "core/base/text.h"
+#include "ingest/draft.h"
+#include "ingest/formats.h"
+
+enum { UUID_BYTES = 36 };
+
+static bool is_uuid(struct slice text) {
+    if (text.size != UUID_BYTES) {
+        return false;
+    }
+    for (size_t i = 0; i < UUID_BYTES; i++) {
+        bool is_dash = i == 8 || i == 13 || i == 18 || i == 23;
+        uint8_t byte = text.data[i] | 0x20;
+        bool is_hex = (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'f');
+        if (is_dash ? text.data[i] != '-' : !is_hex) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_name(struct slice text) {
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t byte = text.data[i];
+        bool is_letter = (byte | 0x20) >= 'a' && (byte | 0x20) <= 'z';
+        bool is_other = (byte >= '0' && byte <= '9') || byte == '-' || byte == '_' || byte == '.';
+        if (!is_letter && !is_other) {
+            return false;
+        }
+    }
+    return text.size > 0 && text.size <= 200;
+}
+
+static struct slice next_part(struct slice *rest) {
+    struct slice part = slice_head(*rest, slice_find_byte(*rest, '/'));
+    *rest = slice_tail(*rest, part.size + 1);
+    return part;
+}
+
+static bool parse_action(struct ping *ping) {
+    uint64_t number = 0;
+    if (ping->action.size == 0 || slice_equals(ping->action, SLICE("start")) ||
+        slice_equals(ping->action, SLICE("fail")) || slice_equals(ping->action, SLICE("log"))) {
+        return true;
+    }
+    bool is_status = status_is_ok(text_parse_u64(ping->action, &number)) && number <= UINT8_MAX;
+    ping->exit_status = (uint8_t)number;
+    return is_status;
+}
+
+struct status ping_parse(struct slice path, struct ping *ping_out) {
+    struct slice rest = slice_tail(path, sizeof("/ping/") - 1);
+    struct ping ping = {.name = next_part(&rest)};
+    if (!slice_starts_with(path, SLICE("/ping/"))) {
+        return status_of(STATUS_INVALID);
+    }
+    if (!is_uuid(ping.name)) {
+        ping.key = ping.name;
+        ping.name = next_part(&rest);
+    }
+    ping.action = next_part(&rest);
+    bool is_sound = is_name(ping.name) && (ping.key.size == 0 || is_name(ping.key)) &&
+                    rest.size == 0 && parse_action(&ping);
+    if (!is_sound) {
+        return status_of(STATUS_INVALID);
+    }
+    *ping_out = ping;
+    return status_ok();
+}
+
+static enum event_status status_of_ping(const struct ping *ping) {
+    if (slice_equals(ping->action, SLICE("start"))) {
+        return EVENT_STATUS_STARTED;
+    }
+    if (slice_equals(ping->action, SLICE("log"))) {
+        return EVENT_STATUS_NONE;
+    }
+    bool is_failure = slice_equals(ping->action, SLICE("fail")) || ping->exit_status != 0;
+    return is_failure ? EVENT_STATUS_FAILED : EVENT_STATUS_OK;
+}
+
+/* What the cron line said, as far as it is text. */
+static struct slice message_of(const struct ping *ping, struct slice body) {
+    struct slice head = slice_head(body, PING_BODY_BYTES_MAX);
+    while (head.size > 0 && !text_is_utf8(head) && body.size - head.size < 4) {
+        head.size--; /* a character was cut in two */
+    }
+    if (head.size > 0 && text_is_utf8(head)) {
+        return head;
+    }
+    return ping->exit_status != 0 ? SLICE("exit status other than 0") : slice_of(NULL, 0);
+}
+
+struct status ping_decode(struct decode *decode, const struct ping *ping, struct slice run_id,
+                          struct slice body) {
+    struct draft *draft = ARENA_NEW(decode->arena, struct draft);
+    if (draft == NULL) {
+        return status_of(STATUS_FULL);
+    }
+    struct derive_entity_keys keys = {.check_id = ping->name};
+    draft->envelope.kind = EVENT_KIND_CHECK;
+    draft->envelope.status = status_of_ping(ping);
+    draft->envelope.event_time_ns = decode->now_ns;
+    draft->envelope.run_id = run_id;
+    draft->envelope.message = message_of(ping, body);
+    if (ping->exit_status != 0) {
+        draft->envelope.error_class = SLICE("exit status");
+        draft_add_attribute(draft, SLICE("exit_status"), ping->action);
+    }
+    struct status status =
+        derive_entity(&keys, decode->arena, &draft->envelope.entity, &draft->reason);
+    draft->is_refused = status.code == STATUS_INVALID;
+    TRY(draft->is_refused ? status_ok() : status);
+    return draft_finish(decode, draft, ping->name);
+}

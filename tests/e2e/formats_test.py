@@ -1,0 +1,243 @@
+"""Formats of other systems: OpenLineage, Prometheus alerts, CloudEvents, pings, OTLP by the SDK."""
+import datetime
+import json
+import os
+import subprocess
+import sys
+import unittest
+import uuid
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
+import python_packages  # noqa: E402
+from harness import SHARED, Story, wait_for  # noqa: E402
+
+QUICK = ("defaults.notify.group_wait=0s",)
+
+
+def stamp(seconds=0):
+    now = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
+    return now.isoformat().replace("+00:00", "Z")
+
+
+def lineage(state, job, inputs=(), outputs=(), seconds=0, **facets):
+    name = lambda text: {"namespace": "warehouse", "name": text}  # noqa: E731
+    return {"eventType": state, "eventTime": stamp(seconds), "producer": "test",
+            "run": {"runId": str(uuid.uuid4()), "facets": facets}, "job": name(job),
+            "inputs": [name(text) for text in inputs],
+            "outputs": [name(text) for text in outputs]}
+
+
+class OpenLineage(Story):
+    def test_a_failed_job_is_the_root_through_the_datasets_between(self):
+        quell = self.quell(*QUICK)
+        for event in (lineage("COMPLETE", "load", ["raw"], ["clean"], -30),
+                      lineage("COMPLETE", "report", ["clean"], ["board"], -20)):
+            self.assertEqual(quell.post("/api/v1/lineage", event)[0], 201)
+        failed = lineage("FAIL", "load", errorMessage={"message": "disk full"})
+        late = lineage("ABORT", "report", seconds=1)
+        status, answer = quell.post("/api/v1/lineage", [late, failed])
+        self.assertEqual((status, answer["accepted"], answer["rejected"]), (201, 2, 0))
+        quell.settle()
+        incidents = quell.incidents()
+        self.assertEqual(len(incidents), 1)
+        self.assertEqual(incidents[0]["root_cause"]["entity"], "job:warehouse/load")
+        self.assertEqual(incidents[0]["root_cause"]["message"], "disk full")
+        self.assertEqual([(a["entity"], a["status"], a["hops"]) for a in incidents[0]["affected"]],
+                         [("job:warehouse/report", "aborted", 2)])
+        quell.post("/api/v1/lineage", [lineage("COMPLETE", "load", seconds=2),
+                                       lineage("COMPLETE", "report", seconds=3)])
+        self.assertTrue(wait_for(lambda: quell.incidents()[0]["status"] == "resolved"))
+
+    def test_a_failed_task_is_the_root_of_its_failed_parent(self):
+        quell = self.quell(*QUICK)
+        parent = {"run": {"runId": "r"}, "job": {"namespace": "warehouse", "name": "dag"}}
+        quell.post("/api/v1/lineage", lineage("FAIL", "dag", seconds=-1))
+        quell.post("/api/v1/lineage", lineage("FAIL", "dag.task", parent=parent))
+        quell.settle()
+        self.assertEqual([i["root_cause"]["entity"] for i in quell.incidents()],
+                         ["job:warehouse/dag.task"])
+
+    def test_recorded_events_are_taken_and_unsound_ones_refused(self):
+        quell = self.quell(*QUICK)
+        folder = os.path.join(SHARED, "openlineage", "events")
+        if not os.path.isdir(folder):
+            self.skipTest("no recorded events at " + folder)
+        for name in sorted(os.listdir(folder)):
+            with open(os.path.join(folder, name), "rb") as file:
+                status, answer = quell.post("/api/v1/lineage", file.read())
+            self.assertEqual(status, 400 if name == "event_no_run_id.json" else 201, name)
+        self.assertEqual(quell.post("/api/v1/lineage", {"job": {"name": "x"}})[0], 400)
+        self.assertEqual(quell.post("/api/v1/lineage", "[{]")[0], 400)
+        graph = quell.get("/api/v1/graph?entity=job:my-scheduler-namespace/myjob.mytask"
+                          "&direction=up&hops=2")[1]
+        self.assertIn("dataset:my-datasource-namespace/instance.schema.table",
+                      json.dumps(graph))
+
+    def test_more_inputs_than_an_envelope_holds_all_become_edges(self):
+        quell = self.quell(*QUICK)
+        inputs = [f"part-{i}" for i in range(700)]
+        quell.post("/api/v1/lineage", lineage("COMPLETE", "merge", inputs))
+        quell.settle()
+        graph = quell.get("/api/v1/graph?entity=job:warehouse/merge&direction=up&hops=1")[1]
+        text = json.dumps(graph)
+        self.assertTrue(all(f"dataset:warehouse/part-{i}\"" in text for i in (0, 255, 256, 699)))
+
+    def test_the_official_client_is_understood(self):
+        python_packages.want("openlineage-python==1.24.2")
+        from openlineage.client import OpenLineageClient
+        from openlineage.client.event_v2 import Job, Run, RunEvent, RunState
+        quell = self.quell(*QUICK)
+        client = OpenLineageClient(url=f"http://127.0.0.1:{quell.http}")
+        client.emit(RunEvent(eventType=RunState.FAIL, eventTime=stamp(),
+                             run=Run(runId=str(uuid.uuid4())),
+                             job=Job(namespace="prod", name="etl"), producer="https://test"))
+        self.assertTrue(wait_for(quell.incidents))
+        self.assertEqual(quell.incidents()[0]["root_cause"]["entity"], "job:prod/etl")
+
+
+def alert(name, ends=None, starts=-60, **labels):
+    return {"labels": {"alertname": name, **labels}, "startsAt": stamp(starts),
+            "annotations": {"summary": name + " fires"},
+            "endsAt": stamp(ends) if ends is not None else "0001-01-01T00:00:00Z",
+            "generatorURL": "http://prometheus/graph"}
+
+
+class Alerts(Story):
+    def test_a_firing_alert_opens_and_its_end_resolves(self):
+        quell = self.quell(*QUICK)
+        status, text, _ = quell.request("POST", "/api/v2/alerts", json.dumps(
+            [alert("DiskFull", ends=240, severity="critical", instance="db1")]),
+            {"Content-Type": "application/json"})
+        self.assertEqual((status, text), (200, b""))
+        quell.settle()
+        incident = quell.incidents()[0]
+        self.assertEqual(incident["root_cause"]["entity"], "check:DiskFull")
+        self.assertEqual(incident["root_cause"]["error_class"], "DiskFull")
+        self.assertEqual(incident["root_cause"]["message"], "DiskFull fires")
+        self.assertEqual(incident["severity"], "critical")
+        quell.request("POST", "/api/v2/alerts", json.dumps([alert("DiskFull", ends=-1)]),
+                      {"Content-Type": "application/json"})
+        self.assertTrue(wait_for(lambda: quell.incidents()[0]["status"] == "resolved"))
+
+    def test_labels_name_the_entity_and_a_storm_is_one_incident(self):
+        quell = self.quell(*QUICK)
+        storm = [alert("HighLatency", ends=240, service="shop", pod=f"shop-{i}")
+                 for i in range(40)]
+        quell.post_raw = quell.request("POST", "/api/v2/alerts", json.dumps(storm),
+                                       {"Content-Type": "application/json"})
+        self.assertEqual(quell.post_raw[0], 200)
+        quell.settle()
+        self.assertEqual([i["root_cause"]["entity"] for i in quell.incidents()],
+                         ["service:shop"])
+        stats = quell.get("/api/v1/stats")[1]
+        self.assertEqual(stats["signals_total"], 40)
+        self.assertEqual(stats["signals_suppressed"], 39)
+
+    def test_an_alert_without_labels_is_refused(self):
+        quell = self.quell(*QUICK)
+        for body in ("[{}]", "[{\"labels\":{}}]", "{}", "[{\"labels\":{\"a\":{}}}]", "[3]"):
+            status, answer = quell.post("/api/v2/alerts", body)
+            self.assertEqual((status, list(answer)), (400, ["error"]), body)
+        self.assertEqual(quell.incidents(), [])
+
+
+class CloudEvents(Story):
+    EVENT = {"specversion": "1.0", "id": "17", "source": "/scheduler", "subject": "load_orders",
+             "type": "com.acme.job.failed.v1", "time": "2026-11-20T03:00:00Z",
+             "data": {"message": "no space left"}}
+
+    def test_structured_batch_and_binary_events_are_one_event_by_their_identity(self):
+        quell = self.quell(*QUICK)
+        send = lambda body, kind, **more: quell.post(  # noqa: E731
+            "/v1/cloudevents", body, {"Content-Type": kind, **more})
+        binary = {"ce-" + key: value for key, value in self.EVENT.items() if key != "data"}
+        answers = [
+            send(self.EVENT, "application/cloudevents+json; charset=utf-8"),
+            send([self.EVENT], "application/cloudevents-batch+json"),
+            send(self.EVENT["data"], "application/json", **binary),
+        ]
+        for status, answer in answers:
+            self.assertEqual((status, answer["accepted"], answer["rejected"]), (200, 1, 0))
+        stats = quell.settle()
+        self.assertEqual((stats["events_received"], stats["events_duplicate"]), (3, 2))
+        incident = quell.incidents()[0]
+        self.assertEqual(incident["root_cause"]["entity"], "job:load_orders")
+        self.assertEqual(incident["root_cause"]["message"], "no space left")
+        self.assertTrue(incident["root_cause"]["first_seen"].startswith("2026-11-20T03:00:00"))
+
+    def test_data_wins_over_the_context_and_unsound_events_are_refused(self):
+        quell = self.quell(*QUICK)
+        data = {"entity": "service:api", "status": "degraded", "tenant_id": "acme"}
+        status, answer = quell.post("/v1/cloudevents", {**self.EVENT, "data": data},
+                                    {"Content-Type": "application/cloudevents+json"})
+        self.assertEqual((status, answer["accepted"]), (200, 1))
+        quell.settle()
+        self.assertEqual([i["root_cause"]["entity"] for i in quell.incidents("&tenant=acme")],
+                         ["service:api"])
+        for change in ({"specversion": "0.3"}, {"id": ""}, {"type": "com.acme.nothing"},
+                       {"source": None}, {"subject": None}, {"time": "yesterday"}):
+            status, answer = quell.post("/v1/cloudevents", {**self.EVENT, **change},
+                                        {"Content-Type": "application/cloudevents+json"})
+            self.assertEqual((status, answer["rejected"]), (400, 1), change)
+            self.assertTrue(answer["errors"][0]["reason"])
+        self.assertEqual(quell.post("/v1/cloudevents", "x", {"Content-Type": "text/html"})[0], 415)
+
+
+class Pings(Story):
+    CHECK = "11f2c3d4-0000-4000-8000-0123456789ab"
+
+    def ping(self, quell, path, method="GET", body=None, **headers):
+        status, text, answered = quell.request(method, "/ping/" + path, body, headers)
+        if status == 200 and method != "HEAD":
+            self.assertEqual(text, b"OK")
+            self.assertEqual(answered["Ping-Body-Limit"], "10000")
+        return status
+
+    def test_a_failed_ping_opens_and_the_next_good_one_resolves(self):
+        quell = self.quell(*QUICK)
+        self.assertEqual(self.ping(quell, self.CHECK), 200)
+        self.assertEqual(self.ping(quell, self.CHECK + "/start", rid="x"), 200)
+        quell.settle()
+        self.assertEqual(quell.incidents(), [])
+        self.assertEqual(self.ping(quell, self.CHECK + "/3", "POST", "tar: disk full"), 200)
+        quell.settle()
+        incident = quell.incidents()[0]
+        self.assertEqual(incident["root_cause"]["entity"], "check:" + self.CHECK)
+        self.assertEqual(incident["root_cause"]["message"], "tar: disk full")
+        self.assertEqual(self.ping(quell, self.CHECK + "/log", "POST", "still trying"), 200)
+        quell.settle()
+        self.assertEqual(quell.incidents()[0]["status"], "open")
+        self.assertEqual(self.ping(quell, self.CHECK + "/0", "HEAD"), 200)
+        self.assertTrue(wait_for(lambda: quell.incidents()[0]["status"] == "resolved"))
+
+    def test_a_slug_names_its_project_and_curl_needs_no_header(self):
+        quell = self.quell(*QUICK)
+        url = f"http://127.0.0.1:{quell.http}/ping/acme/nightly-backup/fail?rid=7"
+        answer = subprocess.run(["curl", "-fsS", "--max-time", "10", url], capture_output=True,
+                                check=True)
+        self.assertEqual(answer.stdout, b"OK")
+        quell.settle()
+        self.assertEqual([i["root_cause"]["entity"] for i in quell.incidents("&tenant=acme")],
+                         ["check:nightly-backup"])
+
+    def test_a_token_is_the_key_of_a_ping(self):
+        tenant = ('[tenant]\nid = "acme"\ntokens_sha256 = '
+                  '["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"]\n')
+        quell = self.quell(*QUICK, "auth.mode=token", files={"tenants/acme.toml": tenant})
+        self.assertEqual(self.ping(quell, "test/nightly/fail"), 200)
+        self.assertEqual(self.ping(quell, "wrong/nightly/fail"), 404)
+        self.assertEqual(self.ping(quell, self.CHECK), 401)
+        self.assertEqual(self.ping(quell, self.CHECK, Authorization="Bearer test"), 200)
+        quell.settle()
+        self.assertEqual(len(quell.incidents("&tenant=acme")), 1)
+
+    def test_paths_that_are_no_ping_are_refused(self):
+        quell = self.quell(*QUICK)
+        for path in ("", "x", "a/b/c/d", self.CHECK + "/256", "a/b/stop", "a/b%20c", "a/../b"):
+            self.assertEqual(self.ping(quell, path), 404, path)
+        self.assertEqual(self.ping(quell, self.CHECK, "PUT", "x"), 405)
+        self.assertEqual(quell.settle()["events_received"], 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
