@@ -94,7 +94,7 @@ struct status batch_open(struct slice bytes, struct batch_view *view_out) {
     view.seq = reader_u64(&reader);
     view.cause = reader_hash128(&reader);
     if (reader.failed || magic != batch_magic || size != bytes.size || view.kind < BATCH_EVENTS ||
-        view.kind > BATCH_OUTCOME) {
+        view.kind > BATCH_STREAM) {
         return status_of(STATUS_CORRUPT);
     }
     view.entries = reader;

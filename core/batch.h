@@ -29,6 +29,7 @@ enum batch_kind {
     BATCH_CONFIG = 3,   /* one entry: an encoded policy_set */
     BATCH_OPERATOR = 4, /* entries: core/operator.h actions */
     BATCH_OUTCOME = 5,  /* entries: core/outbox.h delivery outcomes */
+    BATCH_STREAM = 6,   /* entries: core/stream.h ranges, each with its envelopes behind it */
 };
 
 enum { BATCH_HEADER_BYTES = 48, BATCH_ENTRY_HEADER_BYTES = 8 };

@@ -124,30 +124,20 @@ static bool read_process_toml(struct config_build *build, const struct config_op
 
 /* --- Sections --- */
 
-static bool is_scalar_section(struct slice key) {
-    static const char *const sections[] = {"idempotency", "dedup", "correlate", "notify",
-                                           "incident"};
-    for (uint32_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
+static const char *const scalar_sections[] = {"idempotency", "dedup",    "correlate",
+                                              "notify",      "incident", NULL};
+static const char *const process_sections[] = {"listen", "server", "journal", "auth",
+                                               "log",    "limits", NULL};
+static const char *const list_sections[] = {"job", "route", "sink", "tenant", NULL};
+static const char *const process_lists[] = {"defaults", "kafka", NULL};
+
+static bool is_one_of(struct slice key, const char *const *sections) {
+    for (uint32_t i = 0; sections[i] != NULL; i++) {
         if (slice_equals(key, slice_of_text(sections[i]))) {
             return true;
         }
     }
     return false;
-}
-
-static bool is_process_section(struct slice key) {
-    static const char *const sections[] = {"listen", "server", "journal", "auth", "log", "limits"};
-    for (uint32_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
-        if (slice_equals(key, slice_of_text(sections[i]))) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool is_list_section(struct slice key) {
-    return slice_equals(key, SLICE("job")) || slice_equals(key, SLICE("route")) ||
-           slice_equals(key, SLICE("sink")) || slice_equals(key, SLICE("tenant"));
 }
 
 /* Everything of a rules table but job, route, sink, tenant. */
@@ -159,12 +149,12 @@ static void apply_sections(struct config_build *build, const struct toml_value *
         struct text text = text_over(name, sizeof(name));
         text_add(&text, section->key);
         bool is_table = section->kind == TOML_TABLE;
-        if (is_table && is_scalar_section(section->key)) {
+        if (is_table && is_one_of(section->key, scalar_sections)) {
             config_apply_table(build, name, section, policy, false);
-        } else if (is_process && is_table && is_process_section(section->key)) {
+        } else if (is_process && is_table && is_one_of(section->key, process_sections)) {
             config_apply_table(build, name, section, NULL, true);
-        } else if (!is_list_section(section->key) &&
-                   !(is_process && slice_equals(section->key, SLICE("defaults")))) {
+        } else if (!is_one_of(section->key, list_sections) &&
+                   !(is_process && is_one_of(section->key, process_lists))) {
             struct toml_value single = {.children = section, .children_count = 1};
             config_apply_table(build, "", &single, policy, is_process);
         }
@@ -193,6 +183,7 @@ static void apply_process(struct config_build *build, const struct toml_value *r
     struct policy *defaults = &build->config->policies.defaults;
     struct slice nobody = slice_of(NULL, 0);
     apply_sections(build, root, defaults, true);
+    config_read_kafkas(build, config_child(root, "kafka"));
     apply_lists(build, root, nobody, defaults);
     const struct toml_value *section = config_child(root, "defaults");
     if (section != NULL && section->kind != TOML_TABLE) {

@@ -41,6 +41,26 @@ struct config_token {
     struct slice tenant;
 };
 
+enum kafka_format { KAFKA_AUTO, KAFKA_NATIVE, KAFKA_OTLP_JSON, KAFKA_OTLP_PROTO };
+
+struct config_kafka_topic {
+    struct slice name; /* literal, or an extended regular expression that begins with '^' */
+    enum kafka_format format;
+    struct slice tenant; /* empty: of the message's header `tenant`, or of the record */
+};
+
+/* One [[kafka]]: a consumer group's view of some topics of a cluster. */
+struct config_kafka {
+    struct slice name;    /* in logs and metrics; "kafka-1" when it has none */
+    struct slice brokers; /* "host:port,host:port" */
+    struct slice group;
+    bool starts_latest; /* where nobody has read before: at the end, not at the beginning */
+    struct config_kafka_topic *topics;
+    uint32_t topics_count;
+    struct config_setting *properties; /* of librdkafka, checked */
+    uint32_t properties_count;
+};
+
 struct config {
     struct slice data_dir;
     struct slice tenants_dir;
@@ -70,6 +90,8 @@ struct config {
     struct policy_set policies; /* what the journal gets: no secrets */
     struct config_sink *sinks;
     uint32_t sinks_count;
+    struct config_kafka *kafkas;
+    uint32_t kafkas_count;
     struct config_token *tokens; /* sorted by sha256 */
     uint32_t tokens_count;
     struct slice *tenants; /* ids with a file, sorted */

@@ -293,6 +293,9 @@ static void report_unknown(struct config_build *build, const char *prefix,
     for (uint32_t i = 0; prefix[0] == 0 && i < sizeof(sections) / sizeof(sections[0]); i++) {
         candidates[count++] = sections[i];
     }
+    if (prefix[0] == 0 && with_process) {
+        candidates[count++] = "kafka";
+    }
     config_error_unknown(build, value, value->key, candidates);
 }
 

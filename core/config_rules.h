@@ -50,6 +50,10 @@ void config_read_sinks(struct config_build *build, const struct toml_value *tabl
 void config_check_routes(struct config_build *build, const struct toml_value *routes,
                          const struct policy *policy);
 
+/* --- config_kafka.c --- */
+/* [[kafka]]; `array` may be NULL. */
+void config_read_kafkas(struct config_build *build, const struct toml_value *array);
+
 /* --- config_secret.c --- */
 /* Replaces ${env:NAME} and ${file:PATH}; INVALID with words. is_secret_out: something was replaced.
  */

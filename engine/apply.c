@@ -135,13 +135,18 @@ static struct status apply_events(struct engine *engine, struct batch_view *batc
                                   struct fault *fault) {
     struct slice entry;
     uint32_t index = 0;
+    struct stream_group group = {0};
     TRY(engine_make_room(
         engine, EVENT_EFFECT_BYTES_MIN + event_ids_effect_bytes(engine->event_ids, batch->count),
         fault));
     event_ids_begin_batch(engine->event_ids, batch->seq, engine->now_ns,
                           engine->policies.defaults.idempotency_horizon_ns);
-    while (batch_next(batch, &entry)) {
+    for (; batch_next(batch, &entry); index++) {
         TRY(engine_make_room(engine, EVENT_EFFECT_BYTES_MIN, fault));
+        if (batch->kind == BATCH_STREAM &&
+            !streams_pass(&engine->streams, &group, entry, &engine->effects)) {
+            continue;
+        }
         struct status status = apply_event(engine, entry, batch->seq, index);
         if (!status_is_ok(status)) {
             /* The journal's checksum held, so this is a record of a broken writer: skip it loudly.
@@ -149,7 +154,6 @@ static struct status apply_events(struct engine *engine, struct batch_view *batc
             log_write(engine->logger, LOG_LEVEL_ERROR, "engine", "event %llu/%u skipped: %s",
                       (unsigned long long)batch->seq, index, status_name(status));
         }
-        index++;
     }
     TRY(engine_make_room(engine, event_ids_effect_bytes(engine->event_ids, batch->count), fault));
     event_ids_end_batch(engine->event_ids, &engine->effects);
@@ -191,6 +195,7 @@ static struct status apply_kind(struct engine *engine, struct batch_view *batch,
                                 struct fault *fault) {
     switch (batch->kind) {
     case BATCH_EVENTS:
+    case BATCH_STREAM:
         return apply_events(engine, batch, fault);
     case BATCH_TICK:
         return status_ok(); /* time itself is the news: see advance below */
@@ -242,10 +247,16 @@ struct status engine_quarantine_record(struct engine *engine, struct slice recor
     engine->now_ns = batch.stamp_ns > engine->now_ns ? batch.stamp_ns : engine->now_ns;
     engine->applied_seq = batch.seq;
     struct slice entry;
+    struct stream_group group = {0};
     for (uint32_t index = 0; batch_next(&batch, &entry); index++) {
         TRY(engine_make_room(engine, EVENT_EFFECT_BYTES_MIN, fault));
         struct envelope envelope = {.tenant = SLICE("default")};
-        if (batch.kind == BATCH_EVENTS && status_is_ok(envelope_verify(entry))) {
+        if (batch.kind == BATCH_STREAM &&
+            !streams_pass(&engine->streams, &group, entry, &engine->effects)) {
+            continue; /* the place moves on, or the source would send the record again */
+        }
+        if ((batch.kind == BATCH_EVENTS || batch.kind == BATCH_STREAM) &&
+            status_is_ok(envelope_verify(entry))) {
             envelope_read(entry, &envelope);
         }
         struct tenant *tenant = NULL;

@@ -16,6 +16,7 @@
 #include "dedup/dedup.h"
 #include "engine/engine.h"
 #include "engine/poison.h"
+#include "engine/streams.h"
 #include "engine/tenants.h"
 #include "graph/graph.h"
 #include "incident/incident.h"
@@ -36,6 +37,7 @@ struct engine {
     struct graph_search *search;
     struct incidents *incidents;
     struct tenants tenants;
+    struct streams streams;
     struct arena policy_arenas[2]; /* the set in force and the one before */
     uint32_t policy_turn;
     struct policy_set policies;

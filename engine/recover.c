@@ -28,6 +28,7 @@ static struct status rooms_init(struct engine *engine, const struct engine_optio
     TRY(graph_init(&engine->graph, &graph_options, arena));
     TRY(graph_search_init(&engine->search, &graph_options, GRAPH_VISITS_MAX, arena));
     TRY(incidents_init(&engine->incidents, &incidents_options, arena));
+    TRY(streams_init(&engine->streams, engine->logger, engine->stats, arena));
     return tenants_init(&engine->tenants, &engine->policies, arena);
 }
 
@@ -100,6 +101,9 @@ static struct status restore_tenant(struct engine *engine, struct slice key, str
     (void)key; /* rows come in number order, so numbers come out the same */
     return tenants_restore(&engine->tenants, value);
 }
+static struct status restore_stream(struct engine *engine, struct slice key, struct slice value) {
+    return streams_restore(&engine->streams, key, value);
+}
 
 static const struct {
     enum store_table table;
@@ -113,6 +117,7 @@ static const struct {
     {STORE_TABLE_INCIDENT, restore_incident, "incident"},
     {STORE_TABLE_MEMBER, restore_member, "member"},
     {STORE_TABLE_TENANT, restore_tenant, "tenant"},
+    {STORE_TABLE_STREAM, restore_stream, "stream"},
 };
 
 static struct status restore_table(struct engine *engine, struct store_snapshot *snapshot,

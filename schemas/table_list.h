@@ -18,3 +18,4 @@ STORE_TABLE(11, TENANT, "tenant")         /* tenant number (4) -> name, counters
 STORE_TABLE(12, DEAD, "dead")             /* outbox number (8) -> dead letter: row, last error */
 STORE_TABLE(13, RECENT, "recent")         /* tenant, 0, ~opened_ns (8), incident id (16) -> empty:
                                              incidents newest first, for the API */
+STORE_TABLE(14, STREAM, "stream")         /* core/stream.h: partition of a log -> place in it */

@@ -55,6 +55,16 @@ static_assert(2 * BLOCK_BYTES_MAX <= JOURNAL_SEGMENT_BYTES, "a segment holds any
 #define CONNECTIONS_DEFAULT 10000u
 #define PING_BODY_BYTES_MAX 10000u /* kept of what a cron line says; told in Ping-Body-Limit */
 
+/* --- Kafka --- */
+#define STREAM_CLUSTER_BYTES_MAX 64u /* Kafka's are 22 */
+#define STREAM_GROUP_BYTES_MAX 128u  /* with the others it fits into a key of LMDB */
+#define STREAM_TOPIC_BYTES_MAX 249u  /* Kafka's own limit */
+#define STREAMS_MAX 65536u           /* partitions that a shard remembers the place of */
+#define KAFKA_SOURCES_MAX 16u
+#define KAFKA_TOPICS_MAX 256u      /* names or patterns in one [[kafka]] */
+#define KAFKA_PARTITIONS_MAX 8192u /* of one [[kafka]], all its topics together */
+#define KAFKA_PROPERTIES_MAX 128u
+
 /* --- Rings between threads --- */
 #define RING_BATCHES_MAX 1024u
 #define RING_OUTBOX_MAX 4096u

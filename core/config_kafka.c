@@ -1,0 +1,361 @@
+/*
+ * config_kafka.c - [[kafka]]: brokers, topics, group, format, tenant, start, and any property of
+ * librdkafka under [kafka.properties], each checked by the library itself at its place.
+ */
+#include <regex.h>
+#include <stdio.h>
+
+#include "core/base/assert.h"
+#include "core/config_rules.h"
+#include "core/kafka_client.h"
+#include "core/stream.h"
+#include "schemas/derive.h"
+
+enum { PROPERTY_BYTES_MAX = 128 };
+
+/* What stands in one [[kafka]] and is the default of its topics. */
+struct kafka_defaults {
+    enum kafka_format format;
+    struct slice tenant;
+};
+
+static void *room_for(struct config_build *build, const struct toml_value *at, size_t count,
+                      size_t size) {
+    void *items = arena_allocate_array(build->arena, count + 1, size, 8);
+    if (items == NULL) {
+        config_error(build, at, "the configuration is too large");
+    }
+    return items;
+}
+
+/* --- Words --- */
+
+static enum kafka_format read_format(struct config_build *build, const struct toml_value *value) {
+    static const char *const words[] = {[KAFKA_AUTO] = "auto",
+                                        [KAFKA_NATIVE] = "native",
+                                        [KAFKA_OTLP_JSON] = "otlp-json",
+                                        [KAFKA_OTLP_PROTO] = "otlp-proto"};
+    for (uint32_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (value->kind == TOML_STRING && slice_equals(value->text, slice_of_text(words[i]))) {
+            return (enum kafka_format)i;
+        }
+    }
+    config_error(build, value,
+                 "one of \"auto\", \"native\", \"otlp-json\", \"otlp-proto\" is wanted here");
+    return KAFKA_AUTO;
+}
+
+static struct slice read_tenant(struct config_build *build, const struct toml_value *value) {
+    struct slice tenant = config_text(build, value);
+    struct fault reason;
+    if (value->kind == TOML_STRING && !status_is_ok(derive_check_tenant(tenant, &reason))) {
+        config_error(build, value, "%s", reason.words);
+    }
+    return tenant;
+}
+
+static bool read_start(struct config_build *build, const struct toml_value *value) {
+    bool is_latest = value->kind == TOML_STRING && slice_equals(value->text, SLICE("latest"));
+    if (!is_latest &&
+        (value->kind != TOML_STRING || !slice_equals(value->text, SLICE("earliest")))) {
+        config_error(build, value, "one of \"earliest\", \"latest\" is wanted here");
+    }
+    return is_latest;
+}
+
+/* Text with ${env:} and ${file:} in it. */
+static struct slice read_expanded(struct config_build *build, const struct toml_value *value,
+                                  bool *is_secret_out) {
+    struct slice expanded = {0};
+    struct fault reason;
+    if (!status_is_ok(
+            config_expand(value->text, build->arena, &expanded, is_secret_out, &reason))) {
+        config_error(build, value, "%s", reason.words);
+    }
+    return expanded;
+}
+
+static void read_brokers(struct config_build *build, const struct toml_value *value,
+                         struct config_kafka *kafka) {
+    bool is_secret = false;
+    if (value->kind == TOML_STRING) {
+        kafka->brokers = read_expanded(build, value, &is_secret);
+    } else if (value->kind == TOML_ARRAY) {
+        struct slice *items = NULL;
+        uint32_t count = 0;
+        char memory[4096];
+        struct text text = text_over(memory, sizeof(memory));
+        if (!config_text_array(build, value, &items, &count)) {
+            return;
+        }
+        for (uint32_t i = 0; i < count; i++) {
+            text_add_text(&text, i == 0 ? "" : ",");
+            text_add(&text, items[i]);
+        }
+        if (text.truncated ||
+            !status_is_ok(arena_copy(build->arena, text_slice(&text), &kafka->brokers))) {
+            config_error(build, value, "too many brokers");
+        }
+    } else {
+        config_error(build, value, "brokers = [\"host:port\", ...] is wanted here");
+    }
+}
+
+/* --- Topics --- */
+
+static void check_pattern(struct config_build *build, const struct toml_value *value,
+                          const char *pattern) {
+    regex_t compiled;
+    int code = regcomp(&compiled, pattern, REG_EXTENDED | REG_NOSUB);
+    if (code != 0) {
+        char words[128];
+        (void)regerror(code, &compiled, words, sizeof(words));
+        config_error(build, value, "the pattern \"%s\" cannot be read: %s", pattern, words);
+        return;
+    }
+    regfree(&compiled);
+}
+
+static bool is_topic_byte(uint8_t byte) {
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+           (byte >= '0' && byte <= '9') || byte == '.' || byte == '_' || byte == '-';
+}
+
+static void read_topic_name(struct config_build *build, const struct toml_value *value,
+                            struct config_kafka_topic *topic) {
+    char pattern[STREAM_TOPIC_BYTES_MAX + 1];
+    topic->name = config_text(build, value);
+    bool is_sound = topic->name.size > 0 && topic->name.size < sizeof(pattern);
+    bool is_pattern = is_sound && topic->name.data[0] == '^';
+    for (size_t i = 0; is_sound && !is_pattern && i < topic->name.size; i++) {
+        is_sound = is_topic_byte(topic->name.data[i]);
+    }
+    if (!is_sound) {
+        config_error(build, value,
+                     "a topic is 1 to %u of a-z A-Z 0-9 . _ - or a pattern that begins with ^",
+                     STREAM_TOPIC_BYTES_MAX);
+    } else if (is_pattern) {
+        (void)snprintf(pattern, sizeof(pattern), "%.*s", SLICE_PRINT(topic->name));
+        check_pattern(build, value, pattern);
+    }
+}
+
+/* "orders", or { name = "orders", format = "native", tenant = "acme" } */
+static void read_topic(struct config_build *build, const struct toml_value *value,
+                       struct config_kafka_topic *topic) {
+    static const char *const keys[] = {"name", "format", "tenant", NULL};
+    if (value->kind != TOML_TABLE) {
+        read_topic_name(build, value, topic);
+        return;
+    }
+    bool has_name = false;
+    for (uint32_t i = 0; i < value->children_count; i++) {
+        const struct toml_value *child = &value->children[i];
+        if (slice_equals(child->key, SLICE("name"))) {
+            read_topic_name(build, child, topic);
+            has_name = true;
+        } else if (slice_equals(child->key, SLICE("format"))) {
+            topic->format = read_format(build, child);
+        } else if (slice_equals(child->key, SLICE("tenant"))) {
+            topic->tenant = read_tenant(build, child);
+        } else {
+            config_error_unknown(build, child, child->key, keys);
+        }
+    }
+    if (!has_name) {
+        config_error(build, value, "this topic has no name");
+    }
+}
+
+static void read_topics(struct config_build *build, const struct toml_value *value,
+                        const struct kafka_defaults *defaults, struct config_kafka *kafka) {
+    const struct toml_value *items = value->kind == TOML_ARRAY ? value->children : value;
+    uint32_t count = value->kind == TOML_ARRAY ? value->children_count : 1;
+    if (count == 0 || count > KAFKA_TOPICS_MAX) {
+        config_error(build, value, "1 to %u topics are wanted here", KAFKA_TOPICS_MAX);
+        return;
+    }
+    kafka->topics = room_for(build, value, count, sizeof(struct config_kafka_topic));
+    for (uint32_t i = 0; kafka->topics != NULL && i < count; i++) {
+        kafka->topics[i].format = defaults->format;
+        kafka->topics[i].tenant = defaults->tenant;
+        read_topic(build, &items[i], &kafka->topics[i]);
+        kafka->topics_count++;
+    }
+}
+
+/* --- Properties --- */
+
+/* What quell itself decides, and why it must. */
+static const char *find_owner(struct slice key) {
+    static const struct {
+        const char *key;
+        const char *words;
+    } owned[] = {
+        {"bootstrap.servers", "is given as brokers"},
+        {"metadata.broker.list", "is given as brokers"},
+        {"group.id", "is given as group"},
+        {"auto.offset.reset", "is given as start"},
+        {"enable.auto.commit", "is not to be set: offsets are committed behind the journal"},
+        {"enable.auto.offset.store", "is not to be set: offsets are committed behind the journal"},
+        {"enable.partition.eof", "is not to be set"},
+    };
+    for (size_t i = 0; i < sizeof(owned) / sizeof(owned[0]); i++) {
+        if (slice_equals(key, slice_of_text(owned[i].key))) {
+            return owned[i].words;
+        }
+    }
+    return NULL;
+}
+
+static void read_property(struct config_build *build, const struct toml_value *value,
+                          struct slice key, struct config_kafka *kafka) {
+    struct fault reason;
+    const char *owner = find_owner(key);
+    if (owner != NULL) {
+        config_error(build, value, "%.*s %s", SLICE_PRINT(key), owner);
+        return;
+    }
+    if (kafka->properties_count == KAFKA_PROPERTIES_MAX) {
+        config_error(build, value, "at most %u properties", KAFKA_PROPERTIES_MAX);
+        return;
+    }
+    struct config_setting *setting = &kafka->properties[kafka->properties_count++];
+    setting->line = value->line;
+    setting->column = value->column;
+    if (!status_is_ok(arena_copy(build->arena, key, &setting->key))) {
+        config_error(build, value, "the configuration is too large");
+        return;
+    }
+    setting->value = read_expanded(build, value, &setting->is_secret);
+    if (!status_is_ok(kafka_property_check(setting->key, setting->value, &reason))) {
+        config_error(build, value, "%s", reason.words);
+    }
+}
+
+/* security.protocol = "SSL" is a table in TOML, "security.protocol" = "SSL" is not: both do. */
+static void read_properties(struct config_build *build, const struct toml_value *table,
+                            struct slice prefix, uint32_t depth, struct config_kafka *kafka) {
+    if (table->kind != TOML_TABLE || depth > 8) {
+        config_error(build, table, "a table is wanted here: [kafka.properties]");
+        return;
+    }
+    for (uint32_t i = 0; i < table->children_count; i++) {
+        const struct toml_value *value = &table->children[i];
+        char memory[PROPERTY_BYTES_MAX];
+        struct text key = text_over(memory, sizeof(memory));
+        text_add(&key, prefix);
+        text_add_text(&key, prefix.size > 0 ? "." : "");
+        text_add(&key, value->key);
+        if (key.truncated || value->kind == TOML_ARRAY) {
+            config_error(build, value, "a string, a number or a switch is wanted here");
+        } else if (value->kind == TOML_TABLE) {
+            read_properties(build, value, text_slice(&key), depth + 1, kafka);
+        } else {
+            read_property(build, value, text_slice(&key), kafka);
+        }
+    }
+}
+
+/* --- Sections --- */
+
+static void read_group(struct config_build *build, const struct toml_value *value,
+                       struct config_kafka *kafka) {
+    kafka->group = config_text(build, value);
+    if (kafka->group.size == 0 || kafka->group.size > STREAM_GROUP_BYTES_MAX) {
+        config_error(build, value, "a group has 1 to %u bytes", STREAM_GROUP_BYTES_MAX);
+    }
+}
+
+static void read_name(struct config_build *build, const struct toml_value *value,
+                      struct config_kafka *kafka) {
+    kafka->name = config_text(build, value);
+    if (kafka->name.size == 0 || kafka->name.size > LABEL_BYTES_MAX) {
+        config_error(build, value, "a name has 1 to %u bytes", LABEL_BYTES_MAX);
+    }
+}
+
+static void read_key(struct config_build *build, const struct toml_value *value,
+                     struct kafka_defaults *defaults, struct config_kafka *kafka) {
+    static const char *const keys[] = {"name",   "brokers", "topics",     "group", "format",
+                                       "tenant", "start",   "properties", NULL};
+    if (slice_equals(value->key, SLICE("name"))) {
+        read_name(build, value, kafka);
+    } else if (slice_equals(value->key, SLICE("brokers"))) {
+        read_brokers(build, value, kafka);
+    } else if (slice_equals(value->key, SLICE("group"))) {
+        read_group(build, value, kafka);
+    } else if (slice_equals(value->key, SLICE("format"))) {
+        defaults->format = read_format(build, value);
+    } else if (slice_equals(value->key, SLICE("tenant"))) {
+        defaults->tenant = read_tenant(build, value);
+    } else if (slice_equals(value->key, SLICE("start"))) {
+        kafka->starts_latest = read_start(build, value);
+    } else if (slice_equals(value->key, SLICE("properties"))) {
+        read_properties(build, value, slice_of(NULL, 0), 0, kafka);
+    } else if (!slice_equals(value->key, SLICE("topics"))) {
+        config_error_unknown(build, value, value->key, keys);
+    }
+}
+
+static void read_kafka(struct config_build *build, const struct toml_value *table, uint32_t number,
+                       struct config_kafka *kafka) {
+    char name[32];
+    struct kafka_defaults defaults = {.format = KAFKA_AUTO};
+    (void)snprintf(name, sizeof(name), "kafka-%u", number + 1);
+    kafka->properties = room_for(build, table, KAFKA_PROPERTIES_MAX, sizeof(struct config_setting));
+    bool has_room = kafka->properties != NULL &&
+                    status_is_ok(arena_copy(build->arena, slice_of_text(name), &kafka->name));
+    if (table->kind != TOML_TABLE || !has_room) {
+        config_error(build, table, "a table is wanted here: [[kafka]]");
+        return;
+    }
+    kafka->group = SLICE("quell");
+    for (uint32_t i = 0; i < table->children_count; i++) {
+        read_key(build, &table->children[i], &defaults, kafka);
+    }
+    const struct toml_value *topics = config_child(table, "topics");
+    if (topics == NULL) {
+        config_error(build, table, "this [[kafka]] reads nothing: topics = [\"...\"] is missing");
+    } else {
+        read_topics(build, topics, &defaults, kafka);
+    }
+    if (config_child(table, "brokers") == NULL) {
+        config_error(build, table, "this [[kafka]] has no brokers = [\"host:port\"]");
+    }
+}
+
+/* Two sections must not be told apart only by luck: the place in a partition is kept once a
+ * cluster, group and topic. */
+static void check_apart(struct config_build *build, const struct toml_value *at,
+                        const struct config_kafka *a, const struct config_kafka *b) {
+    if (slice_equals(a->name, b->name)) {
+        config_error(build, at, "two [[kafka]] have the name \"%.*s\"", SLICE_PRINT(a->name));
+    }
+    if (!slice_equals(a->brokers, b->brokers) || !slice_equals(a->group, b->group)) {
+        return;
+    }
+    config_error(build, at,
+                 "two [[kafka]] read the same brokers as the same group: give one of them a group "
+                 "of its own, or put its topics into the other");
+}
+
+void config_read_kafkas(struct config_build *build, const struct toml_value *array) {
+    struct config *config = build->config;
+    if (array == NULL) {
+        return;
+    }
+    if (array->kind != TOML_ARRAY || array->children_count > KAFKA_SOURCES_MAX) {
+        config_error(build, array, "Kafka clusters are written as [[kafka]], at most %u",
+                     KAFKA_SOURCES_MAX);
+        return;
+    }
+    config->kafkas = room_for(build, array, array->children_count, sizeof(struct config_kafka));
+    for (uint32_t i = 0; config->kafkas != NULL && i < array->children_count; i++) {
+        read_kafka(build, &array->children[i], i, &config->kafkas[i]);
+        config->kafkas_count++;
+        for (uint32_t k = 0; k < i; k++) {
+            check_apart(build, &array->children[i], &config->kafkas[k], &config->kafkas[i]);
+        }
+    }
+}

@@ -1,0 +1,483 @@
+/* kafka_client.c - see kafka_client.h. The only file that knows librdkafka. */
+#include "core/kafka_client.h"
+
+#include <librdkafka/rdkafka.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/assert.h"
+
+static_assert((int)KAFKA_START_FIRST == (int)RD_KAFKA_OFFSET_BEGINNING, "passed on as it is");
+static_assert((int)KAFKA_START_END == (int)RD_KAFKA_OFFSET_END, "passed on as it is");
+static_assert((int)KAFKA_START_COMMITTED == (int)RD_KAFKA_OFFSET_STORED, "passed on as it is");
+
+enum {
+    ERROR_BYTES_MAX = 512,
+    POLL_MAX = 1024,
+    ASK_MS = 5000, /* what is asked of a broker now and then, and waited for */
+    PROBE_MS = 100,
+};
+
+struct kafka_consumer {
+    struct kafka_consumer_options options;
+    rd_kafka_t *native;
+    rd_kafka_queue_t *queue;
+    char *cluster;
+    bool is_connected;
+    bool is_closing;
+};
+
+/* --- Settings --- */
+
+static char *copy_text(struct slice text) {
+    char *copy = malloc(text.size + 1);
+    if (copy != NULL) {
+        memcpy(copy, text.size > 0 ? (const void *)text.data : "", text.size);
+        copy[text.size] = 0;
+    }
+    return copy;
+}
+
+static void wipe_text(char *text) {
+    if (text != NULL) {
+        explicit_bzero(text, strlen(text));
+        free(text);
+    }
+}
+
+/* librdkafka's own words may hold the value, which may be a secret: they are not passed on. */
+static struct status set_property(rd_kafka_conf_t *conf, struct slice key, struct slice value,
+                                  struct fault *fault) {
+    char *key_text = copy_text(key);
+    char *value_text = copy_text(value);
+    char ignored[ERROR_BYTES_MAX];
+    rd_kafka_conf_res_t result = RD_KAFKA_CONF_INVALID;
+    if (key_text != NULL && value_text != NULL) {
+        result = rd_kafka_conf_set(conf, key_text, value_text, ignored, sizeof(ignored));
+    }
+    free(key_text);
+    wipe_text(value_text);
+    if (result == RD_KAFKA_CONF_UNKNOWN) {
+        return fault_set(fault, STATUS_INVALID, "librdkafka has no property \"%.*s\"",
+                         SLICE_PRINT(key));
+    }
+    if (result == RD_KAFKA_CONF_INVALID) {
+        return fault_set(fault, STATUS_INVALID, "librdkafka does not take this value for \"%.*s\"",
+                         SLICE_PRINT(key));
+    }
+    return status_ok();
+}
+
+struct status kafka_property_check(struct slice key, struct slice value, struct fault *fault) {
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    struct status status = set_property(conf, key, value, fault);
+    rd_kafka_conf_destroy(conf);
+    return status;
+}
+
+static struct status set_properties(rd_kafka_conf_t *conf, const struct config_kafka *settings,
+                                    struct fault *fault) {
+    /* Defaults first, so that a person's own values win; then what must not be theirs. */
+    static const char *const defaults[][2] = {
+        {"client.id", "quell"},
+        {"partition.assignment.strategy", "cooperative-sticky"},
+        {"queued.max.messages.kbytes", "16384"},
+        {"reconnect.backoff.max.ms", "2000"},
+        {"topic.metadata.refresh.interval.ms", "10000"},
+    };
+    static const char *const fixed[][2] = {
+        {"enable.auto.commit", "false"},
+        {"enable.auto.offset.store", "false"},
+        {"auto.offset.reset", "error"},
+        {"enable.partition.eof", "false"},
+    };
+    for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++) {
+        TRY(set_property(conf, slice_of_text(defaults[i][0]), slice_of_text(defaults[i][1]),
+                         fault));
+    }
+    for (uint32_t i = 0; i < settings->properties_count; i++) {
+        TRY(set_property(conf, settings->properties[i].key, settings->properties[i].value, fault));
+    }
+    for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+        TRY(set_property(conf, slice_of_text(fixed[i][0]), slice_of_text(fixed[i][1]), fault));
+    }
+    TRY(set_property(conf, SLICE("bootstrap.servers"), settings->brokers, fault));
+    return set_property(conf, SLICE("group.id"), settings->group, fault);
+}
+
+/* --- Callbacks --- */
+
+static void on_log(const rd_kafka_t *native, int level, const char *area, const char *words) {
+    const struct kafka_consumer *consumer = rd_kafka_opaque(native);
+    /* Its warnings repeat with every attempt; what matters comes as an error, too. */
+    log_write(consumer->options.logger, LOG_LEVEL_DEBUG, "kafka", "%d %s %s", level, area, words);
+}
+
+static void on_error(rd_kafka_t *native, int error, const char *reason, void *opaque) {
+    struct kafka_consumer *consumer = opaque;
+    char fatal[ERROR_BYTES_MAX];
+    if (error == RD_KAFKA_RESP_ERR__FATAL) {
+        (void)rd_kafka_fatal_error(native, fatal, sizeof(fatal));
+        reason = fatal;
+    }
+    bool is_down = error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN ||
+                   error == RD_KAFKA_RESP_ERR__AUTHENTICATION || error == RD_KAFKA_RESP_ERR__SSL;
+    consumer->is_connected = consumer->is_connected && !is_down;
+    consumer->options.handler->on_trouble(consumer->options.context, reason);
+}
+
+static struct kafka_partition *list_partitions(const rd_kafka_topic_partition_list_t *list) {
+    struct kafka_partition *partitions = calloc((size_t)list->cnt + 1, sizeof(*partitions));
+    ASSERT(partitions != NULL); /* some KiB, at a rebalance */
+    for (int i = 0; i < list->cnt; i++) {
+        partitions[i].topic = slice_of_text(list->elems[i].topic);
+        partitions[i].partition = (uint32_t)list->elems[i].partition;
+    }
+    return partitions;
+}
+
+static void tell_failure(struct kafka_consumer *consumer, const char *what, rd_kafka_error_t *error,
+                         rd_kafka_resp_err_t code) {
+    if (error == NULL && code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return;
+    }
+    char words[ERROR_BYTES_MAX];
+    (void)snprintf(words, sizeof(words), "%s: %s", what,
+                   error != NULL ? rd_kafka_error_string(error) : rd_kafka_err2str(code));
+    consumer->options.handler->on_trouble(consumer->options.context, words);
+    if (error != NULL) {
+        rd_kafka_error_destroy(error);
+    }
+}
+
+static bool is_cooperative(const struct kafka_consumer *consumer) {
+    const char *protocol = rd_kafka_rebalance_protocol(consumer->native);
+    return protocol != NULL && strcmp(protocol, "COOPERATIVE") == 0;
+}
+
+static void assign(struct kafka_consumer *consumer, rd_kafka_topic_partition_list_t *list) {
+    rd_kafka_topic_partition_list_t *committed = rd_kafka_topic_partition_list_copy(list);
+    rd_kafka_resp_err_t code = rd_kafka_committed(consumer->native, committed, ASK_MS);
+    struct kafka_partition *partitions = list_partitions(list);
+    for (int i = 0; i < committed->cnt; i++) {
+        const rd_kafka_topic_partition_t *one = &committed->elems[i];
+        partitions[i].is_unknown = code != RD_KAFKA_RESP_ERR_NO_ERROR || one->err != 0;
+        partitions[i].has_commit = !partitions[i].is_unknown && one->offset >= 0;
+        partitions[i].committed = one->offset >= 0 ? (uint64_t)one->offset : 0;
+        partitions[i].committed_by = slice_of(one->metadata, one->metadata_size);
+    }
+    consumer->options.handler->on_assign(consumer->options.context, partitions,
+                                         (uint32_t)list->cnt);
+    for (int i = 0; i < list->cnt; i++) {
+        list->elems[i].offset = partitions[i].offset;
+    }
+    free(partitions);
+    rd_kafka_topic_partition_list_destroy(committed);
+    if (is_cooperative(consumer)) {
+        tell_failure(consumer, "partitions cannot be taken",
+                     rd_kafka_incremental_assign(consumer->native, list), 0);
+    } else {
+        tell_failure(consumer, "partitions cannot be taken", NULL,
+                     rd_kafka_assign(consumer->native, list));
+    }
+}
+
+static void revoke(struct kafka_consumer *consumer, rd_kafka_topic_partition_list_t *list) {
+    struct kafka_partition *partitions = list_partitions(list);
+    consumer->options.handler->on_revoke(consumer->options.context, partitions, (uint32_t)list->cnt,
+                                         rd_kafka_assignment_lost(consumer->native) != 0);
+    free(partitions);
+    if (is_cooperative(consumer)) {
+        tell_failure(consumer, "partitions cannot be given back",
+                     rd_kafka_incremental_unassign(consumer->native, list), 0);
+    } else {
+        tell_failure(consumer, "partitions cannot be given back", NULL,
+                     rd_kafka_assign(consumer->native, NULL));
+    }
+}
+
+static void on_rebalance(rd_kafka_t *native, rd_kafka_resp_err_t code,
+                         rd_kafka_topic_partition_list_t *list, void *opaque) {
+    struct kafka_consumer *consumer = opaque;
+    if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+        consumer->is_connected = true;
+        assign(consumer, list);
+        return;
+    }
+    if (code != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS) {
+        tell_failure(consumer, "the group cannot be joined", NULL, code);
+    }
+    revoke(consumer, list);
+}
+
+static void on_committed(rd_kafka_t *native, rd_kafka_resp_err_t code,
+                         rd_kafka_topic_partition_list_t *list, void *opaque) {
+    (void)native;
+    (void)list;
+    struct kafka_consumer *consumer = opaque;
+    if (code != RD_KAFKA_RESP_ERR__NO_OFFSET) {
+        tell_failure(consumer, "offsets could not be committed", NULL, code);
+    }
+}
+
+/* --- Life --- */
+
+static struct status subscribe(struct kafka_consumer *consumer, struct fault *fault) {
+    const struct config_kafka *settings = consumer->options.settings;
+    rd_kafka_topic_partition_list_t *topics =
+        rd_kafka_topic_partition_list_new((int)settings->topics_count);
+    for (uint32_t i = 0; i < settings->topics_count; i++) {
+        char *name = copy_text(settings->topics[i].name);
+        ASSERT(name != NULL);
+        rd_kafka_topic_partition_list_add(topics, name, RD_KAFKA_PARTITION_UA);
+        free(name);
+    }
+    rd_kafka_resp_err_t code = rd_kafka_subscribe(consumer->native, topics);
+    rd_kafka_topic_partition_list_destroy(topics);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return fault_set(fault, STATUS_INVALID, "[[kafka]] %.*s: cannot subscribe: %s",
+                         SLICE_PRINT(settings->name), rd_kafka_err2str(code));
+    }
+    return status_ok();
+}
+
+static struct status make_native(struct kafka_consumer *consumer, struct fault *fault) {
+    const struct config_kafka *settings = consumer->options.settings;
+    char words[ERROR_BYTES_MAX];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    struct status status = set_properties(conf, settings, fault);
+    if (!status_is_ok(status)) {
+        rd_kafka_conf_destroy(conf);
+        return status;
+    }
+    rd_kafka_conf_set_opaque(conf, consumer);
+    rd_kafka_conf_set_log_cb(conf, on_log);
+    rd_kafka_conf_set_error_cb(conf, on_error);
+    rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+    rd_kafka_conf_set_offset_commit_cb(conf, on_committed);
+    consumer->native = rd_kafka_new(RD_KAFKA_CONSUMER, conf, words, sizeof(words));
+    if (consumer->native == NULL) {
+        rd_kafka_conf_destroy(conf);
+        return fault_set(fault, STATUS_INVALID, "[[kafka]] %.*s: %s", SLICE_PRINT(settings->name),
+                         words);
+    }
+    return status_ok();
+}
+
+struct status kafka_consumer_open(const struct kafka_consumer_options *options,
+                                  struct kafka_consumer **consumer_out, struct fault *fault) {
+    struct kafka_consumer *consumer = calloc(1, sizeof(*consumer));
+    if (consumer == NULL) {
+        return fault_set(fault, STATUS_FULL, "no memory for a Kafka consumer");
+    }
+    consumer->options = *options;
+    struct status status = make_native(consumer, fault);
+    if (!status_is_ok(status)) {
+        free(consumer);
+        return status;
+    }
+    (void)rd_kafka_poll_set_consumer(consumer->native);
+    consumer->queue = rd_kafka_queue_get_consumer(consumer->native);
+    static const uint64_t one = 1;
+    rd_kafka_queue_io_event_enable(consumer->queue, options->wake_fd, &one, sizeof(one));
+    status = subscribe(consumer, fault);
+    if (!status_is_ok(status)) {
+        kafka_consumer_close(consumer);
+        return status;
+    }
+    *consumer_out = consumer;
+    return status_ok();
+}
+
+void kafka_consumer_close(struct kafka_consumer *consumer) {
+    if (consumer == NULL) {
+        return;
+    }
+    consumer->is_closing = true;
+    (void)rd_kafka_consumer_close(consumer->native);
+    rd_kafka_queue_io_event_enable(consumer->queue, -1, NULL, 0);
+    rd_kafka_queue_destroy(consumer->queue);
+    if (consumer->cluster != NULL) {
+        rd_kafka_mem_free(consumer->native, consumer->cluster);
+    }
+    rd_kafka_destroy(consumer->native);
+    free(consumer);
+}
+
+/* --- Messages --- */
+
+static void take_event(struct kafka_consumer *consumer, const rd_kafka_message_t *native) {
+    struct slice topic = slice_of_text(native->rkt == NULL ? "" : rd_kafka_topic_name(native->rkt));
+    bool is_gone = native->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
+                   native->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE;
+    if (is_gone && topic.size > 0 && native->partition >= 0) {
+        consumer->options.handler->on_gone(consumer->options.context, topic,
+                                           (uint32_t)native->partition);
+        return;
+    }
+    if (native->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+        char words[ERROR_BYTES_MAX];
+        (void)snprintf(words, sizeof(words), "%s%s%.*s", rd_kafka_message_errstr(native),
+                       topic.size > 0 ? ": topic " : "", SLICE_PRINT(topic));
+        consumer->options.handler->on_trouble(consumer->options.context, words);
+    }
+}
+
+uint32_t kafka_consumer_poll(struct kafka_consumer *consumer, struct kafka_message *messages,
+                             uint32_t count_max) {
+    rd_kafka_message_t *natives[POLL_MAX];
+    size_t wanted = count_max < POLL_MAX ? count_max : POLL_MAX;
+    ssize_t got = rd_kafka_consume_batch_queue(consumer->queue, 0, natives, wanted);
+    uint32_t count = 0;
+    for (ssize_t i = 0; i < got; i++) {
+        rd_kafka_message_t *native = natives[i];
+        if (native->err != 0) {
+            take_event(consumer, native);
+            rd_kafka_message_destroy(native);
+            continue;
+        }
+        messages[count++] = (struct kafka_message){
+            .topic = slice_of_text(rd_kafka_topic_name(native->rkt)),
+            .key = slice_of(native->key, native->key_len),
+            .value = slice_of(native->payload, native->len),
+            .offset = (uint64_t)native->offset,
+            .partition = (uint32_t)native->partition,
+            .is_tombstone = native->payload == NULL,
+            .native = native,
+        };
+    }
+    consumer->is_connected = consumer->is_connected || count > 0;
+    return count;
+}
+
+void kafka_message_release(struct kafka_message *message) {
+    if (message->native != NULL) {
+        rd_kafka_message_destroy(message->native);
+        message->native = NULL;
+    }
+}
+
+bool kafka_message_header(const struct kafka_message *message, const char *name,
+                          struct slice *value_out) {
+    rd_kafka_headers_t *headers = NULL;
+    const void *value = NULL;
+    size_t size = 0;
+    if (rd_kafka_message_headers(message->native, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
+        rd_kafka_header_get_last(headers, name, &value, &size) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return false;
+    }
+    *value_out = slice_of(value, value == NULL ? 0 : size);
+    return true;
+}
+
+bool kafka_message_header_at(const struct kafka_message *message, uint32_t index,
+                             struct slice *name_out, struct slice *value_out) {
+    rd_kafka_headers_t *headers = NULL;
+    const char *name = NULL;
+    const void *value = NULL;
+    size_t size = 0;
+    if (rd_kafka_message_headers(message->native, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
+        rd_kafka_header_get_all(headers, index, &name, &value, &size) !=
+            RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return false;
+    }
+    *name_out = slice_of_text(name);
+    *value_out = slice_of(value, value == NULL ? 0 : size);
+    return true;
+}
+
+/* --- The group and the brokers --- */
+
+static rd_kafka_topic_partition_t *list_add(rd_kafka_topic_partition_list_t *list,
+                                            struct slice topic, uint32_t partition) {
+    char name[512];
+    ASSERT(topic.size < sizeof(name));
+    memcpy(name, topic.data, topic.size);
+    name[topic.size] = 0;
+    return rd_kafka_topic_partition_list_add(list, name, (int32_t)partition);
+}
+
+void kafka_consumer_commit(struct kafka_consumer *consumer,
+                           const struct kafka_partition *partitions, uint32_t count,
+                           const char *words, bool wait) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
+    for (uint32_t i = 0; i < count; i++) {
+        rd_kafka_topic_partition_t *one =
+            list_add(list, partitions[i].topic, partitions[i].partition);
+        one->offset = partitions[i].offset;
+        one->metadata = strdup(words); /* freed with the list */
+        one->metadata_size = one->metadata == NULL ? 0 : strlen(words);
+    }
+    rd_kafka_resp_err_t code = rd_kafka_commit(consumer->native, list, wait ? 0 : 1);
+    if (wait) {
+        tell_failure(consumer, "offsets could not be committed", NULL, code);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+static void pause_or_resume(struct kafka_consumer *consumer, bool is_pause) {
+    rd_kafka_topic_partition_list_t *list = NULL;
+    if (rd_kafka_assignment(consumer->native, &list) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return;
+    }
+    (void)(is_pause ? rd_kafka_pause_partitions(consumer->native, list)
+                    : rd_kafka_resume_partitions(consumer->native, list));
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+void kafka_consumer_pause(struct kafka_consumer *consumer) {
+    pause_or_resume(consumer, true);
+}
+
+void kafka_consumer_resume(struct kafka_consumer *consumer) {
+    pause_or_resume(consumer, false);
+}
+
+void kafka_consumer_seek(struct kafka_consumer *consumer, struct slice topic, uint32_t partition,
+                         uint64_t offset) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    list_add(list, topic, partition)->offset = (int64_t)offset;
+    tell_failure(consumer, "cannot go on at an offset",
+                 rd_kafka_seek_partitions(consumer->native, list, ASK_MS), 0);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+struct status kafka_consumer_bounds(struct kafka_consumer *consumer, struct slice topic,
+                                    uint32_t partition, bool ask, uint64_t *first_out,
+                                    uint64_t *end_out) {
+    int64_t first = -1;
+    int64_t end = -1;
+    char *name = copy_text(topic);
+    ASSERT(name != NULL);
+    rd_kafka_resp_err_t code =
+        ask ? rd_kafka_query_watermark_offsets(consumer->native, name, (int32_t)partition, &first,
+                                               &end, ASK_MS)
+            : rd_kafka_get_watermark_offsets(consumer->native, name, (int32_t)partition, &first,
+                                             &end);
+    free(name);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR || end < 0) {
+        return status_of(STATUS_MISSING);
+    }
+    *first_out = first < 0 ? 0 : (uint64_t)first;
+    *end_out = (uint64_t)end;
+    return status_ok();
+}
+
+struct slice kafka_consumer_cluster(struct kafka_consumer *consumer) {
+    if (consumer->cluster == NULL) {
+        consumer->cluster = rd_kafka_clusterid(consumer->native, ASK_MS);
+    }
+    return slice_of_text(consumer->cluster);
+}
+
+bool kafka_consumer_is_connected(struct kafka_consumer *consumer) {
+    if (!consumer->is_connected && !consumer->is_closing) {
+        const struct rd_kafka_metadata *metadata = NULL;
+        consumer->is_connected = rd_kafka_metadata(consumer->native, 0, NULL, &metadata,
+                                                   PROBE_MS) == RD_KAFKA_RESP_ERR_NO_ERROR;
+        if (metadata != NULL) {
+            rd_kafka_metadata_destroy(metadata);
+        }
+    }
+    return consumer->is_connected;
+}

@@ -1,0 +1,91 @@
+/* streams.c - see streams.h. */
+#include "engine/streams.h"
+
+#include "core/base/assert.h"
+
+struct status streams_init(struct streams *streams, const struct logger *logger,
+                           struct stats *stats, struct arena *arena) {
+    *streams = (struct streams){.logger = logger, .stats = stats};
+    TRY(table_init(&streams->numbers, STREAMS_MAX, arena));
+    streams->places = ARENA_ARRAY(arena, struct stream_place, STREAMS_MAX);
+    return streams->places == NULL ? status_of(STATUS_FULL) : status_ok();
+}
+
+/* The partition's place, made when new; NULL: too many partitions. */
+static struct stream_place *find_place(struct streams *streams, struct slice key,
+                                       bool *is_made_out) {
+    struct hash128 hash = hash128_of(key, 0);
+    uint32_t index = streams->count;
+    *is_made_out = !table_find(&streams->numbers, hash, &index);
+    if (!*is_made_out) {
+        return &streams->places[index];
+    }
+    if (streams->count == STREAMS_MAX ||
+        !status_is_ok(table_put(&streams->numbers, hash, streams->count))) {
+        return NULL;
+    }
+    return &streams->places[streams->count++];
+}
+
+struct status streams_restore(struct streams *streams, struct slice key, struct slice value) {
+    bool is_made = false;
+    struct stream_place *place = find_place(streams, key, &is_made);
+    return place == NULL ? status_of(STATUS_FULL) : stream_place_decode(value, place);
+}
+
+static void tell_overlap(const struct streams *streams, const struct stream_range *range,
+                         const struct stream_place *known) {
+    log_write(streams->logger, LOG_LEVEL_WARNING, "engine",
+              "%.*s/%u: a batch begins at offset %llu although offset %llu was reached: event ids "
+              "decide what is new in it",
+              SLICE_PRINT(range->name.topic), range->name.partition,
+              (unsigned long long)range->from.offset, (unsigned long long)known->offset);
+}
+
+/* Whether the range says anything new; then its end is the partition's place. */
+static bool take_range(struct streams *streams, const struct stream_range *range,
+                       struct effects *effects) {
+    uint8_t key_memory[STREAM_KEY_BYTES_MAX];
+    uint8_t value_memory[STREAM_VALUE_BYTES];
+    struct slice key = stream_key(&range->name, key_memory);
+    bool is_made = false;
+    struct stream_place *place = find_place(streams, key, &is_made);
+    if (place == NULL) {
+        log_write(streams->logger, LOG_LEVEL_ERROR, "engine",
+                  "more than %u partitions: the place in %.*s/%u is not remembered", STREAMS_MAX,
+                  SLICE_PRINT(range->name.topic), range->name.partition);
+        return true;
+    }
+    if (!is_made && !range->is_reset && !stream_place_is_before(*place, range->to)) {
+        return false;
+    }
+    if (!range->is_reset && stream_place_is_before(range->from, *place)) {
+        tell_overlap(streams, range, place);
+    }
+    *place = range->to;
+    struct writer writer = writer_over(value_memory, sizeof(value_memory));
+    stream_place_encode(*place, &writer);
+    ASSERT(!writer.failed);
+    effect_put(effects, STORE_TABLE_STREAM, key, writer_slice(&writer));
+    return true;
+}
+
+bool streams_pass(struct streams *streams, struct stream_group *group, struct slice entry,
+                  struct effects *effects) {
+    if (group->left > 0) {
+        group->left--;
+        if (!group->is_new && streams->stats != NULL) {
+            stats_add(streams->stats, STAT_STREAM_ABSORBED, 1);
+        }
+        return group->is_new;
+    }
+    struct stream_range range;
+    if (!status_is_ok(stream_range_decode(entry, &range))) {
+        /* The journal's checksum held, so a broken writer made this. */
+        log_write(streams->logger, LOG_LEVEL_ERROR, "engine", "an entry is no range: skipped");
+        return false;
+    }
+    group->left = range.envelopes;
+    group->is_new = take_range(streams, &range, effects);
+    return false;
+}
