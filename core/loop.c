@@ -19,6 +19,13 @@
 
 /* --- Life --- */
 
+/* -1 stands for none: also where connections are simulated. */
+static void close_if_open(int fd) {
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
 static struct status init_conns(struct loop *loop) {
     uint32_t count = loop->options.connections_max;
     loop->conns = ARENA_ARRAY(&loop->arena, struct loop_conn, count + 1u);
@@ -39,12 +46,9 @@ static struct status init_conns(struct loop *loop) {
 
 static struct status open_backend(struct loop *loop, struct fault *fault) {
     enum loop_backend wanted = loop->options.backend;
-    if (wanted == LOOP_EPOLL) {
-        loop->calls = &loop_epoll_calls;
+    if (wanted == LOOP_EPOLL || wanted == LOOP_SIM) {
+        loop->calls = wanted == LOOP_SIM ? &loop_sim_calls : &loop_epoll_calls;
         return loop->calls->open(loop, fault);
-    }
-    if (wanted == LOOP_SIM) {
-        return fault_set(fault, STATUS_UNSUPPORTED, "the simulated loop is opened by tests only");
     }
     loop->calls = &loop_uring_calls;
     struct status status = loop->calls->open(loop, fault);
@@ -55,6 +59,10 @@ static struct status open_backend(struct loop *loop, struct fault *fault) {
     return loop->calls->open(loop, fault);
 }
 
+static uint64_t read_clock(const struct loop *loop) {
+    return loop->calls->now != NULL ? loop->calls->now(loop) : clock_monotonic_ns();
+}
+
 struct status loop_open(const struct loop_options *options, struct loop **loop_out,
                         struct fault *fault) {
     struct loop *loop = calloc(1, sizeof(*loop));
@@ -62,7 +70,6 @@ struct status loop_open(const struct loop_options *options, struct loop **loop_o
         return fault_set(fault, STATUS_FULL, "no memory for a loop");
     }
     loop->options = *options;
-    loop->now_ns = clock_monotonic_ns();
     loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     size_t bytes = ((size_t)options->connections_max + 1) * sizeof(struct loop_conn) +
                    LOOP_TIMERS_MAX * sizeof(void *) + 64 * KIB;
@@ -81,6 +88,7 @@ struct status loop_open(const struct loop_options *options, struct loop **loop_o
         loop_close(loop);
         return status;
     }
+    loop->now_ns = read_clock(loop);
     *loop_out = loop;
     return status_ok();
 }
@@ -93,18 +101,14 @@ void loop_close(struct loop *loop) {
         loop->calls->close(loop);
     }
     for (uint32_t i = 0; i < loop->options.connections_max && loop->conns != NULL; i++) {
-        if (loop->conns[i].fd >= 0) {
-            close(loop->conns[i].fd);
-        }
+        close_if_open(loop->conns[i].fd);
     }
     for (uint32_t i = 0; i < loop->listeners_count; i++) {
         if (loop->listeners[i].is_open) {
-            close(loop->listeners[i].fd);
+            close_if_open(loop->listeners[i].fd);
         }
     }
-    if (loop->wake_fd >= 0) {
-        close(loop->wake_fd);
-    }
+    close_if_open(loop->wake_fd);
     arena_deinit(&loop->arena);
     free(loop);
 }
@@ -118,9 +122,9 @@ uint64_t loop_now_ns(const struct loop *loop) {
 }
 
 struct status loop_run_once(struct loop *loop, uint64_t timeout_ns) {
-    loop->now_ns = clock_monotonic_ns();
+    loop->now_ns = read_clock(loop);
     struct status status = loop->calls->run(loop, loop_wait_ns(loop, timeout_ns));
-    loop->now_ns = clock_monotonic_ns();
+    loop->now_ns = read_clock(loop);
     loop_run_timers(loop);
     return status;
 }
@@ -184,9 +188,7 @@ static struct status bind_socket(struct slice text, bool share, int *fd_out, str
                     bind(fd, (struct sockaddr *)&address, size) == 0 && listen(fd, 4096) == 0;
     if (!is_bound) {
         int error = errno;
-        if (fd >= 0) {
-            close(fd);
-        }
+        close_if_open(fd);
         return fault_set(fault, STATUS_IO, "cannot listen on %.*s: %s", SLICE_PRINT(text),
                          strerror(error));
     }
@@ -201,18 +203,20 @@ struct status loop_listen(struct loop *loop, struct slice address, bool share,
         return fault_set(fault, STATUS_FULL, "at most %d listeners", LOOP_LISTENERS_MAX);
     }
     int fd = -1;
-    TRY(bind_socket(address, share, &fd, fault));
+    if (loop->calls->port == NULL) {
+        TRY(bind_socket(address, share, &fd, fault));
+    }
     struct loop_listener *listener = &loop->listeners[loop->listeners_count];
     *listener = (struct loop_listener){
         .loop = loop, .fd = fd, .handler = handler, .context = listener_context, .is_open = true};
     struct status status = loop->calls->listen(loop, listener);
     if (!status_is_ok(status)) {
-        close(fd);
+        close_if_open(fd);
         return fault_set(fault, status.code, "cannot listen on %.*s", SLICE_PRINT(address));
     }
     loop->listeners_count++;
     if (port_out != NULL) {
-        *port_out = port_of(fd);
+        *port_out = loop->calls->port != NULL ? loop->calls->port(listener) : port_of(fd);
     }
     return status_ok();
 }
@@ -222,7 +226,7 @@ void loop_stop_listening(struct loop *loop) {
         struct loop_listener *listener = &loop->listeners[i];
         if (listener->is_open) {
             loop->calls->stop_listening(loop, listener);
-            close(listener->fd);
+            close_if_open(listener->fd);
             listener->is_open = false;
         }
     }
@@ -240,7 +244,7 @@ void loop_accepted(struct loop_listener *listener, int fd) {
     struct loop *loop = listener->loop;
     struct loop_conn *conn = loop->conns_free;
     if (conn == NULL || !listener->is_open) {
-        close(fd);
+        close_if_open(fd);
         if (loop->options.stats != NULL) {
             stats_add(loop->options.stats, STAT_CONNECTIONS_REFUSED, 1);
         }
@@ -248,7 +252,7 @@ void loop_accepted(struct loop_listener *listener, int fd) {
     }
     loop->conns_free = conn->next;
     int on = 1;
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* no socket: no matter */
     uint32_t generation = conn->generation + 1;
     *conn = (struct loop_conn){.loop = loop,
                                .fd = fd,
@@ -295,7 +299,11 @@ void loop_lost(struct loop_conn *conn) {
 
 static void send_fin(struct loop_conn *conn) {
     conn->wants_finish = false;
-    if (conn->has_ended || shutdown(conn->fd, SHUT_WR) != 0) {
+    const struct loop_backend_calls *calls = conn->loop->calls;
+    bool is_sent =
+        !conn->has_ended && (calls->conn_shutdown != NULL ? calls->conn_shutdown(conn)
+                                                          : shutdown(conn->fd, SHUT_WR) == 0);
+    if (!is_sent) {
         loop_conn_close(conn);
     }
 }
@@ -387,9 +395,7 @@ void loop_conn_close(struct loop_conn *conn) {
 void loop_conn_release(struct loop_conn *conn) {
     struct loop *loop = conn->loop;
     ASSERT(conn->state == CONN_CLOSING && loop->conns_open > 0);
-    if (conn->fd >= 0) {
-        close(conn->fd);
-    }
+    close_if_open(conn->fd);
     conn->fd = -1;
     conn->state = CONN_FREE;
     conn->next = loop->conns_free;

@@ -80,12 +80,15 @@ struct loop_backend_calls {
     struct status (*open)(struct loop *loop, struct fault *fault);
     void (*close)(struct loop *loop);
     struct status (*run)(struct loop *loop, uint64_t timeout_ns);
+    uint64_t (*now)(const struct loop *loop); /* NULL: the machine's monotonic clock */
+    uint16_t (*port)(const struct loop_listener *listener); /* NULL: listeners are sockets */
     struct status (*listen)(struct loop *loop, struct loop_listener *listener);
     void (*stop_listening)(struct loop *loop, struct loop_listener *listener);
     void (*conn_start)(struct loop_conn *conn);
     void (*conn_send)(struct loop_conn *conn);
-    void (*conn_update)(struct loop_conn *conn); /* is_paused changed */
-    void (*conn_close)(struct loop_conn *conn);  /* ends with loop_conn_release, now or later */
+    void (*conn_update)(struct loop_conn *conn);   /* is_paused changed */
+    bool (*conn_shutdown)(struct loop_conn *conn); /* NULL: by the socket */
+    void (*conn_close)(struct loop_conn *conn);    /* ends with loop_conn_release, now or later */
     struct status (*watch)(struct loop *loop, struct loop_watch_slot *slot);
     void (*file_write)(struct loop *loop, struct loop_file_op *op);
 };
@@ -112,6 +115,7 @@ struct loop {
 
 extern const struct loop_backend_calls loop_epoll_calls;
 extern const struct loop_backend_calls loop_uring_calls;
+extern const struct loop_backend_calls loop_sim_calls;
 
 /* Back-end to loop.c: */
 /* A new socket: makes a connection and tells the handler, or closes it. */

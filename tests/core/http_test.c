@@ -1,7 +1,7 @@
 /*
  * http_test.c - the HTTP server as its clients meet it: raw sockets on loopback against a real
- * loop, client and server on one thread. Every test runs on epoll, and on io_uring where it can be
- * had.
+ * loop, client and server on one thread. Every test runs on epoll, on the simulated loop, and on
+ * io_uring where it can be had.
  */
 #include "tests/base/unit.h"
 
@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/http.h"
+#include "core/loop_sim.h"
 
 enum { WAITING_MAX = 16, REPLY_BYTES_MAX = 1 << 20, TURNS_MAX = 3000 };
 
@@ -102,6 +103,10 @@ static int setup_uring(void **state) {
     return setup(state, LOOP_IO_URING);
 }
 
+static int setup_sim(void **state) {
+    return setup(state, LOOP_SIM);
+}
+
 static int teardown(void **state) {
     struct world *world = *state;
     http_server_close(world->server);
@@ -126,13 +131,65 @@ static void reopen(struct world *world) {
 
 /* --- The client's side --- */
 
+static bool is_simulated(const struct world *world) {
+    return loop_get_backend(world->loop) == LOOP_SIM;
+}
+
 static int client_open(const struct world *world) {
+    if (is_simulated(world)) {
+        uint32_t client = loop_sim_connect(world->loop, world->port);
+        assert_true(client < SIM_CLIENTS_MAX);
+        return (int)client;
+    }
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(world->port)};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     assert_true(fd >= 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
     return fd;
+}
+
+/* Bytes taken or given, 0 when it would block, -1 when the connection is gone. */
+static int64_t client_write(const struct world *world, int fd, const void *bytes, size_t size) {
+    if (is_simulated(world)) {
+        return loop_sim_send(world->loop, (uint32_t)fd, slice_of(bytes, size));
+    }
+    ssize_t sent = send(fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) ? 0 : sent;
+}
+
+static int64_t client_read(const struct world *world, int fd, void *memory, size_t capacity) {
+    if (is_simulated(world)) {
+        return loop_sim_receive(world->loop, (uint32_t)fd, memory, capacity);
+    }
+    ssize_t got = recv(fd, memory, capacity, MSG_DONTWAIT);
+    return got == 0 ? -1 : got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) ? 0 : got;
+}
+
+static void client_close(const struct world *world, int fd) {
+    if (is_simulated(world)) {
+        loop_sim_disconnect(world->loop, (uint32_t)fd, false);
+    } else {
+        close(fd);
+    }
+}
+
+static void client_reset(const struct world *world, int fd) {
+    struct linger reset = {.l_onoff = 1, .l_linger = 0};
+    if (is_simulated(world)) {
+        loop_sim_disconnect(world->loop, (uint32_t)fd, true);
+        return;
+    }
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
+    close(fd);
+}
+
+static void client_half_close(const struct world *world, int fd) {
+    if (is_simulated(world)) {
+        loop_sim_half_close(world->loop, (uint32_t)fd);
+    } else {
+        assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    }
 }
 
 /* One turn of the loop, then what came for the client. */
@@ -142,24 +199,23 @@ static void turn(struct world *world, int fd) {
         return;
     }
     size_t room = sizeof(world->reply) - 1 - world->reply_size;
-    ssize_t got = recv(fd, world->reply + world->reply_size, room, MSG_DONTWAIT);
+    int64_t got = client_read(world, fd, world->reply + world->reply_size, room);
     if (got > 0) {
         world->reply_size += (size_t)got;
         world->reply[world->reply_size] = 0;
     }
-    world->has_ended = got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK);
+    world->has_ended = got < 0;
 }
 
 static void send_bytes(struct world *world, int fd, const void *bytes, size_t size) {
     size_t sent = 0;
     for (uint32_t i = 0; sent < size && i < TURNS_MAX; i++) {
-        ssize_t now =
-            send(fd, (const char *)bytes + sent, size - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (now > 0) {
-            sent += (size_t)now;
-        } else if (errno != EAGAIN && errno != EWOULDBLOCK) {
+        int64_t now = client_write(world, fd, (const char *)bytes + sent, size - sent);
+        if (now < 0) {
             return;
-        } else {
+        }
+        sent += (size_t)now;
+        if (now == 0) {
             turn(world, fd);
         }
     }
@@ -225,7 +281,7 @@ static void expect_refusal(struct world *world, const char *bytes, size_t size, 
     expect_end(world, fd);
     assert_int_equal(world->requests, requests);
     assert_int_equal(count_words(world->reply, "Content-Length: "), 1);
-    close(fd);
+    client_close(world, fd);
 }
 
 #define REFUSED(status, bytes) expect_refusal(world, "" bytes, sizeof(bytes) - 1, status)
@@ -246,7 +302,7 @@ static void a_request_reaches_the_handler_whole(void **state) {
     send_words(world, fd, HEAD_OF("GET") "\r\n");
     expect(world, fd, "<GET /p ? body= agent=>");
     assert_false(world->has_ended);
-    close(fd);
+    client_close(world, fd);
 }
 
 static void one_byte_at_a_time_makes_no_difference(void **state) {
@@ -262,7 +318,7 @@ static void one_byte_at_a_time_makes_no_difference(void **state) {
     }
     expect(world, fd, "body=abc0123456789 ");
     expect(world, fd, "body=xy ");
-    close(fd);
+    client_close(world, fd);
 }
 
 static void large_bodies_come_whole(void **state) {
@@ -282,7 +338,7 @@ static void large_bodies_come_whole(void **state) {
     expect(world, fd, "200 OK");
     assert_int_equal(world->body_bytes, MIB);
     free(body);
-    close(fd);
+    client_close(world, fd);
 }
 
 static void head_gets_the_length_and_no_body(void **state) {
@@ -292,7 +348,7 @@ static void head_gets_the_length_and_no_body(void **state) {
     expect_end(world, fd);
     assert_non_null(strstr(world->reply, "Content-Length: 24\r\n"));
     assert_string_equal(strstr(world->reply, "\r\n\r\n"), "\r\n\r\n");
-    close(fd);
+    client_close(world, fd);
 }
 
 static void a_refused_head_has_no_body_but_a_refused_get_has(void **state) {
@@ -303,7 +359,7 @@ static void a_refused_head_has_no_body_but_a_refused_get_has(void **state) {
     send_words(world, fd, "GET /p HTTP/1.1\r\n\r\n");
     expect_end(world, fd);
     assert_non_null(strstr(world->reply, "refused 400"));
-    close(fd);
+    client_close(world, fd);
     REFUSED(400, "HEAD /p HTTP/1.1\r\n\r\n");
     assert_null(strstr(world->reply, "refused"));
 }
@@ -334,7 +390,7 @@ static void connections_live_as_their_clients_ask(void **state) {
             send_words(world, fd, HEAD_OF("PUT") "\r\n");
             expect(world, fd, "<PUT /p ");
         }
-        close(fd);
+        client_close(world, fd);
     }
 }
 
@@ -343,7 +399,7 @@ static void http_1_0_is_told_that_the_connection_stays(void **state) {
     int fd = client_open(world);
     send_words(world, fd, "GET /p HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n");
     expect(world, fd, "Connection: keep-alive\r\n");
-    close(fd);
+    client_close(world, fd);
 }
 
 static void continue_is_said_when_the_body_may_come(void **state) {
@@ -354,7 +410,7 @@ static void continue_is_said_when_the_body_may_come(void **state) {
     assert_int_equal(world->requests, 0);
     send_words(world, fd, "ok");
     expect(world, fd, "body=ok");
-    close(fd);
+    client_close(world, fd);
     REFUSED(413, HEAD_OF("POST") "Expect: 100-continue\r\nContent-Length: 1048577\r\n\r\n");
     REFUSED(417, HEAD_OF("POST") "Expect: 200-ok\r\nContent-Length: 2\r\n\r\n");
 }
@@ -375,7 +431,7 @@ static void pipelined_requests_are_answered_in_order(void **state) {
         assert_int_equal(count_words(world->reply, "answer"), i);
     }
     assert_int_equal(http_server_busy_count(world->server), 0);
-    close(fd);
+    client_close(world, fd);
 }
 
 static void thousands_of_pipelined_requests_are_all_answered(void **state) {
@@ -392,7 +448,7 @@ static void thousands_of_pipelined_requests_are_all_answered(void **state) {
     send_words(world, fd, HEAD_OF("GET") "Connection: close\r\n\r\n");
     expect_end(world, fd);
     assert_int_equal(count_words(world->reply, "HTTP/1.1 200"), REQUESTS + 1);
-    close(fd);
+    client_close(world, fd);
 }
 
 static void a_large_body_behind_a_slow_answer_still_comes(void **state) {
@@ -406,7 +462,7 @@ static void a_large_body_behind_a_slow_answer_still_comes(void **state) {
     send_words(world, fd, HEAD_OF("POST") "Content-Length: 1048576\r\n\r\n");
     size_t sent = 0;
     for (uint32_t i = 0; i < 100; i++) { /* until the server pushes back */
-        ssize_t now = send(fd, body + sent, BODY - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+        int64_t now = client_write(world, fd, body + sent, BODY - sent);
         sent += now > 0 ? (size_t)now : 0;
         turn(world, fd);
     }
@@ -418,18 +474,16 @@ static void a_large_body_behind_a_slow_answer_still_comes(void **state) {
     http_respond(world->waiting[1], 200, "text/plain", NULL, SLICE("second"));
     expect(world, fd, "second");
     free(body);
-    close(fd);
+    client_close(world, fd);
 }
 
 static void an_answer_for_a_client_that_left_goes_nowhere(void **state) {
     struct world *world = world_of(state);
-    struct linger reset = {.l_onoff = 1, .l_linger = 0};
     int fd = client_open(world);
     world->answers_later = true;
     send_words(world, fd, HEAD_OF("GET") "\r\n");
     expect_waiting(world, 1);
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
-    close(fd);
+    client_reset(world, fd);
     for (uint32_t i = 0; i < TURNS_MAX && loop_connections_count(world->loop) > 0; i++) {
         turn(world, -1);
     }
@@ -443,7 +497,7 @@ static void an_answer_for_a_client_that_left_goes_nowhere(void **state) {
     expect(world, other, "for you");
     assert_null(strstr(world->reply, "not for you"));
     assert_int_equal(count_words(world->reply, "HTTP/1.1"), 1);
-    close(other);
+    client_close(world, other);
 }
 
 static void a_client_that_only_half_closes_gets_all_its_answers(void **state) {
@@ -451,7 +505,7 @@ static void a_client_that_only_half_closes_gets_all_its_answers(void **state) {
     int fd = client_open(world);
     world->answers_later = true;
     send_words(world, fd, HEAD_OF("GET") "\r\n" HEAD_OF("GET") "\r\n");
-    assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    client_half_close(world, fd);
     expect_waiting(world, 1);
     for (uint32_t i = 0; i < 20; i++) {
         turn(world, fd);
@@ -461,7 +515,7 @@ static void a_client_that_only_half_closes_gets_all_its_answers(void **state) {
     http_respond(world->waiting[1], 200, "text/plain", NULL, SLICE("second"));
     expect_end(world, fd);
     assert_int_equal(count_words(world->reply, "HTTP/1.1 200"), 2);
-    close(fd);
+    client_close(world, fd);
 }
 
 /* --- What two parsers might read in two ways --- */
@@ -588,7 +642,7 @@ static void too_many_headers_are_refused(void **state) {
     send_words(world, fd, words);
     send_words(world, fd, "\r\n");
     expect(world, fd, "200 OK");
-    close(fd);
+    client_close(world, fd);
     memcpy(words + size, "X-A: b\r\n\r\n", 11);
     expect_refusal(world, words, strlen(words), 431);
 }
@@ -609,7 +663,7 @@ static void chunk_framing_costs_no_memory(void **state) {
     send_words(world, fd, "0\r\n\r\n");
     expect(world, fd, "200 OK");
     assert_int_equal(world->body_bytes, CHUNKS);
-    close(fd);
+    client_close(world, fd);
 }
 
 static void endless_trailers_are_refused(void **state) {
@@ -622,7 +676,7 @@ static void endless_trailers_are_refused(void **state) {
     }
     expect(world, fd, "HTTP/1.1 431 ");
     expect_end(world, fd);
-    close(fd);
+    client_close(world, fd);
 }
 
 static void all_bodies_together_are_bounded(void **state) {
@@ -640,7 +694,7 @@ static void all_bodies_together_are_bounded(void **state) {
     expect(world, fds[3], "HTTP/1.1 503 ");
     expect(world, fds[3], "Retry-After: ");
     for (uint32_t i = 0; i < 4; i++) {
-        close(fds[i]);
+        client_close(world, fds[i]);
     }
 }
 
@@ -659,7 +713,7 @@ static void idle_connections_do_not_starve_a_new_one(void **state) {
         expect(world, fds[i], "200 OK");
     }
     for (uint32_t i = 0; i < 5; i++) {
-        close(fds[i]);
+        client_close(world, fds[i]);
     }
     free(body);
 }
@@ -674,14 +728,14 @@ static void who_sends_nothing_is_closed(void **state) {
     int fd = client_open(world);
     expect_end(world, fd);
     assert_int_equal(world->reply_size, 0);
-    close(fd);
+    client_close(world, fd);
     fd = client_open(world);
     forget_reply(world);
     send_words(world, fd, HEAD_OF("GET") "\r\n");
     expect(world, fd, "<GET /p");
     expect_end(world, fd);
     assert_int_equal(count_words(world->reply, "HTTP/1.1"), 1);
-    close(fd);
+    client_close(world, fd);
 }
 
 static void a_slow_head_times_out(void **state) {
@@ -699,7 +753,7 @@ static void a_slow_head_times_out(void **state) {
     }
     expect(world, fd, "HTTP/1.1 408 ");
     assert_int_equal(world->requests, 0);
-    close(fd);
+    client_close(world, fd);
 }
 
 static void a_body_that_stops_times_out_whatever_it_promised(void **state) {
@@ -710,13 +764,13 @@ static void a_body_that_stops_times_out_whatever_it_promised(void **state) {
     send_words(world, fd, HEAD_OF("POST") "Content-Length: 1000000\r\n\r\nabc");
     expect(world, fd, "HTTP/1.1 408 ");
     expect_end(world, fd);
-    close(fd);
+    client_close(world, fd);
     fd = client_open(world);
     forget_reply(world);
     send_words(world, fd, HEAD_OF("POST") "Transfer-Encoding: chunked\r\n\r\n3\r\nabc");
     expect(world, fd, "HTTP/1.1 408 ");
     expect_end(world, fd);
-    close(fd);
+    client_close(world, fd);
 }
 
 static void a_body_that_flows_may_take_longer(void **state) {
@@ -737,7 +791,7 @@ static void a_body_that_flows_may_take_longer(void **state) {
     }
     assert_true(loop_now_ns(world->loop) - began_ns > 150 * NS_PER_MS);
     expect(world, fd, "200 OK");
-    close(fd);
+    client_close(world, fd);
 }
 
 /* --- Draining --- */
@@ -768,9 +822,9 @@ static void draining_finishes_what_was_received(void **state) {
     expect(world, half, "too");
     expect_end(world, half);
     assert_int_equal(http_server_busy_count(world->server), 0);
-    close(busy);
-    close(idle);
-    close(half);
+    client_close(world, busy);
+    client_close(world, idle);
+    client_close(world, half);
 }
 
 static void queries_are_decoded(void **state) {
@@ -791,44 +845,45 @@ static void queries_are_decoded(void **state) {
     assert_false(http_query_has(query, "nam"));
 }
 
-#define BOTH(name)                                                                                 \
-    {#name " (epoll)", name, setup_epoll, teardown, NULL}, {                                       \
-#name " (io_uring)", name, setup_uring, teardown, NULL                                     \
+#define EACH(name)                                                                                 \
+    {#name " (epoll)", name, setup_epoll, teardown, NULL},                                         \
+        {#name " (io_uring)", name, setup_uring, teardown, NULL}, {                                \
+#name " (simulated)", name, setup_sim, teardown, NULL                                      \
     }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        BOTH(a_request_reaches_the_handler_whole),
-        BOTH(one_byte_at_a_time_makes_no_difference),
-        BOTH(large_bodies_come_whole),
-        BOTH(head_gets_the_length_and_no_body),
-        BOTH(a_refused_head_has_no_body_but_a_refused_get_has),
-        BOTH(connections_live_as_their_clients_ask),
-        BOTH(http_1_0_is_told_that_the_connection_stays),
-        BOTH(continue_is_said_when_the_body_may_come),
-        BOTH(pipelined_requests_are_answered_in_order),
-        BOTH(thousands_of_pipelined_requests_are_all_answered),
-        BOTH(a_large_body_behind_a_slow_answer_still_comes),
-        BOTH(an_answer_for_a_client_that_left_goes_nowhere),
-        BOTH(a_client_that_only_half_closes_gets_all_its_answers),
-        BOTH(ambiguous_lengths_are_refused),
-        BOTH(unknown_encodings_are_not_implemented),
-        BOTH(bad_chunks_are_refused),
-        BOTH(sloppy_heads_are_refused),
-        BOTH(exactly_one_host_is_wanted),
-        BOTH(other_versions_are_refused),
-        BOTH(nothing_behind_a_refusal_is_read_as_a_request),
-        BOTH(too_long_lines_and_heads_are_refused),
-        BOTH(too_many_headers_are_refused),
-        BOTH(chunk_framing_costs_no_memory),
-        BOTH(endless_trailers_are_refused),
-        BOTH(all_bodies_together_are_bounded),
-        BOTH(idle_connections_do_not_starve_a_new_one),
-        BOTH(who_sends_nothing_is_closed),
-        BOTH(a_slow_head_times_out),
-        BOTH(a_body_that_stops_times_out_whatever_it_promised),
-        BOTH(a_body_that_flows_may_take_longer),
-        BOTH(draining_finishes_what_was_received),
+        EACH(a_request_reaches_the_handler_whole),
+        EACH(one_byte_at_a_time_makes_no_difference),
+        EACH(large_bodies_come_whole),
+        EACH(head_gets_the_length_and_no_body),
+        EACH(a_refused_head_has_no_body_but_a_refused_get_has),
+        EACH(connections_live_as_their_clients_ask),
+        EACH(http_1_0_is_told_that_the_connection_stays),
+        EACH(continue_is_said_when_the_body_may_come),
+        EACH(pipelined_requests_are_answered_in_order),
+        EACH(thousands_of_pipelined_requests_are_all_answered),
+        EACH(a_large_body_behind_a_slow_answer_still_comes),
+        EACH(an_answer_for_a_client_that_left_goes_nowhere),
+        EACH(a_client_that_only_half_closes_gets_all_its_answers),
+        EACH(ambiguous_lengths_are_refused),
+        EACH(unknown_encodings_are_not_implemented),
+        EACH(bad_chunks_are_refused),
+        EACH(sloppy_heads_are_refused),
+        EACH(exactly_one_host_is_wanted),
+        EACH(other_versions_are_refused),
+        EACH(nothing_behind_a_refusal_is_read_as_a_request),
+        EACH(too_long_lines_and_heads_are_refused),
+        EACH(too_many_headers_are_refused),
+        EACH(chunk_framing_costs_no_memory),
+        EACH(endless_trailers_are_refused),
+        EACH(all_bodies_together_are_bounded),
+        EACH(idle_connections_do_not_starve_a_new_one),
+        EACH(who_sends_nothing_is_closed),
+        EACH(a_slow_head_times_out),
+        EACH(a_body_that_stops_times_out_whatever_it_promised),
+        EACH(a_body_that_flows_may_take_longer),
+        EACH(draining_finishes_what_was_received),
         cmocka_unit_test(queries_are_decoded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
