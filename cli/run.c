@@ -180,6 +180,7 @@ void runtime_reload(struct runtime *runtime) {
     for (uint32_t i = 0; i < runtime->ingests_count; i++) {
         ingest_reconfigure(runtime->ingests[i].ingest, config);
     }
+    console_reconfigure(runtime->console, config);
     log_write(&runtime->logger, LOG_LEVEL_INFO, "config", "reloaded: %u tenants, %u sinks",
               config->policies.tenants_count, config->sinks_count);
     config_release(runtime->config);

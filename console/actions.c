@@ -55,18 +55,25 @@ void action_start(struct console *console, struct http_exchange exchange, struct
                   enum operator_action what, const struct http_request *request) {
     char by_memory[FIELD_BYTES_MAX];
     char note_memory[FIELD_BYTES_MAX];
+    char asked_memory[TENANT_BYTES_MAX];
     char tenant[TENANT_BYTES_MAX];
     size_t tenant_size = 0;
+    struct slice asked;
     struct text by = text_over(by_memory, sizeof(by_memory));
     struct text note = text_over(note_memory, sizeof(note_memory));
     struct operator_request operator_request = {.action = what};
-    if (!status_is_ok(fields_read(request->body, &by, &note))) {
-        console_answer_error(exchange, 400, "invalid",
-                             "the body is {\"by\":\"...\",\"note\":\"...\"}");
+    if (!api_read_tenant(console, exchange, request, asked_memory, &asked)) {
         return;
     }
-    if (!status_is_ok(view_find_incident(console->reader, id, &operator_request.incident_id, tenant,
-                                         &tenant_size))) {
+    if (!status_is_ok(fields_read(request->body, &by, &note))) {
+        console_answer_error(exchange, 400, "invalid",
+                             "the body is {\"by\":\"...\",\"note\":\"...\"}, each once and at "
+                             "most 511 bytes long");
+        return;
+    }
+    bool is_found = status_is_ok(view_find_incident(
+        console->reader, id, &operator_request.incident_id, tenant, &tenant_size));
+    if (!is_found || (asked.size > 0 && !slice_equals(asked, slice_of(tenant, tenant_size)))) {
         console_answer_error(exchange, 404, "not_found", "no incident has this id");
         return;
     }

@@ -26,8 +26,8 @@ static void refuse_parameter(struct http_exchange exchange, const char *name, co
 
 /* False, and answered, when one cannot be read: as if not given it would widen what is asked for.
  */
-static bool read_parameters(struct http_exchange exchange, const struct http_request *request,
-                            struct parameters *parameters) {
+static bool read_parameters(struct console *console, struct http_exchange exchange,
+                            const struct http_request *request, struct parameters *parameters) {
     for (uint32_t i = 0; i < NAMES_COUNT; i++) {
         size_t size = 0;
         bool is_read = http_query_find(request->query, names[i], parameters->memory[i],
@@ -38,7 +38,20 @@ static bool read_parameters(struct http_exchange exchange, const struct http_req
         }
         parameters->values[i] = slice_of(parameters->memory[i], size);
     }
-    return true;
+    return access_settle_tenant(console, exchange, request, parameters->values[TENANT],
+                                &parameters->values[TENANT]);
+}
+
+bool api_read_tenant(struct console *console, struct http_exchange exchange,
+                     const struct http_request *request, char memory[TENANT_BYTES_MAX],
+                     struct slice *tenant_out) {
+    size_t size = 0;
+    if (!http_query_find(request->query, "tenant", memory, TENANT_BYTES_MAX, &size) &&
+        http_query_has(request->query, "tenant")) {
+        refuse_parameter(exchange, "tenant", "badly encoded, or longer than 64 bytes");
+        return false;
+    }
+    return access_settle_tenant(console, exchange, request, slice_of(memory, size), tenant_out);
 }
 
 /* RFC 3339, or seconds since 1970. */
@@ -74,7 +87,7 @@ static bool status_word_is_known(struct slice word) {
 void api_incidents(struct console *console, struct http_exchange exchange,
                    const struct http_request *request) {
     struct parameters parameters;
-    if (!read_parameters(exchange, request, &parameters)) {
+    if (!read_parameters(console, exchange, request, &parameters)) {
         return;
     }
     struct view_query query = {
@@ -107,7 +120,7 @@ void api_incidents(struct console *console, struct http_exchange exchange,
 void api_incident(struct console *console, struct http_exchange exchange, struct slice id,
                   const struct http_request *request) {
     struct parameters parameters;
-    if (!read_parameters(exchange, request, &parameters)) {
+    if (!read_parameters(console, exchange, request, &parameters)) {
         return;
     }
     struct text text = console_text(console);
@@ -119,7 +132,7 @@ void api_incident(struct console *console, struct http_exchange exchange, struct
 void api_timeline(struct console *console, struct http_exchange exchange, struct slice id,
                   const struct http_request *request) {
     struct parameters parameters;
-    if (!read_parameters(exchange, request, &parameters)) {
+    if (!read_parameters(console, exchange, request, &parameters)) {
         return;
     }
     struct text text = console_text(console);
@@ -132,7 +145,7 @@ void api_graph(struct console *console, struct http_exchange exchange,
                const struct http_request *request) {
     struct parameters parameters;
     uint32_t hops_max = 8;
-    if (!read_parameters(exchange, request, &parameters)) {
+    if (!read_parameters(console, exchange, request, &parameters)) {
         return;
     }
     if (!parse_number(parameters.values[HOPS], GRAPH_HOPS_MAX, &hops_max)) {
@@ -153,7 +166,7 @@ void api_graph(struct console *console, struct http_exchange exchange,
 void api_stats(struct console *console, struct http_exchange exchange,
                const struct http_request *request) {
     struct parameters parameters;
-    if (!read_parameters(exchange, request, &parameters)) {
+    if (!read_parameters(console, exchange, request, &parameters)) {
         return;
     }
     struct text text = console_text(console);

@@ -36,7 +36,13 @@ struct status console_open(const struct console_options *options, struct console
 }
 
 static void on_wake(void *context) {
-    actions_take_back(context);
+    struct console *console = context;
+    struct config *config = atomic_exchange(&console->next_config, NULL);
+    if (config != NULL) {
+        config_release(console->config);
+        console->config = config;
+    }
+    actions_take_back(console);
 }
 
 static const struct http_handler handler = {
@@ -69,18 +75,22 @@ static struct status open_on_thread(struct console *console, uint16_t *port_out,
     return http_server_open(&http_options, &console->server, port_out, fault);
 }
 
+static bool is_drained(const struct console *console, uint64_t drain_until_ns) {
+    bool is_idle = console->actions_out == 0 && http_server_busy_count(console->server) == 0;
+    return drain_until_ns != 0 && (is_idle || loop_now_ns(console->loop) >= drain_until_ns);
+}
+
 static struct status run_loop(struct console *console) {
     struct status status = status_ok();
-    bool is_draining = false;
+    uint64_t drain_until_ns = 0;
     while (status_is_ok(status)) {
         status = loop_run_once(console->loop, NS_PER_S);
         actions_take_back(console);
-        if (atomic_load(&console->is_stopping) && !is_draining) {
-            is_draining = true;
+        if (atomic_load(&console->is_stopping) && drain_until_ns == 0) {
+            drain_until_ns = loop_now_ns(console->loop) + DRAIN_NS_MAX;
             http_server_drain(console->server);
         }
-        if (is_draining && console->actions_out == 0 &&
-            http_server_busy_count(console->server) == 0) {
+        if (is_drained(console, drain_until_ns)) {
             return status_ok();
         }
     }
@@ -107,12 +117,22 @@ struct status console_run(struct console *console,
     return status;
 }
 
-void console_stop(struct console *console) {
-    atomic_store(&console->is_stopping, true);
+static void wake(struct console *console) {
     struct loop_waker *waker = atomic_load(&console->options.gate->source_waker);
     if (waker != NULL) {
         loop_waker_wake(waker);
     }
+}
+
+void console_stop(struct console *console) {
+    atomic_store(&console->is_stopping, true);
+    wake(console);
+}
+
+void console_reconfigure(struct console *console, struct config *config) {
+    config_acquire(config);
+    config_release(atomic_exchange(&console->next_config, config));
+    wake(console);
 }
 
 void console_close(struct console *console) {
@@ -123,6 +143,7 @@ void console_close(struct console *console) {
     loop_close(console->loop);
     arena_deinit(&console->arena);
     arena_deinit(&console->text_arena);
+    config_release(atomic_exchange(&console->next_config, NULL));
     config_release(console->config);
     free(console);
 }

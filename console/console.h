@@ -29,6 +29,8 @@ MUST_CHECK struct status console_run(struct console *console,
                                      void (*on_listening)(void *context, uint16_t port,
                                                           const struct fault *fault),
                                      void *context);
+/* Any thread: takes a new configuration. */
+void console_reconfigure(struct console *console, struct config *config);
 /* Any thread. */
 void console_stop(struct console *console);
 void console_close(struct console *console);

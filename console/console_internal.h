@@ -12,6 +12,7 @@ enum {
     FIELD_BYTES_MAX = 512,
     CONNECTIONS_MAX = 256,
 };
+#define DRAIN_NS_MAX (10 * NS_PER_S) /* for clients that do not take their answers */
 
 /* An action on its way through the journal. */
 struct action {
@@ -25,6 +26,7 @@ struct action {
 struct console {
     struct console_options options;
     struct config *config;
+    struct config *_Atomic next_config;
     struct loop *loop;
     struct http_server *server;
     struct loop_waker *waker;
@@ -60,6 +62,19 @@ void api_graph(struct console *console, struct http_exchange exchange,
                const struct http_request *request);
 void api_stats(struct console *console, struct http_exchange exchange,
                const struct http_request *request);
+
+/* The query parameter `tenant` and the token together: false, and answered, when they do not fit.
+ */
+bool api_read_tenant(struct console *console, struct http_exchange exchange,
+                     const struct http_request *request, char memory[TENANT_BYTES_MAX],
+                     struct slice *tenant_out);
+
+/* --- access.c --- */
+/* The tenant whose data may be shown, empty for all; false, and answered, when it is none.
+ * `asked` is what the request names, maybe empty. */
+bool access_settle_tenant(struct console *console, struct http_exchange exchange,
+                          const struct http_request *request, struct slice asked,
+                          struct slice *tenant_out);
 
 /* --- actions.c --- */
 void action_start(struct console *console, struct http_exchange exchange, struct slice id,

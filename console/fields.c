@@ -4,6 +4,8 @@
  */
 #include "console/console_internal.h"
 
+enum { FIELDS_DEPTH_MAX = 32 };
+
 struct scan {
     struct slice bytes;
     size_t at;
@@ -111,69 +113,118 @@ static bool take_string(struct scan *scan, struct text *text) {
     return false;
 }
 
-static bool is_scalar_byte(uint8_t byte) {
-    return (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') || byte == '-' ||
-           byte == '+' || byte == '.' || byte == 'E';
-}
-
-/* A number, true, false or null. */
-static bool skip_scalar(struct scan *scan) {
+static bool take_digits(struct scan *scan) {
     size_t start = scan->at;
-    while (scan->at < scan->bytes.size && is_scalar_byte(scan->bytes.data[scan->at])) {
+    while (scan->at < scan->bytes.size && scan->bytes.data[scan->at] >= '0' &&
+           scan->bytes.data[scan->at] <= '9') {
         scan->at++;
     }
     return scan->at > start;
 }
 
-/* Any value of a key that means nothing here: brackets are counted, not read. */
-static bool skip_value(struct scan *scan) {
-    char memory[FIELD_BYTES_MAX];
-    uint32_t depth = 0;
-    do {
-        struct text ignored = text_over(memory, sizeof(memory));
-        skip_blanks(scan);
-        uint8_t byte = scan->at < scan->bytes.size ? scan->bytes.data[scan->at] : 0;
-        if (byte == '"' ? !take_string(scan, &ignored)
-                        : strchr("{}[],:", byte) == NULL && !skip_scalar(scan)) {
-            return false;
-        }
-        if (byte == 0 || (depth == 0 && strchr("}],:", byte) != NULL)) {
-            return false;
-        }
-        scan->at += strchr("{}[],:", byte) != NULL;
-        depth += byte == '{' || byte == '[';
-        depth -= byte == '}' || byte == ']';
-    } while (depth > 0);
+/* One of the bytes, without blanks before it. */
+static bool take_one_of(struct scan *scan, const char *bytes) {
+    bool is_there = scan->at < scan->bytes.size && scan->bytes.data[scan->at] != 0 &&
+                    strchr(bytes, scan->bytes.data[scan->at]) != NULL;
+    scan->at += is_there;
+    return is_there;
+}
+
+static bool skip_number(struct scan *scan) {
+    (void)take_one_of(scan, "-");
+    bool is_zero = take_one_of(scan, "0");
+    if (!is_zero && !take_digits(scan)) {
+        return false;
+    }
+    if (take_one_of(scan, ".") && !take_digits(scan)) {
+        return false;
+    }
+    if (take_one_of(scan, "eE")) {
+        (void)take_one_of(scan, "+-");
+        return take_digits(scan);
+    }
     return true;
 }
 
-/* A string, or null for none. */
-static bool take_field(struct scan *scan, struct text *text) {
-    skip_blanks(scan);
-    struct slice null_word = SLICE("null");
-    if (slice_starts_with(slice_tail(scan->bytes, scan->at), null_word)) {
-        scan->at += null_word.size;
-        return true;
-    }
-    return take_string(scan, text);
+static bool take_word(struct scan *scan, const char *word) {
+    struct slice wanted = slice_of_text(word);
+    bool is_there = slice_starts_with(slice_tail(scan->bytes, scan->at), wanted);
+    scan->at += is_there ? wanted.size : 0;
+    return is_there;
 }
 
-static bool take_member(struct scan *scan, struct text *by, struct text *note) {
+static bool skip_string(struct scan *scan) {
+    char memory[FIELD_BYTES_MAX];
+    struct text ignored = text_over(memory, sizeof(memory));
+    return take_string(scan, &ignored);
+}
+
+static bool skip_value(struct scan *scan, uint32_t depth);
+
+static bool skip_container(struct scan *scan, char end, uint32_t depth) {
+    if (depth == FIELDS_DEPTH_MAX) {
+        return false;
+    }
+    if (take_byte(scan, end)) {
+        return true;
+    }
+    do {
+        bool has_key = end != '}' || (skip_string(scan) && take_byte(scan, ':'));
+        if (!has_key || !skip_value(scan, depth + 1)) {
+            return false;
+        }
+    } while (take_byte(scan, ','));
+    return take_byte(scan, end);
+}
+
+/* Any value of a key that means nothing here. */
+static bool skip_value(struct scan *scan, uint32_t depth) {
+    skip_blanks(scan);
+    uint8_t byte = scan->at < scan->bytes.size ? scan->bytes.data[scan->at] : 0;
+    if (byte == '"') {
+        return skip_string(scan);
+    }
+    if (byte == '{' || byte == '[') {
+        scan->at++;
+        return skip_container(scan, byte == '{' ? '}' : ']', depth);
+    }
+    return take_word(scan, "true") || take_word(scan, "false") || take_word(scan, "null") ||
+           skip_number(scan);
+}
+
+/* A string, or null for none; each key once, and nothing is cut. */
+static bool take_field(struct scan *scan, struct text *text, bool *is_seen) {
+    bool is_first = !*is_seen;
+    *is_seen = true;
+    skip_blanks(scan);
+    return is_first && (take_word(scan, "null") || take_string(scan, text)) && !text->truncated;
+}
+
+struct fields {
+    struct text *by;
+    struct text *note;
+    bool has_by;
+    bool has_note;
+};
+
+static bool take_member(struct scan *scan, struct fields *fields) {
     char key_memory[64];
     struct text key = text_over(key_memory, sizeof(key_memory));
     if (!take_string(scan, &key) || !take_byte(scan, ':')) {
         return false;
     }
-    bool is_by = slice_equals(text_slice(&key), SLICE("by"));
-    bool is_note = slice_equals(text_slice(&key), SLICE("note"));
-    if (is_by || is_note) {
-        return take_field(scan, is_by ? by : note);
+    if (slice_equals(text_slice(&key), SLICE("by"))) {
+        return take_field(scan, fields->by, &fields->has_by);
     }
-    return skip_value(scan);
+    if (slice_equals(text_slice(&key), SLICE("note"))) {
+        return take_field(scan, fields->note, &fields->has_note);
+    }
+    return skip_value(scan, 0);
 }
 
 struct status fields_read(struct slice body, struct text *by, struct text *note) {
     struct scan scan = {.bytes = body};
+    struct fields fields = {.by = by, .note = note};
     skip_blanks(&scan);
     if (scan.at == body.size) {
         return status_ok();
@@ -181,7 +232,7 @@ struct status fields_read(struct slice body, struct text *by, struct text *note)
     bool is_sound = text_is_utf8(body) && take_byte(&scan, '{');
     if (is_sound && !take_byte(&scan, '}')) {
         do {
-            is_sound = take_member(&scan, by, note);
+            is_sound = take_member(&scan, &fields);
         } while (is_sound && take_byte(&scan, ','));
         is_sound = is_sound && take_byte(&scan, '}');
     }

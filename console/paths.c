@@ -80,7 +80,16 @@ static void answer_text(struct http_exchange exchange, unsigned status, struct s
     http_respond(exchange, status, "text/plain; charset=utf-8", NULL, words);
 }
 
-static void answer_metrics(struct console *console, struct http_exchange exchange) {
+static void answer_metrics(struct console *console, struct http_exchange exchange,
+                           const struct http_request *request) {
+    struct slice tenant;
+    if (!access_settle_tenant(console, exchange, request, slice_of(NULL, 0), &tenant)) {
+        return;
+    }
+    if (tenant.size > 0) {
+        console_answer_error(exchange, 403, "forbidden", "metrics are the operator's");
+        return;
+    }
     struct text text = console_text(console);
     stats_add_prometheus(console->options.stats, &text);
     struct status status = view_stats_prometheus(console->reader, &text);
@@ -162,7 +171,7 @@ static void answer_route(struct console *console, struct http_exchange exchange,
         api_stats(console, exchange, request);
         return;
     case ROUTE_METRICS:
-        answer_metrics(console, exchange);
+        answer_metrics(console, exchange, request);
         return;
     case ROUTE_LIVE:
         answer_text(exchange, 200, SLICE("ok\n"));

@@ -393,7 +393,7 @@ static void load_tenants(struct config_build *build) {
 
 /* --- Whole --- */
 
-static bool is_loopback(struct slice address) {
+bool config_address_is_loopback(struct slice address) {
     return slice_starts_with(address, SLICE("127.")) ||
            slice_starts_with(address, SLICE("[::1]")) ||
            slice_starts_with(address, SLICE("localhost:"));
@@ -403,7 +403,8 @@ static void check_whole(struct config_build *build, const char *path) {
     struct config *config = build->config;
     struct toml_value place = file_place(path == NULL ? "quell.toml" : path);
     bool is_open = config->auth_mode == AUTH_NONE && !config->auth_allow_insecure;
-    if (is_open && (!is_loopback(config->listen_http) || !is_loopback(config->listen_console))) {
+    if (is_open && (!config_address_is_loopback(config->listen_http) ||
+                    !config_address_is_loopback(config->listen_console))) {
         config_error(build, &place,
                      "auth.mode = \"none\" is for loopback only: set auth.mode = \"token\", or "
                      "auth.allow_insecure = true");

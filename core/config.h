@@ -121,3 +121,5 @@ void config_release(struct config *config);
 /* The tenant of a bearer token: compares SHA-256 digests in constant time; MISSING. */
 MUST_CHECK struct status config_find_token(const struct config *config, struct slice token,
                                            struct slice *tenant_out);
+/* Whether only this machine can reach the address. */
+bool config_address_is_loopback(struct slice address);

@@ -1,6 +1,8 @@
 /* fields_test.c - the body of an action: two strings out of any JSON object. */
 #include "tests/base/unit.h"
 
+#include <stdio.h>
+
 #include "console/console_internal.h"
 
 static void expect_fields(const char *body, const char *by_wanted, const char *note_wanted) {
@@ -79,10 +81,32 @@ static void anything_else_is_invalid(void **state) {
         "{\"by\":\"\\",
         "{\"x\":!}",
         "{} {}",
+        "{\"by\":\"a\",\"by\":\"b\"}",
+        "{\"x\":[1 2]}",
+        "{\"x\":01}",
+        "{\"x\":1.}",
+        "{\"x\":truth}",
+        "{\"x\":{\"a\"}}",
+        "{\"x\":{1:2}}",
+        "{\"x\":[1,]}",
     };
     for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
         expect_invalid(bodies[i]);
     }
+}
+
+static void a_field_that_would_be_cut_is_refused(void **state) {
+    (void)state;
+    char body[FIELD_BYTES_MAX + 32];
+    (void)snprintf(body, sizeof(body), "{\"by\":\"%0*d\"}", FIELD_BYTES_MAX, 7);
+    expect_invalid(body);
+}
+
+static void nesting_without_end_is_refused(void **state) {
+    (void)state;
+    char body[4096] = "{\"x\":";
+    memset(body + 5, '[', 4000);
+    expect_invalid(body);
 }
 
 int main(void) {
@@ -91,6 +115,8 @@ int main(void) {
         cmocka_unit_test(escapes_become_utf8),
         cmocka_unit_test(other_keys_are_ignored_whatever_they_hold),
         cmocka_unit_test(anything_else_is_invalid),
+        cmocka_unit_test(a_field_that_would_be_cut_is_refused),
+        cmocka_unit_test(nesting_without_end_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

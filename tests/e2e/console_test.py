@@ -125,5 +125,48 @@ class Console(Story):
         self.expect_error(413, "too_large", "POST", "/api/v1/incidents/inc_none/ack", "x" * 1100000)
 
 
+class Tokens(Story):
+    TOKENS = {"acme": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",  # test
+              "rival": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"}  # foo
+
+    def setUp(self):
+        files = {f"tenants/{name}.toml": f'[tenant]\nid = "{name}"\ntokens_sha256 = ["{digest}"]\n'
+                 for name, digest in self.TOKENS.items()}
+        self.server = self.quell("auth.mode=token", "defaults.notify.group_wait=0s", files=files)
+        for token, job in (("test", "a"), ("foo", "b")):
+            self.server.events({"job_id": job, "status": "failed"},
+                               Authorization="Bearer " + token)
+        self.server.settle()
+
+    def ask(self, method, path, token=None, body=None):
+        headers = {"Authorization": "Bearer " + token} if token else {}
+        status, text, _ = self.server.request(method, path, body, headers, self.server.console)
+        return status, text.decode()
+
+    def test_a_token_shows_its_tenant_and_no_other(self):
+        ids = {i["tenant"]: i["id"] for i in self.server.incidents()}
+        for path in ("/api/v1/incidents", "/api/v1/incidents?tenant=acme", "/api/v1/stats",
+                     "/api/v1/graph", "/api/v1/incidents/" + ids["acme"],
+                     f"/api/v1/incidents/{ids['acme']}/timeline"):
+            status, text = self.ask("GET", path, "test")
+            self.assertEqual(status, 200, path)
+            self.assertNotIn("rival", text)
+            self.assertNotIn("job:b", text)
+        for path in ("", "/timeline"):
+            self.assertEqual(self.ask("GET", f"/api/v1/incidents/{ids['rival']}{path}",
+                                      "test")[0], 404)
+        for path in ("incidents", "stats", "graph"):
+            self.assertEqual(self.ask("GET", f"/api/v1/{path}?tenant=rival", "test")[0], 403)
+            self.assertEqual(self.ask("GET", "/api/v1/" + path, "wrong")[0], 401)
+        self.assertEqual(self.ask("GET", "/metrics", "test")[0], 403)
+        for what in ("ack", "resolve"):
+            self.assertEqual(self.ask("POST", f"/api/v1/incidents/{ids['rival']}/{what}",
+                                      "test", "{}")[0], 404)
+            self.assertEqual(self.ask("POST", f"/api/v1/incidents/{ids['acme']}/{what}?tenant="
+                                      "rival", None, "{}")[0], 404)
+        self.assertEqual(self.ask("POST", f"/api/v1/incidents/{ids['acme']}/ack", "test",
+                                  '{"by":"ann"}')[0], 200)
+
+
 if __name__ == "__main__":
     unittest.main()

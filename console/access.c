@@ -1,0 +1,47 @@
+/*
+ * access.c - whose data a request may see.
+ *
+ * A tenant's token shows that tenant alone. Without a token the caller is the operator, who sees
+ * all, where only this machine can ask (a loopback listener) or where auth.mode is none.
+ */
+#include "console/console_internal.h"
+
+static bool bearer_of(struct slice header, struct slice *token_out) {
+    struct slice prefix = SLICE("Bearer ");
+    *token_out = slice_trim(slice_tail(header, prefix.size));
+    return slice_equals_ignoring_case(slice_head(header, prefix.size), prefix);
+}
+
+static void refuse(struct http_exchange exchange, const char *words) {
+    char memory[256];
+    struct text body = text_over(memory, sizeof(memory));
+    text_add_format(&body, "{\"error\":{\"code\":\"unauthorized\",\"message\":\"%s\"}}", words);
+    http_respond(exchange, 401, "application/json", "WWW-Authenticate: Bearer\r\n",
+                 text_slice(&body));
+}
+
+bool access_settle_tenant(struct console *console, struct http_exchange exchange,
+                          const struct http_request *request, struct slice asked,
+                          struct slice *tenant_out) {
+    const struct config *config = console->config;
+    struct slice header = http_header_find(request, "authorization");
+    struct slice token;
+    *tenant_out = asked;
+    if (config->auth_mode == AUTH_NONE) {
+        return true;
+    }
+    if (header.size == 0 && config_address_is_loopback(config->listen_console)) {
+        return true;
+    }
+    struct slice tenant;
+    if (!bearer_of(header, &token) || !status_is_ok(config_find_token(config, token, &tenant))) {
+        refuse(exchange, "a bearer token is required");
+        return false;
+    }
+    if (asked.size > 0 && !slice_equals(asked, tenant)) {
+        console_answer_error(exchange, 403, "forbidden", "the token is another tenant's");
+        return false;
+    }
+    *tenant_out = tenant;
+    return true;
+}
