@@ -48,6 +48,7 @@ struct runtime {
     struct config *config;
     struct logger logger;
     struct stats stats;
+    struct sink_board board;
     struct datadir datadir;
     struct arena arena;
     struct gate gates[GATES_MAX];
@@ -260,10 +261,14 @@ static struct status open_sinks(struct runtime *runtime, bool stdout_json, struc
         .shards_count = 1,
         .outbox_waker = &runtime->outbox_waker,
         .stats = &runtime->stats,
+        .board = &runtime->board,
         .logger = &runtime->logger,
         .stdout_fd = STDOUT_FILENO,
         .stdout_json = stdout_json,
     };
+    if (!status_is_ok(sink_board_init(&runtime->board))) {
+        return fault_set(fault, STATUS_FULL, "no memory for the sinks' numbers");
+    }
     TRY(sinks_open(&options, &runtime->sinks, fault));
     TRY(start_thread(&runtime->sinks_thread, sinks_main, runtime, fault));
     runtime->has_sinks_thread = true;
@@ -276,6 +281,7 @@ static struct status open_console(struct runtime *runtime, struct fault *fault) 
         .view = shard_get_view(runtime->shard),
         .gate = &runtime->gates[GATE_CONSOLE],
         .stats = &runtime->stats,
+        .board = &runtime->board,
         .logger = &runtime->logger,
         .is_ready = &runtime->is_ready,
     };
@@ -389,6 +395,7 @@ int runtime_close(struct runtime *runtime) {
     console_close(runtime->console);
     shard_close(runtime->shard);
     datadir_close(&runtime->datadir);
+    sink_board_deinit(&runtime->board);
     config_release(runtime->config);
     arena_deinit(&runtime->arena);
     int failures = atomic_load(&runtime->failures);

@@ -8,6 +8,7 @@
 
 #include "core/config.h"
 #include "core/gate.h"
+#include "core/sink_board.h"
 #include "core/stats.h"
 #include "engine/view.h"
 
@@ -18,6 +19,7 @@ struct console_options {
     struct view *view;
     struct gate *gate;
     struct stats *stats;
+    const struct sink_board *board;
     const struct logger *logger;
     const atomic_bool *is_ready;
 };

@@ -92,6 +92,7 @@ static void answer_metrics(struct console *console, struct http_exchange exchang
     }
     struct text text = console_text(console);
     stats_add_prometheus(console->options.stats, &text);
+    sink_board_add_prometheus(console->options.board, &text);
     struct status status = view_stats_prometheus(console->reader, &text);
     if (!status_is_ok(status)) {
         console_answer(exchange, status, &text);

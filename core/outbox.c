@@ -36,6 +36,7 @@ void outbox_outcome_encode(const struct outbox_outcome *outcome, struct writer *
     writer_u32(writer, (uint32_t)outcome->result);
     writer_u32(writer, outcome->attempts);
     writer_text(writer, outcome->error);
+    writer_text(writer, outcome->memory);
 }
 
 struct status outbox_outcome_decode(struct slice bytes, struct outbox_outcome *outcome_out) {
@@ -44,11 +45,19 @@ struct status outbox_outcome_decode(struct slice bytes, struct outbox_outcome *o
     outcome.result = (enum outbox_result)reader_u32(&reader);
     outcome.attempts = reader_u32(&reader);
     outcome.error = reader_text(&reader);
-    if (reader.failed || outcome.result < OUTBOX_DELIVERED || outcome.result > OUTBOX_SUPERSEDED) {
+    /* Journals of before this field end here. */
+    outcome.memory = reader_left(&reader) == 0 ? slice_of(NULL, 0) : reader_text(&reader);
+    if (reader.failed || outcome.result < OUTBOX_DELIVERED || outcome.result > OUTBOX_SUPERSEDED ||
+        outcome.memory.size > OUTBOX_MEMORY_BYTES_MAX) {
         return status_of(STATUS_CORRUPT);
     }
     *outcome_out = outcome;
     return status_ok();
+}
+
+void outbox_memory_key(struct hash128 incident_id, struct slice sink, struct writer *writer) {
+    writer_hash128(writer, incident_id);
+    writer_bytes(writer, sink);
 }
 
 struct slice outbox_type_word(enum outbox_type type) {

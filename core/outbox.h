@@ -5,7 +5,8 @@
  * committed rows to the sinks' thread over a ring; outcomes come back over another one and become a
  * BATCH_OUTCOME journal record, whose application deletes the row (delivered) or moves it to the
  * dead letters. A row that is neither is offered again after a restart: at least once, with the
- * same message id, so that a receiver can tell.
+ * same message id, so that a receiver can tell. What a sink wants to know again about an incident
+ * (a thread's address in a chat) travels with the outcome and becomes a row of table MEMORY.
  *
  * Row (table OUTBOX, key number u64 big-endian) and ring item share the encoded form:
  *   u64 number, u64 created_ns, hash128 incident id, hash128 message id, u32 version of the
@@ -31,6 +32,8 @@ struct outbox_message {
     struct slice payload;
 };
 
+enum { OUTBOX_MEMORY_BYTES_MAX = 128 };
+
 enum outbox_result {
     OUTBOX_DELIVERED = 1,
     OUTBOX_DEAD = 2,       /* gave up: dead letter */
@@ -42,6 +45,8 @@ struct outbox_outcome {
     enum outbox_result result;
     uint32_t attempts;  /* failed ones before it */
     struct slice error; /* last error in words, empty when there was none */
+    /* Of this incident and sink, at most OUTBOX_MEMORY_BYTES_MAX; empty: as it was. */
+    struct slice memory;
 };
 
 void outbox_message_encode(const struct outbox_message *message, struct writer *writer);
@@ -50,5 +55,7 @@ MUST_CHECK struct status outbox_message_decode(struct slice bytes,
 void outbox_outcome_encode(const struct outbox_outcome *outcome, struct writer *writer);
 MUST_CHECK struct status outbox_outcome_decode(struct slice bytes,
                                                struct outbox_outcome *outcome_out);
+/* The key of an incident's row in table MEMORY: incident id, sink's name. */
+void outbox_memory_key(struct hash128 incident_id, struct slice sink, struct writer *writer);
 /* "opened", "updated", "resolved". */
 struct slice outbox_type_word(enum outbox_type type);

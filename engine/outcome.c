@@ -1,6 +1,7 @@
 /*
  * outcome.c - what became of a message for a sink: its outbox row goes, or becomes a dead letter,
- * and the tenant's delivery counters move.
+ * and the tenant's delivery counters move. What the sink wants to know again about the incident (a
+ * chat's thread) is kept in table MEMORY, in the same transaction.
  *
  * The row is read back from the store, so it must be committed: in a replay that still has it in
  * the open transaction, the transaction is committed first.
@@ -9,6 +10,8 @@
 
 #include "core/base/assert.h"
 #include "core/outbox.h"
+
+enum { MEMORY_KEY_BYTES_MAX = 500 };
 
 /* A dead letter: the outbox row, then attempts and the last error. */
 static void bury(struct engine *engine, struct slice key, struct slice row,
@@ -35,6 +38,16 @@ static void count_outcome(struct engine *engine, struct tenant *tenant,
     }
 }
 
+static void remember(struct engine *engine, const struct outbox_message *message,
+                     struct slice memory) {
+    uint8_t bytes[MEMORY_KEY_BYTES_MAX];
+    struct writer key = writer_over(bytes, sizeof(bytes));
+    outbox_memory_key(message->incident_id, message->sink, &key);
+    if (!key.failed) { /* a sink with a name beyond LMDB's keys remembers nothing */
+        effect_put(&engine->effects, STORE_TABLE_MEMORY, writer_slice(&key), memory);
+    }
+}
+
 static struct status settle_row(struct engine *engine, struct slice key, struct slice row,
                                 const struct outbox_outcome *outcome) {
     struct outbox_message message;
@@ -46,6 +59,9 @@ static struct status settle_row(struct engine *engine, struct slice key, struct 
         size_t mark = engine->arena.used_bytes;
         bury(engine, key, row, outcome, &engine->arena);
         arena_rewind(&engine->arena, mark);
+    }
+    if (outcome->memory.size > 0) {
+        remember(engine, &message, outcome->memory);
     }
     effect_delete(&engine->effects, STORE_TABLE_OUTBOX, key);
     return status_ok();

@@ -19,3 +19,4 @@ STORE_TABLE(12, DEAD, "dead")             /* outbox number (8) -> dead letter: r
 STORE_TABLE(13, RECENT, "recent")         /* tenant, 0, ~opened_ns (8), incident id (16) -> empty:
                                              incidents newest first, for the API */
 STORE_TABLE(14, STREAM, "stream")         /* core/stream.h: partition of a log -> place in it */
+STORE_TABLE(15, MEMORY, "memory")         /* incident id (16), sink's name -> what it remembers */

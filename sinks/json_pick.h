@@ -1,10 +1,19 @@
 /*
- * json_pick.h - one top-level string of an incident's JSON, which we wrote ourselves: for titles.
- * Pure. Any thread.
+ * json_pick.h - values out of JSON that quell itself wrote (an incident) or a service answered:
+ * members by name, items one after the other, no tree. Damaged JSON gives empty values, never a
+ * read past its end. Pure.
  */
 #pragma once
 
 #include "core/base/text.h"
 
-/* Appends the value of "name" on the top level, unescaped; nothing when it is not there. */
-void json_pick_text(struct slice json, const char *name, struct text *text);
+/* The raw value of an object's own member, such as `"x"`, `12`, `{...}`; empty when not there. */
+struct slice json_pick(struct slice object, const char *name);
+/* Appends the string, unescaped; nothing when the member is not there or no string. */
+void json_pick_text(struct slice object, const char *name, struct text *text);
+/* A whole number; 0 when not there or no number. */
+uint64_t json_pick_u64(struct slice object, const char *name);
+/* Takes the next item of an array off *array (begin with the whole array); false at the end. */
+bool json_pick_item(struct slice *array, struct slice *item_out);
+/* A raw string value, unescaped. */
+void json_pick_unescape(struct slice raw, struct text *text);

@@ -1,17 +1,23 @@
 /*
  * settings.c - which sink types there are, and the checks of what a config says about a sink: its
- * type, its own keys, and the host's (timeout, max_attempts, backoff, backoff_max).
+ * type, its own keys, and the host's (timeout, max_attempts, backoff, rate, breaker_wait, ...).
  */
 #include "sinks/sinks_internal.h"
 
 #include "core/base/assert.h"
+#include "sinks/slack.h"
 #include "sinks/stdout.h"
 #include "sinks/webhook.h"
 
-static const struct sink_type *const sink_types[] = {&sink_stdout_type, &sink_webhook_type};
+static const struct sink_type *const sink_types[] = {&sink_stdout_type, &sink_webhook_type,
+                                                     &sink_slack_type};
+#define SPAN_NS_MAX NS_PER_DAY
+enum { COUNT_MAX = 1000 };
 enum { SINK_TYPES_COUNT = sizeof(sink_types) / sizeof(sink_types[0]) };
 
-static const char *const host_settings[] = {"timeout", "max_attempts", "backoff", "backoff_max"};
+static const char *const host_settings[] = {
+    "timeout", "max_attempts", "backoff", "backoff_max", "rate", "breaker_failures", "breaker_wait",
+};
 enum { HOST_SETTINGS_COUNT = sizeof(host_settings) / sizeof(host_settings[0]) };
 
 struct slice sink_setting_find(const struct config_sink *config, const char *key) {
@@ -93,25 +99,81 @@ static void check_keys(const struct config_sink *sink, const struct sink_type *t
     }
 }
 
+static struct status read_spans(const struct config_sink *sink, struct sink_limits *limits,
+                                struct fault *fault) {
+    const struct {
+        const char *name;
+        uint64_t *target;
+    } spans[] = {
+        {"timeout", &limits->timeout_ns},
+        {"backoff", &limits->backoff_ns},
+        {"backoff_max", &limits->backoff_ns_max},
+        {"breaker_wait", &limits->breaker_wait_ns},
+    };
+    for (size_t i = 0; i < sizeof(spans) / sizeof(spans[0]); i++) {
+        struct slice value = sink_setting_find(sink, spans[i].name);
+        if (value.size > 0 && (!status_is_ok(text_parse_duration(value, spans[i].target)) ||
+                               *spans[i].target == 0 || *spans[i].target > SPAN_NS_MAX)) {
+            return fault_set(fault, STATUS_INVALID, "%s is a duration up to 1d, such as \"10s\"",
+                             spans[i].name);
+        }
+    }
+    return status_ok();
+}
+
+static struct status read_count(const struct config_sink *sink, const char *name,
+                                uint64_t *count_out, bool *is_set_out, struct fault *fault) {
+    struct slice value = sink_setting_find(sink, name);
+    uint64_t count = 0;
+    if (value.size == 0) {
+        return status_ok();
+    }
+    if (!status_is_ok(text_parse_u64(value, &count)) || count == 0 || count > COUNT_MAX) {
+        return fault_set(fault, STATUS_INVALID, "%s is a number from 1 to %d", name, COUNT_MAX);
+    }
+    *count_out = count;
+    *is_set_out = true;
+    return status_ok();
+}
+
+/* "5/s", "30/m", "100/h"; a bare number is a second's. */
+static struct status read_rate(const struct config_sink *sink, struct sink_limits *limits,
+                               struct fault *fault) {
+    struct slice value = sink_setting_find(sink, "rate");
+    uint64_t count = 0;
+    if (value.size == 0) {
+        return status_ok();
+    }
+    size_t slash = slice_find_byte(value, '/');
+    struct slice unit = slice_tail(value, slash + 1);
+    uint64_t span_ns = unit.size == 0                   ? NS_PER_S
+                       : slice_equals(unit, SLICE("s")) ? NS_PER_S
+                       : slice_equals(unit, SLICE("m")) ? NS_PER_MINUTE
+                       : slice_equals(unit, SLICE("h")) ? NS_PER_HOUR
+                                                        : 0;
+    if (span_ns == 0 || !status_is_ok(text_parse_u64(slice_head(value, slash), &count)) ||
+        count == 0 || count > NS_PER_S) {
+        return fault_set(fault, STATUS_INVALID, "rate is such as \"1/s\", \"30/m\" or \"100/h\"");
+    }
+    limits->pace_ns = span_ns / count;
+    limits->pace_is_set = true;
+    return status_ok();
+}
+
 struct status sink_limits_read(const struct config_sink *sink, struct sink_limits *limits_out,
                                struct fault *fault) {
+    bool ignored = false;
     struct sink_limits limits = {.timeout_ns = 15 * NS_PER_S,
                                  .backoff_ns = NS_PER_S,
                                  .backoff_ns_max = 5 * NS_PER_MINUTE,
-                                 .attempts_max = 10};
-    static const char *const names[] = {"timeout", "backoff", "backoff_max"};
-    uint64_t *const targets[] = {&limits.timeout_ns, &limits.backoff_ns, &limits.backoff_ns_max};
-    for (uint32_t i = 0; i < 3; i++) {
-        struct slice value = sink_setting_find(sink, names[i]);
-        if (value.size > 0 &&
-            (!status_is_ok(text_parse_duration(value, targets[i])) || *targets[i] == 0)) {
-            return fault_set(fault, STATUS_INVALID, "%s is a duration, such as \"10s\"", names[i]);
-        }
-    }
-    struct slice attempts = sink_setting_find(sink, "max_attempts");
-    if (attempts.size > 0 && (!status_is_ok(text_parse_u64(attempts, &limits.attempts_max)) ||
-                              limits.attempts_max == 0 || limits.attempts_max > 1000)) {
-        return fault_set(fault, STATUS_INVALID, "max_attempts is a number from 1 to 1000");
+                                 .attempts_max = 10,
+                                 .breaker_failures = 5};
+    TRY(read_spans(sink, &limits, fault));
+    TRY(read_count(sink, "max_attempts", &limits.attempts_max, &limits.attempts_are_set, fault));
+    TRY(read_count(sink, "breaker_failures", &limits.breaker_failures, &ignored, fault));
+    TRY(read_rate(sink, &limits, fault));
+    if (limits.breaker_wait_ns == 0) { /* a sink that is back is found soon, and not hammered */
+        limits.breaker_wait_ns = 10 * limits.backoff_ns;
     }
     *limits_out = limits;
     return status_ok();
@@ -124,7 +186,7 @@ static void check_sink(const struct config_sink *sink, struct arena *arena,
     void *state = NULL;
     const struct sink_type *type = sink_type_find(sink->type);
     if (type == NULL) {
-        add_error(errors, sink, NULL, "unknown type: known are stdout and webhook");
+        add_error(errors, sink, NULL, "unknown type: known are stdout, webhook and slack");
         return;
     }
     check_keys(sink, type, errors);

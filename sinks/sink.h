@@ -4,8 +4,10 @@
  * messages, dead letters. A sink only says how one message becomes one request, and what an answer
  * means.
  *
- * There are two shapes. An HTTP sink fills a `struct sink_request` and reads a response; the host
- * sends it (libcurl). A direct sink (stdout) delivers in the call and must not block.
+ * There are three shapes; a sink fills the functions of one:
+ *   HTTP      build_request, read_response: the host sends it (libcurl).
+ *   direct    deliver: delivers in the call and must not block (stdout).
+ *   watching  start, cancel: drives a library's own socket by the host's watches (postgres).
  *
  * A sink may also be a shared object that exports `const struct sink_type *quell_sink_type(void)`.
  * Threads: all calls come from the sinks' thread.
@@ -17,13 +19,24 @@
 #include "core/config.h"
 #include "core/outbox.h"
 
-#define SINK_ABI_VERSION 1u
+#define SINK_ABI_VERSION 2u
 
 /* What the host should do now. */
 enum sink_verdict {
     SINK_DELIVERED,
-    SINK_RETRY,   /* transient: backoff; retry_after_ns is honoured when set */
-    SINK_GIVE_UP, /* permanent: dead letter at once */
+    SINK_RETRY,    /* transient: backoff; retry_after_ns is honoured when set */
+    SINK_GIVE_UP,  /* permanent: dead letter at once */
+    SINK_CONTINUE, /* HTTP: this step worked, the message needs another request: step + 1 */
+};
+
+/* One message on its way to one sink. Its memory lives until the attempt ends. */
+struct sink_delivery {
+    struct outbox_message message; /* what is told, and the incident as JSON (payload) */
+    /* What read_response asked to remember at an earlier message of this incident, also before a
+     * restart; empty when nothing. */
+    struct slice memory;
+    uint64_t now_ns; /* wall time of the attempt */
+    uint32_t step;   /* 0, or how often SINK_CONTINUE was said for this message */
 };
 
 struct sink_request {
@@ -40,24 +53,44 @@ struct sink_response {
     struct slice error;
 };
 
+/* What the host does for a watching sink; one at a time, from `start` until `finish`. */
+struct sink_watcher {
+    /* on_ready is called whenever the descriptor is ready for one of the events (enum
+     * loop_watch_events of core/loop.h); events = 0 stops. Stop before the descriptor is closed. */
+    struct status (*watch)(struct sink_watcher *watcher, int fd, unsigned events,
+                           void (*on_ready)(void *state), void *state);
+    /* The delivery is over; words only matter when it failed. The last thing that a callback does:
+     * start may be called from within. */
+    void (*finish)(struct sink_watcher *watcher, enum sink_verdict verdict, struct slice words);
+};
+
 struct sink_type {
     uint32_t abi_version;             /* SINK_ABI_VERSION */
     const char *name;                 /* "webhook": type = "webhook" */
     const char *const *setting_names; /* NULL-terminated: what the config may say beside the host's
                                          own (timeout, max_attempts, rate, ...) */
-    /* Checks the settings and makes the sink's state in the arena (alive until close). */
+    /* Checks the settings and makes the sink's state in the arena (alive until close). Does no I/O:
+     * `quell check` calls it too. */
     struct status (*open)(const struct config_sink *config, struct arena *arena, void **state_out,
                           struct fault *fault);
     void (*close)(void *state); /* may be NULL */
-    /* HTTP sinks: everything in request lives in the arena until the attempt ends. now_ns is wall
-     * time. Direct sinks: NULL. */
-    struct status (*build_request)(void *state, const struct outbox_message *message,
-                                   uint64_t now_ns, struct arena *arena,
-                                   struct sink_request *request_out, struct fault *fault);
-    enum sink_verdict (*read_response)(void *state, const struct sink_response *response);
-    /* Direct sinks; HTTP sinks: NULL. */
-    enum sink_verdict (*deliver)(void *state, const struct outbox_message *message,
+    /* HTTP sinks: everything in request lives in the arena until the attempt ends. */
+    struct status (*build_request)(void *state, const struct sink_delivery *delivery,
+                                   struct arena *arena, struct sink_request *request_out,
+                                   struct fault *fault);
+    /* What is written to `memory` (up to OUTBOX_MEMORY_BYTES_MAX) comes back in later deliveries of
+     * the same incident; nothing written: as it was. */
+    enum sink_verdict (*read_response)(void *state, const struct sink_delivery *delivery,
+                                       const struct sink_response *response, struct text *memory);
+    /* Direct sinks. */
+    enum sink_verdict (*deliver)(void *state, const struct sink_delivery *delivery,
                                  struct fault *fault);
+    /* Watching sinks: begins; watcher->finish says the end, also from within. */
+    void (*start)(void *state, const struct sink_delivery *delivery, struct sink_watcher *watcher);
+    /* The delivery took too long or the process ends: let go of everything, finish nothing. */
+    void (*cancel)(void *state);
+    /* Messages a minute unless the config says `rate`; 0: as many as there are. */
+    uint32_t rate_per_minute;
 };
 
 /* The value of a setting, empty when it is not there. */

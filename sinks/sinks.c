@@ -2,10 +2,10 @@
  * sinks.c - the thread: takes committed outbox rows in order of their numbers into the queues of
  * their sinks, and carries outcomes back. See sinks.h.
  *
- * The outbox table itself is the queue on disk; memory holds numbers only, QUEUE_NUMBERS_MAX a
- * sink. When a queue is full, intake stops at that row and goes on when there is room: a sink that
- * hangs can so hold up others' intake only after thousands of its own messages wait. A new
- * configuration starts all queues again from the oldest row.
+ * The outbox table itself is the queue on disk; memory holds numbers only, SINK_QUEUE_MAX a sink.
+ * When a sink's queue is full, its later rows are left where they are and read again when there is
+ * room (behind_from); the rows of others are taken as ever. A new configuration starts all queues
+ * again from the oldest row.
  */
 #include "sinks/sinks_internal.h"
 
@@ -25,14 +25,19 @@ static struct status open_host(struct sinks *sinks, const struct config_sink *co
     host->sinks = sinks;
     host->config = config;
     host->type = sink_type_find(config->type);
-    host->numbers = ARENA_ARRAY(&sinks->arena, uint64_t, QUEUE_NUMBERS_MAX);
-    if (host->type == NULL || host->numbers == NULL) {
+    if (host->type == NULL) {
         return fault_set(fault, STATUS_INVALID, "sink %.*s cannot be opened",
                          SLICE_PRINT(config->name));
     }
     TRY(sink_limits_read(config, &host->limits, fault));
+    if (!host->limits.pace_is_set && host->type->rate_per_minute > 0) {
+        host->limits.pace_ns = NS_PER_MINUTE / host->type->rate_per_minute;
+    }
     TRY(host->type->open(config, &sinks->arena, &host->state, fault));
     sink_host_init(host);
+    if (sinks->options.board != NULL) {
+        host->row = sink_board_row(sinks->options.board, config->tenant, config->name);
+    }
     sinks->hosts_count++;
     return status_ok();
 }
@@ -50,6 +55,9 @@ static struct status open_hosts(struct sinks *sinks, struct fault *fault) {
     sinks->hosts = ARENA_ARRAY(&sinks->arena, struct sink_host, config->sinks_count + 1u);
     if (sinks->hosts == NULL) {
         return fault_set(fault, STATUS_FULL, "no memory for %u sinks", config->sinks_count);
+    }
+    if (sinks->options.board != NULL) {
+        sink_board_hide_all(sinks->options.board);
     }
     for (uint32_t i = 0; i < config->sinks_count; i++) {
         TRY(open_host(sinks, &config->sinks[i], fault));
@@ -76,6 +84,16 @@ static struct sink_host *find_host(struct sinks *sinks, struct slice tenant, str
 
 /* --- Intake --- */
 
+static void queue_for_host(struct sink_host *host, const struct outbox_message *message) {
+    if (host->behind_from != 0) {
+        return; /* found again later, in order */
+    }
+    if (!status_is_ok(sink_queue_push(&host->queue, message->number, message->incident_id,
+                                      message->type, sink_host_lags(host)))) {
+        host->behind_from = message->number;
+    }
+}
+
 /* false: no room now. */
 static bool queue_row(struct sinks *sinks, uint64_t number, struct slice row) {
     struct outbox_message message;
@@ -89,21 +107,55 @@ static bool queue_row(struct sinks *sinks, uint64_t number, struct slice row) {
                                          .error = SLICE("no sink of that name is configured")};
         return sinks_send_outcome(sinks, 0, &outcome);
     }
-    if (host->count == QUEUE_NUMBERS_MAX) {
-        return false;
-    }
-    host->numbers[(host->first + host->count) % QUEUE_NUMBERS_MAX] = number;
-    host->count++;
+    ASSERT(message.number == number);
+    queue_for_host(host, &message);
     return true;
 }
 
-static void walk_outbox(struct sinks *sinks, struct store_snapshot *snapshot) {
+static struct status open_rows(struct store_snapshot *snapshot, uint64_t from,
+                               struct store_cursor **cursor_out) {
     uint8_t start[8];
     struct writer writer = writer_over(start, sizeof(start));
-    writer_u64_big_endian(&writer, sinks->next_number);
+    writer_u64_big_endian(&writer, from);
+    return store_cursor_open(snapshot, STORE_TABLE_OUTBOX, slice_of(NULL, 0), writer_slice(&writer),
+                             cursor_out);
+}
+
+/* The host's own rows from behind_from on, up to those that the walk has not seen yet. */
+static void walk_rows_of(struct sinks *sinks, struct sink_host *host, struct store_cursor *cursor) {
+    struct slice key;
+    struct slice row;
+    struct outbox_message message;
+    host->behind_from = 0;
+    struct status status = store_cursor_next(cursor, &key, &row);
+    while (status_is_ok(status) && host->behind_from == 0) {
+        bool is_read = status_is_ok(outbox_message_decode(row, &message));
+        if (is_read && message.number >= sinks->next_number) {
+            return;
+        }
+        if (is_read && find_host(sinks, message.tenant, message.sink) == host) {
+            queue_for_host(host, &message);
+        }
+        status = store_cursor_next(cursor, &key, &row);
+    }
+}
+
+void sinks_read_again(struct sinks *sinks, struct sink_host *host) {
+    struct store_snapshot *snapshot = NULL;
     struct store_cursor *cursor = NULL;
-    if (!status_is_ok(store_cursor_open(snapshot, STORE_TABLE_OUTBOX, slice_of(NULL, 0),
-                                        writer_slice(&writer), &cursor))) {
+    if (!status_is_ok(store_snapshot_acquire(sinks->options.stores[0], &snapshot))) {
+        return;
+    }
+    if (status_is_ok(open_rows(snapshot, host->behind_from, &cursor))) {
+        walk_rows_of(sinks, host, cursor);
+        store_cursor_close(cursor);
+    }
+    store_snapshot_release(snapshot);
+}
+
+static void walk_outbox(struct sinks *sinks, struct store_snapshot *snapshot) {
+    struct store_cursor *cursor = NULL;
+    if (!status_is_ok(open_rows(snapshot, sinks->next_number, &cursor))) {
         return;
     }
     struct slice key;
@@ -220,7 +272,7 @@ static bool is_quiet(const struct sinks *sinks) {
 static void update_stats(struct sinks *sinks) {
     uint64_t pending = 0;
     for (uint32_t i = 0; i < sinks->hosts_count; i++) {
-        pending += sinks->hosts[i].count;
+        pending += sinks->hosts[i].queue.count;
     }
     if (sinks->options.stats != NULL) {
         stats_set(sinks->options.stats, STAT_OUTBOX_PENDING, pending);

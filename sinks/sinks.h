@@ -10,6 +10,7 @@
 
 #include "core/config.h"
 #include "core/gate.h"
+#include "core/sink_board.h"
 #include "core/stats.h"
 #include "core/store.h"
 
@@ -23,6 +24,7 @@ struct sinks_options {
     /* The sinks' thread puts its waker here: shards wake it after a commit. */
     _Atomic(struct loop_waker *) *outbox_waker;
     struct stats *stats;
+    struct sink_board *board; /* may be NULL */
     const struct logger *logger;
     int stdout_fd;
     bool stdout_json; /* run --format json */

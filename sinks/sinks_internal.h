@@ -3,48 +3,65 @@
  */
 #pragma once
 
+#include "sinks/breaker.h"
 #include "sinks/http_client.h"
 #include "sinks/sink.h"
+#include "sinks/sink_memory.h"
+#include "sinks/sink_queue.h"
 #include "sinks/sinks.h"
 
-enum { QUEUE_NUMBERS_MAX = 4096, OUTCOME_BATCHES = 64, OUTCOME_BATCH_BYTES = 4096 };
-enum { ERROR_BYTES_MAX = 400 };
+enum { OUTCOME_BATCHES = 64, OUTCOME_BATCH_BYTES = 4096 };
+enum { ERROR_BYTES_MAX = 400, STEPS_MAX = 8, PACE_BURST = 3 };
 
 struct sink_limits {
     uint64_t timeout_ns;
     uint64_t backoff_ns;
     uint64_t backoff_ns_max;
     uint64_t attempts_max;
+    bool attempts_are_set; /* max_attempts stands in the config: every attempt counts */
+    uint64_t pace_ns;      /* between messages; 0: no limit */
+    bool pace_is_set;      /* rate stands in the config */
+    uint64_t breaker_failures;
+    uint64_t breaker_wait_ns;
 };
 
 enum delivery_state {
     DELIVERY_IDLE,
     DELIVERY_IN_FLIGHT,
-    DELIVERY_WAITING, /* for its next attempt */
     DELIVERY_SETTLED, /* for a batch to carry its outcome */
 };
 
 struct sinks;
 
-/* One sink of one tenant: its messages go out one after the other, so an incident's stay in order.
- */
+/* One sink of one tenant: one attempt at a time. */
 struct sink_host {
     struct sinks *sinks;
     const struct config_sink *config;
     const struct sink_type *type;
     void *state;
     struct sink_limits limits;
-    struct arena attempt_arena;
-    uint64_t *numbers; /* ring of outbox numbers */
-    uint32_t first;
-    uint32_t count;
-    enum delivery_state delivery;
+    struct sink_queue queue;
+    uint64_t behind_from; /* this row and later ones are read again when there is room; 0: none */
+    struct breaker breaker;
+    struct pace pace;
+    struct sink_memory memory;
+    struct sink_board_row *row; /* may be NULL */
+    struct loop_timer timer;    /* when the next attempt is due */
     uint32_t shard;
-    uint64_t attempts; /* failed ones of the message at the front */
+
+    /* The attempt in flight. */
+    enum delivery_state delivery;
+    struct arena attempt_arena;
+    struct sink_delivery current;
+    bool current_charges; /* a failure counts towards max_attempts, answered or not */
     enum outbox_result result;
     char error[ERROR_BYTES_MAX];
     struct http_attempt *attempt;
-    struct loop_timer timer;
+    struct sink_watcher watcher;
+    void (*watch_on_ready)(void *state);
+    void *watch_state;
+    bool is_starting;           /* inside type->start */
+    struct loop_timer deadline; /* of a watching sink */
 };
 
 struct sinks {
@@ -73,5 +90,9 @@ MUST_CHECK struct status sink_limits_read(const struct config_sink *sink,
 void sink_host_step(struct sink_host *host);
 void sink_host_init(struct sink_host *host);
 void sink_host_deinit(struct sink_host *host);
+/* Whether only the latest state of each incident should wait. */
+bool sink_host_lags(const struct sink_host *host);
 /* sinks.c: carries an outcome to the shard; false when no batch is free (ask again later). */
 bool sinks_send_outcome(struct sinks *sinks, uint32_t shard, const struct outbox_outcome *outcome);
+/* sinks.c: rows of a host that were left in the outbox for want of room. */
+void sinks_read_again(struct sinks *sinks, struct sink_host *host);

@@ -93,11 +93,11 @@ static struct status stdout_open(const struct config_sink *config, struct arena 
     return status_ok();
 }
 
-static enum sink_verdict stdout_deliver(void *context, const struct outbox_message *message,
+static enum sink_verdict stdout_deliver(void *context, const struct sink_delivery *delivery,
                                         struct fault *fault) {
     const struct stdout_state *state = context;
     ASSERT(state != NULL);
-    return stdout_write_message(state->fd, state->as_json, message, fault);
+    return stdout_write_message(state->fd, state->as_json, &delivery->message, fault);
 }
 
 const struct sink_type sink_stdout_type = {

@@ -167,13 +167,13 @@ static void add_own_headers(struct request_build *build, const struct webhook_st
     }
 }
 
-static struct status webhook_build(void *context, const struct outbox_message *message,
-                                   uint64_t now_ns, struct arena *arena,
-                                   struct sink_request *request_out, struct fault *fault) {
+static struct status webhook_build(void *context, const struct sink_delivery *delivery,
+                                   struct arena *arena, struct sink_request *request_out,
+                                   struct fault *fault) {
     const struct webhook_state *state = context;
     struct sink_request request = {.url = state->url};
     request.headers = ARENA_ARRAY(arena, struct slice, HEADERS_MAX);
-    struct status status = build_body(message, arena, &request.body);
+    struct status status = build_body(&delivery->message, arena, &request.body);
     if (request.headers == NULL || !status_is_ok(status)) {
         return fault_set(fault, STATUS_FULL, "no memory for a request");
     }
@@ -182,8 +182,8 @@ static struct status webhook_build(void *context, const struct outbox_message *m
     struct text id = text_over(id_memory, sizeof(id_memory));
     struct text timestamp = text_over(timestamp_memory, sizeof(timestamp_memory));
     text_add_text(&id, "msg_");
-    text_add_base32(&id, message->message_id);
-    text_add_u64(&timestamp, now_ns / NS_PER_S);
+    text_add_base32(&id, delivery->message.message_id);
+    text_add_u64(&timestamp, delivery->now_ns / NS_PER_S);
     struct request_build build = {arena, &request, false};
     add_header(&build, SLICE("Content-Type"), SLICE("application/json"));
     add_header(&build, SLICE("User-Agent"), SLICE("quell/" QUELL_VERSION));
@@ -198,8 +198,11 @@ static struct status webhook_build(void *context, const struct outbox_message *m
     return status_ok();
 }
 
-static enum sink_verdict webhook_read(void *state, const struct sink_response *response) {
+static enum sink_verdict webhook_read(void *state, const struct sink_delivery *delivery,
+                                      const struct sink_response *response, struct text *memory) {
     (void)state;
+    (void)delivery;
+    (void)memory;
     long status = response->http_status;
     if (status >= 200 && status < 300) {
         return SINK_DELIVERED;

@@ -1,0 +1,60 @@
+/*
+ * sink_board.h - one row of numbers a sink of a tenant: written by the sinks' thread, read by the
+ * console for /metrics. Rows are only ever added; a sink that left the configuration is not shown.
+ *
+ * Thread: one writer, any number of readers; relaxed numbers for people.
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "core/base/limits.h"
+#include "core/base/text.h"
+
+/* More sinks than this are delivered to, but not shown. */
+enum { SINK_BOARD_ROWS_MAX = 4096 };
+
+enum sink_number {
+    SINK_NUMBER_BREAKER, /* 0 closed, 1 half-open, 2 open */
+    SINK_NUMBER_PENDING,
+    SINK_NUMBER_DELIVERED,
+    SINK_NUMBER_FAILED, /* attempts */
+    SINK_NUMBER_DEAD,
+    SINK_NUMBER_SUPERSEDED,
+    SINK_NUMBER_OPENED, /* the breaker */
+    SINK_NUMBERS
+};
+
+struct sink_board_row {
+    char tenant[TENANT_BYTES_MAX + 1]; /* empty: of the defaults */
+    char sink[96];                     /* cut */
+    atomic_bool is_shown;
+    _Atomic uint64_t numbers[SINK_NUMBERS];
+};
+
+struct sink_board {
+    struct sink_board_row *rows;
+    _Atomic uint32_t count;
+};
+
+MUST_CHECK struct status sink_board_init(struct sink_board *board);
+void sink_board_deinit(struct sink_board *board);
+/* The writer: the sink's row, found or added; NULL when the board is full. It becomes shown. */
+struct sink_board_row *sink_board_row(struct sink_board *board, struct slice tenant,
+                                      struct slice sink);
+/* The writer: before a new configuration's sinks are added. */
+void sink_board_hide_all(struct sink_board *board);
+/* Any thread: Prometheus text. */
+void sink_board_add_prometheus(const struct sink_board *board, struct text *text);
+
+static inline void sink_row_set(struct sink_board_row *row, enum sink_number number,
+                                uint64_t value) {
+    if (row != NULL) {
+        atomic_store_explicit(&row->numbers[number], value, memory_order_relaxed);
+    }
+}
+static inline void sink_row_add(struct sink_board_row *row, enum sink_number number) {
+    if (row != NULL) {
+        atomic_fetch_add_explicit(&row->numbers[number], 1, memory_order_relaxed);
+    }
+}

@@ -1,0 +1,40 @@
+/* sink_memory.c - see sink_memory.h. */
+#include "sinks/sink_memory.h"
+
+#include <stdlib.h>
+
+#include "core/base/assert.h"
+
+void sink_memory_put(struct sink_memory *memory, uint64_t number, struct hash128 incident,
+                     struct slice bytes) {
+    if (memory->items == NULL) {
+        memory->items = calloc(SINK_MEMORIES_MAX, sizeof(*memory->items));
+    }
+    if (memory->items == NULL) {
+        return;
+    }
+    ASSERT(bytes.size <= OUTBOX_MEMORY_BYTES_MAX);
+    struct sink_memory_item *item = &memory->items[memory->count++ % SINK_MEMORIES_MAX];
+    item->number = number;
+    item->incident = incident;
+    item->size = bytes.size;
+    memcpy(item->bytes, bytes.data, bytes.size);
+}
+
+const struct sink_memory_item *sink_memory_find(const struct sink_memory *memory,
+                                                struct hash128 incident) {
+    uint64_t kept = memory->count < SINK_MEMORIES_MAX ? memory->count : SINK_MEMORIES_MAX;
+    for (uint64_t back = 1; back <= kept; back++) {
+        const struct sink_memory_item *item =
+            &memory->items[(memory->count - back) % SINK_MEMORIES_MAX];
+        if (item->incident.lo == incident.lo && item->incident.hi == incident.hi) {
+            return item;
+        }
+    }
+    return NULL;
+}
+
+void sink_memory_deinit(struct sink_memory *memory) {
+    free(memory->items);
+    *memory = (struct sink_memory){0};
+}

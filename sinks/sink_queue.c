@@ -1,0 +1,138 @@
+/* sink_queue.c - see sink_queue.h. */
+#include "sinks/sink_queue.h"
+
+#include <stdlib.h>
+
+#include "core/base/assert.h"
+
+static bool is_same(struct hash128 a, struct hash128 b) {
+    return a.lo == b.lo && a.hi == b.hi;
+}
+
+/* Room for one more; false without memory. */
+static bool grow(void **items, uint32_t count, uint32_t *capacity, size_t item_bytes) {
+    if (count < *capacity) {
+        return true;
+    }
+    uint32_t wanted = *capacity == 0 ? 16 : *capacity * 2;
+    void *grown = realloc(*items, wanted * item_bytes);
+    if (grown == NULL) {
+        return false;
+    }
+    *items = grown;
+    *capacity = wanted;
+    return true;
+}
+
+static bool supersede(struct sink_queue *queue, uint64_t number) {
+    void *numbers = queue->superseded;
+    if (!grow(&numbers, queue->superseded_count, &queue->superseded_capacity, sizeof(uint64_t))) {
+        return false;
+    }
+    queue->superseded = numbers;
+    queue->superseded[queue->superseded_count++] = number;
+    return true;
+}
+
+/* The later message takes the earlier one's place, so a changing incident keeps its turn. */
+static bool replace(struct sink_queue *queue, struct queued_message *earlier, uint64_t number,
+                    enum outbox_type type) {
+    if (!supersede(queue, earlier->number)) {
+        return false;
+    }
+    bool was_untold = earlier->type == OUTBOX_OPENED;
+    earlier->number = number;
+    earlier->type = was_untold && type == OUTBOX_UPDATED ? OUTBOX_OPENED : type;
+    earlier->attempts = 0;
+    earlier->charged = 0;
+    earlier->step = 0;
+    return true;
+}
+
+static struct queued_message *find_waiting(struct sink_queue *queue, struct hash128 incident) {
+    for (uint32_t i = queue->count; i > 0; i--) {
+        struct queued_message *message = &queue->messages[i - 1];
+        if (!message->is_in_flight && is_same(message->incident, incident)) {
+            return message;
+        }
+    }
+    return NULL;
+}
+
+struct status sink_queue_push(struct sink_queue *queue, uint64_t number, struct hash128 incident,
+                              enum outbox_type type, bool lags) {
+    struct queued_message *waiting = lags ? find_waiting(queue, incident) : NULL;
+    if (waiting != NULL && replace(queue, waiting, number, type)) {
+        return status_ok();
+    }
+    void *messages = queue->messages;
+    if (queue->count == SINK_QUEUE_MAX ||
+        !grow(&messages, queue->count, &queue->capacity, sizeof(struct queued_message))) {
+        return status_of(STATUS_FULL);
+    }
+    queue->messages = messages;
+    queue->messages[queue->count++] =
+        (struct queued_message){.number = number, .incident = incident, .type = type};
+    return status_ok();
+}
+
+void sink_queue_remove(struct sink_queue *queue, struct queued_message *message) {
+    size_t index = (size_t)(message - queue->messages);
+    ASSERT(index < queue->count);
+    queue->count--;
+    memmove(message, message + 1, (queue->count - index) * sizeof(*message));
+}
+
+void sink_queue_coalesce(struct sink_queue *queue) {
+    for (uint32_t i = 0; i < queue->count; i++) {
+        struct queued_message *earlier = &queue->messages[i];
+        for (uint32_t k = i + 1; k < queue->count && !earlier->is_in_flight;) {
+            struct queued_message *later = &queue->messages[k];
+            if (is_same(earlier->incident, later->incident) &&
+                replace(queue, earlier, later->number, later->type)) {
+                sink_queue_remove(queue, later);
+            } else {
+                k++;
+            }
+        }
+    }
+}
+
+static bool has_earlier(const struct sink_queue *queue, uint32_t index) {
+    for (uint32_t i = 0; i < index; i++) {
+        if (is_same(queue->messages[i].incident, queue->messages[index].incident)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+struct queued_message *sink_queue_next(struct sink_queue *queue, uint64_t now_ns,
+                                       uint64_t *due_ns_out) {
+    uint64_t due_ns = UINT64_MAX;
+    for (uint32_t i = 0; i < queue->count; i++) {
+        struct queued_message *message = &queue->messages[i];
+        if (message->due_ns > now_ns) {
+            due_ns = message->due_ns < due_ns ? message->due_ns : due_ns;
+        } else if (!has_earlier(queue, i)) {
+            return message;
+        }
+    }
+    *due_ns_out = due_ns;
+    return NULL;
+}
+
+struct queued_message *sink_queue_in_flight(struct sink_queue *queue) {
+    for (uint32_t i = 0; i < queue->count; i++) {
+        if (queue->messages[i].is_in_flight) {
+            return &queue->messages[i];
+        }
+    }
+    return NULL;
+}
+
+void sink_queue_deinit(struct sink_queue *queue) {
+    free(queue->messages);
+    free(queue->superseded);
+    *queue = (struct sink_queue){0};
+}

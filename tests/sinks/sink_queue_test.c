@@ -1,0 +1,122 @@
+/* sink_queue_test.c - order an incident, no waiting between incidents, latest state when it lags.
+ */
+#include "tests/base/unit.h"
+
+#include "sinks/sink_memory.h"
+#include "sinks/sink_queue.h"
+
+static struct hash128 incident(uint64_t number) {
+    return (struct hash128){.lo = number, .hi = 1};
+}
+
+static void push(struct sink_queue *queue, uint64_t number, uint64_t of, enum outbox_type type,
+                 bool lags) {
+    assert_status(sink_queue_push(queue, number, incident(of), type, lags), OK);
+}
+
+static void a_waiting_message_holds_back_its_own_incident_only(void **state) {
+    struct sink_queue queue = {0};
+    uint64_t due_ns = 0;
+    push(&queue, 1, 7, OUTBOX_OPENED, false);
+    push(&queue, 2, 7, OUTBOX_UPDATED, false);
+    push(&queue, 3, 8, OUTBOX_OPENED, false);
+    queue.messages[0].due_ns = 100;
+    struct queued_message *next = sink_queue_next(&queue, 50, &due_ns);
+    assert_non_null(next);
+    assert_int_equal(next->number, 3);
+    sink_queue_remove(&queue, next);
+    assert_null(sink_queue_next(&queue, 50, &due_ns));
+    assert_int_equal(due_ns, 100);
+    next = sink_queue_next(&queue, 100, &due_ns);
+    assert_int_equal(next->number, 1);
+    sink_queue_remove(&queue, next);
+    assert_int_equal(sink_queue_next(&queue, 100, &due_ns)->number, 2);
+    sink_queue_deinit(&queue);
+}
+
+static void a_lagging_queue_keeps_the_latest_state_in_the_first_place(void **state) {
+    struct sink_queue queue = {0};
+    uint64_t due_ns = 0;
+    push(&queue, 1, 7, OUTBOX_OPENED, true);
+    push(&queue, 2, 8, OUTBOX_OPENED, true);
+    push(&queue, 3, 7, OUTBOX_UPDATED, true);
+    push(&queue, 4, 7, OUTBOX_UPDATED, true);
+    assert_int_equal(queue.count, 2);
+    struct queued_message *next = sink_queue_next(&queue, 0, &due_ns);
+    assert_int_equal(next->number, 4);
+    assert_int_equal(next->type, OUTBOX_OPENED); /* nobody heard of it before */
+    assert_int_equal(queue.superseded_count, 2);
+    assert_int_equal(queue.superseded[0], 1);
+    assert_int_equal(queue.superseded[1], 3);
+    push(&queue, 5, 8, OUTBOX_RESOLVED, true);
+    assert_int_equal(queue.messages[1].type, OUTBOX_RESOLVED);
+    sink_queue_deinit(&queue);
+}
+
+static void what_is_in_flight_is_never_replaced(void **state) {
+    struct sink_queue queue = {0};
+    push(&queue, 1, 7, OUTBOX_OPENED, false);
+    queue.messages[0].is_in_flight = true;
+    push(&queue, 2, 7, OUTBOX_UPDATED, true);
+    push(&queue, 3, 7, OUTBOX_RESOLVED, true);
+    assert_int_equal(queue.count, 2);
+    assert_int_equal(sink_queue_in_flight(&queue)->number, 1);
+    assert_int_equal(queue.messages[1].number, 3);
+    assert_int_equal(queue.messages[1].type, OUTBOX_RESOLVED);
+    sink_queue_deinit(&queue);
+}
+
+static void coalescing_later_gives_the_same_as_at_once(void **state) {
+    struct sink_queue queue = {0};
+    for (uint64_t number = 1; number <= 300; number++) {
+        push(&queue, number, number % 10, number <= 10 ? OUTBOX_OPENED : OUTBOX_UPDATED, false);
+    }
+    sink_queue_coalesce(&queue);
+    assert_int_equal(queue.count, 10);
+    assert_int_equal(queue.superseded_count, 290);
+    for (uint32_t i = 0; i < queue.count; i++) {
+        assert_int_equal(queue.messages[i].number, 291 + i);
+        assert_int_equal(queue.messages[i].type, OUTBOX_OPENED);
+    }
+    sink_queue_deinit(&queue);
+}
+
+static void a_full_queue_says_so_and_loses_nothing(void **state) {
+    struct sink_queue queue = {0};
+    for (uint64_t number = 1; number <= SINK_QUEUE_MAX; number++) {
+        push(&queue, number, number, OUTBOX_OPENED, true);
+    }
+    assert_status(sink_queue_push(&queue, 9999, incident(9999), OUTBOX_OPENED, true), FULL);
+    assert_int_equal(queue.count, SINK_QUEUE_MAX);
+    push(&queue, 10000, 1, OUTBOX_UPDATED, true); /* a known incident still finds its place */
+    assert_int_equal(queue.messages[0].number, 10000);
+    sink_queue_deinit(&queue);
+}
+
+static void the_latest_memory_of_an_incident_is_found(void **state) {
+    struct sink_memory memory = {0};
+    assert_null(sink_memory_find(&memory, incident(1)));
+    sink_memory_put(&memory, 1, incident(1), SLICE("C1 1.1"));
+    sink_memory_put(&memory, 2, incident(2), SLICE("C1 2.1"));
+    sink_memory_put(&memory, 3, incident(1), SLICE("C1 1.2"));
+    const struct sink_memory_item *item = sink_memory_find(&memory, incident(1));
+    assert_int_equal(item->number, 3);
+    assert_slice(slice_of(item->bytes, item->size), "C1 1.2");
+    for (uint64_t i = 0; i < SINK_MEMORIES_MAX; i++) {
+        sink_memory_put(&memory, 10 + i, incident(1000 + i), SLICE("x"));
+    }
+    assert_null(sink_memory_find(&memory, incident(1)));
+    sink_memory_deinit(&memory);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_waiting_message_holds_back_its_own_incident_only),
+        cmocka_unit_test(a_lagging_queue_keeps_the_latest_state_in_the_first_place),
+        cmocka_unit_test(what_is_in_flight_is_never_replaced),
+        cmocka_unit_test(coalescing_later_gives_the_same_as_at_once),
+        cmocka_unit_test(a_full_queue_says_so_and_loses_nothing),
+        cmocka_unit_test(the_latest_memory_of_an_incident_is_found),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,138 @@
+"""What Slack is sent, against Block Kit's documented limits, for calm and for hostile incidents."""
+import json
+import os
+import random
+import re
+import subprocess
+import unittest
+
+TOOL = os.environ["QUELL_SLACK_TOOL"]
+
+
+def incident(text="load", affected=3, **more):
+    """An incident in which every text from events is `text`."""
+    value = {
+        "version": 1, "id": "inc_" + "0" * 26, "tenant": "acme", "status": "open",
+        "severity": "critical", "title": f"job:{text} failed: {text}",
+        "root_cause": {"entity": f"job:{text}", "error_class": text, "message": text,
+                       "first_seen": "2026-11-20T03:00:00.000Z", "confidence": 0.93,
+                       "evidence": [text] * 6, "alternatives": []},
+        "affected": [{"entity": f"job:{text}{i}", "status": "failed",
+                      "since": "2026-11-20T03:00:00.000Z", "hops": 1} for i in range(affected)],
+        "blast_radius": {"total": 31, "failing": 13, "at_risk": 18, "by_kind": {"job": 31}},
+        "signals": {"total": 412, "unique": 14, "suppressed": 398},
+        "opened_at": "2026-11-20T03:00:00.000Z", "updated_at": "2026-11-20T03:00:10.000Z",
+        "resolved_at": None, "owner": text, "labels": {}, "trace_ids": []}
+    value.update(more)
+    return value
+
+
+def render(value, kind="opened", shape="message"):
+    data = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    result = subprocess.run([TOOL, shape, kind], input=data, capture_output=True, check=True)
+    return json.loads(result.stdout)
+
+
+def texts(value):
+    """Every text object of a message."""
+    if isinstance(value, dict):
+        if value.get("type") in ("mrkdwn", "plain_text"):
+            yield value
+        for item in value.values():
+            yield from texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from texts(item)
+
+
+class SlackBlocks(unittest.TestCase):
+    def assert_within_limits(self, message):
+        blocks = message["blocks"]
+        self.assertLessEqual(len(blocks), 50)
+        self.assertLess(sum(len(text["text"]) for text in texts(blocks)), 12000)
+        self.assertTrue(1 <= len(message["text"]) <= 4000)
+        for text in texts(blocks):
+            self.assertTrue(1 <= len(text["text"]) <= 3000, text)
+        for block in blocks:
+            kind = block["type"]
+            if kind == "header":
+                self.assertEqual(block["text"]["type"], "plain_text")
+                self.assertLessEqual(len(block["text"]["text"]), 150)
+            elif kind == "section":
+                self.assertTrue(("text" in block) != ("fields" in block))
+                self.assertTrue(1 <= len(block.get("fields", [0])) <= 10)
+                for field in block.get("fields", []):
+                    self.assertLessEqual(len(field["text"]), 2000)
+            elif kind == "context":
+                self.assertTrue(1 <= len(block["elements"]) <= 10)
+            else:
+                self.assertEqual(kind, "actions")
+                self.assertTrue(1 <= len(block["elements"]) <= 25)
+                names = [button["action_id"] for button in block["elements"]]
+                self.assertEqual(len(names), len(set(names)))
+                for button in block["elements"]:
+                    self.assertLessEqual(len(button["text"]["text"]), 75)
+                    self.assertLessEqual(len(button["url"]), 3000)
+                    self.assertLessEqual(len(button["action_id"]), 255)
+
+    def test_five_seconds_are_enough(self):
+        message = render(incident("extract_orders", affected=12))
+        self.assert_within_limits(message)
+        shown = json.dumps(message["blocks"], ensure_ascii=False)
+        for wanted in ("CRITICAL", "Broke first", "`job:extract_orders`", "<!date^1795143600^", "Affected: 12", "and 7 more",
+                       "398 of 412 signals", "*At risk downstream*\\n18", "Acknowledge",
+                       "https://quell.example/i/inc_" + "0" * 26):
+            self.assertIn(wanted, shown)
+        self.assertIn("CRITICAL", message["text"])
+
+    def test_resolved_says_so_and_asks_for_nothing(self):
+        message = render(incident(status="resolved", resolved_at="2026-11-20T04:00:00.000Z"),
+                         "resolved")
+        self.assertIn("RESOLVED", message["blocks"][0]["text"]["text"])
+        self.assertNotIn("Acknowledge", json.dumps(message))
+        self.assert_within_limits(render(incident(resolved_at="2026-11-20T04:00:00.000Z"),
+                                         "resolved", "reply"))
+
+    def test_nothing_in_an_event_mentions_anybody_or_changes_the_look(self):
+        for hostile in ("<!channel>", "<!here|x>", "<@U123>", "<#C1>", "<https://evil.example|ok>",
+                        "```<!channel>```", "`*bold*`", "a\n*Broke first*\n`job:other`",
+                        "\x1b[31mred\x07", "\0", "&lt;!channel&gt;", "‮txt"):
+            for kind, shape in (("opened", "message"), ("updated", "reply")):
+                message = render(incident(hostile), kind, shape)
+                self.assert_within_limits(message)
+                for text in texts(message["blocks"]):
+                    own = re.sub(r"<!date\^\d+\^\{date_short_pretty\} \{time_secs\}\|[-0-9T:Z]+>",
+                                 "", text["text"])
+                    self.assertNotRegex(own, r"[<>\x00-\x09\x0b-\x1f\x7f]")
+                    if text["type"] == "mrkdwn":
+                        self.assertTrue(text["verbatim"])
+                        outside = re.sub(r"```[^`]*```|`[^`\n]*`", "", own)
+                        self.assertNotIn("`", outside)
+                        self.assertNotIn("bold", outside)
+                self.assertNotRegex(message["text"], r"[<>\x00-\x1f]")
+
+    def test_the_largest_incident_still_fits(self):
+        for letter in ("x", "<", "&", "\"", "\\", "é", "🔥", "`", "\x01"):
+            value = incident(letter * 4000, affected=200,
+                             labels={"affected_total": "5000"})
+            message = render(value)
+            self.assert_within_limits(message)
+            self.assertIn("Affected: 5000", json.dumps(message))
+            self.assert_within_limits(render(value, "updated", "reply"))
+
+    def test_any_text_gives_a_whole_message(self):
+        source = random.Random(7)
+        letters = "ab<>&`*_~\"\\\n\t\x00\x1b|!@#é漢🔥 {}[]:,"
+        for _ in range(150):
+            text = "".join(source.choice(letters) for _ in range(source.randrange(1, 3000)))
+            self.assert_within_limits(render(incident(text, affected=source.randrange(8))))
+
+    def test_a_cut_never_splits_an_escape(self):
+        for length in range(120, 260):
+            message = render(incident("a" * (length % 7) + "&" * length))
+            for text in texts(message["blocks"]):
+                self.assertEqual(re.findall(r"&(?!amp;|lt;|gt;)", text["text"]), [], text)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
