@@ -29,6 +29,9 @@ static int unknown_command(const char *name) {
 int main(int count, char **words) {
     struct cli_options options;
     struct fault fault;
+    if (count > 1 && strcmp(words[1], "load") == 0) {
+        return command_load(count - 2, words + 2);
+    }
     if (!status_is_ok(cli_options_parse(count, words, &options, &fault))) {
         (void)fprintf(stderr, "quell: %s\n\n", fault.words);
         cli_print_usage(STDERR_FILENO);

@@ -16,6 +16,7 @@ static const char usage[] =
     "            [--format text|json] how incidents are printed  [--log-format json|text]\n"
     "  check     check the configuration: every error with file:line:column, exit 1\n"
     "  demo      a living example: forty failures become one incident\n"
+    "  load      send a load at a constant rate and measure (quell load --help)\n"
     "  version   print the version\n";
 
 void cli_print_usage(int fd) {

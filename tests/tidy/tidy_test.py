@@ -15,6 +15,7 @@ MAY_SEE = {
     "engine": BELOW + ["core", "signals", "dedup", "graph", "incident"],
     "ingest": BELOW + ["core"], "sinks": BELOW + ["core"], "console": BELOW + ["core", "engine"],
 }
+MAY_SEE["bench"] = list(MAY_SEE)
 MAY_SEE["cli"] = list(MAY_SEE)
 ROOMS = list(MAY_SEE)
 # The headers that others may include; a room that is not here is open to all that may see it.

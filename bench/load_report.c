@@ -1,0 +1,137 @@
+/* load_report.c - see load_report.h. */
+#include "bench/load_report.h"
+
+static const struct {
+    const char *name;
+    double share;
+} quantiles[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p99.9", 0.999}};
+
+void load_report_add(struct load_report *report, const struct load_outcome *outcome) {
+    uint16_t status = outcome->http_status;
+    if (status >= 200 && status < 300) {
+        report->requests_accepted++;
+        report->records_accepted += outcome->records;
+        histogram_add(&report->latency_ns, outcome->latency_ns);
+    } else if (status == 429 || status == 503) {
+        report->requests_refused++;
+    } else if (status != 0) {
+        report->requests_rejected++;
+    } else if (outcome->is_timeout) {
+        report->requests_timed_out++;
+    } else {
+        report->requests_failed++;
+    }
+}
+
+static double per_second(uint64_t amount, uint64_t span_ns) {
+    return span_ns == 0 ? 0 : (double)amount * 1e9 / (double)span_ns;
+}
+
+/* 1234567 -> "1,234,567" */
+static void add_grouped(struct text *text, uint64_t value) {
+    if (value >= 1000) {
+        add_grouped(text, value / 1000);
+        text_add_format(text, ",%03u", (unsigned)(value % 1000));
+        return;
+    }
+    text_add_u64(text, value);
+}
+
+static void add_milliseconds(struct text *text, uint64_t span_ns) {
+    text_add_format(text, "%.3g ms", (double)span_ns / 1e6);
+}
+
+void load_report_add_progress(struct text *text, const struct load_report *report,
+                              uint64_t records_before, uint64_t span_ns) {
+    text_add_format(text, "%.1f s  ", (double)report->took_ns / 1e9);
+    add_grouped(text, (uint64_t)per_second(report->records_accepted - records_before, span_ns));
+    text_add_text(text, " records/s  p99 ");
+    add_milliseconds(text, histogram_at(&report->latency_ns, 0.99));
+    text_add_text(text, "  refused ");
+    add_grouped(text, report->requests_refused);
+    text_add_text(text, "  failed ");
+    add_grouped(text,
+                report->requests_failed + report->requests_timed_out + report->requests_rejected);
+}
+
+static void add_row(struct text *text, const char *name, uint64_t value) {
+    text_add_format(text, "  %-22s ", name);
+    add_grouped(text, value);
+    text_add_char(text, '\n');
+}
+
+static void add_latency_rows(struct text *text, const struct load_report *report) {
+    text_add_text(text, "latency since due\n");
+    for (size_t i = 0; i < sizeof(quantiles) / sizeof(quantiles[0]); i++) {
+        text_add_format(text, "  %-22s ", quantiles[i].name);
+        add_milliseconds(text, histogram_at(&report->latency_ns, quantiles[i].share));
+        text_add_char(text, '\n');
+    }
+    text_add_format(text, "  %-22s ", "max");
+    add_milliseconds(text, report->latency_ns.value_max);
+    text_add_char(text, '\n');
+}
+
+static double records_per_cpu_second(const struct load_report *report) {
+    return report->server.cpu_seconds <= 0
+               ? 0
+               : (double)report->records_accepted / report->server.cpu_seconds;
+}
+
+void load_report_add_table(struct text *text, const struct load_report *report) {
+    text_add_format(text, "took %.2f s, %.1f MB/s\nrequests\n", (double)report->took_ns / 1e9,
+                    per_second(report->bytes_sent, report->took_ns) / 1e6);
+    add_row(text, "sent", report->requests_sent);
+    add_row(text, "accepted (2xx)", report->requests_accepted);
+    add_row(text, "refused (429, 503)", report->requests_refused);
+    add_row(text, "rejected (other)", report->requests_rejected);
+    add_row(text, "timed out", report->requests_timed_out);
+    add_row(text, "connection failed", report->requests_failed);
+    add_row(text, "due but never sent", report->requests_unsent);
+    text_add_text(text, "records\n");
+    add_row(text, "accepted", report->records_accepted);
+    add_row(text, "accepted per second",
+            (uint64_t)per_second(report->records_accepted, report->took_ns));
+    add_latency_rows(text, report);
+    if (report->server.pid != 0) {
+        text_add_format(text, "server process %u\n  %-22s %.2f\n", report->server.pid,
+                        "CPU-seconds", report->server.cpu_seconds);
+        add_row(text, "records per CPU-second", (uint64_t)records_per_cpu_second(report));
+        text_add_format(text, "  %-22s %.1f\n", "peak resident MB",
+                        (double)report->server.resident_bytes_max / 1e6);
+    }
+}
+
+static void add_field(struct text *text, const char *name, uint64_t value) {
+    text_add_format(text, "\"%s\":%llu,", name, (unsigned long long)value);
+}
+
+void load_report_add_json(struct text *text, const struct load_report *report) {
+    text_add_char(text, '{');
+    add_field(text, "took_ns", report->took_ns);
+    add_field(text, "requests_sent", report->requests_sent);
+    add_field(text, "requests_accepted", report->requests_accepted);
+    add_field(text, "requests_refused", report->requests_refused);
+    add_field(text, "requests_rejected", report->requests_rejected);
+    add_field(text, "requests_timed_out", report->requests_timed_out);
+    add_field(text, "requests_failed", report->requests_failed);
+    add_field(text, "requests_unsent", report->requests_unsent);
+    add_field(text, "records_accepted", report->records_accepted);
+    add_field(text, "records_per_second",
+              (uint64_t)per_second(report->records_accepted, report->took_ns));
+    add_field(text, "bytes_sent", report->bytes_sent);
+    text_add_text(text, "\"latency_ns\":{");
+    for (size_t i = 0; i < sizeof(quantiles) / sizeof(quantiles[0]); i++) {
+        add_field(text, quantiles[i].name, histogram_at(&report->latency_ns, quantiles[i].share));
+    }
+    add_field(text, "mean", histogram_mean(&report->latency_ns));
+    text_add_format(text, "\"max\":%llu}", (unsigned long long)report->latency_ns.value_max);
+    if (report->server.pid != 0) {
+        text_add_format(text,
+                        ",\"server\":{\"cpu_seconds\":%.3f,\"records_per_cpu_second\":%.0f,"
+                        "\"resident_bytes_max\":%llu}",
+                        report->server.cpu_seconds, records_per_cpu_second(report),
+                        (unsigned long long)report->server.resident_bytes_max);
+    }
+    text_add_char(text, '}');
+}

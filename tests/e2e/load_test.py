@@ -1,0 +1,80 @@
+"""`quell load` against a running quell: every record it says was taken was, and once."""
+import json
+import os
+import subprocess
+import unittest
+
+from harness import BINARY, Story
+
+
+def load(*flags):
+    result = subprocess.run([BINARY, "load", "--json", *flags], capture_output=True, text=True,
+                            timeout=120)
+    return result, json.loads(result.stdout) if result.stdout else None
+
+
+class Load(Story):
+    def flags(self, quell, *more):
+        return ["--url", f"http://127.0.0.1:{quell.http}", "--rate", "20000", "--duration", "500ms",
+                "--batch", "50", "--connections", "4", *more]
+
+    def test_each_protocol_is_taken_whole_and_no_record_twice(self):
+        for protocol in ["otlp-json", "otlp-proto", "native"]:
+            with self.subTest(protocol):
+                quell = self.quell()
+                result, report = load(*self.flags(quell, "--protocol", protocol, "--errors", "0.1"))
+                self.assertEqual(result.returncode, 0, result.stderr)
+                self.assertEqual(report["requests_sent"], 200)
+                self.assertEqual(report["records_accepted"], 10000)
+                stats = quell.settle()
+                self.assertEqual(stats["events_accepted"], 10000)
+                self.assertEqual(stats["events_rejected"], 0)
+                self.assertEqual(stats["events_duplicate"], 0)
+                # A tenth are errors: half of them single ones, the rest in half of the requests.
+                self.assertGreater(stats["signals_total"], 300)
+                self.assertLess(stats["signals_total"], 1700)
+                self.assertGreater(stats["incidents_opened"], 0)
+                self.assertGreater(report["latency_ns"]["p50"], 0)
+                self.assertLessEqual(report["latency_ns"]["p99"], report["latency_ns"]["max"])
+
+    def test_duplicates_and_tenants_are_what_was_asked_for(self):
+        quell = self.quell()
+        result, _ = load(*self.flags(quell, "--duplicates", "0.5", "--tenants", "3"))
+        self.assertEqual(result.returncode, 0, result.stderr)
+        stats = quell.settle()
+        self.assertGreater(stats["events_duplicate"], 3000)
+        self.assertLess(stats["events_duplicate"], 7000)
+        self.assertEqual(set(stats["tenants"]) - {"default"}, {"load-0", "load-1", "load-2"})
+
+    def test_a_kept_load_is_sent_again_byte_for_byte(self):
+        quell = self.quell()
+        kept = os.path.join(quell.directory, "kept.load")
+        result, first = load(*self.flags(quell, "--record", kept))
+        self.assertEqual(result.returncode, 0, result.stderr)
+        result, again = load(*self.flags(quell, "--replay", kept))
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(again["records_accepted"], first["records_accepted"])
+        self.assertEqual(again["bytes_sent"], first["bytes_sent"])
+        self.assertEqual(quell.settle()["events_duplicate"], first["records_accepted"])
+
+    def test_a_slow_server_cannot_hide_who_waited(self):
+        quell = self.quell()
+        flags = self.flags(quell, "--connections", "1", "--rate", "1000000", "--batch", "10")
+        result, report = load(*flags)
+        self.assertEqual(result.returncode, 1)  # one connection cannot take 100,000 requests/s
+        self.assertEqual(report["requests_sent"] + report["requests_unsent"], 50000)
+        self.assertGreater(report["latency_ns"]["p50"], 50_000_000)
+
+    def test_mistakes_are_told_in_words(self):
+        for flags, words in [(["--rate", "fast"], "--rate wants N|max"), (["--bogus"], "unknown"),
+                             (["--url", "https://x"], "http:// only"), (["--batch"], "--batch"),
+                             (["--url", "http://127.0.0.1:1"], "cannot connect"),
+                             (["--replay", "/nonexistent"], "cannot read")]:
+            result, report = load(*flags)
+            self.assertIn(result.returncode, (1, 2))
+            self.assertIn(words, result.stderr)
+            self.assertIsNone(report)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
