@@ -136,6 +136,7 @@ static int run_demo(const char *directory) {
     (void)snprintf(data_dir, sizeof(data_dir), "data_dir=%s/data", directory);
     const char *const overrides[] = {data_dir,
                                      "listen.http=127.0.0.1:0",
+                                     "listen.grpc=127.0.0.1:0",
                                      "listen.console=127.0.0.1:0",
                                      "tenants_dir=/nonexistent",
                                      "notify.group_wait=2s",

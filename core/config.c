@@ -394,7 +394,7 @@ static void load_tenants(struct config_build *build) {
 /* --- Whole --- */
 
 bool config_address_is_loopback(struct slice address) {
-    return slice_starts_with(address, SLICE("127.")) ||
+    return address.size == 0 || slice_starts_with(address, SLICE("127.")) ||
            slice_starts_with(address, SLICE("[::1]")) ||
            slice_starts_with(address, SLICE("localhost:"));
 }
@@ -404,6 +404,7 @@ static void check_whole(struct config_build *build, const char *path) {
     struct toml_value place = file_place(path == NULL ? "quell.toml" : path);
     bool is_open = config->auth_mode == AUTH_NONE && !config->auth_allow_insecure;
     if (is_open && (!config_address_is_loopback(config->listen_http) ||
+                    !config_address_is_loopback(config->listen_grpc) ||
                     !config_address_is_loopback(config->listen_console))) {
         config_error(build, &place,
                      "auth.mode = \"none\" is for loopback only: set auth.mode = \"token\", or "

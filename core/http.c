@@ -28,7 +28,7 @@ static void start_timer(struct http_conn *http, uint64_t span_ns) {
     loop_timer_start(loop, &http->timer, loop_now_ns(loop) + span_ns);
 }
 
-static void conn_free(struct http_conn *http) {
+void http_conn_free(struct http_conn *http) {
     struct http_server *server = http->server;
     loop_timer_stop(server->options.loop, &http->timer);
     if (http->phase == PHASE_BUSY || http->phase == PHASE_SENDING) {
@@ -43,9 +43,9 @@ static void conn_free(struct http_conn *http) {
     server->free = http;
 }
 
-static void conn_close(struct http_conn *http) {
+void http_conn_close(struct http_conn *http) {
     struct loop_conn *conn = http->conn;
-    conn_free(http);
+    http_conn_free(http);
     loop_conn_close(conn);
 }
 
@@ -64,7 +64,7 @@ static void write_answer(struct http_conn *http, unsigned status, const char *co
     size_t headers_size = headers == NULL ? 0 : strlen(headers);
     size_t capacity = 512 + headers_size + body.size;
     if (!http_output_reserve(http, capacity)) {
-        conn_close(http);
+        http_conn_close(http);
         return;
     }
     struct text text = text_over(http->output, capacity);
@@ -115,21 +115,21 @@ static void refuse(struct http_conn *http, unsigned status, const char *words) {
                  text_slice(&body));
 }
 
-void http_respond(struct http_exchange exchange, unsigned status, const char *content_type,
-                  const char *headers, struct slice body) {
-    struct http_conn *http = &exchange.server->conns[exchange.index];
+static void answer_exchange(struct http_exchange exchange, const struct http_answer *answer) {
+    struct http_server *server = exchange.server;
+    struct http_conn *http = &server->conns[exchange.index];
     if (http->generation != exchange.generation || http->phase != PHASE_BUSY) {
         return;
     }
     http->generation++;
     bool is_last = http->has_ended && http->input_size == http->request_size;
-    if (exchange.server->is_draining || is_last) {
+    if (server->is_draining || is_last) {
         http->closes_after = true;
     }
-    if (status >= 400 && exchange.server->options.stats != NULL) {
-        stats_add(exchange.server->options.stats, STAT_HTTP_ERRORS, 1);
+    if (answer->status >= 400 && server->options.stats != NULL) {
+        stats_add(server->options.stats, STAT_HTTP_ERRORS, 1);
     }
-    write_answer(http, status, content_type, headers, body);
+    write_answer(http, answer->status, answer->content_type, answer->headers, answer->body);
 }
 
 /* --- Requests --- */
@@ -154,7 +154,7 @@ static void hand_over(struct http_conn *http, struct slice body) {
     if (server->options.stats != NULL) {
         stats_add(server->options.stats, STAT_HTTP_REQUESTS, 1);
     }
-    struct http_exchange exchange = {server, http->index, http->generation};
+    struct http_exchange exchange = {answer_exchange, server, http->index, http->generation};
     server->options.handler->on_request(server->options.context, exchange, &http->request);
 }
 
@@ -267,8 +267,33 @@ static void take_head(struct http_conn *http) {
     start_body(http);
 }
 
+/* RFC 9113, section 3.4: a client that knows begins with 24 bytes that no request begins with. True
+ * when the connection is no longer ours, or when it is too early to say. */
+static bool try_http_2(struct http_conn *http) {
+    struct slice input = slice_of(http->input, http->input_size);
+    if (input.size < HTTP2_PREFACE.size && slice_starts_with(HTTP2_PREFACE, input)) {
+        return true;
+    }
+    http->is_settled = true;
+    if (!slice_starts_with(input, HTTP2_PREFACE)) {
+        return false;
+    }
+    struct loop_conn *conn = http->conn;
+    bool has_ended = http->has_ended;
+    loop_timer_stop(http->server->options.loop, &http->timer);
+    if (!http2_server_adopt(http->server->http2, conn, input, has_ended)) {
+        http_conn_close(http);
+        return true;
+    }
+    http_conn_free(http);
+    return true;
+}
+
 /* As far as the input goes. Stops while a request is with the handler. */
 static void take_input(struct http_conn *http) {
+    if (!http->is_settled && http->server->http2 != NULL && try_http_2(http)) {
+        return;
+    }
     if (http->phase == PHASE_HEAD && http->input_size > 0) {
         /* A blank line before a request is allowed (RFC 9112, section 2.2). */
         while (http->input_size >= 2 && memcmp(http->input, "\r\n", 2) == 0) {
@@ -309,7 +334,7 @@ static void next_request(struct http_conn *http) {
     take_input(http);
     if (http->phase == PHASE_HEAD || http->phase == PHASE_BODY) {
         if (http->has_ended) {
-            conn_close(http);
+            http_conn_close(http);
         } else {
             loop_conn_resume(http->conn); /* the rest of a request, however large, must come */
         }
@@ -333,7 +358,7 @@ static void on_timeout(void *context) {
     if (has_begun) {
         refuse(http, 408, "the request took too long");
     } else {
-        conn_close(http);
+        http_conn_close(http);
     }
 }
 
@@ -370,7 +395,7 @@ static void on_receive(void *context, struct loop_conn *conn, struct slice bytes
     const uint8_t *before = http->input;
     if (!http_input_reserve(http, http->input_size + bytes.size)) {
         if (http->phase >= PHASE_BUSY) {
-            conn_close(http);
+            http_conn_close(http);
         } else {
             refuse(http, 503, "too many requests are being received, try again");
         }
@@ -402,7 +427,7 @@ static void on_end(void *context, struct loop_conn *conn) {
     (void)conn;
     http->has_ended = true;
     if (http->phase == PHASE_HEAD || http->phase == PHASE_BODY) {
-        conn_close(http); /* a request that will never be whole */
+        http_conn_close(http); /* a request that will never be whole */
     }
 }
 
@@ -417,7 +442,7 @@ static void on_sent(void *context, struct loop_conn *conn) {
         return; /* it was 100 Continue */
     }
     if (http->closes_after || http->server->is_draining) {
-        conn_free(http);
+        http_conn_free(http);
         loop_conn_finish(conn);
         return;
     }
@@ -426,76 +451,13 @@ static void on_sent(void *context, struct loop_conn *conn) {
 
 static void on_lost(void *context, struct loop_conn *conn) {
     (void)conn;
-    conn_free(context);
+    http_conn_free(context);
 }
 
-static const struct loop_conn_handler conn_handler = {
+const struct loop_conn_handler http_conn_handler = {
     .on_open = on_open,
     .on_receive = on_receive,
     .on_end = on_end,
     .on_sent = on_sent,
     .on_lost = on_lost,
 };
-
-/* --- Server --- */
-
-struct status http_server_open(const struct http_options *options, struct http_server **server_out,
-                               uint16_t *port_out, struct fault *fault) {
-    struct http_server *server = calloc(1, sizeof(*server));
-    if (server == NULL) {
-        return fault_set(fault, STATUS_FULL, "no memory for a server");
-    }
-    server->options = *options;
-    size_t bytes = ((size_t)options->connections_max + 1) * sizeof(struct http_conn);
-    struct status status = arena_init(&server->arena, bytes);
-    if (status_is_ok(status)) {
-        server->conns = ARENA_ARRAY(&server->arena, struct http_conn, options->connections_max);
-        for (uint32_t i = options->connections_max; i > 0; i--) {
-            server->conns[i - 1].index = i - 1;
-            server->conns[i - 1].server = server;
-            server->conns[i - 1].phase = PHASE_GONE;
-            server->conns[i - 1].next_free = server->free;
-            server->free = &server->conns[i - 1];
-        }
-        status = loop_listen(options->loop, options->address, options->share, &conn_handler, server,
-                             port_out, fault);
-    }
-    if (!status_is_ok(status)) {
-        http_server_close(server);
-        return status;
-    }
-    *server_out = server;
-    return status_ok();
-}
-
-void http_server_drain(struct http_server *server) {
-    server->is_draining = true;
-    loop_stop_listening(server->options.loop);
-    for (uint32_t i = 0; i < server->options.connections_max; i++) {
-        struct http_conn *http = &server->conns[i];
-        if (http->phase == PHASE_HEAD && http->input_size == 0) {
-            conn_close(http);
-        }
-    }
-}
-
-uint32_t http_server_busy_count(const struct http_server *server) {
-    uint32_t count = server->busy_count;
-    for (uint32_t i = 0; server->is_draining && i < server->options.connections_max; i++) {
-        count += server->conns[i].phase == PHASE_HEAD || server->conns[i].phase == PHASE_BODY;
-    }
-    return count;
-}
-
-void http_server_close(struct http_server *server) {
-    if (server == NULL) {
-        return;
-    }
-    for (uint32_t i = 0; server->conns != NULL && i < server->options.connections_max; i++) {
-        if (server->conns[i].phase != PHASE_GONE) {
-            conn_free(&server->conns[i]);
-        }
-    }
-    arena_deinit(&server->arena);
-    free(server);
-}

@@ -1,5 +1,6 @@
 /*
- * http.h - a strict HTTP/1.1 server over core/loop.h, for ingest and console.
+ * http.h - a strict HTTP/1.1 server over core/loop.h, for ingest and console; with HTTP/2 beside it
+ * (http2.h) where it is asked for.
  *
  * A request is given to the handler whole, its body in memory; it is answered now or later (ingest
  * answers when the journal is durable). A connection's requests are taken one after the other, so
@@ -32,7 +33,8 @@ struct http_request {
     const struct http_header *headers;
     uint32_t headers_count;
     struct slice body;
-    bool is_head; /* HEAD: the answer's body is not sent */
+    bool is_head;   /* HEAD: the answer's body is not sent */
+    bool is_http_2; /* its answer may have trailers */
 };
 
 /* The header's value, trimmed; empty when it is not there. The first one counts. */
@@ -44,9 +46,19 @@ bool http_query_has(struct slice query, const char *name);
 bool http_query_find(struct slice query, const char *name, char *value_out, size_t capacity,
                      size_t *size_out);
 
+struct http_answer {
+    unsigned status;
+    const char *content_type; /* NULL: no body */
+    const char *headers;      /* complete lines, each ended by CR LF, or NULL */
+    struct slice body;        /* copied */
+    const char *trailers;     /* as headers, sent behind the body; HTTP/2 only */
+    bool is_bare;             /* without Content-Length; HTTP/2 only */
+};
+
 /* Names one request that waits for its answer; stays harmless when the client is gone. */
 struct http_exchange {
-    struct http_server *server;
+    void (*answer)(struct http_exchange exchange, const struct http_answer *answer);
+    void *server; /* of HTTP/1.1 or HTTP/2 */
     uint32_t index;
     uint32_t generation;
 };
@@ -58,6 +70,10 @@ struct http_handler {
     /* The body and content type of an error that the server itself answers with. */
     void (*on_error)(void *context, unsigned status, const char *words, struct text *body,
                      const char **content_type_out);
+    /* HTTP/2: a request refused by the server (too large, too slow) is answered by the handler; it
+     * comes without its body. */
+    void (*on_refused)(void *context, struct http_exchange exchange,
+                       const struct http_request *request, unsigned status, const char *words);
 };
 
 struct http_options {
@@ -73,12 +89,16 @@ struct http_options {
     const struct http_handler *handler;
     void *context;
     struct stats *stats; /* may be NULL */
+    bool takes_http_2;   /* too, by prior knowledge: a connection that begins with its preface */
 };
 
 /* Listens. port_out may be NULL. IO with words when the address cannot be had. */
 MUST_CHECK struct status http_server_open(const struct http_options *options,
                                           struct http_server **server_out, uint16_t *port_out,
                                           struct fault *fault);
+/* Listens on one more address. */
+MUST_CHECK struct status http_server_listen(struct http_server *server, struct slice address,
+                                            uint16_t *port_out, struct fault *fault);
 /* Stops listening; connections close after the request they are at. */
 void http_server_drain(struct http_server *server);
 /* Requests given to the handler and not yet answered and sent. */
@@ -86,8 +106,10 @@ uint32_t http_server_busy_count(const struct http_server *server);
 /* After the loop's connections are gone or will be closed with it. NULL is allowed. */
 void http_server_close(struct http_server *server);
 
-/* Answers. content_type NULL: no body. `headers`: complete lines, each ended by CR LF, or NULL. The
- * body is copied. Later calls for the same exchange, or after the client left, do nothing. */
+/* Answers. Later calls for the same exchange, or after the client left, do nothing. */
+static inline void http_answer(struct http_exchange exchange, const struct http_answer *answer) {
+    exchange.answer(exchange, answer);
+}
 void http_respond(struct http_exchange exchange, unsigned status, const char *content_type,
                   const char *headers, struct slice body);
 /* The reason phrase. */

@@ -1,6 +1,7 @@
 /* http_conn.h - inside http: a connection and its buffers. Thread: the loop's. */
 #pragma once
 
+#include "core/http2.h"
 #include "core/http_parse.h"
 
 /* What an idle connection may keep of a large request. */
@@ -32,6 +33,7 @@ struct http_conn {
     bool is_sending;
     bool closes_after; /* no further request on this connection */
     bool has_ended;    /* the client sends no more */
+    bool is_settled;   /* it speaks HTTP/1.1 */
     struct loop_timer timer;
     struct http_conn *next_free;
 };
@@ -44,7 +46,13 @@ struct http_server {
     uint64_t buffered_bytes; /* capacity of all inputs */
     uint32_t busy_count;
     bool is_draining;
+    struct http2_server *http2; /* NULL: HTTP/1.1 only */
 };
+
+extern const struct loop_conn_handler http_conn_handler;
+/* Gives the slot back; close: and closes the connection. */
+void http_conn_free(struct http_conn *http);
+void http_conn_close(struct http_conn *http);
 
 /* Room for `size` bytes in all. False beyond body_bytes_total_max, or without memory. */
 bool http_input_reserve(struct http_conn *http, size_t size);

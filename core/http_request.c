@@ -91,3 +91,10 @@ const char *http_status_words(unsigned status) {
     }
     return "Status";
 }
+
+void http_respond(struct http_exchange exchange, unsigned status, const char *content_type,
+                  const char *headers, struct slice body) {
+    struct http_answer answer = {
+        .status = status, .content_type = content_type, .headers = headers, .body = body};
+    http_answer(exchange, &answer);
+}

@@ -77,6 +77,9 @@ void loop_conn_send(struct loop_conn *conn, const struct slice *parts, uint32_t 
 /* Stops / restarts receiving: backpressure on one connection. */
 void loop_conn_pause(struct loop_conn *conn);
 void loop_conn_resume(struct loop_conn *conn);
+/* From now on the callbacks are another's; not while a send is in flight. */
+void loop_conn_hand_over(struct loop_conn *conn, const struct loop_conn_handler *handler,
+                         void *context);
 /* Sends FIN after what is in flight, then discards what still comes until the peer closes or 1 s.
  */
 void loop_conn_finish(struct loop_conn *conn);

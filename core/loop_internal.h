@@ -128,5 +128,7 @@ bool loop_sent(struct loop_conn *conn, size_t sent);
 void loop_conn_release(struct loop_conn *conn);
 void loop_run_wakers(struct loop *loop);
 void loop_run_timers(struct loop *loop);
+/* Of -1: nothing. */
+void loop_close_fd(int fd);
 /* Nanoseconds until the next timer, at most timeout_ns. */
 uint64_t loop_wait_ns(const struct loop *loop, uint64_t timeout_ns);

@@ -76,12 +76,12 @@ static void add_varint(struct text *body, uint64_t value) {
     text_add_char(body, (char)value);
 }
 
-static void add_proto_number(struct text *body, uint32_t field, uint64_t value) {
+void answer_add_proto_number(struct text *body, uint32_t field, uint64_t value) {
     add_varint(body, field << 3);
     add_varint(body, value);
 }
 
-static void add_proto_bytes(struct text *body, uint32_t field, struct slice bytes) {
+void answer_add_proto_bytes(struct text *body, uint32_t field, struct slice bytes) {
     add_varint(body, field << 3 | 2);
     add_varint(body, bytes.size);
     text_add(body, bytes);
@@ -91,9 +91,13 @@ static void add_proto_bytes(struct text *body, uint32_t field, struct slice byte
 
 void answer_error(struct text *body, enum answer_style style, unsigned http_status,
                   const char *words) {
+    if (style == ANSWER_GRPC) {
+        text_add_text(body, words);
+        return;
+    }
     if (style == ANSWER_PROTO) { /* google.rpc.Status: code = 1, message = 2 */
-        add_proto_number(body, 1, rpc_code(http_status));
-        add_proto_bytes(body, 2, slice_of_text(words));
+        answer_add_proto_number(body, 1, rpc_code(http_status));
+        answer_add_proto_bytes(body, 2, slice_of_text(words));
         return;
     }
     if (style == ANSWER_OTLP) {
@@ -112,15 +116,15 @@ static void answer_proto(struct text *body, uint64_t rejected, const char *words
     char memory[1024];
     struct text partial = text_over(memory, sizeof(memory));
     if (rejected > 0) {
-        add_proto_number(&partial, 1, rejected);
-        add_proto_bytes(&partial, 2, slice_head(slice_of_text(words), sizeof(memory) - 32));
-        add_proto_bytes(body, 1, text_slice(&partial));
+        answer_add_proto_number(&partial, 1, rejected);
+        answer_add_proto_bytes(&partial, 2, slice_head(slice_of_text(words), sizeof(memory) - 32));
+        answer_add_proto_bytes(body, 1, text_slice(&partial));
     }
 }
 
 void answer_otlp(struct text *body, enum answer_style style, const char *rejected_key,
                  uint64_t rejected, const char *words) {
-    if (style == ANSWER_PROTO) {
+    if (style == ANSWER_PROTO || style == ANSWER_GRPC) {
         answer_proto(body, rejected, words);
         return;
     }

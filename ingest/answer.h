@@ -9,6 +9,7 @@
 enum answer_style {
     ANSWER_OTLP,
     ANSWER_PROTO,
+    ANSWER_GRPC,
     ANSWER_NATIVE,  /* counts and reasons */
     ANSWER_LINEAGE, /* the same, 201 */
     ANSWER_ALERTS,  /* nothing, as Alertmanager */
@@ -23,8 +24,11 @@ const char *answer_headers(enum answer_style style);
 /* Whether the answer names each refused record. */
 bool answer_lists_errors(enum answer_style style);
 
-/* The body of an error. OTLP: {"code":3,"message":"..."} (google.rpc.Status, as JSON or protobuf);
- * else
+/* Fields of a protobuf message. */
+void answer_add_proto_number(struct text *message, uint32_t field, uint64_t value);
+void answer_add_proto_bytes(struct text *message, uint32_t field, struct slice bytes);
+/* The body of an error. gRPC: the words alone (grpc.h makes trailers of them). OTLP:
+ * {"code":3,"message":"..."} (google.rpc.Status, as JSON or protobuf); else
  * {"error":{"code":"...","message":"..."}}. */
 void answer_error(struct text *body, enum answer_style style, unsigned http_status,
                   const char *words);

@@ -74,6 +74,7 @@ static void on_wake(void *context) {
 static const struct http_handler handler = {
     .on_request = ingest_on_request,
     .on_error = ingest_on_error,
+    .on_refused = ingest_on_refused,
 };
 
 static struct status open_on_thread(struct ingest *ingest, uint16_t *port_out,
@@ -100,8 +101,15 @@ static struct status open_on_thread(struct ingest *ingest, uint16_t *port_out,
         .handler = &handler,
         .context = ingest,
         .stats = ingest->options.stats,
+        .takes_http_2 = true,
     };
     TRY(http_server_open(&http_options, &ingest->server, port_out, fault));
+    if (config->listen_grpc.size > 0) {
+        uint16_t grpc_port = 0;
+        TRY(http_server_listen(ingest->server, config->listen_grpc, &grpc_port, fault));
+        log_write(ingest->options.logger, LOG_LEVEL_INFO, "ingest", "listening for gRPC on port %u",
+                  grpc_port);
+    }
     stats_set(ingest->options.stats, STAT_IO_URING,
               loop_get_backend(ingest->loop) == LOOP_IO_URING ? 1 : 0);
     log_write(ingest->options.logger, LOG_LEVEL_INFO, "ingest", "listening on port %u with %s",

@@ -6,6 +6,7 @@
 #include "core/http.h"
 #include "ingest/answer.h"
 #include "ingest/decode.h"
+#include "ingest/grpc.h"
 #include "ingest/inflate.h"
 #include "ingest/ingest.h"
 
@@ -28,7 +29,7 @@ struct pending {
     enum answer_style style;
     char *body; /* malloc'd answer; NULL: `inline_body` */
     size_t body_size;
-    char inline_body[256];
+    char inline_body[512];
     struct pending *next;
 };
 
@@ -72,6 +73,9 @@ void ingest_on_request(void *context, struct http_exchange exchange,
 void ingest_on_error(void *context, unsigned status, const char *words, struct text *body,
                      const char **content_type_out);
 
+void ingest_on_refused(void *context, struct http_exchange exchange,
+                       const struct http_request *request, unsigned status, const char *words);
+
 /* --- respond.c --- */
 /* Sends what was decoded and answers by the decoder's status. */
 void respond_decoded(struct intake *intake, struct decode *decode, struct status status,
@@ -89,6 +93,9 @@ void intake_abort(struct intake *intake);
 void intake_commit(struct intake *intake, unsigned status, struct slice body);
 /* A batch came back. */
 void ingest_take_back(struct ingest *ingest);
+/* Answers in the style of the request; `headers` as http_answer's. */
+void ingest_answer(struct http_exchange exchange, enum answer_style style, unsigned status,
+                   const char *headers, struct slice body);
 /* Answers at once with an error; counts what is throttled. */
 void ingest_refuse(struct ingest *ingest, struct http_exchange exchange, enum answer_style style,
                    unsigned status, const char *words);

@@ -93,6 +93,15 @@ void intake_abort(struct intake *intake) {
     intake->open = NULL;
 }
 
+void ingest_answer(struct http_exchange exchange, enum answer_style style, unsigned status,
+                   const char *headers, struct slice body) {
+    if (style == ANSWER_GRPC) {
+        grpc_respond(exchange, status, body);
+    } else {
+        http_respond(exchange, status, answer_content_type(style), headers, body);
+    }
+}
+
 void ingest_refuse(struct ingest *ingest, struct http_exchange exchange, enum answer_style style,
                    unsigned status, const char *words) {
     char memory[2048];
@@ -105,7 +114,7 @@ void ingest_refuse(struct ingest *ingest, struct http_exchange exchange, enum an
     const char *headers = is_throttle     ? "Retry-After: 1\r\n"
                           : status == 401 ? "WWW-Authenticate: Bearer\r\n"
                                           : NULL;
-    http_respond(exchange, status, answer_content_type(style), headers, text_slice(&body));
+    ingest_answer(exchange, style, status, headers, text_slice(&body));
 }
 
 /* --- Answers that wait --- */
@@ -121,8 +130,8 @@ static void free_pending(struct ingest *ingest, struct pending *pending) {
 static void answer_pending(struct ingest *ingest, struct pending *pending) {
     const char *body = pending->body == NULL ? pending->inline_body : pending->body;
     if (pending->outcome == STATUS_OK) {
-        http_respond(pending->exchange, pending->status, answer_content_type(pending->style),
-                     answer_headers(pending->style), slice_of(body, pending->body_size));
+        ingest_answer(pending->exchange, pending->style, pending->status,
+                      answer_headers(pending->style), slice_of(body, pending->body_size));
     } else if (pending->outcome == STATUS_FULL) {
         ingest_refuse(ingest, pending->exchange, pending->style, 429,
                       "no room for more events now, try again");
@@ -174,7 +183,7 @@ static void settle_batch(struct ingest *ingest, struct batch *batch, enum status
 void intake_commit(struct intake *intake, unsigned status, struct slice body) {
     struct ingest *ingest = intake->ingest;
     if (intake->batches == NULL) {
-        http_respond(intake->exchange, status, answer_content_type(intake->style), NULL, body);
+        ingest_answer(intake->exchange, intake->style, status, NULL, body);
         return;
     }
     struct pending *pending = make_pending(intake, status, body);

@@ -91,6 +91,21 @@ static const struct format formats[] = {
     {ROUTE_CLOUDEVENTS, "", ANSWER_NATIVE, decode_cloudevent_data},
 };
 
+#define COLLECTOR "/opentelemetry.proto.collector."
+
+/* gRPC: by its method, whatever the path of the route is. */
+static const struct {
+    const char *path;
+    struct format format;
+} methods[] = {
+    {COLLECTOR "logs.v1.LogsService/Export",
+     {ROUTE_LOGS, "application/grpc", ANSWER_GRPC, otlp_proto_decode_logs}},
+    {COLLECTOR "trace.v1.TraceService/Export",
+     {ROUTE_TRACES, "application/grpc", ANSWER_GRPC, otlp_proto_decode_traces}},
+    {COLLECTOR "metrics.v1.MetricsService/Export",
+     {ROUTE_METRICS, "application/grpc", ANSWER_GRPC, decode_proto_metrics}},
+};
+
 static struct status decode_native(struct decode *decode, struct slice body) {
     return native_decode(decode, body, false);
 }
@@ -218,7 +233,8 @@ static void decode_body(struct ingest *ingest, struct http_exchange exchange,
     decode->arena = &ingest->decode_arena;
     decode->hash_seed = ingest->options.hash_seed;
     decode->now_ns = clock_wall_ns();
-    decode->source = slice_of_text(routes[format->route].source);
+    decode->source = format->style == ANSWER_GRPC ? SLICE("otlp-grpc")
+                                                  : slice_of_text(routes[format->route].source);
     decode->batch_for = intake_batch_for;
     decode->dedup_by_for = intake_dedup_by_for;
     decode->on_refused = intake_on_refused;
@@ -227,25 +243,45 @@ static void decode_body(struct ingest *ingest, struct http_exchange exchange,
     respond_decoded(intake, decode, status, body, routes[format->route].rejected_key);
 }
 
+/* The bytes to decode. 0, or why not. */
+static unsigned open_body(struct ingest *ingest, const struct format *format,
+                          const struct http_request *request, struct slice *body_out,
+                          const char **words) {
+    if (format->style == ANSWER_GRPC) {
+        return grpc_open_message(&ingest->inflated, request, ingest->config->request_bytes_max,
+                                 body_out, words);
+    }
+    return inflate_body(ingest, request, body_out, words);
+}
+
 static void take_request(struct ingest *ingest, struct http_exchange exchange,
-                         enum route_name route, const struct http_request *request) {
+                         const struct format *format, const struct http_request *request) {
     struct decode decode = {0};
     struct slice body = {0};
     const char *words = "";
-    const struct format *format = find_format(route, media_type(request));
-    enum answer_style style = format == NULL ? routes[route].style : format->style;
     unsigned refusal = admit(ingest, request, &decode, &words);
-    if (refusal == 0 && format == NULL) {
-        refusal = 415;
-        words = routes[route].types;
-    }
-    refusal = refusal != 0 ? refusal : inflate_body(ingest, request, &body, &words);
+    refusal = refusal != 0 ? refusal : open_body(ingest, format, request, &body, &words);
     if (refusal != 0) {
-        ingest_refuse(ingest, exchange, style, refusal, words);
+        ingest_refuse(ingest, exchange, format->style, refusal, words);
         return;
     }
     arena_reset(&ingest->decode_arena);
     decode_body(ingest, exchange, request, format, &decode, body);
+}
+
+/* By the media type of its body. */
+static void take_typed(struct ingest *ingest, struct http_exchange exchange, enum route_name route,
+                       const struct http_request *request) {
+    const struct format *format = find_format(route, media_type(request));
+    if (format != NULL) {
+        take_request(ingest, exchange, format, request);
+        return;
+    }
+    struct decode decode = {0};
+    const char *words = "";
+    unsigned refusal = admit(ingest, request, &decode, &words);
+    ingest_refuse(ingest, exchange, routes[route].style, refusal != 0 ? refusal : 415,
+                  refusal != 0 ? words : routes[route].types);
 }
 
 /* --- Pings --- */
@@ -321,9 +357,27 @@ static void on_ping(struct ingest *ingest, struct http_exchange exchange,
     }
 }
 
+static void take_grpc(struct ingest *ingest, struct http_exchange exchange,
+                      const struct http_request *request) {
+    if (grpc_take_health(exchange, request, atomic_load(ingest->options.is_ready))) {
+        return;
+    }
+    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+        if (slice_equals(request->path, slice_of_text(methods[i].path))) {
+            take_request(ingest, exchange, &methods[i].format, request);
+            return;
+        }
+    }
+    ingest_refuse(ingest, exchange, ANSWER_GRPC, 404, "no such method");
+}
+
 void ingest_on_request(void *context, struct http_exchange exchange,
                        const struct http_request *request) {
     struct ingest *ingest = context;
+    if (grpc_is_request(request)) {
+        take_grpc(ingest, exchange, request);
+        return;
+    }
     if (slice_starts_with(request->path, SLICE("/ping/"))) {
         on_ping(ingest, exchange, request);
         return;
@@ -333,7 +387,7 @@ void ingest_on_request(void *context, struct http_exchange exchange,
             continue;
         }
         if (slice_equals(request->method, SLICE("POST"))) {
-            take_request(ingest, exchange, (enum route_name)i, request);
+            take_typed(ingest, exchange, (enum route_name)i, request);
         } else {
             refuse_method(exchange, routes[i].style, "use POST", "Allow: POST\r\n");
         }
@@ -349,4 +403,13 @@ void ingest_on_error(void *context, unsigned status, const char *words, struct t
     (void)context;
     *content_type_out = "application/json";
     answer_error(body, ANSWER_OTLP, status, words);
+}
+
+void ingest_on_refused(void *context, struct http_exchange exchange,
+                       const struct http_request *request, unsigned status, const char *words) {
+    bool is_proto = type_is(media_type(request), "application/x-protobuf");
+    enum answer_style style = grpc_is_request(request) ? ANSWER_GRPC
+                              : is_proto               ? ANSWER_PROTO
+                                                       : ANSWER_OTLP;
+    ingest_refuse(context, exchange, style, status, words);
 }

@@ -50,8 +50,15 @@ static_assert(2 * BLOCK_BYTES_MAX <= JOURNAL_SEGMENT_BYTES, "a segment holds any
 #define HTTP_LINE_BYTES_MAX (8 * KIB)
 #define HTTP_HEADER_BYTES_MAX (32 * KIB) /* all header fields together */
 #define HTTP_HEADERS_MAX 64u
-#define HTTP_PIPELINE_MAX 32u /* requests of one connection not yet answered */
-#define JSON_DEPTH_MAX 64u    /* deeper input is refused; OTLP needs about 12 and AnyValue nests */
+#define HTTP_PIPELINE_MAX 32u       /* requests of one connection not yet answered */
+#define HTTP2_CONNECTIONS_MAX 4096u /* beyond: closed; each has an nghttp2 session, ~12 KiB */
+#define HTTP2_STREAMS_MAX 16384u    /* of all connections together; beyond: REFUSED_STREAM */
+#define HTTP2_STREAMS_PER_CONNECTION 128u
+#define HTTP2_WINDOW_BYTES (1 * MIB) /* of a stream: how much may be on its way to us */
+#define HTTP2_CONNECTION_WINDOW_BYTES (8 * MIB)
+#define HTTP2_FLOOD_CREDIT 1000u /* frames that are no request, at once; see http2.c */
+#define HTTP2_FLOOD_CREDIT_PER_S 100u
+#define JSON_DEPTH_MAX 64u /* deeper input is refused; OTLP needs about 12 and AnyValue nests */
 #define CONNECTIONS_DEFAULT 10000u
 #define PING_BODY_BYTES_MAX 10000u /* kept of what a cron line says; told in Ping-Body-Limit */
 

@@ -79,7 +79,8 @@ class Quell:
 
     def start(self):
         command = [BINARY, "run"]
-        always = ["listen.http=127.0.0.1:0", "listen.console=127.0.0.1:0",
+        always = ["listen.http=127.0.0.1:0", "listen.grpc=127.0.0.1:0",
+                  "listen.console=127.0.0.1:0",
                   "server.io=" + os.environ.get("QUELL_IO", "auto")]
         for override in always + self.overrides:
             command += ["--set", override]
@@ -95,6 +96,7 @@ class Quell:
             found = re.search(r"ingest on port (\d+), console on port (\d+)", self.read_log(start))
             if found:
                 self.http, self.console = int(found[1]), int(found[2])
+                self.grpc = int(re.search(r"for gRPC on port (\d+)", self.read_log(start))[1])
                 return
             time.sleep(0.01)
         raise AssertionError("quell does not listen: " + self.read_log())

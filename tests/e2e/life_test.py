@@ -180,7 +180,8 @@ class Life(Story):
 
     def test_a_second_process_on_the_same_data_is_refused(self):
         quell = self.quell()
-        result = subprocess.run([BINARY, "run", "--set", "listen.http=127.0.0.1:0", "--set",
+        result = subprocess.run([BINARY, "run", "--set", "listen.http=127.0.0.1:0",
+                                 "--set", "listen.grpc=127.0.0.1:0", "--set",
                                  "listen.console=127.0.0.1:0"], cwd=quell.directory,
                                 capture_output=True, text=True, timeout=20)
         self.assertEqual(result.returncode, 1)

@@ -29,7 +29,8 @@ OUTSIDE = {
     "xxhash.h": ["core/base/hash.c"], "http_parser.h": ["core/http_parse.c"],
     "toml++/toml.h": ["core/config_toml.cc"], "curl/curl.h": ["sinks/http_client.c"],
     "librdkafka/rdkafka.h": ["core/kafka_client.c"],
-    "zlib.h": ["ingest/inflate.c"], "mbedtls/md.h": ["core/digest.c"],
+    "zlib.h": ["ingest/inflate.c"], "nghttp2/nghttp2.h": ["core/http2.c"],
+    "mbedtls/md.h": ["core/digest.c"],
     "urcu/urcu-memb.h": ["graph/graph_fold.c", "graph/graph_search.c"],
 }
 BANNED = {"strcpy": "memcpy or struct text", "strcat": "struct text", "sprintf": "struct text",
@@ -51,7 +52,7 @@ ALLOWED_IN = {
 }
 FUNCTION_LINES_MAX, FILE_LINES_MAX = 70, 500
 # A ratchet: these were let grow; the numbers may only fall.
-LONG_FILES = {"core/http.c": 503, "core/config.c": 505}
+LONG_FILES = {"core/config.c": 505}
 
 
 def files(*endings):

@@ -1,0 +1,113 @@
+/* http2_conn.h - inside http2: a connection, its streams and their memory. Thread: the loop's. */
+#pragma once
+
+#include "core/http2.h"
+
+enum { HTTP2_OUTPUT_BYTES = 64 * 1024, HTTP2_FRAME_BYTES_MAX = 16 * 1024 + 9 };
+
+struct http2_bytes {
+    uint8_t *data;
+    size_t size;
+    size_t capacity;
+};
+
+enum http2_stream_state {
+    STREAM_FREE,
+    STREAM_RECEIVING,
+    STREAM_BUSY,      /* the handler has it */
+    STREAM_ANSWERING, /* its answer is with nghttp2 */
+};
+
+struct http2_field {
+    uint32_t name_size;
+    uint32_t value_size;
+};
+
+struct http2_stream {
+    struct http2_conn *conn;
+    uint32_t index;
+    uint32_t generation;
+    int32_t id;
+    enum http2_stream_state state;
+    struct http2_field fields[HTTP_HEADERS_MAX];
+    uint32_t fields_count;
+    struct http2_bytes head; /* names and values, one behind another */
+    struct http2_bytes body; /* of the request, then of the answer */
+    char *trailers;          /* of the answer; NULL: none */
+    size_t answer_sent;
+    uint64_t began_ns;
+    unsigned refusal; /* an HTTP status once the request is known to be refused */
+    const char *refusal_words;
+    struct http2_stream *next; /* free, or of the connection */
+    struct http2_stream *previous;
+};
+
+struct http2_conn {
+    struct http2_server *server;
+    struct loop_conn *conn; /* NULL: free */
+    struct nghttp2_session *session;
+    struct http2_stream *streams;
+    uint32_t streams_count;
+    uint8_t *output; /* HTTP2_OUTPUT_BYTES */
+    bool is_sending;
+    bool is_in_session; /* nghttp2 is calling us: no flush, no close */
+    bool has_ended;     /* the peer sends no more */
+    bool is_terminated; /* GOAWAY was sent for good; nothing more is read */
+    uint64_t active_ns; /* when something came last */
+    uint64_t sent_ns;   /* when the send in flight began */
+    uint64_t credit;    /* frames that are no request, times HTTP2_CREDIT_UNIT */
+    uint64_t credit_ns;
+    struct loop_timer timer;
+    struct http2_conn *next_free;
+};
+
+struct http2_server {
+    struct http_options options;
+    struct arena arena;
+    struct http2_conn *conns;
+    struct http2_conn *free_conns;
+    struct http2_stream *streams;
+    struct http2_stream *free_streams;
+    uint32_t streams_count;
+    uint64_t buffered_bytes; /* of all requests */
+    bool is_draining;
+};
+
+/* --- http2_stream.c --- */
+MUST_CHECK struct status http2_pools_init(struct http2_server *server);
+/* NULL: none is free. */
+struct http2_stream *http2_stream_open(struct http2_conn *conn, int32_t id);
+void http2_stream_close(struct http2_stream *stream);
+/* Marks it for refusal, once. */
+void http2_stream_refuse(struct http2_stream *stream, unsigned status, const char *words);
+void http2_stream_add_field(struct http2_stream *stream, struct slice name, struct slice value);
+void http2_stream_add_body(struct http2_stream *stream, struct slice bytes);
+/* The request as the handler gets it; headers go to `headers` (HTTP_HEADERS_MAX of them). */
+void http2_stream_make_request(const struct http2_stream *stream, struct http_header *headers,
+                               struct http_request *request_out);
+/* Request memory is given back, the answer's body and trailers are kept. False without memory. */
+bool http2_stream_keep_answer(struct http2_stream *stream, const struct http_answer *answer);
+/* Gives the request's memory back. */
+void http2_stream_drop_request(struct http2_stream *stream);
+
+/* --- http2_answer.c --- */
+enum { HTTP2_ANSWER_FIELDS_MAX = 16 };
+struct http2_answer_fields {
+    struct http_header fields[HTTP2_ANSWER_FIELDS_MAX];
+    size_t count;
+    char numbers[2][24];
+    char names[HTTP2_ANSWER_FIELDS_MAX][32];
+};
+/* The head of the answer. */
+void http2_answer_make_fields(const struct http_answer *answer, struct http2_answer_fields *fields);
+/* "Name: value" lines, each ended by CR LF, as fields. */
+void http2_answer_add_lines(struct http2_answer_fields *fields, const char *lines);
+
+/* --- http2.c --- */
+extern const struct loop_conn_handler http2_conn_handler;
+/* False without memory; http2_conn_free either way. */
+bool http2_conn_open_session(struct http2_conn *http2);
+void http2_conn_check(void *http2);
+void http2_conn_drain(struct http2_conn *http2);
+/* Gives all back but the loop's connection. */
+void http2_conn_free(struct http2_conn *http2);

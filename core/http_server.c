@@ -1,0 +1,84 @@
+/*
+ * http_server.c - the life of a server: its pool of connections, its listeners, its drain. See
+ * http.h.
+ */
+#include <stdlib.h>
+
+#include "core/http_conn.h"
+
+static struct status make_conns(struct http_server *server) {
+    uint32_t count = server->options.connections_max;
+    TRY(arena_init(&server->arena, ((size_t)count + 1) * sizeof(struct http_conn)));
+    server->conns = ARENA_ARRAY(&server->arena, struct http_conn, count);
+    for (uint32_t i = count; i > 0; i--) {
+        server->conns[i - 1].index = i - 1;
+        server->conns[i - 1].server = server;
+        server->conns[i - 1].phase = PHASE_GONE;
+        server->conns[i - 1].next_free = server->free;
+        server->free = &server->conns[i - 1];
+    }
+    return server->options.takes_http_2 ? http2_server_open(&server->options, &server->http2)
+                                        : status_ok();
+}
+
+struct status http_server_open(const struct http_options *options, struct http_server **server_out,
+                               uint16_t *port_out, struct fault *fault) {
+    struct http_server *server = calloc(1, sizeof(*server));
+    if (server == NULL) {
+        return fault_set(fault, STATUS_FULL, "no memory for a server");
+    }
+    server->options = *options;
+    struct status status = make_conns(server);
+    if (status_is_ok(status)) {
+        status = http_server_listen(server, options->address, port_out, fault);
+    }
+    if (!status_is_ok(status)) {
+        http_server_close(server);
+        return status;
+    }
+    *server_out = server;
+    return status_ok();
+}
+
+struct status http_server_listen(struct http_server *server, struct slice address,
+                                 uint16_t *port_out, struct fault *fault) {
+    return loop_listen(server->options.loop, address, server->options.share, &http_conn_handler,
+                       server, port_out, fault);
+}
+
+void http_server_drain(struct http_server *server) {
+    server->is_draining = true;
+    loop_stop_listening(server->options.loop);
+    for (uint32_t i = 0; i < server->options.connections_max; i++) {
+        struct http_conn *http = &server->conns[i];
+        if (http->phase == PHASE_HEAD && http->input_size == 0) {
+            http_conn_close(http);
+        }
+    }
+    if (server->http2 != NULL) {
+        http2_server_drain(server->http2);
+    }
+}
+
+uint32_t http_server_busy_count(const struct http_server *server) {
+    uint32_t count =
+        server->busy_count + (server->http2 == NULL ? 0 : http2_server_busy_count(server->http2));
+    for (uint32_t i = 0; server->is_draining && i < server->options.connections_max; i++) {
+        count += server->conns[i].phase == PHASE_HEAD || server->conns[i].phase == PHASE_BODY;
+    }
+    return count;
+}
+
+void http_server_close(struct http_server *server) {
+    if (server == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; server->conns != NULL && i < server->options.connections_max; i++) {
+        if (server->conns[i].phase != PHASE_GONE) {
+            http_conn_free(&server->conns[i]);
+        }
+    }
+    http2_server_close(server->http2);
+    arena_deinit(&server->arena);
+    free(server);
+}

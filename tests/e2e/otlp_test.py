@@ -1,0 +1,170 @@
+"""OTLP as real exporters speak it: gRPC and HTTP, with and without compression."""
+import concurrent.futures
+import signal
+import unittest
+
+from harness import Story, wait_for
+from otlp_sdk import Exporters, grpc
+
+SERVICES = "/opentelemetry.proto.collector."
+LOGS = SERVICES + "logs.v1.LogsService/Export"
+WAYS = [(protocol, packed) for protocol in ("grpc", "http") for packed in (False, True)]
+
+
+def field(number, payload):
+    assert len(payload) < 1 << 14
+    size = bytes([len(payload) & 0x7F | 0x80, len(payload) >> 7])
+    return bytes([number << 3 | 2]) + size + payload
+
+
+def log_request(service, message=b"boom"):
+    """An ExportLogsServiceRequest with one error record."""
+    attribute = field(1, b"service.name") + field(2, field(1, service.encode()))
+    record = bytes([2 << 3, 17]) + field(5, field(1, message))
+    return field(1, field(1, field(1, attribute)) + field(2, field(2, record)))
+
+
+class Client:
+    """A bare gRPC client: bytes in, bytes out."""
+
+    def __init__(self, port):
+        self.channel = grpc.insecure_channel(f"127.0.0.1:{port}")
+
+    def call(self, method, message, compression=None, **headers):
+        invoke = self.channel.unary_unary(method, lambda value: value, lambda value: value)
+        return invoke(message, timeout=20, compression=compression, metadata=[
+            (name.replace("_", "-"), value) for name, value in headers.items()])
+
+    def code(self, *arguments, **more):
+        try:
+            self.call(*arguments, **more)
+        except grpc.RpcError as error:
+            return error.code().name, error.details()
+        return "OK", ""
+
+
+class Otlp(Story):
+    def client(self, quell):
+        client = Client(quell.grpc)
+        self.addCleanup(client.channel.close)
+        return client
+
+    def roots(self, quell):
+        return {incident["root_cause"]["entity"] for incident in quell.incidents()}
+
+    def test_every_exporter_of_the_sdk_makes_incidents(self):
+        quell = self.quell("notify.group_wait=1s")
+        wanted = set()
+        for protocol, packed in WAYS:
+            name = f"{protocol}-{'gzip' if packed else 'plain'}"
+            port = quell.grpc if protocol == "grpc" else quell.http
+            exporters = Exporters(protocol, port, packed)
+            exporters.error_log("logs-" + name, "disk is full " + "x" * 2000)
+            exporters.failing_span("spans-" + name, "card refused")
+            exporters.points("points-" + name)
+            self.assertEqual(exporters.results, ["SUCCESS"] * 3, name)
+            wanted |= {"service:logs-" + name, "service:spans-" + name}
+        self.assertTrue(wait_for(lambda: self.roots(quell) == wanted), self.roots(quell))
+        text = quell.request("GET", "/metrics", port=quell.console)[1].decode()
+        self.assertIn("quell_metric_points_total 8", text)
+
+    def test_both_protocols_are_taken_on_both_ports(self):
+        quell = self.quell()
+        for protocol, port in (("grpc", quell.http), ("http", quell.grpc)):
+            exporters = Exporters(protocol, port, True)
+            exporters.error_log("crossed-" + protocol, "boom")
+            self.assertEqual(exporters.results, ["SUCCESS"])
+        self.assertTrue(wait_for(lambda: len(quell.incidents()) == 2))
+
+    def test_refusals_have_their_grpc_status(self):
+        quell = self.quell("server.max_request_bytes=100KiB")
+        client = self.client(quell)
+        gzipped = grpc.Compression.Gzip
+        self.assertEqual(client.code(LOGS, b"\xff\xff")[0], "INVALID_ARGUMENT")
+        self.assertEqual(client.code(SERVICES + "profiles.v1.ProfilesService/Export", b"")[0],
+                         "UNIMPLEMENTED")
+        self.assertEqual(client.code("/grpc.health.v1.Health/Watch", b"")[0], "UNIMPLEMENTED")
+        self.assertEqual(client.code(LOGS, b"\x0a" + bytes(200_000))[0], "RESOURCE_EXHAUSTED")
+        self.assertEqual(client.code(LOGS, bytes(10_000_000), gzipped)[0], "RESOURCE_EXHAUSTED")
+        self.assertEqual(client.code(LOGS, b"", x_scope_orgid="no/tenant")[0], "INVALID_ARGUMENT")
+        self.assertEqual(client.call(LOGS, b""), b"")
+        self.assertEqual(client.code(LOGS, log_request("fine"))[0], "OK")
+
+    def test_tokens_are_asked_for(self):
+        import hashlib
+        tenant = '[tenant]\nid = "acme"\ntokens_sha256 = ["%s"]\n' % hashlib.sha256(
+            b"secret").hexdigest()
+        quell = self.quell("auth.mode=token", files={"tenants/acme.toml": tenant})
+        client = self.client(quell)
+        request = log_request("api")
+        self.assertEqual(client.code(LOGS, request)[0], "UNAUTHENTICATED")
+        self.assertEqual(client.code(LOGS, request, authorization="Bearer wrong")[0],
+                         "UNAUTHENTICATED")
+        self.assertEqual(client.code(LOGS, request, authorization="Bearer secret",
+                                     x_scope_orgid="globex")[0], "PERMISSION_DENIED")
+        exporters = Exporters("grpc", quell.grpc, False,
+                              headers=(("authorization", "Bearer secret"),))
+        exporters.error_log("api", "boom")
+        self.assertEqual(exporters.results, ["SUCCESS"])
+
+    def test_a_record_that_is_refused_is_a_partial_success(self):
+        client = self.client(self.quell())
+        bad_trace_id = field(2, field(2, field(9, b"xyz")))
+        answer = client.call(LOGS, field(1, bad_trace_id))
+        self.assertEqual(answer[:1] + answer[2:4], b"\x0a\x08\x01")  # partial_success: 1 rejected
+
+    def test_health_is_told(self):
+        client = self.client(self.quell())
+        check = "/grpc.health.v1.Health/Check"
+        self.assertEqual(client.call(check, b""), b"\x08\x01")
+        self.assertEqual(client.call(check, field(1, (SERVICES[1:] + "logs.v1.LogsService").encode())),
+                         b"\x08\x01")
+        self.assertEqual(client.code(check, field(1, b"nobody"))[0], "NOT_FOUND")
+
+    def test_many_streams_of_one_connection(self):
+        quell = self.quell()
+        client = self.client(quell)
+        with concurrent.futures.ThreadPoolExecutor(64) as pool:
+            answers = list(pool.map(
+                lambda i: client.call(LOGS, log_request("api", b"line %d " % i + b"x" * 9000)),
+                range(1500)))
+        self.assertEqual(set(answers), {b""})
+        self.assertEqual(quell.settle()["events_accepted"], 1500)
+
+    def test_what_was_acknowledged_survives_a_kill(self):
+        quell = self.quell()
+        client = self.client(quell)
+        for i in range(20):
+            client.call(LOGS, log_request(f"api-{i}"))
+        quell.stop(signal.SIGKILL)
+        quell.start()
+        self.assertTrue(wait_for(lambda: len(quell.incidents()) == 20))
+
+    def test_a_drain_says_goaway_and_loses_nothing(self):
+        quell = self.quell()
+        client = self.client(quell)
+        client.call(LOGS, log_request("before"))  # the connection stays open
+        with concurrent.futures.ThreadPoolExecutor(16) as pool:
+            results = [pool.submit(client.code, LOGS, log_request(f"api-{i}")) for i in range(400)]
+            wait_for(lambda: sum(result.done() for result in results) > 40)
+            self.assertEqual(quell.stop(), 0)
+            codes = [result.result()[0] for result in results]
+        self.assertLessEqual(set(codes), {"OK", "UNAVAILABLE"})
+        quell.start()
+        self.assertGreaterEqual(quell.settle()["events_accepted"], codes.count("OK") + 1)
+
+    def test_http_by_http_2(self):
+        import subprocess
+        quell = self.quell()
+        for body in (b'{"job_id":"load","status":"failed"}', b"[" + b" " * 3_000_000 +
+                     b'{"job_id":"other","status":"failed"}]'):
+            result = subprocess.run(
+                ["curl", "-s", "--http2-prior-knowledge", "-w", " %{http_version} %{http_code}",
+                 "--data-binary", "@-", f"http://127.0.0.1:{quell.http}/v1/events"],
+                input=body, capture_output=True, timeout=30)
+            self.assertEqual(result.stdout.decode(),
+                             '{"accepted":1,"rejected":0,"errors":[]} 2 200')
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
