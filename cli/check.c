@@ -5,7 +5,11 @@
 
 int command_check(const struct cli_options *options) {
     struct config *config = NULL;
-    if (!status_is_ok(cli_load_config(options, &config))) {
+    struct cli_options named = *options;
+    if (named.config_path == NULL) {
+        named.config_path = cli_word(options, 0);
+    }
+    if (!status_is_ok(cli_load_config(&named, &config))) {
         return 1;
     }
     (void)printf("ok: %u tenants, %u sinks\n", config->policies.tenants_count, config->sinks_count);

@@ -24,20 +24,58 @@ void cli_print_usage(int fd) {
     (void)ignored;
 }
 
-static bool take_flag(int count, char **words, int *at, const char *name, const char **value_out) {
-    size_t size = strlen(name);
-    if (strncmp(words[*at], name, size) != 0) {
+/* --- What each command takes --- */
+
+struct command {
+    const char *name;
+    uint32_t words_max;
+    const char *const *flags; /* ends with NULL */
+};
+
+#define FLAGS(...) ((const char *const[]){__VA_ARGS__})
+#define COMMAND(name, words_max, ...) {name, words_max, FLAGS(__VA_ARGS__)},
+static const struct command commands[] = {
+#include "cli/command_list.h"
+};
+#undef COMMAND
+#undef FLAGS
+
+static const struct command *find_command(const char *name) {
+    for (size_t i = 0; name != NULL && i < sizeof(commands) / sizeof(commands[0]); i++) {
+        if (strcmp(commands[i].name, name) == 0) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+/* --- One word after another --- */
+
+/* Where the reading stands. */
+struct words {
+    char **words;
+    int count;
+    int at;
+};
+
+/* Whether the word is the flag `name`, with `=` at its end when it wants a value. `*value_out` is
+ * NULL when the value is missing. */
+static bool take_flag(struct words *words, const char *name, const char **value_out) {
+    const char *word = words->words[words->at];
+    size_t size = strcspn(name, "=");
+    if (strncmp(word, name, size) != 0 || (word[size] != 0 && word[size] != '=')) {
         return false;
     }
-    if (words[*at][size] == '=') {
-        *value_out = words[*at] + size + 1;
+    if (name[size] == 0) {
+        *value_out = "";
+        return word[size] == 0;
+    }
+    if (word[size] == '=') {
+        *value_out = word + size + 1;
         return true;
     }
-    if (words[*at][size] != 0) {
-        return false;
-    }
-    *value_out = *at + 1 < count ? words[*at + 1] : NULL;
-    *at += 1;
+    *value_out = words->at + 1 < words->count ? words->words[words->at + 1] : NULL;
+    words->at += 1;
     return true;
 }
 
@@ -51,57 +89,135 @@ static struct status set_format(struct cli_options *options, const char *value,
     return status_ok();
 }
 
-static struct status parse_word(int count, char **words, int *at, struct cli_options *options,
+static struct status set_common(struct cli_options *options, unsigned flag, const char *value,
                                 struct fault *fault) {
-    const char *value = NULL;
-    const char *word = words[*at];
-    enum { CONFIG, SET, FORMAT, LOG_FORMAT, FLAGS };
-    static const char *const flags[FLAGS] = {"--config", "--set", "--format", "--log-format"};
-    for (int flag = 0; flag < FLAGS; flag++) {
-        if (!take_flag(count, words, at, flags[flag], &value)) {
-            continue;
-        }
-        if (value == NULL) {
-            return fault_set(fault, STATUS_INVALID, "%s wants a value", flags[flag]);
-        }
-        if (flag == FORMAT) {
-            return set_format(options, value, fault);
-        }
-        if (flag == SET && options->overrides_count == OVERRIDES_MAX) {
-            return fault_set(fault, STATUS_INVALID, "at most %d times --set", OVERRIDES_MAX);
-        }
-        if (flag == SET) {
-            options->overrides[options->overrides_count++] = value;
-        } else {
-            *(flag == CONFIG ? &options->config_path : &options->log_format) = value;
-        }
+    enum { CONFIG, SET, FORMAT, LOG_FORMAT };
+    if (flag == FORMAT) {
+        return set_format(options, value, fault);
+    }
+    if (flag == SET && options->overrides_count == OVERRIDES_MAX) {
+        return fault_set(fault, STATUS_INVALID, "at most %d times --set", OVERRIDES_MAX);
+    }
+    if (flag == SET) {
+        options->overrides[options->overrides_count++] = value;
         return status_ok();
     }
+    *(flag == CONFIG ? &options->config_path : &options->log_format) = value;
+    return status_ok();
+}
+
+static struct status take_common_flag(struct words *words, struct cli_options *options,
+                                      bool *is_taken_out, struct fault *fault) {
+    static const char *const flags[] = {"--config=", "--set=", "--format=", "--log-format="};
+    const char *value = NULL;
+    for (unsigned flag = 0; flag < sizeof(flags) / sizeof(flags[0]); flag++) {
+        if (!take_flag(words, flags[flag], &value)) {
+            continue;
+        }
+        *is_taken_out = true;
+        if (value == NULL) {
+            return fault_set(fault, STATUS_INVALID, "%.*s wants a value",
+                             (int)strcspn(flags[flag], "="), flags[flag]);
+        }
+        return set_common(options, flag, value, fault);
+    }
+    return status_ok();
+}
+
+static struct status take_own_flag(struct words *words, const struct command *command,
+                                   struct cli_options *options, bool *is_taken_out,
+                                   struct fault *fault) {
+    const char *value = NULL;
+    for (const char *const *flag = command->flags; *flag != NULL; flag++) {
+        if (!take_flag(words, *flag, &value)) {
+            continue;
+        }
+        *is_taken_out = true;
+        if (value == NULL) {
+            return fault_set(fault, STATUS_INVALID, "%.*s wants a value", (int)strcspn(*flag, "="),
+                             *flag);
+        }
+        if (options->flags_count == FLAGS_MAX) {
+            return fault_set(fault, STATUS_INVALID, "too many flags");
+        }
+        options->flags[options->flags_count].name = *flag;
+        options->flags[options->flags_count++].value = value;
+        return status_ok();
+    }
+    return status_ok();
+}
+
+static struct status take_word(const char *word, const struct command *command,
+                               struct cli_options *options, struct fault *fault) {
+    if (word[0] == '-' && word[1] != 0) {
+        return fault_set(fault, STATUS_INVALID, "unknown argument \"%s\"", word);
+    }
+    if (options->command == NULL) {
+        options->command = word;
+        return status_ok();
+    }
+    if (options->words_count == command->words_max) {
+        return fault_set(fault, STATUS_INVALID, "unknown argument \"%s\"", word);
+    }
+    options->words[options->words_count++] = word;
+    return status_ok();
+}
+
+static struct status parse_word(struct words *words, struct cli_options *options,
+                                struct fault *fault) {
+    const struct command *command = find_command(options->command);
+    const char *word = words->words[words->at];
+    bool is_taken = false;
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
         options->wants_help = true;
         return status_ok();
     }
-    if (word[0] == '-' || options->command != NULL) {
-        bool is_path = options->command != NULL && strcmp(options->command, "check") == 0 &&
-                       word[0] != '-' && options->config_path == NULL;
-        if (!is_path) {
-            return fault_set(fault, STATUS_INVALID, "unknown argument \"%s\"", word);
-        }
-        options->config_path = word;
+    TRY(take_common_flag(words, options, &is_taken, fault));
+    if (!is_taken && command != NULL) {
+        TRY(take_own_flag(words, command, options, &is_taken, fault));
+    }
+    if (is_taken || (options->command != NULL && command == NULL)) {
         return status_ok();
     }
-    options->command = word;
-    return status_ok();
+    return take_word(word, command, options, fault);
 }
 
 struct status cli_options_parse(int count, char **words, struct cli_options *options_out,
                                 struct fault *fault) {
     struct cli_options options = {0};
-    for (int at = 1; at < count; at++) {
-        TRY(parse_word(count, words, &at, &options, fault));
+    struct words reading = {words, count, 1};
+    for (; reading.at < count; reading.at++) {
+        TRY(parse_word(&reading, &options, fault));
     }
     *options_out = options;
     return status_ok();
+}
+
+/* --- What was given --- */
+
+const char *cli_option(const struct cli_options *options, const char *name) {
+    for (uint32_t i = options->flags_count; i > 0; i--) {
+        size_t size = strcspn(options->flags[i - 1].name, "=");
+        if (strlen(name) == size && strncmp(options->flags[i - 1].name, name, size) == 0) {
+            return options->flags[i - 1].value;
+        }
+    }
+    return NULL;
+}
+
+struct status cli_option_number(const struct cli_options *options, const char *name,
+                                uint64_t otherwise, uint64_t *number_out, struct fault *fault) {
+    const char *value = cli_option(options, name);
+    uint64_t number = otherwise;
+    if (value != NULL && !status_is_ok(text_parse_u64(slice_of(value, strlen(value)), &number))) {
+        return fault_set(fault, STATUS_INVALID, "%s wants a number, not \"%s\"", name, value);
+    }
+    *number_out = number;
+    return status_ok();
+}
+
+const char *cli_word(const struct cli_options *options, uint32_t at) {
+    return at < options->words_count ? options->words[at] : NULL;
 }
 
 struct status cli_load_config(const struct cli_options *options, struct config **config_out) {

@@ -1,12 +1,13 @@
 /*
- * options.h - the command line, parsed: one table of flags, the same for all commands.
+ * options.h - the command line, parsed: flags that all commands share, and for each command its own
+ * flags and positional words (command_list.h). A command adds a line there and asks here.
  */
 #pragma once
 
 #include "core/base/fault.h"
 #include "core/config.h"
 
-enum { OVERRIDES_MAX = 128 };
+enum { OVERRIDES_MAX = 128, WORDS_MAX = 8, FLAGS_MAX = 16 };
 
 struct cli_options {
     const char *command;
@@ -16,11 +17,27 @@ struct cli_options {
     bool format_json;       /* --format json: incidents */
     const char *log_format; /* NULL: as the config says */
     bool wants_help;
+    const char *words[WORDS_MAX]; /* what stands after the command and is no flag */
+    uint32_t words_count;
+    struct {
+        const char *name;  /* "--data" */
+        const char *value; /* "" for a flag that takes none */
+    } flags[FLAGS_MAX];
+    uint32_t flags_count;
 };
 
-/* INVALID with words for an unknown flag or a missing value. */
+/* INVALID with words for a flag or word that the command does not take, or a missing value. An
+ * unknown command is the caller's to refuse; what follows it is not looked at. */
 MUST_CHECK struct status cli_options_parse(int count, char **words, struct cli_options *options_out,
                                            struct fault *fault);
+/* The last value given to one of the command's own flags, such as "--data"; NULL when not given. */
+const char *cli_option(const struct cli_options *options, const char *name);
+/* The same as a number; `otherwise` when not given; INVALID with words for what is no number. */
+MUST_CHECK struct status cli_option_number(const struct cli_options *options, const char *name,
+                                           uint64_t otherwise, uint64_t *number_out,
+                                           struct fault *fault);
+/* The positional word at `at`, NULL when there are fewer. */
+const char *cli_word(const struct cli_options *options, uint32_t at);
 /* Loads the named configuration, or ./quell.toml when no path is given and it is there. Prints all
  * errors on stderr; INVALID then. */
 MUST_CHECK struct status cli_load_config(const struct cli_options *options,

@@ -1,0 +1,13 @@
+/* command_list.h - what each command takes beside the common flags. A flag that ends in '=' wants a
+ * value. COMMAND(name, most positional words, its own flags...) */
+COMMAND("run", 0, NULL)
+COMMAND("check", 1, "--data=", NULL)
+COMMAND("demo", 0, NULL)
+COMMAND("version", 0, NULL)
+COMMAND("load", 8, "--to=", "--rate=", "--duration=", "--connections=", "--events=", "--batch=",
+        "--seed=", "--tenants=", "--kind=", "--out=", "--json", NULL)
+COMMAND("replay", 0, "--data=", "--from=", "--to=", "--limit=", "--json", NULL)
+COMMAND("quarantine", 2, "--data=", "--tenant=", "--limit=", "--all", "--json", NULL)
+COMMAND("dlq", 2, "--data=", "--tenant=", "--sink=", "--limit=", "--all", "--json", NULL)
+COMMAND("graph", 3, "--data=", "--tenant=", "--direction=", "--hops=", "--json", NULL)
+COMMAND("explain", 1, "--data=", "--tenant=", "--json", NULL)
