@@ -135,7 +135,8 @@ class Tidy(unittest.TestCase):
 
     def test_sources_are_formatted(self):
         paths = [os.path.join(SOURCE, path) for path in files(".c", ".h", ".cc")]
-        paths += glob.glob(os.path.join(SOURCE, "tests", "*", "*.[ch]"))
+        for folder in ("tests", "bench"):
+            paths += glob.glob(os.path.join(SOURCE, folder, "*", "*.[ch]"))
         result = subprocess.run(["clang-format-14", "--dry-run", "--Werror", *paths],
                                 capture_output=True, text=True)
         self.assertEqual(result.returncode, 0, result.stderr[:2000])
