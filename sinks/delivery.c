@@ -190,7 +190,7 @@ static void on_deadline(void *context) {
 static void start_watching(struct sink_host *host) {
     host->is_starting = true;
     loop_timer_start(host->sinks->loop, &host->deadline, now_ns(host) + host->limits.timeout_ns);
-    host->type->start(host->state, &host->current, &host->watcher);
+    host->type->start(host->state, &host->current, &host->attempt_arena, &host->watcher);
     host->is_starting = false;
 }
 

@@ -5,12 +5,13 @@
 #include "sinks/sinks_internal.h"
 
 #include "core/base/assert.h"
+#include "sinks/postgres.h"
 #include "sinks/slack.h"
 #include "sinks/stdout.h"
 #include "sinks/webhook.h"
 
 static const struct sink_type *const sink_types[] = {&sink_stdout_type, &sink_webhook_type,
-                                                     &sink_slack_type};
+                                                     &sink_slack_type, &sink_postgres_type};
 #define SPAN_NS_MAX NS_PER_DAY
 enum { COUNT_MAX = 1000 };
 enum { SINK_TYPES_COUNT = sizeof(sink_types) / sizeof(sink_types[0]) };
@@ -186,7 +187,8 @@ static void check_sink(const struct config_sink *sink, struct arena *arena,
     void *state = NULL;
     const struct sink_type *type = sink_type_find(sink->type);
     if (type == NULL) {
-        add_error(errors, sink, NULL, "unknown type: known are stdout, webhook and slack");
+        add_error(errors, sink, NULL,
+                  "unknown type: known are stdout, webhook, slack and postgres");
         return;
     }
     check_keys(sink, type, errors);

@@ -86,7 +86,8 @@ struct sink_type {
     enum sink_verdict (*deliver)(void *state, const struct sink_delivery *delivery,
                                  struct fault *fault);
     /* Watching sinks: begins; watcher->finish says the end, also from within. */
-    void (*start)(void *state, const struct sink_delivery *delivery, struct sink_watcher *watcher);
+    void (*start)(void *state, const struct sink_delivery *delivery, struct arena *arena,
+                  struct sink_watcher *watcher);
     /* The delivery took too long or the process ends: let go of everything, finish nothing. */
     void (*cancel)(void *state);
     /* Messages a minute unless the config says `rate`; 0: as many as there are. */

@@ -1,0 +1,78 @@
+"""A PostgreSQL 15 of the test's own, in a directory of its own, that can be stopped and frozen."""
+import glob
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+
+PROGRAMS = "/usr/lib/postgresql/15/bin"
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Postgres:
+    def __init__(self):
+        # The server refuses to run as root; Debian's package brings a user.
+        self.user = "postgres" if os.getuid() == 0 else None
+        self.directory = tempfile.mkdtemp(prefix="quell-pg-")
+        if self.user:
+            shutil.chown(self.directory, self.user)
+        self.data = os.path.join(self.directory, "data")
+        self.port = free_port()
+        self.dsn = f"postgresql://quell:s3cret-pg@127.0.0.1:{self.port}/postgres"
+        self.run("initdb", "-D", self.data, "-U", "quell", "-A", "trust", "-E", "UTF8",
+                 "--locale=C", "--no-sync")
+        self.start()
+
+    def run(self, program, *arguments):
+        subprocess.run([os.path.join(PROGRAMS, program), *arguments], check=True, user=self.user,
+                       cwd=self.directory, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+
+    def start(self):
+        self.run("pg_ctl", "-D", self.data, "-w", "-l", os.path.join(self.directory, "log"), "-o",
+                 f"-p {self.port} -c listen_addresses=127.0.0.1 -c fsync=off "
+                 f"-c unix_socket_directories={self.directory}", "start")
+
+    def stop(self):
+        self.run("pg_ctl", "-D", self.data, "-w", "-m", "fast", "stop")
+
+    def psql(self, sql, check=True):
+        return subprocess.run(["psql", "-X", "-At", "-v", "ON_ERROR_STOP=1", self.dsn, "-c", sql],
+                              check=check, text=True, capture_output=True).stdout.strip()
+
+    def rows(self, sql):
+        return [line.split("|") for line in self.psql(sql, check=False).splitlines()]
+
+    def hold(self, sql):
+        """A session that runs sql, which is to wait, until it is ended."""
+        return subprocess.Popen(["psql", "-X", "-At", self.dsn, "-c", sql],
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def processes(self):
+        with open(os.path.join(self.data, "postmaster.pid")) as file:
+            postmaster = int(file.readline())
+        found = [postmaster]
+        for path in glob.glob(f"/proc/{postmaster}/task/*/children"):
+            with open(path) as file:
+                found += [int(word) for word in file.read().split()]
+        return found
+
+    def freeze(self):
+        self.frozen = self.processes()
+        for process in self.frozen:
+            os.kill(process, signal.SIGSTOP)
+
+    def thaw(self):
+        for process in reversed(self.frozen):
+            os.kill(process, signal.SIGCONT)
+
+    def close(self):
+        if os.path.exists(os.path.join(self.data, "postmaster.pid")):
+            self.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)

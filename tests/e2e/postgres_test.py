@@ -1,0 +1,194 @@
+"""The postgres sink against a real PostgreSQL 15: schema, views, and a server that misbehaves."""
+import os
+import shutil
+import tempfile
+import time
+import unittest
+
+from harness import Quell, Story, failure, wait_for
+from postgres_server import PROGRAMS, Postgres
+
+
+def recovery(job):
+    return {"job_id": job, "status": "succeeded"}
+
+
+@unittest.skipUnless(os.path.exists(PROGRAMS) or os.environ.get("CI"), "needs postgresql-15")
+class PostgresStory(Story):
+    @classmethod
+    def setUpClass(cls):
+        cls.postgres = Postgres()
+        cls.addClassCleanup(cls.postgres.close)
+
+    def setUp(self):
+        self.postgres.psql("DROP SCHEMA public CASCADE; CREATE SCHEMA public;"
+                           "DROP SCHEMA IF EXISTS ops CASCADE")
+
+    def sink(self, *overrides, **more):
+        return self.quell("notify.group_wait=0s", "notify.group_interval=0s",
+                          "sink.db.type=postgres", "sink.db.dsn=" + self.postgres.dsn,
+                          "sink.db.backoff=50ms", "sink.db.breaker_wait=200ms", *overrides, **more)
+
+    def wait_for_rows(self, sql, rows, seconds=20):
+        self.assertTrue(wait_for(lambda: self.postgres.rows(sql) == rows, seconds),
+                        (self.postgres.rows(sql), rows))
+
+    def test_an_incident_is_one_row_its_messages_are_appended(self):
+        quell = self.sink()
+        quell.events(failure("extract", severity="error"))
+        self.wait_for_rows("SELECT tenant, status, severity, root_entity, root_error_class, failing"
+                           " FROM quell_incidents",
+                           [["default", "open", "error", "job:extract", "Timeout", "1"]])
+        quell.events(recovery("extract"))
+        self.wait_for_rows("SELECT status, resolved_at IS NOT NULL FROM quell_incidents",
+                           [["resolved", "t"]])
+        self.wait_for_rows("SELECT type FROM quell_incident_events ORDER BY version",
+                           [["opened"], ["resolved"]])
+        incident = quell.incidents()[0]["id"]
+        self.assertEqual(self.postgres.rows("SELECT id FROM quell_incidents"), [[incident]])
+        keys = self.postgres.rows("SELECT a.attname FROM pg_index i JOIN pg_attribute a ON"
+                                  " a.attrelid = i.indrelid AND a.attnum = i.indkey[0] WHERE"
+                                  " i.indrelid::regclass::text LIKE 'quell_incident%'")
+        self.assertEqual({key for key, in keys}, {"tenant"})
+
+    def test_the_views_answer_what_an_on_call_asks(self):
+        quell = self.sink()
+        quell.events(failure("extract"))
+        self.wait_for_rows("SELECT count(*) FROM quell_incidents", [["1"]])
+        quell.events(failure("load", "extract"), *[failure("extract")] * 8)
+        quell.events(failure("gone"), recovery("gone"))
+        self.wait_for_rows("SELECT broke_first, open_for < '1 minute' FROM quell_v_open_incidents",
+                           [["job:extract", "t"]])
+        self.wait_for_rows("SELECT entity, role FROM quell_v_recent_failures"
+                           " WHERE incident_status <> 'resolved' ORDER BY 2, 1",
+                           [["job:load", "affected"], ["job:extract", "broke first"]])
+        self.assertEqual(self.postgres.rows("SELECT incidents, suppressed <= signals FROM"
+                                            " quell_v_noise_by_day WHERE day = (now() AT TIME ZONE"
+                                            " 'UTC')::date"), [["2", "t"]])
+
+    def test_a_stopped_server_delays_nobody_else_and_gets_the_latest_state_when_it_is_back(self):
+        receiver = self.receiver()
+        quell = self.sink("sink.hook.type=webhook", "sink.hook.url=" + receiver.url)
+        self.postgres.stop()
+        try:
+            quell.events(*[failure(f"job{number}") for number in range(40)])
+            quell.events(*[recovery(f"job{number}") for number in range(0, 40, 2)])
+            self.assertTrue(wait_for(lambda: len(receiver.messages) == 60))
+            self.assertTrue(wait_for(lambda: 'quell_sink_breaker_state{tenant="",sink="db"} 2'
+                                     in quell.request("GET", "/metrics", port=quell.console)[1]
+                                     .decode()))
+        finally:
+            self.postgres.start()
+        self.wait_for_rows("SELECT status, count(*) FROM quell_incidents GROUP BY 1 ORDER BY 1",
+                           [["open", "20"], ["resolved", "20"]])
+        self.assertEqual(quell.settle()["deliveries_dead"], 0)
+
+    def test_a_restarted_server_is_found_again_by_the_next_message(self):
+        quell = self.sink()
+        quell.events(failure("one"))
+        self.wait_for_rows("SELECT count(*) FROM quell_incidents", [["1"]])
+        self.postgres.stop()
+        self.postgres.start()
+        quell.events(failure("two"))
+        self.wait_for_rows("SELECT count(*) FROM quell_incidents", [["2"]])
+        self.assertTrue(wait_for(lambda: quell.get("/api/v1/stats")[1]["deliveries_ok"] == 2))
+        self.assertEqual(quell.get("/api/v1/stats")[1]["deliveries_failed"], 0)
+
+    def test_a_slow_server_gets_each_message_once(self):
+        receiver = self.receiver()
+        quell = self.sink("sink.db.timeout=300ms", "sink.hook.type=webhook",
+                          "sink.hook.url=" + receiver.url)
+        quell.events(failure("one"))
+        self.wait_for_rows("SELECT count(*) FROM quell_incidents", [["1"]])
+        session = self.postgres.hold("BEGIN; LOCK TABLE quell_incidents; SELECT pg_sleep(3)")
+        time.sleep(0.3)
+        quell.events(failure("two"), recovery("one"))
+        self.assertTrue(wait_for(lambda: len(receiver.messages) == 3, 2))
+        self.assertIsNone(session.poll())
+        session.wait()
+        self.wait_for_rows("SELECT root_entity, status FROM quell_incidents ORDER BY 1",
+                           [["job:one", "resolved"], ["job:two", "open"]])
+        self.assertEqual(self.postgres.rows("SELECT count(*), count(DISTINCT message_id) FROM"
+                                            " quell_incident_events"), [["3", "3"]])
+
+    def test_a_frozen_server_holds_nobody_up(self):
+        receiver = self.receiver()
+        quell = self.sink("sink.db.timeout=300ms", "sink.hook.type=webhook",
+                          "sink.hook.url=" + receiver.url)
+        quell.events(failure("one"))
+        self.wait_for_rows("SELECT count(*) FROM quell_incidents", [["1"]])
+        self.postgres.freeze()
+        try:
+            quell.events(failure("two"))
+            self.assertTrue(wait_for(lambda: len(receiver.messages) == 2, 2))
+            time.sleep(1)
+            self.assertIn("no answer in time", quell.read_log())
+        finally:
+            self.postgres.thaw()
+        self.wait_for_rows("SELECT count(*) FROM quell_incidents", [["2"]])
+
+    def test_messages_of_a_restored_backup_change_nothing(self):
+        self.postgres.stop()
+        try:
+            quell = self.sink()
+            quell.events(failure("one"), failure("two"))
+            quell.settle()
+            quell.stop()
+            backup = tempfile.mkdtemp(prefix="quell-test-")
+            shutil.copytree(quell.directory, backup, dirs_exist_ok=True)
+        finally:
+            self.postgres.start()
+        quell.start()
+        everything = ("SELECT tenant, incident_id, message_id, type, version, written_at FROM"
+                      " quell_incident_events ORDER BY 3")
+        self.wait_for_rows("SELECT count(*) FROM quell_incident_events", [["2"]])
+        before = self.postgres.rows(everything)
+        quell.stop()
+        again = Quell(*quell.overrides, directory=backup)
+        self.addCleanup(again.close)
+        self.assertTrue(wait_for(lambda: again.get("/api/v1/stats")[1]["deliveries_ok"] == 2))
+        self.assertEqual(self.postgres.rows(everything), before)
+        quell.start()
+
+    def test_what_events_say_is_only_ever_data(self):
+        quell = self.sink()
+        hostile = "x'); DROP TABLE quell_incidents; -- \" \\ \\u0000 \0 \x1b[31m %s $1 é🔥 <b>"
+        quell.events(failure("bad", message=hostile, error_type="'; --"))
+        self.wait_for_rows("SELECT root_error_class FROM quell_incidents", [["'; --"]])
+        shown = self.postgres.psql("SELECT root_message FROM quell_incidents")
+        self.assertEqual(shown, hostile.replace("\0", "\ufffd"))
+
+    def test_a_schema_of_its_own_is_made_once_and_by_many_at_once(self):
+        tenants = {f"tenants/t{number}.toml": f'[tenant]\nid = "t{number}"\n[sink.db]\n'
+                   f'type = "postgres"\nschema = "ops"\ndsn = "{self.postgres.dsn}"\n'
+                   for number in range(8)}
+        quell = self.quell("notify.group_wait=0s", "tenants_dir=tenants", files=tenants)
+        for number in range(8):
+            quell.events({**failure("job"), "tenant_id": f"t{number}"})
+        self.wait_for_rows("SELECT count(*), count(DISTINCT tenant) FROM ops.quell_incidents",
+                           [["8", "8"]])
+        self.assertEqual(quell.settle()["deliveries_failed"], 0, quell.read_log())
+        self.assertEqual(self.postgres.rows("SELECT version FROM ops.quell_schema ORDER BY 1"),
+                         [["1"], ["2"]])
+
+    def test_dropped_tables_come_back(self):
+        quell = self.sink()
+        quell.events(failure("one"))
+        self.wait_for_rows("SELECT count(*) FROM quell_incidents", [["1"]])
+        self.postgres.psql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        quell.events(failure("two"))
+        self.wait_for_rows("SELECT root_entity FROM quell_incidents", [["job:two"]])
+
+    def test_a_host_name_is_looked_up_and_no_secret_is_logged(self):
+        quell = self.sink("sink.db.dsn=" + self.postgres.dsn.replace("127.0.0.1", "localhost"),
+                          "sink.lost.type=postgres",
+                          "sink.lost.dsn=postgresql://u:s3cret-pg@no-such-host.invalid/x")
+        quell.events(failure("one"))
+        self.wait_for_rows("SELECT count(*) FROM quell_incidents", [["1"]])
+        self.assertTrue(wait_for(lambda: "sink lost of tenant : attempt 1 failed"
+                                 in quell.read_log()))
+        self.assertNotIn("s3cret-pg", quell.read_log())
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
