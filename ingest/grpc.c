@@ -8,7 +8,7 @@
 
 enum { PREFIX_BYTES = 5, ANSWER_BYTES = 4096, RETRY_AFTER_S = 1 };
 #define CONTENT_TYPE "application/grpc"
-#define ACCEPTED "grpc-accept-encoding: identity, gzip, deflate\r\n"
+#define ACCEPTED "grpc-accept-encoding: identity, " INFLATE_NAMES "\r\n"
 
 /* google.rpc.Code */
 enum grpc_code {
@@ -60,16 +60,17 @@ bool grpc_is_request(const struct http_request *request) {
 
 static unsigned inflate_message(struct inflate_buffer *buffer, const struct http_request *request,
                                 uint64_t bytes_max, struct slice *message, const char **words) {
+    enum inflate_format format = INFLATE_NONE;
     struct slice encoding = http_header_find(request, "grpc-encoding");
-    if (encoding.size == 0 || slice_equals(encoding, SLICE("identity"))) {
+    if (!status_is_ok(inflate_format_find(encoding, &format))) {
+        *words = "grpc-encoding must be one of " INFLATE_NAMES ", or identity";
+        return 501;
+    }
+    if (format == INFLATE_NONE) {
         *words = "the message is marked as compressed, and grpc-encoding names no compression";
         return 400;
     }
-    if (!slice_equals(encoding, SLICE("gzip")) && !slice_equals(encoding, SLICE("deflate"))) {
-        *words = "grpc-encoding must be gzip, deflate or identity";
-        return 501;
-    }
-    struct status status = inflate_gzip(buffer, *message, bytes_max, message);
+    struct status status = inflate_bytes(buffer, format, *message, bytes_max, message);
     *words = status.code == STATUS_FULL
                  ? "the message is larger than max_request_bytes when inflated"
                  : "the message is not what grpc-encoding says";

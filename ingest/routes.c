@@ -164,17 +164,14 @@ static const struct format *find_format(enum route_name route, struct slice type
 
 static unsigned inflate_body(struct ingest *ingest, const struct http_request *request,
                              struct slice *body_out, const char **words) {
+    enum inflate_format format = INFLATE_NONE;
     struct slice encoding = http_header_find(request, "content-encoding");
-    *body_out = request->body;
-    if (encoding.size == 0 || type_is(encoding, "identity")) {
-        return 0;
-    }
-    if (!type_is(encoding, "gzip") && !type_is(encoding, "deflate")) {
-        *words = "the content encoding must be gzip, deflate or none";
+    if (!status_is_ok(inflate_format_find(encoding, &format))) {
+        *words = "the content encoding must be one of " INFLATE_NAMES ", or none";
         return 415;
     }
-    struct status status =
-        inflate_gzip(&ingest->inflated, request->body, ingest->config->request_bytes_max, body_out);
+    struct status status = inflate_bytes(&ingest->inflated, format, request->body,
+                                         ingest->config->request_bytes_max, body_out);
     if (status.code == STATUS_FULL) {
         *words = "the body is larger than max_request_bytes when inflated";
         return 413;

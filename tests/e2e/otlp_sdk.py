@@ -29,24 +29,29 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 
+GRPC_PACKED = {"plain": grpc.Compression.NoCompression, "gzip": grpc.Compression.Gzip,
+               "deflate": grpc.Compression.Deflate}
+HTTP_PACKED = {"plain": Compression.NoCompression, "gzip": Compression.Gzip,
+               "deflate": Compression.Deflate}
+
+
 class Exporters:
     """Exporters of one protocol; they raise nothing, so their results are kept."""
 
-    def __init__(self, protocol, port, gzip, tls=None, headers=None):
+    def __init__(self, protocol, port, packed, tls=None, headers=None):
         self.results = []
         if protocol == "grpc":
             more = {"endpoint": f"127.0.0.1:{port}", "insecure": tls is None, "timeout": 10,
                     "headers": headers, "credentials": tls and grpc.ssl_channel_credentials(
                         *[tls.get(name) for name in ("ca", "key", "chain")]),
-                    "compression": grpc.Compression.Gzip if gzip
-                    else grpc.Compression.NoCompression}
+                    "compression": GRPC_PACKED[packed]}
             self.logs = grpc_logs.OTLPLogExporter(**more)
             self.spans = grpc_traces.OTLPSpanExporter(**more)
             self.metrics = grpc_metrics.OTLPMetricExporter(**more)
         else:
             base = f"{'https' if tls else 'http'}://localhost:{port}/v1/"
             more = {"timeout": 10, "headers": headers,
-                    "compression": Compression.Gzip if gzip else Compression.NoCompression,
+                    "compression": HTTP_PACKED[packed],
                     "certificate_file": tls and tls["ca_file"]}
             self.logs = http_logs.OTLPLogExporter(base + "logs", **more)
             self.spans = http_traces.OTLPSpanExporter(base + "traces", **more)

@@ -4,11 +4,11 @@ import signal
 import unittest
 
 from harness import Story, wait_for
-from otlp_sdk import Exporters, grpc
+from otlp_sdk import Exporters, grpc, python_packages
 
 SERVICES = "/opentelemetry.proto.collector."
 LOGS = SERVICES + "logs.v1.LogsService/Export"
-WAYS = [(protocol, packed) for protocol in ("grpc", "http") for packed in (False, True)]
+WAYS = [(protocol, packed) for protocol in ("grpc", "http") for packed in ("plain", "gzip", "deflate")]
 
 
 def field(number, payload):
@@ -56,7 +56,7 @@ class Otlp(Story):
         quell = self.quell("notify.group_wait=1s")
         wanted = set()
         for protocol, packed in WAYS:
-            name = f"{protocol}-{'gzip' if packed else 'plain'}"
+            name = f"{protocol}-{packed}"
             port = quell.grpc if protocol == "grpc" else quell.http
             exporters = Exporters(protocol, port, packed)
             exporters.error_log("logs-" + name, "disk is full " + "x" * 2000)
@@ -66,12 +66,12 @@ class Otlp(Story):
             wanted |= {"service:logs-" + name, "service:spans-" + name}
         self.assertTrue(wait_for(lambda: self.roots(quell) == wanted), self.roots(quell))
         text = quell.request("GET", "/metrics", port=quell.console)[1].decode()
-        self.assertIn("quell_metric_points_total 8", text)
+        self.assertIn("quell_metric_points_total 12", text)
 
     def test_both_protocols_are_taken_on_both_ports(self):
         quell = self.quell()
         for protocol, port in (("grpc", quell.http), ("http", quell.grpc)):
-            exporters = Exporters(protocol, port, True)
+            exporters = Exporters(protocol, port, "gzip")
             exporters.error_log("crossed-" + protocol, "boom")
             self.assertEqual(exporters.results, ["SUCCESS"])
         self.assertTrue(wait_for(lambda: len(quell.incidents()) == 2))
@@ -102,7 +102,7 @@ class Otlp(Story):
                          "UNAUTHENTICATED")
         self.assertEqual(client.code(LOGS, request, authorization="Bearer secret",
                                      x_scope_orgid="globex")[0], "PERMISSION_DENIED")
-        exporters = Exporters("grpc", quell.grpc, False,
+        exporters = Exporters("grpc", quell.grpc, "plain",
                               headers=(("authorization", "Bearer secret"),))
         exporters.error_log("api", "boom")
         self.assertEqual(exporters.results, ["SUCCESS"])
@@ -152,6 +152,16 @@ class Otlp(Story):
         self.assertLessEqual(set(codes), {"OK", "UNAVAILABLE"})
         quell.start()
         self.assertGreaterEqual(quell.settle()["events_accepted"], codes.count("OK") + 1)
+
+    def test_zstd_is_taken_and_bounded(self):
+        python_packages.want("zstandard==0.23.0")
+        import zstandard
+        quell = self.quell("server.max_request_bytes=1MiB")
+        fine, bomb = (zstandard.compress(b"[" + b" " * blanks + b'{"job_id":"a","status":"failed"}]')
+                      for blanks in (900_000, 40_000_000))
+        for body, code in ((fine, 200), (bomb, 413), (fine[:-9], 400)):
+            self.assertEqual(quell.request("POST", "/v1/events", body, {
+                "Content-Type": "application/json", "Content-Encoding": "zstd"})[0], code)
 
     def test_http_by_http_2(self):
         import subprocess

@@ -30,7 +30,8 @@ OUTSIDE = {
     "toml++/toml.h": ["core/config_toml.cc"], "curl/curl.h": ["sinks/http_client.c"],
     "libpq-fe.h": ["sinks/postgres.c"],
     "librdkafka/rdkafka.h": ["core/kafka_client.c"],
-    "zlib.h": ["ingest/inflate.c"], "nghttp2/nghttp2.h": ["core/http2.c"],
+    "zlib.h": ["ingest/inflate.c"], "zstd.h": ["ingest/inflate_zstd.c"],
+    "nghttp2/nghttp2.h": ["core/http2.c"],
     "mbedtls/md.h": ["core/digest.c"],
     "urcu/urcu-memb.h": ["graph/graph_fold.c", "graph/graph_search.c"],
 }
