@@ -1,0 +1,82 @@
+"""The real binary on fixed ports, so that clients find it again after each restart."""
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+class Process:
+    def __init__(self, binary, directory, io, overrides):
+        self.directory = directory
+        self.http, self.console = free_port(), free_port()
+        self.command = [binary, "run", "--config", "/dev/null"]
+        for one in [f"listen.http=127.0.0.1:{self.http}", "listen.grpc=127.0.0.1:0",
+                    f"listen.console=127.0.0.1:{self.console}", "tenants_dir=/nonexistent",
+                    "data_dir=" + os.path.join(directory, "data"), f"server.io={io}", *overrides]:
+            self.command += ["--set", one]
+        self.process = None
+
+    def start(self, seconds=60):
+        """Seconds from exec to /readyz 200."""
+        begin = time.monotonic()
+        with open(os.path.join(self.directory, "log"), "a") as log:
+            self.process = subprocess.Popen(self.command, stderr=log, stdout=subprocess.DEVNULL)
+        while time.monotonic() - begin < seconds:
+            if self.process.poll() is not None:
+                raise AssertionError("quell ended:\n" + self.log_end())
+            if self.is_ready():
+                return time.monotonic() - begin
+            time.sleep(0.003)
+        raise AssertionError("quell is not ready:\n" + self.log_end())
+
+    def is_ready(self):
+        try:
+            return self.get("/readyz", 2)[0] == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def get(self, path, timeout=60):
+        connection = http.client.HTTPConnection("127.0.0.1", self.console, timeout=timeout)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+    def json(self, path):
+        status, text = self.get(path)
+        assert status == 200, (path, status, text)
+        return json.loads(text)
+
+    def incidents(self):
+        found, cursor = [], ""
+        while cursor is not None:
+            page = self.json("/api/v1/incidents?limit=500" + (f"&cursor={cursor}" if cursor else ""))
+            found += page["incidents"]
+            cursor = page["next_cursor"]
+        return found
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+    def log_text(self):
+        with open(os.path.join(self.directory, "log")) as file:
+            return file.read()
+
+    def log_end(self):
+        return self.log_text()[-2000:]
