@@ -14,6 +14,7 @@
 #include "cli/commands.h"
 #include "cli/crash.h"
 #include "cli/notify.h"
+#include "cli/run_kafka.h"
 #include "console/console.h"
 #include "core/base/assert.h"
 #include "core/clock.h"
@@ -23,7 +24,7 @@
 #include "ingest/ingest.h"
 #include "sinks/sinks.h"
 
-enum { INGEST_MAX = 64, GATES_MAX = INGEST_MAX + 3 };
+enum { INGEST_MAX = 64, GATES_MAX = INGEST_MAX + KAFKA_SOURCES_MAX + 3 };
 enum { GATE_MAIN, GATE_SINKS, GATE_CONSOLE, GATE_INGEST };
 
 /* What a thread says when it listens, or that it could not. */
@@ -61,6 +62,8 @@ struct runtime {
     struct console *console;
     struct ingest_thread ingests[INGEST_MAX];
     uint32_t ingests_count;
+    struct source_board sources;
+    struct kafka_threads kafkas;
     pthread_t shard_thread;
     pthread_t sinks_thread;
     pthread_t console_thread;
@@ -182,6 +185,7 @@ void runtime_reload(struct runtime *runtime) {
         ingest_reconfigure(runtime->ingests[i].ingest, config);
     }
     console_reconfigure(runtime->console, config);
+    kafka_threads_reconfigure(&runtime->kafkas, config);
     log_write(&runtime->logger, LOG_LEVEL_INFO, "config", "reloaded: %u tenants, %u sinks",
               config->policies.tenants_count, config->sinks_count);
     config_release(runtime->config);
@@ -192,7 +196,8 @@ void runtime_reload(struct runtime *runtime) {
 /* --- Opening, part by part --- */
 
 static struct status open_gates(struct runtime *runtime, struct fault *fault) {
-    runtime->gates_count = GATE_INGEST + runtime->config->ingest_threads;
+    runtime->gates_count =
+        GATE_INGEST + runtime->config->ingest_threads + runtime->config->kafkas_count;
     ASSERT(runtime->gates_count <= GATES_MAX);
     TRY(arena_init(&runtime->arena, 64 * MIB));
     void *memory = arena_allocate(&runtime->arena, BATCH_BYTES_MAX, 64);
@@ -284,6 +289,7 @@ static struct status open_console(struct runtime *runtime, struct fault *fault) 
         .board = &runtime->board,
         .logger = &runtime->logger,
         .is_ready = &runtime->is_ready,
+        .sources = &runtime->sources,
     };
     listening_init(&runtime->console_listening);
     TRY(console_open(&options, &runtime->console, fault));
@@ -313,6 +319,21 @@ static struct status open_ingest(struct runtime *runtime, uint32_t number, struc
     return listening_wait(&thread->listening, fault);
 }
 
+static struct status open_kafka(struct runtime *runtime, uint32_t number, struct fault *fault) {
+    struct kafka_source_options options = {
+        .config = runtime->config,
+        .number = number,
+        .hash_seed = runtime->datadir.hash_seed,
+        .gate = &runtime->gates[GATE_INGEST + runtime->config->ingest_threads + number],
+        .store = shard_get_store(runtime->shard),
+        .board = &runtime->sources,
+        .stats = &runtime->stats,
+        .logger = &runtime->logger,
+        .is_ready = &runtime->is_ready,
+    };
+    return kafka_threads_open(&runtime->kafkas, &options, fault);
+}
+
 static struct status open_all(struct runtime *runtime, bool stdout_json, struct fault *fault) {
     TRY(datadir_open(runtime->config->data_dir, &runtime->datadir, fault));
     TRY(open_gates(runtime, fault));
@@ -321,6 +342,9 @@ static struct status open_all(struct runtime *runtime, bool stdout_json, struct 
     TRY(open_console(runtime, fault));
     for (uint32_t i = 0; i < runtime->config->ingest_threads; i++) {
         TRY(open_ingest(runtime, i, fault));
+    }
+    for (uint32_t i = 0; i < runtime->config->kafkas_count; i++) {
+        TRY(open_kafka(runtime, i, fault));
     }
     return status_ok();
 }
@@ -341,6 +365,7 @@ struct status runtime_open(const struct runtime_options *options, struct runtime
         return fault_set(fault, STATUS_FULL, "no memory");
     }
     runtime->datadir.lock_fd = -1;
+    source_board_init(&runtime->sources);
     runtime->config = options->config;
     runtime->cli = *options->cli;
     runtime->logger = make_logger(options->config, options->cli->log_format);
@@ -376,6 +401,7 @@ int runtime_close(struct runtime *runtime) {
         return 0;
     }
     close_ingests(runtime);
+    kafka_threads_stop(&runtime->kafkas);
     if (runtime->has_sinks_thread) {
         sinks_stop(runtime->sinks);
         pthread_join(runtime->sinks_thread, NULL);
@@ -391,6 +417,7 @@ int runtime_close(struct runtime *runtime) {
     for (uint32_t i = 0; i < runtime->ingests_count; i++) {
         ingest_close(runtime->ingests[i].ingest);
     }
+    kafka_threads_close(&runtime->kafkas);
     sinks_close(runtime->sinks);
     console_close(runtime->console);
     shard_close(runtime->shard);

@@ -9,6 +9,7 @@
 #include "core/config.h"
 #include "core/gate.h"
 #include "core/sink_board.h"
+#include "core/source_board.h"
 #include "core/stats.h"
 #include "engine/view.h"
 
@@ -22,6 +23,7 @@ struct console_options {
     const struct sink_board *board;
     const struct logger *logger;
     const atomic_bool *is_ready;
+    struct source_board *sources; /* may be NULL: no sources of their own */
 };
 
 MUST_CHECK struct status console_open(const struct console_options *options,

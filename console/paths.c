@@ -93,6 +93,9 @@ static void answer_metrics(struct console *console, struct http_exchange exchang
     struct text text = console_text(console);
     stats_add_prometheus(console->options.stats, &text);
     sink_board_add_prometheus(console->options.board, &text);
+    if (console->options.sources != NULL) {
+        source_board_add_prometheus(console->options.sources, &text);
+    }
     struct status status = view_stats_prometheus(console->reader, &text);
     if (!status_is_ok(status)) {
         console_answer(exchange, status, &text);
@@ -102,30 +105,44 @@ static void answer_metrics(struct console *console, struct http_exchange exchang
                  text_slice(&text));
 }
 
+/* Each part on a line of its own, as the health endpoints of Kubernetes do. */
 static void answer_ready_verbose(struct console *console, struct http_exchange exchange,
-                                 bool is_ready) {
-    char memory[256];
-    struct text text = text_over(memory, sizeof(memory));
+                                 bool takes_events, bool is_ready) {
+    struct text text = console_text(console);
     const struct stats *stats = console->options.stats;
     bool is_failed = stats_get(stats, STAT_JOURNAL_FAILED) != 0;
     text_add_format(&text, "[%c] journal %s\n", is_failed ? '-' : '+',
                     is_failed ? "failed: a write was refused by the disk" : "ok");
-    text_add_format(&text, "[%c] shard %s\n", is_ready ? '+' : '-',
-                    is_ready ? "takes events" : "takes no events");
+    text_add_format(&text, "[%c] shard %s\n", takes_events ? '+' : '-',
+                    takes_events ? "takes events" : "takes no events");
+    if (console->options.sources != NULL) {
+        (void)source_board_add_ready(console->options.sources, false, &text);
+    }
     text_add_text(&text, is_ready ? "ready\n" : "not ready\n");
     answer_text(exchange, is_ready ? 200 : 503, text_slice(&text));
 }
 
-/* "?verbose" says which part is not ready, as the health endpoints of Kubernetes do. */
+/* "?verbose" says which part is not ready. */
 static void answer_ready(struct console *console, struct http_exchange exchange,
                          const struct http_request *request) {
-    bool is_ready = atomic_load(console->options.is_ready);
+    bool takes_events = atomic_load(console->options.is_ready);
+    bool is_ready = takes_events;
+    if (console->options.sources != NULL) {
+        is_ready = source_board_add_ready(console->options.sources, true, NULL) && is_ready;
+    }
     if (http_query_has(request->query, "verbose")) {
-        answer_ready_verbose(console, exchange, is_ready);
+        answer_ready_verbose(console, exchange, takes_events, is_ready);
         return;
     }
-    answer_text(exchange, is_ready ? 200 : 503,
-                is_ready ? SLICE("ready\n") : SLICE("not ready: the journal takes no events\n"));
+    if (is_ready || !takes_events) {
+        answer_text(exchange, is_ready ? 200 : 503,
+                    is_ready ? SLICE("ready\n")
+                             : SLICE("not ready: the journal takes no events\n"));
+        return;
+    }
+    struct text text = console_text(console);
+    (void)source_board_add_ready(console->options.sources, true, &text);
+    answer_text(exchange, 503, text_slice(&text));
 }
 
 /* --- Routes --- */

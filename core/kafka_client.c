@@ -23,6 +23,7 @@ struct kafka_consumer {
     rd_kafka_t *native;
     rd_kafka_queue_t *queue;
     char *cluster;
+    bool is_cluster_asked;
     bool is_connected;
     bool is_closing;
 };
@@ -57,15 +58,13 @@ static struct status set_property(rd_kafka_conf_t *conf, struct slice key, struc
     }
     free(key_text);
     wipe_text(value_text);
-    if (result == RD_KAFKA_CONF_UNKNOWN) {
-        return fault_set(fault, STATUS_INVALID, "librdkafka has no property \"%.*s\"",
-                         SLICE_PRINT(key));
+    if (result == RD_KAFKA_CONF_OK) {
+        return status_ok();
     }
-    if (result == RD_KAFKA_CONF_INVALID) {
-        return fault_set(fault, STATUS_INVALID, "librdkafka does not take this value for \"%.*s\"",
-                         SLICE_PRINT(key));
-    }
-    return status_ok();
+    return fault_set(fault, STATUS_INVALID, "librdkafka %s \"%.*s\"",
+                     result == RD_KAFKA_CONF_UNKNOWN ? "has no property"
+                                                     : "does not take this value for",
+                     SLICE_PRINT(key));
 }
 
 struct status kafka_property_check(struct slice key, struct slice value, struct fault *fault) {
@@ -75,12 +74,15 @@ struct status kafka_property_check(struct slice key, struct slice value, struct 
     return status;
 }
 
-static struct status set_properties(rd_kafka_conf_t *conf, const struct config_kafka *settings,
+static struct status set_properties(rd_kafka_conf_t *conf,
+                                    const struct kafka_consumer_options *options,
                                     struct fault *fault) {
+    const struct config_kafka *settings = options->settings;
     /* Defaults first, so that a person's own values win; then what must not be theirs. */
     static const char *const defaults[][2] = {
         {"client.id", "quell"},
         {"partition.assignment.strategy", "cooperative-sticky"},
+        {"session.timeout.ms", "15000"},
         {"queued.max.messages.kbytes", "16384"},
         {"reconnect.backoff.max.ms", "2000"},
         {"topic.metadata.refresh.interval.ms", "10000"},
@@ -95,6 +97,7 @@ static struct status set_properties(rd_kafka_conf_t *conf, const struct config_k
         TRY(set_property(conf, slice_of_text(defaults[i][0]), slice_of_text(defaults[i][1]),
                          fault));
     }
+    TRY(set_property(conf, SLICE("group.instance.id"), slice_of_text(options->member), fault));
     for (uint32_t i = 0; i < settings->properties_count; i++) {
         TRY(set_property(conf, settings->properties[i].key, settings->properties[i].value, fault));
     }
@@ -113,6 +116,13 @@ static void on_log(const rd_kafka_t *native, int level, const char *area, const 
     log_write(consumer->options.logger, LOG_LEVEL_DEBUG, "kafka", "%d %s %s", level, area, words);
 }
 
+static bool is_refusal(int error) {
+    return error == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
+           error == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED ||
+           error == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED ||
+           error == RD_KAFKA_RESP_ERR__AUTHENTICATION || error == RD_KAFKA_RESP_ERR__FATAL;
+}
+
 static void on_error(rd_kafka_t *native, int error, const char *reason, void *opaque) {
     struct kafka_consumer *consumer = opaque;
     char fatal[ERROR_BYTES_MAX];
@@ -123,7 +133,7 @@ static void on_error(rd_kafka_t *native, int error, const char *reason, void *op
     bool is_down = error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN ||
                    error == RD_KAFKA_RESP_ERR__AUTHENTICATION || error == RD_KAFKA_RESP_ERR__SSL;
     consumer->is_connected = consumer->is_connected && !is_down;
-    consumer->options.handler->on_trouble(consumer->options.context, reason);
+    consumer->options.handler->on_trouble(consumer->options.context, reason, is_refusal(error));
 }
 
 static struct kafka_partition *list_partitions(const rd_kafka_topic_partition_list_t *list) {
@@ -144,7 +154,7 @@ static void tell_failure(struct kafka_consumer *consumer, const char *what, rd_k
     char words[ERROR_BYTES_MAX];
     (void)snprintf(words, sizeof(words), "%s: %s", what,
                    error != NULL ? rd_kafka_error_string(error) : rd_kafka_err2str(code));
-    consumer->options.handler->on_trouble(consumer->options.context, words);
+    consumer->options.handler->on_trouble(consumer->options.context, words, is_refusal(code));
     if (error != NULL) {
         rd_kafka_error_destroy(error);
     }
@@ -155,9 +165,18 @@ static bool is_cooperative(const struct kafka_consumer *consumer) {
     return protocol != NULL && strcmp(protocol, "COOPERATIVE") == 0;
 }
 
+/* Once, so that it stays the same; a cluster without one (before 0.10.1) is that with none. */
+static void ask_cluster(struct kafka_consumer *consumer) {
+    for (int i = 0; i < 3 && !consumer->is_cluster_asked && consumer->cluster == NULL; i++) {
+        consumer->cluster = rd_kafka_clusterid(consumer->native, ASK_MS);
+    }
+    consumer->is_cluster_asked = true;
+}
+
 static void assign(struct kafka_consumer *consumer, rd_kafka_topic_partition_list_t *list) {
     rd_kafka_topic_partition_list_t *committed = rd_kafka_topic_partition_list_copy(list);
     rd_kafka_resp_err_t code = rd_kafka_committed(consumer->native, committed, ASK_MS);
+    ask_cluster(consumer);
     struct kafka_partition *partitions = list_partitions(list);
     for (int i = 0; i < committed->cnt; i++) {
         const rd_kafka_topic_partition_t *one = &committed->elems[i];
@@ -245,7 +264,7 @@ static struct status make_native(struct kafka_consumer *consumer, struct fault *
     const struct config_kafka *settings = consumer->options.settings;
     char words[ERROR_BYTES_MAX];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    struct status status = set_properties(conf, settings, fault);
+    struct status status = set_properties(conf, &consumer->options, fault);
     if (!status_is_ok(status)) {
         rd_kafka_conf_destroy(conf);
         return status;
@@ -319,7 +338,8 @@ static void take_event(struct kafka_consumer *consumer, const rd_kafka_message_t
         char words[ERROR_BYTES_MAX];
         (void)snprintf(words, sizeof(words), "%s%s%.*s", rd_kafka_message_errstr(native),
                        topic.size > 0 ? ": topic " : "", SLICE_PRINT(topic));
-        consumer->options.handler->on_trouble(consumer->options.context, words);
+        consumer->options.handler->on_trouble(consumer->options.context, words,
+                                              is_refusal(native->err));
     }
 }
 
@@ -463,11 +483,8 @@ struct status kafka_consumer_bounds(struct kafka_consumer *consumer, struct slic
     return status_ok();
 }
 
-struct slice kafka_consumer_cluster(struct kafka_consumer *consumer) {
-    if (consumer->cluster == NULL) {
-        consumer->cluster = rd_kafka_clusterid(consumer->native, ASK_MS);
-    }
-    return slice_of_text(consumer->cluster);
+struct slice kafka_consumer_cluster(const struct kafka_consumer *consumer) {
+    return slice_of_text(consumer->cluster == NULL ? "" : consumer->cluster);
 }
 
 bool kafka_consumer_is_connected(struct kafka_consumer *consumer) {

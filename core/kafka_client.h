@@ -49,8 +49,9 @@ struct kafka_handler {
                       bool is_lost);
     /* The offset to read next is not there: too old, or the partition was made anew. */
     void (*on_gone)(void *context, struct slice topic, uint32_t partition);
-    /* Something is wrong, in words; reading may go on by itself. */
-    void (*on_trouble)(void *context, const char *words);
+    /* Something is wrong, in words. is_refused: not allowed here, nothing is read until somebody
+     * mends it; else reading goes on by itself. */
+    void (*on_trouble)(void *context, const char *words, bool is_refused);
 };
 
 struct kafka_consumer_options {
@@ -58,7 +59,9 @@ struct kafka_consumer_options {
     const struct kafka_handler *handler;
     void *context;
     const struct logger *logger;
-    int wake_fd; /* an eventfd written to when there is something to poll */
+    const char *member; /* the same after a restart, so that the group gives back at once what a
+                           crashed process had; nobody else's */
+    int wake_fd;        /* an eventfd written to when there is something to poll */
 };
 
 /* Whether librdkafka has such a property and takes the value; words without the value. */
@@ -99,7 +102,8 @@ void kafka_consumer_seek(struct kafka_consumer *consumer, struct slice topic, ui
 MUST_CHECK struct status kafka_consumer_bounds(struct kafka_consumer *consumer, struct slice topic,
                                                uint32_t partition, bool ask, uint64_t *first_out,
                                                uint64_t *end_out);
-/* The cluster's id, asked for up to 5 s once; empty when it has none. Lives as long as it. */
-struct slice kafka_consumer_cluster(struct kafka_consumer *consumer);
+/* The cluster's id, known from the first on_assign on; empty when it has none. Lives as long as the
+ * consumer. */
+struct slice kafka_consumer_cluster(const struct kafka_consumer *consumer);
 /* Whether a broker answers; after a failure asks again, for up to 100 ms. */
 bool kafka_consumer_is_connected(struct kafka_consumer *consumer);

@@ -30,6 +30,10 @@ struct status decode_refuse(struct decode *decode, struct slice raw, const char 
         .reason = slice_head(slice_of_text(reason), REASON_BYTES_MAX),
         .raw = slice_head(raw, RAW_KEPT_BYTES_MAX),
     };
+    if (decode->refused_attributes != NULL) {
+        envelope.attributes =
+            decode->refused_attributes(decode->context, &envelope.attributes_count);
+    }
     struct slice parts[2] = {envelope.tenant, envelope.raw};
     envelope.event_key = hash128_of_parts(parts, 2, decode->hash_seed);
     envelope.entity_key = derive_entity_key(envelope.tenant, envelope.entity, decode->hash_seed);

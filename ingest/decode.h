@@ -28,6 +28,8 @@ struct decode {
     struct slice (*dedup_by_for)(void *context, struct slice tenant);
     /* Told of each refused record; may be NULL. */
     void (*on_refused)(void *context, uint32_t index, const char *reason);
+    /* What a refused envelope keeps beside its bytes, such as where it was read; may be NULL. */
+    const struct attribute *(*refused_attributes)(void *context, uint32_t *count_out);
     void *context;
     /* Results. */
     uint32_t accepted;

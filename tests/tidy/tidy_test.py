@@ -22,7 +22,7 @@ ROOMS = list(MAY_SEE)
 DOORS = {
     "signals": ["signals.h"], "dedup": ["dedup.h"], "graph": ["graph.h"],
     "incident": ["incident.h"], "engine": ["engine.h", "view.h", "poison.h"],
-    "ingest": ["ingest.h"], "sinks": ["sinks.h", "sink.h"], "console": ["console.h"],
+    "ingest": ["ingest.h", "kafka.h"], "sinks": ["sinks.h", "sink.h"], "console": ["console.h"],
 }
 OUTSIDE = {
     "liburing.h": ["core/loop_uring.c"], "lmdb.h": ["core/store.c"],

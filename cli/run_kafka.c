@@ -1,0 +1,47 @@
+/* run_kafka.c - see run_kafka.h. */
+#include "cli/run_kafka.h"
+
+#include "core/base/assert.h"
+
+static void *kafka_main(void *context) {
+    struct kafka_thread *thread = context;
+    (void)!status_is_ok(kafka_source_run(thread->source)); /* it has told the log */
+    return NULL;
+}
+
+struct status kafka_threads_open(struct kafka_threads *threads,
+                                 const struct kafka_source_options *options, struct fault *fault) {
+    ASSERT(threads->count < KAFKA_SOURCES_MAX);
+    struct kafka_thread *thread = &threads->items[threads->count];
+    TRY(kafka_source_open(options, &thread->source, fault));
+    threads->count++;
+    int error = pthread_create(&thread->thread, NULL, kafka_main, thread);
+    if (error != 0) {
+        return fault_set(fault, STATUS_IO, "cannot start a thread: %s", strerror(error));
+    }
+    thread->is_running = true;
+    return status_ok();
+}
+
+void kafka_threads_reconfigure(struct kafka_threads *threads, struct config *config) {
+    for (uint32_t i = 0; i < threads->count; i++) {
+        kafka_source_reconfigure(threads->items[i].source, config);
+    }
+}
+
+void kafka_threads_stop(struct kafka_threads *threads) {
+    for (uint32_t i = 0; i < threads->count; i++) {
+        kafka_source_stop(threads->items[i].source);
+    }
+    for (uint32_t i = 0; i < threads->count; i++) {
+        if (threads->items[i].is_running) {
+            pthread_join(threads->items[i].thread, NULL);
+        }
+    }
+}
+
+void kafka_threads_close(struct kafka_threads *threads) {
+    for (uint32_t i = 0; i < threads->count; i++) {
+        kafka_source_close(threads->items[i].source);
+    }
+}

@@ -1,0 +1,470 @@
+/*
+ * kafka_intake.c - messages into batches, and batches to the shard.
+ *
+ * A message is decoded whole or not at all: what it has put into batches is taken out again when it
+ * turns out to be unreadable, or when no batch is free. One that fills more than a batch is cut at
+ * an envelope; the range of the first part ends inside the message (struct stream_place).
+ *
+ * Bounds: KAFKA_BATCHES. When none is free the source stops decoding, later pauses its partitions.
+ */
+#include <stdio.h>
+
+#include "core/base/assert.h"
+#include "core/clock.h"
+#include "core/digest.h"
+#include "ingest/kafka_decode.h"
+#include "ingest/kafka_internal.h"
+
+#define RETRY_NS (100 * NS_PER_MS)
+
+/* --- Batches --- */
+
+static struct kafka_batch *open_batch(struct kafka_source *source) {
+    struct kafka_batch *batch = source->free;
+    if (batch == NULL) {
+        return NULL;
+    }
+    source->free = batch->next;
+    batch_clear(&batch->batch, BATCH_STREAM);
+    batch->spans_count = 0;
+    batch->next = NULL;
+    if (source->last != NULL) {
+        source->last->next = batch;
+    } else {
+        source->first = batch;
+    }
+    source->last = batch;
+    source->open = batch;
+    return batch;
+}
+
+static void free_batch(struct kafka_source *source, struct kafka_batch *batch) {
+    batch->next = source->free;
+    source->free = batch;
+}
+
+/* --- Groups: a range and the envelopes behind it --- */
+
+static void encode_range(const struct kafka_source *source, const struct kafka_group *group,
+                         uint32_t envelopes, struct writer *writer) {
+    const struct kafka_place *place = &source->places[group->place];
+    struct stream_range range = {
+        .name =
+            {
+                .cluster =
+                    slice_head(kafka_consumer_cluster(source->consumer), STREAM_CLUSTER_BYTES_MAX),
+                .group = source->settings->group,
+                .topic = place->topic,
+                .partition = place->partition,
+            },
+        .from = group->from,
+        .to = group->to,
+        .envelopes = envelopes,
+        .is_reset = group->is_reset,
+    };
+    stream_range_encode(&range, writer);
+}
+
+static void close_group(struct kafka_source *source) {
+    struct kafka_group *group = &source->group;
+    if (!group->is_open) {
+        return;
+    }
+    struct kafka_batch *batch = source->open;
+    struct writer writer = writer_over(batch->batch.writer.data + group->at, group->size);
+    encode_range(source, group, batch->batch.count - group->count_before - 1, &writer);
+    ASSERT(!writer.failed && writer.size == group->size);
+    ASSERT(batch->spans_count < KAFKA_SPANS_MAX);
+    batch->spans[batch->spans_count++] = (struct kafka_span){group->place, group->to};
+    group->is_open = false;
+}
+
+/* Puts a range at the end of the open batch, false when it has no room. */
+static bool begin_group(struct kafka_source *source, uint32_t index, struct stream_place from) {
+    struct kafka_batch *batch = source->open;
+    const struct kafka_place *place = &source->places[index];
+    if (batch == NULL || batch->spans_count == KAFKA_SPANS_MAX) {
+        return false;
+    }
+    struct kafka_group group = {
+        .is_open = true,
+        .is_reset = place->is_reset,
+        .place = index,
+        .count_before = batch->batch.count,
+        .from = from,
+        .to = from,
+    };
+    struct writer writer = batch_entry_begin(&batch->batch);
+    group.at = (size_t)(writer.data - batch->batch.writer.data);
+    encode_range(source, &group, 0, &writer);
+    if (writer.failed || writer.capacity == 0) {
+        return false;
+    }
+    group.size = writer.size;
+    batch_entry_commit(&batch->batch, writer.size);
+    source->group = group;
+    return true;
+}
+
+/* A group of this partition that ends where it goes on. FULL: no batch is free. */
+static struct status want_group(struct kafka_source *source, uint32_t index) {
+    const struct kafka_place *place = &source->places[index];
+    const struct kafka_group *group = &source->group;
+    if (group->is_open && group->place == index && !place->is_reset &&
+        group->to.offset == place->read.offset && group->to.part == place->read.part) {
+        return status_ok();
+    }
+    close_group(source);
+    if (begin_group(source, index, place->read)) {
+        return status_ok();
+    }
+    if (open_batch(source) == NULL) {
+        return status_of(STATUS_FULL);
+    }
+    ASSERT(begin_group(source, index, place->read)); /* a range fits into an empty batch */
+    return status_ok();
+}
+
+/* --- Rolling back --- */
+
+struct mark {
+    struct kafka_batch *last;
+    struct kafka_batch *open; /* NULL, or `last` */
+    struct kafka_group group;
+    size_t size;
+    uint32_t count;
+    uint32_t spans_count;
+};
+
+static struct mark make_mark(const struct kafka_source *source) {
+    struct mark mark = {.last = source->last, .open = source->open, .group = source->group};
+    if (mark.open != NULL) {
+        mark.size = mark.open->batch.writer.size;
+        mark.count = mark.open->batch.count;
+        mark.spans_count = mark.open->spans_count;
+    }
+    return mark;
+}
+
+static void roll_back(struct kafka_source *source, const struct mark *mark) {
+    struct kafka_batch **at = mark->last == NULL ? &source->first : &mark->last->next;
+    while (*at != NULL) {
+        struct kafka_batch *batch = *at;
+        *at = batch->next;
+        free_batch(source, batch);
+    }
+    source->last = mark->last;
+    source->open = mark->open;
+    source->group = mark->group;
+    if (mark->open != NULL) {
+        mark->open->batch.writer.size = mark->size;
+        mark->open->batch.count = mark->count;
+        mark->open->spans_count = mark->spans_count;
+    }
+}
+
+/* --- One message --- */
+
+static uint32_t emitted_count(const struct kafka_source *source) {
+    return source->now.emitted + source->open->batch.count - source->now.count_before;
+}
+
+/* The envelopes that are durable already, of a message that was cut, go nowhere. */
+static struct batch *scratch_for(struct kafka_source *source, bool is_full) {
+    struct kafka_now *now = &source->now;
+    if (is_full) {
+        now->skip -= source->scratch.count;
+        batch_clear(&source->scratch, BATCH_STREAM);
+    }
+    return &source->scratch;
+}
+
+static struct batch *batch_for(void *context, struct slice tenant, bool is_full) {
+    (void)tenant;
+    struct kafka_source *source = context;
+    struct kafka_now *now = &source->now;
+    if (source->scratch.count < now->skip) {
+        return scratch_for(source, is_full);
+    }
+    if (!is_full) {
+        return &source->open->batch;
+    }
+    uint32_t part = now->part + emitted_count(source);
+    source->group.to = (struct stream_place){.offset = now->message->offset, .part = part};
+    struct stream_place from = source->group.to;
+    now->emitted = emitted_count(source);
+    close_group(source);
+    if (open_batch(source) == NULL) {
+        return NULL;
+    }
+    ASSERT(begin_group(source, now->place, from));
+    now->count_before = source->open->batch.count;
+    return &source->open->batch;
+}
+
+static struct slice dedup_by_for(void *context, struct slice tenant) {
+    const struct kafka_source *source = context;
+    return policy_set_find(&source->config->policies, tenant)->dedup_by;
+}
+
+/* What was asked by a person who looks at the quarantine: where is it from, what stood beside it?
+ */
+static void add_attribute(struct kafka_source *source, struct attribute *attributes,
+                          uint32_t *count, const char *prefix, struct slice name,
+                          struct slice value) {
+    struct slice kept = slice_head(value, KAFKA_HEADER_BYTES_MAX);
+    bool is_text = text_is_utf8(kept);
+    size_t size = strlen(prefix) + slice_head(name, 256).size + 1;
+    size_t room = 2 * kept.size + 8;
+    char *memory = arena_allocate(&source->decode_arena, size + room, 1);
+    if (memory == NULL) {
+        return;
+    }
+    struct text key = text_over(memory, size);
+    text_add_text(&key, prefix);
+    text_add(&key, slice_head(name, 256));
+    struct text text = text_over(memory + size, room);
+    if (is_text) {
+        text_add(&text, kept);
+    } else {
+        text_add_base64(&text, kept);
+    }
+    attributes[(*count)++] =
+        (struct attribute){.key = text_slice(&key),
+                           .value = text_slice(&text),
+                           .type = is_text ? ATTRIBUTE_STRING : ATTRIBUTE_BYTES};
+}
+
+static void add_number(struct kafka_source *source, struct attribute *attributes, uint32_t *count,
+                       const char *name, uint64_t value) {
+    char digits[24];
+    struct text text = text_over(digits, sizeof(digits));
+    text_add_u64(&text, value);
+    add_attribute(source, attributes, count, name, slice_of(NULL, 0), text_slice(&text));
+}
+
+static const struct attribute *refused_attributes(void *context, uint32_t *count_out) {
+    struct kafka_source *source = context;
+    const struct kafka_message *message = source->now.message;
+    uint32_t count = 0;
+    struct attribute *attributes =
+        ARENA_ARRAY(&source->decode_arena, struct attribute, KAFKA_HEADERS_KEPT_MAX + 4);
+    *count_out = 0;
+    if (attributes == NULL) {
+        return NULL;
+    }
+    add_attribute(source, attributes, &count, "kafka.topic", slice_of(NULL, 0), message->topic);
+    add_number(source, attributes, &count, "kafka.partition", message->partition);
+    add_number(source, attributes, &count, "kafka.offset", message->offset);
+    if (message->key.data != NULL) {
+        add_attribute(source, attributes, &count, "kafka.key", slice_of(NULL, 0), message->key);
+    }
+    struct slice name;
+    struct slice value;
+    for (uint32_t i = 0;
+         i < KAFKA_HEADERS_KEPT_MAX && kafka_message_header_at(message, i, &name, &value); i++) {
+        add_attribute(source, attributes, &count, "kafka.header.", name, value);
+    }
+    *count_out = count;
+    return attributes;
+}
+
+static struct decode make_decode(struct kafka_source *source) {
+    const struct kafka_message *message = source->now.message;
+    const struct kafka_place *place = &source->places[source->now.place];
+    char digits[24];
+    struct text text = text_over(digits, sizeof(digits));
+    text_add_u64(&text, message->offset);
+    char *memory = arena_allocate(&source->decode_arena, place->source.size + text.size + 1, 1);
+    ASSERT(memory != NULL); /* the arena was just reset */
+    struct text name = text_over(memory, place->source.size + text.size + 1);
+    text_add(&name, place->source);
+    text_add(&name, text_slice(&text));
+    return (struct decode){
+        .arena = &source->decode_arena,
+        .hash_seed = source->options.hash_seed,
+        .now_ns = clock_wall_ns(),
+        .source = text_slice(&name),
+        .tenant = place->settings->tenant,
+        .tenant_is_bound =
+            place->settings->tenant.size > 0 && source->config->auth_mode == AUTH_TOKEN,
+        .batch_for = batch_for,
+        .dedup_by_for = dedup_by_for,
+        .refused_attributes = refused_attributes,
+        .context = source,
+    };
+}
+
+/* The tenant of the topic, of the header, or of the record, in this order. */
+static struct status decode_message(struct kafka_source *source, struct decode *decode) {
+    const struct kafka_message *message = source->now.message;
+    struct slice type = {0};
+    struct slice tenant = {0};
+    uint64_t points = 0;
+    if (decode->tenant.size == 0 && kafka_message_header(message, "tenant", &tenant)) {
+        struct fault reason;
+        if (!status_is_ok(derive_check_tenant(tenant, &reason))) {
+            return fault_set(&decode->fault, STATUS_INVALID, "header tenant: %s", reason.words);
+        }
+        decode->tenant = tenant;
+    }
+    (void)kafka_message_header(message, "content-type", &type);
+    enum kafka_format format = source->places[source->now.place].settings->format;
+    struct status status = kafka_decode(decode, format, type, message->value, &points);
+    stats_add(source->options.stats, STAT_METRIC_POINTS, points);
+    return status;
+}
+
+static void begin_message(struct kafka_source *source, const struct kafka_message *message,
+                          uint32_t index) {
+    struct stream_place read = source->places[index].read;
+    source->now = (struct kafka_now){
+        .message = message,
+        .place = index,
+        .count_before = source->open->batch.count,
+        .part = read.offset == message->offset ? read.part : 0,
+    };
+    source->now.skip = source->now.part;
+    batch_clear(&source->scratch, BATCH_STREAM);
+    arena_reset(&source->decode_arena);
+}
+
+/* With all batches free and the message still too large, it never will fit. */
+static bool is_alone(const struct kafka_source *source) {
+    return source->first == NULL && source->in_flight == NULL;
+}
+
+static struct status refuse_message(struct kafka_source *source, uint32_t index,
+                                    const struct kafka_message *message, const char *words) {
+    TRY(want_group(source, index));
+    begin_message(source, message, index);
+    struct decode decode = make_decode(source);
+    (void)kafka_message_header(message, "tenant", &decode.tenant);
+    struct fault reason;
+    if (source->places[index].settings->tenant.size > 0 ||
+        !status_is_ok(derive_check_tenant(decode.tenant, &reason))) {
+        decode.tenant = source->places[index].settings->tenant;
+    }
+    return decode_refuse(&decode, message->value, words);
+}
+
+static struct status add_message(struct kafka_source *source, uint32_t index,
+                                 const struct kafka_message *message) {
+    struct mark mark = make_mark(source);
+    struct status status = want_group(source, index);
+    if (status_is_ok(status) && !message->is_tombstone) {
+        begin_message(source, message, index);
+        struct decode decode = make_decode(source);
+        status = decode_message(source, &decode);
+        if (!status_is_ok(status)) {
+            roll_back(source, &mark);
+        }
+        bool is_too_large = status.code == STATUS_FULL && is_alone(source);
+        if (status.code == STATUS_INVALID || is_too_large) {
+            status = refuse_message(source, index, message,
+                                    is_too_large ? "the message holds more than can be taken at "
+                                                   "once"
+                                                 : decode.fault.words);
+        }
+    }
+    if (!status_is_ok(status)) {
+        roll_back(source, &mark);
+    }
+    return status;
+}
+
+static void count_message(struct kafka_source *source, const struct kafka_message *message) {
+    stats_add(source->options.stats, STAT_KAFKA_MESSAGES, 1);
+    stats_add(source->options.stats, STAT_KAFKA_BYTES, message->value.size);
+    if (message->is_tombstone) {
+        stats_add(source->options.stats, STAT_KAFKA_TOMBSTONES, 1);
+    }
+}
+
+struct status kafka_take(struct kafka_source *source, const struct kafka_message *message) {
+    uint32_t index = kafka_places_find(source, message->topic, message->partition);
+    if (index == UINT32_MAX || !source->places[index].is_owned) {
+        return status_ok(); /* given back meanwhile: whoever has it now reads it again */
+    }
+    struct kafka_place *place = &source->places[index];
+    if (!place->has_read) {
+        place->read = (struct stream_place){.offset = message->offset};
+        place->has_read = true;
+    }
+    if (message->offset < place->read.offset) {
+        stats_add(source->options.stats, STAT_KAFKA_REPEATED, 1);
+        return status_ok();
+    }
+    TRY(add_message(source, index, message));
+    source->group.to = (struct stream_place){.offset = message->offset + 1};
+    place->read = source->group.to;
+    place->is_reset = false;
+    place->wants_pin = false;
+    count_message(source, message);
+    return status_ok();
+}
+
+struct status kafka_take_pin(struct kafka_source *source, uint32_t index) {
+    TRY(want_group(source, index));
+    source->places[index].is_reset = false;
+    source->places[index].wants_pin = false;
+    return status_ok();
+}
+
+/* --- To the shard and back --- */
+
+void kafka_send(struct kafka_source *source) {
+    struct kafka_batch *batch = source->first;
+    bool is_due = clock_monotonic_ns() >= source->retry_at_ns;
+    if (batch == NULL || source->in_flight != NULL || !is_due ||
+        !atomic_load(source->options.is_ready)) {
+        return;
+    }
+    if (batch == source->open) {
+        close_group(source);
+        source->open = NULL;
+    }
+    (void)batch_finish(&batch->batch);
+    if (!status_is_ok(gate_send(source->options.gate, &batch->batch))) {
+        source->retry_at_ns = clock_monotonic_ns() + RETRY_NS;
+        return;
+    }
+    source->first = batch->next;
+    source->last = source->first == NULL ? NULL : source->last;
+    source->in_flight = batch;
+}
+
+static void settle(struct kafka_source *source, struct kafka_batch *batch) {
+    for (uint32_t i = 0; i < batch->spans_count; i++) {
+        struct kafka_place *place = &source->places[batch->spans[i].place];
+        place->durable = batch->spans[i].to;
+        place->has_durable = true;
+    }
+    source->is_failing = false;
+    free_batch(source, batch);
+}
+
+void kafka_take_back(struct kafka_source *source) {
+    struct batch *answered = gate_take_back(source->options.gate);
+    if (answered == NULL) {
+        return;
+    }
+    struct kafka_batch *batch = source->in_flight;
+    ASSERT(batch != NULL && answered == &batch->batch);
+    source->in_flight = NULL;
+    if (answered->outcome == STATUS_OK) {
+        settle(source, batch);
+        return;
+    }
+    if (!source->is_failing) {
+        log_write(source->options.logger, LOG_LEVEL_ERROR, "kafka",
+                  "%.*s: the journal does not take events (%s): they are kept, and sent again",
+                  SLICE_PRINT(source->settings->name), status_name(status_of(answered->outcome)));
+    }
+    source->is_failing = true;
+    /* Before any other, so that ranges stay in order. */
+    batch->next = source->first;
+    source->first = batch;
+    source->last = source->last == NULL ? batch : source->last;
+    source->retry_at_ns = clock_monotonic_ns() + RETRY_NS;
+}

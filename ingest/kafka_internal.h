@@ -1,0 +1,158 @@
+/*
+ * kafka_internal.h - inside a Kafka source: its state, and the calls between its files.
+ */
+#pragma once
+
+#include <regex.h>
+
+#include "core/base/table.h"
+#include "core/kafka_client.h"
+#include "core/stream.h"
+#include "ingest/decode.h"
+#include "ingest/kafka.h"
+
+enum {
+    KAFKA_BATCHES = 16,          /* one message may fill all but none waits for more */
+    KAFKA_SPANS_MAX = 512,       /* runs of one partition in a batch */
+    KAFKA_POLL_MAX = 1024,       /* messages of one poll */
+    KAFKA_HELD_MAX = 2 * 1024,   /* taken from librdkafka, not yet decoded */
+    KAFKA_HEADERS_KEPT_MAX = 32, /* in the quarantine, each cut to KAFKA_HEADER_BYTES_MAX */
+    KAFKA_HEADER_BYTES_MAX = 4096,
+    KAFKA_INSTANCE_BYTES = 32,
+};
+static_assert(KAFKA_HEADERS_KEPT_MAX + 4 <= (int)ATTRIBUTES_PER_EVENT_MAX, "they are attributes");
+
+/* A partition that this process has had, in memory for as long as the source lives. */
+struct kafka_place {
+    struct slice topic;
+    struct slice source; /* "kafka:orders/3@" */
+    uint32_t partition;
+    const struct config_kafka_topic *settings;
+    struct stream_place read;    /* all below is in batches; counts when has_read */
+    struct stream_place durable; /* all below is in the journal; counts when has_durable */
+    uint64_t committed;          /* what the broker was told */
+    bool has_read;
+    bool has_durable;
+    bool is_owned;  /* the group has given it to us */
+    bool is_reset;  /* the next range starts over */
+    bool wants_pin; /* `read` was decided, not read: to be journaled though nothing came yet */
+};
+
+struct kafka_span {
+    uint32_t place; /* index */
+    struct stream_place to;
+};
+
+struct kafka_batch {
+    struct batch batch;
+    struct kafka_span spans[KAFKA_SPANS_MAX];
+    uint32_t spans_count;
+    struct kafka_batch *next;
+};
+
+/* The range at the end of the open batch; its entry is written again when it is closed. */
+struct kafka_group {
+    bool is_open;
+    bool is_reset;
+    uint32_t place;
+    size_t at; /* of the range in the batch's bytes */
+    size_t size;
+    uint32_t count_before; /* entries of the batch up to the range */
+    struct stream_place from;
+    struct stream_place to;
+};
+
+/* The message being decoded. */
+struct kafka_now {
+    const struct kafka_message *message;
+    uint32_t place;
+    uint32_t emitted;      /* its envelopes in batches before the open one */
+    uint32_t count_before; /* entries of the open batch when it began there */
+    uint32_t part;         /* of its envelopes, so many are durable already */
+    uint32_t skip;         /* and are still to be passed over */
+};
+
+struct kafka_source {
+    struct kafka_source_options options;
+    const struct config_kafka *settings; /* of the configuration at start */
+    struct config *first_config;
+    struct config *config;
+    struct config *_Atomic next_config;
+    struct loop *loop;
+    struct loop_waker *waker;
+    int wake_fd;
+    struct kafka_consumer *consumer;
+    struct arena arena;                  /* life of the source */
+    struct arena decode_arena;           /* one message */
+    char instance[KAFKA_INSTANCE_BYTES]; /* "quell:..." beside our commits */
+    regex_t *patterns; /* one a topic of the settings, compiled for those that are patterns */
+
+    struct kafka_place *places;
+    uint32_t places_count;
+    struct table numbers;
+
+    struct kafka_batch *batches;
+    struct kafka_batch *free;
+    struct kafka_batch *first; /* filled, oldest first; the last one may be open */
+    struct kafka_batch *last;
+    struct kafka_batch *open;
+    struct kafka_batch *in_flight;
+    struct batch scratch; /* takes the envelopes that are skipped */
+    struct kafka_group group;
+    struct kafka_now now;
+
+    struct kafka_message *held;
+    uint32_t held_at;
+    uint32_t held_count;
+
+    struct source_entry entry;
+    uint64_t blocked_since_ns; /* 0: not blocked */
+    uint64_t retry_at_ns;
+    uint64_t tick_at_ns;
+    uint64_t commit_at_ns;
+    uint64_t told_hash; /* of the trouble told last */
+    uint64_t told_at_ns;
+    bool is_paused;
+    bool is_refused; /* the broker does not let us */
+    bool is_failing; /* the shard did not take the last batch */
+    atomic_bool is_stopping;
+};
+
+/* --- kafka_places.c --- */
+/* The partition's index, made when new; UINT32_MAX when there are too many. */
+uint32_t kafka_places_find(struct kafka_source *source, struct slice topic, uint32_t partition);
+void kafka_on_assign(void *context, struct kafka_partition *partitions, uint32_t count);
+void kafka_on_revoke(void *context, const struct kafka_partition *partitions, uint32_t count,
+                     bool is_lost);
+void kafka_on_gone(void *context, struct slice topic, uint32_t partition);
+/* Tells the broker what is durable of the partitions that are ours. */
+void kafka_commit(struct kafka_source *source, bool wait);
+/* Shows the partitions on the board. */
+void kafka_places_show(struct kafka_source *source);
+
+/* What is known when a partition comes. */
+struct kafka_facts {
+    bool has_own;
+    struct stream_place own; /* of our state */
+    bool is_unknown;         /* the group could not be asked */
+    bool has_commit;
+    uint64_t committed;
+    bool is_committed_by_other; /* by another quell */
+};
+enum kafka_resume { KAFKA_AT_PLACE, KAFKA_AT_START, KAFKA_AS_COMMITTED };
+/* Pure: where to begin; `place_out` for KAFKA_AT_PLACE. */
+enum kafka_resume kafka_decide(const struct kafka_facts *facts, struct stream_place *place_out);
+
+/* --- kafka_intake.c --- */
+/* Decodes a message into the open batch. FULL: no batch is free now, nothing was done. */
+MUST_CHECK struct status kafka_take(struct kafka_source *source,
+                                    const struct kafka_message *message);
+/* A range without envelopes, so that the place is durable. FULL as above. */
+MUST_CHECK struct status kafka_take_pin(struct kafka_source *source, uint32_t place);
+/* Sends the oldest batch when none is out; takes back what was answered. */
+void kafka_send(struct kafka_source *source);
+void kafka_take_back(struct kafka_source *source);
+
+/* --- kafka.c --- */
+/* Sends all that is filled and waits for it, at most so long; whether all is durable. */
+bool kafka_flush(struct kafka_source *source, uint64_t wait_ns_max);
