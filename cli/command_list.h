@@ -8,6 +8,7 @@ COMMAND("load", 8, "--to=", "--rate=", "--duration=", "--connections=", "--event
         "--seed=", "--tenants=", "--kind=", "--out=", "--json", NULL)
 COMMAND("replay", 0, "--data=", "--from=", "--to=", "--limit=", "--json", NULL)
 COMMAND("quarantine", 2, "--data=", "--tenant=", "--limit=", "--all", "--json", NULL)
-COMMAND("dlq", 2, "--data=", "--tenant=", "--sink=", "--limit=", "--all", "--json", NULL)
+COMMAND("dlq", 8, "--console=", "--token=", "--by=", "--tenant=", "--sink=", "--limit=", "--all",
+        "--json", NULL)
 COMMAND("graph", 3, "--data=", "--tenant=", "--direction=", "--hops=", "--json", NULL)
 COMMAND("explain", 1, "--data=", "--tenant=", "--json", NULL)

@@ -6,5 +6,6 @@
 int command_run(const struct cli_options *options);
 int command_check(const struct cli_options *options);
 int command_demo(const struct cli_options *options);
+int command_dlq(const struct cli_options *options);
 /* Has flags of its own: gets the words behind its name. */
 int command_load(int count, char **words);

@@ -14,10 +14,8 @@ static const struct {
     const char *name;
     int (*run)(const struct cli_options *options);
 } commands[] = {
-    {"run", command_run},
-    {"check", command_check},
-    {"demo", command_demo},
-    {"version", command_version},
+    {"run", command_run}, {"check", command_check},     {"demo", command_demo},
+    {"dlq", command_dlq}, {"version", command_version},
 };
 
 static int unknown_command(const char *name) {

@@ -31,8 +31,8 @@ static bool is_resolved(struct console *console, struct slice id) {
     return false;
 }
 
-static void send_action(struct console *console, struct http_exchange exchange, struct slice id,
-                        const struct operator_request *request) {
+void action_send(struct console *console, struct http_exchange exchange, struct slice id,
+                 const struct operator_request *request) {
     struct action *action = console->free_actions;
     if (action == NULL || id.size > sizeof(action->id)) {
         console_answer_error(exchange, 429, "throttled", "too many actions at once");
@@ -40,6 +40,7 @@ static void send_action(struct console *console, struct http_exchange exchange, 
     }
     write_batch(action, request);
     action->exchange = exchange;
+    action->what = request->action;
     memcpy(action->id, id.data, id.size);
     action->id_size = id.size;
     action->batch.request = action;
@@ -49,6 +50,17 @@ static void send_action(struct console *console, struct http_exchange exchange, 
     }
     console->free_actions = action->next;
     console->actions_out++;
+}
+
+bool action_read_body(struct http_exchange exchange, const struct http_request *request,
+                      struct text *by, struct text *note) {
+    if (!status_is_ok(fields_read(request->body, by, note))) {
+        console_answer_error(exchange, 400, "invalid",
+                             "the body is {\"by\":\"...\",\"note\":\"...\"}, each once and at "
+                             "most 511 bytes long");
+        return false;
+    }
+    return true;
 }
 
 void action_start(struct console *console, struct http_exchange exchange, struct slice id,
@@ -65,10 +77,7 @@ void action_start(struct console *console, struct http_exchange exchange, struct
     if (!api_read_tenant(console, exchange, request, asked_memory, &asked)) {
         return;
     }
-    if (!status_is_ok(fields_read(request->body, &by, &note))) {
-        console_answer_error(exchange, 400, "invalid",
-                             "the body is {\"by\":\"...\",\"note\":\"...\"}, each once and at "
-                             "most 511 bytes long");
+    if (!action_read_body(exchange, request, &by, &note)) {
         return;
     }
     bool is_found = status_is_ok(view_find_incident(
@@ -84,7 +93,7 @@ void action_start(struct console *console, struct http_exchange exchange, struct
     operator_request.tenant = slice_of(tenant, tenant_size);
     operator_request.by = text_slice(&by);
     operator_request.note = text_slice(&note);
-    send_action(console, exchange, id, &operator_request);
+    action_send(console, exchange, id, &operator_request);
 }
 
 static void answer_action(struct console *console, struct action *action,
@@ -95,6 +104,12 @@ static void answer_action(struct console *console, struct action *action,
         return;
     }
     struct text text = console_text(console);
+    if (action->what == OPERATOR_RETRY_DEAD || action->what == OPERATOR_DROP_DEAD) {
+        text_add_format(&text, "{\"number\":%.*s,\"result\":\"%s\"}", (int)action->id_size,
+                        action->id, action->what == OPERATOR_RETRY_DEAD ? "retried" : "dropped");
+        console_answer(action->exchange, status_ok(), &text);
+        return;
+    }
     struct status status = view_incident_json(console->reader, slice_of(NULL, 0),
                                               slice_of(action->id, action->id_size), &text);
     console_answer(action->exchange, status, &text);

@@ -18,7 +18,8 @@ enum {
 struct action {
     struct batch batch;
     struct http_exchange exchange;
-    char id[ID_BYTES_MAX];
+    enum operator_action what;
+    char id[ID_BYTES_MAX]; /* as the path says it */
     size_t id_size;
     struct action *next;
 };
@@ -46,6 +47,9 @@ void console_on_error(void *context, unsigned status, const char *words, struct 
                       const char **content_type_out);
 void console_answer_error(struct http_exchange exchange, unsigned status, const char *code,
                           const char *words);
+/* Whether the method fits; false, and answered, when not. */
+bool console_allow_method(struct http_exchange exchange, const struct http_request *request,
+                          bool is_post);
 /* Room for one answer, emptied: as large as answers get. */
 struct text console_text(struct console *console);
 /* Answers with the text as JSON, or with the error that the status means. */
@@ -79,7 +83,18 @@ bool access_settle_tenant(struct console *console, struct http_exchange exchange
 /* --- actions.c --- */
 void action_start(struct console *console, struct http_exchange exchange, struct slice id,
                   enum operator_action what, const struct http_request *request);
+/* The two words of an action's body; false, and answered, when they cannot be read. */
+bool action_read_body(struct http_exchange exchange, const struct http_request *request,
+                      struct text *by, struct text *note);
+/* Into the journal; answered after the commit. */
+void action_send(struct console *console, struct http_exchange exchange, struct slice id,
+                 const struct operator_request *request);
 void actions_take_back(struct console *console);
+
+/* --- dead_letters.c --- */
+/* /api/v1/dlq[/<number>[/retry|/drop]]; `rest` is what stands behind dlq. */
+void letters_on_request(struct console *console, struct http_exchange exchange, struct slice rest,
+                        const struct http_request *request);
 
 /* --- fields.c --- */
 /* Reads {"by":"...","note":"..."}; both optional, other keys ignored; an empty body is fine.

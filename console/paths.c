@@ -12,6 +12,9 @@ static const char index_page[] =
     "POST /api/v1/incidents/<id>/resolve\n"
     "GET  /api/v1/graph?tenant=&entity=&direction=up|down&hops=\n"
     "GET  /api/v1/stats?tenant=\n"
+    "GET  /api/v1/dlq?tenant=&sink=&limit=&cursor=\n"
+    "GET  /api/v1/dlq/<number>\n"
+    "POST /api/v1/dlq/<number>/retry|drop  {\"by\":\"...\",\"note\":\"...\"}\n"
     "GET  /metrics /healthz /livez /readyz\n";
 
 /* --- Answers --- */
@@ -200,8 +203,8 @@ static void answer_route(struct console *console, struct http_exchange exchange,
     }
 }
 
-static bool method_is_allowed(struct http_exchange exchange, const struct http_request *request,
-                              bool is_post) {
+bool console_allow_method(struct http_exchange exchange, const struct http_request *request,
+                          bool is_post) {
     bool is_allowed = is_post ? slice_equals(request->method, SLICE("POST"))
                               : slice_equals(request->method, SLICE("GET")) || request->is_head;
     if (!is_allowed) {
@@ -225,7 +228,7 @@ static void answer_incident(struct console *console, struct http_exchange exchan
         console_answer_error(exchange, 404, "not_found", "there is no such path");
         return;
     }
-    if (!method_is_allowed(exchange, request, is_ack || is_resolve)) {
+    if (!console_allow_method(exchange, request, is_ack || is_resolve)) {
         return;
     }
     if (is_ack || is_resolve) {
@@ -246,9 +249,14 @@ void console_on_request(void *context, struct http_exchange exchange,
         answer_incident(console, exchange, slice_tail(request->path, prefix.size), request);
         return;
     }
+    struct slice letters = SLICE("/api/v1/dlq");
+    if (slice_starts_with(request->path, letters)) {
+        letters_on_request(console, exchange, slice_tail(request->path, letters.size), request);
+        return;
+    }
     for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
         if (slice_equals(request->path, slice_of_text(routes[i].path))) {
-            if (method_is_allowed(exchange, request, false)) {
+            if (console_allow_method(exchange, request, false)) {
                 answer_route(console, exchange, routes[i].route, request);
             }
             return;

@@ -17,7 +17,7 @@ struct status operator_decode(struct slice bytes, struct operator_request *reque
     request.tenant = reader_text(&reader);
     request.by = reader_text(&reader);
     request.note = reader_text(&reader);
-    if (reader.failed || (action != OPERATOR_ACKNOWLEDGE && action != OPERATOR_RESOLVE)) {
+    if (reader.failed || action < OPERATOR_ACKNOWLEDGE || action > OPERATOR_DROP_DEAD) {
         return status_of(STATUS_CORRUPT);
     }
     *request_out = request;

@@ -1,5 +1,6 @@
 /*
- * operator.h - what a person does to an incident, as an entry of a BATCH_OPERATOR record.
+ * operator.h - what a person does to an incident, or to a dead letter, as an entry of a
+ * BATCH_OPERATOR record.
  *
  * Encoded: u8 action, u8[7] zero, hash128 incident id, text tenant, text by, text note (reader.h).
  * Pure. Any thread.
@@ -9,11 +10,16 @@
 #include "core/base/reader.h"
 #include "core/base/status.h"
 
-enum operator_action { OPERATOR_ACKNOWLEDGE = 1, OPERATOR_RESOLVE = 2 };
+enum operator_action {
+    OPERATOR_ACKNOWLEDGE = 1,
+    OPERATOR_RESOLVE = 2,
+    OPERATOR_RETRY_DEAD = 3, /* the dead letter goes out again */
+    OPERATOR_DROP_DEAD = 4,
+};
 
 struct operator_request {
     enum operator_action action;
-    struct hash128 incident_id;
+    struct hash128 incident_id; /* of a dead letter: its number in `lo` */
     struct slice tenant;
     struct slice by;
     struct slice note;

@@ -55,6 +55,26 @@ struct status outbox_outcome_decode(struct slice bytes, struct outbox_outcome *o
     return status_ok();
 }
 
+void dead_letter_encode(const struct dead_letter *letter, struct writer *writer) {
+    writer_text(writer, letter->row);
+    writer_u32(writer, letter->attempts);
+    writer_text(writer, letter->error);
+    writer_u64(writer, letter->died_ns);
+}
+
+struct status dead_letter_decode(struct slice bytes, struct dead_letter *letter_out) {
+    struct reader reader = reader_over(bytes);
+    struct dead_letter letter = {.row = reader_text(&reader)};
+    letter.attempts = reader_u32(&reader);
+    letter.error = reader_text(&reader);
+    letter.died_ns = reader_left(&reader) == 0 ? 0 : reader_u64(&reader);
+    if (reader.failed) {
+        return status_of(STATUS_CORRUPT);
+    }
+    *letter_out = letter;
+    return status_ok();
+}
+
 void outbox_memory_key(struct hash128 incident_id, struct slice sink, struct writer *writer) {
     writer_hash128(writer, incident_id);
     writer_bytes(writer, sink);

@@ -55,6 +55,16 @@ MUST_CHECK struct status outbox_message_decode(struct slice bytes,
 void outbox_outcome_encode(const struct outbox_outcome *outcome, struct writer *writer);
 MUST_CHECK struct status outbox_outcome_decode(struct slice bytes,
                                                struct outbox_outcome *outcome_out);
+/* A row of table DEAD, key as in the outbox: text outbox row, u32 attempts, text error, u64 when.
+ */
+struct dead_letter {
+    struct slice row;
+    uint32_t attempts;
+    struct slice error;
+    uint64_t died_ns; /* 0 in rows of before this field */
+};
+void dead_letter_encode(const struct dead_letter *letter, struct writer *writer);
+MUST_CHECK struct status dead_letter_decode(struct slice bytes, struct dead_letter *letter_out);
 /* The key of an incident's row in table MEMORY: incident id, sink's name. */
 void outbox_memory_key(struct hash128 incident_id, struct slice sink, struct writer *writer);
 /* "opened", "updated", "resolved". */

@@ -168,6 +168,10 @@ static struct status apply_operator(struct engine *engine, struct batch_view *ba
         TRY(engine_make_room(engine, EVENT_EFFECT_BYTES_MIN, fault));
         struct operator_request request;
         TRY(operator_decode(entry, &request));
+        if (request.action == OPERATOR_RETRY_DEAD || request.action == OPERATOR_DROP_DEAD) {
+            TRY(engine_operate_dead(engine, &request));
+            continue;
+        }
         struct incident_context context = engine_incident_context(engine, index++);
         struct status status =
             incidents_operate(engine->incidents, &context, request.incident_id, request.tenant,
@@ -225,6 +229,7 @@ struct status engine_apply(struct engine *engine, struct slice record, struct fa
     TRY(batch_open(record, &batch));
     ASSERT(batch.seq == engine->applied_seq + 1 || engine->applied_seq == 0);
     ASSERT(batch.stamp_ns >= engine->now_ns);
+    TRY(engine_commit_what_is_read(engine, &batch, fault));
     poison_enter(&engine->poison, batch.seq);
     engine->now_ns = batch.stamp_ns;
     engine->applied_seq = batch.seq;

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "core/batch.h"
+#include "core/operator.h"
 #include "core/store.h"
 #include "dedup/dedup.h"
 #include "engine/engine.h"
@@ -78,6 +79,16 @@ MUST_CHECK struct status engine_set_policies(struct engine *engine, struct slice
 /* --- outcome.c --- */
 MUST_CHECK struct status engine_apply_outcome(struct engine *engine, struct slice entry,
                                               struct fault *fault);
+
+/* Some records read rows that the records before them wrote: commits those first. */
+MUST_CHECK struct status engine_commit_what_is_read(struct engine *engine,
+                                                    const struct batch_view *batch,
+                                                    struct fault *fault);
+
+/* --- dead.c --- */
+/* An operator sends a dead letter out again, or drops it; at most one action a record. */
+MUST_CHECK struct status engine_operate_dead(struct engine *engine,
+                                             const struct operator_request *request);
 
 /* --- commit.c --- */
 /* Drains when less than `bytes` are free. */

@@ -4,7 +4,8 @@
  * chat's thread) is kept in table MEMORY, in the same transaction.
  *
  * The row is read back from the store, so it must be committed: in a replay that still has it in
- * the open transaction, the transaction is committed first.
+ * the open transaction, the transaction is committed first, before the record begins. (A commit
+ * in its middle would say that all of it is applied.)
  */
 #include "engine/engine_state.h"
 
@@ -13,16 +14,14 @@
 
 enum { MEMORY_KEY_BYTES_MAX = 500 };
 
-/* A dead letter: the outbox row, then attempts and the last error. */
 static void bury(struct engine *engine, struct slice key, struct slice row,
                  const struct outbox_outcome *outcome, struct arena *scratch) {
-    size_t size = row.size + outcome->error.size + 16;
+    const struct dead_letter letter = {row, outcome->attempts, outcome->error, engine->now_ns};
+    size_t size = row.size + outcome->error.size + 32;
     uint8_t *memory = arena_allocate(scratch, size, 8);
     ASSERT(memory != NULL);
     struct writer writer = writer_over(memory, size);
-    writer_text(&writer, row);
-    writer_u32(&writer, outcome->attempts);
-    writer_text(&writer, outcome->error);
+    dead_letter_encode(&letter, &writer);
     ASSERT(!writer.failed);
     effect_put(&engine->effects, STORE_TABLE_DEAD, key, writer_slice(&writer));
 }
@@ -67,13 +66,23 @@ static struct status settle_row(struct engine *engine, struct slice key, struct 
     return status_ok();
 }
 
+struct status engine_commit_what_is_read(struct engine *engine, const struct batch_view *batch,
+                                         struct fault *fault) {
+    struct batch_view rest = *batch;
+    struct slice entry;
+    struct outbox_outcome outcome;
+    bool reads = batch->kind == BATCH_OPERATOR; /* maybe a dead letter: these are rare */
+    while (batch->kind == BATCH_OUTCOME && !reads && batch_next(&rest, &entry)) {
+        reads = status_is_ok(outbox_outcome_decode(entry, &outcome)) &&
+                outcome.number >= engine->committed_outbox_number;
+    }
+    return reads ? engine_commit(engine, fault) : status_ok();
+}
+
 struct status engine_apply_outcome(struct engine *engine, struct slice entry, struct fault *fault) {
     struct outbox_outcome outcome;
     TRY(outbox_outcome_decode(entry, &outcome));
     TRY(engine_make_room(engine, EVENT_EFFECT_BYTES_MIN, fault));
-    if (outcome.number >= engine->committed_outbox_number) {
-        TRY(engine_commit(engine, fault));
-    }
     uint8_t key_bytes[8];
     struct writer writer = writer_over(key_bytes, sizeof(key_bytes));
     writer_u64_big_endian(&writer, outcome.number);

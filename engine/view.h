@@ -23,6 +23,7 @@ void view_reader_release(struct view_reader *reader);
 struct view_query {
     struct slice tenant; /* empty: all tenants (the operator) */
     struct slice status; /* exact word; empty: any */
+    struct slice sink;   /* of dead letters; empty: any */
     uint64_t since_ns;   /* updated at or after; 0: any */
     uint32_t limit;      /* 1 .. 1000 */
     struct slice cursor; /* next_cursor of the page before; empty: the first */
@@ -49,6 +50,14 @@ MUST_CHECK struct status view_find_incident(struct view_reader *reader, struct s
 MUST_CHECK struct status view_graph_json(struct view_reader *reader, struct slice tenant,
                                          struct slice entity, struct slice direction, uint32_t hops,
                                          struct text *json);
+/* {"dead_letters":[{"number","tenant","sink","incident","type","message_id","created_at","died_at",
+ * "attempts","error"}],"next_cursor":null|"..."}, oldest first. INVALID for a cursor that is none.
+ */
+MUST_CHECK struct status view_dead_letters_json(struct view_reader *reader,
+                                                const struct view_query *query, struct text *json);
+/* One of them, with "payload": what would be sent. MISSING, also for another tenant's. */
+MUST_CHECK struct status view_dead_letter_json(struct view_reader *reader, struct slice tenant,
+                                               uint64_t number, struct text *json);
 /* Counters of product.md, all tenants summed, and "tenants":{"acme":{...}}; or one tenant's only.
  */
 MUST_CHECK struct status view_stats_json(struct view_reader *reader, struct slice tenant,

@@ -22,9 +22,9 @@
 #include <libpq-fe.h>
 
 #include "core/base/assert.h"
+#include "core/base/json_pick.h"
 #include "core/base/limits.h"
 #include "core/loop.h"
-#include "sinks/json_pick.h"
 #include "sinks/postgres_schema.h"
 #include "sinks/resolve.h"
 

@@ -20,8 +20,8 @@
 #include "sinks/slack.h"
 
 #include "core/base/assert.h"
+#include "core/base/json_pick.h"
 #include "core/base/limits.h"
-#include "sinks/json_pick.h"
 #include "sinks/slack_blocks.h"
 
 enum {

@@ -3,8 +3,8 @@
 #include "sinks/slack_blocks.h"
 
 #include "core/base/assert.h"
+#include "core/base/json_pick.h"
 #include "core/base/limits.h"
-#include "sinks/json_pick.h"
 
 enum {
     PICKED_BYTES_MAX = 2048, /* one value of the incident, unescaped */

@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "core/base/assert.h"
+#include "core/base/json_pick.h"
 #include "core/clock.h"
-#include "sinks/json_pick.h"
 
 enum { LINE_BYTES_MAX = 2048 };
 

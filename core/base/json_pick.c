@@ -1,5 +1,5 @@
 /* json_pick.c - see json_pick.h. */
-#include "sinks/json_pick.h"
+#include "core/base/json_pick.h"
 
 static size_t skip_blanks(struct slice json, size_t at) {
     while (at < json.size && (json.data[at] == ' ' || json.data[at] == '\t' ||

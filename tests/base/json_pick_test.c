@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "sinks/json_pick.h"
+#include "core/base/json_pick.h"
 
 static struct slice picked(const char *json, const char *name, char *memory, size_t size) {
     struct text text = text_over(memory, size);

@@ -1,0 +1,134 @@
+/* admin_client.c - see admin_client.h. */
+#include "cli/admin_client.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "core/base/limits.h"
+
+enum { HEAD_BYTES_MAX = 4096, WAIT_S = 60 };
+
+static int connect_one(const struct addrinfo *info) {
+    const struct timeval wait = {.tv_sec = WAIT_S};
+    int fd = socket(info->ai_family, info->ai_socktype | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return -1;
+    }
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
+    if (connect(fd, info->ai_addr, info->ai_addrlen) != 0) {
+        int error = errno;
+        (void)close(fd);
+        errno = error;
+        return -1;
+    }
+    return fd;
+}
+
+/* "host:port" or "[::1]:port". */
+static bool split_address(struct slice address, struct text *host, struct text *port) {
+    size_t colon = address.size;
+    while (colon > 0 && address.data[colon - 1] != ':') {
+        colon--;
+    }
+    if (colon < 2) {
+        return false;
+    }
+    struct slice name = slice_head(address, colon - 1);
+    bool is_bracketed = name.data[0] == '[' && name.data[name.size - 1] == ']';
+    text_add(host, is_bracketed ? slice_of(name.data + 1, name.size - 2) : name);
+    text_add(port, slice_tail(address, colon));
+    return !host->truncated && !port->truncated;
+}
+
+static struct status connect_to(struct slice address, int *fd_out, struct fault *fault) {
+    char host_memory[256];
+    char port_memory[16];
+    struct text host = text_over(host_memory, sizeof(host_memory));
+    struct text port = text_over(port_memory, sizeof(port_memory));
+    const struct addrinfo wanted = {.ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+    if (!split_address(address, &host, &port) ||
+        getaddrinfo(host.data, port.data, &wanted, &found) != 0) {
+        return fault_set(fault, STATUS_INVALID, "\"%.*s\" is no address of a console",
+                         SLICE_PRINT(address));
+    }
+    int fd = -1;
+    for (const struct addrinfo *info = found; info != NULL && fd < 0; info = info->ai_next) {
+        fd = connect_one(info);
+    }
+    freeaddrinfo(found);
+    if (fd < 0) {
+        return fault_set(fault, STATUS_IO, "no quell answers on %.*s: %s", SLICE_PRINT(address),
+                         strerror(errno));
+    }
+    *fd_out = fd;
+    return status_ok();
+}
+
+static bool send_all(int fd, struct slice bytes) {
+    while (bytes.size > 0) {
+        ssize_t sent = send(fd, bytes.data, bytes.size, MSG_NOSIGNAL);
+        if (sent <= 0) {
+            return false;
+        }
+        bytes = slice_tail(bytes, (size_t)sent);
+    }
+    return true;
+}
+
+static bool receive_all(int fd, struct text *answer) {
+    char part[16384];
+    ssize_t got = read(fd, part, sizeof(part));
+    while (got > 0 && !answer->truncated) {
+        text_add(answer, slice_of(part, (size_t)got));
+        got = read(fd, part, sizeof(part));
+    }
+    return got == 0 && !answer->truncated;
+}
+
+/* Leaves the body alone in `answer`. */
+static bool take_head(struct text *answer, unsigned *http_status_out) {
+    uint64_t number = 0;
+    struct slice all = text_slice(answer);
+    const char *end = answer->size > 0 ? strstr(answer->data, "\r\n\r\n") : NULL;
+    if (end == NULL || !slice_starts_with(all, SLICE("HTTP/1.1 ")) ||
+        !status_is_ok(text_parse_u64(slice_head(slice_tail(all, 9), 3), &number))) {
+        return false;
+    }
+    size_t skip = (size_t)(end - answer->data) + 4;
+    memmove(answer->data, answer->data + skip, answer->size - skip + 1);
+    answer->size -= skip;
+    *http_status_out = (unsigned)number;
+    return true;
+}
+
+struct status admin_call(const struct admin_client *client, struct slice path, struct slice body,
+                         unsigned *http_status_out, struct text *answer, struct fault *fault) {
+    char memory[HEAD_BYTES_MAX];
+    struct text head = text_over(memory, sizeof(memory));
+    text_add_text(&head, body.size > 0 ? "POST " : "GET ");
+    text_add(&head, path);
+    text_add_format(&head, " HTTP/1.1\r\nHost: %.*s\r\nConnection: close\r\n",
+                    SLICE_PRINT(client->address));
+    if (client->token != NULL) {
+        text_add_format(&head, "Authorization: Bearer %s\r\n", client->token);
+    }
+    text_add_format(&head, "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
+                    body.size);
+    int fd = -1;
+    if (head.truncated) {
+        return fault_set(fault, STATUS_INVALID, "the request is too long");
+    }
+    TRY(connect_to(client->address, &fd, fault));
+    answer->size = 0;
+    bool is_done = send_all(fd, text_slice(&head)) && send_all(fd, body) &&
+                   receive_all(fd, answer) && take_head(answer, http_status_out);
+    (void)close(fd);
+    return is_done ? status_ok()
+                   : fault_set(fault, STATUS_IO, "no whole answer from %.*s",
+                               SLICE_PRINT(client->address));
+}

@@ -1,0 +1,231 @@
+/*
+ * letters.c - `quell dlq`: dead letters of the running quell, through its admin API, so that what
+ * is done to them goes through the journal.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli/admin_client.h"
+#include "cli/commands.h"
+#include "core/base/json_pick.h"
+#include "core/base/limits.h"
+
+enum { PATH_BYTES_MAX = 2048, BODY_BYTES_MAX = 2048, PAGE_LETTERS = 500, ALL_LETTERS_MAX = 100000 };
+#define ANSWER_BYTES_MAX (64 * MIB)
+
+struct letters {
+    const struct cli_options *options;
+    struct admin_client client;
+    struct text answer;
+};
+
+static void add_encoded(struct text *path, const char *value) {
+    for (; *value != 0; value++) {
+        text_add_format(path, "%%%02X", (unsigned)(unsigned char)*value);
+    }
+}
+
+static void add_parameter(struct text *path, const char *name, const char *value) {
+    if (value != NULL) {
+        text_add_format(path, "&%s=", name);
+        add_encoded(path, value);
+    }
+}
+
+static bool call(struct letters *letters, const struct text *path, struct slice body) {
+    struct fault fault;
+    unsigned http_status = 0;
+    if (!status_is_ok(admin_call(&letters->client, text_slice(path), body, &http_status,
+                                 &letters->answer, &fault))) {
+        (void)fprintf(stderr, "quell: %s\n", fault.words);
+        return false;
+    }
+    if (http_status != 200) {
+        char memory[512];
+        struct text words = text_over(memory, sizeof(memory));
+        json_pick_text(json_pick(text_slice(&letters->answer), "error"), "message", &words);
+        (void)fprintf(stderr, "quell: refused (%u): %s\n", http_status, memory);
+        return false;
+    }
+    return true;
+}
+
+/* --- list --- */
+
+static void print_member(struct slice letter, const char *name, int width) {
+    char memory[512];
+    char shown_memory[512];
+    struct text value = text_over(memory, sizeof(memory));
+    struct text shown = text_over(shown_memory, sizeof(shown_memory));
+    json_pick_text(letter, name, &value);
+    text_add_printable(&shown, text_slice(&value));
+    (void)printf("%-*s ", width, shown_memory);
+}
+
+static void print_letter(struct slice letter) {
+    (void)printf("%-8llu ", (unsigned long long)json_pick_u64(letter, "number"));
+    print_member(letter, "died_at", 24);
+    print_member(letter, "tenant", 12);
+    print_member(letter, "sink", 12);
+    print_member(letter, "type", 8);
+    print_member(letter, "incident", 30);
+    (void)printf("%llu attempts  ", (unsigned long long)json_pick_u64(letter, "attempts"));
+    print_member(letter, "error", 0);
+    (void)printf("\n");
+}
+
+static bool fetch_page(struct letters *letters, uint64_t limit, const char *cursor) {
+    char memory[PATH_BYTES_MAX];
+    struct text path = text_over(memory, sizeof(memory));
+    text_add_format(&path, "/api/v1/dlq?limit=%llu", (unsigned long long)limit);
+    add_parameter(&path, "tenant", cli_option(letters->options, "--tenant"));
+    add_parameter(&path, "sink", cli_option(letters->options, "--sink"));
+    add_parameter(&path, "cursor", cursor);
+    return call(letters, &path, slice_of(NULL, 0));
+}
+
+static int list_letters(struct letters *letters) {
+    uint64_t limit = 100;
+    struct fault fault;
+    struct slice item;
+    if (!status_is_ok(cli_option_number(letters->options, "--limit", 100, &limit, &fault))) {
+        (void)fprintf(stderr, "quell: %s\n", fault.words);
+        return 2;
+    }
+    if (!fetch_page(letters, limit, NULL)) {
+        return 1;
+    }
+    if (cli_option(letters->options, "--json") != NULL) {
+        (void)printf("%s\n", letters->answer.data);
+        return 0;
+    }
+    struct slice rest = json_pick(text_slice(&letters->answer), "dead_letters");
+    while (json_pick_item(&rest, &item)) {
+        print_letter(item);
+    }
+    return 0;
+}
+
+/* --- show, retry, drop --- */
+
+static int show_letter(struct letters *letters, const char *number) {
+    char memory[PATH_BYTES_MAX];
+    struct text path = text_over(memory, sizeof(memory));
+    text_add_format(&path, "/api/v1/dlq/%s", number);
+    if (!call(letters, &path, slice_of(NULL, 0))) {
+        return 1;
+    }
+    (void)printf("%s\n", letters->answer.data);
+    return 0;
+}
+
+static bool operate(struct letters *letters, const char *what, const char *number) {
+    char path_memory[PATH_BYTES_MAX];
+    char body_memory[BODY_BYTES_MAX];
+    struct text path = text_over(path_memory, sizeof(path_memory));
+    struct text body = text_over(body_memory, sizeof(body_memory));
+    const char *by = cli_option(letters->options, "--by");
+    by = by != NULL ? by : getenv("USER");
+    text_add_format(&path, "/api/v1/dlq/%s/%s", number, what);
+    text_add_text(&body, "{\"by\":");
+    text_add_json_string(&body, slice_of_text(by != NULL ? by : "quell dlq"));
+    text_add_char(&body, '}');
+    if (!call(letters, &path, text_slice(&body))) {
+        return false;
+    }
+    (void)printf("%s %s\n", number, strcmp(what, "retry") == 0 ? "retried" : "dropped");
+    return true;
+}
+
+/* The numbers first: what is retried may be a dead letter again, with a higher one, meanwhile. */
+static bool collect_numbers(struct letters *letters, uint64_t *numbers, uint32_t *count_out) {
+    uint32_t count = 0;
+    char cursor[32] = "0";
+    while (cursor[0] != 0 && count + PAGE_LETTERS <= ALL_LETTERS_MAX) {
+        struct slice item;
+        if (!fetch_page(letters, PAGE_LETTERS, cursor)) {
+            return false;
+        }
+        struct slice all = text_slice(&letters->answer);
+        struct slice rest = json_pick(all, "dead_letters");
+        while (count < ALL_LETTERS_MAX && json_pick_item(&rest, &item)) {
+            numbers[count++] = json_pick_u64(item, "number");
+        }
+        struct text next = text_over(cursor, sizeof(cursor));
+        json_pick_text(all, "next_cursor", &next);
+    }
+    *count_out = count;
+    return true;
+}
+
+static int operate_on_all(struct letters *letters, const char *what) {
+    uint32_t count = 0;
+    uint64_t *numbers = calloc(ALL_LETTERS_MAX, sizeof(*numbers));
+    bool is_good = numbers != NULL && collect_numbers(letters, numbers, &count);
+    for (uint32_t i = 0; i < count && is_good; i++) {
+        char number[32];
+        (void)snprintf(number, sizeof(number), "%llu", (unsigned long long)numbers[i]);
+        is_good = operate(letters, what, number);
+    }
+    free(numbers);
+    return is_good ? 0 : 1;
+}
+
+static bool is_number(const char *word) {
+    uint64_t number = 0;
+    return status_is_ok(text_parse_u64(slice_of_text(word), &number));
+}
+
+static int operate_on_named(struct letters *letters, const char *what) {
+    int code = 0;
+    for (uint32_t i = 1; cli_word(letters->options, i) != NULL; i++) {
+        if (!is_number(cli_word(letters->options, i))) {
+            (void)fprintf(stderr, "quell: \"%s\" is no number of a dead letter\n",
+                          cli_word(letters->options, i));
+            return 2;
+        }
+        code = operate(letters, what, cli_word(letters->options, i)) ? code : 1;
+    }
+    return code;
+}
+
+static int run_letters(struct letters *letters) {
+    const char *what = cli_word(letters->options, 0);
+    const char *number = cli_word(letters->options, 1);
+    bool is_all = cli_option(letters->options, "--all") != NULL;
+    what = what == NULL ? "list" : what;
+    if (strcmp(what, "list") == 0 && number == NULL) {
+        return list_letters(letters);
+    }
+    if (strcmp(what, "show") == 0 && number != NULL && is_number(number)) {
+        return show_letter(letters, number);
+    }
+    bool is_action = strcmp(what, "retry") == 0 || strcmp(what, "drop") == 0;
+    if (!is_action || (number == NULL) != is_all) {
+        (void)fprintf(stderr, "usage: quell dlq list | show NUMBER | retry NUMBER... | "
+                              "drop NUMBER... | retry --all | drop --all\n");
+        return 2;
+    }
+    return is_all ? operate_on_all(letters, what) : operate_on_named(letters, what);
+}
+
+int command_dlq(const struct cli_options *options) {
+    struct letters letters = {.options = options};
+    struct config *config = NULL;
+    const char *address = cli_option(options, "--console");
+    const char *token = cli_option(options, "--token");
+    if (address == NULL && !status_is_ok(cli_load_config(options, &config))) {
+        return 1;
+    }
+    letters.client.address = address != NULL ? slice_of_text(address) : config->listen_console;
+    letters.client.token = token != NULL ? token : getenv("QUELL_TOKEN");
+    char *memory = malloc(ANSWER_BYTES_MAX);
+    int code = 1;
+    if (memory != NULL) {
+        letters.answer = text_over(memory, ANSWER_BYTES_MAX);
+        code = run_letters(&letters);
+    }
+    free(memory);
+    config_release(config);
+    return code;
+}

@@ -1,0 +1,142 @@
+"""Dead letters: kept whole, listed, retried, dropped; the journal alone knows what became of them."""
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import unittest
+
+from harness import BINARY, Story, failure, wait_for
+
+
+class DeadLetters(Story):
+    def setUp(self):
+        self.hook = self.receiver()
+        self.hook.status = 400
+
+    def run_quell(self, *overrides, **more):
+        return self.quell("notify.group_wait=0s", "notify.group_interval=0s",
+                          "sink.hook.type=webhook", "sink.hook.url=" + self.hook.url,
+                          *overrides, **more)
+
+    def dlq(self, quell, *words, code=0, token=None):
+        environment = {**os.environ, "USER": "sam"}
+        if token:
+            environment["QUELL_TOKEN"] = token
+        result = subprocess.run([BINARY, "dlq", *words, "--console", f"127.0.0.1:{quell.console}"],
+                                capture_output=True, text=True, env=environment)
+        self.assertEqual(result.returncode, code, result.stderr)
+        return result.stdout if code == 0 else result.stderr
+
+    def letters(self, quell, query=""):
+        status, answer = quell.get("/api/v1/dlq?limit=1000" + query)
+        self.assertEqual(status, 200, answer)
+        return answer["dead_letters"]
+
+    def wait_for_letters(self, quell, count):
+        self.assertTrue(wait_for(lambda: len(self.letters(quell)) == count))
+        return self.letters(quell)
+
+    def test_a_letter_keeps_payload_and_error_and_goes_out_again_as_the_same_message(self):
+        quell = self.run_quell()
+        quell.events(failure("extract"))
+        letter, = self.wait_for_letters(quell, 1)
+        self.assertEqual((letter["sink"], letter["type"], letter["attempts"]),
+                         ("hook", "opened", 1))
+        self.assertIn("HTTP 400", letter["error"])
+        shown = json.loads(self.dlq(quell, "show", str(letter["number"])))
+        self.assertEqual(shown["payload"]["root_cause"]["entity"], "job:extract")
+        self.assertIn("HTTP 400", self.dlq(quell, "list"))
+        self.hook.status = 200
+        self.dlq(quell, "retry", str(letter["number"]))
+        self.assertTrue(wait_for(lambda: self.hook.messages))
+        self.assertEqual(self.hook.messages[0]["data"], shown["payload"])
+        self.assertEqual(self.hook.headers[0]["webhook-id"], self.hook.headers[-1]["webhook-id"])
+        self.assertEqual(letter["message_id"], self.hook.headers[0]["webhook-id"])
+        self.wait_for_letters(quell, 0)
+        self.assertIn('by \\"sam\\"', quell.read_log())
+        self.assertIn("no dead letter", self.dlq(quell, "retry", str(letter["number"]), code=1))
+
+    def test_all_are_retried_or_dropped_those_that_fail_again_are_letters_again(self):
+        quell = self.run_quell()
+        quell.events(*[failure(f"job{number}") for number in range(30)])
+        before = self.wait_for_letters(quell, 30)
+        self.dlq(quell, "retry", "--all")
+        self.assertTrue(wait_for(lambda: quell.get("/api/v1/stats")[1]["deliveries_dead"] == 60))
+        after = self.wait_for_letters(quell, 30)
+        self.assertEqual({letter["message_id"] for letter in before},
+                         {letter["message_id"] for letter in after})
+        self.assertGreater(after[0]["number"], before[-1]["number"])
+        self.assertEqual(len(self.letters(quell, "&sink=other")), 0)
+        self.dlq(quell, "drop", "--all", "--sink", "other")
+        self.wait_for_letters(quell, 30)
+        self.dlq(quell, "drop", "--all", "--sink", "hook")
+        self.wait_for_letters(quell, 0)
+        self.assertEqual(self.hook.messages, [])
+
+    def test_pages_follow_one_another(self):
+        quell = self.run_quell()
+        quell.events(*[failure(f"job{number}") for number in range(7)])
+        letters = self.wait_for_letters(quell, 7)
+        pages, cursor = [], ""
+        while cursor is not None:
+            _, page = quell.get("/api/v1/dlq?limit=3" + (f"&cursor={cursor}" if cursor else ""))
+            pages.append(page["dead_letters"])
+            cursor = page["next_cursor"]
+        self.assertEqual([len(page) for page in pages], [3, 3, 1])
+        self.assertEqual(sum(pages, []), letters)
+
+    def test_the_journal_alone_rebuilds_what_became_of_them(self):
+        quell = self.run_quell()
+        quell.events(*[failure(f"job{number}") for number in range(6)])
+        letters = self.wait_for_letters(quell, 6)
+        self.hook.status = 200
+        self.dlq(quell, "retry", str(letters[0]["number"]), str(letters[1]["number"]))
+        self.dlq(quell, "drop", str(letters[2]["number"]))
+        self.assertTrue(wait_for(lambda: len(self.hook.messages) == 2))
+        quell.settle()
+        left = self.letters(quell)
+        self.assertEqual(len(left), 3)
+        quell.stop(signal.SIGKILL)
+        shutil.rmtree(os.path.join(quell.directory, "quell-data", "shard-0", "state"))
+        quell.start()
+        self.assertEqual(self.letters(quell), left)
+        quell.settle()
+        self.assertEqual(len(self.hook.messages), 2)
+
+    def test_a_token_sees_and_moves_its_own_letters_alone(self):
+        files = {f"tenants/{name}.toml": f'[tenant]\nid = "{name}"\ntokens_sha256 = '
+                 f'["{hashlib.sha256(name.encode()).hexdigest()}"]\n[notify]\ngroup_wait = "0s"\n'
+                 f'[sink.hook]\ntype = "webhook"\nurl = "{self.hook.url}"\n'
+                 for name in ("acme", "umbrella")}
+        quell = self.quell("auth.mode=token", "tenants_dir=tenants", files=files)
+        for name in ("acme", "umbrella"):
+            quell.events(failure("secret-of-" + name), Authorization="Bearer " + name)
+        foreign = next(letter for letter in self.wait_for_letters(quell, 2)
+                       if letter["tenant"] == "umbrella")["number"]
+        own = self.dlq(quell, "list", token="acme")
+        self.assertIn("acme", own)
+        self.assertNotIn("umbrella", own)
+        for words in (("show",), ("retry",), ("drop",)):
+            answer = self.dlq(quell, *words, str(foreign), token="acme", code=1)
+            self.assertIn("404", answer)
+            self.assertNotIn("umbrella", answer)
+        self.assertIn("403", self.dlq(quell, "list", "--tenant", "umbrella", token="acme", code=1))
+        self.wait_for_letters(quell, 2)
+
+    def test_bad_questions_are_refused(self):
+        quell = self.run_quell()
+        for path, status in (("?limit=0", 400), ("?limit=1001", 400), ("?cursor=x", 400),
+                             ("?sink=%zz", 400), ("/7", 404), ("/x", 404), ("/7/retry", 405),
+                             ("/7/eat", 404), ("x", 404)):
+            self.assertEqual(quell.get("/api/v1/dlq" + path)[0], status, path)
+        status, _, _ = quell.request("POST", "/api/v1/dlq/7/drop", "{}", port=quell.console)
+        self.assertEqual(status, 404)
+        self.dlq(quell, "retry", code=2)
+        self.dlq(quell, "retry", "1", "--all", code=2)
+        self.dlq(quell, "retry", "1/drop", code=2)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
