@@ -27,6 +27,8 @@ MUST_CHECK struct status event_ids_init(struct event_ids **ids_out,
 /* Starts a journal batch: keys admitted from now on belong to it and expire together. */
 void event_ids_begin_batch(struct event_ids *ids, uint64_t seq, uint64_t now_ns,
                            uint64_t horizon_ns);
+/* Says that event_ids_admit will be asked for this key soon: hides the cache miss. */
+void event_ids_prefetch(const struct event_ids *ids, struct hash128 event_key);
 /* true: new, remembered. false: a duplicate within the horizon. When full the oldest batch is
  * forgotten early and counted. */
 bool event_ids_admit(struct event_ids *ids, struct hash128 event_key);

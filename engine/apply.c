@@ -103,59 +103,98 @@ static struct status apply_admitted(struct engine *engine, struct tenant *tenant
     return status_ok();
 }
 
-static struct status apply_event(struct engine *engine, struct slice bytes, uint64_t seq,
-                                 uint32_t index) {
+/* An event on its way: opened some events before its turn, so that the line of the id index that
+ * it needs has come when it is applied. */
+struct opened_event {
+    struct slice bytes;
     struct envelope envelope;
-    TRY(envelope_verify(bytes));
-    envelope_read(bytes, &envelope);
+    struct status status; /* CORRUPT: not an envelope */
+};
+
+enum { OPENED_AHEAD = 8 };
+
+static void open_event(struct engine *engine, struct slice bytes, struct opened_event *event) {
+    event->bytes = bytes;
+    event->status = envelope_verify(bytes);
+    if (status_is_ok(event->status)) {
+        envelope_read(bytes, &event->envelope);
+        event_ids_prefetch(engine->event_ids, event->envelope.event_key);
+    }
+}
+
+static struct status apply_event(struct engine *engine, const struct opened_event *event,
+                                 uint64_t seq, uint32_t index) {
+    const struct envelope *envelope = &event->envelope;
+    TRY(event->status);
     struct tenant *tenant = NULL;
-    TRY(tenants_intern(&engine->tenants, envelope.tenant, &tenant));
+    TRY(tenants_intern(&engine->tenants, envelope->tenant, &tenant));
     tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_RECEIVED, 1);
-    if ((envelope.flags & ENVELOPE_REFUSED) != 0) {
+    if ((envelope->flags & ENVELOPE_REFUSED) != 0) {
         tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_REJECTED, 1);
-        return engine_quarantine(engine, tenant, seq, index, bytes);
+        return engine_quarantine(engine, tenant, seq, index, event->bytes);
     }
     tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_ACCEPTED, 1);
-    if (!event_ids_admit(engine->event_ids, envelope.event_key)) {
+    if (!event_ids_admit(engine->event_ids, envelope->event_key)) {
         tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_DUPLICATE, 1);
         return status_ok();
     }
-    struct status status = apply_admitted(engine, tenant, &envelope, bytes, index);
+    struct status status = apply_admitted(engine, tenant, envelope, event->bytes, index);
     if (status.code == STATUS_FULL) {
         log_write(engine->logger, LOG_LEVEL_ERROR, "engine",
                   "no room left for entities, edges or incidents: event %llu/%u of tenant %.*s "
                   "stands in the quarantine",
                   (unsigned long long)seq, index, SLICE_PRINT(tenant->name));
-        return engine_quarantine(engine, tenant, seq, index, bytes);
+        return engine_quarantine(engine, tenant, seq, index, event->bytes);
     }
     return status;
 }
 
-static struct status apply_events(struct engine *engine, struct batch_view *batch,
-                                  struct fault *fault) {
-    struct slice entry;
-    uint32_t index = 0;
+static struct status apply_turn(struct engine *engine, const struct batch_view *batch,
+                                const struct opened_event *event, struct stream_group *group,
+                                uint32_t index, struct fault *fault) {
+    TRY(engine_make_room(engine, EVENT_EFFECT_BYTES_MIN, fault));
+    if (batch->kind == BATCH_STREAM &&
+        !streams_pass(&engine->streams, group, event->bytes, &engine->effects)) {
+        return status_ok();
+    }
+    struct status status = apply_event(engine, event, batch->seq, index);
+    if (!status_is_ok(status)) {
+        /* The journal's checksum held, so this is a record of a broken writer: skip it loudly. */
+        log_write(engine->logger, LOG_LEVEL_ERROR, "engine", "event %llu/%u skipped: %s",
+                  (unsigned long long)batch->seq, index, status_name(status));
+    }
+    return status_ok();
+}
+
+static struct status apply_in_turn(struct engine *engine, struct batch_view *batch,
+                                   struct fault *fault) {
+    struct opened_event events[OPENED_AHEAD];
     struct stream_group group = {0};
-    TRY(engine_make_room(
-        engine, EVENT_EFFECT_BYTES_MIN + event_ids_effect_bytes(engine->event_ids, batch->count),
-        fault));
-    event_ids_begin_batch(engine->event_ids, batch->seq, engine->now_ns,
-                          engine->policies.defaults.idempotency_horizon_ns);
-    for (; batch_next(batch, &entry); index++) {
-        TRY(engine_make_room(engine, EVENT_EFFECT_BYTES_MIN, fault));
-        if (batch->kind == BATCH_STREAM &&
-            !streams_pass(&engine->streams, &group, entry, &engine->effects)) {
-            continue;
+    struct slice entry;
+    uint32_t opened = 0;
+    bool has_more = true;
+    for (uint32_t index = 0; has_more || index < opened; index++) {
+        while (has_more && opened < index + OPENED_AHEAD) {
+            has_more = batch_next(batch, &entry);
+            if (has_more) {
+                open_event(engine, entry, &events[opened++ % OPENED_AHEAD]);
+            }
         }
-        struct status status = apply_event(engine, entry, batch->seq, index);
-        if (!status_is_ok(status)) {
-            /* The journal's checksum held, so this is a record of a broken writer: skip it loudly.
-             */
-            log_write(engine->logger, LOG_LEVEL_ERROR, "engine", "event %llu/%u skipped: %s",
-                      (unsigned long long)batch->seq, index, status_name(status));
+        if (index < opened) {
+            TRY(apply_turn(engine, batch, &events[index % OPENED_AHEAD], &group, index, fault));
         }
     }
-    TRY(engine_make_room(engine, event_ids_effect_bytes(engine->event_ids, batch->count), fault));
+    return status_ok();
+}
+
+static struct status apply_events(struct engine *engine, struct batch_view *batch,
+                                  struct fault *fault) {
+    size_t ids_bytes = event_ids_effect_bytes(engine->event_ids, batch->count);
+    TRY(engine_make_room(engine, EVENT_EFFECT_BYTES_MIN + ids_bytes, fault));
+    event_ids_begin_batch(engine->event_ids, batch->seq, engine->now_ns,
+                          engine->policies.defaults.idempotency_horizon_ns);
+    TRY(apply_in_turn(engine, batch, fault));
+    TRY(engine_make_room(engine, ids_bytes, fault));
     event_ids_end_batch(engine->event_ids, &engine->effects);
     return status_ok();
 }

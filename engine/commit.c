@@ -101,6 +101,10 @@ static void publish_stats(struct engine *engine) {
     stats_add(engine->stats, STAT_STORE_COMMITS, 1);
 }
 
+bool engine_has_news(const struct engine *engine) {
+    return incidents_next_outbox_number(engine->incidents) != engine->committed_outbox_number;
+}
+
 struct status engine_commit(struct engine *engine, struct fault *fault) {
     if (engine->applied_seq == engine->committed_seq) {
         return status_ok();

@@ -93,6 +93,8 @@ MUST_CHECK struct status engine_operate_dead(struct engine *engine,
 /* --- commit.c --- */
 /* Drains when less than `bytes` are free. */
 MUST_CHECK struct status engine_make_room(struct engine *engine, size_t bytes, struct fault *fault);
+/* Whether there are outbox rows that no sink can see before the next commit. */
+bool engine_has_news(const struct engine *engine);
 /* Writes all dirty rows and the cursor and commits. */
 MUST_CHECK struct status engine_commit(struct engine *engine, struct fault *fault);
 struct incident_context engine_incident_context(struct engine *engine, uint32_t index);

@@ -22,8 +22,11 @@
 
 /* Batches in one block, all sources together. */
 enum { WAITING_MAX = 4096 };
-/* Under load effects are committed this often; an idle shard commits at once. */
-#define COMMIT_INTERVAL_NS (10 * NS_PER_MS)
+/* A commit costs the shard a sync of the state, for which the next block waits. What sinks wait for
+ * is in a hurry, and an idle shard has the time; the rest is safe in the journal. */
+#define COMMIT_INTERVAL_NEWS_NS (10 * NS_PER_MS)
+#define COMMIT_INTERVAL_IDLE_NS (20 * NS_PER_MS)
+#define COMMIT_INTERVAL_NS (100 * NS_PER_MS)
 #define RETAIN_INTERVAL_NS (10 * NS_PER_S)
 
 struct waiting {
@@ -277,12 +280,27 @@ static bool shard_is_idle(const struct shard *shard) {
            !journal_is_flushing(shard->journal) && journal_open_bytes(shard->journal) == 0;
 }
 
-static void commit_when_due(struct shard *shard) {
-    if (shard->is_failed || shard->engine.applied_seq == shard->engine.committed_seq) {
-        return;
+/* How long what was applied may still wait for its commit; 0: commit now. */
+static uint64_t commit_wait_ns(const struct shard *shard) {
+    bool has_news = engine_has_news(&shard->engine);
+    bool is_idle = shard_is_idle(shard);
+    bool is_stopping = atomic_load(&shard->is_stopping);
+    if (shard->after_commit.count > 0 || (is_idle && (has_news || is_stopping))) {
+        return 0;
     }
-    if (shard_is_idle(shard) || shard->after_commit.count > 0 ||
-        clock_monotonic_ns() - shard->committed_at_ns >= COMMIT_INTERVAL_NS) {
+    uint64_t interval_ns = has_news  ? COMMIT_INTERVAL_NEWS_NS
+                           : is_idle ? COMMIT_INTERVAL_IDLE_NS
+                                     : COMMIT_INTERVAL_NS;
+    uint64_t since_ns = clock_monotonic_ns() - shard->committed_at_ns;
+    return since_ns >= interval_ns ? 0 : interval_ns - since_ns;
+}
+
+static bool has_uncommitted(const struct shard *shard) {
+    return !shard->is_failed && shard->engine.applied_seq != shard->engine.committed_seq;
+}
+
+static void commit_when_due(struct shard *shard) {
+    if (has_uncommitted(shard) && commit_wait_ns(shard) == 0) {
         commit(shard);
     }
 }
@@ -298,8 +316,11 @@ static void retain_when_due(struct shard *shard) {
 }
 
 static uint64_t shard_timeout_ns(const struct shard *shard) {
-    if (shard->has_durable || shard->engine.applied_seq != shard->engine.committed_seq) {
+    if (shard->has_durable) {
         return shard->is_failed ? 100 * NS_PER_MS : 0;
+    }
+    if (has_uncommitted(shard)) {
+        return commit_wait_ns(shard);
     }
     uint64_t due = engine_next_due_ns(&shard->engine);
     uint64_t now = clock_wall_ns();
@@ -320,7 +341,7 @@ static struct status shard_turn(struct shard *shard) {
     }
     commit_when_due(shard);
     retain_when_due(shard);
-    if (atomic_load(&shard->is_stopping) && shard_is_idle(shard)) {
+    if (atomic_load(&shard->is_stopping) && shard_is_idle(shard) && !has_uncommitted(shard)) {
         return status_of(STATUS_END);
     }
     uint64_t timeout = shard_timeout_ns(shard);

@@ -65,7 +65,7 @@ static struct status settle_tenant(const struct decode *decode, struct slice cla
 
 struct status decode_add(struct decode *decode, struct envelope *envelope, struct slice claimed,
                          struct slice raw) {
-    struct fault reason = {.words = {0}};
+    struct fault reason; /* not cleared: half a KiB for every record */
     struct status status = settle_tenant(decode, claimed, &envelope->tenant, &reason);
     if (status_is_ok(status)) {
         struct derive_context context = {
@@ -73,6 +73,7 @@ struct status decode_add(struct decode *decode, struct envelope *envelope, struc
             .now_ns = decode->now_ns,
             .tenant = envelope->tenant,
             .tenant_is_bound = decode->tenant_is_bound,
+            .memo = &decode->memo,
         };
         if (decode->dedup_by_for != NULL) {
             context.dedup_by = decode->dedup_by_for(decode->context, envelope->tenant);

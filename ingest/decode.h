@@ -11,7 +11,7 @@
 
 #include "core/batch.h"
 #include "ingest/json_walk.h"
-#include "schemas/derive.h"
+#include "schemas/derive_memo.h"
 
 struct decode {
     /* Set by the caller. */
@@ -31,6 +31,7 @@ struct decode {
     /* What a refused envelope keeps beside its bytes, such as where it was read; may be NULL. */
     const struct attribute *(*refused_attributes)(void *context, uint32_t *count_out);
     void *context;
+    struct derive_memo memo; /* starts zeroed */
     /* Results. */
     uint32_t accepted;
     uint32_t refused;

@@ -112,7 +112,7 @@ static struct status settle_status(struct otlp_record *record, struct fault *rea
     return status_ok();
 }
 
-static struct status settle_record(struct otlp_record *record, struct arena *arena,
+static struct status settle_record(struct otlp_record *record, struct decode *decode,
                                    struct fault *reason) {
     const struct slice *known = record->attributes.known;
     struct envelope *envelope = &record->envelope;
@@ -140,7 +140,7 @@ static struct status settle_record(struct otlp_record *record, struct arena *are
     envelope->flags |= record->attributes.is_cut ? ENVELOPE_MESSAGE_CUT : 0u;
     envelope->attributes = record->attributes.items;
     envelope->attributes_count = record->attributes.count;
-    return derive_entity(&keys, arena, &envelope->entity, reason);
+    return derive_memo_entity(&decode->memo, &keys, decode->arena, &envelope->entity, reason);
 }
 
 void otlp_record_init(struct otlp_record *record, enum event_kind kind) {
@@ -193,7 +193,7 @@ struct status otlp_record_finish(struct otlp_record *record, struct decode *deco
                                  struct slice raw, const struct otlp_attributes *outer) {
     struct fault reason;
     otlp_inherit(&record->attributes, outer);
-    struct status status = settle_record(record, decode->arena, &reason);
+    struct status status = settle_record(record, decode, &reason);
     if (status.code == STATUS_INVALID) {
         return decode_refuse(decode, raw, reason.words);
     }

@@ -4,6 +4,7 @@
 #include "schemas/derive.h"
 
 #include "core/base/assert.h"
+#include "schemas/derive_memo.h"
 
 #define EVENT_TIME_OLDEST_NS                                                                       \
     (UINT64_C(946684800) * NS_PER_S) /* 2000-01-01: older is a wrong clock */
@@ -194,7 +195,7 @@ static size_t slice_room(struct slice slice) {
 
 static size_t content_bytes(const struct envelope *envelope) {
     size_t bytes = 128 + slice_room(envelope->message) + slice_room(envelope->run_id) +
-                   slice_room(envelope->error_class) + slice_room(envelope->entity);
+                   slice_room(envelope->error_class);
     for (uint32_t i = 0; i < envelope->attributes_count; i++) {
         bytes +=
             4 + slice_room(envelope->attributes[i].key) + slice_room(envelope->attributes[i].value);
@@ -213,7 +214,6 @@ static void write_content(const struct envelope *envelope, struct writer *writer
     writer_hash128(writer, envelope->trace_id);
     writer_u64(writer, envelope->span_id);
     writer_u64(writer, envelope->parent_span_id);
-    write_slice(writer, envelope->entity);
     write_slice(writer, envelope->run_id);
     write_slice(writer, envelope->error_class);
     write_slice(writer, envelope->message);
@@ -242,9 +242,8 @@ static struct status derive_content_key(const struct derive_context *context, st
     ASSERT(!writer.failed);
     struct hash128 content_hash = hash128_of(writer_slice(&writer), context->hash_seed);
     arena_rewind(arena, mark);
-    struct slice parts[3] = {envelope->tenant, envelope->entity,
-                             slice_of(&content_hash, sizeof(content_hash))};
-    envelope->event_key = hash128_of_parts(parts, 3, context->hash_seed);
+    /* The entity's key stands for tenant and entity. */
+    envelope->event_key = hash128_combine(content_hash, envelope->entity_key);
     return status_ok();
 }
 
@@ -345,13 +344,22 @@ struct status derive_envelope(const struct derive_context *context, struct arena
         TRY(derive_check_entity(envelope->depends_on[i], reason));
     }
     TRY(settle_owner(context, envelope, reason));
+    bool is_known = context->memo != NULL && derive_memo_knows(context->memo, envelope);
+    envelope->entity_key =
+        is_known ? context->memo->entity_key
+                 : derive_entity_key(envelope->tenant, envelope->entity, context->hash_seed);
     TRY(derive_event_key(context, arena, envelope));
     clamp_time(context, envelope);
     cut_texts(envelope);
     derive_news(envelope);
     TRY(derive_error_class(arena, envelope));
-    struct slice key_parts[2] = {envelope->tenant, envelope->entity};
-    envelope->entity_key = hash128_of_parts(key_parts, 2, context->hash_seed);
+    if (is_known && envelope->error_class.size == 0 && context->dedup_by.size == 0) {
+        envelope->fingerprint = context->memo->fingerprint;
+        return status_ok();
+    }
     derive_fingerprint(context, envelope);
+    if (context->memo != NULL && envelope->error_class.size == 0 && context->dedup_by.size == 0) {
+        derive_memo_keep(context->memo, envelope);
+    }
     return status_ok();
 }

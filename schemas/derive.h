@@ -10,13 +10,16 @@
 #include "core/base/fault.h"
 #include "schemas/envelope.h"
 
+struct derive_memo;
+
 /* What a source knows about the place a record came from. */
 struct derive_context {
-    uint64_t hash_seed;    /* secret of the data directory */
-    uint64_t now_ns;       /* ingest stamp */
-    struct slice tenant;   /* already decided (auth, header, attribute, "default") */
-    bool tenant_is_bound;  /* by a token: a record that claims another one is refused */
-    struct slice dedup_by; /* comma-separated keys of dedup.by; empty: the default */
+    uint64_t hash_seed;       /* secret of the data directory */
+    uint64_t now_ns;          /* ingest stamp */
+    struct slice tenant;      /* already decided (auth, header, attribute, "default") */
+    bool tenant_is_bound;     /* by a token: a record that claims another one is refused */
+    struct slice dedup_by;    /* comma-separated keys of dedup.by; empty: the default */
+    struct derive_memo *memo; /* of this request; may be NULL */
 };
 
 /* The attribute candidates for the entity, each empty when absent; the caller has applied "record

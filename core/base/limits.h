@@ -83,7 +83,7 @@ static_assert(2 * BLOCK_BYTES_MAX <= JOURNAL_SEGMENT_BYTES, "a segment holds any
 #define GRAPH_HOPS_MAX 32u
 #define GRAPH_VISITS_MAX 100000u /* nodes one query may look at: some ms */
 #define DEDUP_KEYS_DEFAULT (1u << 20)
-#define EVENT_IDS_DEFAULT (1u << 22) /* live ids for idempotency; 16 + ~5 bytes each */
+#define EVENT_IDS_DEFAULT (1u << 22) /* live ids for idempotency; 32 bytes each */
 #define INCIDENTS_DEFAULT (1u << 16) /* open or reopenable at once */
 #define MEMBERS_DEFAULT (1u << 19)   /* entities in those incidents */
 #define INCIDENT_TRACE_IDS_MAX 8u

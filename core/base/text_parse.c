@@ -57,26 +57,34 @@ struct status text_parse_size(struct slice text, uint64_t *bytes_out) {
     return status_of(STATUS_INVALID);
 }
 
-static int hex_value(uint8_t byte) {
-    if (is_digit(byte)) {
-        return byte - '0';
-    }
-    uint8_t lower = (uint8_t)(byte | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
+/* The value of a hex digit; HEX_BAD for what is none. */
+enum { HEX_BAD = 0x80 };
+static const uint8_t hex_values[256] = {
+#define BAD4 HEX_BAD, HEX_BAD, HEX_BAD, HEX_BAD
+#define BAD16 BAD4, BAD4, BAD4, BAD4
+#define LETTERS HEX_BAD, 10, 11, 12, 13, 14, 15, HEX_BAD, BAD4, BAD4
+    BAD16, BAD16, BAD16, 0,       1,       2,     3,       4,     5,       6,
+    7,     8,     9,     HEX_BAD, HEX_BAD, BAD4,  LETTERS, BAD16, LETTERS, BAD16,
+    BAD16, BAD16, BAD16, BAD16,   BAD16,   BAD16, BAD16,   BAD16,
+#undef LETTERS
+#undef BAD16
+#undef BAD4
+};
 
 struct status text_parse_hex(struct slice text, uint8_t *bytes_out, size_t size) {
     if (text.size != 2 * size) {
         return status_of(STATUS_INVALID);
     }
+    uint8_t seen = 0;
     for (size_t i = 0; i < text.size; i++) {
-        if (hex_value(text.data[i]) < 0) {
-            return status_of(STATUS_INVALID);
-        }
+        seen |= hex_values[text.data[i]];
+    }
+    if ((seen & HEX_BAD) != 0) {
+        return status_of(STATUS_INVALID);
     }
     for (size_t i = 0; i < size; i++) {
         bytes_out[i] =
-            (uint8_t)(hex_value(text.data[2 * i]) * 16 + hex_value(text.data[2 * i + 1]));
+            (uint8_t)(hex_values[text.data[2 * i]] << 4 | hex_values[text.data[2 * i + 1]]);
     }
     return status_ok();
 }

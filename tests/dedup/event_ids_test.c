@@ -96,11 +96,51 @@ static void rows_restore_what_is_remembered(void **state) {
     arena_deinit(&other.arena);
 }
 
+/* Keys that crowd in few slots, forgotten in any mixture of expiry and eviction: the index says
+ * what a plain list says. */
+static void the_index_agrees_with_a_plain_list_of_crowded_keys(void **state) {
+    enum { KEYS_MAX = 64, ROUNDS = 3000, BATCH_MAX = 40 };
+    struct room room;
+    struct hash128 alive[KEYS_MAX];
+    uint32_t count = 0;
+    uint64_t random = 88172645463325252U;
+    (void)state;
+    room_init(&room, KEYS_MAX);
+    for (uint64_t seq = 1; seq <= ROUNDS; seq++) {
+        event_ids_begin_batch(room.ids, seq, seq, UINT64_MAX); /* only eviction forgets */
+        for (uint32_t i = 0; i < 1 + random % BATCH_MAX; i++) {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            /* Three homes at the end of the table, so that runs wrap; one tag for several keys. */
+            struct hash128 key = {.lo = 125 + random % 3, .hi = (random >> 20) % 200};
+            bool is_known = false;
+            for (uint32_t k = 0; k < count; k++) {
+                is_known = is_known || hash128_equals(alive[k], key);
+            }
+            assert_int_equal(event_ids_admit(room.ids, key), !is_known);
+            uint32_t left = event_ids_count(room.ids);
+            if (!is_known) {
+                uint32_t gone = count + 1 - left; /* evicted, the oldest first */
+                memmove(alive, alive + gone, (count - gone) * sizeof(alive[0]));
+                count -= gone;
+                alive[count++] = key;
+            }
+            assert_int_equal(left, count);
+        }
+        event_ids_end_batch(room.ids, &room.effects);
+        effects_clear(&room.effects);
+    }
+    assert_true(event_ids_evicted_count(room.ids) > ROUNDS);
+    arena_deinit(&room.arena);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_id_passes_once_within_the_horizon),
         cmocka_unit_test(when_full_the_oldest_batch_goes_and_is_counted),
         cmocka_unit_test(rows_restore_what_is_remembered),
+        cmocka_unit_test(the_index_agrees_with_a_plain_list_of_crowded_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

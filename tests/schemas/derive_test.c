@@ -1,0 +1,234 @@
+/* derive_test.c - the rules of product.md, "From a record to an envelope", and the memo. */
+#include "core/base/limits.h"
+#include "schemas/derive_memo.h"
+#include "tests/base/unit.h"
+
+#define NOW (UINT64_C(1800000000) * NS_PER_S)
+
+struct room {
+    struct arena arena;
+    struct fault reason;
+};
+
+static void room_init(struct room *room) {
+    room->reason.words[0] = 0;
+    assert_status(arena_init(&room->arena, MIB), OK);
+}
+
+static struct slice entity_of(struct room *room, struct derive_entity_keys keys) {
+    struct slice entity = {0};
+    assert_status(derive_entity(&keys, &room->arena, &entity, &room->reason), OK);
+    return entity;
+}
+
+static void the_first_of_job_dataset_check_service_names_the_entity(void **state) {
+    struct room room;
+    struct derive_entity_keys keys = {SLICE("j"), SLICE("d"), SLICE("c"), SLICE("s"), SLICE("ns")};
+    (void)state;
+    room_init(&room);
+    assert_slice(entity_of(&room, keys), "job:j");
+    keys.job_id.size = 0;
+    assert_slice(entity_of(&room, keys), "dataset:d");
+    keys.dataset_name.size = 0;
+    assert_slice(entity_of(&room, keys), "check:c");
+    keys.check_id.size = 0;
+    assert_slice(entity_of(&room, keys), "service:ns/s");
+    keys.service_namespace.size = 0;
+    assert_slice(entity_of(&room, keys), "service:s");
+    keys.service_name.size = 0;
+    assert_slice(entity_of(&room, keys), "unknown:unidentified");
+    arena_deinit(&room.arena);
+}
+
+static void an_entity_with_a_control_character_or_too_long_is_refused(void **state) {
+    struct room room;
+    struct slice entity;
+    static char long_name[ENTITY_BYTES_MAX];
+    (void)state;
+    room_init(&room);
+    memset(long_name, 'x', sizeof(long_name));
+    struct derive_entity_keys keys = {.job_id = SLICE("a\nb")};
+    assert_status(derive_entity(&keys, &room.arena, &entity, &room.reason), INVALID);
+    keys.job_id = slice_of(long_name, sizeof(long_name));
+    assert_status(derive_entity(&keys, &room.arena, &entity, &room.reason), INVALID);
+    assert_status(derive_check_entity(SLICE("platform/job:x"), &room.reason), OK);
+    static const char *const wrong[] = {"", "job", "job:", ":x", "Job:x", "job:\x7f", "job:\xff"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        assert_status(derive_check_entity(slice_of_text(wrong[i]), &room.reason), INVALID);
+    }
+    arena_deinit(&room.arena);
+}
+
+static struct envelope derived(struct room *room, struct envelope envelope, const char *dedup_by) {
+    struct derive_context context = {.hash_seed = 5,
+                                     .now_ns = NOW,
+                                     .tenant = SLICE("acme"),
+                                     .dedup_by = slice_of_text(dedup_by)};
+    envelope.tenant = envelope.tenant.size > 0 ? envelope.tenant : context.tenant;
+    envelope.entity = envelope.entity.size > 0 ? envelope.entity : SLICE("service:api");
+    envelope.event_time_ns = envelope.event_time_ns > 0 ? envelope.event_time_ns : NOW;
+    assert_status(derive_envelope(&context, &room->arena, &envelope, &room->reason), OK);
+    return envelope;
+}
+
+static void messages_that_differ_in_numbers_ids_and_quotes_have_one_class(void **state) {
+    struct room room;
+    static const char *const cases[][2] = {
+        {"timeout after 30s", "timeout after #s"},
+        {"user 'ann' at 0x7ffe12 not found", "user '' at # not found"},
+        {"id 123e4567-e89b-12d3-a456-426614174000 gone", "id # gone"},
+        {"2026-11-20T03:00:00.123Z connection lost", "#Z connection lost"},
+        {"disk sda1 full", "disk sda# full"},
+        {"deadbeef is a word, deadbee5 is not", "deadbeef is a word, # is not"},
+    };
+    (void)state;
+    room_init(&room);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct slice masked;
+        assert_status(derive_mask_message(slice_of_text(cases[i][0]), &room.arena, &masked), OK);
+        assert_slice(masked, cases[i][1]);
+    }
+    arena_deinit(&room.arena);
+}
+
+static void an_error_log_is_a_failure_and_an_info_log_is_nothing(void **state) {
+    struct room room;
+    (void)state;
+    room_init(&room);
+    struct envelope log = {.kind = EVENT_KIND_LOG,
+                           .severity = EVENT_SEVERITY_ERROR,
+                           .message = SLICE("timeout after 30s")};
+    struct envelope error = derived(&room, log, "");
+    assert_int_equal(error.status, EVENT_STATUS_FAILED);
+    assert_true((error.flags & ENVELOPE_SIGNAL) != 0);
+    assert_slice(error.error_class, "timeout after #s");
+    log.severity = EVENT_SEVERITY_INFO;
+    struct envelope info = derived(&room, log, "");
+    assert_int_equal(info.status, EVENT_STATUS_NONE);
+    assert_int_equal(info.flags & (ENVELOPE_SIGNAL | ENVELOPE_GOOD), 0);
+    assert_int_equal(info.error_class.size, 0);
+    arena_deinit(&room.arena);
+}
+
+static void a_time_that_cannot_be_is_clamped_and_flagged(void **state) {
+    struct room room;
+    (void)state;
+    room_init(&room);
+    static const uint64_t wrong[] = {1, NOW + 2 * NS_PER_DAY, UINT64_MAX};
+    for (size_t i = 0; i < 3; i++) {
+        struct envelope envelope = derived(&room, (struct envelope){.event_time_ns = wrong[i]}, "");
+        assert_int_equal(envelope.event_time_ns, NOW);
+        assert_true((envelope.flags & ENVELOPE_TIME_CLAMPED) != 0);
+    }
+    struct envelope good = derived(&room, (struct envelope){.event_time_ns = NOW - NS_PER_S}, "");
+    assert_int_equal(good.event_time_ns, NOW - NS_PER_S);
+    assert_int_equal(good.flags & ENVELOPE_TIME_CLAMPED, 0);
+    arena_deinit(&room.arena);
+}
+
+static bool have_one_event_key(struct room *room, struct envelope a, struct envelope b) {
+    struct envelope left = derived(room, a, "");
+    struct envelope right = derived(room, b, "");
+    return hash128_equals(left.event_key, right.event_key);
+}
+
+static void what_has_no_id_is_known_by_tenant_entity_and_content(void **state) {
+    struct room room;
+    (void)state;
+    room_init(&room);
+    struct envelope one = {.message = SLICE("m"), .run_id = SLICE("r")};
+    struct envelope other = one;
+    assert_true(have_one_event_key(&room, one, other));
+    other.message = SLICE("n");
+    assert_false(have_one_event_key(&room, one, other));
+    other = one;
+    other.tenant = SLICE("other");
+    assert_false(have_one_event_key(&room, one, other));
+    other = one;
+    other.entity = SLICE("service:other");
+    assert_false(have_one_event_key(&room, one, other));
+    other = one;
+    other.message = SLICE("mr"); /* fields keep their borders */
+    other.run_id.size = 0;
+    assert_false(have_one_event_key(&room, one, other));
+    one.event_id = other.event_id = SLICE("e-1");
+    assert_true(have_one_event_key(&room, one, other));
+    other.tenant = SLICE("other");
+    assert_false(have_one_event_key(&room, one, other));
+    arena_deinit(&room.arena);
+}
+
+static void dedup_by_chooses_what_separates(void **state) {
+    struct room room;
+    struct attribute zones[2] = {{SLICE("zone"), SLICE("a"), ATTRIBUTE_STRING},
+                                 {SLICE("zone"), SLICE("b"), ATTRIBUTE_STRING}};
+    (void)state;
+    room_init(&room);
+    struct envelope one = {.status = EVENT_STATUS_FAILED,
+                           .error_class = SLICE("X"),
+                           .attributes = &zones[0],
+                           .attributes_count = 1};
+    struct envelope other = one;
+    other.attributes = &zones[1];
+    other.error_class = SLICE("Y");
+    struct hash128 left = derived(&room, one, "entity").fingerprint;
+    struct hash128 right = derived(&room, other, "entity").fingerprint;
+    assert_true(hash128_equals(left, right));
+    left = derived(&room, one, "entity, zone").fingerprint;
+    right = derived(&room, other, "entity, zone").fingerprint;
+    assert_false(hash128_equals(left, right));
+    arena_deinit(&room.arena);
+}
+
+/* Records as a request brings them: few services, tenants and kinds, by the same bytes. */
+static void a_memo_never_changes_a_result(void **state) {
+    static const char *const services[] = {"api", "web", "db"};
+    static const char *const tenants[] = {"acme", "beta"};
+    struct derive_memo memo = {0};
+    struct room room;
+    uint64_t random = 88172645463325252U;
+    (void)state;
+    room_init(&room);
+    for (int i = 0; i < 20000; i++) {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        struct derive_entity_keys keys = {.service_name = slice_of_text(services[random % 3])};
+        keys.job_id = (random >> 8) % 5 == 0 ? SLICE("nightly") : keys.job_id;
+        struct envelope plain = {.tenant = slice_of_text(tenants[(random >> 16) % 2]),
+                                 .kind = (random >> 24) % 7 == 0 ? EVENT_KIND_SPAN : EVENT_KIND_LOG,
+                                 .severity = (random >> 32) % 4 == 0 ? EVENT_SEVERITY_ERROR
+                                                                     : EVENT_SEVERITY_INFO,
+                                 .message = (random >> 40) % 2 == 0 ? SLICE("a") : SLICE("b"),
+                                 .event_time_ns = NOW};
+        struct envelope recalled = plain;
+        struct derive_context context = {.hash_seed = 5, .now_ns = NOW};
+        context.dedup_by = (random >> 48) % 8 == 0 ? SLICE("message") : context.dedup_by;
+        assert_status(derive_entity(&keys, &room.arena, &plain.entity, &room.reason), OK);
+        assert_status(derive_envelope(&context, &room.arena, &plain, &room.reason), OK);
+        context.memo = &memo;
+        assert_status(derive_memo_entity(&memo, &keys, &room.arena, &recalled.entity, &room.reason),
+                      OK);
+        assert_status(derive_envelope(&context, &room.arena, &recalled, &room.reason), OK);
+        assert_true(slice_equals(plain.entity, recalled.entity));
+        assert_true(hash128_equals(plain.entity_key, recalled.entity_key));
+        assert_true(hash128_equals(plain.fingerprint, recalled.fingerprint));
+        assert_true(hash128_equals(plain.event_key, recalled.event_key));
+        arena_reset(&room.arena);
+    }
+    arena_deinit(&room.arena);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_first_of_job_dataset_check_service_names_the_entity),
+        cmocka_unit_test(an_entity_with_a_control_character_or_too_long_is_refused),
+        cmocka_unit_test(messages_that_differ_in_numbers_ids_and_quotes_have_one_class),
+        cmocka_unit_test(an_error_log_is_a_failure_and_an_info_log_is_nothing),
+        cmocka_unit_test(a_time_that_cannot_be_is_clamped_and_flagged),
+        cmocka_unit_test(what_has_no_id_is_known_by_tenant_entity_and_content),
+        cmocka_unit_test(dedup_by_chooses_what_separates),
+        cmocka_unit_test(a_memo_never_changes_a_result),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
