@@ -30,6 +30,7 @@ static void set_defaults(struct config *config) {
     config->ingest_threads = 1;
     config->shards = 1;
     config->journal_sync = JOURNAL_SYNC_ALWAYS;
+    config->sink_addresses = SINK_ADDRESSES_PRIVATE;
     config->journal_retention_bytes_max = 8 * GIB;
     config->journal_retention_ns_max = 7 * NS_PER_DAY;
     config->request_bytes_max = REQUEST_BYTES_DEFAULT;
@@ -127,7 +128,7 @@ static bool read_process_toml(struct config_build *build, const struct config_op
 static const char *const scalar_sections[] = {"idempotency", "dedup",    "correlate",
                                               "notify",      "incident", NULL};
 static const char *const process_sections[] = {"listen", "server", "journal", "auth",
-                                               "log",    "limits", NULL};
+                                               "log",    "limits", "sinks",   NULL};
 static const char *const list_sections[] = {"job", "route", "sink", "tenant", NULL};
 static const char *const process_lists[] = {"defaults", "kafka", NULL};
 

@@ -41,6 +41,13 @@ struct config_token {
     struct slice tenant;
 };
 
+/* What sinks may reach: always more than the word before. */
+enum sink_addresses {
+    SINK_ADDRESSES_PUBLIC,
+    SINK_ADDRESSES_PRIVATE, /* and private networks, and this machine: the default */
+    SINK_ADDRESSES_ANY,     /* and link-local addresses, metadata services */
+};
+
 enum kafka_format { KAFKA_AUTO, KAFKA_NATIVE, KAFKA_OTLP_JSON, KAFKA_OTLP_PROTO };
 
 struct config_kafka_topic {
@@ -88,6 +95,7 @@ struct config {
     uint32_t event_ids_max;
     uint32_t incidents_max;
     struct policy_set policies; /* what the journal gets: no secrets */
+    enum sink_addresses sink_addresses;
     struct config_sink *sinks;
     uint32_t sinks_count;
     struct config_kafka *kafkas;

@@ -139,7 +139,8 @@ static void on_response(void *context, const struct sink_response *response) {
         sink_memory_put(&host->memory, host->current.message.number,
                         host->current.message.incident_id, text_slice(&memory));
     }
-    take_verdict(host, verdict, response->http_status != 0, response->retry_after_ns);
+    take_verdict(host, response->is_refused ? SINK_GIVE_UP : verdict, response->http_status != 0,
+                 response->retry_after_ns);
     sink_host_step(host);
 }
 
@@ -203,7 +204,8 @@ static void start_http(struct sink_host *host) {
                                                      &host->attempt_arena, &request, &fault);
     if (status_is_ok(status)) {
         status = http_client_post(host->sinks->client, &request, host->limits.timeout_ns,
-                                  on_response, host, &host->attempt);
+                                  host->sinks->config->sink_addresses, on_response, host,
+                                  &host->attempt);
         (void)snprintf(fault.words, sizeof(fault.words), "no memory for a request");
     }
     if (!status_is_ok(status)) {
@@ -413,6 +415,7 @@ void sink_host_init(struct sink_host *host) {
     host->timer.context = host;
     host->deadline.on_due = on_deadline;
     host->deadline.context = host;
+    host->watcher.addresses = host->sinks->config->sink_addresses;
     host->watcher.watch = watch;
     host->watcher.finish = finish_watching;
     host->breaker.failures_max = (uint32_t)host->limits.breaker_failures;

@@ -6,6 +6,7 @@
 
 #include "core/base/assert.h"
 #include "core/base/limits.h"
+#include "sinks/guard.h"
 
 enum { RESPONSE_BYTES_MAX = 64 * 1024 };
 
@@ -21,6 +22,8 @@ struct http_attempt {
     struct curl_slist *headers;
     void (*on_done)(void *context, const struct sink_response *response);
     void *context;
+    enum sink_addresses addresses;
+    const char *refusal; /* of the address; NULL */
     char error[CURL_ERROR_SIZE];
     uint8_t body[RESPONSE_BYTES_MAX];
     size_t body_size;
@@ -45,9 +48,10 @@ static void finish(struct http_attempt *attempt, CURLcode code) {
     curl_easy_getinfo(attempt->easy, CURLINFO_RESPONSE_CODE, &response.http_status);
     response.retry_after_ns = retry_after_ns(attempt->easy);
     if (code != CURLE_OK) {
+        const char *words = attempt->error[0] != 0 ? attempt->error : curl_easy_strerror(code);
         response.http_status = 0;
-        response.error =
-            slice_of_text(attempt->error[0] != 0 ? attempt->error : curl_easy_strerror(code));
+        response.error = slice_of_text(attempt->refusal != NULL ? attempt->refusal : words);
+        response.is_refused = attempt->refusal != NULL;
     }
     attempt->on_done(attempt->context, &response);
     free_attempt(attempt);
@@ -165,6 +169,17 @@ static bool set_headers(struct http_attempt *attempt, const struct sink_request 
     return true;
 }
 
+static curl_socket_t on_open_socket(void *context, curlsocktype purpose,
+                                    struct curl_sockaddr *address) {
+    struct http_attempt *attempt = context;
+    (void)purpose;
+    attempt->refusal = guard_words(attempt->addresses, &address->addr);
+    if (attempt->refusal != NULL) {
+        return CURL_SOCKET_BAD;
+    }
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
 static bool set_options(struct http_attempt *attempt, const struct sink_request *request,
                         uint64_t timeout_ns) {
     char url[4096];
@@ -181,6 +196,8 @@ static bool set_options(struct http_attempt *attempt, const struct sink_request 
            curl_easy_setopt(easy, CURLOPT_HTTPHEADER, attempt->headers) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(timeout_ns / NS_PER_MS)) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, attempt) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_NOPROXY, "*") == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, attempt->error) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&
@@ -189,7 +206,7 @@ static bool set_options(struct http_attempt *attempt, const struct sink_request 
 }
 
 struct status http_client_post(struct http_client *client, const struct sink_request *request,
-                               uint64_t timeout_ns,
+                               uint64_t timeout_ns, enum sink_addresses addresses,
                                void (*on_done)(void *context, const struct sink_response *response),
                                void *context, struct http_attempt **attempt_out) {
     struct http_attempt *attempt = calloc(1, sizeof(*attempt));
@@ -199,6 +216,7 @@ struct status http_client_post(struct http_client *client, const struct sink_req
     attempt->client = client;
     attempt->on_done = on_done;
     attempt->context = context;
+    attempt->addresses = addresses;
     attempt->easy = curl_easy_init();
     if (attempt->easy == NULL || !set_headers(attempt, request) ||
         !set_options(attempt, request, timeout_ns) ||

@@ -1,6 +1,7 @@
 /*
  * http_client.h - outgoing HTTP on the sinks' loop: libcurl's multi interface, told by the loop's
- * watches and timers. The only file that knows libcurl. No redirects; http and https only.
+ * watches and timers. The only file that knows libcurl. No redirects, so nobody sends us elsewhere;
+ * http and https only; no proxy; only where sinks/guard.h lets it.
  *
  * Thread: the sinks'.
  */
@@ -18,10 +19,10 @@ MUST_CHECK struct status http_client_open(struct loop *loop, struct http_client 
 void http_client_close(struct http_client *client);
 /* POSTs; request memory lives until on_done, which is called once from the loop. The response lives
  * during that call. FULL without memory. */
-MUST_CHECK struct status http_client_post(struct http_client *client,
-                                          const struct sink_request *request, uint64_t timeout_ns,
-                                          void (*on_done)(void *context,
-                                                          const struct sink_response *response),
-                                          void *context, struct http_attempt **attempt_out);
+MUST_CHECK struct status
+http_client_post(struct http_client *client, const struct sink_request *request,
+                 uint64_t timeout_ns, enum sink_addresses addresses,
+                 void (*on_done)(void *context, const struct sink_response *response),
+                 void *context, struct http_attempt **attempt_out);
 /* Ends an attempt without calling back. */
 void http_client_cancel(struct http_client *client, struct http_attempt *attempt);

@@ -25,6 +25,7 @@
 #include "core/base/json_pick.h"
 #include "core/base/limits.h"
 #include "core/loop.h"
+#include "sinks/guard.h"
 #include "sinks/postgres_schema.h"
 #include "sinks/resolve.h"
 
@@ -245,6 +246,13 @@ static void prepare(struct postgres_state *state) {
 }
 
 static void go_on_connecting(struct postgres_state *state) {
+    const char *refusal =
+        guard_socket_words(state->watcher->addresses, PQsocket(state->connection));
+    if (refusal != NULL) { /* connected, but nothing is sent */
+        close_connection(state);
+        finish(state, SINK_GIVE_UP, refusal);
+        return;
+    }
     switch (PQconnectPoll(state->connection)) {
     case PGRES_POLLING_READING:
         watch(state, PQsocket(state->connection), LOOP_READABLE);

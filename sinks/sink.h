@@ -51,10 +51,12 @@ struct sink_response {
     struct slice body;       /* the first 64 KiB */
     uint64_t retry_after_ns; /* of Retry-After; 0 when absent */
     struct slice error;
+    bool is_refused; /* by us: the address is none that sinks may reach; the host gives up */
 };
 
 /* What the host does for a watching sink; one at a time, from `start` until `finish`. */
 struct sink_watcher {
+    enum sink_addresses addresses; /* what may be reached: sinks/guard.h */
     /* on_ready is called whenever the descriptor is ready for one of the events (enum
      * loop_watch_events of core/loop.h); events = 0 stops. Stop before the descriptor is closed. */
     struct status (*watch)(struct sink_watcher *watcher, int fd, unsigned events,

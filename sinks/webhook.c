@@ -13,6 +13,7 @@
 
 #include "core/base/assert.h"
 #include "core/digest.h"
+#include "sinks/template.h"
 
 enum { SECRETS_MAX = 2, SECRET_BYTES_MAX = 128, HEADERS_MAX = 32 };
 
@@ -24,11 +25,13 @@ struct webhook_secret {
 struct webhook_state {
     const struct config_sink *config;
     struct slice url;
+    struct slice template; /* empty: the standard body */
     struct webhook_secret secrets[SECRETS_MAX];
     uint32_t secrets_count;
 };
 
-static const char *const setting_names[] = {"url", "secret", "secret_previous", "headers", NULL};
+static const char *const setting_names[] = {"url",     "secret",   "secret_previous",
+                                            "headers", "template", NULL};
 
 /* "whsec_<base64>", or any other text as it is. */
 static struct status add_secret(struct webhook_state *state, struct slice text,
@@ -90,6 +93,8 @@ static struct status webhook_open(const struct config_sink *config, struct arena
     if (!is_http || has_line_break(state->url)) {
         return fault_set(fault, STATUS_INVALID, "url = \"https://...\" is missing");
     }
+    state->template = sink_setting_find(config, "template");
+    TRY(template_check(state->template, fault));
     TRY(check_headers(config, fault));
     TRY(add_secret(state, sink_setting_find(config, "secret"), fault));
     TRY(add_secret(state, sink_setting_find(config, "secret_previous"), fault));
@@ -99,14 +104,22 @@ static struct status webhook_open(const struct config_sink *config, struct arena
 
 /* --- One request --- */
 
-static struct status build_body(const struct outbox_message *message, struct arena *arena,
+static struct status build_body(const struct webhook_state *state,
+                                const struct outbox_message *message, struct arena *arena,
                                 struct slice *body_out) {
-    size_t capacity = message->payload.size + 256;
+    bool is_own = state->template.size > 0;
+    size_t capacity =
+        is_own ? template_bytes(state->template, message) + 1 : message->payload.size + 256;
     char *memory = arena_allocate(arena, capacity, 1);
     if (memory == NULL) {
         return status_of(STATUS_FULL);
     }
     struct text body = text_over(memory, capacity);
+    if (is_own) {
+        template_add(&body, state->template, message);
+        *body_out = text_slice(&body);
+        return status_ok();
+    }
     text_add_text(&body, "{\"type\":\"incident.");
     text_add(&body, outbox_type_word(message->type));
     text_add_text(&body, "\",\"timestamp\":\"");
@@ -173,7 +186,7 @@ static struct status webhook_build(void *context, const struct sink_delivery *de
     const struct webhook_state *state = context;
     struct sink_request request = {.url = state->url};
     request.headers = ARENA_ARRAY(arena, struct slice, HEADERS_MAX);
-    struct status status = build_body(&delivery->message, arena, &request.body);
+    struct status status = build_body(state, &delivery->message, arena, &request.body);
     if (request.headers == NULL || !status_is_ok(status)) {
         return fault_set(fault, STATUS_FULL, "no memory for a request");
     }

@@ -1,0 +1,128 @@
+"""A sink that hangs or is away: others are not delayed, memory stays flat, the latest state comes."""
+import re
+import socket
+import threading
+import time
+import unittest
+
+from harness import Receiver, Story, failure, wait_for
+
+
+class Hanging:
+    """Accepts connections and never answers."""
+
+    def __init__(self):
+        self.socket = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.port = self.socket.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/hook"
+        self.connections = []
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        try:
+            while True:
+                self.connections.append(self.socket.accept()[0])
+        except OSError:
+            pass
+
+    def close(self):
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+        for connection in self.connections:
+            connection.close()
+
+
+class DeliveryStory(Story):
+    def metric(self, quell, name, sink):
+        _, text, _ = quell.request("GET", "/metrics", port=quell.console)
+        return int(re.search(rf'^quell_sink_{name}{{tenant="",sink="{sink}"}} (\d+)$',
+                             text.decode(), re.M)[1])
+
+    def memory_kib(self, quell):
+        with open(f"/proc/{quell.process.pid}/status") as file:
+            return int(re.search(r"RssAnon:\s+(\d+)", file.read())[1])
+
+    def two_sinks(self, url, *overrides):
+        good = self.receiver()
+        quell = self.quell("notify.group_wait=0s", "notify.group_interval=0s",
+                           "sink.good.type=webhook", "sink.good.url=" + good.url,
+                           "sink.bad.type=webhook", "sink.bad.url=" + url,
+                           "sink.bad.timeout=200ms", "sink.bad.backoff=30ms",
+                           "sink.bad.backoff_max=200ms", "sink.bad.breaker_failures=3",
+                           "sink.bad.breaker_wait=300ms", *overrides)
+        return quell, good
+
+    def test_a_sink_that_hangs_delays_nobody_and_later_gets_the_latest_of_everything(self):
+        hanging = Hanging()
+        quell, good = self.two_sinks(hanging.url)
+        quell.events(failure("first"))
+        self.assertTrue(wait_for(lambda: self.metric(quell, "breaker_state", "bad") == 2))
+        before = self.memory_kib(quell)
+        start = time.monotonic()
+        for number in range(300):
+            quell.events(failure(f"job{number}"))
+            quell.events({"job_id": f"job{number}", "status": "succeeded"})
+        self.assertTrue(wait_for(lambda: len(good.messages) == 601))
+        self.assertLess(time.monotonic() - start, 20)
+        self.assertLess(self.memory_kib(quell) - before, 24 * 1024)
+        self.assertLessEqual(self.metric(quell, "pending", "bad"), 301)
+        self.assertGreater(self.metric(quell, "superseded_total", "bad"), 250)
+        hanging.close()
+        back = Receiver.__new__(Receiver)
+        self.assertTrue(wait_for(lambda: self.take_over(back, hanging.port)))
+        self.addCleanup(back.close)
+        self.assertTrue(wait_for(lambda: len({message["data"]["id"]
+                                              for message in back.messages}) == 301, 40))
+        self.assertTrue(wait_for(lambda: self.metric(quell, "pending", "bad") == 0))
+        last = {message["data"]["root_cause"]["entity"]: message["data"]["status"]
+                for message in back.messages}
+        self.assertEqual(last.pop("job:first"), "open")
+        self.assertEqual(set(last.values()), {"resolved"})
+        self.assertEqual(self.metric(quell, "breaker_state", "bad"), 0)
+        self.assertEqual(quell.settle()["deliveries_dead"], 0)
+        self.assertEqual(back.errors, [])
+
+    def take_over(self, receiver, port):
+        """A receiver where the hanging one was."""
+        import http.server
+        original = http.server.ThreadingHTTPServer
+        try:
+            http.server.ThreadingHTTPServer = lambda _, handler: original(("127.0.0.1", port),
+                                                                          handler)
+            receiver.__init__()
+            return True
+        except OSError:
+            return False
+        finally:
+            http.server.ThreadingHTTPServer = original
+
+    def test_an_incidents_messages_arrive_in_order(self):
+        good = self.receiver()
+        quell = self.quell("notify.group_wait=0s", "notify.group_interval=0s",
+                           "sink.good.type=webhook", "sink.good.url=" + good.url,
+                           "sink.good.backoff=20ms", "sink.good.breaker_failures=1000")
+        for turn in range(20):
+            good.status = 503 if turn % 3 == 1 else 200
+            quell.events(failure("job"))
+            quell.events({"job_id": "job", "status": "succeeded"})
+        good.status = 200
+        self.assertTrue(wait_for(lambda: good.messages and
+                                 self.metric(quell, "pending", "good") == 0))
+        times = [message["data"]["updated_at"] for message in good.messages]
+        self.assertEqual(times, sorted(times))
+        self.assertEqual(good.messages[-1]["data"]["status"], "resolved")
+
+    def test_a_message_that_is_never_taken_is_a_dead_letter_after_max_attempts(self):
+        bad = self.receiver()
+        bad.status = 500
+        quell, good = self.two_sinks(bad.url, "sink.bad.max_attempts=4")
+        quell.events(failure("job"))
+        self.assertTrue(wait_for(lambda: quell.get("/api/v1/dlq")[1]["dead_letters"]))
+        letter, = quell.get("/api/v1/dlq")[1]["dead_letters"]
+        self.assertEqual((letter["sink"], letter["attempts"]), ("bad", 4))
+        self.assertEqual(len(bad.headers), 4)
+        self.assertEqual(len(good.messages), 1)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

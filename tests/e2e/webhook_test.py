@@ -1,0 +1,168 @@
+"""Webhooks: signatures by an independent verifier, rotation, own headers and bodies, no way inside."""
+import http.server
+import json
+import os
+import sys
+import threading
+import time
+import unittest
+
+from harness import Story, failure, wait_for
+
+sys.path.insert(0, os.path.join(os.environ["QUELL_SOURCE"], "tests", "tools"))
+import python_packages  # noqa: E402
+
+SECRETS = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"]
+
+
+class Listener:
+    """Keeps raw requests; answers what `answers` say, then 200."""
+
+    def __init__(self, answers=()):
+        self.requests, self.answers = [], list(answers)
+        listener = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                listener.requests.append((time.monotonic(), self.path, self.headers, body))
+                status, headers = listener.answers.pop(0) if listener.answers else (200, {})
+                self.send_response(status)
+                for name, value in {**headers, "Content-Length": "0"}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+
+            def log_message(self, *arguments):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class WebhookStory(Story):
+    def listener(self, *answers):
+        listener = Listener(answers)
+        self.addCleanup(listener.close)
+        return listener
+
+    def hook(self, url, *overrides, **more):
+        return self.quell("notify.group_wait=0s", "notify.group_interval=0s",
+                          "sink.hook.type=webhook", "sink.hook.url=" + url, "sink.hook.backoff=20ms",
+                          *overrides, **more)
+
+    def wait_for_requests(self, listener, count, seconds=20):
+        self.assertTrue(wait_for(lambda: len(listener.requests) >= count, seconds))
+        return listener.requests
+
+    def test_signatures_are_those_of_standard_webhooks_also_during_a_rotation(self):
+        python_packages.want("standardwebhooks")
+        from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+        listener = self.listener()
+        quell = self.hook(listener.url, "sink.hook.secret=" + SECRETS[0])
+        quell.events(failure("one"))
+        _, _, headers, body = self.wait_for_requests(listener, 1)[0]
+        self.assertEqual(Webhook(SECRETS[0]).verify(body, headers)["type"], "incident.opened")
+        with self.assertRaises(WebhookVerificationError):
+            Webhook(SECRETS[1]).verify(body, headers)
+        with self.assertRaises(WebhookVerificationError):
+            Webhook(SECRETS[0]).verify(body.replace(b"one", b"two"), headers)
+        quell.stop()
+        quell.overrides += ["sink.hook.secret=" + SECRETS[1],
+                            "sink.hook.secret_previous=" + SECRETS[0]]
+        quell.start()
+        quell.events(failure("two"))
+        _, _, headers, body = self.wait_for_requests(listener, 2)[1]
+        for secret in SECRETS:  # a receiver may change over before or after us
+            self.assertEqual(Webhook(secret).verify(body, headers)["data"]["root_cause"]["entity"],
+                             "job:two")
+
+    def test_a_retry_is_the_same_message_with_a_signature_of_its_own(self):
+        python_packages.want("standardwebhooks")
+        from standardwebhooks.webhooks import Webhook
+        listener = self.listener((503, {}), (500, {}))
+        quell = self.hook(listener.url, "sink.hook.secret=" + SECRETS[0])
+        quell.events(failure("one"))
+        requests = self.wait_for_requests(listener, 3)
+        self.assertEqual(len({headers["webhook-id"] for _, _, headers, _ in requests}), 1)
+        self.assertEqual(len({body for _, _, _, body in requests}), 1)
+        for _, _, headers, body in requests:
+            Webhook(SECRETS[0]).verify(body, headers)
+
+    def test_headers_and_a_body_of_ones_own(self):
+        listener = self.listener()
+        config = """[notify]
+group_wait = "0s"
+[sink.hook]
+type = "webhook"
+url = "%s"
+headers = { "X-Team" = "data", "Authorization" = "Bearer abc" }
+template = '{"words":"{{severity}} {{type}}: {{ title }}","who":"{{root_cause.entity}}","n":{{signals.total}},"none":"{{nothing.here}}"}'
+""" % listener.url
+        quell = self.quell(files={"quell.toml": config})
+        quell.events(failure("x", message='quote " and \\ and \n\r\0 é', error_type='E"<b>'))
+        _, _, headers, body = self.wait_for_requests(listener, 1)[0]
+        self.assertEqual((headers["X-Team"], headers["Authorization"]), ("data", "Bearer abc"))
+        value = json.loads(body)
+        self.assertEqual((value["who"], value["n"], value["none"]), ("job:x", 1, ""))
+        self.assertIn('E"<b>', value["words"])
+        self.assertIn("opened", value["words"])
+
+    def test_a_redirect_leads_nowhere(self):
+        inside = self.listener()
+        for status in (301, 302, 303, 307, 308):
+            listener = self.listener((status, {"Location": inside.url + "/secret"}))
+            quell = self.hook(listener.url)
+            quell.events(failure("one"))
+            self.assertTrue(wait_for(lambda: quell.get("/api/v1/dlq")[1]["dead_letters"]))
+            quell.close()
+        self.assertEqual(inside.requests, [])
+
+    def test_link_local_addresses_are_refused_whatever_they_look_like(self):
+        for host in ("169.254.169.254", "[fe80::1]", "[::ffff:169.254.169.254]", "2852039166",
+                     "0xA9.254.169.254", "[64:ff9b::a9fe:a9fe]"):
+            quell = self.hook(f"http://{host}/latest/meta-data")
+            quell.events(failure("one"))
+            self.assertTrue(wait_for(lambda: quell.get("/api/v1/dlq")[1]["dead_letters"]), host)
+            letter, = quell.get("/api/v1/dlq")[1]["dead_letters"]
+            self.assertIn("link-local", letter["error"], host)
+            quell.close()
+
+    def test_an_operator_can_keep_sinks_out_of_private_networks(self):
+        listener = self.listener()
+        local = listener.url.replace("127.0.0.1", "localhost")
+        quell = self.hook(local, "sinks.addresses=public", "sink.db.type=postgres",
+                          f"sink.db.dsn=postgresql://u@127.0.0.1:{listener.server.server_port}/x")
+        quell.events(failure("one"))
+        self.assertTrue(wait_for(lambda: len(quell.get("/api/v1/dlq")[1]["dead_letters"]) == 2))
+        for letter in quell.get("/api/v1/dlq")[1]["dead_letters"]:
+            self.assertIn("private", letter["error"])
+        self.assertEqual(listener.requests, [])
+
+    def test_only_http_is_an_address(self):
+        for url in ("file:///etc/passwd", "gopher://127.0.0.1/", "ftp://x/", "//x", "http",
+                    "dict://127.0.0.1:6379/", "http://x/\\r\\nEvil: 1"):
+            with self.assertRaisesRegex(AssertionError, 'sink "hook": .*url|unknown|invalid'):
+                self.quell(files={"quell.toml": '[sink.hook]\ntype = "webhook"\n'
+                                  f'url = "{url}"\n'}).close()
+        with self.assertRaisesRegex(AssertionError, "line break"):
+            self.quell(files={"quell.toml": '[sink.hook]\ntype = "webhook"\nurl = "http://x"\n'
+                              'headers = { X = "a\\r\\nEvil: 1" }\n'}).close()
+
+    def test_the_rate_is_kept_after_a_small_burst(self):
+        listener = self.listener()
+        quell = self.hook(listener.url, "sink.hook.rate=10/s")
+        quell.events(*[failure(f"job{number}") for number in range(18)])
+        requests = self.wait_for_requests(listener, 18)
+        spent = requests[17][0] - requests[0][0]
+        self.assertGreaterEqual(spent, 1.4)
+        self.assertLess(spent, 6)
+        self.assertEqual(quell.settle()["deliveries_failed"], 0)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
