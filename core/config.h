@@ -64,6 +64,7 @@ struct config_kafka {
     bool starts_latest; /* where nobody has read before: at the end, not at the beginning */
     struct config_kafka_topic *topics;
     uint32_t topics_count;
+    struct slice dead_letter_topic;    /* also gets what was refused; empty: the quarantine only */
     struct config_setting *properties; /* of librdkafka, checked */
     uint32_t properties_count;
 };

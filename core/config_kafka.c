@@ -7,7 +7,7 @@
 
 #include "core/base/assert.h"
 #include "core/config_rules.h"
-#include "core/kafka_client.h"
+#include "core/kafka_conf.h"
 #include "core/stream.h"
 #include "schemas/derive.h"
 
@@ -275,10 +275,50 @@ static void read_name(struct config_build *build, const struct toml_value *value
     }
 }
 
+static void read_dead_letter_topic(struct config_build *build, const struct toml_value *value,
+                                   struct config_kafka *kafka) {
+    struct config_kafka_topic topic = {0};
+    read_topic_name(build, value, &topic);
+    kafka->dead_letter_topic = topic.name;
+    if (topic.name.size > 0 && topic.name.data[0] == '^') {
+        config_error(build, value, "a topic's name is wanted here, not a pattern");
+    }
+}
+
+static bool topic_covers(const struct config_kafka_topic *topic, struct slice name) {
+    char pattern[STREAM_TOPIC_BYTES_MAX + 1];
+    char text[STREAM_TOPIC_BYTES_MAX + 1];
+    regex_t compiled;
+    if (topic->name.size == 0 || topic->name.data[0] != '^') {
+        return slice_equals(topic->name, name);
+    }
+    (void)snprintf(pattern, sizeof(pattern), "%.*s", SLICE_PRINT(topic->name));
+    (void)snprintf(text, sizeof(text), "%.*s", SLICE_PRINT(name));
+    if (regcomp(&compiled, pattern, REG_EXTENDED | REG_NOSUB) != 0) {
+        return false; /* was told */
+    }
+    bool is_covered = regexec(&compiled, text, 0, NULL, 0) == 0;
+    regfree(&compiled);
+    return is_covered;
+}
+
+/* What is refused must not come back as news, to be refused again. */
+static void check_no_circle(struct config_build *build, const struct toml_value *table,
+                            const struct config_kafka *kafka) {
+    for (uint32_t i = 0; kafka->dead_letter_topic.size > 0 && i < kafka->topics_count; i++) {
+        if (topic_covers(&kafka->topics[i], kafka->dead_letter_topic)) {
+            config_error(build, config_child(table, "dead_letter_topic"),
+                         "\"%.*s\" is read, too: what is refused would come round for ever",
+                         SLICE_PRINT(kafka->dead_letter_topic));
+        }
+    }
+}
+
 static void read_key(struct config_build *build, const struct toml_value *value,
                      struct kafka_defaults *defaults, struct config_kafka *kafka) {
-    static const char *const keys[] = {"name",   "brokers", "topics",     "group", "format",
-                                       "tenant", "start",   "properties", NULL};
+    static const char *const keys[] = {
+        "name",       "brokers",           "topics", "group", "format", "tenant", "start",
+        "properties", "dead_letter_topic", NULL};
     if (slice_equals(value->key, SLICE("name"))) {
         read_name(build, value, kafka);
     } else if (slice_equals(value->key, SLICE("brokers"))) {
@@ -291,6 +331,8 @@ static void read_key(struct config_build *build, const struct toml_value *value,
         defaults->tenant = read_tenant(build, value);
     } else if (slice_equals(value->key, SLICE("start"))) {
         kafka->starts_latest = read_start(build, value);
+    } else if (slice_equals(value->key, SLICE("dead_letter_topic"))) {
+        read_dead_letter_topic(build, value, kafka);
     } else if (slice_equals(value->key, SLICE("properties"))) {
         read_properties(build, value, slice_of(NULL, 0), 0, kafka);
     } else if (!slice_equals(value->key, SLICE("topics"))) {
@@ -319,6 +361,7 @@ static void read_kafka(struct config_build *build, const struct toml_value *tabl
         config_error(build, table, "this [[kafka]] reads nothing: topics = [\"...\"] is missing");
     } else {
         read_topics(build, topics, &defaults, kafka);
+        check_no_circle(build, table, kafka);
     }
     if (config_child(table, "brokers") == NULL) {
         config_error(build, table, "this [[kafka]] has no brokers = [\"host:port\"]");

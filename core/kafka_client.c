@@ -1,4 +1,4 @@
-/* kafka_client.c - see kafka_client.h. The only file that knows librdkafka. */
+/* kafka_client.c - see kafka_client.h. */
 #include "core/kafka_client.h"
 
 #include <librdkafka/rdkafka.h>
@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "core/base/assert.h"
+#include "core/kafka_conf.h"
 
 static_assert((int)KAFKA_START_FIRST == (int)RD_KAFKA_OFFSET_BEGINNING, "passed on as it is");
 static_assert((int)KAFKA_START_END == (int)RD_KAFKA_OFFSET_END, "passed on as it is");
@@ -30,82 +31,38 @@ struct kafka_consumer {
 
 /* --- Settings --- */
 
-static char *copy_text(struct slice text) {
-    char *copy = malloc(text.size + 1);
-    if (copy != NULL) {
-        memcpy(copy, text.size > 0 ? (const void *)text.data : "", text.size);
-        copy[text.size] = 0;
-    }
-    return copy;
-}
-
-static void wipe_text(char *text) {
-    if (text != NULL) {
-        explicit_bzero(text, strlen(text));
-        free(text);
-    }
-}
-
-/* librdkafka's own words may hold the value, which may be a secret: they are not passed on. */
-static struct status set_property(rd_kafka_conf_t *conf, struct slice key, struct slice value,
-                                  struct fault *fault) {
-    char *key_text = copy_text(key);
-    char *value_text = copy_text(value);
-    char ignored[ERROR_BYTES_MAX];
-    rd_kafka_conf_res_t result = RD_KAFKA_CONF_INVALID;
-    if (key_text != NULL && value_text != NULL) {
-        result = rd_kafka_conf_set(conf, key_text, value_text, ignored, sizeof(ignored));
-    }
-    free(key_text);
-    wipe_text(value_text);
-    if (result == RD_KAFKA_CONF_OK) {
-        return status_ok();
-    }
-    return fault_set(fault, STATUS_INVALID, "librdkafka %s \"%.*s\"",
-                     result == RD_KAFKA_CONF_UNKNOWN ? "has no property"
-                                                     : "does not take this value for",
-                     SLICE_PRINT(key));
-}
-
-struct status kafka_property_check(struct slice key, struct slice value, struct fault *fault) {
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    struct status status = set_property(conf, key, value, fault);
-    rd_kafka_conf_destroy(conf);
-    return status;
-}
-
 static struct status set_properties(rd_kafka_conf_t *conf,
                                     const struct kafka_consumer_options *options,
                                     struct fault *fault) {
     const struct config_kafka *settings = options->settings;
-    /* Defaults first, so that a person's own values win; then what must not be theirs. */
-    static const char *const defaults[][2] = {
+    char group[STREAM_GROUP_BYTES_MAX + 1];
+    const struct kafka_property defaults[] = {
         {"client.id", "quell"},
+        {"group.instance.id", options->member},
         {"partition.assignment.strategy", "cooperative-sticky"},
         {"session.timeout.ms", "15000"},
         {"queued.max.messages.kbytes", "16384"},
         {"reconnect.backoff.max.ms", "2000"},
         {"topic.metadata.refresh.interval.ms", "10000"},
+        {NULL, NULL},
     };
-    static const char *const fixed[][2] = {
+    const struct kafka_property fixed[] = {
         {"enable.auto.commit", "false"},
         {"enable.auto.offset.store", "false"},
         {"auto.offset.reset", "error"},
         {"enable.partition.eof", "false"},
+        {"group.id", group},
+        {NULL, NULL},
     };
-    for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++) {
-        TRY(set_property(conf, slice_of_text(defaults[i][0]), slice_of_text(defaults[i][1]),
-                         fault));
-    }
-    TRY(set_property(conf, SLICE("group.instance.id"), slice_of_text(options->member), fault));
-    for (uint32_t i = 0; i < settings->properties_count; i++) {
-        TRY(set_property(conf, settings->properties[i].key, settings->properties[i].value, fault));
-    }
-    for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
-        TRY(set_property(conf, slice_of_text(fixed[i][0]), slice_of_text(fixed[i][1]), fault));
-    }
-    TRY(set_property(conf, SLICE("bootstrap.servers"), settings->brokers, fault));
-    return set_property(conf, SLICE("group.id"), settings->group, fault);
+    (void)snprintf(group, sizeof(group), "%.*s", SLICE_PRINT(settings->group));
+    struct kafka_properties properties = {
+        .defaults = defaults,
+        .own = settings->properties,
+        .own_count = settings->properties_count,
+        .fixed = fixed,
+        .brokers = settings->brokers,
+    };
+    return kafka_conf_set(conf, &properties, fault);
 }
 
 /* --- Callbacks --- */
@@ -114,13 +71,6 @@ static void on_log(const rd_kafka_t *native, int level, const char *area, const 
     const struct kafka_consumer *consumer = rd_kafka_opaque(native);
     /* Its warnings repeat with every attempt; what matters comes as an error, too. */
     log_write(consumer->options.logger, LOG_LEVEL_DEBUG, "kafka", "%d %s %s", level, area, words);
-}
-
-static bool is_refusal(int error) {
-    return error == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
-           error == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED ||
-           error == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED ||
-           error == RD_KAFKA_RESP_ERR__AUTHENTICATION || error == RD_KAFKA_RESP_ERR__FATAL;
 }
 
 static void on_error(rd_kafka_t *native, int error, const char *reason, void *opaque) {
@@ -133,7 +83,8 @@ static void on_error(rd_kafka_t *native, int error, const char *reason, void *op
     bool is_down = error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN ||
                    error == RD_KAFKA_RESP_ERR__AUTHENTICATION || error == RD_KAFKA_RESP_ERR__SSL;
     consumer->is_connected = consumer->is_connected && !is_down;
-    consumer->options.handler->on_trouble(consumer->options.context, reason, is_refusal(error));
+    consumer->options.handler->on_trouble(consumer->options.context, reason,
+                                          kafka_error_is_refusal(error));
 }
 
 static struct kafka_partition *list_partitions(const rd_kafka_topic_partition_list_t *list) {
@@ -154,7 +105,8 @@ static void tell_failure(struct kafka_consumer *consumer, const char *what, rd_k
     char words[ERROR_BYTES_MAX];
     (void)snprintf(words, sizeof(words), "%s: %s", what,
                    error != NULL ? rd_kafka_error_string(error) : rd_kafka_err2str(code));
-    consumer->options.handler->on_trouble(consumer->options.context, words, is_refusal(code));
+    consumer->options.handler->on_trouble(consumer->options.context, words,
+                                          kafka_error_is_refusal(code));
     if (error != NULL) {
         rd_kafka_error_destroy(error);
     }
@@ -246,7 +198,7 @@ static struct status subscribe(struct kafka_consumer *consumer, struct fault *fa
     rd_kafka_topic_partition_list_t *topics =
         rd_kafka_topic_partition_list_new((int)settings->topics_count);
     for (uint32_t i = 0; i < settings->topics_count; i++) {
-        char *name = copy_text(settings->topics[i].name);
+        char *name = kafka_copy_text(settings->topics[i].name);
         ASSERT(name != NULL);
         rd_kafka_topic_partition_list_add(topics, name, RD_KAFKA_PARTITION_UA);
         free(name);
@@ -339,7 +291,7 @@ static void take_event(struct kafka_consumer *consumer, const rd_kafka_message_t
         (void)snprintf(words, sizeof(words), "%s%s%.*s", rd_kafka_message_errstr(native),
                        topic.size > 0 ? ": topic " : "", SLICE_PRINT(topic));
         consumer->options.handler->on_trouble(consumer->options.context, words,
-                                              is_refusal(native->err));
+                                              kafka_error_is_refusal(native->err));
     }
 }
 
@@ -382,7 +334,8 @@ bool kafka_message_header(const struct kafka_message *message, const char *name,
     rd_kafka_headers_t *headers = NULL;
     const void *value = NULL;
     size_t size = 0;
-    if (rd_kafka_message_headers(message->native, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
+    if (message->native == NULL ||
+        rd_kafka_message_headers(message->native, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
         rd_kafka_header_get_last(headers, name, &value, &size) != RD_KAFKA_RESP_ERR_NO_ERROR) {
         return false;
     }
@@ -396,7 +349,8 @@ bool kafka_message_header_at(const struct kafka_message *message, uint32_t index
     const char *name = NULL;
     const void *value = NULL;
     size_t size = 0;
-    if (rd_kafka_message_headers(message->native, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
+    if (message->native == NULL ||
+        rd_kafka_message_headers(message->native, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
         rd_kafka_header_get_all(headers, index, &name, &value, &size) !=
             RD_KAFKA_RESP_ERR_NO_ERROR) {
         return false;
@@ -467,7 +421,7 @@ struct status kafka_consumer_bounds(struct kafka_consumer *consumer, struct slic
                                     uint64_t *end_out) {
     int64_t first = -1;
     int64_t end = -1;
-    char *name = copy_text(topic);
+    char *name = kafka_copy_text(topic);
     ASSERT(name != NULL);
     rd_kafka_resp_err_t code =
         ask ? rd_kafka_query_watermark_offsets(consumer->native, name, (int32_t)partition, &first,

@@ -1,5 +1,5 @@
 /*
- * kafka_client.h - librdkafka behind a small interface; the only file that knows <rdkafka.h>.
+ * kafka_client.h - a consumer of librdkafka behind a small interface.
  *
  * A consumer reads partitions that its group gives it. Nothing is committed or reset by the library
  * itself: where reading begins, is committed, or goes on after an offset is gone, its owner says.
@@ -24,7 +24,7 @@ struct kafka_message {
     uint64_t offset;
     uint32_t partition;
     bool is_tombstone; /* it has no value, which is not an empty one */
-    void *native;
+    void *native;      /* NULL in tests: it has no headers */
 };
 
 /* Offsets that are decided elsewhere; COMMITTED: what the group has, else on_gone. */
@@ -63,10 +63,6 @@ struct kafka_consumer_options {
                            crashed process had; nobody else's */
     int wake_fd;        /* an eventfd written to when there is something to poll */
 };
-
-/* Whether librdkafka has such a property and takes the value; words without the value. */
-MUST_CHECK struct status kafka_property_check(struct slice key, struct slice value,
-                                              struct fault *fault);
 
 /* Connects in the background, subscribes. INVALID: settings that do not go together. */
 MUST_CHECK struct status kafka_consumer_open(const struct kafka_consumer_options *options,

@@ -26,7 +26,7 @@
 
 /* --- Trouble --- */
 
-static void on_trouble(void *context, const char *words, bool is_refused) {
+void kafka_tell_trouble(void *context, const char *words, bool is_refused) {
     struct kafka_source *source = context;
     uint64_t hash = hash64_of(slice_of_text(words), 0);
     uint64_t now = clock_monotonic_ns();
@@ -48,7 +48,7 @@ static const struct kafka_handler handler = {
     .on_assign = kafka_on_assign,
     .on_revoke = kafka_on_revoke,
     .on_gone = kafka_on_gone,
-    .on_trouble = on_trouble,
+    .on_trouble = kafka_tell_trouble,
 };
 
 /* --- Decoding what is held --- */
@@ -147,8 +147,15 @@ static void tick(struct kafka_source *source) {
     kafka_places_show(source);
 }
 
+static void poll_letters(struct kafka_source *source) {
+    if (source->letters != NULL) {
+        kafka_producer_poll(source->letters);
+    }
+}
+
 static bool run_once(struct kafka_source *source) {
     kafka_take_back(source);
+    poll_letters(source);
     bool is_more = poll_messages(source);
     take_pins(source);
     take_held(source);
@@ -179,6 +186,7 @@ static void on_readable(void *context, int fd, unsigned events) {
 bool kafka_flush(struct kafka_source *source, uint64_t wait_ns_max) {
     uint64_t until = clock_monotonic_ns() + wait_ns_max;
     for (;;) {
+        poll_letters(source);
         kafka_take_back(source);
         kafka_send(source);
         if (source->first == NULL && source->in_flight == NULL) {
@@ -324,6 +332,7 @@ struct status kafka_source_open(const struct kafka_source_options *options,
     } else {
         compile_patterns(source);
         status = open_consumer(source, fault);
+        status = status_is_ok(status) ? kafka_letters_open(source, fault) : status;
     }
     if (!status_is_ok(status)) {
         kafka_source_close(source);
@@ -359,6 +368,7 @@ void kafka_source_close(struct kafka_source *source) {
     source_board_remove(source->options.board, &source->entry);
     drop_held(source);
     kafka_consumer_close(source->consumer);
+    kafka_producer_close(source->letters);
     loop_close(source->loop);
     if (source->wake_fd >= 0) {
         close(source->wake_fd);

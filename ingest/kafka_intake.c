@@ -27,6 +27,7 @@ static struct kafka_batch *open_batch(struct kafka_source *source) {
     source->free = batch->next;
     batch_clear(&batch->batch, BATCH_STREAM);
     batch->spans_count = 0;
+    ASSERT(batch->letters_out == 0);
     batch->next = NULL;
     if (source->last != NULL) {
         source->last->next = batch;
@@ -330,8 +331,8 @@ static void begin_message(struct kafka_source *source, const struct kafka_messag
 }
 
 /* With all batches free and the message still too large, it never will fit. */
-static bool is_alone(const struct kafka_source *source) {
-    return source->first == NULL && source->in_flight == NULL;
+static bool is_alone(const struct kafka_source *source, const struct mark *mark) {
+    return mark->last == NULL && source->in_flight == NULL;
 }
 
 static struct status refuse_message(struct kafka_source *source, uint32_t index,
@@ -348,25 +349,33 @@ static struct status refuse_message(struct kafka_source *source, uint32_t index,
     return decode_refuse(&decode, message->value, words);
 }
 
+/* The message as envelopes; when it cannot be read, as a refused one. */
+static struct status fill_message(struct kafka_source *source, uint32_t index,
+                                  const struct kafka_message *message) {
+    struct mark mark = make_mark(source);
+    TRY(want_group(source, index));
+    begin_message(source, message, index);
+    struct decode decode = make_decode(source);
+    struct status status = decode_message(source, &decode);
+    bool is_too_large = status.code == STATUS_FULL && is_alone(source, &mark);
+    if (status.code == STATUS_INVALID || is_too_large) {
+        const char *words =
+            is_too_large ? "the message holds more than can be taken at once" : decode.fault.words;
+        roll_back(source, &mark);
+        TRY(refuse_message(source, index, message, words));
+        return kafka_letters_send(source, message, 1, words);
+    }
+    TRY(status);
+    return decode.refused == 0
+               ? status_ok()
+               : kafka_letters_send(source, message, decode.refused, decode.fault.words);
+}
+
 static struct status add_message(struct kafka_source *source, uint32_t index,
                                  const struct kafka_message *message) {
     struct mark mark = make_mark(source);
-    struct status status = want_group(source, index);
-    if (status_is_ok(status) && !message->is_tombstone) {
-        begin_message(source, message, index);
-        struct decode decode = make_decode(source);
-        status = decode_message(source, &decode);
-        if (!status_is_ok(status)) {
-            roll_back(source, &mark);
-        }
-        bool is_too_large = status.code == STATUS_FULL && is_alone(source);
-        if (status.code == STATUS_INVALID || is_too_large) {
-            status = refuse_message(source, index, message,
-                                    is_too_large ? "the message holds more than can be taken at "
-                                                   "once"
-                                                 : decode.fault.words);
-        }
-    }
+    struct status status =
+        message->is_tombstone ? want_group(source, index) : fill_message(source, index, message);
     if (!status_is_ok(status)) {
         roll_back(source, &mark);
     }
@@ -416,7 +425,7 @@ struct status kafka_take_pin(struct kafka_source *source, uint32_t index) {
 void kafka_send(struct kafka_source *source) {
     struct kafka_batch *batch = source->first;
     bool is_due = clock_monotonic_ns() >= source->retry_at_ns;
-    if (batch == NULL || source->in_flight != NULL || !is_due ||
+    if (batch == NULL || source->in_flight != NULL || batch->letters_out > 0 || !is_due ||
         !atomic_load(source->options.is_ready)) {
         return;
     }

@@ -7,6 +7,7 @@
 
 #include "core/base/table.h"
 #include "core/kafka_client.h"
+#include "core/kafka_producer.h"
 #include "core/stream.h"
 #include "ingest/decode.h"
 #include "ingest/kafka.h"
@@ -47,6 +48,7 @@ struct kafka_batch {
     struct batch batch;
     struct kafka_span spans[KAFKA_SPANS_MAX];
     uint32_t spans_count;
+    uint32_t letters_out; /* dead letters of its messages, on their way */
     struct kafka_batch *next;
 };
 
@@ -82,6 +84,7 @@ struct kafka_source {
     struct loop_waker *waker;
     int wake_fd;
     struct kafka_consumer *consumer;
+    struct kafka_producer *letters;      /* NULL: no dead-letter topic */
     struct arena arena;                  /* life of the source */
     struct arena decode_arena;           /* one message */
     char instance[KAFKA_INSTANCE_BYTES]; /* "quell:..." beside our commits */
@@ -153,6 +156,17 @@ MUST_CHECK struct status kafka_take_pin(struct kafka_source *source, uint32_t pl
 void kafka_send(struct kafka_source *source);
 void kafka_take_back(struct kafka_source *source);
 
+/* --- kafka_letters.c --- */
+/* The producer of dead letters, when the settings name a topic for them. */
+MUST_CHECK struct status kafka_letters_open(struct kafka_source *source, struct fault *fault);
+/* The message, of which `refused` records were refused, to the dead-letter topic; the open batch
+ * waits for it. FULL: later. */
+MUST_CHECK struct status kafka_letters_send(struct kafka_source *source,
+                                            const struct kafka_message *message, uint32_t refused,
+                                            const char *reason);
+
 /* --- kafka.c --- */
+/* Tells a person, not twice a minute the same. */
+void kafka_tell_trouble(void *context, const char *words, bool is_refused);
 /* Sends all that is filled and waits for it, at most so long; whether all is durable. */
 bool kafka_flush(struct kafka_source *source, uint64_t wait_ns_max);

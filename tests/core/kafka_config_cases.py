@@ -74,6 +74,12 @@ class KafkaConfig(unittest.TestCase):
         self.wrong('brokers = "b:1"\ntopics = ["^a(b", { name = "x", tenant = "a/b" }]\n',
                    ("3:11", "cannot be read"), ("3:33", "tenant"))
 
+    def test_a_dead_letter_topic_is_not_read(self):
+        self.wrong('brokers = "b:1"\ntopics = ["^ev.*", "b"]\ndead_letter_topic = "ev.dead"\n',
+                   ("4:1", "come round for ever"))
+        self.wrong('brokers = "b:1"\ntopics = ["b"]\ndead_letter_topic = "^ev"\n',
+                   ("4:1", "not a pattern"))
+
     def test_the_same_group_twice_is_refused(self):
         one = '[[kafka]]\nbrokers = "b:1"\ntopics = "a"\n'
         code, words = check(one + one)

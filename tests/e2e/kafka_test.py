@@ -10,6 +10,10 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 from harness import Story, failure, wait_for  # noqa: E402
 from tools.kafka_broker import Broker  # noqa: E402
+from tools.python_packages import want  # noqa: E402
+
+want("lmdb==1.6.2")
+import lmdb  # noqa: E402
 
 
 class Kafka(Story):
@@ -95,6 +99,62 @@ class Kafka(Story):
         self.broker.produce("crashed", [json.dumps(failure("after"))])
         self.assertTrue(wait_for(lambda: len(quell.incidents()) == 2))
         self.assertLess(time.time() - start, 10)
+
+    def test_every_codec_and_a_message_of_ten_megabytes(self):
+        self.broker.create("codecs", max_message_bytes=16000000)
+        codecs = ["none", "gzip", "snappy", "lz4", "zstd"]
+        for codec in codecs:
+            self.broker.produce("codecs", [json.dumps(failure(codec))], "-z", codec)
+        many = json.dumps([failure("big", message="x" * 10000) for _ in range(1000)])
+        self.broker.produce("codecs", [many], "-X", "message.max.bytes=16000000")
+        self.broker.produce("codecs", [json.dumps(failure("one", message="y" * 10000000))],
+                            "-X", "message.max.bytes=16000000")
+        quell = self.kafka("codecs")
+        self.accepted(quell, len(codecs) + 1000 + 1, 30)
+        self.assertEqual({"job:" + name for name in codecs + ["big", "one"]},
+                         {one["root_cause"]["entity"] for one in quell.incidents()})
+
+    def quarantine(self, quell):
+        """The rows of the quarantine, read from the files of a quell that has stopped."""
+        path = os.path.join(quell.directory, "quell-data", "shard-0", "state")
+        with lmdb.open(path, max_dbs=64, readonly=True, lock=False) as environment:
+            table = environment.open_db(b"quarantine", create=False)
+            with environment.begin(table) as transaction:
+                return [bytes(value) for _, value in transaction.cursor()]
+
+    def test_poison_stands_in_the_quarantine_and_the_dead_letter_topic(self):
+        self.broker.create("poison")
+        self.broker.create("poison.dead")
+        self.broker.produce("poison", [json.dumps(failure("first"))])
+        self.broker.kcat("-P", "-t", "poison", "-k", "the key", "-H", "trace=abc",
+                         "-H", "tenant=acme", text="{no json at all")
+        self.broker.kcat("-P", "-t", "poison", text=b"\x07\x00\x01unknown magic")
+        self.broker.produce("poison", ["tombstone:"], "-K", ":", "-Z")
+        self.broker.produce("poison", ["empty:"], "-K", ":")
+        self.broker.produce("poison", [json.dumps({"job_id": "half"}),
+                                       json.dumps(failure("last"))])
+        quell = self.kafka("poison", dead_letter_topic="poison.dead")
+        self.accepted(quell, 2)
+        self.assertEqual({"job:first", "job:last"},
+                         {one["root_cause"]["entity"] for one in quell.incidents()})
+        quell.stop()
+        rows = self.quarantine(quell)
+        places = [int(re.search(rb"kafka:poison/0@(\d+)", row)[1]) for row in rows]
+        self.assertEqual([1, 2, 4, 5], places)
+        self.assertIn(b"the message is empty", rows[2])
+        first = rows[places.index(1)]
+        for part in (b"{no json at all", b"kafka.key", b"the key", b"kafka.header.trace", b"abc",
+                     b"acme", b"kafka.offset", b"kafka.partition", b"kafka.topic"):
+            self.assertIn(part, first)
+        self.assertIn(b"\x07\x00\x01unknown magic", rows[places.index(2)])
+        letters = self.broker.kcat("-C", "-t", "poison.dead", "-o", "beginning", "-e", "-q",
+                                   "-f", "%k|%h|%s\n").splitlines()
+        self.assertEqual(len(rows), len(letters), letters)
+        self.assertTrue(letters[0].startswith("the key|quell.error.reason="), letters[0])
+        self.assertIn("quell.error.topic=poison,quell.error.partition=0,quell.error.offset=1,"
+                      "trace=abc,tenant=acme|{no json at all", letters[0])
+        self.assertIn("status is required", letters[-1])
+        self.assertEqual({0: 7}, self.committed("poison"))
 
 
 if __name__ == "__main__":

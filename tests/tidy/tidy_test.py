@@ -29,7 +29,7 @@ OUTSIDE = {
     "xxhash.h": ["core/base/hash.c"], "http_parser.h": ["core/http_parse.c"],
     "toml++/toml.h": ["core/config_toml.cc"], "curl/curl.h": ["sinks/http_client.c"],
     "libpq-fe.h": ["sinks/postgres.c"],
-    "librdkafka/rdkafka.h": ["core/kafka_client.c"],
+    "librdkafka/rdkafka.h": ["core/kafka_client.c", "core/kafka_conf.c", "core/kafka_producer.c"],
     "zlib.h": ["ingest/inflate.c"], "zstd.h": ["ingest/inflate_zstd.c"],
     "nghttp2/nghttp2.h": ["core/http2.c"],
     "mbedtls/md.h": ["core/digest.c"],

@@ -1,0 +1,75 @@
+/* kafka_conf.c - see kafka_conf.h. */
+#include "core/kafka_conf.h"
+
+#include <librdkafka/rdkafka.h>
+#include <stdlib.h>
+
+enum { ERROR_BYTES_MAX = 512 };
+
+char *kafka_copy_text(struct slice text) {
+    char *copy = malloc(text.size + 1);
+    if (copy != NULL) {
+        memcpy(copy, text.size > 0 ? (const void *)text.data : "", text.size);
+        copy[text.size] = 0;
+    }
+    return copy;
+}
+
+static void wipe_text(char *text) {
+    if (text != NULL) {
+        explicit_bzero(text, strlen(text));
+        free(text);
+    }
+}
+
+static struct status set_property(rd_kafka_conf_t *conf, struct slice key, struct slice value,
+                                  struct fault *fault) {
+    char *key_text = kafka_copy_text(key);
+    char *value_text = kafka_copy_text(value);
+    char ignored[ERROR_BYTES_MAX]; /* librdkafka's words may hold the value */
+    rd_kafka_conf_res_t result = RD_KAFKA_CONF_INVALID;
+    if (key_text != NULL && value_text != NULL) {
+        result = rd_kafka_conf_set(conf, key_text, value_text, ignored, sizeof(ignored));
+    }
+    free(key_text);
+    wipe_text(value_text);
+    if (result == RD_KAFKA_CONF_OK) {
+        return status_ok();
+    }
+    return fault_set(fault, STATUS_INVALID, "librdkafka %s \"%.*s\"",
+                     result == RD_KAFKA_CONF_UNKNOWN ? "has no property"
+                                                     : "does not take this value for",
+                     SLICE_PRINT(key));
+}
+
+struct status kafka_property_check(struct slice key, struct slice value, struct fault *fault) {
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    struct status status = set_property(conf, key, value, fault);
+    rd_kafka_conf_destroy(conf);
+    return status;
+}
+
+static struct status set_list(rd_kafka_conf_t *conf, const struct kafka_property *list,
+                              struct fault *fault) {
+    for (; list->key != NULL; list++) {
+        TRY(set_property(conf, slice_of_text(list->key), slice_of_text(list->value), fault));
+    }
+    return status_ok();
+}
+
+struct status kafka_conf_set(rd_kafka_conf_t *conf, const struct kafka_properties *properties,
+                             struct fault *fault) {
+    TRY(set_list(conf, properties->defaults, fault));
+    for (uint32_t i = 0; i < properties->own_count; i++) {
+        TRY(set_property(conf, properties->own[i].key, properties->own[i].value, fault));
+    }
+    TRY(set_list(conf, properties->fixed, fault));
+    return set_property(conf, SLICE("bootstrap.servers"), properties->brokers, fault);
+}
+
+bool kafka_error_is_refusal(int error) {
+    return error == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
+           error == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED ||
+           error == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED ||
+           error == RD_KAFKA_RESP_ERR__AUTHENTICATION || error == RD_KAFKA_RESP_ERR__FATAL;
+}

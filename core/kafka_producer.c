@@ -1,0 +1,159 @@
+/* kafka_producer.c - see kafka_producer.h. */
+#include "core/kafka_producer.h"
+
+#include <librdkafka/rdkafka.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/assert.h"
+#include "core/base/limits.h"
+#include "core/kafka_conf.h"
+
+enum { ERROR_BYTES_MAX = 512 };
+
+struct kafka_producer {
+    struct kafka_producer_options options;
+    rd_kafka_t *native;
+    rd_kafka_queue_t *queue;
+};
+
+static void on_log(const rd_kafka_t *native, int level, const char *area, const char *words) {
+    const struct kafka_producer *producer = rd_kafka_opaque(native);
+    if (producer->options.logger != NULL) {
+        log_write(producer->options.logger, LOG_LEVEL_DEBUG, "kafka", "%d %s %s", level, area,
+                  words);
+    }
+}
+
+static bool is_permanent(rd_kafka_resp_err_t error) {
+    return kafka_error_is_refusal(error) || error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
+           error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+           error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+           error == RD_KAFKA_RESP_ERR_INVALID_MSG || error == RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION ||
+           error == RD_KAFKA_RESP_ERR_POLICY_VIOLATION || error == RD_KAFKA_RESP_ERR_INVALID_RECORD;
+}
+
+static void on_report(rd_kafka_t *native, const rd_kafka_message_t *message, void *opaque) {
+    (void)native;
+    struct kafka_producer *producer = opaque;
+    enum kafka_outcome outcome = message->err == RD_KAFKA_RESP_ERR_NO_ERROR
+                                     ? KAFKA_OUTCOME_DELIVERED
+                                 : is_permanent(message->err) ? KAFKA_OUTCOME_REFUSED
+                                                              : KAFKA_OUTCOME_FAILED;
+    producer->options.on_outcome(producer->options.context, message->_private, outcome,
+                                 rd_kafka_err2str(message->err));
+}
+
+static struct status set_properties(rd_kafka_conf_t *conf,
+                                    const struct kafka_producer_options *options,
+                                    struct fault *fault) {
+    char timeout_ms[24];
+    const struct kafka_property defaults[] = {
+        {"client.id", "quell"},
+        {"linger.ms", "5"},
+        {"compression.codec", "lz4"},
+        {"message.max.bytes", "16777216"}, /* as large as what may come in; the broker decides */
+        {"queue.buffering.max.kbytes", "65536"},
+        {"reconnect.backoff.max.ms", "2000"},
+        {"topic.metadata.propagation.max.ms", "5000"}, /* then a missing topic is said to be so */
+        {NULL, NULL},
+    };
+    const struct kafka_property fixed[] = {
+        {"enable.idempotence", "true"},
+        {"message.timeout.ms", timeout_ms},
+        {NULL, NULL},
+    };
+    (void)snprintf(timeout_ms, sizeof(timeout_ms), "%llu",
+                   (unsigned long long)(options->timeout_ns / NS_PER_MS));
+    struct kafka_properties properties = {
+        .defaults = defaults,
+        .own = options->properties,
+        .own_count = options->properties_count,
+        .fixed = fixed,
+        .brokers = options->brokers,
+    };
+    return kafka_conf_set(conf, &properties, fault);
+}
+
+struct status kafka_producer_open(const struct kafka_producer_options *options,
+                                  struct kafka_producer **producer_out, struct fault *fault) {
+    struct kafka_producer *producer = calloc(1, sizeof(*producer));
+    if (producer == NULL) {
+        return fault_set(fault, STATUS_FULL, "no memory for a Kafka producer");
+    }
+    producer->options = *options;
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    struct status status = set_properties(conf, options, fault);
+    if (status_is_ok(status)) {
+        char words[ERROR_BYTES_MAX];
+        rd_kafka_conf_set_opaque(conf, producer);
+        rd_kafka_conf_set_log_cb(conf, on_log);
+        rd_kafka_conf_set_dr_msg_cb(conf, on_report);
+        producer->native = rd_kafka_new(RD_KAFKA_PRODUCER, conf, words, sizeof(words));
+        status =
+            producer->native != NULL ? status_ok() : fault_set(fault, STATUS_INVALID, "%s", words);
+    }
+    if (!status_is_ok(status)) {
+        rd_kafka_conf_destroy(conf);
+        free(producer);
+        return status;
+    }
+    static const uint64_t one = 1;
+    producer->queue = rd_kafka_queue_get_main(producer->native);
+    rd_kafka_queue_io_event_enable(producer->queue, options->wake_fd, &one, sizeof(one));
+    *producer_out = producer;
+    return status_ok();
+}
+
+void kafka_producer_close(struct kafka_producer *producer) {
+    if (producer == NULL) {
+        return;
+    }
+    rd_kafka_queue_io_event_enable(producer->queue, -1, NULL, 0);
+    rd_kafka_queue_destroy(producer->queue);
+    (void)rd_kafka_purge(producer->native, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    rd_kafka_destroy_flags(producer->native, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    free(producer);
+}
+
+/* --- Sending --- */
+
+static rd_kafka_headers_t *make_headers(const struct kafka_record *record) {
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(record->headers_count);
+    for (uint32_t i = 0; i < record->headers_count; i++) {
+        const struct kafka_header *header = &record->headers[i];
+        (void)rd_kafka_header_add(headers, (const char *)header->name.data,
+                                  (ssize_t)header->name.size, header->value.data,
+                                  (ssize_t)header->value.size);
+    }
+    return headers;
+}
+
+struct status kafka_producer_send(struct kafka_producer *producer,
+                                  const struct kafka_record *record, struct fault *fault) {
+    char topic[STREAM_TOPIC_BYTES_MAX + 1];
+    ASSERT(record->topic.size <= STREAM_TOPIC_BYTES_MAX);
+    (void)snprintf(topic, sizeof(topic), "%.*s", SLICE_PRINT(record->topic));
+    rd_kafka_headers_t *headers = make_headers(record);
+    rd_kafka_resp_err_t error = rd_kafka_producev(
+        producer->native, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+        RD_KAFKA_V_KEY((const void *)record->key.data, record->key.size),
+        RD_KAFKA_V_VALUE((void *)(uintptr_t)record->value.data, record->value.size),
+        RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(record->opaque), RD_KAFKA_V_END);
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return status_ok(); /* which has taken the headers, too */
+    }
+    rd_kafka_headers_destroy(headers);
+    if (error == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+        return status_of(STATUS_FULL);
+    }
+    return fault_set(fault, STATUS_INVALID, "%s", rd_kafka_err2str(error));
+}
+
+void kafka_producer_poll(struct kafka_producer *producer) {
+    (void)rd_kafka_poll(producer->native, 0);
+}
+
+void kafka_producer_purge(struct kafka_producer *producer) {
+    (void)rd_kafka_purge(producer->native, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+}

@@ -1,0 +1,104 @@
+/*
+ * kafka_letters.c - dead letters: what was refused goes, as it came and with the reason in headers,
+ * also to a topic.
+ *
+ * A batch waits for the letters of its messages before it is journaled: after a crash between the
+ * two a letter may come twice, none is missing. One that the topic does not take is counted and
+ * told: the message stands in the quarantine in any case.
+ */
+#include <stdio.h>
+
+#include "ingest/kafka_internal.h"
+
+#define LETTER_NS_MAX (30 * NS_PER_S)
+
+enum { OWN_HEADERS = 6 };
+
+static void on_outcome(void *context, void *opaque, enum kafka_outcome outcome, const char *words) {
+    struct kafka_source *source = context;
+    struct kafka_batch *batch = opaque;
+    batch->letters_out--;
+    if (outcome == KAFKA_OUTCOME_DELIVERED) {
+        stats_add(source->options.stats, STAT_KAFKA_DEAD_LETTERS, 1);
+        return;
+    }
+    char told[512];
+    stats_add(source->options.stats, STAT_KAFKA_DEAD_LETTERS_LOST, 1);
+    (void)snprintf(told, sizeof(told), "dead-letter topic %.*s: %s",
+                   SLICE_PRINT(source->settings->dead_letter_topic), words);
+    kafka_tell_trouble(source, told, false);
+}
+
+struct status kafka_letters_open(struct kafka_source *source, struct fault *fault) {
+    if (source->settings->dead_letter_topic.size == 0) {
+        return status_ok();
+    }
+    struct kafka_producer_options options = {
+        .brokers = source->settings->brokers,
+        .properties = source->settings->properties,
+        .properties_count = source->settings->properties_count,
+        .timeout_ns = LETTER_NS_MAX,
+        .on_outcome = on_outcome,
+        .context = source,
+        .logger = source->options.logger,
+        .wake_fd = source->wake_fd,
+    };
+    return kafka_producer_open(&options, &source->letters, fault);
+}
+
+static struct slice number_words(char *memory, size_t size, uint64_t value) {
+    struct text text = text_over(memory, size);
+    text_add_u64(&text, value);
+    return text_slice(&text);
+}
+
+static uint32_t add_own_headers(const struct kafka_message *message, const char *reason,
+                                char digits[4][24], uint32_t refused,
+                                struct kafka_header *headers) {
+    uint32_t count = 0;
+    headers[count++] = (struct kafka_header){SLICE("quell.error.reason"), slice_of_text(reason)};
+    headers[count++] = (struct kafka_header){SLICE("quell.error.records"),
+                                             number_words(digits[0], sizeof(digits[0]), refused)};
+    headers[count++] = (struct kafka_header){SLICE("quell.error.topic"), message->topic};
+    headers[count++] =
+        (struct kafka_header){SLICE("quell.error.partition"),
+                              number_words(digits[1], sizeof(digits[1]), message->partition)};
+    headers[count++] = (struct kafka_header){
+        SLICE("quell.error.offset"), number_words(digits[2], sizeof(digits[2]), message->offset)};
+    return count;
+}
+
+struct status kafka_letters_send(struct kafka_source *source, const struct kafka_message *message,
+                                 uint32_t refused, const char *reason) {
+    struct kafka_header headers[OWN_HEADERS + KAFKA_HEADERS_KEPT_MAX];
+    char digits[4][24];
+    struct fault fault = {{0}};
+    if (source->letters == NULL) {
+        return status_ok();
+    }
+    uint32_t count = add_own_headers(message, reason, digits, refused, headers);
+    for (uint32_t i = 0;
+         i < KAFKA_HEADERS_KEPT_MAX &&
+         kafka_message_header_at(message, i, &headers[count].name, &headers[count].value);
+         i++) {
+        count++;
+    }
+    struct kafka_record record = {
+        .topic = source->settings->dead_letter_topic,
+        .key = message->key,
+        .value = message->value,
+        .headers = headers,
+        .headers_count = count,
+        .opaque = source->open,
+    };
+    source->open->letters_out++;
+    struct status status = kafka_producer_send(source->letters, &record, &fault);
+    if (status.code == STATUS_FULL) {
+        source->open->letters_out--;
+        return status;
+    }
+    if (!status_is_ok(status)) {
+        on_outcome(source, source->open, KAFKA_OUTCOME_REFUSED, fault.words);
+    }
+    return status_ok();
+}
