@@ -1,8 +1,9 @@
 /*
  * access.c - whose data a request may see.
  *
- * A tenant's token shows that tenant alone. Without a token the caller is the operator, who sees
- * all, where only this machine can ask (a loopback listener) or where auth.mode is none.
+ * A tenant's token or client certificate shows that tenant alone. Without a token the caller is the
+ * operator, who sees all, where only this machine can ask (a loopback listener) or where auth.mode
+ * is none.
  */
 #include "console/console_internal.h"
 
@@ -30,11 +31,14 @@ bool access_settle_tenant(struct console *console, struct http_exchange exchange
     if (config->auth_mode == AUTH_NONE) {
         return true;
     }
-    if (header.size == 0 && config_address_is_loopback(config->listen_console)) {
+    struct slice tenant;
+    bool has_peer =
+        header.size == 0 && status_is_ok(config_find_peer(config, request->peer, &tenant));
+    if (header.size == 0 && !has_peer && config_address_is_loopback(config->listen_console)) {
         return true;
     }
-    struct slice tenant;
-    if (!bearer_of(header, &token) || !status_is_ok(config_find_token(config, token, &tenant))) {
+    if (!has_peer &&
+        (!bearer_of(header, &token) || !status_is_ok(config_find_token(config, token, &tenant)))) {
         refuse(exchange, "a bearer token is required");
         return false;
     }

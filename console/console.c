@@ -35,12 +35,30 @@ struct status console_open(const struct console_options *options, struct console
     return status_ok();
 }
 
+/* New connections see the new certificate; whether the listener speaks TLS stays as it was. */
+static void renew_tls(struct console *console) {
+    struct tls_server *tls = NULL;
+    struct fault fault = {{0}};
+    if (console->tls == NULL || !console->config->tls.is_on) {
+        return;
+    }
+    if (!status_is_ok(tls_server_open(&console->config->tls.options, &tls, &fault))) {
+        log_write(console->options.logger, LOG_LEVEL_ERROR, "console",
+                  "the new certificate is not used: %s", fault.words);
+        return;
+    }
+    loop_replace_tls(console->loop, tls);
+    tls_server_release(console->tls);
+    console->tls = tls;
+}
+
 static void on_wake(void *context) {
     struct console *console = context;
     struct config *config = atomic_exchange(&console->next_config, NULL);
     if (config != NULL) {
         config_release(console->config);
         console->config = config;
+        renew_tls(console);
     }
     actions_take_back(console);
 }
@@ -60,6 +78,9 @@ static struct status open_on_thread(struct console *console, uint16_t *port_out,
     if (!status_is_ok(view_reader_acquire(console->options.view, &console->reader))) {
         return fault_set(fault, STATUS_FULL, "no memory for the console's reader");
     }
+    if (config->tls.is_on && config->tls.console) {
+        TRY(tls_server_open(&config->tls.options, &console->tls, fault));
+    }
     struct http_options http_options = {
         .loop = console->loop,
         .address = config->listen_console,
@@ -71,6 +92,7 @@ static struct status open_on_thread(struct console *console, uint16_t *port_out,
         .idle_timeout_ns = config->idle_timeout_ns,
         .handler = &handler,
         .context = console,
+        .tls = console->tls,
     };
     return http_server_open(&http_options, &console->server, port_out, fault);
 }
@@ -141,6 +163,7 @@ void console_close(struct console *console) {
     }
     http_server_close(console->server);
     loop_close(console->loop);
+    tls_server_release(console->tls);
     arena_deinit(&console->arena);
     arena_deinit(&console->text_arena);
     config_release(atomic_exchange(&console->next_config, NULL));

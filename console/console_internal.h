@@ -30,6 +30,7 @@ struct console {
     struct config *_Atomic next_config;
     struct loop *loop;
     struct http_server *server;
+    struct tls_server *tls; /* NULL: plain */
     struct loop_waker *waker;
     struct view_reader *reader;
     struct arena arena;      /* life of the thread */

@@ -14,7 +14,6 @@
 
 #include "core/base/assert.h"
 #include "core/config_rules.h"
-#include "core/digest.h"
 #include "schemas/derive.h"
 
 #define CONFIG_ARENA_BYTES (UINT64_C(4) << 30) /* address space; 5,000 tenants use some MiB */
@@ -35,6 +34,10 @@ static void set_defaults(struct config *config) {
     config->journal_retention_ns_max = 7 * NS_PER_DAY;
     config->request_bytes_max = REQUEST_BYTES_DEFAULT;
     config->connections_max = CONNECTIONS_DEFAULT;
+    config->tls.options.client_auth = TLS_CLIENT_REQUIRE;
+    config->tls.http = true;
+    config->tls.grpc = true;
+    config->tls.console = true;
     config->header_timeout_ns = 10 * NS_PER_S;
     config->body_timeout_ns = 30 * NS_PER_S;
     config->idle_timeout_ns = 75 * NS_PER_S;
@@ -127,7 +130,7 @@ static bool read_process_toml(struct config_build *build, const struct config_op
 
 static const char *const scalar_sections[] = {"idempotency", "dedup",    "correlate",
                                               "notify",      "incident", NULL};
-static const char *const process_sections[] = {"listen", "server", "journal", "auth",
+static const char *const process_sections[] = {"listen", "server", "journal", "auth", "tls",
                                                "log",    "limits", "sinks",   NULL};
 static const char *const list_sections[] = {"job", "route", "sink", "tenant", NULL};
 static const char *const process_lists[] = {"defaults", "kafka", NULL};
@@ -185,6 +188,7 @@ static void apply_process(struct config_build *build, const struct toml_value *r
     struct slice nobody = slice_of(NULL, 0);
     apply_sections(build, root, defaults, true);
     config_read_kafkas(build, config_child(root, "kafka"));
+    config_read_tls(build, config_child(root, "tls"));
     apply_lists(build, root, nobody, defaults);
     const struct toml_value *section = config_child(root, "defaults");
     if (section != NULL && section->kind != TOML_TABLE) {
@@ -214,34 +218,10 @@ static void add_default_sink(struct config_build *build) {
 
 /* --- Tenants --- */
 
-static bool add_token(struct config_build *build, const struct toml_value *value,
-                      struct slice tenant) {
-    struct config *config = build->config;
-    struct config_token token = {.tenant = tenant};
-    if (value->kind != TOML_STRING ||
-        !status_is_ok(text_parse_hex(value->text, token.sha256, sizeof(token.sha256)))) {
-        config_error(build, value, "a token is given as 64 hex digits of its SHA-256");
-        return false;
-    }
-    if ((config->tokens_count & (config->tokens_count - 1)) == 0) {
-        uint32_t capacity = config->tokens_count == 0 ? 1 : config->tokens_count * 2;
-        struct config_token *grown = ARENA_ARRAY(build->arena, struct config_token, capacity);
-        if (grown == NULL) {
-            config_error(build, value, "the configuration is too large");
-            return false;
-        }
-        if (config->tokens_count > 0) {
-            memcpy(grown, config->tokens, config->tokens_count * sizeof(*grown));
-        }
-        config->tokens = grown;
-    }
-    config->tokens[config->tokens_count++] = token;
-    return true;
-}
-
 static void read_tenant_section(struct config_build *build, const struct toml_value *section,
                                 struct slice file_tenant, struct slice *tenant_out) {
-    static const char *const keys[] = {"id", "tokens_sha256", "owner", NULL};
+    static const char *const keys[] = {"id",           "tokens_sha256", "client_certs_sha256",
+                                       "client_names", "owner",         NULL};
     *tenant_out = file_tenant;
     for (uint32_t i = 0; section != NULL && i < section->children_count; i++) {
         const struct toml_value *value = &section->children[i];
@@ -255,13 +235,11 @@ static void read_tenant_section(struct config_build *build, const struct toml_va
                              SLICE_PRINT(id), SLICE_PRINT(file_tenant));
             }
         } else if (slice_equals(value->key, SLICE("tokens_sha256"))) {
-            bool is_array = value->kind == TOML_ARRAY;
-            for (uint32_t t = 0; is_array && t < value->children_count; t++) {
-                (void)add_token(build, &value->children[t], file_tenant);
-            }
-            if (!is_array) {
-                config_error(build, value, "an array of strings is wanted here");
-            }
+            config_read_tokens(build, value, file_tenant);
+        } else if (slice_equals(value->key, SLICE("client_certs_sha256")) ||
+                   slice_equals(value->key, SLICE("client_names"))) {
+            config_read_certificates(build, value, file_tenant,
+                                     slice_equals(value->key, SLICE("client_names")));
         } else if (!slice_equals(value->key, SLICE("owner"))) {
             config_error_unknown(build, value, value->key, keys);
         }
@@ -425,11 +403,6 @@ static void check_whole(struct config_build *build, const char *path) {
     }
 }
 
-static int compare_tokens(const void *a, const void *b) {
-    return memcmp(((const struct config_token *)a)->sha256,
-                  ((const struct config_token *)b)->sha256, DIGEST_SHA256_BYTES);
-}
-
 static void load_all(struct config_build *build, const struct config_options *options) {
     struct toml_value root;
     if (!read_process_toml(build, options, &root)) {
@@ -438,10 +411,7 @@ static void load_all(struct config_build *build, const struct config_options *op
     apply_process(build, &root);
     add_default_sink(build);
     load_tenants(build);
-    if (build->config->tokens_count > 0) {
-        qsort(build->config->tokens, build->config->tokens_count, sizeof(struct config_token),
-              compare_tokens);
-    }
+    config_sort_tokens(build->config);
     check_whole(build, options->path);
 }
 
@@ -477,22 +447,4 @@ void config_release(struct config *config) {
     explicit_bzero(config->arena.base, config->arena.used_bytes);
     arena_deinit(&config->arena);
     free(config);
-}
-
-struct status config_find_token(const struct config *config, struct slice token,
-                                struct slice *tenant_out) {
-    uint8_t digest[DIGEST_SHA256_BYTES];
-    digest_sha256(token, digest);
-    /* Every token is compared, so that time tells nothing about which one was near. */
-    const struct config_token *found = NULL;
-    for (uint32_t i = 0; i < config->tokens_count; i++) {
-        if (digest_equals(digest, config->tokens[i].sha256, sizeof(digest))) {
-            found = &config->tokens[i];
-        }
-    }
-    if (found == NULL) {
-        return status_of(STATUS_MISSING);
-    }
-    *tenant_out = found->tenant;
-    return status_ok();
 }

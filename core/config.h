@@ -48,6 +48,23 @@ enum sink_addresses {
     SINK_ADDRESSES_ANY,     /* and link-local addresses, metadata services */
 };
 
+struct config_certificate {
+    uint8_t sha256[32];
+    struct slice name; /* when it is known by a name; empty: by sha256 */
+    struct slice tenant;
+};
+
+struct config_tls {
+    struct slice cert_file;
+    struct slice key_file;
+    struct slice client_ca_file;
+    struct tls_options options; /* the files' contents */
+    bool is_on;
+    bool http; /* which listeners speak it, when it is on */
+    bool grpc;
+    bool console;
+};
+
 enum kafka_format { KAFKA_AUTO, KAFKA_NATIVE, KAFKA_OTLP_JSON, KAFKA_OTLP_PROTO };
 
 struct config_kafka_topic {
@@ -103,6 +120,9 @@ struct config {
     uint32_t kafkas_count;
     struct config_token *tokens; /* sorted by sha256 */
     uint32_t tokens_count;
+    struct config_tls tls;
+    struct config_certificate *certificates;
+    uint32_t certificates_count;
     struct slice *tenants; /* ids with a file, sorted */
     uint32_t tenants_count;
     struct arena arena; /* owns everything above */
@@ -130,5 +150,8 @@ void config_release(struct config *config);
 /* The tenant of a bearer token: compares SHA-256 digests in constant time; MISSING. */
 MUST_CHECK struct status config_find_token(const struct config *config, struct slice token,
                                            struct slice *tenant_out);
+/* The tenant that a client's certificate stands for; MISSING, also when the peer is NULL. */
+MUST_CHECK struct status config_find_peer(const struct config *config, const struct tls_peer *peer,
+                                          struct slice *tenant_out);
 /* Whether only this machine can reach the address. */
 bool config_address_is_loopback(struct slice address);

@@ -20,6 +20,7 @@ enum rule_type {
     RULE_WORD_SYNC,
     RULE_WORD_AUTH,
     RULE_WORD_ADDRESSES,
+    RULE_WORD_CLIENT_AUTH,
     RULE_WORD_LOG_FORMAT,
     RULE_WORD_LOG_LEVEL,
     RULE_TYPE_COUNT
@@ -62,6 +63,9 @@ static const struct rule_word rule_words[RULE_TYPE_COUNT][5] = {
     [RULE_WORD_ADDRESSES] = {{"public", SINK_ADDRESSES_PUBLIC},
                              {"private", SINK_ADDRESSES_PRIVATE},
                              {"any", SINK_ADDRESSES_ANY}},
+    [RULE_WORD_CLIENT_AUTH] = {{"none", TLS_CLIENT_NONE},
+                               {"request", TLS_CLIENT_REQUEST},
+                               {"require", TLS_CLIENT_REQUIRE}},
     [RULE_WORD_LOG_FORMAT] = {{"json", LOG_FORMAT_JSON}, {"text", LOG_FORMAT_TEXT}},
     [RULE_WORD_LOG_LEVEL] = {{"debug", LOG_LEVEL_DEBUG},
                              {"info", LOG_LEVEL_INFO},
@@ -292,7 +296,7 @@ static void report_unknown(struct config_build *build, const char *prefix,
         list_candidates(prefix, policy_rules, POLICY_RULES_COUNT, candidates, &count);
     }
     static const char *const sections[] = {
-        "listen", "server",    "journal", "auth",     "log", "limits", "sinks", "defaults",
+        "listen", "server",    "journal", "auth",     "log", "limits", "sinks", "tls",   "defaults",
         "dedup",  "correlate", "notify",  "incident", "job", "route",  "sink",  "tenant"};
     for (uint32_t i = 0; prefix[0] == 0 && i < sizeof(sections) / sizeof(sections[0]); i++) {
         candidates[count++] = sections[i];

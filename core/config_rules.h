@@ -54,6 +54,19 @@ void config_check_routes(struct config_build *build, const struct toml_value *ro
 /* [[kafka]]; `array` may be NULL. */
 void config_read_kafkas(struct config_build *build, const struct toml_value *array);
 
+/* --- config_tls.c --- */
+/* Reads and checks the files that [tls] names; `section` may be NULL. */
+void config_read_tls(struct config_build *build, const struct toml_value *section);
+
+/* --- config_access.c --- */
+/* A tenant's tokens, as SHA-256 digests. */
+void config_read_tokens(struct config_build *build, const struct toml_value *array,
+                        struct slice tenant);
+void config_sort_tokens(struct config *config);
+/* A tenant's certificates: SHA-256 digests, or names. */
+void config_read_certificates(struct config_build *build, const struct toml_value *array,
+                              struct slice tenant, bool by_name);
+
 /* --- config_secret.c --- */
 /* Replaces ${env:NAME} and ${file:PATH}; INVALID with words. is_secret_out: something was replaced.
  */

@@ -144,6 +144,7 @@ static void hand_over(struct http_conn *http, struct slice body) {
         .headers = http->head.headers,
         .headers_count = http->head.headers_count,
         .body = body,
+        .peer = loop_conn_identity(http->conn),
         .is_head = slice_equals(http->head.method, SLICE("HEAD")),
     };
     http->phase = PHASE_BUSY;

@@ -33,8 +33,9 @@ struct http_request {
     const struct http_header *headers;
     uint32_t headers_count;
     struct slice body;
-    bool is_head;   /* HEAD: the answer's body is not sent */
-    bool is_http_2; /* its answer may have trailers */
+    const struct tls_peer *peer; /* whose certificate was shown; NULL: nobody's */
+    bool is_head;                /* HEAD: the answer's body is not sent */
+    bool is_http_2;              /* its answer may have trailers */
 };
 
 /* The header's value, trimmed; empty when it is not there. The first one counts. */
@@ -88,17 +89,19 @@ struct http_options {
     uint64_t idle_timeout_ns;
     const struct http_handler *handler;
     void *context;
-    struct stats *stats; /* may be NULL */
-    bool takes_http_2;   /* too, by prior knowledge: a connection that begins with its preface */
+    struct tls_server *tls; /* NULL: plain; the server takes its own reference */
+    struct stats *stats;    /* may be NULL */
+    bool takes_http_2;      /* too, by prior knowledge: a connection that begins with its preface */
 };
 
 /* Listens. port_out may be NULL. IO with words when the address cannot be had. */
 MUST_CHECK struct status http_server_open(const struct http_options *options,
                                           struct http_server **server_out, uint16_t *port_out,
                                           struct fault *fault);
-/* Listens on one more address. */
+/* Listens on one more address; tls as in the options. */
 MUST_CHECK struct status http_server_listen(struct http_server *server, struct slice address,
-                                            uint16_t *port_out, struct fault *fault);
+                                            struct tls_server *tls, uint16_t *port_out,
+                                            struct fault *fault);
 /* Stops listening; connections close after the request they are at. */
 void http_server_drain(struct http_server *server);
 /* Requests given to the handler and not yet answered and sent. */

@@ -159,7 +159,11 @@ void http2_stream_add_body(struct http2_stream *stream, struct slice bytes) {
 
 void http2_stream_make_request(const struct http2_stream *stream, struct http_header *headers,
                                struct http_request *request_out) {
-    struct http_request request = {.headers = headers, .is_http_2 = true};
+    struct http_request request = {
+        .headers = headers,
+        .peer = loop_conn_identity(stream->conn->conn),
+        .is_http_2 = true,
+    };
     struct slice head = slice_of(stream->head.data, stream->head.size);
     for (uint32_t i = 0; i < stream->fields_count; i++) {
         struct slice name = slice_head(head, stream->fields[i].name_size);

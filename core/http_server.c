@@ -30,7 +30,7 @@ struct status http_server_open(const struct http_options *options, struct http_s
     server->options = *options;
     struct status status = make_conns(server);
     if (status_is_ok(status)) {
-        status = http_server_listen(server, options->address, port_out, fault);
+        status = http_server_listen(server, options->address, options->tls, port_out, fault);
     }
     if (!status_is_ok(status)) {
         http_server_close(server);
@@ -41,9 +41,9 @@ struct status http_server_open(const struct http_options *options, struct http_s
 }
 
 struct status http_server_listen(struct http_server *server, struct slice address,
-                                 uint16_t *port_out, struct fault *fault) {
-    return loop_listen(server->options.loop, address, server->options.share, &http_conn_handler,
-                       server, port_out, fault);
+                                 struct tls_server *tls, uint16_t *port_out, struct fault *fault) {
+    return loop_listen_tls(server->options.loop, address, server->options.share, &http_conn_handler,
+                           server, tls, port_out, fault);
 }
 
 void http_server_drain(struct http_server *server) {

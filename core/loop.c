@@ -101,12 +101,14 @@ void loop_close(struct loop *loop) {
         loop->calls->close(loop);
     }
     for (uint32_t i = 0; i < loop->options.connections_max && loop->conns != NULL; i++) {
+        tls_conn_close(loop->conns[i].tls);
         loop_close_fd(loop->conns[i].fd);
     }
     for (uint32_t i = 0; i < loop->listeners_count; i++) {
         if (loop->listeners[i].is_open) {
             loop_close_fd(loop->listeners[i].fd);
         }
+        tls_server_release(loop->listeners[i].tls);
     }
     loop_close_fd(loop->wake_fd);
     arena_deinit(&loop->arena);
@@ -159,6 +161,10 @@ void loop_accepted(struct loop_listener *listener, int fd) {
                                .handler = listener->handler};
     loop->conns_open++;
     count_connections(loop);
+    if (listener->tls != NULL && !status_is_ok(tls_conn_open(listener->tls, &conn->tls))) {
+        loop_conn_close(conn);
+        return;
+    }
     conn->context = conn->handler->on_open(listener->context, conn);
     if (conn->context == NULL) {
         loop_conn_close(conn);
@@ -170,7 +176,12 @@ void loop_accepted(struct loop_listener *listener, int fd) {
 }
 
 void loop_received(struct loop_conn *conn, struct slice bytes) {
-    if (conn->state == CONN_OPEN) {
+    if (conn->state != CONN_OPEN) {
+        return;
+    }
+    if (conn->tls != NULL) {
+        loop_tls_received(conn, bytes);
+    } else {
         conn->handler->on_receive(conn->context, conn, bytes);
     }
 }
@@ -179,6 +190,8 @@ void loop_ended(struct loop_conn *conn) {
     conn->has_ended = true;
     if (conn->state == CONN_FINISHING) {
         loop_conn_close(conn);
+    } else if (conn->tls != NULL) {
+        loop_tls_ended(conn);
     } else if (conn->state == CONN_OPEN) {
         conn->handler->on_end(conn->context, conn);
     }
@@ -194,7 +207,7 @@ void loop_lost(struct loop_conn *conn) {
     loop_conn_close(conn);
 }
 
-static void send_fin(struct loop_conn *conn) {
+void loop_send_fin(struct loop_conn *conn) {
     conn->wants_finish = false;
     const struct loop_backend_calls *calls = conn->loop->calls;
     bool is_sent =
@@ -219,20 +232,18 @@ bool loop_sent(struct loop_conn *conn, size_t sent) {
     }
     ASSERT(sent == 0);
     conn->is_sending = false;
-    if (conn->wants_finish) {
-        send_fin(conn);
+    if (conn->tls != NULL) {
+        loop_tls_sent(conn);
+    } else if (conn->wants_finish) {
+        loop_send_fin(conn);
     } else if (conn->state == CONN_OPEN) {
         conn->handler->on_sent(conn->context, conn);
     }
     return true;
 }
 
-void loop_conn_send(struct loop_conn *conn, const struct slice *parts, uint32_t parts_count) {
-    ASSERT(parts_count > 0 && parts_count <= LOOP_SEND_PARTS_MAX);
+void loop_start_send(struct loop_conn *conn, const struct slice *parts, uint32_t parts_count) {
     ASSERT(!conn->is_sending);
-    if (conn->state != CONN_OPEN) {
-        return;
-    }
     conn->parts_at = 0;
     conn->parts_count = parts_count;
     for (uint32_t i = 0; i < parts_count; i++) {
@@ -241,6 +252,23 @@ void loop_conn_send(struct loop_conn *conn, const struct slice *parts, uint32_t 
     }
     conn->is_sending = true;
     conn->loop->calls->conn_send(conn);
+}
+
+bool loop_is_busy(const struct loop_conn *conn) {
+    return conn->tls != NULL ? conn->is_plain_sending : conn->is_sending;
+}
+
+void loop_conn_send(struct loop_conn *conn, const struct slice *parts, uint32_t parts_count) {
+    ASSERT(parts_count > 0 && parts_count <= LOOP_SEND_PARTS_MAX);
+    ASSERT(!loop_is_busy(conn));
+    if (conn->state != CONN_OPEN) {
+        return;
+    }
+    if (conn->tls != NULL) {
+        loop_tls_send(conn, parts, parts_count);
+    } else {
+        loop_start_send(conn, parts, parts_count);
+    }
 }
 
 void loop_conn_pause(struct loop_conn *conn) {
@@ -259,7 +287,7 @@ void loop_conn_resume(struct loop_conn *conn) {
 
 void loop_conn_hand_over(struct loop_conn *conn, const struct loop_conn_handler *handler,
                          void *context) {
-    ASSERT(!conn->is_sending && context != NULL);
+    ASSERT(!loop_is_busy(conn) && context != NULL);
     conn->handler = handler;
     conn->context = context;
 }
@@ -268,11 +296,8 @@ static void on_linger(void *context) {
     loop_conn_close(context);
 }
 
-void loop_conn_finish(struct loop_conn *conn) {
-    if (conn->state != CONN_OPEN) {
-        return;
-    }
-    conn->state = CONN_FINISHING;
+/* What still comes is thrown away, for a while. */
+void loop_start_linger(struct loop_conn *conn) {
     conn->linger.on_due = on_linger;
     conn->linger.context = conn;
     loop_timer_start(conn->loop, &conn->linger, conn->loop->now_ns + LOOP_LINGER_NS);
@@ -280,10 +305,20 @@ void loop_conn_finish(struct loop_conn *conn) {
         conn->is_paused = false;
         conn->loop->calls->conn_update(conn);
     }
-    if (conn->is_sending) {
+}
+
+void loop_conn_finish(struct loop_conn *conn) {
+    if (conn->state != CONN_OPEN) {
+        return;
+    }
+    conn->state = CONN_FINISHING;
+    loop_start_linger(conn);
+    if (conn->tls != NULL) {
+        loop_tls_finish(conn);
+    } else if (conn->is_sending) {
         conn->wants_finish = true;
     } else {
-        send_fin(conn);
+        loop_send_fin(conn);
     }
 }
 
@@ -299,6 +334,8 @@ void loop_conn_close(struct loop_conn *conn) {
 void loop_conn_release(struct loop_conn *conn) {
     struct loop *loop = conn->loop;
     ASSERT(conn->state == CONN_CLOSING && loop->conns_open > 0);
+    tls_conn_close(conn->tls);
+    conn->tls = NULL;
     loop_close_fd(conn->fd);
     conn->fd = -1;
     conn->state = CONN_FREE;
@@ -320,6 +357,10 @@ struct slice loop_conn_peer(struct loop_conn *conn) {
     }
     (void)snprintf(conn->peer, sizeof(conn->peer), "%s", host);
     return slice_of_text(conn->peer);
+}
+
+const struct tls_peer *loop_conn_identity(const struct loop_conn *conn) {
+    return tls_conn_peer(conn->tls);
 }
 
 uint32_t loop_connections_count(const struct loop *loop) {

@@ -21,6 +21,7 @@
 #include "core/base/slice.h"
 #include "core/base/status.h"
 #include "core/stats.h"
+#include "core/tls.h"
 
 enum loop_backend { LOOP_AUTO, LOOP_IO_URING, LOOP_EPOLL, LOOP_SIM };
 
@@ -69,6 +70,13 @@ MUST_CHECK struct status loop_listen(struct loop *loop, struct slice address, bo
                                      const struct loop_conn_handler *handler,
                                      void *listener_context, uint16_t *port_out,
                                      struct fault *fault);
+/* The same over TLS. The loop holds a reference to the server. */
+MUST_CHECK struct status loop_listen_tls(struct loop *loop, struct slice address, bool share,
+                                         const struct loop_conn_handler *handler,
+                                         void *listener_context, struct tls_server *tls,
+                                         uint16_t *port_out, struct fault *fault);
+/* New connections of every listener over TLS use this server from now on. */
+void loop_replace_tls(struct loop *loop, struct tls_server *tls);
 /* Stops accepting on all listeners; connections go on. */
 void loop_stop_listening(struct loop *loop);
 /* Sends the bytes (up to 8 slices, together); memory stays valid until on_sent or the end of the
@@ -87,6 +95,8 @@ void loop_conn_finish(struct loop_conn *conn);
 void loop_conn_close(struct loop_conn *conn);
 /* "127.0.0.1:52110", for logs. */
 struct slice loop_conn_peer(struct loop_conn *conn);
+/* Who the client proved to be by its certificate; NULL: nobody. */
+const struct tls_peer *loop_conn_identity(const struct loop_conn *conn);
 uint32_t loop_connections_count(const struct loop *loop);
 
 /* --- Timers: memory of the caller --- */

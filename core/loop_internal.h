@@ -30,6 +30,7 @@ struct loop_listener {
     int fd;
     const struct loop_conn_handler *handler;
     void *context;
+    struct tls_server *tls; /* NULL: plain */
     bool is_open;
     bool is_armed; /* the back-end accepts on it */
 };
@@ -49,11 +50,17 @@ struct loop_conn {
     bool is_sending;   /* the caller waits for on_sent */
     bool wants_finish; /* FIN after the send in flight */
     bool is_paused;
-    bool has_ended;     /* the peer sent FIN */
-    bool is_receiving;  /* back-end: a receive is armed */
-    bool is_in_ready;   /* back-end: in the ready list */
-    uint32_t in_flight; /* back-end: kernel operations not yet complete */
-    uint32_t events;    /* back-end: what epoll watches */
+    bool has_ended;                          /* the peer sent FIN */
+    bool is_receiving;                       /* back-end: a receive is armed */
+    bool is_in_ready;                        /* back-end: in the ready list */
+    uint32_t in_flight;                      /* back-end: kernel operations not yet complete */
+    uint32_t events;                         /* back-end: what epoll watches */
+    struct tls_conn *tls;                    /* NULL: plain; then `parts` are the handler's own */
+    struct slice plain[LOOP_SEND_PARTS_MAX]; /* TLS: what the handler sends, not yet encrypted */
+    uint32_t plain_at;
+    uint32_t plain_count;
+    bool is_plain_sending; /* TLS: the handler waits for on_sent */
+    bool has_plain_ended;  /* TLS: the handler was told of the end */
     struct loop_timer linger;
     struct loop_conn *next; /* free list or ready list */
     char peer[LOOP_PEER_BYTES_MAX];
@@ -130,5 +137,16 @@ void loop_run_wakers(struct loop *loop);
 void loop_run_timers(struct loop *loop);
 /* Of -1: nothing. */
 void loop_close_fd(int fd);
+/* loop.c to loop_tls.c and back: */
+void loop_start_send(struct loop_conn *conn, const struct slice *parts, uint32_t parts_count);
+void loop_send_fin(struct loop_conn *conn);
+void loop_start_linger(struct loop_conn *conn);
+/* Whether the handler waits for on_sent. */
+bool loop_is_busy(const struct loop_conn *conn);
+void loop_tls_received(struct loop_conn *conn, struct slice bytes);
+void loop_tls_ended(struct loop_conn *conn);
+void loop_tls_send(struct loop_conn *conn, const struct slice *parts, uint32_t parts_count);
+void loop_tls_sent(struct loop_conn *conn);
+void loop_tls_finish(struct loop_conn *conn);
 /* Nanoseconds until the next timer, at most timeout_ns. */
 uint64_t loop_wait_ns(const struct loop *loop, uint64_t timeout_ns);

@@ -72,9 +72,9 @@ static struct status bind_socket(struct slice text, bool share, int *fd_out, str
     return status_ok();
 }
 
-struct status loop_listen(struct loop *loop, struct slice address, bool share,
-                          const struct loop_conn_handler *handler, void *listener_context,
-                          uint16_t *port_out, struct fault *fault) {
+struct status loop_listen_tls(struct loop *loop, struct slice address, bool share,
+                              const struct loop_conn_handler *handler, void *listener_context,
+                              struct tls_server *tls, uint16_t *port_out, struct fault *fault) {
     if (loop->listeners_count == LOOP_LISTENERS_MAX) {
         return fault_set(fault, STATUS_FULL, "at most %d listeners", LOOP_LISTENERS_MAX);
     }
@@ -91,10 +91,31 @@ struct status loop_listen(struct loop *loop, struct slice address, bool share,
         return fault_set(fault, status.code, "cannot listen on %.*s", SLICE_PRINT(address));
     }
     loop->listeners_count++;
+    listener->tls = tls;
+    if (tls != NULL) {
+        tls_server_acquire(tls);
+    }
     if (port_out != NULL) {
         *port_out = loop->calls->port != NULL ? loop->calls->port(listener) : port_of(fd);
     }
     return status_ok();
+}
+
+struct status loop_listen(struct loop *loop, struct slice address, bool share,
+                          const struct loop_conn_handler *handler, void *listener_context,
+                          uint16_t *port_out, struct fault *fault) {
+    return loop_listen_tls(loop, address, share, handler, listener_context, NULL, port_out, fault);
+}
+
+void loop_replace_tls(struct loop *loop, struct tls_server *tls) {
+    for (uint32_t i = 0; i < loop->listeners_count; i++) {
+        struct loop_listener *listener = &loop->listeners[i];
+        if (listener->tls != NULL) {
+            tls_server_acquire(tls);
+            tls_server_release(listener->tls);
+            listener->tls = tls;
+        }
+    }
 }
 
 void loop_stop_listening(struct loop *loop) {

@@ -7,6 +7,8 @@ STAT(HTTP_ERRORS, "quell_http_errors_total", COUNTER, "Ingest requests answered 
 STAT(HTTP_THROTTLED, "quell_http_throttled_total", COUNTER, "Ingest requests answered 429 or 503")
 STAT(CONNECTIONS, "quell_connections", GAUGE, "Open connections on the ingest port")
 STAT(CONNECTIONS_REFUSED, "quell_connections_refused_total", COUNTER, "Connections over the limit")
+STAT(TLS_HANDSHAKES, "quell_tls_handshakes_total", COUNTER, "TLS connections established")
+STAT(TLS_FAILURES, "quell_tls_failures_total", COUNTER, "TLS connections refused or broken")
 STAT(BYTES_RECEIVED, "quell_received_bytes_total", COUNTER, "Bytes read on the ingest port")
 STAT(KAFKA_MESSAGES, "quell_kafka_messages_total", COUNTER, "Kafka messages taken")
 STAT(KAFKA_BYTES, "quell_kafka_bytes_total", COUNTER, "Bytes of their values")

@@ -61,12 +61,37 @@ struct status ingest_open(const struct ingest_options *options, struct ingest **
     return status_ok();
 }
 
+static struct status open_tls(const struct ingest *ingest, struct tls_server **tls_out,
+                              struct fault *fault) {
+    struct tls_options options = ingest->config->tls.options;
+    options.takes_http_2 = true;
+    return tls_server_open(&options, tls_out, fault);
+}
+
+/* What listens in plain text or with TLS goes on so until a restart; the certificate is new. */
+static void renew_tls(struct ingest *ingest) {
+    struct tls_server *tls = NULL;
+    struct fault fault = {{0}};
+    if (ingest->tls == NULL || !ingest->config->tls.is_on) {
+        return;
+    }
+    if (!status_is_ok(open_tls(ingest, &tls, &fault))) {
+        log_write(ingest->options.logger, LOG_LEVEL_ERROR, "ingest",
+                  "the new certificate is not used: %s", fault.words);
+        return;
+    }
+    loop_replace_tls(ingest->loop, tls);
+    tls_server_release(ingest->tls);
+    ingest->tls = tls;
+}
+
 static void on_wake(void *context) {
     struct ingest *ingest = context;
     struct config *config = atomic_exchange(&ingest->next_config, NULL);
     if (config != NULL) {
         config_release(ingest->config);
         ingest->config = config;
+        renew_tls(ingest);
     }
     ingest_take_back(ingest);
 }
@@ -88,6 +113,9 @@ static struct status open_on_thread(struct ingest *ingest, uint16_t *port_out,
     TRY(loop_open(&loop_options, &ingest->loop, fault));
     TRY(loop_waker_open(ingest->loop, on_wake, ingest, &ingest->waker));
     atomic_store(&ingest->options.gates[0]->source_waker, ingest->waker);
+    if (config->tls.is_on) {
+        TRY(open_tls(ingest, &ingest->tls, fault));
+    }
     struct http_options http_options = {
         .loop = ingest->loop,
         .address = config->listen_http,
@@ -100,13 +128,15 @@ static struct status open_on_thread(struct ingest *ingest, uint16_t *port_out,
         .idle_timeout_ns = config->idle_timeout_ns,
         .handler = &handler,
         .context = ingest,
+        .tls = config->tls.http ? ingest->tls : NULL,
         .stats = ingest->options.stats,
         .takes_http_2 = true,
     };
     TRY(http_server_open(&http_options, &ingest->server, port_out, fault));
     if (config->listen_grpc.size > 0) {
         uint16_t grpc_port = 0;
-        TRY(http_server_listen(ingest->server, config->listen_grpc, &grpc_port, fault));
+        TRY(http_server_listen(ingest->server, config->listen_grpc,
+                               config->tls.grpc ? ingest->tls : NULL, &grpc_port, fault));
         log_write(ingest->options.logger, LOG_LEVEL_INFO, "ingest", "listening for gRPC on port %u",
                   grpc_port);
     }
@@ -171,6 +201,7 @@ void ingest_close(struct ingest *ingest) {
     }
     http_server_close(ingest->server);
     loop_close(ingest->loop);
+    tls_server_release(ingest->tls);
     inflate_buffer_deinit(&ingest->inflated);
     arena_deinit(&ingest->arena);
     arena_deinit(&ingest->decode_arena);

@@ -39,6 +39,7 @@ struct ingest {
     struct config *_Atomic next_config;
     struct loop *loop;
     struct http_server *server;
+    struct tls_server *tls; /* NULL: no TLS */
     struct loop_waker *waker;
     struct arena arena;        /* life of the thread: batches */
     struct arena decode_arena; /* one request */

@@ -182,29 +182,46 @@ static unsigned inflate_body(struct ingest *ingest, const struct http_request *r
 
 /* --- Who is it --- */
 
-static unsigned authenticate(const struct ingest *ingest, const struct http_request *request,
-                             struct decode *decode, const char **words) {
-    struct slice header = http_header_find(request, "authorization");
-    struct slice scope = http_header_find(request, "x-scope-orgid");
-    struct fault reason;
-    if (ingest->config->auth_mode == AUTH_NONE) {
-        decode->tenant = scope;
-        bool is_sound = scope.size == 0 || status_is_ok(derive_check_tenant(scope, &reason));
-        *words = "X-Scope-OrgID is no tenant id";
-        return is_sound ? 0 : 400;
-    }
+/* Whom the bearer token or the client's certificate stands for; both, when they agree. An empty
+ * tenant: nobody was named, where nobody must be. */
+static unsigned identify(const struct config *config, const struct http_request *request,
+                         struct slice *tenant_out, const char **words) {
     struct slice prefix = SLICE("Bearer ");
-    bool has_token = header.size > prefix.size &&
-                     slice_equals_ignoring_case(slice_head(header, prefix.size), prefix);
+    struct slice header = http_header_find(request, "authorization");
+    struct slice of_token = {0};
+    struct slice of_peer = {0};
+    bool is_asked = config->auth_mode == AUTH_TOKEN;
+    bool has_peer = status_is_ok(config_find_peer(config, request->peer, &of_peer));
+    bool has_token = is_asked && header.size > prefix.size &&
+                     slice_equals_ignoring_case(slice_head(header, prefix.size), prefix) &&
+                     status_is_ok(config_find_token(
+                         config, slice_trim(slice_tail(header, prefix.size)), &of_token));
     *words = "a bearer token is required";
-    if (!has_token ||
-        !status_is_ok(config_find_token(ingest->config, slice_trim(slice_tail(header, prefix.size)),
-                                        &decode->tenant))) {
+    if (is_asked && !has_token && (header.size > 0 || !has_peer)) {
         return 401;
     }
-    decode->tenant_is_bound = true;
-    *words = "X-Scope-OrgID names another tenant than the token";
-    return scope.size > 0 && !slice_equals(scope, decode->tenant) ? 403 : 0;
+    *words = "the token and the certificate are of different tenants";
+    *tenant_out = has_token ? of_token : of_peer;
+    return has_token && has_peer && !slice_equals(of_token, of_peer) ? 403 : 0;
+}
+
+static unsigned authenticate(const struct ingest *ingest, const struct http_request *request,
+                             struct decode *decode, const char **words) {
+    struct slice scope = http_header_find(request, "x-scope-orgid");
+    struct slice tenant = {0};
+    struct fault reason;
+    unsigned refusal = identify(ingest->config, request, &tenant, words);
+    if (refusal != 0) {
+        return refusal;
+    }
+    decode->tenant_is_bound = tenant.size > 0;
+    decode->tenant = tenant.size > 0 ? tenant : scope;
+    if (tenant.size == 0) {
+        *words = "X-Scope-OrgID is no tenant id";
+        return scope.size == 0 || status_is_ok(derive_check_tenant(scope, &reason)) ? 0 : 400;
+    }
+    *words = "X-Scope-OrgID names another tenant than the token or certificate";
+    return scope.size > 0 && !slice_equals(scope, tenant) ? 403 : 0;
 }
 
 /* 0, or why not: who it is, and whether quell is ready for anybody. */

@@ -58,7 +58,8 @@ static_assert(2 * BLOCK_BYTES_MAX <= JOURNAL_SEGMENT_BYTES, "a segment holds any
 #define HTTP2_CONNECTION_WINDOW_BYTES (8 * MIB)
 #define HTTP2_FLOOD_CREDIT 1000u /* frames that are no request, at once; see http2.c */
 #define HTTP2_FLOOD_CREDIT_PER_S 100u
-#define JSON_DEPTH_MAX 64u /* deeper input is refused; OTLP needs about 12 and AnyValue nests */
+#define TLS_PEER_NAMES_MAX 16u /* of a client's certificate; the first ones count */
+#define JSON_DEPTH_MAX 64u     /* deeper input is refused; OTLP needs about 12 and AnyValue nests */
 #define CONNECTIONS_DEFAULT 10000u
 #define PING_BODY_BYTES_MAX 10000u /* kept of what a cron line says; told in Ping-Body-Limit */
 

@@ -1,0 +1,171 @@
+/*
+ * config_access.c - which tenant a bearer token or a client's certificate stands for.
+ */
+#include <stdlib.h>
+
+#include "core/config_rules.h"
+#include "core/digest.h"
+
+/* --- Tokens --- */
+
+static bool add_token(struct config_build *build, const struct toml_value *value,
+                      struct slice tenant) {
+    struct config *config = build->config;
+    struct config_token token = {.tenant = tenant};
+    if (value->kind != TOML_STRING ||
+        !status_is_ok(text_parse_hex(value->text, token.sha256, sizeof(token.sha256)))) {
+        config_error(build, value, "a token is given as 64 hex digits of its SHA-256");
+        return false;
+    }
+    if ((config->tokens_count & (config->tokens_count - 1)) == 0) {
+        uint32_t capacity = config->tokens_count == 0 ? 1 : config->tokens_count * 2;
+        struct config_token *grown = ARENA_ARRAY(build->arena, struct config_token, capacity);
+        if (grown == NULL) {
+            config_error(build, value, "the configuration is too large");
+            return false;
+        }
+        if (config->tokens_count > 0) {
+            memcpy(grown, config->tokens, config->tokens_count * sizeof(*grown));
+        }
+        config->tokens = grown;
+    }
+    config->tokens[config->tokens_count++] = token;
+    return true;
+}
+
+void config_read_tokens(struct config_build *build, const struct toml_value *array,
+                        struct slice tenant) {
+    if (array->kind != TOML_ARRAY) {
+        config_error(build, array, "an array of strings is wanted here");
+        return;
+    }
+    for (uint32_t i = 0; i < array->children_count; i++) {
+        (void)add_token(build, &array->children[i], tenant);
+    }
+}
+
+static int compare_tokens(const void *a, const void *b) {
+    return memcmp(((const struct config_token *)a)->sha256,
+                  ((const struct config_token *)b)->sha256, DIGEST_SHA256_BYTES);
+}
+
+void config_sort_tokens(struct config *config) {
+    if (config->tokens_count > 0) {
+        qsort(config->tokens, config->tokens_count, sizeof(struct config_token), compare_tokens);
+    }
+}
+
+struct status config_find_token(const struct config *config, struct slice token,
+                                struct slice *tenant_out) {
+    uint8_t digest[DIGEST_SHA256_BYTES];
+    digest_sha256(token, digest);
+    /* Every token is compared, so that time tells nothing about which one was near. */
+    const struct config_token *found = NULL;
+    for (uint32_t i = 0; i < config->tokens_count; i++) {
+        if (digest_equals(digest, config->tokens[i].sha256, sizeof(digest))) {
+            found = &config->tokens[i];
+        }
+    }
+    if (found == NULL) {
+        return status_of(STATUS_MISSING);
+    }
+    *tenant_out = found->tenant;
+    return status_ok();
+}
+
+/* --- Clients' certificates --- */
+
+static struct config_certificate *
+add_certificate(struct config_build *build, const struct toml_value *value, struct slice tenant) {
+    struct config *config = build->config;
+    if ((config->certificates_count & (config->certificates_count - 1)) == 0) {
+        uint32_t capacity = config->certificates_count == 0 ? 1 : config->certificates_count * 2;
+        struct config_certificate *grown =
+            ARENA_ARRAY(build->arena, struct config_certificate, capacity);
+        if (grown == NULL) {
+            config_error(build, value, "the configuration is too large");
+            return NULL;
+        }
+        if (config->certificates_count > 0) {
+            memcpy(grown, config->certificates, config->certificates_count * sizeof(*grown));
+        }
+        config->certificates = grown;
+    }
+    struct config_certificate *certificate = &config->certificates[config->certificates_count++];
+    *certificate = (struct config_certificate){.tenant = tenant};
+    return certificate;
+}
+
+static void check_owner(struct config_build *build, const struct toml_value *value,
+                        const struct config_certificate *added) {
+    const struct config *config = build->config;
+    for (const struct config_certificate *one = config->certificates; one != added; one++) {
+        bool is_same = added->name.size > 0
+                           ? slice_equals(one->name, added->name)
+                           : one->name.size == 0 &&
+                                 memcmp(one->sha256, added->sha256, sizeof(one->sha256)) == 0;
+        if (is_same && !slice_equals(one->tenant, added->tenant)) {
+            config_error(build, value, "this certificate belongs to the tenant \"%.*s\" already",
+                         SLICE_PRINT(one->tenant));
+            return;
+        }
+    }
+}
+
+void config_read_certificates(struct config_build *build, const struct toml_value *array,
+                              struct slice tenant, bool by_name) {
+    if (array->kind != TOML_ARRAY) {
+        config_error(build, array, "an array of strings is wanted here");
+        return;
+    }
+    for (uint32_t i = 0; i < array->children_count; i++) {
+        const struct toml_value *value = &array->children[i];
+        struct config_certificate *certificate = add_certificate(build, value, tenant);
+        if (certificate == NULL) {
+            return;
+        }
+        if (by_name) {
+            certificate->name = config_text(build, value);
+        }
+        if (by_name ? certificate->name.size == 0
+                    : value->kind != TOML_STRING ||
+                          !status_is_ok(text_parse_hex(value->text, certificate->sha256,
+                                                       sizeof(certificate->sha256)))) {
+            config_error(build, value,
+                         by_name ? "a DNS name, a URI or a common name is wanted here"
+                                 : "a certificate is given as 64 hex digits of its SHA-256");
+            build->config->certificates_count--;
+            continue;
+        }
+        check_owner(build, value, certificate);
+    }
+}
+
+static bool is_peer(const struct config_certificate *certificate, const struct tls_peer *peer) {
+    if (certificate->name.size == 0) {
+        return digest_equals(certificate->sha256, peer->sha256, sizeof(peer->sha256));
+    }
+    for (uint32_t i = 0; i < peer->names_count; i++) {
+        if (slice_equals(certificate->name, peer->names[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The certificate itself counts before its names. */
+struct status config_find_peer(const struct config *config, const struct tls_peer *peer,
+                               struct slice *tenant_out) {
+    const struct config_certificate *found = NULL;
+    for (uint32_t i = 0; peer != NULL && i < config->certificates_count; i++) {
+        const struct config_certificate *certificate = &config->certificates[i];
+        if (is_peer(certificate, peer) && (found == NULL || certificate->name.size == 0)) {
+            found = certificate;
+        }
+    }
+    if (found == NULL) {
+        return status_of(STATUS_MISSING);
+    }
+    *tenant_out = found->tenant;
+    return status_ok();
+}
