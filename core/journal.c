@@ -18,7 +18,7 @@
  *
  * Memory: three aligned block buffers and the list of segments at open. Thread: the shard.
  */
-#include "core/journal.h"
+#include "core/journal_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,45 +31,13 @@
 #include "core/base/assert.h"
 #include "core/batch.h"
 #include "core/clock.h"
-#include "core/journal_segment.h"
 #include "core/log.h"
-
-enum { BLOCKS_COUNT = 3 };
-
-struct open_block {
-    uint8_t *data; /* BLOCK_BYTES_MAX, aligned */
-    uint32_t payload_bytes;
-    uint32_t count;
-    uint64_t first_seq;
-};
-
-struct journal {
-    struct journal_options options;
-    char directory[JOURNAL_PATH_BYTES_MAX];
-    struct open_block blocks[BLOCKS_COUNT];
-    uint32_t open_index;
-    uint32_t payload_bytes_max;
-    uint64_t next_seq;
-    struct journal_segment segment;         /* written to */
-    uint64_t offset;                        /* of the next block in it */
-    struct journal_segment_entry *segments; /* all files, oldest first; the last is `segment` */
-    uint32_t segments_count;
-    uint64_t bytes; /* of all files */
-    struct loop_file_op op;
-    void (*on_done)(void *context, struct status status);
-    void *context;
-    uint64_t flushed_at_ns; /* monotonic */
-    uint64_t synced_at_ns;  /* monotonic */
-    bool has_unsynced;
-    bool is_flushing;
-    bool is_failed;
-};
 
 static struct open_block *open_block(struct journal *journal) {
     return &journal->blocks[journal->open_index];
 }
 
-static void tell_bytes(const struct journal *journal, int64_t change) {
+void journal_tell_bytes(const struct journal *journal, int64_t change) {
     if (journal->options.stats != NULL) {
         stats_add(journal->options.stats, STAT_JOURNAL_BYTES, (uint64_t)change);
     }
@@ -85,125 +53,16 @@ static void fail_for_good(struct journal *journal, const char *what, int error) 
               journal->directory, strerror(error));
 }
 
-/* --- Open: find the end --- */
-
-static void log_damage(struct journal *journal, uint64_t offset, uint64_t end, const char *what) {
-    log_write(journal->options.logger, LOG_LEVEL_WARNING, "journal",
-              "%s/%020" PRIu64 ".qj: %s from offset %" PRIu64 " to %" PRIu64, journal->directory,
-              journal->segment.first_seq, what, offset, end);
-}
-
-/* Walks the blocks of the last segment; sets next_seq and offset. */
-static void scan_last_segment(struct journal *journal) {
-    uint64_t offset = BLOCK_ALIGN_BYTES;
-    uint64_t seq = journal->segment.first_seq;
-    for (;;) {
-        struct journal_place place;
-        journal_segment_find(&journal->segment, offset, seq, journal->blocks[0].data, &place);
-        if (place.found == JOURNAL_FOUND_TORN) {
-            log_damage(journal, offset, journal->segment.size_bytes,
-                       "a torn tail, never acknowledged, is cut off");
-        }
-        if (place.found != JOURNAL_FOUND_BLOCK && place.found != JOURNAL_FOUND_LATER) {
-            break;
-        }
-        if (place.found == JOURNAL_FOUND_LATER) {
-            log_damage(journal, offset, place.offset, "damaged, records are lost; skipped");
-        }
-        seq = place.header.first_seq + place.header.count;
-        offset = place.offset + journal_block_padded_bytes(place.header.payload_bytes);
-    }
-    journal->next_seq = seq;
-    journal->offset = offset;
-}
-
-static struct status open_last_segment(struct journal *journal, struct fault *fault) {
-    struct journal_segment_entry *last = &journal->segments[journal->segments_count - 1];
-    TRY(journal_segment_open(journal->directory, last->first_seq, &journal->segment, fault));
-    scan_last_segment(journal);
-    TRY(journal_segment_reopen(journal->directory, journal->offset, journal->options.segment_bytes,
-                               &journal->segment, fault));
-    last->size_bytes = journal->segment.size_bytes;
-    return status_ok();
-}
-
-static struct status find_end(struct journal *journal, struct fault *fault) {
-    if (mkdir(journal->directory, 0700) != 0 && errno != EEXIST) {
-        return fault_set(fault, STATUS_IO, "journal: cannot create %s: %s", journal->directory,
-                         strerror(errno));
-    }
-    TRY(journal_segment_list(journal->directory, journal->segments, &journal->segments_count,
-                             fault));
-    journal->next_seq = 1;
-    if (journal->segments_count > 0) {
-        TRY(open_last_segment(journal, fault));
-    }
-    for (uint32_t i = 0; i < journal->segments_count; i++) {
-        journal->bytes += journal->segments[i].size_bytes;
-    }
-    return status_ok();
-}
-
-static struct status allocate_memory(struct journal *journal, struct fault *fault) {
-    journal->segments = calloc(JOURNAL_SEGMENTS_MAX, sizeof(*journal->segments));
-    bool is_full = journal->segments == NULL;
-    for (uint32_t i = 0; i < BLOCKS_COUNT && !is_full; i++) {
-        void *data = NULL;
-        is_full = posix_memalign(&data, BLOCK_ALIGN_BYTES, BLOCK_BYTES_MAX) != 0;
-        journal->blocks[i].data = is_full ? NULL : data;
-    }
-    return is_full ? fault_set(fault, STATUS_FULL, "journal: no memory for its blocks")
-                   : status_ok();
-}
-
-/* Whole blocks, one at least behind the header. */
-static uint64_t segment_bytes_of(const struct journal_options *options) {
-    uint64_t bytes = options->segment_bytes == 0 ? JOURNAL_SEGMENT_BYTES : options->segment_bytes;
-    bytes = bytes / BLOCK_ALIGN_BYTES * BLOCK_ALIGN_BYTES;
-    return bytes < 2 * BLOCK_ALIGN_BYTES ? 2 * BLOCK_ALIGN_BYTES : bytes;
-}
-
-struct status journal_open(const struct journal_options *options, struct journal **journal_out,
-                           struct fault *fault) {
-    if (strlen(options->directory) > JOURNAL_PATH_BYTES_MAX - 64) {
-        return fault_set(fault, STATUS_INVALID, "journal: the directory's path is too long");
-    }
-    struct journal *journal = calloc(1, sizeof(*journal));
-    if (journal == NULL) {
-        return fault_set(fault, STATUS_FULL, "journal: no memory");
-    }
-    snprintf(journal->directory, sizeof(journal->directory), "%s", options->directory);
-    journal->options = *options;
-    journal->options.directory = journal->directory;
-    journal->options.segment_bytes = segment_bytes_of(options);
-    journal->segment.fd = -1;
-    journal->synced_at_ns = clock_monotonic_ns();
-    uint64_t block_max = journal->options.segment_bytes - BLOCK_ALIGN_BYTES;
-    block_max = block_max < BLOCK_BYTES_MAX ? block_max : BLOCK_BYTES_MAX;
-    journal->payload_bytes_max = (uint32_t)(block_max - JOURNAL_BLOCK_HEADER_BYTES);
-    struct status status = allocate_memory(journal, fault);
-    if (status_is_ok(status)) {
-        status = find_end(journal, fault);
-    }
-    if (!status_is_ok(status)) {
-        journal->bytes = 0;
-        journal_close(journal);
-        return status;
-    }
-    tell_bytes(journal, (int64_t)journal->bytes);
-    *journal_out = journal;
-    return status_ok();
-}
-
 void journal_close(struct journal *journal) {
     if (journal == NULL) {
         return;
     }
     ASSERT(!journal->is_flushing || journal->is_failed);
     if (journal->has_unsynced && journal->options.sync == JOURNAL_SYNC_INTERVAL) {
-        (void)fdatasync(journal->segment.fd); /* none of it was promised to be durable */
+        (void)file_sync_data(journal->options.files,
+                             journal->segment.fd); /* none of it was promised to be durable */
     }
-    tell_bytes(journal, -(int64_t)journal->bytes);
+    journal_tell_bytes(journal, -(int64_t)journal->bytes);
     journal_segment_close(&journal->segment);
     for (uint32_t i = 0; i < BLOCKS_COUNT; i++) {
         free(journal->blocks[i].data);
@@ -294,7 +153,7 @@ static struct status leave_segment(struct journal *journal) {
         return status_ok();
     }
     if (journal->has_unsynced && journal->options.sync == JOURNAL_SYNC_INTERVAL &&
-        fdatasync(journal->segment.fd) != 0) {
+        file_sync_data(journal->options.files, journal->segment.fd) != 0) {
         fail_for_good(journal, "sync", errno);
         return status_of(STATUS_IO);
     }
@@ -311,9 +170,9 @@ static struct status start_segment(struct journal *journal) {
         return status_of(STATUS_FULL);
     }
     TRY(leave_segment(journal));
-    struct status status =
-        journal_segment_create(journal->directory, open_block(journal)->first_seq,
-                               journal->options.segment_bytes, &segment, &fault);
+    struct status status = journal_segment_create(journal->options.files, journal->directory,
+                                                  open_block(journal)->first_seq,
+                                                  journal->options.segment_bytes, &segment, &fault);
     if (!status_is_ok(status)) {
         log_write(journal->options.logger, LOG_LEVEL_ERROR, "journal", "%s", fault.words);
         return status;
@@ -327,7 +186,7 @@ static struct status start_segment(struct journal *journal) {
         .written_ns = clock_wall_ns(),
     };
     journal->bytes += segment.size_bytes;
-    tell_bytes(journal, (int64_t)segment.size_bytes);
+    journal_tell_bytes(journal, (int64_t)segment.size_bytes);
     return status_ok();
 }
 
@@ -398,6 +257,7 @@ static void start_write(struct journal *journal, struct open_block *block, uint6
     };
     journal_block_seal(block->data, &header);
     journal->op = (struct loop_file_op){
+        .files = journal->options.files,
         .fd = journal->segment.fd,
         .data = block->data,
         .size = (uint32_t)padded_bytes,
@@ -440,7 +300,7 @@ void journal_tick(struct journal *journal) {
         journal->is_flushing || journal->is_failed || !is_sync_due(journal)) {
         return;
     }
-    if (fdatasync(journal->segment.fd) != 0) {
+    if (file_sync_data(journal->options.files, journal->segment.fd) != 0) {
         fail_for_good(journal, "sync", errno);
         return;
     }
@@ -470,7 +330,7 @@ void journal_retain(struct journal *journal, uint64_t keep_seq, uint64_t now_ns)
     while (may_go(journal, gone, keep_seq, now_ns, bytes)) {
         char path[JOURNAL_PATH_BYTES_MAX];
         journal_segment_path(journal->directory, journal->segments[gone].first_seq, path);
-        if (unlink(path) != 0 && errno != ENOENT) {
+        if (file_remove(journal->options.files, path) != 0 && errno != ENOENT) {
             log_write(journal->options.logger, LOG_LEVEL_WARNING, "journal", "cannot delete %s: %s",
                       path, strerror(errno));
             break;
@@ -480,13 +340,13 @@ void journal_retain(struct journal *journal, uint64_t keep_seq, uint64_t now_ns)
     if (gone == 0) {
         return;
     }
-    tell_bytes(journal, (int64_t)bytes - (int64_t)journal->bytes);
+    journal_tell_bytes(journal, (int64_t)bytes - (int64_t)journal->bytes);
     journal->bytes = bytes;
     journal->segments_count -= gone;
     memmove(journal->segments, journal->segments + gone,
             journal->segments_count * sizeof(journal->segments[0]));
     struct fault fault = {0};
-    if (!status_is_ok(journal_directory_sync(journal->directory, &fault))) {
+    if (!status_is_ok(journal_directory_sync(journal->options.files, journal->directory, &fault))) {
         log_write(journal->options.logger, LOG_LEVEL_WARNING, "journal", "%s", fault.words);
     }
 }

@@ -23,6 +23,7 @@
 #include "core/base/limits.h"
 #include "core/base/slice.h"
 #include "core/base/status.h"
+#include "core/file.h"
 #include "core/loop.h"
 #include "core/stats.h"
 
@@ -38,6 +39,7 @@ struct journal_options {
     uint64_t retention_bytes_max;
     uint64_t retention_ns_max;   /* since the last write */
     struct loop *loop;           /* does the writing */
+    const struct files *files;   /* NULL: the machine's */
     struct stats *stats;         /* may be NULL */
     const struct logger *logger; /* may be NULL */
 };
@@ -89,11 +91,12 @@ void journal_retain(struct journal *journal, uint64_t keep_seq, uint64_t now_ns)
 
 /* --- Reading what is on disk: recovery, replay, check. Any thread, own object. --- */
 struct journal_reader;
-MUST_CHECK struct status journal_reader_open(const char *directory, uint64_t from_seq,
-                                             struct journal_reader **reader_out,
+MUST_CHECK struct status journal_reader_open(const struct files *files, const char *directory,
+                                             uint64_t from_seq, struct journal_reader **reader_out,
                                              struct fault *fault);
-/* END after the last whole record. CORRUPT with file and offset in fault for a damaged block: the
- * next call goes on behind it. The record is valid until the next call. */
+/* END after the last whole record. IO when the disk does not give the last file's end. CORRUPT with
+ * file and offset in fault for a damaged block: the next call goes on behind it. The record is
+ * valid until the next call. */
 MUST_CHECK struct status journal_reader_next(struct journal_reader *reader,
                                              struct slice *record_out, uint64_t *seq_out,
                                              struct fault *fault);

@@ -19,6 +19,7 @@
 #include "core/journal_segment.h"
 
 struct journal_reader {
+    const struct files *files;
     char directory[JOURNAL_PATH_BYTES_MAX];
     struct journal_segment_entry *segments;
     uint32_t segments_count;
@@ -31,12 +32,14 @@ struct journal_reader {
     uint8_t *buffer;
 };
 
-struct status journal_reader_open(const char *directory, uint64_t from_seq,
-                                  struct journal_reader **reader_out, struct fault *fault) {
+struct status journal_reader_open(const struct files *files, const char *directory,
+                                  uint64_t from_seq, struct journal_reader **reader_out,
+                                  struct fault *fault) {
     struct journal_reader *reader = calloc(1, sizeof(*reader));
     if (reader == NULL) {
         return fault_set(fault, STATUS_FULL, "journal: no memory to read %s", directory);
     }
+    reader->files = files;
     reader->segment.fd = -1;
     reader->from_seq = from_seq;
     snprintf(reader->directory, sizeof(reader->directory), "%s", directory);
@@ -87,7 +90,7 @@ static struct status enter_segment(struct journal_reader *reader, struct fault *
                          expected, first_seq - 1, reader->directory, first_seq);
     }
     struct status status =
-        journal_segment_open(reader->directory, first_seq, &reader->segment, fault);
+        journal_segment_open(reader->files, reader->directory, first_seq, &reader->segment, fault);
     if (!status_is_ok(status)) {
         reader->segment_index++;
         reader->seq = 0;
@@ -133,11 +136,17 @@ static struct status next_block(struct journal_reader *reader, struct fault *fau
             take_block(reader, &place);
             return status;
         }
+        if (is_last && place.found == JOURNAL_FOUND_UNREADABLE) {
+            return fault_set(fault, STATUS_IO,
+                             "journal: %s/%020" PRIu64 ".qj cannot be read from offset %" PRIu64
+                             " on: mend the disk, or bring the file back from a copy",
+                             reader->directory, reader->segment.first_seq, offset);
+        }
         if (is_last) {
             return status_of(STATUS_END);
         }
         struct status status =
-            place.found == JOURNAL_FOUND_TORN ? tell_damage(reader, offset, fault) : status_ok();
+            place.found == JOURNAL_FOUND_END ? status_ok() : tell_damage(reader, offset, fault);
         if (!status_is_ok(status)) {
             reader->seq = 0; /* told: the gap is not told again */
         }

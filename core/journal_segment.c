@@ -108,38 +108,28 @@ struct status journal_segment_list(const char *directory, struct journal_segment
     return status;
 }
 
-struct status journal_directory_sync(const char *directory, struct fault *fault) {
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+struct status journal_directory_sync(const struct files *files, const char *directory,
+                                     struct fault *fault) {
+    int fd = file_open(files, directory, O_RDONLY | O_DIRECTORY);
     if (fd < 0) {
         return fail(fault, "open", directory);
     }
-    struct status status = fsync(fd) == 0 ? status_ok() : fail(fault, "sync", directory);
-    close(fd);
+    struct status status = file_sync(files, fd) == 0 ? status_ok() : fail(fault, "sync", directory);
+    file_close(files, fd);
     return status;
 }
 
 /* --- Making one --- */
 
 /* O_DIRECT where the file system takes it. */
-static int open_for_writing(const char *path, int flags, bool *is_direct_out) {
-    int fd = open(path, flags | O_DIRECT, 0600);
+static int open_for_writing(const struct files *files, const char *path, int flags,
+                            bool *is_direct_out) {
+    int fd = file_open(files, path, flags | O_DIRECT);
     *is_direct_out = fd >= 0;
     if (fd < 0 && errno == EINVAL) {
-        fd = open(path, flags & ~O_EXCL, 0600);
+        fd = file_open(files, path, flags & ~O_EXCL);
     }
     return fd;
-}
-
-/* Zeroed, allocated room; where fallocate is unknown the C library writes the zeroes. */
-static int allocate_room(int fd, uint64_t offset, uint64_t size) {
-    if (size == 0 || fallocate(fd, 0, (off_t)offset, (off_t)size) == 0) {
-        return 0;
-    }
-    if (errno != EOPNOTSUPP) {
-        return -1;
-    }
-    errno = posix_fallocate(fd, (off_t)offset, (off_t)size);
-    return errno == 0 ? 0 : -1;
 }
 
 static struct status new_salt(uint64_t *salt_out, struct fault *fault) {
@@ -170,39 +160,40 @@ static struct status fill_new_file(const struct journal_segment *segment, const 
                                    struct fault *fault) {
     alignas(BLOCK_ALIGN_BYTES) uint8_t header[BLOCK_ALIGN_BYTES];
     encode_header(header, segment);
-    if (allocate_room(segment->fd, 0, segment->size_bytes) != 0) {
+    if (file_allocate(segment->files, segment->fd, 0, segment->size_bytes) != 0) {
         return fail(fault, "allocate", path);
     }
-    if (pwrite(segment->fd, header, sizeof(header), 0) != (ssize_t)sizeof(header)) {
+    if (file_write(segment->files, segment->fd, header, sizeof(header), 0) != 0) {
         return fail(fault, "write", path);
     }
-    return fsync(segment->fd) == 0 ? status_ok() : fail(fault, "sync", path);
+    return file_sync(segment->files, segment->fd) == 0 ? status_ok() : fail(fault, "sync", path);
 }
 
-struct status journal_segment_create(const char *directory, uint64_t first_seq, uint64_t size_bytes,
+struct status journal_segment_create(const struct files *files, const char *directory,
+                                     uint64_t first_seq, uint64_t size_bytes,
                                      struct journal_segment *segment_out, struct fault *fault) {
     ASSERT(first_seq > 0 && size_bytes % BLOCK_ALIGN_BYTES == 0);
     char path[JOURNAL_PATH_BYTES_MAX];
     char path_new[JOURNAL_PATH_BYTES_MAX + 8];
     journal_segment_path(directory, first_seq, path);
     snprintf(path_new, sizeof(path_new), "%s.new", path);
-    struct journal_segment segment = {.fd = -1, .first_seq = first_seq, .size_bytes = size_bytes};
+    struct journal_segment segment = {
+        .files = files, .fd = -1, .first_seq = first_seq, .size_bytes = size_bytes};
     TRY(new_salt(&segment.salt, fault));
-    (void)unlink(path_new); /* of an attempt that a crash cut short */
-    segment.fd =
-        open_for_writing(path_new, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, &segment.is_direct);
+    (void)file_remove(files, path_new); /* of an attempt that a crash cut short */
+    segment.fd = open_for_writing(files, path_new, O_RDWR | O_CREAT | O_EXCL, &segment.is_direct);
     if (segment.fd < 0) {
         return fail(fault, "create", path_new);
     }
     struct status status = fill_new_file(&segment, path_new, fault);
-    if (status_is_ok(status) && rename(path_new, path) != 0) {
+    if (status_is_ok(status) && file_rename(files, path_new, path) != 0) {
         status = fail(fault, "rename", path_new);
     }
     if (status_is_ok(status)) {
-        status = journal_directory_sync(directory, fault);
+        status = journal_directory_sync(files, directory, fault);
     }
     if (!status_is_ok(status)) {
-        (void)unlink(path_new);
+        (void)file_remove(files, path_new);
         journal_segment_close(&segment);
         return status;
     }
@@ -220,7 +211,7 @@ static struct status read_header(struct journal_segment *segment, const char *pa
         return fail(fault, "look at", path);
     }
     segment->size_bytes = (uint64_t)info.st_size;
-    bool is_read = pread(segment->fd, bytes, sizeof(bytes), 0) == (ssize_t)sizeof(bytes);
+    bool is_read = file_read(segment->files, segment->fd, bytes, sizeof(bytes), 0) == sizeof(bytes);
     struct reader reader = reader_over(slice_of(bytes, is_read ? sizeof(bytes) : 0));
     struct slice magic = reader_bytes(&reader, sizeof(segment_magic));
     uint32_t version = reader_u32(&reader);
@@ -235,18 +226,20 @@ static struct status read_header(struct journal_segment *segment, const char *pa
     }
     if (version != SEGMENT_VERSION) {
         return fault_set(fault, STATUS_UNSUPPORTED,
-                         "journal: %s has format %u, this program knows %u: use a newer one", path,
-                         version, SEGMENT_VERSION);
+                         "journal: %s has format %u (offset 8), this program knows %u: use the "
+                         "version that wrote it",
+                         path, version, SEGMENT_VERSION);
     }
     return status_ok();
 }
 
-struct status journal_segment_open(const char *directory, uint64_t first_seq,
-                                   struct journal_segment *segment_out, struct fault *fault) {
+struct status journal_segment_open(const struct files *files, const char *directory,
+                                   uint64_t first_seq, struct journal_segment *segment_out,
+                                   struct fault *fault) {
     char path[JOURNAL_PATH_BYTES_MAX];
     journal_segment_path(directory, first_seq, path);
-    struct journal_segment segment = {.fd = open(path, O_RDONLY | O_CLOEXEC),
-                                      .first_seq = first_seq};
+    struct journal_segment segment = {
+        .files = files, .fd = file_open(files, path, O_RDONLY), .first_seq = first_seq};
     if (segment.fd < 0) {
         return fail(fault, "open", path);
     }
@@ -265,20 +258,21 @@ struct status journal_segment_reopen(const char *directory, uint64_t end_bytes, 
     char path[JOURNAL_PATH_BYTES_MAX];
     journal_segment_path(directory, segment->first_seq, path);
     bool is_direct = false;
-    int fd = open_for_writing(path, O_RDWR | O_CLOEXEC, &is_direct);
+    const struct files *files = segment->files;
+    int fd = open_for_writing(files, path, O_RDWR, &is_direct);
     if (fd < 0) {
         return fail(fault, "open", path);
     }
     uint64_t room = size_bytes > end_bytes ? size_bytes - end_bytes : 0;
-    bool is_cut = ftruncate(fd, (off_t)end_bytes) == 0;
-    bool has_room = is_cut && allocate_room(fd, end_bytes, room) == 0;
+    bool is_cut = file_truncate(files, fd, end_bytes) == 0;
+    bool has_room = is_cut && file_allocate(files, fd, end_bytes, room) == 0;
     if (!has_room && is_cut && is_full_error(errno)) {
         room = 0;
-        has_room = ftruncate(fd, (off_t)end_bytes) == 0;
+        has_room = file_truncate(files, fd, end_bytes) == 0;
     }
-    if (!has_room || fsync(fd) != 0) {
+    if (!has_room || file_sync(files, fd) != 0) {
         struct status status = fail(fault, "prepare", path);
-        close(fd);
+        file_close(files, fd);
         return status_is_ok(status) ? status_of(STATUS_IO) : status;
     }
     journal_segment_close(segment);
@@ -290,28 +284,16 @@ struct status journal_segment_reopen(const char *directory, uint64_t end_bytes, 
 
 void journal_segment_close(struct journal_segment *segment) {
     if (segment->fd >= 0) {
-        close(segment->fd);
+        file_close(segment->files, segment->fd);
     }
     segment->fd = -1;
 }
 
 /* --- Scanning --- */
 
-/* Bytes read; fewer at the end of the file or where it cannot be read. */
 static size_t read_at(const struct journal_segment *segment, uint64_t offset, uint8_t *buffer,
                       size_t size) {
-    size_t done = 0;
-    while (done < size) {
-        ssize_t got = pread(segment->fd, buffer + done, size - done, (off_t)(offset + done));
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got <= 0) {
-            break;
-        }
-        done += (size_t)got;
-    }
-    return done;
+    return file_read(segment->files, segment->fd, buffer, size, offset);
 }
 
 /* Whether `head`, read at the offset, begins a valid block; then all of it is in `buffer`. */
@@ -341,11 +323,12 @@ void journal_segment_find(const struct journal_segment *segment, uint64_t offset
     ASSERT(offset % BLOCK_ALIGN_BYTES == 0);
     uint8_t chunk[SCAN_CHUNK_BYTES];
     bool is_clean = true;
+    bool is_readable = true;
     uint64_t start = offset;
     while (offset < segment->size_bytes) {
         size_t got = read_at(segment, offset, chunk, sizeof(chunk));
         uint64_t left = segment->size_bytes - offset;
-        is_clean = is_clean && got >= (left < sizeof(chunk) ? left : sizeof(chunk));
+        is_readable = is_readable && got >= (left < sizeof(chunk) ? left : sizeof(chunk));
         for (size_t at = 0; at < got; at += BLOCK_ALIGN_BYTES) {
             struct slice head = slice_head(slice_of(chunk + at, got - at), BLOCK_ALIGN_BYTES);
             if (is_zero(head)) {
@@ -364,6 +347,10 @@ void journal_segment_find(const struct journal_segment *segment, uint64_t offset
         }
         offset += sizeof(chunk);
     }
-    *place_out = (struct journal_place){.found = is_clean ? JOURNAL_FOUND_END : JOURNAL_FOUND_TORN,
-                                        .offset = start};
+    *place_out = (struct journal_place){
+        .found = !is_readable ? JOURNAL_FOUND_UNREADABLE
+                 : is_clean   ? JOURNAL_FOUND_END
+                              : JOURNAL_FOUND_TORN,
+        .offset = start,
+    };
 }

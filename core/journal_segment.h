@@ -19,12 +19,14 @@
 #pragma once
 
 #include "core/base/fault.h"
+#include "core/file.h"
 #include "core/journal_block.h"
 
 enum { JOURNAL_PATH_BYTES_MAX = 4096 };
 #define JOURNAL_SEGMENTS_MAX 65536u /* 4 TiB of default segments; at it the journal says FULL */
 
 struct journal_segment {
+    const struct files *files;
     int fd; /* -1: closed */
     uint64_t first_seq;
     uint64_t salt;
@@ -49,12 +51,13 @@ void journal_segment_path(const char *directory, uint64_t first_seq, char *path)
 
 /* Makes a durable, preallocated segment of size_bytes, open for writing. FULL: no space, nothing is
  * left behind. IO. */
-MUST_CHECK struct status journal_segment_create(const char *directory, uint64_t first_seq,
-                                                uint64_t size_bytes,
+MUST_CHECK struct status journal_segment_create(const struct files *files, const char *directory,
+                                                uint64_t first_seq, uint64_t size_bytes,
                                                 struct journal_segment *segment_out,
                                                 struct fault *fault);
 /* Opens for reading and checks the header. CORRUPT, IO. */
-MUST_CHECK struct status journal_segment_open(const char *directory, uint64_t first_seq,
+MUST_CHECK struct status journal_segment_open(const struct files *files, const char *directory,
+                                              uint64_t first_seq,
                                               struct journal_segment *segment_out,
                                               struct fault *fault);
 /* Opens again for writing at end_bytes: what stands behind is cut off, the room up to size_bytes is
@@ -66,10 +69,11 @@ MUST_CHECK struct status journal_segment_reopen(const char *directory, uint64_t 
 void journal_segment_close(struct journal_segment *segment);
 
 enum journal_found {
-    JOURNAL_FOUND_BLOCK, /* a valid block at the offset asked for */
-    JOURNAL_FOUND_LATER, /* damaged bytes, then a valid block */
-    JOURNAL_FOUND_END,   /* zeroes up to the end of the file */
-    JOURNAL_FOUND_TORN,  /* other bytes, and no valid block behind them */
+    JOURNAL_FOUND_BLOCK,      /* a valid block at the offset asked for */
+    JOURNAL_FOUND_LATER,      /* damaged bytes, then a valid block */
+    JOURNAL_FOUND_END,        /* zeroes up to the end of the file */
+    JOURNAL_FOUND_TORN,       /* other bytes, and no valid block behind them */
+    JOURNAL_FOUND_UNREADABLE, /* the disk does not give the bytes, and no block behind them */
 };
 struct journal_place {
     enum journal_found found;
@@ -77,9 +81,11 @@ struct journal_place {
     struct journal_block_header header; /* of it */
 };
 /* Finds the first valid block at or behind `offset` whose first_seq >= seq_min and reads it into
- * `buffer` (BLOCK_BYTES_MAX). Bytes that cannot be read count as damaged. */
+ * `buffer` (BLOCK_BYTES_MAX). Bytes that cannot be read are damaged when a block stands behind
+ * them. */
 void journal_segment_find(const struct journal_segment *segment, uint64_t offset, uint64_t seq_min,
                           uint8_t *buffer, struct journal_place *place_out);
 
 /* fsync of a directory. IO. */
-MUST_CHECK struct status journal_directory_sync(const char *directory, struct fault *fault);
+MUST_CHECK struct status journal_directory_sync(const struct files *files, const char *directory,
+                                                struct fault *fault);

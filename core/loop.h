@@ -20,6 +20,7 @@
 #include "core/base/fault.h"
 #include "core/base/slice.h"
 #include "core/base/status.h"
+#include "core/file.h"
 #include "core/stats.h"
 #include "core/tls.h"
 
@@ -127,6 +128,7 @@ MUST_CHECK struct status loop_watch(struct loop *loop, int fd, unsigned events,
 
 /* --- Durable file writes: memory of the caller, alive until done --- */
 struct loop_file_op {
+    const struct files *files; /* NULL: the machine's, in the background where the loop can */
     int fd;
     const void *data; /* aligned as O_DIRECT wants when the file is */
     uint32_t size;

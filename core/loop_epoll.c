@@ -293,12 +293,11 @@ static void on_watch_event(struct loop *loop, uint32_t index, uint32_t generatio
 }
 
 static struct status write_whole(struct loop_file_op *op) {
-    ssize_t written = pwrite(op->fd, op->data, op->size, (off_t)op->offset);
-    if (written != (ssize_t)op->size) {
-        op->error_number = written < 0 ? errno : ENOSPC;
+    if (file_write(op->files, op->fd, op->data, op->size, op->offset) != 0) {
+        op->error_number = errno;
         return status_of(STATUS_IO);
     }
-    if (op->sync && fdatasync(op->fd) != 0) {
+    if (op->sync && file_sync_data(op->files, op->fd) != 0) {
         op->error_number = errno;
         return status_of(STATUS_IO);
     }

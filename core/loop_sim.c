@@ -180,8 +180,9 @@ static struct status sim_watch(struct loop *loop, struct loop_watch_slot *slot) 
 static struct status write_now(struct sim_state *state, struct loop_file_op *op) {
     bool fails = state->fail_in > 0 && --state->fail_in == 0;
     if (!fails || state->fail_sync_only) {
-        ssize_t written = pwrite(op->fd, op->data, op->size, (off_t)op->offset);
-        op->error_number = written == (ssize_t)op->size ? 0 : ENOSPC;
+        bool is_done = file_write(op->files, op->fd, op->data, op->size, op->offset) == 0 &&
+                       (!op->sync || fails || file_sync_data(op->files, op->fd) == 0);
+        op->error_number = is_done ? 0 : errno;
     }
     op->error_number = fails ? state->fail_error : op->error_number;
     return op->error_number == 0 ? status_ok() : status_of(STATUS_IO);

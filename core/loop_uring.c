@@ -352,6 +352,7 @@ static void on_watch(struct loop *loop, uint32_t index, uint32_t generation, int
 
 static void uring_file_write(struct loop *loop, struct loop_file_op *op) {
     ASSERT(((uintptr_t)op & 7) == 0);
+    ASSERT(op->files == NULL); /* a test's disk has no ring */
     /* Linked entries must go in together. */
     if (io_uring_sq_space_left(&state_of(loop)->ring) < 2) {
         (void)io_uring_submit(&state_of(loop)->ring);

@@ -233,7 +233,7 @@ struct status engine_recover(struct engine *engine, const char *journal_director
     store_snapshot_release(snapshot);
     TRY(status);
     struct journal_reader *reader = NULL;
-    TRY(journal_reader_open(journal_directory, engine->applied_seq + 1, &reader, fault));
+    TRY(journal_reader_open(NULL, journal_directory, engine->applied_seq + 1, &reader, fault));
     status = replay_journal(engine, reader, fault);
     journal_reader_close(reader);
     return status;

@@ -172,8 +172,9 @@ static void check_record(struct slice record, uint64_t seq) {
 static struct read_result read_all(struct world *world, uint64_t from_seq) {
     struct journal_reader *reader = NULL;
     struct read_result result = {0};
-    assert_int_equal(journal_reader_open(world->directory, from_seq, &reader, &world->fault).code,
-                     STATUS_OK);
+    assert_int_equal(
+        journal_reader_open(NULL, world->directory, from_seq, &reader, &world->fault).code,
+        STATUS_OK);
     for (uint32_t i = 0; i < 100000; i++) {
         struct slice record;
         uint64_t seq = 0;
@@ -259,7 +260,7 @@ static void a_missing_directory_reads_as_empty(void **state) {
     struct journal_reader *reader = NULL;
     struct slice record;
     uint64_t seq = 0;
-    assert_int_equal(journal_reader_open("journal-test-none", 1, &reader, &world->fault).code,
+    assert_int_equal(journal_reader_open(NULL, "journal-test-none", 1, &reader, &world->fault).code,
                      STATUS_OK);
     assert_int_equal(journal_reader_next(reader, &record, &seq, &world->fault).code, STATUS_END);
     journal_reader_close(reader);

@@ -1,0 +1,42 @@
+/*
+ * journal_internal.h - inside the journal: what journal.c (appending) and journal_open.c (finding
+ * the end) share. Invariants stand in journal.c.
+ */
+#pragma once
+
+#include "core/journal.h"
+#include "core/journal_segment.h"
+
+enum { BLOCKS_COUNT = 3 };
+
+struct open_block {
+    uint8_t *data; /* BLOCK_BYTES_MAX, aligned */
+    uint32_t payload_bytes;
+    uint32_t count;
+    uint64_t first_seq;
+};
+
+struct journal {
+    struct journal_options options;
+    char directory[JOURNAL_PATH_BYTES_MAX];
+    struct open_block blocks[BLOCKS_COUNT];
+    uint32_t open_index;
+    uint32_t payload_bytes_max;
+    uint64_t next_seq;
+    struct journal_segment segment;         /* written to */
+    uint64_t offset;                        /* of the next block in it */
+    struct journal_segment_entry *segments; /* all files, oldest first; the last is `segment` */
+    uint32_t segments_count;
+    uint64_t bytes; /* of all files */
+    struct loop_file_op op;
+    void (*on_done)(void *context, struct status status);
+    void *context;
+    uint64_t flushed_at_ns; /* monotonic */
+    uint64_t synced_at_ns;  /* monotonic */
+    bool has_unsynced;
+    bool is_flushing;
+    bool is_failed;
+};
+
+/* Adds to the bytes that the metrics tell; may be negative. */
+void journal_tell_bytes(const struct journal *journal, int64_t change);
