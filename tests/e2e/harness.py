@@ -140,6 +140,12 @@ class Quell:
         status, text, _ = self.request("GET", path, port=self.console)
         return status, json.loads(text)
 
+    def metric(self, name):
+        """The sum of a metric's samples on /metrics."""
+        text = self.request("GET", "/metrics", port=self.console)[1].decode()
+        found = re.findall(rf"^{name}(?:{{.*}})? ([0-9.e+-]+)$", text, re.M)
+        return sum(float(one) for one in found)
+
     def incidents(self, query=""):
         return self.get("/api/v1/incidents?limit=1000" + query)[1]["incidents"]
 

@@ -100,19 +100,19 @@ class Broker:
 
     def java(self, command, text=None):
         """One of Kafka's own tools."""
-        result = subprocess.run(["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
-                                 "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-                                 "-cp", self.jars + "/*", *command], input=text,
+        result = subprocess.run([*self.java_command(), *command], input=text,
                                 capture_output=True, text=True, timeout=120)
         assert result.returncode == 0, (command, result.stdout[-2000:], result.stderr[-2000:])
         return result.stdout
 
+    def java_command(self, heap="256m"):
+        return ["java", "-Xmx" + heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+                "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", self.jars + "/*"]
+
     def start(self):
         with open(os.path.join(self.directory, "log"), "a") as log:
             self.process = subprocess.Popen(
-                ["java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
-                 "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", self.jars + "/*",
-                 "kafka.Kafka", self.config], stdout=log, stderr=log)
+                [*self.java_command("512m"), "kafka.Kafka", self.config], stdout=log, stderr=log)
         deadline = time.time() + 90
         while time.time() < deadline:
             assert self.process.poll() is None, self.read_log()
@@ -158,3 +158,34 @@ class Broker:
         """One message a line, by kcat; arguments such as -p 1, -H tenant=acme, -z lz4."""
         self.kcat("-P", "-t", topic, "-X", "partitioner=murmur2_random", *arguments,
                   text="".join(line + "\n" for line in lines))
+
+    def end_offsets(self, topic):
+        """How many messages each partition holds, by number: nothing is ever deleted here."""
+        text = self.java(["org.apache.kafka.tools.GetOffsetShell", "--bootstrap-server",
+                          self.address, "--topic", topic])
+        return {int(line.split(":")[1]): int(line.split(":")[2]) for line in text.split()}
+
+
+class ConsoleProducer:
+    """Kafka's own console producer: idempotent, goes on through a broker's restarts."""
+
+    def __init__(self, broker, topic):
+        self.process = subprocess.Popen(
+            [*broker.java_command(), "kafka.tools.ConsoleProducer", "--bootstrap-server",
+             broker.address, "--topic", topic, "--timeout", "20",
+             "--producer-property", "enable.idempotence=true",
+             "--producer-property", "acks=all",
+             "--producer-property", "delivery.timeout.ms=240000",
+             "--producer-property", "max.block.ms=240000",
+             "--producer-property", "reconnect.backoff.max.ms=500"],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+    def write(self, lines):
+        self.process.stdin.write("".join(line + "\n" for line in lines))
+        self.process.stdin.flush()
+
+    def close(self):
+        """Waits until everything is acknowledged."""
+        _, errors = self.process.communicate(timeout=240)
+        assert self.process.returncode == 0, errors[-2000:]
+        return errors
