@@ -71,18 +71,6 @@ struct slice batch_finish(struct batch *batch) {
     return writer_slice(&batch->writer);
 }
 
-static bool entries_are_sound(struct reader entries, uint32_t count) {
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t size = reader_u32(&entries);
-        (void)reader_u32(&entries);
-        (void)reader_bytes(&entries, padded(size));
-        if (entries.failed) {
-            return false;
-        }
-    }
-    return reader_left(&entries) == 0;
-}
-
 struct status batch_open(struct slice bytes, struct batch_view *view_out) {
     struct reader reader = reader_over(bytes);
     uint32_t magic = reader_u32(&reader);
@@ -98,21 +86,35 @@ struct status batch_open(struct slice bytes, struct batch_view *view_out) {
         return status_of(STATUS_CORRUPT);
     }
     view.entries = reader;
-    if (!entries_are_sound(reader, view.count)) {
-        return status_of(STATUS_CORRUPT);
-    }
+    view.left = view.count;
     *view_out = view;
     return status_ok();
 }
 
+/* The reader of entries is one behind another in memory that went cold while it was written to the
+ * disk: what the next one begins with is on its way while this one is used. */
+static void prefetch_entry(const struct reader *entries) {
+    enum { LINE_BYTES = 64, LINES = 6 };
+    for (size_t line = 0; line < LINES; line++) {
+        __builtin_prefetch(entries->bytes.data + entries->at + line * LINE_BYTES);
+    }
+}
+
 bool batch_next(struct batch_view *view, struct slice *entry_out) {
-    if (reader_left(&view->entries) == 0) {
+    if (view->left == 0) {
+        view->is_broken = view->is_broken || reader_left(&view->entries) != 0;
         return false;
     }
     uint32_t size = reader_u32(&view->entries);
     (void)reader_u32(&view->entries);
     struct slice entry = reader_bytes(&view->entries, padded(size));
-    ASSERT(!view->entries.failed);
+    if (view->entries.failed) {
+        view->left = 0;
+        view->is_broken = true;
+        return false;
+    }
+    view->left--;
+    prefetch_entry(&view->entries);
     *entry_out = slice_head(entry, size);
     return true;
 }

@@ -66,10 +66,12 @@ struct batch_view {
     uint64_t seq;
     struct hash128 cause;
     struct reader entries;
+    uint32_t left;  /* entries to come */
+    bool is_broken; /* an entry's bounds were wrong, or bytes are left over: ask at the end */
 };
-/* CORRUPT when the header or any entry's bounds are wrong (checks all of them). */
+/* CORRUPT when the header is wrong; entries are checked as they come. */
 MUST_CHECK struct status batch_open(struct slice bytes, struct batch_view *view_out);
-/* The next entry; false at the end. */
+/* The next entry; false at the end, and at an entry that does not fit (is_broken). */
 bool batch_next(struct batch_view *view, struct slice *entry_out);
 /* Sets stamp and seq in finished bytes, in place (the shard and the journal). */
 void batch_set_stamp(uint8_t *bytes, uint64_t stamp_ns);

@@ -274,6 +274,11 @@ struct status engine_apply(struct engine *engine, struct slice record, struct fa
     engine->applied_seq = batch.seq;
     TRY(advance_time(engine, fault));
     TRY(apply_kind(engine, &batch, fault));
+    if (batch.is_broken) {
+        log_write(engine->logger, LOG_LEVEL_ERROR, "engine",
+                  "record %llu is broken: its events behind the break are skipped",
+                  (unsigned long long)batch.seq);
+    }
     TRY(advance_time(engine, fault)); /* what the record itself made due: group_wait = 0 */
     graph_fold(engine->graph);
     poison_leave(&engine->poison);

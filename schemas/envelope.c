@@ -9,87 +9,51 @@
  */
 #include "schemas/envelope.h"
 
-#include <assert.h>
-
 #include "core/base/assert.h"
-#include "schemas/envelope_layout.h"
-
-/* Where each field stands in the table; the table starts at 4 modulo 8, so that 8-byte fields are
- * aligned. */
-enum {
-    AT_EVENT_KEY = 4,
-    AT_FINGERPRINT = 20,
-    AT_ENTITY_KEY = 36,
-    AT_TRACE_ID = 52,
-    AT_SPAN_ID = 68,
-    AT_PARENT_SPAN_ID = 76,
-    AT_EVENT_TIME = 84,
-    AT_INGEST_TIME = 92,
-    AT_SCORE = 100,
-    AT_FLAGS = 108,
-    AT_TENANT = 112,
-    AT_ENTITY = 116,
-    AT_EVENT_ID = 120,
-    AT_RUN_ID = 124,
-    AT_ERROR_CLASS = 128,
-    AT_MESSAGE = 132,
-    AT_SOURCE = 136,
-    AT_REASON = 140,
-    AT_RAW = 144,
-    AT_ATTRIBUTES = 148,
-    AT_DEPENDS_ON = 152,
-    AT_KIND = 156,
-    AT_STATUS = 157,
-    AT_SEVERITY = 158,
-    TABLE_BYTES = 160,
-    ATTRIBUTE_TABLE_BYTES = 16,
-};
-
-enum {
-    ATTRIBUTE_VTABLE_AT = 8,
-    VTABLE_AT = ATTRIBUTE_VTABLE_AT + ((ATTRIBUTE_VTABLE_BYTES + 3) & ~3),
-    TABLE_AT = ((VTABLE_AT + ENVELOPE_VTABLE_BYTES + 7) & ~7) + 4,
-    EMPTY_AT = TABLE_AT + TABLE_BYTES, /* u32 0 and a 0 byte: an empty string, an empty vector */
-    STRINGS_AT = EMPTY_AT + 8,
-};
-
-static_assert(HASH128_STRUCT_BYTES == sizeof(struct hash128), "hashes are copied as they are");
-static_assert(ENVELOPE_VTABLE_BYTES == 4 + 2 * 24, "a new field needs its place above");
-static_assert(TABLE_AT % 8 == 4 && STRINGS_AT % 4 == 0, "aligned");
+#include "schemas/envelope_template.h"
 
 #define VT(entry) [(entry) / 2]
-static const uint16_t envelope_vtable[ENVELOPE_VTABLE_BYTES / 2] = {
-    [0] = ENVELOPE_VTABLE_BYTES,
-    [1] = TABLE_BYTES,
-    VT(ENVELOPE_VT_EVENT_KEY) = AT_EVENT_KEY,
-    VT(ENVELOPE_VT_FINGERPRINT) = AT_FINGERPRINT,
-    VT(ENVELOPE_VT_ENTITY_KEY) = AT_ENTITY_KEY,
-    VT(ENVELOPE_VT_TRACE_ID) = AT_TRACE_ID,
-    VT(ENVELOPE_VT_SPAN_ID) = AT_SPAN_ID,
-    VT(ENVELOPE_VT_PARENT_SPAN_ID) = AT_PARENT_SPAN_ID,
-    VT(ENVELOPE_VT_EVENT_TIME_NS) = AT_EVENT_TIME,
-    VT(ENVELOPE_VT_INGEST_TIME_NS) = AT_INGEST_TIME,
-    VT(ENVELOPE_VT_SCORE) = AT_SCORE,
-    VT(ENVELOPE_VT_FLAGS) = AT_FLAGS,
-    VT(ENVELOPE_VT_KIND) = AT_KIND,
-    VT(ENVELOPE_VT_STATUS) = AT_STATUS,
-    VT(ENVELOPE_VT_SEVERITY) = AT_SEVERITY,
-    VT(ENVELOPE_VT_TENANT) = AT_TENANT,
-    VT(ENVELOPE_VT_ENTITY) = AT_ENTITY,
-    VT(ENVELOPE_VT_EVENT_ID) = AT_EVENT_ID,
-    VT(ENVELOPE_VT_RUN_ID) = AT_RUN_ID,
-    VT(ENVELOPE_VT_ERROR_CLASS) = AT_ERROR_CLASS,
-    VT(ENVELOPE_VT_MESSAGE) = AT_MESSAGE,
-    VT(ENVELOPE_VT_SOURCE) = AT_SOURCE,
-    VT(ENVELOPE_VT_REASON) = AT_REASON,
-    VT(ENVELOPE_VT_RAW) = AT_RAW,
-    VT(ENVELOPE_VT_ATTRIBUTES) = AT_ATTRIBUTES,
-    VT(ENVELOPE_VT_DEPENDS_ON) = AT_DEPENDS_ON,
-};
-
-static const uint16_t attribute_vtable[ATTRIBUTE_VTABLE_BYTES / 2] = {
-    [0] = ATTRIBUTE_VTABLE_BYTES, [1] = ATTRIBUTE_TABLE_BYTES, VT(ATTRIBUTE_VT_KEY) = 4,
-    VT(ATTRIBUTE_VT_VALUE) = 8,   VT(ATTRIBUTE_VT_TYPE) = 12,
+const struct envelope_template envelope_template = {
+    .root = TABLE_AT,
+    .identifier = ENVELOPE_FILE_IDENTIFIER,
+    .attribute_vtable =
+        {
+            [0] = ATTRIBUTE_VTABLE_BYTES,
+            [1] = ATTRIBUTE_TABLE_BYTES,
+            VT(ATTRIBUTE_VT_KEY) = 4,
+            VT(ATTRIBUTE_VT_VALUE) = 8,
+            VT(ATTRIBUTE_VT_TYPE) = 12,
+        },
+    .vtable =
+        {
+            [0] = ENVELOPE_VTABLE_BYTES,
+            [1] = TABLE_BYTES,
+            VT(ENVELOPE_VT_EVENT_KEY) = AT_EVENT_KEY,
+            VT(ENVELOPE_VT_FINGERPRINT) = AT_FINGERPRINT,
+            VT(ENVELOPE_VT_ENTITY_KEY) = AT_ENTITY_KEY,
+            VT(ENVELOPE_VT_TRACE_ID) = AT_TRACE_ID,
+            VT(ENVELOPE_VT_SPAN_ID) = AT_SPAN_ID,
+            VT(ENVELOPE_VT_PARENT_SPAN_ID) = AT_PARENT_SPAN_ID,
+            VT(ENVELOPE_VT_EVENT_TIME_NS) = AT_EVENT_TIME,
+            VT(ENVELOPE_VT_INGEST_TIME_NS) = AT_INGEST_TIME,
+            VT(ENVELOPE_VT_SCORE) = AT_SCORE,
+            VT(ENVELOPE_VT_FLAGS) = AT_FLAGS,
+            VT(ENVELOPE_VT_KIND) = AT_KIND,
+            VT(ENVELOPE_VT_STATUS) = AT_STATUS,
+            VT(ENVELOPE_VT_SEVERITY) = AT_SEVERITY,
+            VT(ENVELOPE_VT_TENANT) = AT_TENANT,
+            VT(ENVELOPE_VT_ENTITY) = AT_ENTITY,
+            VT(ENVELOPE_VT_EVENT_ID) = AT_EVENT_ID,
+            VT(ENVELOPE_VT_RUN_ID) = AT_RUN_ID,
+            VT(ENVELOPE_VT_ERROR_CLASS) = AT_ERROR_CLASS,
+            VT(ENVELOPE_VT_MESSAGE) = AT_MESSAGE,
+            VT(ENVELOPE_VT_SOURCE) = AT_SOURCE,
+            VT(ENVELOPE_VT_REASON) = AT_REASON,
+            VT(ENVELOPE_VT_RAW) = AT_RAW,
+            VT(ENVELOPE_VT_ATTRIBUTES) = AT_ATTRIBUTES,
+            VT(ENVELOPE_VT_DEPENDS_ON) = AT_DEPENDS_ON,
+        },
+    .table_vtable = TABLE_AT - VTABLE_AT,
 };
 #undef VT
 
@@ -208,13 +172,8 @@ static void put_scalars(uint8_t *table, const struct envelope *envelope) {
 }
 
 static void put_head(struct encoder *encoder) {
-    uint8_t *base = encoder->base;
-    memset(base, 0, STRINGS_AT);
-    put_u32(encoder, 0, TABLE_AT);
-    memcpy(base + 4, ENVELOPE_FILE_IDENTIFIER, 4);
-    memcpy(base + ATTRIBUTE_VTABLE_AT, attribute_vtable, sizeof(attribute_vtable));
-    memcpy(base + VTABLE_AT, envelope_vtable, sizeof(envelope_vtable));
-    put_u32(encoder, TABLE_AT, TABLE_AT - VTABLE_AT);
+    memcpy(encoder->base, &envelope_template, sizeof(envelope_template));
+    memset(encoder->base + EMPTY_AT, 0, STRINGS_AT - EMPTY_AT);
     encoder->at = STRINGS_AT;
 }
 

@@ -58,11 +58,24 @@ static void damaged_batches_are_refused(void **state) {
     for (size_t size = 0; size < bytes.size; size++) {
         assert_status(batch_open(slice_head(bytes, size), &view), CORRUPT);
     }
-    static const size_t places[] = {0, 4, 8, 12, 48, 51};
-    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-        memory[places[i]] ^= 0x40;
+    static const size_t header_places[] = {0, 4, 12};
+    for (size_t i = 0; i < sizeof(header_places) / sizeof(header_places[0]); i++) {
+        memory[header_places[i]] ^= 0x40;
         assert_status(batch_open(bytes, &view), CORRUPT);
-        memory[places[i]] ^= 0x40;
+        memory[header_places[i]] ^= 0x40;
+    }
+    /* The count, and the entry's size: found where the walk comes to it. */
+    static const size_t entry_places[] = {8, 48, 51};
+    for (size_t i = 0; i < sizeof(entry_places) / sizeof(entry_places[0]); i++) {
+        struct slice entry;
+        memory[entry_places[i]] ^= 0x40;
+        assert_status(batch_open(bytes, &view), OK);
+        while (batch_next(&view, &entry)) {
+            assert_int_equal(entry.size, 5);
+        }
+        assert_true(view.is_broken);
+        assert_false(batch_next(&view, &entry));
+        memory[entry_places[i]] ^= 0x40;
     }
     assert_status(batch_open(bytes, &view), OK);
 }
