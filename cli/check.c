@@ -12,6 +12,11 @@ int command_check(const struct cli_options *options) {
     if (!status_is_ok(cli_load_config(&named, &config))) {
         return 1;
     }
+    if (cli_option(options, "--explain") != NULL) {
+        int code = explain_route(options, config);
+        config_release(config);
+        return code;
+    }
     (void)printf("ok: %u tenants, %u sinks\n", config->policies.tenants_count, config->sinks_count);
     config_release(config);
     return 0;

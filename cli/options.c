@@ -15,6 +15,7 @@ static const char usage[] =
     "  run       start (without a config file: loopback, tenant \"default\", ./quell-data)\n"
     "            [--format text|json] how incidents are printed  [--log-format json|text]\n"
     "  check     check the configuration: every error with file:line:column, exit 1\n"
+    "            [--explain incident.json [--at time]] which route would take it, and why\n"
     "  dlq       dead letters: list [--tenant t] [--sink s] | show N | retry N... | drop N...\n"
     "            (--all instead of numbers; --console host:port; QUELL_TOKEN or --token)\n"
     "  demo      a living example: forty failures become one incident\n"

@@ -132,7 +132,8 @@ static const char *const scalar_sections[] = {"idempotency", "dedup",    "correl
                                               "notify",      "incident", NULL};
 static const char *const process_sections[] = {"listen", "server", "journal", "auth", "tls",
                                                "log",    "limits", "sinks",   NULL};
-static const char *const list_sections[] = {"job", "route", "sink", "tenant", NULL};
+static const char *const list_sections[] = {"job",    "route",   "sink", "tenant",
+                                            "labels", "silence", NULL};
 static const char *const process_lists[] = {"defaults", "kafka", NULL};
 
 static bool is_one_of(struct slice key, const char *const *sections) {
@@ -171,6 +172,11 @@ static void apply_lists(struct config_build *build, const struct toml_value *tab
     config_read_routes(build, config_child(table, "route"), policy);
     config_check_routes(build, config_child(table, "route"), policy);
     config_read_jobs(build, config_child(table, "job"), policy);
+    config_read_silences(build, config_child(table, "silence"), policy);
+    if (config_child(table, "labels") != NULL) {
+        policy->labels_count =
+            config_read_labels(build, config_child(table, "labels"), policy->labels);
+    }
 }
 
 static void check_policy(struct config_build *build, const struct toml_value *at,

@@ -63,12 +63,14 @@ static bool is_schedule_key(struct slice key) {
 static void read_job_key(struct config_build *build, const struct toml_value *value,
                          struct policy_job *job) {
     static const char *const keys[] = {"id",          "depends_on", "schedule", "timezone", "grace",
-                                       "max_runtime", "tier",       "owner",    NULL};
+                                       "max_runtime", "tier",       "owner",    "labels",   NULL};
     uint64_t span = 0;
     if (slice_equals(value->key, SLICE("id"))) {
         job->entity = job_entity(build, value);
     } else if (slice_equals(value->key, SLICE("depends_on"))) {
         read_depends_on(build, value, job);
+    } else if (slice_equals(value->key, SLICE("labels"))) {
+        job->labels_count = config_read_labels(build, value, job->labels);
     } else if (slice_equals(value->key, SLICE("owner"))) {
         job->owner = config_text(build, value);
     } else if (slice_equals(value->key, SLICE("tier"))) {
@@ -135,43 +137,6 @@ void config_read_jobs(struct config_build *build, const struct toml_value *array
 
 /* --- Routes --- */
 
-/* ">=error", "error", "<=warning" */
-static void read_severity(struct config_build *build, const struct toml_value *value,
-                          struct policy_route *route) {
-    struct slice words = config_text(build, value);
-    bool is_min = slice_starts_with(words, SLICE(">="));
-    bool is_max = slice_starts_with(words, SLICE("<="));
-    enum event_severity severity = EVENT_SEVERITY_NONE;
-    struct slice word = slice_trim(slice_tail(words, is_min || is_max ? 2 : 0));
-    if (!status_is_ok(event_severity_parse(word, &severity))) {
-        config_error(build, value, "a severity is wanted here, such as \">=error\" or \"info\"");
-        return;
-    }
-    route->severity_min = is_max ? EVENT_SEVERITY_NONE : severity;
-    route->severity_max = is_min ? EVENT_SEVERITY_NONE : severity;
-}
-
-static void read_match(struct config_build *build, const struct toml_value *table,
-                       struct policy_route *route) {
-    static const char *const keys[] = {"severity", "entity", "owner", NULL};
-    if (table->kind != TOML_TABLE) {
-        config_error(build, table, "a table is wanted here: match = { severity = \">=error\" }");
-        return;
-    }
-    for (uint32_t i = 0; i < table->children_count; i++) {
-        const struct toml_value *value = &table->children[i];
-        if (slice_equals(value->key, SLICE("severity"))) {
-            read_severity(build, value, route);
-        } else if (slice_equals(value->key, SLICE("entity"))) {
-            route->entity_glob = config_text(build, value);
-        } else if (slice_equals(value->key, SLICE("owner"))) {
-            route->owner_glob = config_text(build, value);
-        } else {
-            config_error_unknown(build, value, value->key, keys);
-        }
-    }
-}
-
 static void read_route(struct config_build *build, const struct toml_value *table,
                        struct policy_route *route) {
     static const char *const keys[] = {"match", "sinks", "continue", NULL};
@@ -182,7 +147,7 @@ static void read_route(struct config_build *build, const struct toml_value *tabl
     for (uint32_t i = 0; i < table->children_count; i++) {
         const struct toml_value *value = &table->children[i];
         if (slice_equals(value->key, SLICE("match"))) {
-            read_match(build, value, route);
+            config_read_match(build, value, &route->match);
         } else if (slice_equals(value->key, SLICE("sinks"))) {
             (void)config_text_array(build, value, &route->sinks, &route->sinks_count);
         } else if (slice_equals(value->key, SLICE("continue")) && value->kind == TOML_BOOLEAN) {

@@ -295,9 +295,10 @@ static void report_unknown(struct config_build *build, const char *prefix,
     if (with_policy) {
         list_candidates(prefix, policy_rules, POLICY_RULES_COUNT, candidates, &count);
     }
-    static const char *const sections[] = {
-        "listen", "server",    "journal", "auth",     "log", "limits", "sinks", "tls",   "defaults",
-        "dedup",  "correlate", "notify",  "incident", "job", "route",  "sink",  "tenant"};
+    static const char *const sections[] = {"listen",    "server", "journal",  "auth",     "log",
+                                           "limits",    "sinks",  "tls",      "defaults", "dedup",
+                                           "correlate", "notify", "incident", "job",      "route",
+                                           "sink",      "tenant", "labels",   "silence"};
     for (uint32_t i = 0; prefix[0] == 0 && i < sizeof(sections) / sizeof(sections[0]); i++) {
         candidates[count++] = sections[i];
     }

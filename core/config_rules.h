@@ -50,6 +50,16 @@ void config_read_sinks(struct config_build *build, const struct toml_value *tabl
 void config_check_routes(struct config_build *build, const struct toml_value *routes,
                          const struct policy *policy);
 
+/* --- config_match.c --- */
+void config_read_match(struct config_build *build, const struct toml_value *table,
+                       struct policy_match *match);
+/* { team = "data" }; `table` may be NULL. How many. */
+uint32_t config_read_labels(struct config_build *build, const struct toml_value *table,
+                            struct policy_label labels[POLICY_LABELS_MAX]);
+/* [[silence]]; `array` may be NULL. */
+void config_read_silences(struct config_build *build, const struct toml_value *array,
+                          struct policy *policy);
+
 /* --- config_kafka.c --- */
 /* [[kafka]]; `array` may be NULL. */
 void config_read_kafkas(struct config_build *build, const struct toml_value *array);

@@ -112,6 +112,8 @@ struct status engine_configure(struct engine *engine, struct slice encoded, stru
         }
     }
     TRY(withdraw_jobs(engine, &old));
+    struct incident_context context = engine_incident_context(engine, UINT32_MAX);
+    incidents_revisit_silenced(engine->incidents, &context);
     TRY(engine_make_room(engine, POLICY_BYTES_MAX + 4096, fault));
     effect_put(&engine->effects, STORE_TABLE_META, SLICE("policy"), encoded);
     return status_ok();

@@ -77,6 +77,9 @@ MUST_CHECK struct status incidents_operate(struct incidents *incidents,
                                            const struct incident_context *context,
                                            struct hash128 incident_id, struct slice tenant,
                                            bool resolve, struct slice by, struct slice note);
+/* Silences are others now: what they had put off is looked at again by the next advance. */
+void incidents_revisit_silenced(struct incidents *incidents,
+                                const struct incident_context *context);
 /* Everything due at now: first messages, updates, repeats, recoveries by silence, resolves,
  * forgetting of resolved incidents past their reopen window. Handles a bounded number of timers a
  * call, as far as effects has room; true when none is due any more. */

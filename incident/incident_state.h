@@ -24,7 +24,7 @@
  */
 #define MERGE_ROOM_BYTES_MIN (TELLING_BYTES_MAX + (UINT64_C(1) << 19))
 /* Bound of an incident's and a member's encoded row (rows.c). */
-#define ROW_BYTES_MAX 8192u
+#define ROW_BYTES_MAX 12288u
 /* How long blast radius and ranking may lag behind the members between two tellings. */
 #define REFRESH_DELAY_NS NS_PER_S
 #define TIMERS_PER_ADVANCE_MAX 1024u
@@ -53,6 +53,7 @@ enum change_flags {
     CHANGE_ROOT = 4,
     CHANGE_REOPENED = 8,
     CHANGE_ACKNOWLEDGED = 16,
+    CHANGE_SILENCED = 32, /* a silence is why it is not told; stands in the timeline */
 };
 
 struct dirty_link {
@@ -438,10 +439,15 @@ struct incident_row {
     uint64_t updated_ns;
     uint64_t resolved_ns;
     struct slice owner;
+    struct policy_label labels[2 * POLICY_LABELS_MAX];
+    uint32_t labels_count;
     uint32_t traces_count;
     struct hash128 traces[INCIDENT_TRACE_IDS_MAX];
     struct slice state;
 };
+/* The root cause's name, as people are told it: a suspected upstream, else the root member. */
+void incident_add_root(struct text *text, const struct incident_context *context,
+                       const struct incident *incident, bool root_is_foreign);
 MUST_CHECK struct status incident_row_decode(struct slice bytes, struct incident_row *row_out);
 struct member_row {
     struct slice entity;

@@ -7,7 +7,7 @@
 #include "incident/incident_state.h"
 
 /* Closing brackets, counts, times, traces: what must still fit behind the affected. */
-#define TAIL_BYTES_MAX 4096u
+#define TAIL_BYTES_MAX 8192u
 /* One affected: an entity may be all escapes. */
 #define AFFECTED_BYTES_MAX (6 * (ENTITY_BYTES_MAX + 16) + 160)
 
@@ -174,10 +174,27 @@ static void add_head(struct text *json, const struct incident_row *row, bool is_
     add_string(json, "title", row->title);
 }
 
-static void add_labels(struct text *json, const struct render_options *options, uint32_t total,
-                       uint32_t written) {
+/* The tenant's own, and what we say in the same place: ours come last and win. */
+static void add_labels(struct text *json, const struct incident_row *row,
+                       const struct render_options *options, uint32_t total, uint32_t written) {
+    bool is_merged = !slice_is_empty(options->merged_into);
+    bool is_first = true;
     text_add_text(json, ",\"labels\":{");
-    if (!slice_is_empty(options->merged_into)) {
+    for (uint32_t i = 0; i < row->labels_count; i++) {
+        bool is_ours = slice_equals(row->labels[i].key, SLICE("merged_into")) ||
+                       slice_equals(row->labels[i].key, SLICE("affected_total"));
+        if (!is_ours) {
+            text_add_text(json, is_first ? "" : ",");
+            text_add_json_string(json, row->labels[i].key);
+            text_add_char(json, ':');
+            text_add_json_string(json, row->labels[i].value);
+            is_first = false;
+        }
+    }
+    if (is_merged || written < total) {
+        text_add_text(json, is_first ? "" : ",");
+    }
+    if (is_merged) {
         add_string(json, "merged_into", options->merged_into);
     } else if (written < total) {
         text_add_format(json, "\"affected_total\":\"%u\"", total);
@@ -207,7 +224,7 @@ void incident_render(const struct incident_row *row, const struct incident_membe
     }
     text_add_char(json, ',');
     add_string(json, "owner", row->owner);
-    add_labels(json, options, total, written);
+    add_labels(json, row, options, total, written);
     add_tail(json, row);
     *status_out = status;
 }

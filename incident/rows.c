@@ -6,13 +6,15 @@
  * root node, u32 version, hash128 id, text tenant, title, root entity, root error class, root
  * message, owner, u64 root since, f64 confidence, u8 n + n texts evidence, u8 n + n (text entity,
  * u32 node, f64) alternatives, u32 failing, u32 at risk, u8 n + n (text, u32) kinds, u64 signals
- * total, unique, u64 opened, updated, resolved, u8 n + n hash128 traces, text state. MEMBER: u8
+ * total, unique, u64 opened, updated, resolved, u8 n + n hash128 traces, text state, since
+ * format 2: u8 n + n (text, text) labels. MEMBER: u8
  * format, u8 flags (1 foreign, 2 recovered), u8 status, u8 recovered status, u64 since, u32 hops,
  * text entity, text state.
  */
 #include "incident/incident_state.h"
 
-enum { ROW_FORMAT = 1 };
+/* Of incidents: 1 had no labels. */
+enum { ROW_FORMAT = 2, MEMBER_FORMAT = 1 };
 
 void writer_u32_big_endian(struct writer *writer, uint32_t value) {
     for (int shift = 24; shift >= 0; shift -= 8) {
@@ -101,16 +103,22 @@ static void write_rank(const struct incident *incident, const struct incident_co
     }
 }
 
+void incident_add_root(struct text *text, const struct incident_context *context,
+                       const struct incident *incident, bool root_is_foreign) {
+    if (incident->suspect_node != GRAPH_NODE_NONE) {
+        suspect_add_entity(text, context, incident);
+    } else {
+        entity_add(text, graph_get_node(context->graph, incident->root_node).entity,
+                   root_is_foreign);
+    }
+}
+
 static void write_root(const struct incident *incident, const struct incident_context *context,
                        const struct member *root, struct writer *writer) {
     char entity_words[ENTITY_BYTES_MAX + 16];
     struct text entity = text_over(entity_words, sizeof(entity_words));
     bool is_suspected = incident->suspect_node != GRAPH_NODE_NONE;
-    if (is_suspected) {
-        suspect_add_entity(&entity, context, incident);
-    } else {
-        entity_add(&entity, graph_get_node(context->graph, root->node).entity, root->is_foreign);
-    }
+    incident_add_root(&entity, context, incident, root->is_foreign);
     uint32_t affected = incident->members_count - (root->is_foreign || is_suspected ? 0 : 1);
     char title_words[DETAIL_BYTES_MAX];
     struct text title = text_over(title_words, sizeof(title_words));
@@ -144,6 +152,20 @@ static void write_counts(const struct incident *incident, struct writer *writer)
     }
 }
 
+static void write_labels(const struct incident *incident, const struct incident_context *context,
+                         const struct member *root, struct writer *writer) {
+    char words[ENTITY_BYTES_MAX + 16];
+    struct text entity = text_over(words, sizeof(words));
+    struct policy_label labels[2 * POLICY_LABELS_MAX];
+    incident_add_root(&entity, context, incident, root->is_foreign);
+    uint32_t count = policy_labels(incident_policy(context, incident), text_slice(&entity), labels);
+    writer_u8(writer, (uint8_t)count);
+    for (uint32_t i = 0; i < count; i++) {
+        writer_text(writer, labels[i].key);
+        writer_text(writer, labels[i].value);
+    }
+}
+
 struct slice incident_encode(struct incidents *incidents, const struct incident_context *context,
                              const struct incident *incident, bool is_forgotten) {
     const struct member *root = member_at(incidents, incident->root);
@@ -166,6 +188,7 @@ struct slice incident_encode(struct incidents *incidents, const struct incident_
     incident_encode_state(incident, &state_writer);
     ASSERT(!state_writer.failed);
     writer_text(&writer, writer_slice(&state_writer));
+    write_labels(incident, context, root, &writer);
     ASSERT(!writer.failed);
     return writer_slice(&writer);
 }
@@ -173,7 +196,7 @@ struct slice incident_encode(struct incidents *incidents, const struct incident_
 struct slice member_encode(const struct incidents *incidents,
                            const struct incident_context *context, const struct member *member) {
     struct writer writer = writer_over(incidents->member_row, ROW_BYTES_MAX);
-    writer_u8(&writer, ROW_FORMAT);
+    writer_u8(&writer, MEMBER_FORMAT);
     writer_u8(&writer, (uint8_t)((member->is_foreign ? 1 : 0) | (member->is_recovered ? 2 : 0)));
     writer_u8(&writer, (uint8_t)member->status);
     writer_u8(&writer, (uint8_t)member->recovered_status);
@@ -226,10 +249,20 @@ static void read_counts(struct reader *reader, struct incident_row *row) {
     }
 }
 
+static void read_labels(struct reader *reader, struct incident_row *row) {
+    row->labels_count = reader_u8(reader);
+    reader->failed = reader->failed || row->labels_count > 2 * POLICY_LABELS_MAX;
+    for (uint32_t i = 0; i < row->labels_count && !reader->failed; i++) {
+        row->labels[i].key = reader_text(reader);
+        row->labels[i].value = reader_text(reader);
+    }
+}
+
 struct status incident_row_decode(struct slice bytes, struct incident_row *row_out) {
     struct reader reader = reader_over(bytes);
     struct incident_row row = {0};
-    bool is_known = reader_u8(&reader) == (uint8_t)ROW_FORMAT;
+    uint8_t format = reader_u8(&reader);
+    bool is_known = format >= 1 && format <= ROW_FORMAT;
     row.status = (enum incident_status)reader_u8(&reader);
     row.severity = (enum event_severity)reader_u8(&reader);
     uint8_t flags = reader_u8(&reader);
@@ -248,6 +281,9 @@ struct status incident_row_decode(struct slice bytes, struct incident_row *row_o
     read_rank(&reader, &row);
     read_counts(&reader, &row);
     row.state = reader_text(&reader);
+    if (format >= 2) {
+        read_labels(&reader, &row);
+    }
     if (!is_known || reader.failed || reader_left(&reader) != 0 || row.status < INCIDENT_OPEN ||
         row.status > INCIDENT_RESOLVED || row.severity >= EVENT_SEVERITY_COUNT ||
         row.tenant.size > TENANT_BYTES_MAX) {
@@ -262,7 +298,7 @@ struct status member_row_decode(struct slice key, struct slice bytes, struct mem
     (void)reader_hash128(&key_reader);
     struct member_row row = {.node = reader_u32_big_endian(&key_reader)};
     struct reader reader = reader_over(bytes);
-    bool is_known = reader_u8(&reader) == (uint8_t)ROW_FORMAT;
+    bool is_known = reader_u8(&reader) == (uint8_t)MEMBER_FORMAT;
     uint8_t flags = reader_u8(&reader);
     row.is_foreign = (flags & 1) != 0;
     row.is_recovered = (flags & 2) != 0;

@@ -7,6 +7,10 @@
  * message + repeat_interval, while open and not acknowledged (UPDATED) end               at once,
  * when anything was told before (RESOLVED)
  *
+ * A silence (of the tenant's configuration) puts a message off until it ends, and says so once in
+ * the timeline; the end of an incident that was told is told all the same: it wakes nobody, and
+ * nobody goes on looking.
+ *
  * An acknowledged incident stays quiet but for a worse severity and a new root. A message becomes
  * one outbox row a sink that the tenant's routes name; none: nothing was told. Message id = hash of
  * (incident id, version, sink): the same after a replay.
@@ -175,15 +179,33 @@ static void emit_outbox(struct incidents *incidents, const struct incident_conte
                writer_slice(&writer));
 }
 
-static uint32_t route(const struct incident_context *context, const struct incident *incident,
-                      bool root_is_foreign, struct slice *sinks) {
+/* What routes and silences see of an incident; its memory. */
+struct subject {
+    char root[ENTITY_BYTES_MAX + 16];
+    struct policy_label labels[2 * POLICY_LABELS_MAX];
+    struct policy_subject of;
+};
+
+static void describe(struct incidents *incidents, const struct incident_context *context,
+                     const struct incident *incident, struct subject *subject) {
     const struct policy *policy = incident_policy(context, incident);
-    struct slice entity = graph_get_node(context->graph, incident->root_node).entity;
-    char words[ENTITY_BYTES_MAX + 16];
-    struct text root = text_over(words, sizeof(words));
-    entity_add(&root, entity, root_is_foreign);
-    return policy_route_incident(policy, incident->severity, text_slice(&root),
-                                 severity_owner(policy, text_slice(&root)), sinks);
+    struct text root = text_over(subject->root, sizeof(subject->root));
+    incident_add_root(&root, context, incident, member_at(incidents, incident->root)->is_foreign);
+    subject->of = (struct policy_subject){
+        .severity = incident->severity,
+        .root_entity = text_slice(&root),
+        .owner = severity_owner(policy, text_slice(&root)),
+        .labels = subject->labels,
+        .labels_count = policy_labels(policy, text_slice(&root), subject->labels),
+        .now_ns = context->now_ns,
+    };
+}
+
+static uint32_t route(struct incidents *incidents, const struct incident_context *context,
+                      const struct incident *incident, struct slice *sinks) {
+    struct subject subject;
+    describe(incidents, context, incident, &subject);
+    return policy_route_incident(incident_policy(context, incident), &subject.of, sinks);
 }
 
 /* Whether a sink took it. */
@@ -191,8 +213,7 @@ static bool send(struct incidents *incidents, const struct incident_context *con
                  struct incident *incident, enum outbox_row_type type,
                  const struct render_options *options, uint64_t bytes_max) {
     struct slice sinks[SINKS_PER_TENANT_MAX];
-    bool is_foreign = member_at(incidents, incident->root)->is_foreign;
-    uint32_t count = route(context, incident, is_foreign, sinks);
+    uint32_t count = route(incidents, context, incident, sinks);
     if (count == 0) {
         return false;
     }
@@ -213,6 +234,52 @@ static bool send(struct incidents *incidents, const struct incident_context *con
     return true;
 }
 
+/* Whether a silence puts the message off. */
+static bool is_silenced(struct incidents *incidents, const struct incident_context *context,
+                        struct incident *incident) {
+    const struct policy *policy = incident_policy(context, incident);
+    struct subject subject;
+    if (policy->silences_count == 0) {
+        return false;
+    }
+    describe(incidents, context, incident, &subject);
+    const struct policy_silence *silence =
+        policy_find_silence(policy->silences, policy->silences_count, &subject.of);
+    if (silence == NULL) {
+        return false;
+    }
+    incident->tell_due_ns = silence->end_ns;
+    if ((incident->changes & CHANGE_SILENCED) == 0) {
+        char words[DETAIL_BYTES_MAX];
+        struct text detail = text_over(words, sizeof(words));
+        text_add_text(&detail, "until ");
+        text_add_time(&detail, silence->end_ns, 0);
+        text_add_text(&detail, " by ");
+        text_add(&detail, silence->who);
+        text_add_text(&detail, ": ");
+        text_add(&detail, silence->reason);
+        incident->changes |= CHANGE_SILENCED;
+        timeline_add(incidents, context, incident, "silenced", text_slice(&detail));
+    }
+    incident_schedule(incidents, incident);
+    return true;
+}
+
+void incidents_revisit_silenced(struct incidents *incidents,
+                                const struct incident_context *context) {
+    for (uint32_t i = 0; i < incidents->incidents_max; i++) {
+        struct incident *incident = &incidents->incidents[i];
+        bool waits = incident->is_used && incident->fate == FATE_KEEP &&
+                     (incident->changes & CHANGE_SILENCED) != 0 &&
+                     incident->tell_due_ns != NEVER_NS;
+        if (waits && incident->tell_due_ns > context->now_ns) {
+            incident->tell_due_ns = context->now_ns;
+            incident_schedule(incidents, incident);
+            incident_touch(incidents, incident);
+        }
+    }
+}
+
 bool telling_run(struct incidents *incidents, const struct incident_context *context,
                  struct incident *incident) {
     if (incident->fate != FATE_KEEP || incident->tell_due_ns > context->now_ns) {
@@ -223,6 +290,9 @@ bool telling_run(struct incidents *incidents, const struct incident_context *con
     }
     bool is_end = incident->status == INCIDENT_RESOLVED;
     ASSERT(!is_end || (incident->is_told && !incident->is_end_told));
+    if (!is_end && is_silenced(incidents, context, incident)) {
+        return true;
+    }
     if (!is_end) {
         timeline_add_suppressed(incidents, context, incident);
     }
@@ -263,8 +333,7 @@ void telling_close_merged(struct incidents *incidents, const struct incident_con
     struct render_options options = {.affected_max = 0, .merged_into = text_slice(&survivor)};
     loser->updated_ns = context->now_ns;
     struct slice sinks[SINKS_PER_TENANT_MAX];
-    bool is_foreign = member_at(incidents, loser->root)->is_foreign;
-    uint32_t count = route(context, loser, is_foreign, sinks);
+    uint32_t count = route(incidents, context, loser, sinks);
     if ((loser->changes & CHANGE_REOPENED) != 0 || count == 0) {
         return; /* its end was told, its reopening was not */
     }

@@ -1,12 +1,13 @@
 /*
  * policy.c - a set of policies as bytes: u32 version, u32 tenants, the defaults, then each tenant.
- * Strings and arrays carry a u32 count. Append fields at the end of a policy and raise the version.
+ * Strings and arrays carry a u32 count. Append fields at the end of a policy and raise the version:
+ * records of before stay in journals and are read as they were written.
  */
 #include "schemas/policy.h"
 
 #include "core/base/assert.h"
 
-enum { POLICY_VERSION = 1, ITEMS_MAX = 1 << 20 };
+enum { POLICY_VERSION = 2, ITEMS_MAX = 1 << 20 };
 
 struct policy policy_default(void) {
     return (struct policy){
@@ -38,15 +39,21 @@ static void write_job(struct writer *writer, const struct policy_job *job) {
     writer_text(writer, job->owner);
     writer_u32(writer, job->tier);
     write_texts(writer, job->depends_on, job->depends_on_count);
+    policy_labels_write(job->labels, job->labels_count, writer);
 }
 
 static void write_route(struct writer *writer, const struct policy_route *route) {
-    writer_u8(writer, (uint8_t)route->severity_min);
-    writer_u8(writer, (uint8_t)route->severity_max);
     writer_u8(writer, route->goes_on ? 1 : 0);
-    writer_text(writer, route->entity_glob);
-    writer_text(writer, route->owner_glob);
+    policy_match_write(&route->match, writer);
     write_texts(writer, route->sinks, route->sinks_count);
+}
+
+void policy_silence_encode(const struct policy_silence *silence, struct writer *writer) {
+    policy_match_write(&silence->match, writer);
+    writer_u64(writer, silence->start_ns);
+    writer_u64(writer, silence->end_ns);
+    writer_text(writer, silence->reason);
+    writer_text(writer, silence->who);
 }
 
 static void write_policy(struct writer *writer, const struct policy *policy) {
@@ -73,6 +80,11 @@ static void write_policy(struct writer *writer, const struct policy *policy) {
         write_route(writer, &policy->routes[i]);
     }
     write_texts(writer, policy->sinks, policy->sinks_count);
+    policy_labels_write(policy->labels, policy->labels_count, writer);
+    writer_u32(writer, policy->silences_count);
+    for (uint32_t i = 0; i < policy->silences_count; i++) {
+        policy_silence_encode(&policy->silences[i], writer);
+    }
 }
 
 struct status policy_set_encode(const struct policy_set *set, struct writer *writer) {
@@ -90,6 +102,7 @@ struct status policy_set_encode(const struct policy_set *set, struct writer *wri
 struct decode {
     struct reader reader;
     struct arena *arena;
+    uint32_t version;
     bool is_full;
 };
 
@@ -128,29 +141,48 @@ static void read_jobs(struct decode *decode, struct policy *policy) {
         job->owner = reader_text(&decode->reader);
         job->tier = reader_u32(&decode->reader);
         job->depends_on = read_texts(decode, &job->depends_on_count);
+        if (decode->version >= 2) {
+            job->labels_count = policy_labels_read(&decode->reader, job->labels);
+        }
     }
 }
 
-static enum event_severity read_severity(struct decode *decode) {
-    uint8_t severity = reader_u8(&decode->reader);
-    if (severity >= EVENT_SEVERITY_COUNT) {
-        decode->reader.failed = true;
-        return EVENT_SEVERITY_NONE;
+/* Version 1 knew less of a match. */
+static void read_route_1(struct reader *reader, struct policy_route *route) {
+    uint8_t severity_min = reader_u8(reader);
+    uint8_t severity_max = reader_u8(reader);
+    route->goes_on = reader_u8(reader) != 0;
+    if (severity_min >= EVENT_SEVERITY_COUNT || severity_max >= EVENT_SEVERITY_COUNT) {
+        reader->failed = true;
+        return;
     }
-    return (enum event_severity)severity;
+    route->match.severity_min = (enum event_severity)severity_min;
+    route->match.severity_max = (enum event_severity)severity_max;
+    route->match.entity_glob = reader_text(reader);
+    route->match.owner_glob = reader_text(reader);
 }
 
 static void read_routes(struct decode *decode, struct policy *policy) {
     policy->routes = read_items(decode, sizeof(struct policy_route), &policy->routes_count);
     for (uint32_t i = 0; i < policy->routes_count; i++) {
         struct policy_route *route = &policy->routes[i];
-        route->severity_min = read_severity(decode);
-        route->severity_max = read_severity(decode);
-        route->goes_on = reader_u8(&decode->reader) != 0;
-        route->entity_glob = reader_text(&decode->reader);
-        route->owner_glob = reader_text(&decode->reader);
+        if (decode->version == 1) {
+            read_route_1(&decode->reader, route);
+        } else {
+            route->goes_on = reader_u8(&decode->reader) != 0;
+            route->match = policy_match_read(&decode->reader);
+        }
         route->sinks = read_texts(decode, &route->sinks_count);
     }
+}
+
+struct policy_silence policy_silence_read(struct reader *reader) {
+    struct policy_silence silence = {.match = policy_match_read(reader)};
+    silence.start_ns = reader_u64(reader);
+    silence.end_ns = reader_u64(reader);
+    silence.reason = reader_text(reader);
+    silence.who = reader_text(reader);
+    return silence;
 }
 
 static void read_policy(struct decode *decode, struct policy *policy) {
@@ -172,12 +204,21 @@ static void read_policy(struct decode *decode, struct policy *policy) {
     read_jobs(decode, policy);
     read_routes(decode, policy);
     policy->sinks = read_texts(decode, &policy->sinks_count);
+    if (decode->version < 2) {
+        return;
+    }
+    policy->labels_count = policy_labels_read(reader, policy->labels);
+    policy->silences = read_items(decode, sizeof(struct policy_silence), &policy->silences_count);
+    for (uint32_t i = 0; i < policy->silences_count; i++) {
+        policy->silences[i] = policy_silence_read(reader);
+    }
 }
 
 struct status policy_set_decode(struct slice bytes, struct arena *arena,
                                 struct policy_set *set_out) {
     struct decode decode = {.reader = reader_over(bytes), .arena = arena};
-    if (reader_u32(&decode.reader) != POLICY_VERSION) {
+    decode.version = reader_u32(&decode.reader);
+    if (decode.version < 1 || decode.version > POLICY_VERSION) {
         return status_of(STATUS_CORRUPT);
     }
     struct policy_set set = {0};

@@ -14,6 +14,7 @@
 #include "core/base/slice.h"
 #include "core/base/status.h"
 #include "schemas/event.h"
+#include "schemas/policy_match.h"
 
 struct policy_job {
     struct slice entity; /* "job:load_orders" */
@@ -21,17 +22,24 @@ struct policy_job {
     uint32_t tier; /* 1 is the most important; 0 when not given */
     struct slice *depends_on;
     uint32_t depends_on_count;
+    struct policy_label labels[POLICY_LABELS_MAX];
+    uint32_t labels_count;
 };
 
-/* match = { severity = ">=error", entity = "job:load_*", owner = "...", labels... } */
 struct policy_route {
-    enum event_severity severity_min; /* NONE: any */
-    enum event_severity severity_max; /* NONE: any; "error" alone sets both */
-    struct slice entity_glob;         /* of the root cause; empty: any */
-    struct slice owner_glob;          /* empty: any */
-    struct slice *sinks;              /* names of [sink.x] */
+    struct policy_match match;
+    struct slice *sinks; /* names of [sink.x] */
     uint32_t sinks_count;
     bool goes_on; /* continue = true */
+};
+
+/* A silence or maintenance window: what it means is recorded, and told only when it is over. */
+struct policy_silence {
+    struct policy_match match;
+    uint64_t start_ns;
+    uint64_t end_ns;
+    struct slice reason;
+    struct slice who;
 };
 
 struct policy {
@@ -55,6 +63,10 @@ struct policy {
     uint32_t routes_count;
     struct slice *sinks; /* all sink names of the tenant */
     uint32_t sinks_count;
+    struct policy_label labels[POLICY_LABELS_MAX]; /* of all its incidents */
+    uint32_t labels_count;
+    struct policy_silence *silences;
+    uint32_t silences_count;
 };
 
 struct policy_set {
@@ -76,6 +88,16 @@ const struct policy *policy_set_find(const struct policy_set *set, struct slice 
 /* The job's declaration or NULL. */
 const struct policy_job *policy_find_job(const struct policy *policy, struct slice entity);
 /* The sinks that take an incident, in route order without repeats; names point into the policy. */
-uint32_t policy_route_incident(const struct policy *policy, enum event_severity severity,
-                               struct slice root_entity, struct slice owner,
+uint32_t policy_route_incident(const struct policy *policy, const struct policy_subject *subject,
                                struct slice sinks_out[SINKS_PER_TENANT_MAX]);
+/* The tenant's labels and those of the root cause's job, which win: up to 2 * POLICY_LABELS_MAX. */
+uint32_t policy_labels(const struct policy *policy, struct slice root_entity,
+                       struct policy_label labels_out[2 * POLICY_LABELS_MAX]);
+/* The silence that mutes the incident longest from now on; NULL when none does. */
+const struct policy_silence *policy_find_silence(const struct policy_silence *silences,
+                                                 uint32_t count,
+                                                 const struct policy_subject *subject);
+
+void policy_silence_encode(const struct policy_silence *silence, struct writer *writer);
+/* Reads one behind the reader; a damaged one makes it fail. */
+struct policy_silence policy_silence_read(struct reader *reader);

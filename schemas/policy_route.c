@@ -35,14 +35,6 @@ const struct policy_job *policy_find_job(const struct policy *policy, struct sli
     return NULL;
 }
 
-static bool route_matches(const struct policy_route *route, enum event_severity severity,
-                          struct slice root_entity, struct slice owner) {
-    return severity >= route->severity_min &&
-           (route->severity_max == EVENT_SEVERITY_NONE || severity <= route->severity_max) &&
-           (route->entity_glob.size == 0 || text_matches_glob(root_entity, route->entity_glob)) &&
-           (route->owner_glob.size == 0 || text_matches_glob(owner, route->owner_glob));
-}
-
 static uint32_t add_sinks(const struct slice *names, uint32_t names_count,
                           struct slice sinks_out[SINKS_PER_TENANT_MAX], uint32_t count) {
     for (uint32_t i = 0; i < names_count; i++) {
@@ -57,17 +49,16 @@ static uint32_t add_sinks(const struct slice *names, uint32_t names_count,
     return count;
 }
 
-uint32_t policy_route_incident(const struct policy *policy, enum event_severity severity,
-                               struct slice root_entity, struct slice owner,
+uint32_t policy_route_incident(const struct policy *policy, const struct policy_subject *subject,
                                struct slice sinks_out[SINKS_PER_TENANT_MAX]) {
-    ASSERT(severity < EVENT_SEVERITY_COUNT);
+    ASSERT(subject->severity < EVENT_SEVERITY_COUNT);
     if (policy->routes_count == 0) {
         return add_sinks(policy->sinks, policy->sinks_count, sinks_out, 0);
     }
     uint32_t count = 0;
     for (uint32_t i = 0; i < policy->routes_count; i++) {
         const struct policy_route *route = &policy->routes[i];
-        if (!route_matches(route, severity, root_entity, owner)) {
+        if (policy_match_test(&route->match, subject) != POLICY_MATCHES) {
             continue;
         }
         count = add_sinks(route->sinks, route->sinks_count, sinks_out, count);
@@ -76,4 +67,39 @@ uint32_t policy_route_incident(const struct policy *policy, enum event_severity 
         }
     }
     return count;
+}
+
+uint32_t policy_labels(const struct policy *policy, struct slice root_entity,
+                       struct policy_label labels_out[2 * POLICY_LABELS_MAX]) {
+    const struct policy_job *job = policy_find_job(policy, root_entity);
+    uint32_t count = 0;
+    for (uint32_t i = 0; job != NULL && i < job->labels_count; i++) {
+        labels_out[count++] = job->labels[i];
+    }
+    uint32_t own = count;
+    for (uint32_t i = 0; i < policy->labels_count; i++) {
+        bool is_there = false;
+        for (uint32_t k = 0; k < own; k++) {
+            is_there = is_there || slice_equals(labels_out[k].key, policy->labels[i].key);
+        }
+        if (!is_there) {
+            labels_out[count++] = policy->labels[i];
+        }
+    }
+    return count;
+}
+
+const struct policy_silence *policy_find_silence(const struct policy_silence *silences,
+                                                 uint32_t count,
+                                                 const struct policy_subject *subject) {
+    const struct policy_silence *longest = NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct policy_silence *silence = &silences[i];
+        bool is_now = silence->start_ns <= subject->now_ns && subject->now_ns < silence->end_ns;
+        if (is_now && (longest == NULL || silence->end_ns > longest->end_ns) &&
+            policy_match_test(&silence->match, subject) == POLICY_MATCHES) {
+            longest = silence;
+        }
+    }
+    return longest;
 }

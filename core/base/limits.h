@@ -94,5 +94,6 @@ static_assert(2 * BLOCK_BYTES_MAX <= JOURNAL_SEGMENT_BYTES, "a segment holds any
 #define INCIDENT_JSON_BYTES_MAX (256 * KIB)
 #define SINKS_PER_TENANT_MAX 32u
 #define ROUTES_PER_TENANT_MAX 128u
-#define POLICY_BYTES_MAX (2 * MIB) /* one config record, all tenants; fits in a batch */
+#define SILENCES_PER_TENANT_MAX 64u
+#define POLICY_BYTES_MAX (3 * MIB) /* one config record, all tenants; fits in a batch */
 static_assert(POLICY_BYTES_MAX < BATCH_BYTES_MAX, "a configuration version fits in a batch");

@@ -1,0 +1,208 @@
+"""Routes and silences: who is told of what, when; checked, explained, and as the engine does it."""
+import datetime
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import unittest
+
+from harness import BINARY, Story, failure, wait_for
+
+SINKS = "".join(f'[sink.{name}]\ntype = "stdout"\n' for name in ("oncall", "audit", "night", "boss"))
+
+
+def incident(entity="job:load_orders", severity="error", owner="data", **labels):
+    return {"tenant": "acme", "severity": severity, "owner": owner, "labels": labels,
+            "root_cause": {"entity": entity}}
+
+
+def after(**span):
+    now = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(**span)
+    return now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class RoutesStory(Story):
+    def check(self, tenant, *words):
+        with tempfile.TemporaryDirectory() as folder:
+            os.mkdir(os.path.join(folder, "tenants"))
+            with open(os.path.join(folder, "tenants", "acme.toml"), "w") as file:
+                file.write(SINKS + tenant)
+            for name, value in (("incident.json", self.shown),):
+                with open(os.path.join(folder, name), "w") as file:
+                    json.dump(value, file)
+            return subprocess.run([BINARY, "check", *words], cwd=folder, capture_output=True,
+                                  text=True)
+
+    def told(self, tenant, value, at="2026-11-20T12:00:00Z"):
+        self.shown = value
+        result = self.check(tenant, "--explain", "incident.json", "--at", at)
+        self.assertIn(result.returncode, (0, 1), result.stderr)
+        line = next(line for line in result.stdout.splitlines() if line.startswith("told to:"))
+        return line[9:].split(", ")
+
+    def test_the_first_route_that_matches_takes_it_unless_it_goes_on(self):
+        routes = """
+[[route]]
+match = { severity = "critical" }
+sinks = ["boss"]
+continue = true
+[[route]]
+match = { severity = ">=error", entity = "job:load_*" }
+sinks = ["oncall"]
+[[route]]
+match = { owner = "data*", severity = "<=warning" }
+sinks = ["audit"]
+[[route]]
+match = { labels = { team = "pay*", env = "prod" } }
+sinks = ["night", "boss"]
+"""
+        self.assertEqual(self.told(routes, incident()), ["oncall"])
+        self.assertEqual(self.told(routes, incident(severity="critical")), ["boss", "oncall"])
+        self.assertEqual(self.told(routes, incident(severity="warning")), ["audit"])
+        self.assertEqual(self.told(routes, incident("job:x")), ["nobody"])
+        self.assertEqual(self.told(routes, incident("job:x", team="payments", env="prod")),
+                         ["night", "boss"])
+        self.assertEqual(self.told(routes, incident("job:x", team="payments")), ["nobody"])
+        self.assertEqual(self.told(routes, incident("job:x", "critical", team="pay", env="prod")),
+                         ["boss", "night"])
+        self.shown = incident("job:x")
+        result = self.check(routes, "--explain", "incident.json")
+        self.assertEqual(result.returncode, 1)
+        for words in ("route 1: no: its severity", "route 2: no: the root cause",
+                      "route 4: no: a label"):
+            self.assertIn(words, result.stdout)
+
+    def test_time_of_day_in_the_tenants_own_zone(self):
+        routes = """
+[[route]]
+match = { hours = "22:00-06:00", days = ["fri", "sat"], timezone = "Europe/Berlin" }
+sinks = ["night"]
+[[route]]
+match = { hours = "09:00-17:00", timezone = "America/New_York" }
+sinks = ["oncall"]
+[[route]]
+sinks = ["audit"]
+"""
+        cases = {"2026-11-20T20:59:59Z": "oncall",  # Friday 21:59 in Berlin, 15:59 in New York
+                 "2026-11-20T21:00:00Z": "night", "2026-11-21T04:59:59Z": "night",
+                 "2026-11-21T05:00:00Z": "audit", "2026-11-22T04:59:59Z": "night",  # of Saturday
+                 "2026-11-22T21:30:00Z": "oncall", "2026-11-23T04:00:00Z": "audit",
+                 "2026-07-03T19:59:59Z": "oncall",  # summer: 21:59 in Berlin
+                 "2026-07-03T20:00:00Z": "night", "2026-11-24T13:59:59Z": "audit",
+                 "2026-11-24T14:00:00Z": "oncall", "2026-11-24T22:00:00Z": "audit"}
+        for at, sink in cases.items():
+            self.assertEqual(self.told(routes, incident(), at), [sink], at)
+
+    def test_what_cannot_be_meant_is_an_error_with_its_place(self):
+        self.shown = {}
+        cases = {
+            '[[route]]\nmatch = { severity = "error" }\n': "goes to nobody",
+            '[[route]]\nsinks = []\n': "goes to nobody",
+            '[[route]]\nsinks = ["oncal"]\n': 'no sink is named "oncal"',
+            '[[route]]\nsinks = ["audit"]\nmatch = { hours = "25:00-26:00" }\n': "hours are",
+            '[[route]]\nsinks = ["audit"]\nmatch = { hours = "10:00-10:00" }\n': "hours are",
+            '[[route]]\nsinks = ["audit"]\nmatch = { days = ["monday"] }\n': "days are",
+            '[[route]]\nsinks = ["audit"]\nmatch = { timezone = "Europe/Berlim" }\n': "no time zone",
+            '[[route]]\nsinks = ["audit"]\nmatch = { timezone = "../passwd" }\n': "no time zone",
+            '[[route]]\nsinks = ["audit"]\nmatch = { sevrity = "error" }\n': 'did you mean "severity"',
+            '[[route]]\nsinks = ["audit"]\nmatch = { labels = "x" }\n': "labels are wanted",
+            '[labels]\nteam = "a\\nb"\n': "plain text",
+            '[[silence]]\nstart = "2026-11-20T22:00:00Z"\nend = "2026-11-20T21:00:00Z"\n'
+            'reason = "x"\nwho = "y"\n': "ends before",
+            '[[silence]]\nstart = "2026-11-20T22:00:00Z"\nend = "tomorrow"\n': "its reason",
+        }
+        for text, words in cases.items():
+            result = self.check(text)
+            self.assertEqual(result.returncode, 1, text)
+            self.assertIn(words, result.stderr)
+            self.assertRegex(result.stderr, r"acme\.toml:\d+:\d+: ")
+
+    def test_labels_of_job_and_tenant_stand_in_the_incident_and_route_it(self):
+        loud, quiet = self.receiver(), self.receiver()
+        config = f"""[notify]
+group_wait = "0s"
+[labels]
+env = "prod"
+team = "platform"
+[[job]]
+id = "pay"
+labels = {{ team = "payments" }}
+[sink.loud]
+type = "webhook"
+url = "{loud.url}"
+[sink.quiet]
+type = "webhook"
+url = "{quiet.url}"
+[[route]]
+match = {{ labels = {{ team = "payments" }} }}
+sinks = ["loud"]
+[[route]]
+sinks = ["quiet"]
+"""
+        quell = self.quell("tenants_dir=tenants", files={"tenants/acme.toml": config})
+        for job in ("pay", "other"):
+            quell.events({**failure(job), "tenant_id": "acme"})
+        self.assertTrue(wait_for(lambda: loud.messages and quiet.messages))
+        self.assertEqual(loud.messages[0]["data"]["labels"], {"team": "payments", "env": "prod"})
+        self.assertEqual(quiet.messages[0]["data"]["labels"], {"team": "platform", "env": "prod"})
+        self.assertEqual({item["root_cause"]["entity"]: item["labels"]["team"]
+                          for item in quell.incidents("&tenant=acme")},
+                         {"job:pay": "payments", "job:other": "platform"})
+        self.assertEqual((len(loud.messages), len(quiet.messages)), (1, 1))
+        self.assertEqual(loud.errors + quiet.errors, [])
+
+    def silenced(self, *silences):
+        hook = self.receiver()
+        config = f'[notify]\ngroup_wait = "0s"\n[sink.hook]\ntype = "webhook"\nurl = "{hook.url}"\n'
+        for start, end, match in silences:
+            config += (f'[[silence]]\nmatch = {match}\nstart = "{start}"\nend = "{end}"\n'
+                       'reason = "new warehouse"\nwho = "sam"\n')
+        return hook, config, self.quell("tenants_dir=tenants", files={"tenants/acme.toml": config})
+
+    def fail(self, quell, job, status="failed"):
+        quell.events({**failure(job), "tenant_id": "acme", "status": status})
+
+    def timeline(self, quell, job):
+        incident = next(item for item in quell.incidents("&tenant=acme")
+                        if item["root_cause"]["entity"] == "job:" + job)
+        _, answer = quell.get(f"/api/v1/incidents/{incident['id']}/timeline")
+        return [entry["what"] for entry in answer["timeline"]], answer["timeline"]
+
+    def test_a_silence_mutes_telling_never_recording(self):
+        hook, _, quell = self.silenced((after(hours=-1), after(seconds=5), '{ entity = "job:m*" }'),
+                                       (after(hours=-2), after(hours=-1), '{}'),
+                                       (after(hours=1), after(hours=2), '{}'))
+        for job in ("muted", "merely", "loud"):
+            self.fail(quell, job)
+        self.fail(quell, "merely", "succeeded")
+        self.assertTrue(wait_for(lambda: len(quell.incidents("&tenant=acme")) == 3))
+        quell.settle()
+        self.assertEqual([message["data"]["root_cause"]["entity"] for message in hook.messages],
+                         ["job:loud"])
+        whats, entries = self.timeline(quell, "muted")
+        self.assertEqual(whats.count("silenced"), 1)
+        self.assertIn("by sam: new warehouse", json.dumps(entries))
+        self.assertTrue(wait_for(lambda: len(hook.messages) == 2, 10))
+        quell.settle()
+        self.assertEqual([(message["type"], message["data"]["root_cause"]["entity"])
+                          for message in hook.messages[1:]], [("incident.opened", "job:muted")])
+        whats, _ = self.timeline(quell, "merely")
+        self.assertIn("resolved", whats)
+        self.assertNotIn("told", whats)
+
+    def test_taking_a_silence_out_of_the_file_tells_what_it_had_put_off(self):
+        hook, config, quell = self.silenced((after(hours=-1), after(hours=5), '{}'))
+        self.fail(quell, "muted")
+        self.assertTrue(wait_for(lambda: quell.incidents("&tenant=acme")))
+        quell.settle()
+        self.assertEqual(hook.messages, [])
+        with open(os.path.join(quell.directory, "tenants", "acme.toml"), "w") as file:
+            file.write(config[:config.index("[[silence]]")])
+        quell.process.send_signal(signal.SIGHUP)
+        self.assertTrue(wait_for(lambda: hook.messages))
+        self.assertEqual(hook.messages[0]["type"], "incident.opened")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
