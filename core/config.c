@@ -44,6 +44,7 @@ static void set_defaults(struct config *config) {
     config->log_level = LOG_LEVEL_INFO;
     config->entities_max = GRAPH_NODES_DEFAULT;
     config->edges_max = GRAPH_EDGES_DEFAULT;
+    config->learned_edges_max = LEARNED_EDGES_DEFAULT;
     config->dedup_keys_max = DEDUP_KEYS_DEFAULT;
     config->event_ids_max = EVENT_IDS_DEFAULT;
     config->incidents_max = INCIDENTS_DEFAULT;
@@ -128,8 +129,8 @@ static bool read_process_toml(struct config_build *build, const struct config_op
 
 /* --- Sections --- */
 
-static const char *const scalar_sections[] = {"idempotency", "dedup",    "correlate",
-                                              "notify",      "incident", NULL};
+static const char *const scalar_sections[] = {"idempotency", "dedup", "correlate", "notify",
+                                              "incident",    "graph", NULL};
 static const char *const process_sections[] = {"listen", "server", "journal", "auth", "tls",
                                                "log",    "limits", "sinks",   NULL};
 static const char *const list_sections[] = {"job",    "route",   "sink", "tenant",
@@ -183,6 +184,9 @@ static void check_policy(struct config_build *build, const struct toml_value *at
                          const struct policy *policy) {
     if (policy->dedup_window_ns > policy->dedup_max_window_ns) {
         config_error(build, at, "dedup.window is longer than dedup.max_window");
+    }
+    if (policy->learned_ttl_ns < NS_PER_S) {
+        config_error(build, at, "graph.learned_ttl is at least 1s");
     }
     if (policy->correlate_hops_max > GRAPH_HOPS_MAX) {
         config_error(build, at, "correlate.max_hops is at most %u", GRAPH_HOPS_MAX);

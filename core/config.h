@@ -109,6 +109,7 @@ struct config {
     enum log_level log_level;
     uint32_t entities_max; /* graph nodes */
     uint32_t edges_max;
+    uint32_t learned_edges_max; /* among them */
     uint32_t dedup_keys_max;
     uint32_t event_ids_max;
     uint32_t incidents_max;

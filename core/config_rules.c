@@ -298,7 +298,7 @@ static void report_unknown(struct config_build *build, const char *prefix,
     static const char *const sections[] = {"listen",    "server", "journal",  "auth",     "log",
                                            "limits",    "sinks",  "tls",      "defaults", "dedup",
                                            "correlate", "notify", "incident", "job",      "route",
-                                           "sink",      "tenant", "labels",   "silence"};
+                                           "sink",      "tenant", "labels",   "silence",  "graph"};
     for (uint32_t i = 0; prefix[0] == 0 && i < sizeof(sections) / sizeof(sections[0]); i++) {
         candidates[count++] = sections[i];
     }

@@ -32,6 +32,7 @@ STAT(EVENT_IDS, "quell_event_ids", GAUGE, "Live event ids for idempotency")
 STAT(EVENT_IDS_EVICTED, "quell_event_ids_evicted_early_total", COUNTER, "Ids forgotten early: full")
 STAT(GRAPH_NODES, "quell_graph_nodes", GAUGE, "Nodes in the dependency graph")
 STAT(GRAPH_EDGES, "quell_graph_edges", GAUGE, "Edges in the dependency graph")
+STAT(GRAPH_EDGES_LEARNED, "quell_graph_edges_learned", GAUGE, "Edges among them learned of spans")
 STAT(INCIDENTS_OPEN, "quell_incidents_open", GAUGE, "Incidents open or acknowledged")
 STAT(OUTBOX_PENDING, "quell_outbox_pending", GAUGE, "Messages not yet delivered or dead")
 STAT(CONFIG_RELOAD_OK, "quell_config_last_reload_successful", GAUGE,

@@ -32,6 +32,8 @@ static struct status engine_quarantine(struct engine *engine, struct tenant *ten
 static struct status learn_dependencies(struct engine *engine, const struct envelope *envelope,
                                         struct slice bytes, uint32_t node,
                                         const struct incident_context *context) {
+    bool is_learned = (envelope->flags & ENVELOPE_LEARNED) != 0;
+    enum graph_origin origin = is_learned ? GRAPH_ORIGIN_LEARNED : GRAPH_ORIGIN_EVENT;
     for (uint32_t i = 0; i < envelope->depends_on_count; i++) {
         struct slice entity = envelope_depends_on_at(bytes, i);
         struct slice owner = envelope->tenant;
@@ -43,10 +45,10 @@ static struct status learn_dependencies(struct engine *engine, const struct enve
         uint32_t upstream = GRAPH_NODE_NONE;
         TRY(graph_intern_node(engine->graph, owner, entity, key, &upstream));
         bool is_new = false;
-        struct status status = graph_add_edge(engine->graph, node, upstream, GRAPH_ORIGIN_EVENT,
-                                              engine->now_ns, &is_new);
-        if (status.code == STATUS_INVALID) {
-            continue; /* an entity that says it depends on itself */
+        struct status status =
+            graph_add_edge(engine->graph, node, upstream, origin, engine->now_ns, &is_new);
+        if (status.code == STATUS_INVALID || (is_learned && status.code == STATUS_FULL)) {
+            continue; /* an entity that says it depends on itself; or enough was learned */
         }
         TRY(status);
         if (is_new) {
@@ -81,6 +83,21 @@ static bool event_concerns_graph(const struct envelope *envelope, const struct s
     return signal->news != SIGNAL_NEUTRAL || envelope->depends_on_count > 0;
 }
 
+/* When enough was learned, no nodes are made for more; what is known is still refreshed. */
+static bool is_beyond_learning(const struct engine *engine, const struct envelope *envelope,
+                               struct slice bytes) {
+    if ((envelope->flags & ENVELOPE_LEARNED) == 0 || graph_has_learned_room(engine->graph)) {
+        return false;
+    }
+    bool is_known = graph_find_node(engine->graph, envelope->entity_key) != GRAPH_NODE_NONE;
+    for (uint32_t i = 0; is_known && i < envelope->depends_on_count; i++) {
+        struct slice entity = envelope_depends_on_at(bytes, i);
+        struct hash128 key = derive_entity_key(envelope->tenant, entity, engine->hash_seed);
+        is_known = graph_find_node(engine->graph, key) != GRAPH_NODE_NONE;
+    }
+    return !is_known;
+}
+
 static struct status apply_admitted(struct engine *engine, struct tenant *tenant,
                                     const struct envelope *envelope, struct slice bytes,
                                     uint32_t index) {
@@ -90,6 +107,9 @@ static struct status apply_admitted(struct engine *engine, struct tenant *tenant
     }
     struct incident_context context = engine_incident_context(engine, index);
     uint32_t node = GRAPH_NODE_NONE;
+    if (is_beyond_learning(engine, envelope, bytes)) {
+        return status_ok();
+    }
     TRY(graph_intern_node(engine->graph, envelope->tenant, envelope->entity, envelope->entity_key,
                           &node));
     TRY(learn_dependencies(engine, envelope, bytes, node, &context));
@@ -128,14 +148,16 @@ static struct status apply_event(struct engine *engine, const struct opened_even
     TRY(event->status);
     struct tenant *tenant = NULL;
     TRY(tenants_intern(&engine->tenants, envelope->tenant, &tenant));
-    tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_RECEIVED, 1);
+    /* What was found out beside an event is none that anybody sent. */
+    uint64_t count = (envelope->flags & ENVELOPE_LEARNED) != 0 ? 0 : 1;
+    tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_RECEIVED, count);
     if ((envelope->flags & ENVELOPE_REFUSED) != 0) {
         tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_REJECTED, 1);
         return engine_quarantine(engine, tenant, seq, index, event->bytes);
     }
-    tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_ACCEPTED, 1);
+    tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_ACCEPTED, count);
     if (!event_ids_admit(engine->event_ids, envelope->event_key)) {
-        tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_DUPLICATE, 1);
+        tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_DUPLICATE, count);
         return status_ok();
     }
     struct status status = apply_admitted(engine, tenant, envelope, event->bytes, index);
@@ -263,6 +285,35 @@ static struct status advance_time(struct engine *engine, struct fault *fault) {
     return status_ok();
 }
 
+/* --- Learned edges go when they were not seen for long --- */
+
+/* Looks happen when this many nanoseconds of the records' time begin anew: a function of the
+ * journal alone. */
+static uint64_t expiry_step_ns(const struct engine *engine) {
+    uint64_t step_ns = engine->policies.defaults.learned_ttl_ns / 8;
+    return step_ns < NS_PER_S             ? NS_PER_S
+           : step_ns > 10 * NS_PER_MINUTE ? 10 * NS_PER_MINUTE
+                                          : step_ns;
+}
+
+static uint64_t learned_ttl_ns_of(void *context, struct slice tenant) {
+    const struct engine *engine = context;
+    return policy_set_find(&engine->policies, tenant)->learned_ttl_ns;
+}
+
+static void expire_learned(struct engine *engine, uint64_t before_ns) {
+    uint64_t step_ns = expiry_step_ns(engine);
+    if (before_ns / step_ns != engine->now_ns / step_ns) {
+        graph_expire_learned(engine->graph, learned_ttl_ns_of, engine, engine->now_ns);
+    }
+}
+
+static uint64_t next_expiry_ns(const struct engine *engine) {
+    uint64_t step_ns = expiry_step_ns(engine);
+    return graph_learned_count(engine->graph) == 0 ? UINT64_MAX
+                                                   : (engine->now_ns / step_ns + 1) * step_ns;
+}
+
 struct status engine_apply(struct engine *engine, struct slice record, struct fault *fault) {
     struct batch_view batch;
     TRY(batch_open(record, &batch));
@@ -270,8 +321,10 @@ struct status engine_apply(struct engine *engine, struct slice record, struct fa
     ASSERT(batch.stamp_ns >= engine->now_ns);
     TRY(engine_commit_what_is_read(engine, &batch, fault));
     poison_enter(&engine->poison, batch.seq);
+    uint64_t before_ns = engine->now_ns;
     engine->now_ns = batch.stamp_ns;
     engine->applied_seq = batch.seq;
+    expire_learned(engine, before_ns);
     TRY(advance_time(engine, fault));
     TRY(apply_kind(engine, &batch, fault));
     if (batch.is_broken) {
@@ -286,7 +339,9 @@ struct status engine_apply(struct engine *engine, struct slice record, struct fa
 }
 
 uint64_t engine_next_due_ns(const struct engine *engine) {
-    return incidents_next_due_ns(engine->incidents);
+    uint64_t incidents_ns = incidents_next_due_ns(engine->incidents);
+    uint64_t expiry_ns = next_expiry_ns(engine);
+    return incidents_ns < expiry_ns ? incidents_ns : expiry_ns;
 }
 
 struct status engine_quarantine_record(struct engine *engine, struct slice record,

@@ -103,6 +103,7 @@ struct incident_context engine_incident_context(struct engine *engine, uint32_t 
 struct engine_options {
     uint32_t nodes_max;
     uint32_t edges_max;
+    uint32_t learned_edges_max; /* 0: no limit of their own */
     uint32_t dedup_keys_max;
     uint32_t event_ids_max;
     uint32_t incidents_max;

@@ -14,7 +14,8 @@
 
 static struct status rooms_init(struct engine *engine, const struct engine_options *options) {
     struct arena *arena = &engine->arena;
-    struct graph_options graph_options = {options->nodes_max, options->edges_max};
+    struct graph_options graph_options = {options->nodes_max, options->edges_max,
+                                          options->learned_edges_max};
     struct event_ids_options ids_options = {options->event_ids_max};
     struct dedup_options dedup_options = {options->dedup_keys_max};
     struct incidents_options incidents_options = {

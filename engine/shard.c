@@ -394,6 +394,7 @@ static struct status state_open(struct shard *shard, struct fault *fault) {
     struct engine_options engine_options = {
         .nodes_max = config->entities_max,
         .edges_max = config->edges_max,
+        .learned_edges_max = config->learned_edges_max,
         .dedup_keys_max = config->dedup_keys_max,
         .event_ids_max = config->event_ids_max,
         .incidents_max = config->incidents_max,

@@ -228,17 +228,22 @@ static void refresh_edge(struct graph *graph, uint32_t number, enum graph_origin
     *is_new = before == 0;
     if (before == 0) {
         graph->edges_live++;
+        graph->learned_live += origin == GRAPH_ORIGIN_LEARNED ? 1 : 0;
     }
     if (before < (uint32_t)origin) {
+        graph->learned_live -= before == GRAPH_ORIGIN_LEARNED ? 1 : 0;
         atomic_store_explicit(&edge->origin, (uint32_t)origin, memory_order_release);
     }
-    if (before < (uint32_t)origin || now_ns >= edge->last_seen_ns + LAST_SEEN_STEP_NS) {
+    /* A learned edge lives by when it was seen last. */
+    bool is_learned = before <= GRAPH_ORIGIN_LEARNED && origin == GRAPH_ORIGIN_LEARNED;
+    uint64_t step_ns = is_learned ? NS_PER_S : LAST_SEEN_STEP_NS;
+    if (before < (uint32_t)origin || now_ns >= edge->last_seen_ns + step_ns) {
         edge->last_seen_ns = now_ns > edge->last_seen_ns ? now_ns : edge->last_seen_ns;
         mark_edge(graph, number);
     }
 }
 
-struct status graph_add_edge(struct graph *graph, uint32_t from, uint32_t to,
+struct status graph_put_edge(struct graph *graph, uint32_t from, uint32_t to,
                              enum graph_origin origin, uint64_t now_ns, bool *is_new_out) {
     uint32_t nodes = graph_nodes_count(graph);
     ASSERT(from < nodes && to < nodes && origin >= GRAPH_ORIGIN_LEARNED);
@@ -258,12 +263,68 @@ struct status graph_add_edge(struct graph *graph, uint32_t from, uint32_t to,
         TRY(table_put(&graph->edge_numbers, key, number));
         append_edge(graph, number, from, to, origin, now_ns);
         graph->edges_live++;
+        graph->learned_live += origin == GRAPH_ORIGIN_LEARNED ? 1 : 0;
         mark_edge(graph, number);
     }
     if (is_new_out != NULL) {
         *is_new_out = is_new;
     }
     return status_ok();
+}
+
+static bool is_live_edge(const struct graph *graph, uint32_t from, uint32_t to) {
+    uint32_t number = NONE;
+    return table_find(&graph->edge_numbers, edge_key(from, to), &number) &&
+           atomic_load_explicit(&graph->edges[number].origin, memory_order_relaxed) != 0;
+}
+
+struct status graph_add_edge(struct graph *graph, uint32_t from, uint32_t to,
+                             enum graph_origin origin, uint64_t now_ns, bool *is_new_out) {
+    if (origin == GRAPH_ORIGIN_LEARNED && from != to && !graph_has_learned_room(graph) &&
+        !is_live_edge(graph, from, to)) {
+        return status_of(STATUS_FULL);
+    }
+    return graph_put_edge(graph, from, to, origin, now_ns, is_new_out);
+}
+
+bool graph_has_learned_room(const struct graph *graph) {
+    uint32_t max = graph->options.learned_max;
+    return graph->learned_live < (max == 0 ? graph->options.edges_max : max);
+}
+
+uint32_t graph_learned_count(const struct graph *graph) {
+    return graph->learned_live;
+}
+
+static void remove_edge(struct graph *graph, uint32_t number) {
+    struct graph_edge *edge = &graph->edges[number];
+    uint32_t before = atomic_load_explicit(&edge->origin, memory_order_relaxed);
+    ASSERT(before != 0 && graph->edges_live > 0);
+    graph->edges_live--;
+    graph->learned_live -= before == GRAPH_ORIGIN_LEARNED ? 1 : 0;
+    atomic_store_explicit(&edge->origin, 0, memory_order_release);
+    mark_edge(graph, number);
+}
+
+void graph_expire_learned(struct graph *graph,
+                          uint64_t (*ttl_ns_of)(void *context, struct slice owner), void *context,
+                          uint64_t now_ns) {
+    uint32_t edges = atomic_load_explicit(&graph->edges_count, memory_order_relaxed);
+    uint32_t owner = NONE;
+    uint64_t ttl_ns = 0;
+    for (uint32_t number = 0; number < edges && graph->learned_live > 0; number++) {
+        const struct graph_edge *edge = &graph->edges[number];
+        if (atomic_load_explicit(&edge->origin, memory_order_relaxed) != GRAPH_ORIGIN_LEARNED) {
+            continue;
+        }
+        if (graph->nodes[edge->from].owner != owner) {
+            owner = graph->nodes[edge->from].owner;
+            ttl_ns = ttl_ns_of(context, graph_owner_name(graph, owner));
+        }
+        if (now_ns >= edge->last_seen_ns && now_ns - edge->last_seen_ns > ttl_ns) {
+            remove_edge(graph, number);
+        }
+    }
 }
 
 static bool is_kept(uint32_t to, const uint32_t *keep, uint32_t keep_count) {
@@ -283,9 +344,7 @@ void graph_replace_edges(struct graph *graph, uint32_t from, enum graph_origin o
         struct graph_edge *edge = &graph->edges[number];
         if (atomic_load_explicit(&edge->origin, memory_order_relaxed) == (uint32_t)origin &&
             !is_kept(edge->to, keep, keep_count)) {
-            atomic_store_explicit(&edge->origin, 0, memory_order_release);
-            graph->edges_live--;
-            mark_edge(graph, number);
+            remove_edge(graph, number);
         }
         number = edge->next_out;
     }

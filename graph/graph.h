@@ -33,6 +33,7 @@ enum graph_origin { GRAPH_ORIGIN_LEARNED = 1, GRAPH_ORIGIN_EVENT = 2, GRAPH_ORIG
 struct graph_options {
     uint32_t nodes_max;
     uint32_t edges_max;
+    uint32_t learned_max; /* learned edges among them; 0: as many */
 };
 
 /* One atomic 64-bit word a node: readers see a whole state. */
@@ -57,7 +58,8 @@ void graph_deinit(struct graph *graph);
 MUST_CHECK struct status graph_intern_node(struct graph *graph, struct slice owner,
                                            struct slice entity, struct hash128 key,
                                            uint32_t *node_out);
-/* Adds or refreshes; a stronger origin replaces a weaker one. FULL at edges_max. A self-edge is
+/* Adds or refreshes; a stronger origin replaces a weaker one. FULL at edges_max, or for a new
+ * learned edge at learned_max. A self-edge is
  * INVALID. is_new_out (may be NULL) tells whether the edge was not there before. */
 MUST_CHECK struct status graph_add_edge(struct graph *graph, uint32_t from, uint32_t to,
                                         enum graph_origin origin, uint64_t now_ns,
@@ -65,6 +67,13 @@ MUST_CHECK struct status graph_add_edge(struct graph *graph, uint32_t from, uint
 /* Removes the edges of `origin` that leave `from` and are not in `keep` (a new configuration). */
 void graph_replace_edges(struct graph *graph, uint32_t from, enum graph_origin origin,
                          const uint32_t *keep, uint32_t keep_count);
+/* Removes the learned edges that were not seen for the time that the tenant of their dependant
+ * gives them. */
+void graph_expire_learned(struct graph *graph,
+                          uint64_t (*ttl_ns_of)(void *context, struct slice owner), void *context,
+                          uint64_t now_ns);
+uint32_t graph_learned_count(const struct graph *graph);
+bool graph_has_learned_room(const struct graph *graph);
 void graph_set_state(struct graph *graph, uint32_t node, struct graph_state state);
 /* Folds the overlay when it has grown enough; call between batches. */
 void graph_fold(struct graph *graph);

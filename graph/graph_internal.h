@@ -57,6 +57,7 @@ struct graph {
     struct graph_edge *edges;
     _Atomic uint32_t edges_count;
     uint32_t edges_live;
+    uint32_t learned_live; /* among them */
     struct slice *owners;
     _Atomic uint32_t owners_count;
     uint32_t platform; /* owner number of "platform" */
@@ -89,5 +90,9 @@ static inline struct graph_state graph_state_unpack(uint64_t word) {
 uint32_t graph_find_owner(const struct graph *graph, struct slice owner);
 struct status graph_make_node(struct graph *graph, struct slice owner, struct slice entity,
                               struct hash128 key, uint32_t *node_out);
+
+/* As graph_add_edge, also beyond learned_max: what was stored under a larger limit comes back. */
+struct status graph_put_edge(struct graph *graph, uint32_t from, uint32_t to,
+                             enum graph_origin origin, uint64_t now_ns, bool *is_new_out);
 
 #define GRAPH_NOT_DIRTY (UINT32_MAX - 1)

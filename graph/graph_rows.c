@@ -109,7 +109,7 @@ struct status graph_restore_edge(struct graph *graph, struct slice key, struct s
         origin < GRAPH_ORIGIN_LEARNED || origin > GRAPH_ORIGIN_CONFIG) {
         return status_of(STATUS_CORRUPT);
     }
-    TRY(graph_add_edge(graph, from, to, (enum graph_origin)origin, last_seen_ns, NULL));
+    TRY(graph_put_edge(graph, from, to, (enum graph_origin)origin, last_seen_ns, NULL));
     /* What was read needs no writing. */
     graph->edges[graph->dirty_edge].dirty_next = GRAPH_NOT_DIRTY;
     graph->dirty_edge = NONE;

@@ -43,6 +43,8 @@ struct ingest {
     struct loop_waker *waker;
     struct arena arena;        /* life of the thread: batches */
     struct arena decode_arena; /* one request */
+    struct arena span_arena;
+    struct span_memory *spans;
     struct inflate_buffer inflated;
     struct batch small[BATCHES_SMALL];
     struct batch large[BATCHES_LARGE];

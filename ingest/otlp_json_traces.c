@@ -52,6 +52,10 @@ static void take_span_member(struct json_walk *walk, struct slice key, struct ot
         otlp_take_u64(walk, &record->envelope.event_time_ns);
     } else if (json_key_is(key, "startTimeUnixNano")) {
         otlp_take_u64(walk, &record->observed_ns);
+    } else if (json_key_is(key, "kind")) {
+        uint64_t kind = 0;
+        otlp_take_u64(walk, &kind);
+        otlp_span_set_kind(span, kind);
     } else if (json_key_is(key, "name")) {
         otlp_take_text(walk, &span->name);
     } else if (json_key_is(key, "status")) {

@@ -86,6 +86,7 @@ enum span_field {
     SPAN_SPAN_ID = 2,
     SPAN_PARENT_SPAN_ID = 4,
     SPAN_NAME = 5,
+    SPAN_KIND = 6,
     SPAN_START = 7,
     SPAN_END = 8,
     SPAN_ATTRIBUTES = 9,
@@ -162,6 +163,8 @@ static struct status take_span(struct decode *decode, struct proto_root *root, s
             span.record.envelope.event_time_ns = field.value;
         } else if (proto_is(&field, SPAN_START, PROTO_FIXED64)) {
             span.record.observed_ns = field.value;
+        } else if (proto_is(&field, SPAN_KIND, PROTO_VARINT)) {
+            otlp_span_set_kind(&span, field.value);
         }
     }
     otlp_span_settle(&span);

@@ -2,6 +2,7 @@
 #include "ingest/otlp_record.h"
 
 #include "core/base/text.h"
+#include "ingest/otlp_edges.h"
 
 /* The attributes that the rules look for, by name. */
 #define FOR_EACH_KNOWN(X)                                                                          \
@@ -18,7 +19,16 @@
     X(OTLP_ERROR_TYPE, "error.type")                                                               \
     X(OTLP_EXCEPTION_TYPE, "exception.type")                                                       \
     X(OTLP_EXCEPTION_MESSAGE, "exception.message")                                                 \
-    X(OTLP_TENANT_ID, "tenant.id")
+    X(OTLP_TENANT_ID, "tenant.id")                                                                 \
+    X(OTLP_DB_SYSTEM, "db.system")                                                                 \
+    X(OTLP_DB_SYSTEM_NAME, "db.system.name")                                                       \
+    X(OTLP_DB_NAME, "db.name")                                                                     \
+    X(OTLP_DB_NAMESPACE, "db.namespace")                                                           \
+    X(OTLP_SERVER_ADDRESS, "server.address")                                                       \
+    X(OTLP_PEER_SERVICE, "peer.service")                                                           \
+    X(OTLP_MESSAGING_SYSTEM, "messaging.system")                                                   \
+    X(OTLP_MESSAGING_DESTINATION, "messaging.destination")                                         \
+    X(OTLP_MESSAGING_DESTINATION_NAME, "messaging.destination.name")
 
 static const struct slice known_keys[OTLP_KNOWN_COUNT] = {
 #define KEY(name, words) [name] = {(const uint8_t *)(words), sizeof(words) - 1},
@@ -148,6 +158,7 @@ void otlp_record_init(struct otlp_record *record, enum event_kind kind) {
     otlp_attributes_reset(&record->attributes);
     record->observed_ns = 0;
     record->reason = NULL;
+    record->span = NULL;
     record->envelope.kind = kind;
 }
 
@@ -161,9 +172,15 @@ enum { SPAN_STATUS_ERROR = 2 };
 
 void otlp_span_init(struct otlp_span *span) {
     otlp_record_init(&span->record, EVENT_KIND_SPAN);
+    span->record.span = span;
+    span->kind = SPAN_KIND_UNSPECIFIED;
     span->name = slice_of(NULL, 0);
     span->status_message = slice_of(NULL, 0);
     span->status_code = 0;
+}
+
+void otlp_span_set_kind(struct otlp_span *span, uint64_t number) {
+    span->kind = number > SPAN_KIND_CONSUMER ? SPAN_KIND_UNSPECIFIED : (enum span_kind)number;
 }
 
 void otlp_span_note_event(struct otlp_span *span, const struct otlp_attributes *attributes) {
@@ -198,5 +215,8 @@ struct status otlp_record_finish(struct otlp_record *record, struct decode *deco
         return decode_refuse(decode, raw, reason.words);
     }
     TRY(status);
-    return decode_add(decode, &record->envelope, record->attributes.known[OTLP_TENANT_ID], raw);
+    uint32_t accepted = decode->accepted;
+    TRY(decode_add(decode, &record->envelope, record->attributes.known[OTLP_TENANT_ID], raw));
+    bool teaches = record->span != NULL && decode->spans != NULL && decode->accepted > accepted;
+    return teaches ? otlp_edges_learn(record->span, decode, raw) : status_ok();
 }

@@ -24,6 +24,15 @@ enum otlp_known {
     OTLP_EXCEPTION_TYPE,
     OTLP_EXCEPTION_MESSAGE,
     OTLP_TENANT_ID,
+    OTLP_DB_SYSTEM,
+    OTLP_DB_SYSTEM_NAME,
+    OTLP_DB_NAME,
+    OTLP_DB_NAMESPACE,
+    OTLP_SERVER_ADDRESS,
+    OTLP_PEER_SERVICE,
+    OTLP_MESSAGING_SYSTEM,
+    OTLP_MESSAGING_DESTINATION,
+    OTLP_MESSAGING_DESTINATION_NAME,
     OTLP_KNOWN_COUNT,
 };
 
@@ -41,11 +50,14 @@ void otlp_attributes_add(struct otlp_attributes *attributes, const struct attrib
 /* Adds the attributes of an outer level that the inner one does not name. */
 void otlp_inherit(struct otlp_attributes *inner, const struct otlp_attributes *outer);
 
+struct otlp_span;
+
 struct otlp_record {
     struct envelope envelope;
     struct otlp_attributes attributes;
-    uint64_t observed_ns; /* the event's time when it has none of its own */
-    const char *reason;   /* to be refused for, NULL when good */
+    uint64_t observed_ns;         /* the event's time when it has none of its own */
+    const char *reason;           /* to be refused for, NULL when good */
+    const struct otlp_span *span; /* of which it is the record; NULL: of none */
 };
 
 void otlp_record_init(struct otlp_record *record, enum event_kind kind);
@@ -59,9 +71,12 @@ struct otlp_span {
     struct slice name;
     struct slice status_message;
     uint64_t status_code;
+    enum span_kind kind;
 };
 
 void otlp_span_init(struct otlp_span *span);
+/* Of OTLP's 0 to 5; others are unspecified. */
+void otlp_span_set_kind(struct otlp_span *span, uint64_t number);
 /* Only what the rules look for among an event's attributes: exception.type, exception.message. */
 void otlp_span_note_event(struct otlp_span *span, const struct otlp_attributes *attributes);
 /* All of the span is read: status and message; otlp_record_finish comes next. */

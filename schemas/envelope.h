@@ -41,6 +41,7 @@ enum envelope_flags {
     ENVELOPE_GOOD = 16,         /* good news: a good status */
     ENVELOPE_HAS_SCORE = 32,    /* `score` was given (details.score) */
     ENVELOPE_OWN_EVENT_ID = 64, /* the source named the event id */
+    ENVELOPE_LEARNED = 128,     /* depends_on was found out, not declared: it expires */
 };
 
 struct envelope {

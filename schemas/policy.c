@@ -7,7 +7,7 @@
 
 #include "core/base/assert.h"
 
-enum { POLICY_VERSION = 2, ITEMS_MAX = 1 << 20 };
+enum { POLICY_VERSION = 3, POLICY_VERSION_OLDEST = 1, ITEMS_MAX = 1 << 20 };
 
 struct policy policy_default(void) {
     return (struct policy){
@@ -20,6 +20,7 @@ struct policy policy_default(void) {
         .group_wait_ns = 10 * NS_PER_S,
         .group_interval_ns = 5 * NS_PER_MINUTE,
         .repeat_interval_ns = 4 * NS_PER_HOUR,
+        .learned_ttl_ns = NS_PER_DAY,
         .correlate_hops_max = 8,
         .correlate_suspect_min = 3,
     };
@@ -85,6 +86,7 @@ static void write_policy(struct writer *writer, const struct policy *policy) {
     for (uint32_t i = 0; i < policy->silences_count; i++) {
         policy_silence_encode(&policy->silences[i], writer);
     }
+    writer_u64(writer, policy->learned_ttl_ns);
 }
 
 struct status policy_set_encode(const struct policy_set *set, struct writer *writer) {
@@ -204,6 +206,7 @@ static void read_policy(struct decode *decode, struct policy *policy) {
     read_jobs(decode, policy);
     read_routes(decode, policy);
     policy->sinks = read_texts(decode, &policy->sinks_count);
+    policy->learned_ttl_ns = policy_default().learned_ttl_ns;
     if (decode->version < 2) {
         return;
     }
@@ -212,13 +215,16 @@ static void read_policy(struct decode *decode, struct policy *policy) {
     for (uint32_t i = 0; i < policy->silences_count; i++) {
         policy->silences[i] = policy_silence_read(reader);
     }
+    if (decode->version >= 3) {
+        policy->learned_ttl_ns = reader_u64(reader);
+    }
 }
 
 struct status policy_set_decode(struct slice bytes, struct arena *arena,
                                 struct policy_set *set_out) {
     struct decode decode = {.reader = reader_over(bytes), .arena = arena};
     decode.version = reader_u32(&decode.reader);
-    if (decode.version < 1 || decode.version > POLICY_VERSION) {
+    if (decode.version < POLICY_VERSION_OLDEST || decode.version > POLICY_VERSION) {
         return status_of(STATUS_CORRUPT);
     }
     struct policy_set set = {0};

@@ -53,6 +53,7 @@ struct policy {
     uint64_t group_wait_ns;          /* 10 s */
     uint64_t group_interval_ns;      /* 5 m */
     uint64_t repeat_interval_ns;     /* 4 h */
+    uint64_t learned_ttl_ns;         /* 24 h: how long a learned edge lives unseen */
     uint32_t correlate_hops_max;     /* 8 */
     uint32_t correlate_suspect_min;  /* 3; 0: a silent upstream is never suspected */
     struct slice owner;              /* default owner of the tenant's incidents */

@@ -73,6 +73,11 @@ static_assert(2 * BLOCK_BYTES_MAX <= JOURNAL_SEGMENT_BYTES, "a segment holds any
 #define KAFKA_PARTITIONS_MAX 8192u /* of one [[kafka]], all its topics together */
 #define KAFKA_PROPERTIES_MAX 128u
 
+/* --- Learning who calls whom --- */
+#define SPAN_EDGES_MAX 8u            /* that one span can teach: its parent's and its children's */
+#define LEARNED_EDGES_DEFAULT 65536u /* in the graph at once; beyond, no new ones are learned */
+#define EDGE_REFRESH_NS_MAX (10 * NS_PER_MINUTE) /* how often an edge is told again */
+
 /* --- Rings between threads --- */
 #define RING_BATCHES_MAX 1024u
 #define RING_OUTBOX_MAX 4096u
