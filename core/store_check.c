@@ -1,0 +1,469 @@
+/*
+ * store_check.c - see store_check.h. Numbers are little-endian, pages 4096 bytes:
+ *
+ *   page      0 u64 own number, 8 u16 pad, 10 u16 kind, 12 u16 lower, 14 u16 upper (or 12 u32 pages
+ *             of an overflow run); 16 .. lower: u16 offsets of entries; upper .. 4096: entries
+ *   entry     0 u16 low, 2 u16 high, 4 u16 flags, 6 u16 key size, 8 key, then data.
+ *             A branch: low, high, flags are the child's number. A leaf: low and high are the size
+ *             of the data; flags 1: the data is the number of an overflow run, 2: a table's record
+ *   table     0 u32 pad, 4 u16 flags, 6 u16 depth, 8 u64 branch, 16 leaf, 24 overflow pages,
+ *             32 u64 entries, 40 u64 root (all ones: empty)
+ *   meta      pages 0 and 1, from byte 16: u32 magic, u32 version, u64 address, u64 map size, table
+ *             of free pages (its pad: page size), table of tables, u64 last page, u64 transaction
+ */
+#include "core/store_check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/assert.h"
+#include "core/base/reader.h"
+
+enum { PAGE_BYTES = 4096, PAGE_HEADER_BYTES = 16, ENTRY_HEADER_BYTES = 8, TABLE_BYTES = 48 };
+enum { KIND_BRANCH = 1, KIND_LEAF = 2, KIND_OVERFLOW = 4, KIND_META = 8 };
+enum { ENTRY_BIG = 1, ENTRY_TABLE = 2, CRC_BYTES = 4, DEPTH_MAX = 16, PATH_BYTES_MAX = 1200 };
+/* What lies in a table: rows of ours, lists of free pages, or tables. */
+enum content { CONTENT_ROWS, CONTENT_FREE, CONTENT_TABLES };
+
+#define META_MAGIC 0xBEEFC0DEu
+#define ROOT_NONE UINT64_MAX
+
+struct table {
+    uint32_t pad;
+    uint16_t flags;
+    uint16_t depth;
+    uint64_t pages[3]; /* branch, leaf, overflow */
+    uint64_t entries;
+    uint64_t root;
+};
+
+struct meta {
+    struct table free;
+    struct table main;
+    uint64_t page_last;
+    uint64_t transaction;
+};
+
+struct check {
+    const struct files *files;
+    int fd;
+    char path[PATH_BYTES_MAX];
+    uint8_t *pages; /* DEPTH_MAX pages for each of the two nested walks */
+    uint8_t *seen;  /* a bit a page: reached, or free */
+    uint64_t seen_bits;
+    uint8_t *big; /* the overflow run being looked at */
+    size_t big_bytes;
+    struct store_check_result result;
+    struct fault *fault;
+};
+
+/* One walk down a table. */
+struct walk {
+    enum content content;
+    uint64_t counts[3];
+    uint64_t entries;
+    uint16_t depth;
+};
+
+/* A page's entry, its bounds checked. */
+struct entry {
+    struct slice key;
+    struct slice data; /* a leaf's, in the page */
+    uint32_t data_bytes;
+    uint16_t flags;
+    uint64_t child;
+};
+
+static struct status damaged(struct check *check, uint64_t page, const char *what) {
+    return fault_set(check->fault, STATUS_CORRUPT,
+                     "state store: %s is damaged at offset %" PRIu64 " (page %" PRIu64 "): %s",
+                     check->path, page * PAGE_BYTES, page, what);
+}
+
+static uint16_t u16_at(const uint8_t *bytes) {
+    return (uint16_t)(bytes[0] | bytes[1] << 8);
+}
+
+static uint32_t u32_at(const uint8_t *bytes) {
+    return u16_at(bytes) | (uint32_t)u16_at(bytes + 2) << 16;
+}
+
+static uint64_t u64_at(const uint8_t *bytes) {
+    return u32_at(bytes) | (uint64_t)u32_at(bytes + 4) << 32;
+}
+
+/* --- Pages --- */
+
+/* Each page is reached once, or free once. */
+static struct status take_page(struct check *check, uint64_t page, const char *what) {
+    if (page < 2 || page >= check->seen_bits) {
+        return damaged(check, page < 2 ? page : 0, what);
+    }
+    uint8_t bit = (uint8_t)(1u << (page % 8));
+    if ((check->seen[page / 8] & bit) != 0) {
+        return damaged(check, page, "it is reached twice, or used and free");
+    }
+    check->seen[page / 8] |= bit;
+    return status_ok();
+}
+
+static struct status read_page(struct check *check, uint64_t page, uint8_t *bytes) {
+    TRY(take_page(check, page, "a page's number is outside the file"));
+    if (file_read(check->files, check->fd, bytes, PAGE_BYTES, page * PAGE_BYTES) != PAGE_BYTES) {
+        return damaged(check, page, "it cannot be read");
+    }
+    check->result.pages++;
+    return u64_at(bytes) == page ? status_ok() : damaged(check, page, "it has another number");
+}
+
+/* How many entries the page has; their places are inside it and fill it without gaps. */
+static struct status count_entries(struct check *check, uint64_t page, const uint8_t *bytes,
+                                   uint32_t *count_out) {
+    uint32_t lower = u16_at(bytes + 12);
+    uint32_t upper = u16_at(bytes + 14);
+    if (lower < PAGE_HEADER_BYTES || lower % 2 != 0 || upper < lower || upper > PAGE_BYTES) {
+        return damaged(check, page, "its bounds are wrong");
+    }
+    *count_out = (lower - PAGE_HEADER_BYTES) / 2;
+    return *count_out > 0 ? status_ok() : damaged(check, page, "it is empty");
+}
+
+/* The entry at `index`; `*size_out` gets its size in the page. */
+static bool read_entry(const uint8_t *page, bool is_leaf, uint32_t index, struct entry *entry_out,
+                       uint32_t *size_out) {
+    uint32_t at = u16_at(page + PAGE_HEADER_BYTES + 2 * index);
+    if (at < u16_at(page + 14) || at % 2 != 0 || at + ENTRY_HEADER_BYTES > PAGE_BYTES) {
+        return false;
+    }
+    uint32_t key_bytes = u16_at(page + at + 6);
+    uint32_t low = u32_at(page + at);
+    uint16_t flags = u16_at(page + at + 4);
+    uint32_t key_end = at + ENTRY_HEADER_BYTES + key_bytes;
+    uint32_t data_bytes = !is_leaf ? 0 : (flags & ENTRY_BIG) != 0 ? 8 : low;
+    if (key_end > PAGE_BYTES || data_bytes > PAGE_BYTES - key_end) {
+        return false;
+    }
+    *entry_out = (struct entry){
+        .key = slice_of(page + at + ENTRY_HEADER_BYTES, key_bytes),
+        .data = slice_of(page + key_end, data_bytes),
+        .data_bytes = low,
+        .flags = flags,
+        .child = low | (uint64_t)flags << 32,
+    };
+    *size_out = (ENTRY_HEADER_BYTES + key_bytes + data_bytes + 1) / 2 * 2;
+    return true;
+}
+
+/* --- What lies in a leaf --- */
+
+static struct status check_row(struct check *check, uint64_t page, struct slice key,
+                               struct slice value) {
+    uint32_t stored = 0;
+    if (value.size < CRC_BYTES) {
+        return damaged(check, page, "a row is too short");
+    }
+    struct slice bytes = slice_head(value, value.size - CRC_BYTES);
+    memcpy(&stored, value.data + bytes.size, CRC_BYTES);
+    if (crc32c_of(bytes, crc32c_of(key, 0)) != stored) {
+        return damaged(check, page, "a row's checksum does not hold");
+    }
+    struct slice parts[2] = {key, bytes};
+    check->result.digest =
+        hash128_combine(check->result.digest, hash128_of_parts(parts, 2, check->result.rows));
+    check->result.rows++;
+    return status_ok();
+}
+
+/* A count, then that many page numbers, descending. */
+static struct status check_free_list(struct check *check, uint64_t page, struct slice list) {
+    uint64_t before = UINT64_MAX;
+    if (list.size < 8 || u64_at(list.data) > list.size / 8 - 1) {
+        return damaged(check, page, "its list of free pages is cut");
+    }
+    uint64_t count = u64_at(list.data);
+    for (uint64_t i = 1; i <= count; i++) {
+        uint64_t number = u64_at(list.data + 8 * i);
+        if (number >= before) {
+            return damaged(check, page, "its list of free pages is not in order");
+        }
+        TRY(take_page(check, number, "a free page's number is outside the file"));
+        before = number;
+    }
+    return status_ok();
+}
+
+static struct status reserve_big(struct check *check, size_t size) {
+    if (size > check->big_bytes) {
+        free(check->big);
+        check->big = malloc(2 * size);
+        check->big_bytes = check->big == NULL ? 0 : 2 * size;
+    }
+    return check->big != NULL
+               ? status_ok()
+               : fault_set(check->fault, STATUS_FULL, "state store: no memory to check a row");
+}
+
+/* An overflow run: one header, then the data. */
+static struct status read_big(struct check *check, struct walk *walk, const struct entry *entry,
+                              struct slice *data_out) {
+    uint64_t page = u64_at(entry->data.data);
+    size_t size = PAGE_HEADER_BYTES + (size_t)entry->data_bytes;
+    if (page >= check->seen_bits || size > check->seen_bits * PAGE_BYTES) {
+        return damaged(check, 0, "an overflow page's number is outside the file");
+    }
+    TRY(reserve_big(check, size));
+    if (file_read(check->files, check->fd, check->big, size, page * PAGE_BYTES) != size) {
+        return damaged(check, page, "it cannot be read");
+    }
+    /* A run is used again for a smaller value. */
+    uint64_t count = u32_at(check->big + 12);
+    if (u64_at(check->big) != page || u16_at(check->big + 10) != KIND_OVERFLOW ||
+        count < (size + PAGE_BYTES - 1) / PAGE_BYTES || count > check->seen_bits) {
+        return damaged(check, page, "it is no overflow page");
+    }
+    for (uint64_t i = 0; i < count; i++) {
+        TRY(take_page(check, page + i, "an overflow page's number is outside the file"));
+    }
+    walk->counts[2] += count;
+    check->result.pages += count;
+    *data_out = slice_of(check->big + PAGE_HEADER_BYTES, entry->data_bytes);
+    return status_ok();
+}
+
+static struct status check_table(struct check *check, const struct table *table,
+                                 enum content content);
+
+static struct table read_table(const uint8_t *bytes) {
+    return (struct table){
+        .pad = u32_at(bytes),
+        .flags = u16_at(bytes + 4),
+        .depth = u16_at(bytes + 6),
+        .pages = {u64_at(bytes + 8), u64_at(bytes + 16), u64_at(bytes + 24)},
+        .entries = u64_at(bytes + 32),
+        .root = u64_at(bytes + 40),
+    };
+}
+
+static struct status check_entry(struct check *check, struct walk *walk, uint64_t page,
+                                 const struct entry *entry) {
+    walk->entries++;
+    if (walk->content == CONTENT_TABLES) {
+        if (entry->flags != ENTRY_TABLE || entry->data.size != TABLE_BYTES) {
+            return damaged(check, page, "a table's record is wrong");
+        }
+        struct table table = read_table(entry->data.data);
+        return table.flags == 0 && table.pad == 0
+                   ? check_table(check, &table, CONTENT_ROWS)
+                   : damaged(check, page, "a table's flags are wrong");
+    }
+    struct slice data = entry->data;
+    if ((entry->flags & ~(uint32_t)ENTRY_BIG) != 0) {
+        return damaged(check, page, "an entry's flags are wrong");
+    }
+    if (entry->flags == ENTRY_BIG) {
+        TRY(read_big(check, walk, entry, &data));
+    }
+    return walk->content == CONTENT_FREE ? check_free_list(check, page, data)
+                                         : check_row(check, page, entry->key, data);
+}
+
+/* --- The tree --- */
+
+static int compare_keys(enum content content, struct slice a, struct slice b) {
+    if (content != CONTENT_FREE) {
+        return slice_compare(a, b);
+    }
+    uint64_t number_a = a.size == 8 ? u64_at(a.data) : 0;
+    uint64_t number_b = b.size == 8 ? u64_at(b.data) : 0;
+    return number_a < number_b ? -1 : number_a > number_b;
+}
+
+/* Keys of a subtree are at or above `from` and below `to`; NULL data: no bound. */
+struct bounds {
+    struct slice from;
+    struct slice to;
+};
+
+static bool is_within(enum content content, const struct bounds *bounds, struct slice key) {
+    return (bounds->from.data == NULL || compare_keys(content, bounds->from, key) <= 0) &&
+           (bounds->to.data == NULL || compare_keys(content, key, bounds->to) < 0);
+}
+
+static struct status check_page(struct check *check, struct walk *walk, uint64_t page,
+                                uint16_t depth, struct bounds bounds);
+
+/* The bounds of the child at `index`. The first key of a branch is not looked at by LMDB. */
+static struct bounds child_bounds(const uint8_t *bytes, uint32_t index, uint32_t count,
+                                  struct bounds bounds) {
+    struct entry entry;
+    uint32_t size = 0;
+    if (index > 0 && read_entry(bytes, false, index, &entry, &size)) {
+        bounds.from = entry.key;
+    }
+    if (index + 1 < count && read_entry(bytes, false, index + 1, &entry, &size)) {
+        bounds.to = entry.key;
+    }
+    return bounds;
+}
+
+/* Entries lie inside the page, in order, and fill it exactly. */
+static struct status check_layout(struct check *check, enum content content, uint64_t page,
+                                  const uint8_t *bytes, uint32_t count, struct bounds bounds) {
+    bool is_leaf = u16_at(bytes + 10) == KIND_LEAF;
+    struct entry entry;
+    struct slice before = {0};
+    uint32_t used = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t size = 0;
+        if (!read_entry(bytes, is_leaf, i, &entry, &size)) {
+            return damaged(check, page, "an entry lies outside it");
+        }
+        used += size;
+        bool has_key = is_leaf || i > 0;
+        if (has_key && (!is_within(content, &bounds, entry.key) ||
+                        (before.data != NULL && compare_keys(content, before, entry.key) >= 0))) {
+            return damaged(check, page, "its keys are not in order");
+        }
+        before = has_key ? entry.key : before;
+    }
+    return used == PAGE_BYTES - (uint32_t)u16_at(bytes + 14)
+               ? status_ok()
+               : damaged(check, page, "its entries overlap or leave gaps");
+}
+
+static struct status check_children(struct check *check, struct walk *walk, uint64_t page,
+                                    const uint8_t *bytes, uint16_t depth, struct bounds bounds) {
+    uint32_t count = 0;
+    TRY(count_entries(check, page, bytes, &count));
+    TRY(check_layout(check, walk->content, page, bytes, count, bounds));
+    bool is_leaf = u16_at(bytes + 10) == KIND_LEAF;
+    walk->counts[is_leaf ? 1 : 0]++;
+    if (is_leaf && depth != walk->depth) {
+        return damaged(check, page, "it is not as deep as the others");
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        struct entry entry;
+        uint32_t size = 0;
+        ASSERT(read_entry(bytes, is_leaf, i, &entry, &size));
+        TRY(is_leaf ? check_entry(check, walk, page, &entry)
+                    : check_page(check, walk, entry.child, (uint16_t)(depth + 1),
+                                 child_bounds(bytes, i, count, bounds)));
+    }
+    return status_ok();
+}
+
+static struct status check_page(struct check *check, struct walk *walk, uint64_t page,
+                                uint16_t depth, struct bounds bounds) {
+    if (depth > walk->depth) {
+        return damaged(check, page, "the tree is deeper than it says");
+    }
+    /* A table of rows is walked from inside a leaf of the table of tables. */
+    uint32_t nesting = walk->content == CONTENT_ROWS ? 1 : 0;
+    uint8_t *bytes = check->pages + (nesting * DEPTH_MAX + depth - 1u) * PAGE_BYTES;
+    TRY(read_page(check, page, bytes));
+    uint16_t kind = u16_at(bytes + 10);
+    return kind == KIND_BRANCH || kind == KIND_LEAF
+               ? check_children(check, walk, page, bytes, depth, bounds)
+               : damaged(check, page, "it is no page of a tree");
+}
+
+static struct status check_table(struct check *check, const struct table *table,
+                                 enum content content) {
+    struct walk walk = {.content = content, .depth = table->depth};
+    if (table->root == ROOT_NONE) {
+        return table->entries == 0 && table->depth == 0
+                   ? status_ok()
+                   : damaged(check, 0, "an empty table says that it is not");
+    }
+    if (table->depth == 0 || table->depth > DEPTH_MAX) {
+        return damaged(check, 0, "a table's depth is wrong");
+    }
+    TRY(check_page(check, &walk, table->root, 1, (struct bounds){0}));
+    bool is_counted = walk.entries == table->entries &&
+                      memcmp(walk.counts, table->pages, sizeof(walk.counts)) == 0;
+    return is_counted ? status_ok() : damaged(check, table->root, "its table's counts are wrong");
+}
+
+/* --- The file --- */
+
+static struct status read_meta(struct check *check, uint64_t page, struct meta *meta_out) {
+    uint8_t bytes[PAGE_BYTES];
+    if (file_read(check->files, check->fd, bytes, PAGE_BYTES, page * PAGE_BYTES) != PAGE_BYTES) {
+        return damaged(check, page, "the file is too short");
+    }
+    const uint8_t *body = bytes + PAGE_HEADER_BYTES;
+    if (u64_at(bytes) != page || u16_at(bytes + 10) != KIND_META || u32_at(body) != META_MAGIC ||
+        u32_at(body + 4) != 1) {
+        return damaged(check, page, "it is no head of a state store");
+    }
+    *meta_out = (struct meta){
+        .free = read_table(body + 24),
+        .main = read_table(body + 24 + TABLE_BYTES),
+        .page_last = u64_at(body + 24 + 2 * TABLE_BYTES),
+        .transaction = u64_at(body + 32 + 2 * TABLE_BYTES),
+    };
+    return meta_out->free.pad == PAGE_BYTES && meta_out->main.flags == 0
+               ? status_ok()
+               : damaged(check, page, "its page size or flags are wrong");
+}
+
+static struct status allocate(struct check *check, uint64_t page_last) {
+    /* A file of 2^32 pages is far beyond the map that we give LMDB. */
+    if (page_last < 1 || page_last >= UINT32_MAX) {
+        return damaged(check, 0, "its last page is wrong");
+    }
+    check->seen_bits = page_last + 1;
+    check->seen = calloc(check->seen_bits / 8 + 1, 1);
+    check->pages = malloc((size_t)2 * DEPTH_MAX * PAGE_BYTES);
+    return check->seen != NULL && check->pages != NULL
+               ? status_ok()
+               : fault_set(check->fault, STATUS_FULL, "state store: no memory to check %s",
+                           check->path);
+}
+
+static struct status check_file(struct check *check) {
+    struct meta metas[2];
+    TRY(read_meta(check, 0, &metas[0]));
+    TRY(read_meta(check, 1, &metas[1]));
+    const struct meta *newest = &metas[metas[0].transaction < metas[1].transaction ? 1 : 0];
+    if (metas[0].free.flags != metas[1].free.flags) {
+        return damaged(check, 0, "its two heads have different flags");
+    }
+    if (newest->transaction == 0) {
+        return status_of(STATUS_MISSING); /* made, never written */
+    }
+    check->result.transaction = newest->transaction;
+    TRY(allocate(check, newest->page_last));
+    TRY(check_table(check, &newest->free, CONTENT_FREE));
+    return check_table(check, &newest->main, CONTENT_TABLES);
+}
+
+struct status store_check(const struct files *files, const char *directory,
+                          struct store_check_result *result_out, struct fault *fault) {
+    struct check check = {.files = files, .fault = fault};
+    int size = snprintf(check.path, sizeof(check.path), "%s/data.mdb", directory);
+    if (size < 0 || size >= PATH_BYTES_MAX) {
+        return fault_set(fault, STATUS_INVALID, "state store: the path is too long");
+    }
+    check.fd = file_open(files, check.path, O_RDONLY);
+    if (check.fd < 0) {
+        return errno == ENOENT ? status_of(STATUS_MISSING)
+                               : fault_set(fault, STATUS_IO, "state store: cannot open %s: %s",
+                                           check.path, strerror(errno));
+    }
+    uint8_t byte = 0;
+    bool is_empty = file_read(files, check.fd, &byte, 1, 0) == 0;
+    struct status status = is_empty ? status_of(STATUS_MISSING) : check_file(&check);
+    file_close(files, check.fd);
+    free(check.seen);
+    free(check.pages);
+    free(check.big);
+    if (status_is_ok(status)) {
+        *result_out = check.result;
+    }
+    return status;
+}
