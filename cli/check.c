@@ -4,6 +4,9 @@
 #include "cli/commands.h"
 
 int command_check(const struct cli_options *options) {
+    if (cli_option(options, "--data") != NULL) {
+        return check_data(options);
+    }
     struct config *config = NULL;
     struct cli_options named = *options;
     if (named.config_path == NULL) {

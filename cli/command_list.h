@@ -1,7 +1,7 @@
 /* command_list.h - what each command takes beside the common flags. A flag that ends in '=' wants a
  * value. COMMAND(name, most positional words, its own flags...) */
 COMMAND("run", 0, NULL)
-COMMAND("check", 1, "--data=", "--explain=", "--at=", NULL)
+COMMAND("check", 1, "--data=", "--json", "--explain=", "--at=", NULL)
 COMMAND("demo", 0, NULL)
 COMMAND("version", 0, NULL)
 COMMAND("load", 8, "--to=", "--rate=", "--duration=", "--connections=", "--events=", "--batch=",

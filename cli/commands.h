@@ -4,6 +4,8 @@
 #include "cli/options.h"
 
 int command_run(const struct cli_options *options);
+/* `quell check --data DIR`. */
+int check_data(const struct cli_options *options);
 int command_check(const struct cli_options *options);
 /* `check --explain`: which route would take the incident in that file. */
 int explain_route(const struct cli_options *options, const struct config *config);

@@ -339,10 +339,10 @@ static struct status open_all(struct runtime *runtime, bool stdout_json, struct 
     TRY(open_gates(runtime, fault));
     TRY(open_shard(runtime, fault));
     TRY(open_sinks(runtime, stdout_json, fault));
-    TRY(open_console(runtime, fault));
     for (uint32_t i = 0; i < runtime->config->ingest_threads; i++) {
         TRY(open_ingest(runtime, i, fault));
     }
+    TRY(open_console(runtime, fault)); /* last: /readyz says that events are taken */
     for (uint32_t i = 0; i < runtime->config->kafkas_count; i++) {
         TRY(open_kafka(runtime, i, fault));
     }

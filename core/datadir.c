@@ -120,6 +120,18 @@ struct status datadir_open(struct slice path, struct datadir *datadir_out, struc
     return status_ok();
 }
 
+struct status datadir_open_existing(struct slice path, struct datadir *datadir_out,
+                                    struct fault *fault) {
+    char format[DATADIR_PATH_BYTES_MAX];
+    int size =
+        snprintf(format, sizeof(format), "%.*s/FORMAT", (int)path.size, (const char *)path.data);
+    if (size >= DATADIR_PATH_BYTES_MAX || access(format, F_OK) != 0) {
+        return fault_set(fault, STATUS_MISSING, "%.*s is no data directory of quell",
+                         (int)path.size, (const char *)path.data);
+    }
+    return datadir_open(path, datadir_out, fault);
+}
+
 void datadir_close(struct datadir *datadir) {
     if (datadir->path[0] != 0 && datadir->lock_fd >= 0) {
         close(datadir->lock_fd);

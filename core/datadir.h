@@ -25,6 +25,9 @@ struct datadir {
  * else, each with words that say what to do. */
 MUST_CHECK struct status datadir_open(struct slice path, struct datadir *datadir_out,
                                       struct fault *fault);
+/* The same of a directory that is there already, and makes nothing: MISSING with words else. */
+MUST_CHECK struct status datadir_open_existing(struct slice path, struct datadir *datadir_out,
+                                               struct fault *fault);
 /* Gives the lock back. Accepts a zeroed one. */
 void datadir_close(struct datadir *datadir);
 /* "<path>/shard-<n>/<name>" into path_out[DATADIR_PATH_BYTES_MAX]. FULL when too long. */

@@ -308,6 +308,13 @@ void journal_tick(struct journal *journal) {
     journal->synced_at_ns = clock_monotonic_ns();
 }
 
+void journal_skip_to(struct journal *journal, uint64_t next_seq) {
+    ASSERT(open_block(journal)->count == 0 && !journal->is_flushing);
+    ASSERT(next_seq >= journal->next_seq);
+    journal->next_seq = next_seq;
+    journal->offset = journal->segment.size_bytes; /* no room: the next block starts a segment */
+}
+
 /* --- Retention --- */
 
 static bool may_go(const struct journal *journal, uint32_t index, uint64_t keep_seq,

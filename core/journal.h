@@ -89,6 +89,10 @@ void journal_tick(struct journal *journal);
  * journal_tick too. */
 void journal_retain(struct journal *journal, uint64_t keep_seq, uint64_t now_ns);
 
+/* The records from here up to next_seq are not there and never will be: the next record gets this
+ * number, in a new segment. Nothing may be open. */
+void journal_skip_to(struct journal *journal, uint64_t next_seq);
+
 /* --- Reading what is on disk: recovery, replay, check. Any thread, own object. --- */
 struct journal_reader;
 MUST_CHECK struct status journal_reader_open(const struct files *files, const char *directory,
@@ -100,4 +104,7 @@ MUST_CHECK struct status journal_reader_open(const struct files *files, const ch
 MUST_CHECK struct status journal_reader_next(struct journal_reader *reader,
                                              struct slice *record_out, uint64_t *seq_out,
                                              struct fault *fault);
+/* The number in the name of the oldest segment; 0 when there is none. */
+MUST_CHECK struct status journal_find_first(const struct files *files, const char *directory,
+                                            uint64_t *first_seq_out, struct fault *fault);
 void journal_reader_close(struct journal_reader *reader);

@@ -73,6 +73,15 @@ void journal_reader_close(struct journal_reader *reader) {
     free(reader);
 }
 
+struct status journal_find_first(const struct files *files, const char *directory,
+                                 uint64_t *first_seq_out, struct fault *fault) {
+    struct journal_reader *reader = NULL;
+    TRY(journal_reader_open(files, directory, 1, &reader, fault));
+    *first_seq_out = reader->segments_count == 0 ? 0 : reader->segments[0].first_seq;
+    journal_reader_close(reader);
+    return status_ok();
+}
+
 static void leave_segment(struct journal_reader *reader) {
     journal_segment_close(&reader->segment);
     reader->segment_index++;

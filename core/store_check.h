@@ -19,7 +19,8 @@ struct store_check_result {
     uint64_t pages;        /* that the tree reaches */
     uint64_t rows;         /* of all tables */
     uint64_t transaction;  /* of the newest root */
-    struct hash128 digest; /* of all rows with their keys, in order: equal states are equal */
+    struct hash128 digest; /* of all rows with their keys, but table meta: equal states
+                              have equal ones, however often the process was started */
 };
 
 /* MISSING: there is no file, or it was never written. CORRUPT with file and offset. IO. */

@@ -19,6 +19,7 @@
 
 #include "core/base/assert.h"
 #include "core/clock.h"
+#include "engine/rebuild.h"
 
 /* Batches in one block, all sources together. */
 enum { WAITING_MAX = 4096 };
@@ -355,6 +356,11 @@ static void on_wake(void *context) {
     (void)context; /* waking is all: shard_turn looks at every gate */
 }
 
+static struct rebuild_options rebuild_options(const struct shard *shard) {
+    return (struct rebuild_options){shard->options.journal_directory,
+                                    shard->options.state_directory, shard->options.logger};
+}
+
 static struct status open_on_thread(struct shard *shard, struct fault *fault) {
     struct config *config = shard->options.config;
     struct loop_options loop_options = {.backend = config->io, .stats = shard->options.stats};
@@ -369,14 +375,8 @@ static struct status open_on_thread(struct shard *shard, struct fault *fault) {
         .logger = shard->options.logger,
     };
     TRY(journal_open(&journal_options, &shard->journal, fault));
-    if (journal_next_seq(shard->journal) <= shard->engine.applied_seq) {
-        return fault_set(fault, STATUS_CORRUPT,
-                         "the journal in %s ends at record %llu but the state has applied %llu: "
-                         "journal files are missing; restore them or move the data directory away",
-                         shard->options.journal_directory,
-                         (unsigned long long)(journal_next_seq(shard->journal) - 1),
-                         (unsigned long long)shard->engine.applied_seq);
-    }
+    struct rebuild_options rebuild = rebuild_options(shard);
+    TRY(rebuild_meet_journal(shard->journal, shard->engine.applied_seq, &rebuild, fault));
     TRY(loop_waker_open(shard->loop, on_wake, shard, &shard->waker));
     for (uint32_t i = 0; i < shard->options.gates_count; i++) {
         atomic_store(&shard->options.gates[i]->shard_waker, shard->waker);
@@ -386,11 +386,8 @@ static struct status open_on_thread(struct shard *shard, struct fault *fault) {
 
 static struct status state_open(struct shard *shard, struct fault *fault) {
     const struct config *config = shard->options.config;
-    struct store_options store_options = {
-        .directory = shard->options.state_directory,
-        .map_bytes_max = 64 * GIB,
-    };
-    TRY(store_open(&store_options, &shard->store, fault));
+    struct rebuild_options rebuild = rebuild_options(shard);
+    TRY(rebuild_open_store(&rebuild, &shard->store, fault));
     struct engine_options engine_options = {
         .nodes_max = config->entities_max,
         .edges_max = config->edges_max,

@@ -1,0 +1,158 @@
+/*
+ * check_data.c - `quell check --data DIR`: is everything in a data directory whole? Every block of
+ * the journal, every page and row of the state, and whether the two belong together. Takes the
+ * directory's lock, changes nothing.
+ */
+#include <stdio.h>
+
+#include "cli/commands.h"
+#include "core/base/reader.h"
+#include "core/datadir.h"
+#include "core/journal.h"
+#include "core/store.h"
+#include "core/store_check.h"
+
+enum { DAMAGES_SHOWN_MAX = 20 };
+
+/* What was found. */
+struct found {
+    uint64_t first_seq;
+    uint64_t last_seq;
+    uint64_t records;
+    uint64_t bytes;
+    uint64_t damages;
+    bool has_state;
+    struct store_check_result state;
+    uint64_t applied_seq;
+};
+
+static void tell(struct found *found, const char *words) {
+    if (found->damages++ < DAMAGES_SHOWN_MAX) {
+        (void)fprintf(stderr, "damaged: %s\n", words);
+    }
+}
+
+static struct status check_journal(const struct datadir *datadir, struct found *found,
+                                   struct fault *fault) {
+    char path[DATADIR_PATH_BYTES_MAX];
+    struct journal_reader *reader = NULL;
+    struct slice record;
+    uint64_t seq = 0;
+    TRY(datadir_shard_path(datadir, 0, "journal", path));
+    TRY(journal_reader_open(NULL, path, 1, &reader, fault));
+    struct status status = journal_reader_next(reader, &record, &seq, fault);
+    while (status_is_ok(status) || status.code == STATUS_CORRUPT) {
+        if (status_is_ok(status)) {
+            found->first_seq = found->records == 0 ? seq : found->first_seq;
+            found->last_seq = seq;
+            found->records++;
+            found->bytes += record.size;
+        } else {
+            tell(found, fault->words);
+        }
+        status = journal_reader_next(reader, &record, &seq, fault);
+    }
+    journal_reader_close(reader);
+    return status.code == STATUS_END ? status_ok() : status;
+}
+
+static struct status read_cursor(const char *path, struct found *found, struct fault *fault) {
+    struct store *store = NULL;
+    struct store_snapshot *snapshot = NULL;
+    struct slice row;
+    struct store_options options = {
+        .directory = path, .map_bytes_max = UINT64_C(64) << 30, .read_only = true};
+    TRY(store_open(&options, &store, fault));
+    struct status status = store_snapshot_acquire(store, &snapshot);
+    if (status_is_ok(status)) {
+        status = store_get(snapshot, STORE_TABLE_META, SLICE("cursor"), &row);
+        if (status_is_ok(status)) {
+            struct reader reader = reader_over(row);
+            found->applied_seq = reader_u64(&reader);
+        }
+        store_snapshot_release(snapshot);
+    }
+    store_close(store);
+    return status.code == STATUS_MISSING ? status_ok() : status;
+}
+
+static struct status check_state(const struct datadir *datadir, struct found *found,
+                                 struct fault *fault) {
+    char path[DATADIR_PATH_BYTES_MAX];
+    TRY(datadir_shard_path(datadir, 0, "state", path));
+    struct status status = store_check(NULL, path, &found->state, fault);
+    if (status.code == STATUS_CORRUPT) {
+        tell(found, fault->words);
+        return status_ok();
+    }
+    if (status.code == STATUS_MISSING) {
+        return status_ok();
+    }
+    TRY(status);
+    found->has_state = true;
+    return read_cursor(path, found, fault);
+}
+
+/* The state must not miss records between what it has applied and what the journal holds. */
+static void check_joint(struct found *found, struct fault *fault) {
+    if (!found->has_state || found->records == 0) {
+        return;
+    }
+    if (found->applied_seq + 1 < found->first_seq) {
+        (void)!status_is_ok(fault_set(fault, STATUS_CORRUPT,
+                                      "records %llu to %llu are in neither state nor journal",
+                                      (unsigned long long)(found->applied_seq + 1),
+                                      (unsigned long long)(found->first_seq - 1)));
+        tell(found, fault->words);
+    }
+    if (found->applied_seq > found->last_seq) {
+        (void)!status_is_ok(fault_set(
+            fault, STATUS_CORRUPT, "the journal ends at record %llu, the state has applied %llu",
+            (unsigned long long)found->last_seq, (unsigned long long)found->applied_seq));
+        tell(found, fault->words);
+    }
+}
+
+static void print_found(const struct found *found, bool is_json) {
+    static const char text[] = "journal: records %llu to %llu, %llu bytes\n"
+                               "state: %llu rows in %llu pages, record %llu applied, %llu behind\n"
+                               "digest: %016llx%016llx\n"
+                               "%llu damaged places\n";
+    static const char json[] =
+        "{\"first_record\":%llu,\"last_record\":%llu,\"journal_bytes\":%llu,\"rows\":%llu,"
+        "\"pages\":%llu,\"applied\":%llu,\"behind\":%llu,\"digest\":\"%016llx%016llx\","
+        "\"damages\":%llu}\n";
+    typedef unsigned long long number;
+    number behind = found->last_seq > found->applied_seq ? found->last_seq - found->applied_seq : 0;
+    number numbers[] = {
+        found->first_seq,       found->last_seq,    found->bytes, found->state.rows,
+        found->state.pages,     found->applied_seq, behind,       found->state.digest.hi,
+        found->state.digest.lo, found->damages};
+    char memory[1024];
+    struct text line = text_over(memory, sizeof(memory));
+    text_add_format(&line, is_json ? json : text, numbers[0], numbers[1], numbers[2], numbers[3],
+                    numbers[4], numbers[5], numbers[6], numbers[7], numbers[8], numbers[9]);
+    (void)printf("%s", memory);
+}
+
+int check_data(const struct cli_options *options) {
+    struct datadir datadir = {.lock_fd = -1};
+    struct found found = {0};
+    struct fault fault = {{0}};
+    const char *path = cli_option(options, "--data");
+    struct status status = datadir_open_existing(slice_of_text(path), &datadir, &fault);
+    if (status_is_ok(status)) {
+        status = check_journal(&datadir, &found, &fault);
+    }
+    if (status_is_ok(status)) {
+        status = check_state(&datadir, &found, &fault);
+    }
+    datadir_close(&datadir);
+    if (!status_is_ok(status)) {
+        (void)fprintf(stderr, "quell: %s\n", fault.words);
+        return 1;
+    }
+    check_joint(&found, &fault);
+    print_found(&found, cli_option(options, "--json") != NULL);
+    return found.damages == 0 ? 0 : 1;
+}
