@@ -199,6 +199,7 @@ static const char *find_owner(struct slice key) {
         {"enable.auto.commit", "is not to be set: offsets are committed behind the journal"},
         {"enable.auto.offset.store", "is not to be set: offsets are committed behind the journal"},
         {"enable.partition.eof", "is not to be set"},
+        {"partition.assignment.strategy", "is cooperative-sticky, always"},
     };
     for (size_t i = 0; i < sizeof(owned) / sizeof(owned[0]); i++) {
         if (slice_equals(key, slice_of_text(owned[i].key))) {

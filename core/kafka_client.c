@@ -17,6 +17,7 @@ enum {
     POLL_MAX = 1024,
     ASK_MS = 5000, /* what is asked of a broker now and then, and waited for */
     PROBE_MS = 100,
+    COMMIT_MS = 3000,
 };
 
 struct kafka_consumer {
@@ -39,7 +40,6 @@ static struct status set_properties(rd_kafka_conf_t *conf,
     const struct kafka_property defaults[] = {
         {"client.id", "quell"},
         {"group.instance.id", options->member},
-        {"partition.assignment.strategy", "cooperative-sticky"},
         {"session.timeout.ms", "15000"},
         {"queued.max.messages.kbytes", "16384"},
         {"reconnect.backoff.max.ms", "2000"},
@@ -51,6 +51,7 @@ static struct status set_properties(rd_kafka_conf_t *conf,
         {"enable.auto.offset.store", "false"},
         {"auto.offset.reset", "error"},
         {"enable.partition.eof", "false"},
+        {"partition.assignment.strategy", "cooperative-sticky"},
         {"group.id", group},
         {NULL, NULL},
     };
@@ -112,11 +113,6 @@ static void tell_failure(struct kafka_consumer *consumer, const char *what, rd_k
     }
 }
 
-static bool is_cooperative(const struct kafka_consumer *consumer) {
-    const char *protocol = rd_kafka_rebalance_protocol(consumer->native);
-    return protocol != NULL && strcmp(protocol, "COOPERATIVE") == 0;
-}
-
 /* Once, so that it stays the same; a cluster without one (before 0.10.1) is that with none. */
 static void ask_cluster(struct kafka_consumer *consumer) {
     for (int i = 0; i < 3 && !consumer->is_cluster_asked && consumer->cluster == NULL; i++) {
@@ -144,13 +140,8 @@ static void assign(struct kafka_consumer *consumer, rd_kafka_topic_partition_lis
     }
     free(partitions);
     rd_kafka_topic_partition_list_destroy(committed);
-    if (is_cooperative(consumer)) {
-        tell_failure(consumer, "partitions cannot be taken",
-                     rd_kafka_incremental_assign(consumer->native, list), 0);
-    } else {
-        tell_failure(consumer, "partitions cannot be taken", NULL,
-                     rd_kafka_assign(consumer->native, list));
-    }
+    tell_failure(consumer, "partitions cannot be taken",
+                 rd_kafka_incremental_assign(consumer->native, list), 0);
 }
 
 static void revoke(struct kafka_consumer *consumer, rd_kafka_topic_partition_list_t *list) {
@@ -158,13 +149,8 @@ static void revoke(struct kafka_consumer *consumer, rd_kafka_topic_partition_lis
     consumer->options.handler->on_revoke(consumer->options.context, partitions, (uint32_t)list->cnt,
                                          rd_kafka_assignment_lost(consumer->native) != 0);
     free(partitions);
-    if (is_cooperative(consumer)) {
-        tell_failure(consumer, "partitions cannot be given back",
-                     rd_kafka_incremental_unassign(consumer->native, list), 0);
-    } else {
-        tell_failure(consumer, "partitions cannot be given back", NULL,
-                     rd_kafka_assign(consumer->native, NULL));
-    }
+    tell_failure(consumer, "partitions cannot be given back",
+                 rd_kafka_incremental_unassign(consumer->native, list), 0);
 }
 
 static void on_rebalance(rd_kafka_t *native, rd_kafka_resp_err_t code,
@@ -382,9 +368,16 @@ void kafka_consumer_commit(struct kafka_consumer *consumer,
         one->metadata = strdup(words); /* freed with the list */
         one->metadata_size = one->metadata == NULL ? 0 : strlen(words);
     }
-    rd_kafka_resp_err_t code = rd_kafka_commit(consumer->native, list, wait ? 0 : 1);
     if (wait) {
+        /* rd_kafka_commit would wait for a coordinator for a minute. */
+        rd_kafka_queue_t *queue = rd_kafka_queue_new(consumer->native);
+        rd_kafka_resp_err_t code =
+            rd_kafka_commit_queue(consumer->native, list, queue, on_committed, consumer);
         tell_failure(consumer, "offsets could not be committed", NULL, code);
+        (void)rd_kafka_queue_poll_callback(queue, COMMIT_MS);
+        rd_kafka_queue_destroy(queue);
+    } else {
+        (void)rd_kafka_commit(consumer->native, list, 1); /* on_committed tells */
     }
     rd_kafka_topic_partition_list_destroy(list);
 }
@@ -407,12 +400,15 @@ void kafka_consumer_resume(struct kafka_consumer *consumer) {
     pause_or_resume(consumer, false);
 }
 
-void kafka_consumer_seek(struct kafka_consumer *consumer, struct slice topic, uint32_t partition,
-                         uint64_t offset) {
+/* A seek would not do: after an offset that is gone librdkafka has stopped the partition. */
+void kafka_consumer_restart(struct kafka_consumer *consumer, struct slice topic, uint32_t partition,
+                            uint64_t offset) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     list_add(list, topic, partition)->offset = (int64_t)offset;
+    tell_failure(consumer, "cannot stop a partition",
+                 rd_kafka_incremental_unassign(consumer->native, list), 0);
     tell_failure(consumer, "cannot go on at an offset",
-                 rd_kafka_seek_partitions(consumer->native, list, ASK_MS), 0);
+                 rd_kafka_incremental_assign(consumer->native, list), 0);
     rd_kafka_topic_partition_list_destroy(list);
 }
 

@@ -83,16 +83,17 @@ bool kafka_message_header(const struct kafka_message *message, const char *name,
 bool kafka_message_header_at(const struct kafka_message *message, uint32_t index,
                              struct slice *name_out, struct slice *value_out);
 
-/* Commits offsets for the group, with `words` beside each. wait: until the broker has answered. */
+/* Commits offsets for the group, with `words` beside each. wait: until the broker has answered, at
+ * most 3 s. */
 void kafka_consumer_commit(struct kafka_consumer *consumer,
                            const struct kafka_partition *partitions, uint32_t count,
                            const char *words, bool wait);
 /* Stops / restarts the fetching of all that is assigned; the group keeps its member. */
 void kafka_consumer_pause(struct kafka_consumer *consumer);
 void kafka_consumer_resume(struct kafka_consumer *consumer);
-/* Goes on at an offset. */
-void kafka_consumer_seek(struct kafka_consumer *consumer, struct slice topic, uint32_t partition,
-                         uint64_t offset);
+/* Goes on at an offset, also after on_gone. */
+void kafka_consumer_restart(struct kafka_consumer *consumer, struct slice topic, uint32_t partition,
+                            uint64_t offset);
 /* First offset and the one behind the last; `ask`: the broker (up to 5 s), else as last heard.
  * MISSING when unknown. */
 MUST_CHECK struct status kafka_consumer_bounds(struct kafka_consumer *consumer, struct slice topic,

@@ -229,7 +229,7 @@ void kafka_on_gone(void *context, struct slice topic, uint32_t partition) {
     if (!status_is_ok(
             kafka_consumer_bounds(source->consumer, topic, partition, true, &first, &end))) {
         /* librdkafka has stopped reading it: try the same place again, which comes back here. */
-        kafka_consumer_seek(source->consumer, topic, partition, place->read.offset);
+        kafka_consumer_restart(source->consumer, topic, partition, place->read.offset);
         return;
     }
     tell_gone(source, place, first, end);
@@ -241,7 +241,7 @@ void kafka_on_gone(void *context, struct slice topic, uint32_t partition) {
         place->has_read = true;
         place->wants_pin = true;
     }
-    kafka_consumer_seek(source->consumer, topic, partition, place->read.offset);
+    kafka_consumer_restart(source->consumer, topic, partition, place->read.offset);
 }
 
 /* --- Telling the broker and people --- */

@@ -80,7 +80,7 @@ class Broker:
 
     def write_config(self, more):
         self.config = os.path.join(self.directory, "server.properties")
-        properties = {
+        self.properties = {
             "process.roles": "broker,controller", "node.id": "1",
             "controller.quorum.voters": f"1@127.0.0.1:{self.controller}",
             "listeners": f"PLAINTEXT://127.0.0.1:{self.port},"
@@ -91,12 +91,26 @@ class Broker:
             "log.dirs": os.path.join(self.directory, "data"),
             "offsets.topic.replication.factor": "1", "offsets.topic.num.partitions": "4",
             "transaction.state.log.replication.factor": "1", "transaction.state.log.min.isr": "1",
+            # So that one that was killed is let in again soon.
+            "broker.session.timeout.ms": "3000", "broker.heartbeat.interval.ms": "500",
             "group.initial.rebalance.delay.ms": "0", "auto.create.topics.enable": "false",
             "log.retention.check.interval.ms": "500", "message.max.bytes": "16777216",
             "replica.fetch.max.bytes": "16777216", **more,
         }
+        self.save_config()
+
+    def save_config(self):
         with open(self.config, "w") as file:
-            file.writelines(f"{key}={value}\n" for key, value in properties.items())
+            file.writelines(f"{key}={value}\n" for key, value in self.properties.items())
+
+    def add_listener(self, name, protocol):
+        """One more way in, at the address `listener`; before the start."""
+        self.listener = f"127.0.0.1:{free_port()}"
+        for key, value in (("listeners", f"{name}://{self.listener}"),
+                           ("advertised.listeners", f"{name}://{self.listener}"),
+                           ("listener.security.protocol.map", f"{name}:{protocol}")):
+            self.properties[key] += "," + value
+        self.save_config()
 
     def java(self, command, text=None):
         """One of Kafka's own tools."""

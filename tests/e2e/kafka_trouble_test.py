@@ -1,0 +1,174 @@
+"""Kafka in trouble: not there yet, gone, emptied, made anew, not allowed; and groups of quells."""
+import json
+import os
+import re
+import sys
+import time
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
+from harness import Story, failure, wait_for  # noqa: E402
+from tools.kafka_broker import Broker  # noqa: E402
+
+
+def config(broker, topics, properties=(), group="quell"):
+    lines = ["[[kafka]]", 'name = "main"', f'brokers = "{broker.address}"',
+             f"topics = {json.dumps(topics)}", f'group = "{group}"', "[kafka.properties]",
+             '"topic.metadata.refresh.interval.ms" = 500', *properties]
+    return {"quell.toml": "\n".join(lines) + "\n"}
+
+
+def ready(quell):
+    status, text, _ = quell.request("GET", "/readyz", port=quell.console)
+    return status, text.decode()
+
+
+def accepted(quell):
+    return quell.get("/api/v1/stats")[1]["events_accepted"]
+
+
+class Trouble(Story):
+    def broker(self, **more):
+        broker = Broker(**more)
+        self.addCleanup(broker.close)
+        return broker
+
+    def quell(self, *overrides, **more):
+        self.latest = super().quell(*overrides, **more)
+        return self.latest
+
+    def wait(self, condition, seconds=30):
+        self.assertTrue(wait_for(condition, seconds), self.latest.read_log())
+
+    def test_a_broker_that_is_not_there_yet_and_one_that_goes_and_comes_back(self):
+        broker = self.broker(start=False)
+        quell = self.quell(files=config(broker, ["later"]))
+        self.wait(lambda: "Connection refused" in ready(quell)[1])
+        self.assertEqual(503, ready(quell)[0])
+        self.assertTrue(ready(quell)[1].startswith("not ready: kafka main not connected: "))
+        quell.events(failure("by_http"))
+        broker.start()
+        self.wait(lambda: ready(quell) == (200, "ready\n"))
+        self.assertEqual(1, quell.metric("quell_kafka_connected"))
+        broker.create("later", 2)  # a topic that was not there, either
+        broker.produce("later", [json.dumps(failure(f"job{i}")) for i in range(20)])
+        self.wait(lambda: accepted(quell) == 21)
+        broker.kill()
+        self.wait(lambda: ready(quell)[0] == 503)
+        broker.start()
+        broker.produce("later", [json.dumps(failure("again"))])
+        self.wait(lambda: accepted(quell) == 22)
+        self.wait(lambda: ready(quell)[0] == 200)
+        self.assertEqual(0, quell.close())
+
+    def test_the_lag_of_each_partition_is_a_metric(self):
+        broker = self.broker()
+        broker.create("lag", 2)
+        broker.produce("lag", [json.dumps(failure(f"job{i}")) for i in range(10)], "-p", "1")
+        quell = self.quell(files=config(broker, ["^la.*"]))
+        self.wait(lambda: accepted(quell) == 10)
+        wanted = 'quell_kafka_offset{source="main",topic="lag",partition="1"} 10\n'
+        metrics = lambda: quell.request("GET", "/metrics", port=quell.console)[1].decode()  # noqa
+        self.wait(lambda: wanted in metrics())
+        for partition in (0, 1):
+            self.assertIn(f'quell_kafka_lag{{source="main",topic="lag",partition="{partition}"}} 0',
+                          metrics())
+
+    def test_messages_that_retention_deleted_are_told_and_the_rest_is_read(self):
+        broker = self.broker()
+        broker.create("kept")
+        quell = self.quell(files=config(broker, ["kept"]))
+        broker.produce("kept", [json.dumps(failure(f"a{i}")) for i in range(10)])
+        self.wait(lambda: accepted(quell) == 10)
+        self.assertEqual(0, quell.stop())
+        broker.produce("kept", [json.dumps(failure(f"b{i}")) for i in range(30)])
+        path = os.path.join(broker.directory, "delete.json")
+        with open(path, "w") as file:
+            json.dump({"version": 1, "partitions": [{"topic": "kept", "partition": 0,
+                                                     "offset": 25}]}, file)
+        broker.java(["org.apache.kafka.tools.DeleteRecordsCommand", "--bootstrap-server",
+                     broker.address, "--offset-json-file", path])
+        quell.start()
+        self.wait(lambda: accepted(quell) == 10 + 15)
+        self.assertIn("15 messages from 10 on were deleted by its retention", quell.read_log())
+        self.assertEqual(15, quell.metric("quell_kafka_lost_total"))
+        broker.produce("kept", [json.dumps(failure("c"))])
+        self.wait(lambda: accepted(quell) == 26)
+
+    def test_a_topic_that_was_made_anew_is_read_from_its_beginning(self):
+        broker = self.broker()
+        broker.create("anew")
+        quell = self.quell(files=config(broker, ["anew"]))
+        broker.produce("anew", [json.dumps(failure(f"a{i}")) for i in range(10)])
+        self.wait(lambda: accepted(quell) == 10)
+        self.assertEqual(0, quell.stop())
+        broker.java(["org.apache.kafka.tools.TopicCommand", "--bootstrap-server", broker.address,
+                     "--delete", "--topic", "anew"])
+        broker.create("anew")
+        broker.produce("anew", [json.dumps(failure(f"b{i}")) for i in range(5)])
+        quell.start()
+        self.wait(lambda: accepted(quell) == 15)
+        self.assertIn("the topic was made anew", quell.read_log())
+        quell.stop(9)
+        quell.start()
+        broker.produce("anew", [json.dumps(failure("c"))])
+        self.wait(lambda: accepted(quell) == 16)
+        self.assertEqual(0, quell.get("/api/v1/stats")[1]["events_duplicate"])
+
+    def test_a_group_shares_partitions_and_nothing_is_lost_or_read_twice(self):
+        broker = self.broker()
+        broker.create("shared", 6)
+        batch = lambda name: [json.dumps(failure(f"{name}{i}")) for i in range(300)]  # noqa: E731
+        files = config(broker, ["shared"], ['"session.timeout.ms" = 6000'])
+        first = self.quell(files=files)
+        broker.produce("shared", batch("a"))
+        self.wait(lambda: accepted(first) == 300)
+        second = self.quell(files=files)
+        for name in "bcdefg":  # while partitions move
+            broker.produce("shared", batch(name))
+        self.wait(lambda: accepted(first) + accepted(second) >= 2100)
+        self.wait(lambda: second.read_log().count("reading shared/") >= 3)
+        broker.produce("shared", batch("h"))
+        self.wait(lambda: accepted(first) + accepted(second) >= 2400)
+        self.assertGreater(accepted(second), 0)
+        kept = accepted(first)
+        self.assertEqual(0, first.stop())
+        broker.produce("shared", batch("i"))
+        self.wait(lambda: kept + accepted(second) >= 2700)
+        time.sleep(1)
+        self.assertEqual(2700, kept + accepted(second))
+        self.assertEqual(0, second.close())
+
+    def test_who_is_not_allowed_is_told_so_clearly(self):
+        module = ("org.apache.kafka.common.security.plain.PlainLoginModule required "
+                  'username="admin" password="a" user_admin="a" user_quell="q";')
+        broker = self.broker(start=False, properties={
+            "sasl.enabled.mechanisms": "PLAIN",
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": "User:ANONYMOUS;User:admin", "listener.name.client.plain.sasl.jaas.config":
+            module})
+        broker.add_listener("CLIENT", "SASL_PLAINTEXT")
+        broker.start()
+        broker.create("secret")
+        login = lambda word: ['"security.protocol" = "SASL_PLAINTEXT"',  # noqa: E731
+                              '"sasl.mechanism" = "PLAIN"', '"sasl.username" = "quell"',
+                              f'"sasl.password" = "{word}"']
+        os.environ["QUELL_TEST_PASSWORD"] = "q"
+        broker.address, plain = broker.listener, broker.address
+        stranger = self.quell(files=config(broker, ["secret"], login("wrong")))
+        self.wait(lambda: "uthentication" in ready(stranger)[1])
+        self.assertNotIn("wrong", stranger.read_log())
+        refused = self.quell(files=config(broker, ["secret"], login("${env:QUELL_TEST_PASSWORD}")))
+        self.wait(lambda: "uthorization" in ready(refused)[1])
+        self.assertEqual(503, ready(refused)[0])
+        broker.address = plain
+        for resource in (["--topic", "secret"], ["--group", "quell"]):
+            broker.java(["kafka.admin.AclCommand", "--bootstrap-server", plain, "--add",
+                         "--allow-principal", "User:quell", "--operation", "All", *resource])
+        broker.produce("secret", [json.dumps(failure("job"))])
+        self.wait(lambda: accepted(refused) == 1, 40)
+        self.wait(lambda: ready(refused)[0] == 200)
+
+
+if __name__ == "__main__":
+    unittest.main()
