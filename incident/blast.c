@@ -99,7 +99,7 @@ void incident_refresh(struct incidents *incidents, const struct incident_context
         }
     }
     sort_kinds(incident);
-    rank_incident(incidents, incident);
+    rank_incident(incidents, context, incident);
     incident->refresh_due_ns = NEVER_NS;
     incident_schedule(incidents, incident);
 }

@@ -169,14 +169,28 @@ static bool is_seen_below(const struct incidents *incidents, const struct incide
     return incident->mark_generation == incidents->generation && incident->mark_root_seen;
 }
 
-/* What lies below cannot be the cause while there is another; then the nearest, then the earliest.
+/* How far apart in time, in units in which a cause that is said to have come later counts twice:
+ * clocks differ, but effects follow soon. */
+static uint64_t time_apart(const struct outlook *outlook, const struct cause *cause) {
+    return cause->since_ns <= outlook->from_ns ? outlook->from_ns - cause->since_ns
+                                               : 2 * (cause->since_ns - outlook->from_ns);
+}
+
+/* What lies below cannot be the cause while there is another; then the nearest in the graph, then
+ * the nearest in time: of two that stand as near, the one that broke just before is the likelier.
  */
-static bool is_better_cause(const struct cause *a, const struct cause *b) {
+static bool is_better_cause(const struct outlook *outlook, const struct cause *a,
+                            const struct cause *b) {
     if (a->is_cycle != b->is_cycle) {
         return b->is_cycle;
     }
     if (a->hops != b->hops) {
         return a->hops < b->hops;
+    }
+    uint64_t left = time_apart(outlook, a);
+    uint64_t right = time_apart(outlook, b);
+    if (left != right) {
+        return left < right;
     }
     return a->since_ns != b->since_ns ? a->since_ns < b->since_ns : a->node < b->node;
 }
@@ -216,7 +230,7 @@ struct cause cause_find(struct incidents *incidents, const struct incident_conte
             continue;
         }
         struct cause cause = look_at_cause(incidents, context, outlook, &visits[i]);
-        if (cause.is_found && (!best.is_found || is_better_cause(&cause, &best))) {
+        if (cause.is_found && (!best.is_found || is_better_cause(outlook, &cause, &best))) {
             best = cause;
         }
     }

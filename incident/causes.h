@@ -54,14 +54,21 @@ void cause_gather_explained(struct incidents *incidents, const struct incident_c
 /* Whether an interval of trouble touches the outlook's window. */
 bool cause_is_in_window(const struct outlook *outlook, uint64_t since_ns, uint64_t last_ns);
 
+/* rehome.c: members of other incidents whose nearest cause is now this member, or stands in its
+ * incident, move there. */
+void correlate_rehome(struct incidents *incidents, const struct incident_context *context,
+                      struct member *cause);
+
 /* suspect.c: a silent upstream neighbour; node is GRAPH_NODE_NONE when there is none. */
 struct suspicion {
     uint32_t node;
     uint32_t count; /* of its dependants, failing and not explained, with the one asked for */
     uint32_t total;
+    uint32_t named; /* of count: their errors name the suspect */
 };
+/* `message` is what the node's own errors say. */
 struct suspicion suspect_find(struct incidents *incidents, const struct incident_context *context,
-                              const struct outlook *outlook, uint32_t node);
+                              const struct outlook *outlook, uint32_t node, struct slice message);
 /* Adds to `gathered` the incidents of those dependants and gives their roots, as members. */
 uint32_t suspect_gather(struct incidents *incidents, const struct incident_context *context,
                         const struct outlook *outlook, uint32_t suspect, uint32_t *roots_out,

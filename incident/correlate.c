@@ -164,8 +164,9 @@ struct place {
 
 /* Nothing explains the node: maybe a silent neighbour that others share explains it with them. */
 static void suspect_place(struct incidents *incidents, const struct incident_context *context,
-                          const struct outlook *outlook, uint32_t node, struct place *place) {
-    place->suspicion = suspect_find(incidents, context, outlook, node);
+                          const struct outlook *outlook, uint32_t node, struct slice message,
+                          struct place *place) {
+    place->suspicion = suspect_find(incidents, context, outlook, node, message);
     if (place->suspicion.node != GRAPH_NODE_NONE) {
         place->roots_count = suspect_gather(incidents, context, outlook, place->suspicion.node,
                                             place->roots, SUSPECT_ROOTS_MAX);
@@ -175,7 +176,7 @@ static void suspect_place(struct incidents *incidents, const struct incident_con
 
 static struct place find_place(struct incidents *incidents, const struct incident_context *context,
                                const struct outlook *outlook, uint32_t node,
-                               const struct resources *resources) {
+                               const struct resources *resources, struct slice message) {
     struct place place = {
         .foreign_root = GRAPH_NODE_NONE,
         .suspicion = {.node = GRAPH_NODE_NONE},
@@ -198,7 +199,7 @@ static struct place find_place(struct incidents *incidents, const struct inciden
     }
     cause_keep_explained(incidents, place.joined);
     if (place.joined == NULL && place.foreign_root == GRAPH_NODE_NONE) {
-        suspect_place(incidents, context, outlook, node, &place);
+        suspect_place(incidents, context, outlook, node, message, &place);
     }
     return place;
 }
@@ -231,7 +232,8 @@ struct member *correlate_place(struct incidents *incidents, const struct inciden
         outlook_of(incidents, policy, tenant, signal->event_time_ns, signal->event_time_ns);
     struct resources resources = {.count = 0};
     (void)resources_note(&resources, signal->message, incidents->hash_seed);
-    struct place place = find_place(incidents, context, &outlook, node, &resources);
+    struct place place =
+        find_place(incidents, context, &outlook, node, &resources, signal->message);
     bool opens = place.joined == NULL && incidents->gathered_count == 0;
     struct incident *target = place.joined;
     if (opens) {
@@ -253,6 +255,7 @@ struct member *correlate_place(struct incidents *incidents, const struct inciden
         root = member; /* there was no room to merge that one yet */
     }
     incident_set_root(incidents, context, survivor, root);
+    correlate_rehome(incidents, context, member);
     if (place.suspicion.node != GRAPH_NODE_NONE) {
         suspect_set(incidents, context, survivor, &place.suspicion);
     }

@@ -38,6 +38,7 @@
 #define MENTIONS_LOOKED_AT_MAX 512u
 #define MENTION_BYTES_MIN 5u
 #define RESOURCES_PER_MEMBER_MAX 4u
+#define DOUBT_STORMS_MAX 3u
 /* Repeats often say more than the first signal; a storm of them does not. */
 #define RESOURCE_SIGNALS_MAX 64u
 
@@ -125,7 +126,10 @@ struct rank {
     uint32_t earlier_count; /* affected that failed before the root */
     uint32_t suspect_count; /* 0: the root is no suspicion; else failing dependants of it */
     uint32_t suspect_total;
-    bool is_explicit; /* failed, aborted, down rather than late, missed, degraded */
+    bool is_explicit;      /* failed, aborted, down rather than late, missed, degraded */
+    bool blames;           /* its error speaks of something else */
+    uint32_t storms_count; /* incidents of more than one entity that began before it */
+    uint32_t storm_node;   /* root of the largest; GRAPH_NODE_NONE */
     uint32_t alternatives_count;
     struct rank_alternative alternatives[INCIDENT_ALTERNATIVES_MAX];
 };
@@ -320,6 +324,8 @@ void suspect_add_entity(struct text *text, const struct incident_context *contex
 /* Learns edges between the node and bad entities whose messages name one another. */
 void mention_learn(struct incidents *incidents, const struct incident_context *context,
                    uint32_t node, const struct signal *signal, const struct policy *policy);
+/* Whether the message names the entity, without its kind, as a whole word. */
+bool mention_names(struct slice message, struct slice entity);
 void placed_add(struct incidents *incidents, struct member *member);
 void placed_remove(struct incidents *incidents, struct member *member);
 /* After recovery, which gives members in another order. */
@@ -380,10 +386,23 @@ struct slice severity_owner(const struct policy *policy, struct slice entity);
 void severity_raise(struct incidents *incidents, const struct incident_context *context,
                     struct incident *incident, enum event_severity severity);
 
+/* --- doubt.c --- */
+struct doubt {
+    bool blames;
+    uint32_t storms_count;
+    uint32_t storms[DOUBT_STORMS_MAX]; /* their roots, as members; the largest first */
+};
+struct doubt doubt_of(const struct incidents *incidents, const struct incident_context *context,
+                      const struct incident *incident);
+/* How much of the confidence is left, 0..1. */
+double doubt_share(const struct doubt *doubt, bool is_suspected);
+
 /* --- rank.c --- */
-void rank_incident(struct incidents *incidents, struct incident *incident);
+void rank_incident(struct incidents *incidents, const struct incident_context *context,
+                   struct incident *incident);
 /* One line of evidence into text; false when there is no index-th. */
-bool rank_evidence(const struct rank *rank, uint32_t index, struct text *text);
+bool rank_evidence(const struct rank *rank, const struct graph *graph, uint32_t index,
+                   struct text *text);
 
 /* --- rows.c --- */
 /* "platform/" before the entity of a foreign member. */

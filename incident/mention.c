@@ -47,6 +47,10 @@ static bool names_word(struct slice message, struct slice name) {
     return false;
 }
 
+bool mention_names(struct slice message, struct slice entity) {
+    return names_word(slice_head(message, MENTION_MESSAGE_BYTES_MAX), name_of(entity));
+}
+
 /* "olapdb" of "olapdb-server": what the parts of one system have in common. */
 static struct slice system_of(struct slice name) {
     size_t size = 0;

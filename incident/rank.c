@@ -3,15 +3,19 @@
  *
  * The root itself follows from the graph (correlate.c). Its confidence is
  *
- *   0.99 * (0.45 * reached + 0.30 * later + 0.15 * explicit + 0.10 / (1 + rivals))
+ *   (0.45 * reached + 0.30 * later + 0.15 * explicit + 0.10 / (1 + rivals)) * doubt
  *
  * reached: share of the affected that lie downstream of it; later: share of them that failed no
  * earlier than it; explicit: 1 when it failed, 0.5 when it is only late or degraded; rivals:
- * affected members that it does not reach. With nothing affected the shares are 1. What is left
- * over is divided among the affected by weight: 2 for failing before the root, 2 for not being
- * reached, 1 / (1 + hops) for standing near it; the heaviest are the alternatives.
+ * affected members that it does not reach. With nothing affected the shares are 1. A suspected root
+ * has (0.5 + 0.5 * share) * (1 - 0.5 / count) instead, of its failing direct dependants. doubt:
+ * doubt.c. What is left over is divided by weight among earlier storms' roots (STORM_WEIGHT) and
+ * the affected: 2 for failing before the root, 2 for not being reached, 1 / (1 + hops) for standing
+ * near it; the heaviest are the alternatives.
  */
 #include "incident/incident_state.h"
+
+#define STORM_WEIGHT 6.0
 
 static double weight_of(const struct member *root, const struct member *member) {
     double weight = 1.0 / (1.0 + (double)member->hops);
@@ -39,13 +43,35 @@ static void keep_alternative(struct rank *rank, uint32_t node, double weight) {
     rank->alternatives_count = kept + 1;
 }
 
-/* The share of its dependants that fail, discounted by how few they are. */
 static double suspect_confidence(const struct rank *rank) {
-    double share = (double)rank->suspect_count / (double)rank->suspect_total;
-    return share * (1.0 - 1.0 / (double)rank->suspect_count);
+    double count = (double)rank->suspect_count;
+    return (0.5 + 0.5 * count / (double)rank->suspect_total) * (1.0 - 0.5 / count);
 }
 
-void rank_incident(struct incidents *incidents, struct incident *incident) {
+static double root_confidence(const struct rank *rank) {
+    double affected = rank->affected_count == 0 ? 1 : (double)rank->affected_count;
+    double reached = rank->affected_count == 0 ? 1 : (double)rank->reached_count / affected;
+    double later = 1.0 - (double)rank->earlier_count / affected;
+    double rivals = (double)(rank->affected_count - rank->reached_count);
+    return 0.45 * reached + 0.30 * later + (rank->is_explicit ? 0.15 : 0.075) +
+           0.10 / (1.0 + rivals);
+}
+
+/* The roots of earlier storms may be the cause of this one too. Gives the sum of weights. */
+static uint64_t keep_storms(const struct incidents *incidents, const struct doubt *doubt,
+                            struct rank *rank) {
+    for (uint32_t i = 0; i < doubt->storms_count; i++) {
+        keep_alternative(rank, incidents->members[doubt->storms[i]].node, STORM_WEIGHT);
+    }
+    rank->blames = doubt->blames;
+    rank->storms_count = doubt->storms_count;
+    rank->storm_node =
+        doubt->storms_count == 0 ? GRAPH_NODE_NONE : incidents->members[doubt->storms[0]].node;
+    return doubt->storms_count * (uint64_t)(STORM_WEIGHT * 1e6);
+}
+
+void rank_incident(struct incidents *incidents, const struct incident_context *context,
+                   struct incident *incident) {
     struct member *root = member_at(incidents, incident->root);
     bool is_suspected = incident->suspect_node != GRAPH_NODE_NONE;
     struct rank rank = {
@@ -53,7 +79,9 @@ void rank_incident(struct incidents *incidents, struct incident *incident) {
         .suspect_count = is_suspected ? incident->suspect_count : 0,
         .suspect_total = is_suspected ? incident->suspect_total : 0,
     };
-    uint64_t weight_micros = 0; /* whole numbers: the sum must not depend on the order */
+    struct doubt doubt = doubt_of(incidents, context, incident);
+    /* Whole numbers: the sum must not depend on the order. */
+    uint64_t weight_micros = keep_storms(incidents, &doubt, &rank);
     for (uint32_t at = incident->members_first; at != INDEX_NONE;) {
         struct member *member = member_at(incidents, at);
         at = member->next;
@@ -67,62 +95,56 @@ void rank_incident(struct incidents *incidents, struct incident *incident) {
         rank.earlier_count += member->since_ns < root->since_ns ? 1 : 0;
         keep_alternative(&rank, member->node, weight);
     }
-    double affected = rank.affected_count == 0 ? 1 : (double)rank.affected_count;
-    double reached = rank.affected_count == 0 ? 1 : (double)rank.reached_count / affected;
-    double later = 1.0 - (double)rank.earlier_count / affected;
-    double rivals = (double)(rank.affected_count - rank.reached_count);
-    rank.confidence = is_suspected
-                          ? suspect_confidence(&rank)
-                          : 0.99 * (0.45 * reached + 0.30 * later +
-                                    (rank.is_explicit ? 0.15 : 0.075) + 0.10 / (1.0 + rivals));
+    rank.confidence = is_suspected ? suspect_confidence(&rank) : root_confidence(&rank);
+    rank.confidence *= doubt_share(&doubt, is_suspected);
     for (uint32_t i = 0; i < rank.alternatives_count; i++) {
         rank.alternatives[i].confidence *= (1.0 - rank.confidence) * 1e6 / (double)weight_micros;
     }
     incident->rank = rank;
 }
 
-static bool suspect_evidence(const struct rank *rank, uint32_t index, struct text *text) {
-    switch (index) {
-    case 0:
+static void add_suspect_evidence(const struct rank *rank, uint32_t index, struct text *text) {
+    if (index == 0) {
         text_add_text(text, "suspected: it has reported nothing itself");
-        return true;
-    case 1:
+    } else if (index == 1) {
         text_add_format(text, "%u of the %u that depend on it directly are failing",
                         rank->suspect_count, rank->suspect_total);
-        return true;
-    case 2:
+    } else {
         text_add_text(text, "nothing else upstream explains them");
-        return true;
-    default:
-        return false;
     }
 }
 
-bool rank_evidence(const struct rank *rank, uint32_t index, struct text *text) {
-    if (rank->suspect_count > 0) {
-        return suspect_evidence(rank, index, text);
-    }
-    if (index == 0) {
-        if (rank->earlier_count == 0) {
-            text_add_text(text, "first to fail");
-        } else {
-            text_add_format(text, "failed after %u of %u affected", rank->earlier_count,
-                            rank->affected_count);
-        }
-        return true;
-    }
-    if (index == 1) {
-        if (rank->affected_count == 0) {
-            text_add_text(text, "nothing upstream of it is failing");
-        } else {
-            text_add_format(text, "upstream of %u of %u affected", rank->reached_count,
-                            rank->affected_count);
-        }
-        return true;
-    }
-    if (index == 2) {
+static void add_root_evidence(const struct rank *rank, uint32_t index, struct text *text) {
+    if (index == 0 && rank->earlier_count == 0) {
+        text_add_text(text, "first to fail");
+    } else if (index == 0) {
+        text_add_format(text, "failed after %u of %u affected", rank->earlier_count,
+                        rank->affected_count);
+    } else if (index == 1 && rank->affected_count == 0) {
+        text_add_text(text, "nothing upstream of it is failing");
+    } else if (index == 1) {
+        text_add_format(text, "upstream of %u of %u affected", rank->reached_count,
+                        rank->affected_count);
+    } else {
         text_add_text(text, rank->is_explicit ? "reported a failure itself"
                                               : "is late or degraded, did not report a failure");
+    }
+}
+
+bool rank_evidence(const struct rank *rank, const struct graph *graph, uint32_t index,
+                   struct text *text) {
+    if (index < 3) {
+        (rank->suspect_count > 0 ? add_suspect_evidence : add_root_evidence)(rank, index, text);
+        return true;
+    }
+    index -= 3;
+    if (rank->storms_count > 0 && index-- == 0) {
+        text_add_text(text, "against it: a storm that no known edge joins to it began before, at ");
+        text_add(text, graph_get_node(graph, rank->storm_node).entity);
+        return true;
+    }
+    if (rank->blames && rank->suspect_count == 0 && index == 0) {
+        text_add_text(text, "against it: its error speaks of something that it depends on");
         return true;
     }
     return false;

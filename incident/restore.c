@@ -13,7 +13,7 @@ static void write_state_rank(const struct rank *rank, struct writer *writer) {
     writer_u32(writer, rank->earlier_count);
     writer_u32(writer, rank->suspect_count);
     writer_u32(writer, rank->suspect_total);
-    writer_u8(writer, rank->is_explicit ? 1 : 0);
+    writer_u8(writer, (uint8_t)((rank->is_explicit ? 1 : 0) | (rank->blames ? 2 : 0)));
     writer_u8(writer, (uint8_t)rank->alternatives_count);
     for (uint32_t i = 0; i < rank->alternatives_count; i++) {
         writer_u32(writer, rank->alternatives[i].node);
@@ -28,7 +28,9 @@ static void read_state_rank(struct reader *reader, struct rank *rank) {
     rank->earlier_count = reader_u32(reader);
     rank->suspect_count = reader_u32(reader);
     rank->suspect_total = reader_u32(reader);
-    rank->is_explicit = reader_u8(reader) != 0;
+    uint8_t flags = reader_u8(reader);
+    rank->is_explicit = (flags & 1) != 0;
+    rank->blames = (flags & 2) != 0;
     rank->alternatives_count = reader_u8(reader);
     reader->failed = reader->failed || rank->alternatives_count > INCIDENT_ALTERNATIVES_MAX;
     for (uint32_t i = 0; i < rank->alternatives_count && !reader->failed; i++) {
@@ -63,6 +65,8 @@ void incident_encode_state(const struct incident *incident, struct writer *write
     writer_u32(writer, incident->suspect_count);
     writer_u32(writer, incident->suspect_total);
     write_state_rank(&incident->rank, writer);
+    writer_u32(writer, incident->rank.storms_count);
+    writer_u32(writer, incident->rank.storm_node);
 }
 
 struct status incident_decode_state(struct slice bytes, struct incident *incident) {
@@ -85,6 +89,10 @@ struct status incident_decode_state(struct slice bytes, struct incident *inciden
     incident->suspect_count = reader_u32(&reader);
     incident->suspect_total = reader_u32(&reader);
     read_state_rank(&reader, &incident->rank);
+    if (reader_left(&reader) > 0) { /* older rows know of no storms */
+        incident->rank.storms_count = reader_u32(&reader);
+        incident->rank.storm_node = reader_u32(&reader);
+    }
     return status_of(reader.failed || reader_left(&reader) != 0 ? STATUS_CORRUPT : STATUS_OK);
 }
 

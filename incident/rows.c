@@ -85,13 +85,13 @@ static void write_rank(const struct incident *incident, const struct incident_co
     char words[128];
     uint32_t count = 0;
     struct text line = text_over(words, sizeof(words));
-    while (count < INCIDENT_EVIDENCE_MAX && rank_evidence(rank, count, &line)) {
+    while (count < INCIDENT_EVIDENCE_MAX && rank_evidence(rank, context->graph, count, &line)) {
         count++;
     }
     writer_u8(writer, (uint8_t)count);
     for (uint32_t i = 0; i < count; i++) {
         line = text_over(words, sizeof(words));
-        (void)rank_evidence(rank, i, &line);
+        (void)rank_evidence(rank, context->graph, i, &line);
         writer_text(writer, text_slice(&line));
     }
     writer_u8(writer, (uint8_t)rank->alternatives_count);

@@ -4,8 +4,10 @@
  * The true cause often reports nothing: a warehouse without a probe, a shared network. When at
  * least correlate.suspect_min direct dependants of one silent node fail in the window, that is
  * half or more of all it has, and nothing else explains them, they are one incident and the node is
- * named as its suspected root. The members' own first failure stays the root in all other respects,
- * so that the suspicion goes the moment that somebody upstream reports.
+ * named as its suspected root. Two are enough, of however many, when an error of theirs names the
+ * node. The members' own
+ * first failure stays the root in all other respects, so that the suspicion goes the moment that
+ * somebody upstream reports.
  *
  * Bounded: SUSPECTS_MAX neighbours upstream, SUSPECT_DEPENDANTS_MAX dependants of each.
  */
@@ -13,6 +15,8 @@
 
 #define SUSPECTS_MAX 32u
 #define SUSPECT_DEPENDANTS_MAX 256u
+/* Enough when something else speaks for it. */
+#define SUSPECT_PAIR 2u
 
 static bool is_silent(struct incidents *incidents, const struct incident_context *context,
                       const struct outlook *outlook, uint32_t node) {
@@ -38,28 +42,45 @@ static struct member *find_symptom(struct incidents *incidents, const struct out
 }
 
 static struct suspicion weigh(struct incidents *incidents, const struct incident_context *context,
-                              const struct outlook *outlook, uint32_t node, uint32_t suspect) {
+                              const struct outlook *outlook, uint32_t node, struct slice message,
+                              uint32_t suspect) {
     struct graph_neighbour below[SUSPECT_DEPENDANTS_MAX];
+    struct slice name = graph_get_node(context->graph, suspect).entity;
     struct suspicion suspicion = {.node = suspect, .count = 1};
     uint32_t count =
         graph_neighbours(context->graph, suspect, GRAPH_DOWNSTREAM, below, SUSPECT_DEPENDANTS_MAX);
     count = count < SUSPECT_DEPENDANTS_MAX ? count : SUSPECT_DEPENDANTS_MAX;
+    suspicion.named = mention_names(message, name) ? 1 : 0;
     for (uint32_t i = 0; i < count; i++) {
         struct slice owner = graph_get_node(context->graph, below[i].node).owner;
         if (!slice_equals(owner, outlook->tenant)) {
             continue;
         }
         suspicion.total++;
-        if (below[i].node != node &&
-            find_symptom(incidents, outlook, below[i].node, suspect) != NULL) {
+        struct member *member = find_symptom(incidents, outlook, below[i].node, suspect);
+        if (below[i].node != node && member != NULL) {
             suspicion.count++;
+            suspicion.named +=
+                mention_names(slice_of(member->message, member->message_size), name) ? 1 : 0;
         }
     }
     return suspicion;
 }
 
-/* The larger share of its dependants, then the more of them, then the node made first. */
+static bool is_sound(const struct outlook *outlook, const struct suspicion *suspicion) {
+    uint32_t count = suspicion->count;
+    if (count >= SUSPECT_PAIR && suspicion->named > 0) {
+        return true;
+    }
+    return count >= outlook->suspect_min && count * 2 >= suspicion->total;
+}
+
+/* The one that is named more, then the larger share of its dependants, then the more of them, then
+ * the node made first. */
 static bool is_stronger(const struct suspicion *a, const struct suspicion *b) {
+    if (a->named != b->named) {
+        return a->named > b->named;
+    }
     uint64_t left = (uint64_t)a->count * b->total;
     uint64_t right = (uint64_t)b->count * a->total;
     if (left != right) {
@@ -69,7 +90,7 @@ static bool is_stronger(const struct suspicion *a, const struct suspicion *b) {
 }
 
 struct suspicion suspect_find(struct incidents *incidents, const struct incident_context *context,
-                              const struct outlook *outlook, uint32_t node) {
+                              const struct outlook *outlook, uint32_t node, struct slice message) {
     struct graph_neighbour above[SUSPECTS_MAX];
     struct suspicion best = {.node = GRAPH_NODE_NONE};
     if (outlook->suspect_min == 0) {
@@ -81,8 +102,9 @@ struct suspicion suspect_find(struct incidents *incidents, const struct incident
         if (!is_silent(incidents, context, outlook, above[i].node)) {
             continue;
         }
-        struct suspicion suspicion = weigh(incidents, context, outlook, node, above[i].node);
-        if (suspicion.count >= outlook->suspect_min && suspicion.count * 2 >= suspicion.total &&
+        struct suspicion suspicion =
+            weigh(incidents, context, outlook, node, message, above[i].node);
+        if (is_sound(outlook, &suspicion) &&
             (best.node == GRAPH_NODE_NONE || is_stronger(&suspicion, &best))) {
             best = suspicion;
         }

@@ -70,7 +70,7 @@ def make_graph(rng, size, cycles):
         node = f"{kind}:d{home:03d}-{'abcdefghijklmnop'[layer]}{number:05d}"
         layers[layer].append(node)
         domain[node] = home
-        wanted = 0 if layer == 0 else rng.choices([1, 2, 3], [5, 3, 2])[0]
+        wanted = 0 if layer == 0 else rng.choices([1, 2, 3, 4], [4, 3, 2, 1])[0]
         upstream[node] = sorted({pick_upstream(rng, layers, domain, layer, hubs)
                                  for _ in range(wanted)})
         if layer <= 1 and rng.random() < 0.02 + 2 / size:
@@ -103,21 +103,36 @@ def reach(edges, starts):
 
 # --- What breaks ---
 
-def spread(rng, downstream, cause, at_ns):
-    """Entity -> (time, the upstream it failed by), along the true edges."""
-    failed, front = {cause: (at_ns, None, 0)}, [(at_ns, cause)]
-    while front:
-        front.sort(reverse=True)
-        time, node = front.pop()
-        hops = failed[node][2]
-        for other in downstream[node]:
-            if other in failed or rng.random() > 0.8 * 0.9**hops:
+class Storm:
+    """Failures spreading from all causes at once. An entity fails once, at the first wave; an edge
+    passes trouble on or does not, once, whoever's trouble it is."""
+
+    def __init__(self, rng, downstream, starts):
+        self.failed = {}   # entity -> (time, the upstream it failed by, hops)
+        self.passed = {}   # entity -> dependants that its failure reached
+        front = [(at, cause, None, 0) for cause, at in starts.items()]
+        while front:
+            front.sort(reverse=True)
+            time, node, parent, hops = front.pop()
+            if node in self.failed:
                 continue
-            median = 60 if other.startswith(("job", "dataset")) else 15
-            when = time + int(median * math.exp(rng.gauss(0, 0.7)) * SECOND)
-            failed[other] = (when, node, hops + 1)
-            front.append((when, other))
-    return failed
+            self.failed[node] = (time, parent, hops)
+            self.passed[node] = [other for other in downstream[node]
+                                 if rng.random() < 0.8 * 0.9**hops]
+            for other in self.passed[node]:
+                median = 60 if other.startswith(("job", "dataset")) else 15
+                delay = int(median * math.exp(rng.gauss(0, 0.7)) * SECOND)
+                front.append((time + delay, other, node, hops + 1))
+        self.label = {}
+        for cause in starts:
+            for node in reach(self.passed, [cause]):
+                self.label.setdefault(node, set()).add(cause)
+
+    def is_storm(self, causes, children_min):
+        """Each cause brings down something, that much of it directly."""
+        return all(len(reach(self.passed, [cause])) >= 4 and
+                   sum(parent == cause for _, parent, _ in self.failed.values()) >= children_min
+                   for cause in causes)
 
 
 def choose_causes(rng, upstream, downstream, count, needs_fanout):
@@ -193,7 +208,7 @@ class Reporter:
 
     def noise(self, entity, time):
         status = self.rng.choices(["failed", "degraded", "late"], [1, 2, 1])[0]
-        message, kind = self.words(0, None)
+        message, kind = self.words(self.rng.randrange(2), None)
         self.report(entity, time, status, message, kind, self.rng.uniform(2, 5), 1, 60)
 
 
@@ -209,25 +224,21 @@ def make(seed, difficulty):
     downstream = reverse(upstream)
     silent = rng.random() < difficulty.silent
     causes = choose_causes(rng, upstream, downstream, difficulty.causes, silent)
-    reporter, failed = Reporter(rng, difficulty), {}
-    for cause in causes:
-        at_ns = START + int(rng.uniform(0, 300) * SECOND)
-        for _ in range(50):
-            fallen = spread(rng, downstream, cause, at_ns)
-            if len(fallen) >= 4 and (not silent or sum(
-                    parent == cause for _, parent, _ in fallen.values()) >= 3):
-                break
-        for node, what in fallen.items():
-            failed.setdefault(node, {})[cause] = what
-    label = {}
-    symptoms = sorted(node for node in failed if node not in causes)
+    reporter = Reporter(rng, difficulty)
+    starts = {cause: START + int(rng.uniform(0, 300) * SECOND) for cause in causes}
+    for _ in range(50):
+        storm = Storm(rng, downstream, starts)
+        if storm.is_storm(causes, 3 if silent else 1):
+            break
+    symptoms = sorted(node for node in storm.failed if node not in causes)
     loud = rng.choice(symptoms) if symptoms and rng.random() < difficulty.storm else None
-    for node in sorted(failed):
+    label = {}
+    for node in sorted(storm.failed):
         if (silent and node in causes) or \
                 (node not in causes and node != loud and rng.random() < difficulty.gaps):
             continue
-        label[node] = set(failed[node])
-        time, parent, hops = min(failed[node].values(), key=lambda what: what[0])
+        label[node] = storm.label[node]
+        time, parent, hops = storm.failed[node]
         reporter.fail(node, time, parent, hops, node == loud)
     healthy = sorted(set(upstream) - reach(downstream, causes))
     noisy = sum(rng.random() < difficulty.noise / 20 for _ in range(20))

@@ -11,7 +11,9 @@ class Score:
     top1: int = 0
     top3: int = 0
     incidents: int = 0
+    members: int = 0
     false_merges: int = 0
+    mixed: int = 0
     victims: int = 0
     missed: int = 0
     signals: int = 0
@@ -24,7 +26,8 @@ class Score:
         """Shares, as the table of docs/root-cause.md gives them."""
         causes, incidents = max(self.causes, 1), max(self.incidents, 1)
         return {"top-1": self.top1 / causes, "top-3": self.top3 / causes,
-                "false merges": self.false_merges / incidents,
+                "false merges": self.false_merges / max(self.members, 1),
+                "mixed": self.mixed / incidents,
                 "missed merges": self.missed / max(self.victims, 1),
                 "signals/message": self.signals / max(self.messages, 1),
                 "Brier": self.brier / incidents, "ms/incident": self.apply_ns / incidents / 1e6,
@@ -54,10 +57,12 @@ def main_incident(scenario, incidents, cause):
     return best if best is not None and weight(best)[1] > 0 else None
 
 
-def is_false_merge(scenario, incident):
-    """No single cause has brought down all that stands in it."""
-    labels = [scenario.label[e] for e in members_of(incident) if e in scenario.label]
-    return len(labels) > 1 and not set.intersection(*labels)
+def strangers(scenario, incident):
+    """How many reported, and how many of them the incident's commonest cause has not brought down."""
+    mine = [e for e in members_of(incident) if e in scenario.label]
+    held = causes_held(scenario, incident)
+    most = max(held.values(), default=0)
+    return len(mine), len(mine) - most
 
 
 def is_right(scenario, incident):
@@ -84,7 +89,10 @@ def add(score, scenario, answer):
         score.top3 += cause in ranked[:3]
     for incident in incidents:
         score.incidents += 1
-        score.false_merges += is_false_merge(scenario, incident)
+        members, others = strangers(scenario, incident)
+        score.members += members
+        score.false_merges += others
+        score.mixed += others > 0
         right = is_right(scenario, incident)
         score.brier += (incident["root_cause"]["confidence"] - right) ** 2
     score.signals += len(scenario.signals)

@@ -134,6 +134,8 @@ def run_cases(drive, folder, out):
 # --- Printing ---
 
 def print_table(rows, out):
+    if not rows:
+        return
     names = list(next(iter(rows.values())))
     print("| row | " + " | ".join(names) + " |", file=out)
     print("| --- |" + " ---: |" * len(names), file=out)

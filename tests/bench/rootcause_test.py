@@ -23,7 +23,8 @@ class Floors(unittest.TestCase):
     def test_one_cause_is_named_with_missing_edges_and_skewed_clocks(self):
         found = row()
         self.assertGreaterEqual(found["top-1"], 0.92)
-        self.assertLessEqual(found["false merges"], 0.08)
+        self.assertLessEqual(found["false merges"], 0.02)
+        self.assertLessEqual(found["Brier"], 0.18)
         self.assertGreater(found["signals/message"], 5)
         self.assertGreater(found["top-1"], found["first-by-time"])
 

@@ -1,0 +1,84 @@
+/*
+ * rehome.c - a cause that is reported late takes over what failed by it.
+ *
+ * What fails joins the nearest bad node upstream that is known at that moment. When two causes
+ * overlap, a nearer one may be reported only afterwards, and what it brought down would stay in the
+ * other's incident for ever. So when a node turns bad, the members of other incidents downstream of
+ * it are asked again, nearest first, who their cause is; those whose cause stands in its incident
+ * now move there. A root is not asked: it is explained and merged, or it has a cause of its own.
+ *
+ * Signals stay counted where they were received. Bounded: REHOMED_MAX members a call.
+ */
+#include "incident/causes.h"
+
+#define REHOMED_MAX 256u
+
+/* Members that may have joined for want of a nearer cause. */
+static bool may_move(struct incidents *incidents, const struct outlook *outlook,
+                     const struct member *member, uint32_t target) {
+    if (member == NULL || member->is_foreign || member->is_recovered ||
+        member->incident == target ||
+        !cause_is_in_window(outlook, member->since_ns, member->last_signal_ns)) {
+        return false;
+    }
+    const struct incident *incident = incident_at(incidents, member->incident);
+    const struct member *root = member_at(incidents, incident->root);
+    return incident_is_live(incident) && root != member && !root->is_foreign &&
+           !root->is_recovered && incident->suspect_node == GRAPH_NODE_NONE;
+}
+
+static uint32_t gather_members(struct incidents *incidents, const struct incident_context *context,
+                               const struct outlook *outlook, const struct member *cause) {
+    uint32_t count = 0;
+    uint32_t gathered = 0;
+    const struct graph_visit *visits =
+        graph_search_run(context->search, context->graph, cause->node, GRAPH_DOWNSTREAM,
+                         outlook->hops_max, outlook->tenant, &count, NULL);
+    for (uint32_t i = 0; i < count && gathered < REHOMED_MAX; i++) {
+        struct member *member = member_find(incidents, outlook->tenant_hash, visits[i].node);
+        if (may_move(incidents, outlook, member, cause->incident)) {
+            incidents->sorted[gathered++] = member_slot(incidents, member);
+        }
+    }
+    return gathered;
+}
+
+static void move(struct incidents *incidents, const struct incident_context *context,
+                 struct member *member, struct incident *target) {
+    struct incident *before = incident_at(incidents, member->incident);
+    char words[DETAIL_BYTES_MAX];
+    struct text detail = text_over(words, sizeof(words));
+    text_add(&detail, graph_get_node(context->graph, member->node).entity);
+    text_add_text(&detail, " to inc_");
+    text_add_base32(&detail, target->id);
+    timeline_add(incidents, context, before, "moved", text_slice(&detail));
+    member_move(incidents, member, target);
+    ASSERT(before->failing_count > 0);
+    telling_note(incidents, context, target, CHANGE_AFFECTED);
+    incident_refresh_later(incidents, context, before);
+    incident_refresh_later(incidents, context, target);
+}
+
+void correlate_rehome(struct incidents *incidents, const struct incident_context *context,
+                      struct member *cause) {
+    struct outlook outlook = outlook_of_member(incidents, context, cause);
+    uint32_t count = gather_members(incidents, context, &outlook, cause);
+    struct incident *target = incident_at(incidents, cause->incident);
+    for (uint32_t i = 0; i < count; i++) {
+        struct member *member = member_at(incidents, incidents->sorted[i]);
+        struct outlook theirs = outlook_of_member(incidents, context, member);
+        if (effects_room(context->effects) < MERGE_ROOM_BYTES_MIN) {
+            return;
+        }
+        cause_gather_explained(incidents, context, &theirs, member->node, NULL);
+        struct cause found = cause_find(incidents, context, &theirs, member->node, NULL);
+        if (!found.is_found || found.is_foreign || found.is_cycle) {
+            continue;
+        }
+        struct member *via = member_find(incidents, theirs.tenant_hash, found.node);
+        if (via->incident == cause->incident) {
+            member->hops = via->hops + found.hops;
+            move(incidents, context, member, target);
+        }
+    }
+}

@@ -1,0 +1,144 @@
+/* doubt_test.c - causes that are reported late, causes that are only named, and what speaks against
+ * a root: an earlier storm, an error that speaks of something else. */
+#include "tests/incident/world.h"
+
+static void fail_saying(struct world *world, const char *entity, const char *message,
+                        uint64_t event_ns) {
+    struct signal signal = world_signal("acme", entity, EVENT_STATUS_FAILED, event_ns);
+    signal.error_class = SLICE("Own");
+    signal.message = slice_of_text(message);
+    world_bad_signal(world, "acme", entity, &signal, false);
+}
+
+/* The JSON of the incident whose root is the entity (caller frees). */
+static char *json_of(struct world *world, const char *root) {
+    char wanted[96];
+    snprintf(wanted, sizeof(wanted), "\"root_cause\":{\"entity\":\"%s\"", root);
+    for (size_t i = 0; i < world_incidents(world, "acme"); i++) {
+        char *json = world_json(world, "acme", i);
+        if (strstr(json, wanted) != NULL) {
+            return json;
+        }
+        free(json);
+    }
+    fail_msg("no incident has the root %s", root);
+    return NULL;
+}
+
+static double confidence_of(struct world *world, const char *root) {
+    char *json = json_of(world, root);
+    double confidence = strtod(strstr(json, "\"confidence\":") + 13, NULL);
+    free(json);
+    return confidence;
+}
+
+/* far -> quiet -> victim -> below, and near -> victim. */
+static void fail_for_the_nearer(struct world *world) {
+    world_depend(world, "job:quiet", "job:far");
+    world_depend(world, "job:victim", "job:quiet");
+    world_depend(world, "job:victim", "job:near");
+    world_depend(world, "job:below", "job:victim");
+    world_fail(world, "job:far", START_NS);
+    world_fail(world, "job:victim", START_NS + 60 * NS_PER_S);
+    world_fail(world, "job:below", START_NS + 70 * NS_PER_S);
+    assert_int_equal(world_incidents(world, "acme"), 1);
+    world_fail(world, "job:near", START_NS + 50 * NS_PER_S);
+}
+
+static void a_nearer_cause_reported_late_takes_over_what_it_brought_down(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    fail_for_the_nearer(&world);
+    assert_int_equal(world_incidents(&world, "acme"), 2);
+    world_run(&world, START_NS + 2 * NS_PER_MINUTE);
+    char *near = json_of(&world, "job:near");
+    char *far = json_of(&world, "job:far");
+    assert_int_equal(count_text(near, "\"hops\":"), 2);
+    assert_non_null(strstr(near, "\"entity\":\"job:below\""));
+    assert_int_equal(count_text(far, "\"hops\":"), 0);
+    assert_non_null(strstr(far, "\"failing\":1"));
+    free(near);
+    free(far);
+    world_deinit(&world);
+}
+
+static void what_moved_stays_where_it_is_after_a_restart(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    fail_for_the_nearer(&world);
+    world_commit(&world);
+    struct hash128 before = incidents_digest(world.incidents);
+    world_restart(&world);
+    assert_true(hash128_equals(before, incidents_digest(world.incidents)));
+    world_good(&world, "acme", "job:far", START_NS + 80 * NS_PER_S);
+    assert_int_equal(incidents_open_count(world.incidents), 1);
+    world_deinit(&world);
+}
+
+static void a_cause_as_near_but_long_before_does_not_take_over(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "job:victim", "job:left");
+    world_depend(&world, "job:victim", "job:right");
+    world_fail(&world, "job:left", START_NS + 50 * NS_PER_S);
+    world_fail(&world, "job:victim", START_NS + 60 * NS_PER_S);
+    world_fail(&world, "job:right", START_NS - 5 * NS_PER_MINUTE);
+    char *left = json_of(&world, "job:left");
+    assert_non_null(strstr(left, "\"entity\":\"job:victim\""));
+    free(left);
+    world_deinit(&world);
+}
+
+static void two_whose_errors_name_a_silent_upstream_are_enough(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    for (unsigned i = 0; i < 9; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "job:load_%u", i);
+        world_depend(&world, name, "service:warehouse");
+    }
+    fail_saying(&world, "job:load_1", "exit code 1", START_NS);
+    fail_saying(&world, "job:load_2", "upstream warehouse does not answer", START_NS + NS_PER_S);
+    assert_int_equal(world_incidents(&world, "acme"), 1);
+    free(json_of(&world, "service:warehouse"));
+    world_deinit(&world);
+}
+
+static void an_earlier_storm_lowers_the_confidence_and_is_an_alternative(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "job:load", "job:extract");
+    fail_saying(&world, "job:alone", "disk full", START_NS);
+    world_run(&world, START_NS + 5 * NS_PER_S);
+    assert_true(confidence_of(&world, "job:alone") > 0.9);
+    fail_saying(&world, "job:extract", "disk full", START_NS + 10 * NS_PER_S);
+    fail_saying(&world, "job:load", "no rows", START_NS + 20 * NS_PER_S);
+    fail_saying(&world, "job:apart", "no rows", START_NS + 30 * NS_PER_S);
+    fail_saying(&world, "job:blames", "HTTP 503", START_NS + 30 * NS_PER_S);
+    world_run(&world, START_NS + NS_PER_MINUTE);
+    assert_true(confidence_of(&world, "job:extract") > 0.9);
+    assert_true(confidence_of(&world, "job:apart") < 0.8);
+    assert_true(confidence_of(&world, "job:blames") < 0.5);
+    char *json = json_of(&world, "job:apart");
+    assert_non_null(strstr(json, "\"alternatives\":[{\"entity\":\"job:extract\""));
+    assert_non_null(
+        strstr(json, "against it: a storm that no known edge joins to it began before"));
+    free(json);
+    world_deinit(&world);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_nearer_cause_reported_late_takes_over_what_it_brought_down),
+        cmocka_unit_test(what_moved_stays_where_it_is_after_a_restart),
+        cmocka_unit_test(a_cause_as_near_but_long_before_does_not_take_over),
+        cmocka_unit_test(two_whose_errors_name_a_silent_upstream_are_enough),
+        cmocka_unit_test(an_earlier_storm_lowers_the_confidence_and_is_an_alternative),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
