@@ -3,6 +3,7 @@
 
 #include "core/base/assert.h"
 #include "core/base/text.h"
+#include "ingest/otlp_json_usual.h"
 #include "ingest/otlp_number.h"
 
 enum { NUMBER_TEXT_BYTES = 64 };
@@ -177,14 +178,20 @@ static void take_attribute(struct json_walk *walk, struct otlp_attributes *attri
     otlp_attributes_add(attributes, &attribute);
 }
 
+void otlp_take_attribute_elements(struct json_walk *walk, struct otlp_attributes *attributes) {
+    while (json_next_element(walk)) {
+        if (!otlp_take_usual_attribute(walk, attributes)) {
+            take_attribute(walk, attributes);
+        }
+    }
+}
+
 bool otlp_take_attributes(struct json_walk *walk, struct otlp_attributes *attributes) {
     if (json_take_null(walk)) {
         return true;
     }
     if (json_enter_array(walk)) {
-        while (json_next_element(walk)) {
-            take_attribute(walk, attributes);
-        }
+        otlp_take_attribute_elements(walk, attributes);
     }
     return walk->error == NULL;
 }

@@ -11,6 +11,8 @@
 
 /* An array of KeyValue; adds to what is there. */
 bool otlp_take_attributes(struct json_walk *walk, struct otlp_attributes *attributes);
+/* The same, the array was just entered; consumes its end. */
+void otlp_take_attribute_elements(struct json_walk *walk, struct otlp_attributes *attributes);
 /* An AnyValue as text; its type; empty for an empty one. */
 bool otlp_take_any(struct json_walk *walk, struct slice *text_out, enum attribute_type *type_out);
 /* A string; nothing is written for null. */

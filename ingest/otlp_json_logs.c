@@ -9,6 +9,7 @@
 #include "ingest/decode.h"
 #include "ingest/otlp_json.h"
 #include "ingest/otlp_json_record.h"
+#include "ingest/otlp_json_usual.h"
 
 static void take_severity(struct json_walk *walk, struct otlp_record *record) {
     uint64_t number = 0;
@@ -40,12 +41,15 @@ static void take_record_member(struct json_walk *walk, struct slice key,
 static struct status take_record(struct decode *decode, struct json_walk *walk,
                                  const struct otlp_attributes *outer) {
     struct otlp_record record;
-    struct slice key;
+    struct slice key = {0}; /* of a member that is not spelled as usual */
     otlp_record_init(&record, EVENT_KIND_LOG);
     size_t start = json_next_at(walk);
     json_enter_object(walk);
-    while (json_next_member(walk, &key)) {
-        take_record_member(walk, key, &record);
+    while (otlp_take_usual_log_member(walk, &record) || json_next_member(walk, &key)) {
+        if (key.data != NULL) {
+            take_record_member(walk, key, &record);
+            key.data = NULL;
+        }
     }
     return otlp_json_finish_record(&record, decode, walk, start, outer);
 }

@@ -161,9 +161,12 @@ class Pairs(unittest.TestCase):
             request = make(rng)
             proto = self.tool.run(what, "proto", request.SerializeToString())
             document = as_otlp_json(MessageToDict(request, use_integers_for_enums=True))
-            text = json.dumps(document, ensure_ascii=rng.random() < 0.5,
-                              indent=rng.choice([None, 1])).encode()
-            self.assertEqual(proto, self.tool.run(what, "json", text), f"seed {seed}")
+            is_ascii = rng.random() < 0.5
+            # Without blanks it is what exporters write, and what is matched byte for byte.
+            for spelling in [{}, {"indent": 1}, {"separators": (",", ":")}]:
+                text = json.dumps(document, ensure_ascii=is_ascii, **spelling).encode()
+                self.assertEqual(proto, self.tool.run(what, "json", text),
+                                 f"seed {seed} {spelling}")
             self.assertFalse(proto.startswith("invalid"), f"seed {seed}: {proto}")
             envelopes += len(proto.split())
         self.assertGreater(envelopes, len(seeds))
@@ -206,6 +209,26 @@ class Pairs(unittest.TestCase):
             answer = self.tool.run("logs" if seed % 2 else "traces", "proto", bytes(body))
             invalid += answer.startswith("invalid")
         self.assertGreater(invalid, 100)
+
+    def test_damaged_json_is_never_taken_for_json(self):
+        refused = 0
+        for seed in range(1500):
+            rng = random.Random(seed)
+            document = as_otlp_json(MessageToDict(make_logs(rng), use_integers_for_enums=True))
+            text = bytearray(json.dumps(document, separators=(",", ":")).encode())
+            for _ in range(rng.randrange(1, 3)):
+                at = rng.randrange(len(text))
+                if rng.random() < 0.5:
+                    text[at] = rng.choice(b'{}[]:,"\\ 019aex\xff\x00')
+                else:
+                    del text[at]
+            try:
+                json.loads(bytes(text), parse_constant=float.fromhex)
+            except ValueError:
+                refused += 1
+                answer = self.tool.run("logs", "json", bytes(text))
+                self.assertTrue(answer.startswith("invalid"), f"seed {seed}: {bytes(text)}")
+        self.assertGreater(refused, 300)
 
     def test_what_protobuf_forbids_is_refused_with_a_place(self):
         cases = {
