@@ -9,7 +9,8 @@
  *
  * The index from key to place is made for one cache miss an event: eight slots of 8 bytes share a
  * line, the load stays at or below 1/2, the key itself is read only when 32 bits of it agree, and
- * the caller may prefetch. Open addressing with linear probing and backward-shift deletion.
+ * the caller may prefetch. Open addressing with linear probing and backward-shift deletion. It
+ * begins small and doubles, so that a quiet installation keeps it in the cache and small in memory.
  */
 #include "core/base/assert.h"
 #include "core/base/limits.h"
@@ -20,6 +21,7 @@ enum {
     DELETE_BYTES = 24,
     BATCHES_SPARE = 4096,
     PREFETCH_AHEAD = 8, /* keys; about the time that a line takes to come */
+    SLOTS_START = 1 << 14,
 };
 
 struct ids_batch {
@@ -34,8 +36,9 @@ struct ids_slot {
 };
 
 struct event_ids {
-    struct ids_slot *slots;
-    uint32_t slot_mask;
+    struct ids_slot *slots; /* slots_max of them */
+    uint32_t slots_max;
+    uint32_t slot_mask; /* of those in use */
     struct hash128 *keys;
     struct ids_batch *batches;
     uint32_t keys_max;
@@ -64,11 +67,14 @@ struct status event_ids_init(struct event_ids **ids_out, const struct event_ids_
     while (slots / 2 < ids->keys_max) {
         slots *= 2;
     }
-    ids->slot_mask = slots - 1;
+    ids->slots_max = slots;
+    ids->slot_mask = (slots < SLOTS_START ? slots : SLOTS_START) - 1;
     ids->slots = ARENA_ARRAY(arena, struct ids_slot, slots);
     if (ids->keys == NULL || ids->batches == NULL || ids->slots == NULL) {
         return status_of(STATUS_FULL);
     }
+    /* Touched all over once it is large: a small page would cost each key a miss more. */
+    arena_advise_dense(ids->slots, (size_t)slots * sizeof(*ids->slots));
     *ids_out = ids;
     return status_ok();
 }
@@ -176,16 +182,32 @@ void event_ids_begin_batch(struct event_ids *ids, uint64_t seq, uint64_t now_ns,
     ids->is_open = true;
 }
 
+static void put_slot(struct event_ids *ids, struct hash128 key, uint64_t position) {
+    uint32_t slot = locate_key(ids, key);
+    ASSERT(ids->slots[slot].place == 0);
+    ids->slots[slot] =
+        (struct ids_slot){.tag = tag_of(key), .place = (uint32_t)(position % ids->keys_max) + 1};
+}
+
+/* Doubles the index; costs one pass over the keys, which is as much as they have cost so far. */
+static void grow_index(struct event_ids *ids) {
+    memset(ids->slots, 0, ((size_t)ids->slot_mask + 1) * sizeof(*ids->slots));
+    ids->slot_mask = ids->slot_mask * 2 + 1;
+    for (uint64_t position = ids->keys_first; position < ids->keys_end; position++) {
+        event_ids_prefetch(ids, ids->keys[(position + PREFETCH_AHEAD) % ids->keys_max]);
+        put_slot(ids, ids->keys[position % ids->keys_max], position);
+    }
+}
+
 static void push_key(struct event_ids *ids, struct hash128 key) {
     while (keys_count(ids) == ids->keys_max) {
         ids->evicted_count += forget_oldest_batch(ids);
     }
-    /* Only now: forgetting moves slots. */
-    uint32_t slot = locate_key(ids, key);
-    ASSERT(ids->slots[slot].place == 0);
-    uint32_t place = (uint32_t)(ids->keys_end % ids->keys_max);
-    ids->slots[slot] = (struct ids_slot){.tag = tag_of(key), .place = place + 1};
-    ids->keys[place] = key;
+    if (keys_count(ids) > ids->slot_mask / 2 && ids->slot_mask + 1 < ids->slots_max) {
+        grow_index(ids);
+    }
+    put_slot(ids, key, ids->keys_end); /* only now: forgetting and growing move slots */
+    ids->keys[ids->keys_end % ids->keys_max] = key;
     ids->keys_end++;
 }
 

@@ -5,7 +5,7 @@
 
 #include "core/base/assert.h"
 
-enum { PAGE_BYTES = 4096 };
+enum { PAGE_BYTES = 4096, LARGE_PAGE_BYTES = 2 << 20 };
 
 struct status arena_init(struct arena *arena, size_t capacity_bytes) {
     ASSERT(capacity_bytes > 0 && capacity_bytes <= SIZE_MAX - PAGE_BYTES);
@@ -60,6 +60,15 @@ void *arena_allocate_array(struct arena *arena, size_t count, size_t size, size_
         return NULL;
     }
     return arena_allocate(arena, bytes, align);
+}
+
+void arena_advise_dense(void *memory, size_t size) {
+    uintptr_t start =
+        ((uintptr_t)memory + LARGE_PAGE_BYTES - 1) & ~(uintptr_t)(LARGE_PAGE_BYTES - 1);
+    uintptr_t end = ((uintptr_t)memory + size) & ~(uintptr_t)(LARGE_PAGE_BYTES - 1);
+    if (start < end) {
+        (void)madvise((void *)start, end - start, MADV_HUGEPAGE);
+    }
 }
 
 struct status arena_copy(struct arena *arena, struct slice bytes, struct slice *copy_out) {

@@ -38,6 +38,10 @@ void *arena_allocate(struct arena *arena, size_t size, size_t align);
 /* count * size with the overflow checked; NULL when full. */
 void *arena_allocate_array(struct arena *arena, size_t count, size_t size, size_t align);
 
+/* Says that memory of an arena will be touched all over, in no order: large pages, where the system
+ * has them, spare it address lookups. A hint: nothing fails. */
+void arena_advise_dense(void *memory, size_t size);
+
 #define ARENA_NEW(arena, type) ((type *)arena_allocate((arena), sizeof(type), _Alignof(type)))
 #define ARENA_ARRAY(arena, type, count)                                                            \
     ((type *)arena_allocate_array((arena), (count), sizeof(type), _Alignof(type)))

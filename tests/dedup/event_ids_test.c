@@ -135,11 +135,29 @@ static void the_index_agrees_with_a_plain_list_of_crowded_keys(void **state) {
     arena_deinit(&room.arena);
 }
 
+static void an_index_that_grew_knows_what_it_knew(void **state) {
+    enum { KEYS = 100000 };
+    struct room room;
+    (void)state;
+    room_init(&room, KEYS);
+    for (uint64_t first = 0; first < KEYS; first += 1000) {
+        assert_int_equal(admit_range(&room, first + 1, 1, first, first + 1000), 1000);
+        effects_clear(&room.effects);
+    }
+    for (uint64_t first = 0; first < KEYS; first += 1000) {
+        assert_int_equal(admit_range(&room, KEYS + first, 1, first, first + 1000), 0);
+        effects_clear(&room.effects);
+    }
+    assert_int_equal(event_ids_count(room.ids), KEYS);
+    arena_deinit(&room.arena);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_id_passes_once_within_the_horizon),
         cmocka_unit_test(when_full_the_oldest_batch_goes_and_is_counted),
         cmocka_unit_test(rows_restore_what_is_remembered),
+        cmocka_unit_test(an_index_that_grew_knows_what_it_knew),
         cmocka_unit_test(the_index_agrees_with_a_plain_list_of_crowded_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

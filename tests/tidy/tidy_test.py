@@ -46,7 +46,7 @@ ALLOWED = re.compile(r"mem(cpy|set|cmp|move|chr|mem)|str(len|chr)|(__)?v?snprint
 # What one room may call beside that: base maps arenas, dies of a broken invariant, reads a number
 # back; the graph waits for its readers by RCU.
 ALLOWED_IN = {
-    "core/base": {"mmap", "mmap64", "munmap", "abort", "stderr", "fprintf", "__fprintf_chk",
+    "core/base": {"mmap", "mmap64", "munmap", "madvise", "abort", "stderr", "fprintf", "__fprintf_chk",
                   "sscanf", "__isoc99_sscanf", "__cpu_model", "__cpu_indicator_init"},
     "graph": {"rcu_dereference_sym", "rcu_set_pointer_sym", "urcu_memb_synchronize_rcu",
               "urcu_memb_register_thread", "urcu_memb_unregister_thread", "urcu_memb_read_lock",
