@@ -3,10 +3,13 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "core/base/json_pick.h"
 #include "core/base/limits.h"
 
 enum { HEAD_BYTES_MAX = 4096, WAIT_S = 60 };
@@ -131,4 +134,49 @@ struct status admin_call(const struct admin_client *client, struct slice path, s
     return is_done ? status_ok()
                    : fault_set(fault, STATUS_IO, "no whole answer from %.*s",
                                SLICE_PRINT(client->address));
+}
+
+struct status admin_client_of(const struct cli_options *options, struct admin_client *client_out,
+                              struct config **config_out) {
+    const char *address = cli_option(options, "--console");
+    const char *token = cli_option(options, "--token");
+    *config_out = NULL;
+    if (address == NULL) {
+        TRY(cli_load_config(options, config_out));
+    }
+    client_out->address = address != NULL ? slice_of_text(address) : (*config_out)->listen_console;
+    client_out->token = token != NULL ? token : getenv("QUELL_TOKEN");
+    return status_ok();
+}
+
+bool admin_call_or_say(const struct admin_client *client, struct slice path, struct slice body,
+                       struct text *answer) {
+    struct fault fault;
+    unsigned http_status = 0;
+    if (!status_is_ok(admin_call(client, path, body, &http_status, answer, &fault))) {
+        (void)fprintf(stderr, "quell: %s\n", fault.words);
+        return false;
+    }
+    if (http_status != 200) {
+        char memory[512];
+        struct text words = text_over(memory, sizeof(memory));
+        json_pick_text(json_pick(text_slice(answer), "error"), "message", &words);
+        (void)fprintf(stderr, "quell: refused (%u): %s\n", http_status, memory);
+    }
+    return http_status == 200;
+}
+
+void admin_add_parameter(struct text *path, const char *name, const char *value) {
+    if (value != NULL) {
+        text_add_format(path, "&%s=", name);
+    }
+    for (; value != NULL && *value != 0; value++) {
+        text_add_format(path, "%%%02X", (unsigned)(unsigned char)*value);
+    }
+}
+
+const char *admin_actor(const struct cli_options *options) {
+    const char *by = cli_option(options, "--by");
+    by = by != NULL ? by : getenv("USER");
+    return by != NULL ? by : "the command line";
 }

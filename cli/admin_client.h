@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "cli/options.h"
 #include "core/base/fault.h"
 #include "core/base/text.h"
 
@@ -12,6 +13,18 @@ struct admin_client {
     const char *token;    /* NULL: none */
 };
 
+/* Of --console, else the configuration's; the token of --token or QUELL_TOKEN. `config_out` keeps
+ * the address and is to be released; it may be NULL. INVALID when the configuration is bad. */
+MUST_CHECK struct status admin_client_of(const struct cli_options *options,
+                                         struct admin_client *client_out,
+                                         struct config **config_out);
+/* Calls; says on stderr what went wrong: false then. */
+bool admin_call_or_say(const struct admin_client *client, struct slice path, struct slice body,
+                       struct text *answer);
+/* Appends "&name=value", encoded; nothing for NULL. */
+void admin_add_parameter(struct text *path, const char *name, const char *value);
+/* Who acts: --by, else $USER. */
+const char *admin_actor(const struct cli_options *options);
 /* `body` empty: GET, else POST. IO with words when nothing answers; else the HTTP status, and the
  * body in `answer`. */
 MUST_CHECK struct status admin_call(const struct admin_client *client, struct slice path,

@@ -10,5 +10,7 @@ COMMAND("replay", 0, "--data=", "--from=", "--to=", "--limit=", "--json", NULL)
 COMMAND("quarantine", 2, "--data=", "--tenant=", "--limit=", "--all", "--json", NULL)
 COMMAND("dlq", 8, "--console=", "--token=", "--by=", "--tenant=", "--sink=", "--limit=", "--all",
         "--json", NULL)
+COMMAND("silence", 2, "--console=", "--token=", "--by=", "--tenant=", "--severity=", "--entity=",
+        "--owner=", "--label=", "--for=", "--start=", "--end=", "--reason=", NULL)
 COMMAND("graph", 3, "--data=", "--tenant=", "--direction=", "--hops=", "--json", NULL)
 COMMAND("explain", 1, "--data=", "--tenant=", "--json", NULL)

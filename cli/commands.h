@@ -10,6 +10,7 @@ int command_check(const struct cli_options *options);
 /* `check --explain`: which route would take the incident in that file. */
 int explain_route(const struct cli_options *options, const struct config *config);
 int command_demo(const struct cli_options *options);
+int command_silence(const struct cli_options *options);
 int command_dlq(const struct cli_options *options);
 /* Has flags of its own: gets the words behind its name. */
 int command_load(int count, char **words);

@@ -114,7 +114,7 @@ static void explain_routes(const struct policy *policy, const struct policy_subj
 
 static void explain_silences(const struct policy *policy, const struct policy_subject *subject) {
     const struct policy_silence *silence =
-        policy_find_silence(policy->silences, policy->silences_count, subject);
+        policy_find_silence(policy->silences, policy->silences_count, slice_of(NULL, 0), subject);
     if (silence != NULL) {
         char memory[64];
         struct text end = text_over(memory, sizeof(memory));

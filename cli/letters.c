@@ -19,35 +19,8 @@ struct letters {
     struct text answer;
 };
 
-static void add_encoded(struct text *path, const char *value) {
-    for (; *value != 0; value++) {
-        text_add_format(path, "%%%02X", (unsigned)(unsigned char)*value);
-    }
-}
-
-static void add_parameter(struct text *path, const char *name, const char *value) {
-    if (value != NULL) {
-        text_add_format(path, "&%s=", name);
-        add_encoded(path, value);
-    }
-}
-
 static bool call(struct letters *letters, const struct text *path, struct slice body) {
-    struct fault fault;
-    unsigned http_status = 0;
-    if (!status_is_ok(admin_call(&letters->client, text_slice(path), body, &http_status,
-                                 &letters->answer, &fault))) {
-        (void)fprintf(stderr, "quell: %s\n", fault.words);
-        return false;
-    }
-    if (http_status != 200) {
-        char memory[512];
-        struct text words = text_over(memory, sizeof(memory));
-        json_pick_text(json_pick(text_slice(&letters->answer), "error"), "message", &words);
-        (void)fprintf(stderr, "quell: refused (%u): %s\n", http_status, memory);
-        return false;
-    }
-    return true;
+    return admin_call_or_say(&letters->client, text_slice(path), body, &letters->answer);
 }
 
 /* --- list --- */
@@ -78,9 +51,9 @@ static bool fetch_page(struct letters *letters, uint64_t limit, const char *curs
     char memory[PATH_BYTES_MAX];
     struct text path = text_over(memory, sizeof(memory));
     text_add_format(&path, "/api/v1/dlq?limit=%llu", (unsigned long long)limit);
-    add_parameter(&path, "tenant", cli_option(letters->options, "--tenant"));
-    add_parameter(&path, "sink", cli_option(letters->options, "--sink"));
-    add_parameter(&path, "cursor", cursor);
+    admin_add_parameter(&path, "tenant", cli_option(letters->options, "--tenant"));
+    admin_add_parameter(&path, "sink", cli_option(letters->options, "--sink"));
+    admin_add_parameter(&path, "cursor", cursor);
     return call(letters, &path, slice_of(NULL, 0));
 }
 
@@ -124,11 +97,9 @@ static bool operate(struct letters *letters, const char *what, const char *numbe
     char body_memory[BODY_BYTES_MAX];
     struct text path = text_over(path_memory, sizeof(path_memory));
     struct text body = text_over(body_memory, sizeof(body_memory));
-    const char *by = cli_option(letters->options, "--by");
-    by = by != NULL ? by : getenv("USER");
     text_add_format(&path, "/api/v1/dlq/%s/%s", number, what);
     text_add_text(&body, "{\"by\":");
-    text_add_json_string(&body, slice_of_text(by != NULL ? by : "quell dlq"));
+    text_add_json_string(&body, slice_of_text(admin_actor(letters->options)));
     text_add_char(&body, '}');
     if (!call(letters, &path, text_slice(&body))) {
         return false;
@@ -212,13 +183,9 @@ static int run_letters(struct letters *letters) {
 int command_dlq(const struct cli_options *options) {
     struct letters letters = {.options = options};
     struct config *config = NULL;
-    const char *address = cli_option(options, "--console");
-    const char *token = cli_option(options, "--token");
-    if (address == NULL && !status_is_ok(cli_load_config(options, &config))) {
+    if (!status_is_ok(admin_client_of(options, &letters.client, &config))) {
         return 1;
     }
-    letters.client.address = address != NULL ? slice_of_text(address) : config->listen_console;
-    letters.client.token = token != NULL ? token : getenv("QUELL_TOKEN");
     char *memory = malloc(ANSWER_BYTES_MAX);
     int code = 1;
     if (memory != NULL) {

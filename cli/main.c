@@ -15,7 +15,7 @@ static const struct {
     int (*run)(const struct cli_options *options);
 } commands[] = {
     {"run", command_run}, {"check", command_check},     {"demo", command_demo},
-    {"dlq", command_dlq}, {"version", command_version},
+    {"dlq", command_dlq}, {"silence", command_silence}, {"version", command_version},
 };
 
 static int unknown_command(const char *name) {

@@ -18,6 +18,8 @@ static const char usage[] =
     "            [--explain incident.json [--at time]] which route would take it, and why\n"
     "  dlq       dead letters: list [--tenant t] [--sink s] | show N | retry N... | drop N...\n"
     "            (--all instead of numbers; --console host:port; QUELL_TOKEN or --token)\n"
+    "  silence   add --for 2h --reason words [--entity glob] [--severity s] [--owner glob]\n"
+    "            [--label key=glob] [--tenant t] | list | expire ID\n"
     "  demo      a living example: forty failures become one incident\n"
     "  load      send a load at a constant rate and measure (quell load --help)\n"
     "  version   print the version\n";

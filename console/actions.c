@@ -110,6 +110,12 @@ static void answer_action(struct console *console, struct action *action,
         console_answer(action->exchange, status_ok(), &text);
         return;
     }
+    if (action->what == OPERATOR_SILENCE || action->what == OPERATOR_UNSILENCE) {
+        text_add_format(&text, "{\"id\":\"%.*s\",\"result\":\"%s\"}", (int)action->id_size,
+                        action->id, action->what == OPERATOR_SILENCE ? "made" : "ended");
+        console_answer(action->exchange, status_ok(), &text);
+        return;
+    }
     struct status status = view_incident_json(console->reader, slice_of(NULL, 0),
                                               slice_of(action->id, action->id_size), &text);
     console_answer(action->exchange, status, &text);

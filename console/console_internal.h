@@ -7,7 +7,7 @@
 
 enum {
     ACTIONS_MAX = 16,
-    ACTION_BATCH_BYTES = 8192,
+    ACTION_BATCH_BYTES = 16384,
     ID_BYTES_MAX = 64,
     FIELD_BYTES_MAX = 512,
     CONNECTIONS_MAX = 256,
@@ -96,6 +96,11 @@ void actions_take_back(struct console *console);
 /* /api/v1/dlq[/<number>[/retry|/drop]]; `rest` is what stands behind dlq. */
 void letters_on_request(struct console *console, struct http_exchange exchange, struct slice rest,
                         const struct http_request *request);
+
+/* --- silences_api.c --- */
+/* /api/v1/silences[/<id>/expire]; `rest` is what stands behind silences. */
+void silences_on_request(struct console *console, struct http_exchange exchange, struct slice rest,
+                         const struct http_request *request);
 
 /* --- fields.c --- */
 /* Reads {"by":"...","note":"..."}; both optional, other keys ignored; an empty body is fine.

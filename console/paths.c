@@ -14,6 +14,10 @@ static const char index_page[] =
     "GET  /api/v1/stats?tenant=\n"
     "GET  /api/v1/dlq?tenant=&sink=&limit=&cursor=\n"
     "GET  /api/v1/dlq/<number>\n"
+    "GET  /api/v1/silences?tenant=\n"
+    "POST /api/v1/silences               {\"entity\":\"job:*\",\"duration\":\"2h\",\"reason\":"
+    "\"...\",\"by\":\"...\"}\n"
+    "POST /api/v1/silences/<id>/expire\n"
     "POST /api/v1/dlq/<number>/retry|drop  {\"by\":\"...\",\"note\":\"...\"}\n"
     "GET  /metrics /healthz /livez /readyz\n";
 
@@ -247,6 +251,12 @@ void console_on_request(void *context, struct http_exchange exchange,
     struct slice prefix = SLICE("/api/v1/incidents/");
     if (slice_starts_with(request->path, prefix) && request->path.size > prefix.size) {
         answer_incident(console, exchange, slice_tail(request->path, prefix.size), request);
+        return;
+    }
+    struct slice silences = SLICE("/api/v1/silences");
+    struct slice behind = slice_tail(request->path, silences.size);
+    if (slice_starts_with(request->path, silences) && (behind.size == 0 || behind.data[0] == '/')) {
+        silences_on_request(console, exchange, behind, request);
         return;
     }
     struct slice letters = SLICE("/api/v1/dlq");

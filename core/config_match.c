@@ -64,20 +64,11 @@ static struct slice read_zone(struct config_build *build, const struct toml_valu
 
 /* --- Matches --- */
 
-/* ">=error", "error", "<=warning" */
 static void read_severity(struct config_build *build, const struct toml_value *value,
                           struct policy_match *match) {
-    struct slice words = config_text(build, value);
-    bool is_min = slice_starts_with(words, SLICE(">="));
-    bool is_max = slice_starts_with(words, SLICE("<="));
-    enum event_severity severity = EVENT_SEVERITY_NONE;
-    struct slice word = slice_trim(slice_tail(words, is_min || is_max ? 2 : 0));
-    if (!status_is_ok(event_severity_parse(word, &severity))) {
+    if (!status_is_ok(policy_severity_parse(config_text(build, value), match))) {
         config_error(build, value, "a severity is wanted here, such as \">=error\" or \"info\"");
-        return;
     }
-    match->severity_min = is_max ? EVENT_SEVERITY_NONE : severity;
-    match->severity_max = is_min ? EVENT_SEVERITY_NONE : severity;
 }
 
 static void read_days(struct config_build *build, const struct toml_value *value,

@@ -7,6 +7,7 @@ void operator_encode(const struct operator_request *request, struct writer *writ
     writer_text(writer, request->tenant);
     writer_text(writer, request->by);
     writer_text(writer, request->note);
+    writer_text(writer, request->detail);
 }
 
 struct status operator_decode(struct slice bytes, struct operator_request *request_out) {
@@ -17,7 +18,9 @@ struct status operator_decode(struct slice bytes, struct operator_request *reque
     request.tenant = reader_text(&reader);
     request.by = reader_text(&reader);
     request.note = reader_text(&reader);
-    if (reader.failed || action < OPERATOR_ACKNOWLEDGE || action > OPERATOR_DROP_DEAD) {
+    /* Journals of before this field end here. */
+    request.detail = reader_left(&reader) == 0 ? slice_of(NULL, 0) : reader_text(&reader);
+    if (reader.failed || action < OPERATOR_ACKNOWLEDGE || action > OPERATOR_UNSILENCE) {
         return status_of(STATUS_CORRUPT);
     }
     *request_out = request;

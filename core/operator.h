@@ -2,7 +2,8 @@
  * operator.h - what a person does to an incident, or to a dead letter, as an entry of a
  * BATCH_OPERATOR record.
  *
- * Encoded: u8 action, u8[7] zero, hash128 incident id, text tenant, text by, text note (reader.h).
+ * Encoded: u8 action, u8[7] zero, hash128 incident id, text tenant, text by, text note,
+ * text detail (reader.h).
  * Pure. Any thread.
  */
 #pragma once
@@ -15,14 +16,17 @@ enum operator_action {
     OPERATOR_RESOLVE = 2,
     OPERATOR_RETRY_DEAD = 3, /* the dead letter goes out again */
     OPERATOR_DROP_DEAD = 4,
+    OPERATOR_SILENCE = 5, /* `detail` is a policy_silence, encoded */
+    OPERATOR_UNSILENCE = 6,
 };
 
 struct operator_request {
     enum operator_action action;
-    struct hash128 incident_id; /* of a dead letter: its number in `lo` */
+    struct hash128 incident_id; /* of a dead letter: its number in `lo`; or a silence's */
     struct slice tenant;
     struct slice by;
     struct slice note;
+    struct slice detail; /* empty but where an action says otherwise */
 };
 
 void operator_encode(const struct operator_request *request, struct writer *writer);

@@ -233,6 +233,10 @@ static struct status apply_operator(struct engine *engine, struct batch_view *ba
             TRY(engine_operate_dead(engine, &request));
             continue;
         }
+        if (request.action == OPERATOR_SILENCE || request.action == OPERATOR_UNSILENCE) {
+            engine_operate_silence(engine, &request);
+            continue;
+        }
         struct incident_context context = engine_incident_context(engine, index++);
         struct status status =
             incidents_operate(engine->incidents, &context, request.incident_id, request.tenant,
@@ -373,5 +377,6 @@ struct status engine_quarantine_record(struct engine *engine, struct slice recor
 struct hash128 engine_digest(const struct engine *engine) {
     struct hash128 digest = dedup_digest(engine->dedup);
     digest = hash128_combine(digest, graph_digest(engine->graph));
-    return hash128_combine(digest, incidents_digest(engine->incidents));
+    digest = hash128_combine(digest, incidents_digest(engine->incidents));
+    return hash128_combine(digest, silences_digest(&engine->silences));
 }

@@ -16,6 +16,8 @@ struct incident_context engine_incident_context(struct engine *engine, uint32_t 
         .graph = engine->graph,
         .search = engine->search,
         .policies = &engine->policies,
+        .silences = engine->silences.items,
+        .silences_count = engine->silences.count,
         .effects = &engine->effects,
         .now_ns = engine->now_ns,
         .cause_seq = engine->applied_seq,

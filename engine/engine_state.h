@@ -17,6 +17,7 @@
 #include "dedup/dedup.h"
 #include "engine/engine.h"
 #include "engine/poison.h"
+#include "engine/silences.h"
 #include "engine/streams.h"
 #include "engine/tenants.h"
 #include "graph/graph.h"
@@ -39,6 +40,7 @@ struct engine {
     struct incidents *incidents;
     struct tenants tenants;
     struct streams streams;
+    struct silences silences;
     struct arena policy_arenas[2]; /* the set in force and the one before */
     uint32_t policy_turn;
     struct policy_set policies;
@@ -89,6 +91,9 @@ MUST_CHECK struct status engine_commit_what_is_read(struct engine *engine,
 /* An operator sends a dead letter out again, or drops it; at most one action a record. */
 MUST_CHECK struct status engine_operate_dead(struct engine *engine,
                                              const struct operator_request *request);
+
+/* --- operate_silence.c --- */
+void engine_operate_silence(struct engine *engine, const struct operator_request *request);
 
 /* --- commit.c --- */
 /* Drains when less than `bytes` are free. */

@@ -30,6 +30,7 @@ static struct status rooms_init(struct engine *engine, const struct engine_optio
     TRY(graph_search_init(&engine->search, &graph_options, GRAPH_VISITS_MAX, arena));
     TRY(incidents_init(&engine->incidents, &incidents_options, arena));
     TRY(streams_init(&engine->streams, engine->logger, engine->stats, arena));
+    TRY(silences_init(&engine->silences, arena));
     return tenants_init(&engine->tenants, &engine->policies, arena);
 }
 
@@ -106,6 +107,10 @@ static struct status restore_stream(struct engine *engine, struct slice key, str
     return streams_restore(&engine->streams, key, value);
 }
 
+static struct status restore_silence(struct engine *engine, struct slice key, struct slice value) {
+    return silences_put(&engine->silences, key, value);
+}
+
 static const struct {
     enum store_table table;
     restore_row *restore;
@@ -119,6 +124,7 @@ static const struct {
     {STORE_TABLE_MEMBER, restore_member, "member"},
     {STORE_TABLE_TENANT, restore_tenant, "tenant"},
     {STORE_TABLE_STREAM, restore_stream, "stream"},
+    {STORE_TABLE_SILENCE, restore_silence, "silence"},
 };
 
 static struct status restore_table(struct engine *engine, struct store_snapshot *snapshot,

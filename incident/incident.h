@@ -47,6 +47,8 @@ struct incident_context {
     struct graph *graph;
     struct graph_search *search;
     const struct policy_set *policies;
+    const struct policy_silence *silences; /* of operators; may be NULL when there are none */
+    uint32_t silences_count;
     struct effects *effects;
     uint64_t now_ns;
     uint64_t cause_seq;   /* journal record */

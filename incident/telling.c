@@ -7,9 +7,9 @@
  * message + repeat_interval, while open and not acknowledged (UPDATED) end               at once,
  * when anything was told before (RESOLVED)
  *
- * A silence (of the tenant's configuration) puts a message off until it ends, and says so once in
- * the timeline; the end of an incident that was told is told all the same: it wakes nobody, and
- * nobody goes on looking.
+ * A silence (of the tenant's configuration, or an operator's) puts a message off until it ends, and
+ * says so once in the timeline; the end of an incident that was told is told all the same: it wakes
+ * nobody, and nobody goes on looking.
  *
  * An acknowledged incident stays quiet but for a worse severity and a new root. A message becomes
  * one outbox row a sink that the tenant's routes name; none: nothing was told. Message id = hash of
@@ -239,12 +239,16 @@ static bool is_silenced(struct incidents *incidents, const struct incident_conte
                         struct incident *incident) {
     const struct policy *policy = incident_policy(context, incident);
     struct subject subject;
-    if (policy->silences_count == 0) {
+    if (policy->silences_count == 0 && context->silences_count == 0) {
         return false;
     }
     describe(incidents, context, incident, &subject);
-    const struct policy_silence *silence =
-        policy_find_silence(policy->silences, policy->silences_count, &subject.of);
+    const struct policy_silence *declared = policy_find_silence(
+        policy->silences, policy->silences_count, slice_of(NULL, 0), &subject.of);
+    const struct policy_silence *made = policy_find_silence(
+        context->silences, context->silences_count, incident_tenant(incident), &subject.of);
+    bool is_made = declared == NULL || (made != NULL && made->end_ns > declared->end_ns);
+    const struct policy_silence *silence = is_made ? made : declared;
     if (silence == NULL) {
         return false;
     }

@@ -40,6 +40,8 @@ struct policy_silence {
     uint64_t end_ns;
     struct slice reason;
     struct slice who;
+    struct slice tenant; /* of one that an operator made; not encoded */
+    struct hash128 id;   /* the same */
 };
 
 struct policy {
@@ -94,9 +96,10 @@ uint32_t policy_route_incident(const struct policy *policy, const struct policy_
 /* The tenant's labels and those of the root cause's job, which win: up to 2 * POLICY_LABELS_MAX. */
 uint32_t policy_labels(const struct policy *policy, struct slice root_entity,
                        struct policy_label labels_out[2 * POLICY_LABELS_MAX]);
-/* The silence that mutes the incident longest from now on; NULL when none does. */
+/* The silence that mutes the incident longest from now on; NULL when none does. `tenant` empty: of
+ * any, else only that one's. */
 const struct policy_silence *policy_find_silence(const struct policy_silence *silences,
-                                                 uint32_t count,
+                                                 uint32_t count, struct slice tenant,
                                                  const struct policy_subject *subject);
 
 void policy_silence_encode(const struct policy_silence *silence, struct writer *writer);

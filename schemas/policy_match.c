@@ -56,6 +56,16 @@ enum policy_miss policy_match_test(const struct policy_match *match,
     return time_matches(match, subject->now_ns) ? POLICY_MATCHES : POLICY_MISS_TIME;
 }
 
+struct status policy_severity_parse(struct slice words, struct policy_match *match) {
+    bool is_min = slice_starts_with(words, SLICE(">="));
+    bool is_max = slice_starts_with(words, SLICE("<="));
+    enum event_severity severity = EVENT_SEVERITY_NONE;
+    TRY(event_severity_parse(slice_trim(slice_tail(words, is_min || is_max ? 2 : 0)), &severity));
+    match->severity_min = is_max ? EVENT_SEVERITY_NONE : severity;
+    match->severity_max = is_min ? EVENT_SEVERITY_NONE : severity;
+    return status_ok();
+}
+
 /* --- Bytes --- */
 
 void policy_labels_write(const struct policy_label *labels, uint32_t count, struct writer *writer) {

@@ -53,6 +53,8 @@ enum policy_miss {
 enum policy_miss policy_match_test(const struct policy_match *match,
                                    const struct policy_subject *subject);
 
+/* ">=error", "error", "<=warning"; INVALID. */
+MUST_CHECK struct status policy_severity_parse(struct slice words, struct policy_match *match);
 void policy_match_write(const struct policy_match *match, struct writer *writer);
 /* What is out of bounds makes the reader fail. */
 struct policy_match policy_match_read(struct reader *reader);

@@ -90,13 +90,14 @@ uint32_t policy_labels(const struct policy *policy, struct slice root_entity,
 }
 
 const struct policy_silence *policy_find_silence(const struct policy_silence *silences,
-                                                 uint32_t count,
+                                                 uint32_t count, struct slice tenant,
                                                  const struct policy_subject *subject) {
     const struct policy_silence *longest = NULL;
     for (uint32_t i = 0; i < count; i++) {
         const struct policy_silence *silence = &silences[i];
         bool is_now = silence->start_ns <= subject->now_ns && subject->now_ns < silence->end_ns;
-        if (is_now && (longest == NULL || silence->end_ns > longest->end_ns) &&
+        bool is_own = tenant.size == 0 || slice_equals(silence->tenant, tenant);
+        if (is_now && is_own && (longest == NULL || silence->end_ns > longest->end_ns) &&
             policy_match_test(&silence->match, subject) == POLICY_MATCHES) {
             longest = silence;
         }

@@ -20,3 +20,4 @@ STORE_TABLE(13, RECENT, "recent")         /* tenant, 0, ~opened_ns (8), incident
                                              incidents newest first, for the API */
 STORE_TABLE(14, STREAM, "stream")         /* core/stream.h: partition of a log -> place in it */
 STORE_TABLE(15, MEMORY, "memory")         /* incident id (16), sink's name -> what it remembers */
+STORE_TABLE(16, SILENCE, "silence")       /* engine/silences.h: tenant, 0, id -> policy_silence */

@@ -2,6 +2,7 @@
 import datetime
 import json
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -202,6 +203,61 @@ sinks = ["quiet"]
         quell.process.send_signal(signal.SIGHUP)
         self.assertTrue(wait_for(lambda: hook.messages))
         self.assertEqual(hook.messages[0]["type"], "incident.opened")
+
+    def silence(self, quell, *words, code=0):
+        result = subprocess.run([BINARY, "silence", *words, "--console",
+                                 f"127.0.0.1:{quell.console}", "--tenant", "acme", "--by", "kim"],
+                                capture_output=True, text=True)
+        self.assertEqual(result.returncode, code, result.stderr)
+        return result.stdout.strip() if code == 0 else result.stderr
+
+    def test_an_operators_silence_lives_in_the_journal_and_can_be_ended(self):
+        hook, _, quell = self.silenced()
+        made = self.silence(quell, "add", "--entity", "job:m*", "--severity", ">=warning",
+                            "--for", "2h", "--reason", "a \"big\" move")
+        self.fail(quell, "muted")
+        self.fail(quell, "loud")
+        self.assertTrue(wait_for(lambda: hook.messages))
+        quell.settle()
+        listed, = json.loads(self.silence(quell, "list"))["silences"]
+        self.assertEqual((listed["id"], listed["entity"], listed["severity"], listed["reason"],
+                          listed["by"]), (made, "job:m*", ">=warning", 'a "big" move', "kim"))
+        quell.stop(signal.SIGKILL)
+        shutil.rmtree(os.path.join(quell.directory, "quell-data", "shard-0", "state"))
+        quell.start()
+        self.assertEqual(json.loads(self.silence(quell, "list"))["silences"], [listed])
+        self.fail(quell, "mutedtoo")
+        quell.settle()
+        self.assertEqual(len(hook.messages), 1)
+        self.silence(quell, "expire", made)
+        self.assertTrue(wait_for(lambda: len(hook.messages) == 3))
+        self.assertEqual(json.loads(self.silence(quell, "list"))["silences"], [])
+        self.assertIn("404", self.silence(quell, "expire", made, code=1))
+        self.assertIn("ended by", quell.read_log())
+
+    def test_a_silence_of_another_tenant_mutes_nobody_here(self):
+        hook, _, quell = self.silenced()
+        status, _, _ = quell.request("POST", "/api/v1/silences?tenant=other", json.dumps(
+            {"duration": "1h", "reason": "x", "by": "y"}), port=quell.console)
+        self.assertEqual(status, 200)
+        self.fail(quell, "loud")
+        self.assertTrue(wait_for(lambda: hook.messages))
+
+    def test_a_silence_that_cannot_be_meant_is_refused(self):
+        _, _, quell = self.silenced()
+        good = {"duration": "1h", "reason": "x", "by": "y"}
+        for change in ({"duration": "x"}, {"duration": "2y"}, {"by": ""}, {"reason": ""},
+                       {"severity": "dire"}, {"labels": [1]}, {"labels": {"a": 1}},
+                       {"entity": 7}, {"entity": "x" * 5000}, {"start": "yesterday"},
+                       {"duration": None, "end": "2020-01-01T00:00:00Z"},
+                       {"labels": {str(n): "x" for n in range(20)}}):
+            body = {**good, **change}
+            status, answer, _ = quell.request("POST", "/api/v1/silences", json.dumps(body),
+                                              port=quell.console)
+            self.assertEqual(status, 400, (change, answer))
+        for body in ("", "[]", "{", "null", "{" * 500):
+            status, _, _ = quell.request("POST", "/api/v1/silences", body, port=quell.console)
+            self.assertEqual(status, 400, body)
 
 
 if __name__ == "__main__":
