@@ -32,6 +32,8 @@ static void set_defaults(struct config *config) {
     config->sink_addresses = SINK_ADDRESSES_PRIVATE;
     config->journal_retention_bytes_max = 8 * GIB;
     config->journal_retention_ns_max = 7 * NS_PER_DAY;
+    config->journal_segment_bytes = JOURNAL_SEGMENT_BYTES;
+    config->store_reserve_bytes = STORE_RESERVE_BYTES;
     config->request_bytes_max = REQUEST_BYTES_DEFAULT;
     config->connections_max = CONNECTIONS_DEFAULT;
     config->tls.options.client_auth = TLS_CLIENT_REQUIRE;
@@ -208,7 +210,11 @@ static void apply_process(struct config_build *build, const struct toml_value *r
         apply_lists(build, section, nobody, defaults);
     }
     struct toml_value place = file_place("quell.toml");
-    check_policy(build, root->file.size > 0 ? root : &place, defaults);
+    const struct toml_value *at = root->file.size > 0 ? root : &place;
+    if (build->config->journal_segment_bytes < 2 * BATCH_BYTES_MAX) {
+        config_error(build, at, "journal.segment_bytes is at least 8MiB");
+    }
+    check_policy(build, at, defaults);
 }
 
 /* Nobody named a sink: incidents go to stdout, so that the first run says something. */

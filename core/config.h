@@ -98,6 +98,8 @@ struct config {
     enum journal_sync journal_sync;
     uint64_t journal_retention_bytes_max;
     uint64_t journal_retention_ns_max;
+    uint64_t journal_segment_bytes;
+    uint64_t store_reserve_bytes; /* kept free for the state, or nothing is accepted */
     uint64_t request_bytes_max;
     uint32_t connections_max;
     uint64_t header_timeout_ns;

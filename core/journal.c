@@ -174,9 +174,14 @@ static struct status start_segment(struct journal *journal) {
                                                   open_block(journal)->first_seq,
                                                   journal->options.segment_bytes, &segment, &fault);
     if (!status_is_ok(status)) {
-        log_write(journal->options.logger, LOG_LEVEL_ERROR, "journal", "%s", fault.words);
+        if (!journal->is_full_said) {
+            log_write(journal->options.logger, LOG_LEVEL_ERROR, "journal",
+                      "%s: sources are asked to try again until there is room", fault.words);
+        }
+        journal->is_full_said = status.code == STATUS_FULL;
         return status;
     }
+    journal->is_full_said = false;
     journal_segment_close(&journal->segment);
     journal->segment = segment;
     journal->offset = BLOCK_ALIGN_BYTES;

@@ -36,6 +36,7 @@ struct journal {
     bool has_unsynced;
     bool is_flushing;
     bool is_failed;
+    bool is_full_said; /* in the log: once until there is room again */
 };
 
 /* Adds to the bytes that the metrics tell; may be negative. */

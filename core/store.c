@@ -2,6 +2,7 @@
 #include "core/store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <lmdb.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -16,7 +17,8 @@ struct store {
     MDB_txn *txn; /* the one write transaction, or NULL */
     MDB_dbi tables[STORE_TABLE_COUNT];
     uint64_t map_bytes_max;
-    uint8_t *scratch; /* a value with its checksum; grows to the largest value */
+    uint64_t reserved_bytes; /* of the file, from its beginning */
+    uint8_t *scratch;        /* a value with its checksum; grows to the largest value */
     size_t scratch_bytes;
 };
 
@@ -193,6 +195,34 @@ void store_abort(struct store *store) {
         mdb_txn_abort(store->txn);
         store->txn = NULL;
     }
+}
+
+struct status store_reserve(struct store *store, uint64_t bytes, struct fault *fault) {
+    uint64_t used_bytes = 0;
+    uint64_t max_bytes = 0;
+    store_usage(store, &used_bytes, &max_bytes);
+    uint64_t wanted = used_bytes + bytes;
+    if (wanted > max_bytes) {
+        return fault_set(fault, STATUS_FULL, "state store: it has reached its bound of %llu bytes",
+                         (unsigned long long)max_bytes);
+    }
+    if (wanted <= store->reserved_bytes) {
+        return status_ok();
+    }
+    mdb_filehandle_t fd = -1;
+    ASSERT(mdb_env_get_fd(store->env, &fd) == 0);
+    /* Twice as much is asked for, so that the next time is not soon. */
+    uint64_t ample = wanted + bytes;
+    if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)ample) == 0) {
+        store->reserved_bytes = ample;
+    } else if (errno == EOPNOTSUPP) {
+        store->reserved_bytes = UINT64_MAX;
+    } else if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)wanted) == 0) {
+        store->reserved_bytes = wanted;
+    } else {
+        return refuse(fault, errno, "reserve room");
+    }
+    return status_ok();
 }
 
 void store_usage(struct store *store, uint64_t *used_bytes_out, uint64_t *max_bytes_out) {

@@ -36,6 +36,10 @@ MUST_CHECK struct status store_delete(struct store *store, enum store_table tabl
                                       struct fault *fault);
 MUST_CHECK struct status store_commit(struct store *store, struct fault *fault);
 void store_abort(struct store *store);
+/* Makes sure that the file can grow by `bytes` without asking the file system for room, so that a
+ * commit does not meet a full disk. FULL when there is not that much. File systems that cannot
+ * reserve say OK. */
+MUST_CHECK struct status store_reserve(struct store *store, uint64_t bytes, struct fault *fault);
 /* Bytes in use and the bound, for backpressure before MDB_MAP_FULL. */
 void store_usage(struct store *store, uint64_t *used_bytes_out, uint64_t *max_bytes_out);
 

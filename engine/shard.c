@@ -20,6 +20,7 @@
 #include "core/base/assert.h"
 #include "core/clock.h"
 #include "engine/rebuild.h"
+#include "engine/room.h"
 
 /* Batches in one block, all sources together. */
 enum { WAITING_MAX = 4096 };
@@ -58,6 +59,7 @@ struct shard {
     struct journal_block durable; /* to be applied; count 0: none */
     bool has_durable;
     bool is_failed;
+    struct room room;
     struct fault fault;
     uint64_t stamp_ns;
     uint64_t committed_at_ns;
@@ -117,6 +119,11 @@ static void answer_one(struct waiting one, enum status_code outcome) {
 static bool append_batch(struct shard *shard, struct waiting one) {
     if (shard->is_failed) {
         answer_one(one, STATUS_IO);
+        return true;
+    }
+    bool is_news = one.batch->kind == BATCH_EVENTS || one.batch->kind == BATCH_STREAM;
+    if (is_news && !room_is_enough(&shard->room)) {
+        answer_one(one, STATUS_FULL);
         return true;
     }
     uint64_t seq = 0;
@@ -368,6 +375,7 @@ static struct status open_on_thread(struct shard *shard, struct fault *fault) {
     struct journal_options journal_options = {
         .directory = shard->options.journal_directory,
         .sync = config->journal_sync,
+        .segment_bytes = config->journal_segment_bytes,
         .retention_bytes_max = config->journal_retention_bytes_max,
         .retention_ns_max = config->journal_retention_ns_max,
         .loop = shard->loop,
@@ -388,6 +396,12 @@ static struct status state_open(struct shard *shard, struct fault *fault) {
     const struct config *config = shard->options.config;
     struct rebuild_options rebuild = rebuild_options(shard);
     TRY(rebuild_open_store(&rebuild, &shard->store, fault));
+    shard->room = (struct room){
+        .store = shard->store,
+        .reserve_bytes = config->store_reserve_bytes,
+        .stats = shard->options.stats,
+        .logger = shard->options.logger,
+    };
     struct engine_options engine_options = {
         .nodes_max = config->entities_max,
         .edges_max = config->edges_max,

@@ -39,6 +39,7 @@
 #define BATCH_EVENTS_MAX 65536u
 #define BLOCK_BYTES_MAX (8 * MIB) /* one group commit; 0.6 ms of fdatasync a MiB was measured */
 #define JOURNAL_SEGMENT_BYTES (64 * MIB) /* default; retention works by whole segments */
+#define STORE_RESERVE_BYTES (64 * MIB)   /* free room of the state: a block and its index pages */
 #define BLOCK_ALIGN_BYTES 4096u          /* O_DIRECT on every common device */
 static_assert(RAW_KEPT_BYTES_MAX < ENVELOPE_BYTES_MAX, "a refused envelope holds its raw bytes");
 static_assert(ENVELOPE_BYTES_MAX < BATCH_BYTES_MAX, "a batch holds any envelope");
