@@ -142,6 +142,12 @@ static void open_event(struct engine *engine, struct slice bytes, struct opened_
     }
 }
 
+/* A data point is known by its series and time, and there are too many of them: they would push
+ * the ids out of memory that keep a job's failure from being told twice. */
+static bool is_remembered(const struct envelope *envelope) {
+    return envelope->kind != EVENT_KIND_METRIC || (envelope->flags & ENVELOPE_OWN_EVENT_ID) != 0;
+}
+
 static struct status apply_event(struct engine *engine, const struct opened_event *event,
                                  uint64_t seq, uint32_t index) {
     const struct envelope *envelope = &event->envelope;
@@ -156,7 +162,7 @@ static struct status apply_event(struct engine *engine, const struct opened_even
         return engine_quarantine(engine, tenant, seq, index, event->bytes);
     }
     tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_ACCEPTED, count);
-    if (!event_ids_admit(engine->event_ids, envelope->event_key)) {
+    if (is_remembered(envelope) && !event_ids_admit(engine->event_ids, envelope->event_key)) {
         tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_DUPLICATE, count);
         return status_ok();
     }

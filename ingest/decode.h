@@ -38,6 +38,7 @@ struct decode {
     /* Results. */
     uint32_t accepted;
     uint32_t refused;
+    uint64_t points;    /* of metrics, in both */
     struct fault fault; /* the first reason of a refusal, or why the body is INVALID */
 };
 
@@ -55,6 +56,5 @@ MUST_CHECK struct status decode_fail(struct decode *decode, const struct json_wa
 MUST_CHECK struct status otlp_json_decode_logs(struct decode *decode, struct slice body);
 /* An OTLP/JSON ExportTraceServiceRequest. */
 MUST_CHECK struct status otlp_json_decode_traces(struct decode *decode, struct slice body);
-/* An OTLP/JSON ExportMetricsServiceRequest: only its data points are counted. */
-MUST_CHECK struct status otlp_json_decode_metrics(struct decode *decode, struct slice body,
-                                                  uint64_t *points_out);
+/* An OTLP/JSON ExportMetricsServiceRequest. */
+MUST_CHECK struct status otlp_json_decode_metrics(struct decode *decode, struct slice body);

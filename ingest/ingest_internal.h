@@ -90,6 +90,8 @@ void intake_init(struct intake *intake, struct ingest *ingest, struct http_excha
 struct batch *intake_batch_for(void *context, struct slice tenant, bool is_full);
 struct slice intake_dedup_by_for(void *context, struct slice tenant);
 void intake_on_refused(void *context, uint32_t index, const char *reason);
+/* Whether this request alone has filled all that there is: waiting would not help it. */
+bool intake_has_all_room(const struct intake *intake);
 /* Gives the batches back unsent. */
 void intake_abort(struct intake *intake);
 /* Sends the batches; the answer goes out when all are durable. */

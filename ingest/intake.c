@@ -84,6 +84,14 @@ void intake_on_refused(void *context, uint32_t index, const char *reason) {
     intake->errors_count++;
 }
 
+bool intake_has_all_room(const struct intake *intake) {
+    uint32_t count = 0;
+    for (const struct batch *batch = intake->batches; batch != NULL; batch = batch->next) {
+        count += batch->writer.capacity > BATCH_SMALL_BYTES ? 1 : 0;
+    }
+    return count == BATCHES_LARGE;
+}
+
 void intake_abort(struct intake *intake) {
     while (intake->batches != NULL) {
         struct batch *batch = intake->batches;

@@ -147,44 +147,42 @@ static enum encoding find_encoding(enum kafka_format format, struct slice conten
 
 /* --- Decoding --- */
 
-static struct status decode_json(struct decode *decode, enum signal_kind kind, struct slice value,
-                                 uint64_t *points_out) {
+static struct status decode_json(struct decode *decode, enum signal_kind kind, struct slice value) {
     switch (kind) {
     case SIGNAL_KIND_TRACES:
         return otlp_json_decode_traces(decode, value);
     case SIGNAL_KIND_METRICS:
-        return otlp_json_decode_metrics(decode, value, points_out);
+        return otlp_json_decode_metrics(decode, value);
     default:
         return otlp_json_decode_logs(decode, value);
     }
 }
 
-static struct status decode_proto(struct decode *decode, struct slice value, uint64_t *points_out) {
+static struct status decode_proto(struct decode *decode, struct slice value) {
     struct proto_root root = {.bytes = value};
     switch (sniff_proto(&root, value, 0)) {
     case SIGNAL_KIND_TRACES:
         return otlp_proto_decode_traces(decode, value);
     case SIGNAL_KIND_METRICS:
-        return otlp_proto_decode_metrics(decode, value, points_out);
+        return otlp_proto_decode_metrics(decode, value);
     default:
         return otlp_proto_decode_logs(decode, value);
     }
 }
 
 struct status kafka_decode(struct decode *decode, enum kafka_format format,
-                           struct slice content_type, struct slice value, uint64_t *points_out) {
-    *points_out = 0;
+                           struct slice content_type, struct slice value) {
     if (value.size == 0) {
         return fault_set(&decode->fault, STATUS_INVALID, "the message is empty");
     }
     enum encoding encoding = find_encoding(format, content_type, value);
     if (encoding == ENCODING_OTLP_PROTO) {
-        return decode_proto(decode, value, points_out);
+        return decode_proto(decode, value);
     }
     if (encoding == ENCODING_OTLP_JSON || (encoding == ENCODING_NATIVE && format == KAFKA_AUTO)) {
         enum signal_kind kind = sniff_json(value, decode->arena);
         if (kind != SIGNAL_KIND_NONE || encoding == ENCODING_OTLP_JSON) {
-            return decode_json(decode, kind, value, points_out);
+            return decode_json(decode, kind, value);
         }
     }
     if (encoding == ENCODING_UNKNOWN) {

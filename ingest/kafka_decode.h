@@ -9,8 +9,7 @@
 
 /* Decodes a message's value: native JSON (object, array, lines), OTLP/JSON or OTLP/protobuf with
  * any signal. `content_type` is the header's value or empty. AUTO: by content type, else by the
- * bytes. Metric data points are only counted, in points_out. INVALID with decode->fault: nothing of
- * it counts. FULL: no batch, or no room in the arena. */
+ * bytes. INVALID with decode->fault: nothing of it counts. FULL: no batch, or no room in the arena.
+ */
 MUST_CHECK struct status kafka_decode(struct decode *decode, enum kafka_format format,
-                                      struct slice content_type, struct slice value,
-                                      uint64_t *points_out);
+                                      struct slice content_type, struct slice value);

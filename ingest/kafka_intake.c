@@ -301,7 +301,6 @@ static struct status decode_message(struct kafka_source *source, struct decode *
     const struct kafka_message *message = source->now.message;
     struct slice type = {0};
     struct slice tenant = {0};
-    uint64_t points = 0;
     if (decode->tenant.size == 0 && kafka_message_header(message, "tenant", &tenant)) {
         struct fault reason;
         if (!status_is_ok(derive_check_tenant(tenant, &reason))) {
@@ -311,8 +310,8 @@ static struct status decode_message(struct kafka_source *source, struct decode *
     }
     (void)kafka_message_header(message, "content-type", &type);
     enum kafka_format format = source->places[source->now.place].settings->format;
-    struct status status = kafka_decode(decode, format, type, message->value, &points);
-    stats_add(source->options.stats, STAT_METRIC_POINTS, points);
+    struct status status = kafka_decode(decode, format, type, message->value);
+    stats_add(source->options.stats, STAT_METRIC_POINTS, decode->points);
     return status;
 }
 

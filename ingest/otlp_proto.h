@@ -42,6 +42,5 @@ MUST_CHECK struct status otlp_proto_take_request(struct decode *decode,
 MUST_CHECK struct status otlp_proto_decode_logs(struct decode *decode, struct slice body);
 /* An ExportTraceServiceRequest. */
 MUST_CHECK struct status otlp_proto_decode_traces(struct decode *decode, struct slice body);
-/* An ExportMetricsServiceRequest: only its data points are counted. */
-MUST_CHECK struct status otlp_proto_decode_metrics(struct decode *decode, struct slice body,
-                                                   uint64_t *points_out);
+/* An ExportMetricsServiceRequest. */
+MUST_CHECK struct status otlp_proto_decode_metrics(struct decode *decode, struct slice body);

@@ -1,5 +1,5 @@
 /*
- * otlp_proto_signals.c - the three export requests: log records, spans, metrics.
+ * otlp_proto_signals.c - the export requests of log records and spans.
  * What a record means is the same as in JSON: otlp_record.c decides.
  */
 #include "ingest/otlp_proto.h"
@@ -180,40 +180,4 @@ static struct status take_scope_spans(struct decode *decode, struct proto_root *
 struct status otlp_proto_decode_traces(struct decode *decode, struct slice body) {
     static const struct otlp_proto_level level = {2, 1, take_scope_spans};
     return otlp_proto_take_request(decode, &level, body);
-}
-
-/* --- Metrics --- */
-
-/* Which fields of a Metric hold its data, each with its points in field 1. */
-static bool is_metric_data(uint32_t number) {
-    return number == 5 || number == 7 || (number >= 9 && number <= 11);
-}
-
-/* Counts at the depth of requests > resources > scopes > metrics > data > points. */
-static uint64_t count_points(struct proto_root *root, struct slice message, uint32_t depth) {
-    static const uint32_t children[] = {1, 2, 2, 0, 1};
-    struct proto_walk walk = proto_walk_over(root, message);
-    struct proto_field field;
-    uint64_t points = 0;
-    while (proto_next(&walk, &field)) {
-        bool is_child =
-            field.wire == PROTO_LENGTH &&
-            (depth == 3 ? is_metric_data(field.number) : field.number == children[depth]);
-        if (is_child) {
-            points += depth == 4 ? 1 : count_points(root, field.bytes, depth + 1);
-        }
-    }
-    return points;
-}
-
-struct status otlp_proto_decode_metrics(struct decode *decode, struct slice body,
-                                        uint64_t *points_out) {
-    struct proto_root root = {.bytes = body};
-    uint64_t points = count_points(&root, body, 0);
-    if (root.error != NULL) {
-        return fault_set(&decode->fault, STATUS_INVALID, "%s at byte %zu", root.error,
-                         root.error_at);
-    }
-    *points_out = points;
-    return status_ok();
 }

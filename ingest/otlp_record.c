@@ -109,6 +109,9 @@ void otlp_inherit(struct otlp_attributes *inner, const struct otlp_attributes *o
 /* job.status makes the record a job's, check.status a check's. INVALID for an unknown word. */
 static struct status settle_status(struct otlp_record *record, struct fault *reason) {
     const struct slice *known = record->attributes.known;
+    if (record->envelope.kind == EVENT_KIND_METRIC) {
+        return status_ok(); /* there it is a label: how many jobs failed, not that one did */
+    }
     bool is_job = known[OTLP_JOB_STATUS].size > 0;
     struct slice word = is_job ? known[OTLP_JOB_STATUS] : known[OTLP_CHECK_STATUS];
     if (word.size == 0) {

@@ -114,3 +114,7 @@ bool proto_text(struct proto_root *root, const struct proto_field *field, struct
     *text_out = field->bytes;
     return true;
 }
+
+bool proto_next_packed(struct proto_walk *walk, uint64_t *value_out) {
+    return walk->root->error == NULL && walk->at != walk->end && take_varint(walk, value_out);
+}

@@ -38,6 +38,8 @@ static inline struct proto_walk proto_walk_over(struct proto_root *root, struct 
 
 /* The next field, consumed whole; false at the end of the message or on failure. */
 bool proto_next(struct proto_walk *walk, struct proto_field *field_out);
+/* The next number of a packed list of varints, which the walk is over. */
+bool proto_next_packed(struct proto_walk *walk, uint64_t *value_out);
 /* Makes the request fail at a place in its bytes, with static words. */
 void proto_fail(struct proto_root *root, const uint8_t *at, const char *words);
 

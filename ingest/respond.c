@@ -72,8 +72,10 @@ void respond_decoded(struct intake *intake, struct decode *decode, struct status
     } else if (status.code == STATUS_INVALID) {
         respond_unreadable(intake, decode, body);
     } else {
+        bool is_alone = intake_has_all_room(intake);
         intake_abort(intake);
-        ingest_refuse(intake->ingest, intake->exchange, intake->style, 429,
-                      "no room for more events now, try again");
+        ingest_refuse(intake->ingest, intake->exchange, intake->style, is_alone ? 413 : 429,
+                      is_alone ? "the request holds more events than fit at once: send fewer"
+                               : "no room for more events now, try again");
     }
 }

@@ -54,8 +54,7 @@ static const struct route routes[ROUTES] = {
     [ROUTE_PING] = {"/ping/", ANSWER_PING, "", "ping", ""},
 };
 
-static decode_fn decode_native, decode_native_lines, decode_metrics, decode_proto_metrics,
-    decode_cloudevent_data;
+static decode_fn decode_native, decode_native_lines, decode_cloudevent_data;
 
 /* How the body of one request is read and answered; the first that fits. */
 struct format {
@@ -70,8 +69,8 @@ static const struct format formats[] = {
     {ROUTE_LOGS, "application/x-protobuf", ANSWER_PROTO, otlp_proto_decode_logs},
     {ROUTE_TRACES, "application/json", ANSWER_OTLP, otlp_json_decode_traces},
     {ROUTE_TRACES, "application/x-protobuf", ANSWER_PROTO, otlp_proto_decode_traces},
-    {ROUTE_METRICS, "application/json", ANSWER_OTLP, decode_metrics},
-    {ROUTE_METRICS, "application/x-protobuf", ANSWER_PROTO, decode_proto_metrics},
+    {ROUTE_METRICS, "application/json", ANSWER_OTLP, otlp_json_decode_metrics},
+    {ROUTE_METRICS, "application/x-protobuf", ANSWER_PROTO, otlp_proto_decode_metrics},
     {ROUTE_EVENTS, "application/json", ANSWER_NATIVE, decode_native},
     {ROUTE_EVENTS, "application/x-ndjson", ANSWER_NATIVE, decode_native_lines},
     {ROUTE_EVENTS, "application/jsonl", ANSWER_NATIVE, decode_native_lines},
@@ -103,7 +102,7 @@ static const struct {
     {COLLECTOR "trace.v1.TraceService/Export",
      {ROUTE_TRACES, "application/grpc", ANSWER_GRPC, otlp_proto_decode_traces}},
     {COLLECTOR "metrics.v1.MetricsService/Export",
-     {ROUTE_METRICS, "application/grpc", ANSWER_GRPC, decode_proto_metrics}},
+     {ROUTE_METRICS, "application/grpc", ANSWER_GRPC, otlp_proto_decode_metrics}},
 };
 
 static struct status decode_native(struct decode *decode, struct slice body) {
@@ -120,25 +119,6 @@ static struct status decode_cloudevent_data(struct decode *decode, struct slice 
     bool is_binary = http_header_find(intake->request, "ce-specversion").size > 0;
     return is_binary ? cloudevents_decode_binary(decode, intake->request, body)
                      : cloudevents_decode(decode, body);
-}
-
-static void count_points(const struct decode *decode, uint64_t points) {
-    const struct intake *intake = decode->context;
-    stats_add(intake->ingest->options.stats, STAT_METRIC_POINTS, points);
-}
-
-static struct status decode_metrics(struct decode *decode, struct slice body) {
-    uint64_t points = 0;
-    TRY(otlp_json_decode_metrics(decode, body, &points));
-    count_points(decode, points);
-    return status_ok();
-}
-
-static struct status decode_proto_metrics(struct decode *decode, struct slice body) {
-    uint64_t points = 0;
-    TRY(otlp_proto_decode_metrics(decode, body, &points));
-    count_points(decode, points);
-    return status_ok();
 }
 
 /* --- Media types --- */
@@ -262,6 +242,7 @@ static void decode_body(struct ingest *ingest, struct http_exchange exchange,
     decode->on_refused = intake_on_refused;
     decode->context = intake;
     struct status status = format->decode(decode, body);
+    stats_add(ingest->options.stats, STAT_METRIC_POINTS, decode->points);
     respond_decoded(intake, decode, status, body, routes[format->route].rejected_key);
 }
 

@@ -29,6 +29,7 @@
 #define LABEL_BYTES_MAX 128u
 #define ATTRIBUTES_PER_EVENT_MAX 128u /* the OTel SDK default limit */
 #define ATTRIBUTE_BYTES_MAX (16 * KIB)
+#define EXEMPLARS_KEPT_MAX 8u /* of a data point */
 #define DEPENDS_ON_PER_EVENT_MAX 256u
 #define REASON_BYTES_MAX 256u
 

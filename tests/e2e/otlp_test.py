@@ -121,6 +121,24 @@ class Otlp(Story):
                          b"\x08\x01")
         self.assertEqual(client.code(check, field(1, b"nobody"))[0], "NOT_FOUND")
 
+    def test_points_are_events_that_change_nobodys_state(self):
+        quell = self.quell()
+        Exporters("grpc", quell.grpc, "gzip").points("api")
+        stats = quell.settle()
+        self.assertEqual((stats["events_accepted"], stats["signals_total"]), (2, 0))
+
+        def request(points):  # what a resource says stands in each of its points' envelopes
+            attributes = [{"key": f"k{i}", "value": {"stringValue": "v" * 1000}}
+                          for i in range(20)]
+            point = {"asInt": "1", "timeUnixNano": "1700000000000000000"}
+            return {"resourceMetrics": [{"resource": {"attributes": attributes}, "scopeMetrics": [
+                {"metrics": [{"name": "m", "gauge": {"dataPoints": [point] * points}}]}]}]}
+
+        self.assertEqual(quell.post("/v1/metrics", request(2000)), (200, {}))
+        self.assertEqual(quell.settle()["events_accepted"], 2002)
+        self.assertEqual(quell.post("/v1/metrics", request(8000))[0], 413)  # no use to wait
+        self.assertEqual(quell.post("/v1/metrics", request(10)), (200, {}))
+
     def test_many_streams_of_one_connection(self):
         quell = self.quell()
         client = self.client(quell)

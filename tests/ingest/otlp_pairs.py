@@ -18,6 +18,7 @@ import python_packages
 python_packages.want("opentelemetry-proto==1.29.0", "protobuf<6")
 from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 KEYS = ["job.id", "job.status", "service.name", "service.namespace", "event.id", "error.type",
@@ -120,6 +121,110 @@ def make_traces(rng):
     return request
 
 
+def some_double(rng):
+    return rng.choice([0.0, -0.0, 1.0, 5.0, 0.1, 1e300, -2.5, float("inf"), float("-inf"),
+                       float("nan"), rng.random() * 100])
+
+
+def fill_exemplars(exemplars, rng):
+    for _ in range(rng.choice([0, 0, 1, 2, 12])):
+        exemplar = exemplars.add()
+        exemplar.time_unix_nano = rng.randrange(2**62)
+        if rng.random() < 0.4:
+            exemplar.as_int = rng.choice([0, -5, 2**63 - 1])
+        elif rng.random() < 0.8:
+            exemplar.as_double = some_double(rng)
+        if rng.random() < 0.7:
+            exemplar.trace_id, exemplar.span_id = rng.randbytes(16), rng.randbytes(8)
+        fill_attributes(exemplar.filtered_attributes, rng, 2)
+
+
+def fill_point(point, rng):
+    point.start_time_unix_nano = rng.choice([0, 1799999990 * 10**9])
+    point.time_unix_nano = rng.choice([0, 1799999991 * 10**9 + rng.randrange(10**9)])
+    point.flags = rng.choice([0, 0, 1])
+    fill_attributes(point.attributes, rng, 6)
+
+
+def fill_number(data, rng):
+    for _ in range(rng.randrange(4)):
+        point = data.data_points.add()
+        fill_point(point, rng)
+        if rng.random() < 0.4:
+            point.as_int = rng.choice([0, 1, -1, 2**63 - 1, -2**63])
+        elif rng.random() < 0.8:
+            point.as_double = some_double(rng)
+        fill_exemplars(point.exemplars, rng)
+
+
+def fill_distribution(point, rng):
+    fill_point(point, rng)
+    fill_exemplars(point.exemplars, rng)
+    point.count = rng.choice([0, 3, 2**64 - 1])
+    for name in ("sum", "min", "max"):
+        if rng.random() < 0.6:
+            setattr(point, name, some_double(rng))
+
+
+def fill_histogram(data, rng):
+    for _ in range(rng.randrange(3)):
+        point = data.data_points.add()
+        fill_distribution(point, rng)
+        many = rng.choice([0, 3, 3, 2500])
+        point.explicit_bounds.extend(sorted(rng.random() * 1e6 for _ in range(many)))
+        point.bucket_counts.extend(rng.randrange(2**40) for _ in range(many + 1 if many else 0))
+
+
+def fill_exponential(data, rng):
+    for _ in range(rng.randrange(3)):
+        point = data.data_points.add()
+        fill_distribution(point, rng)
+        point.scale = rng.choice([0, -3, 20])
+        point.zero_count = rng.choice([0, 7])
+        point.zero_threshold = rng.choice([0.0, 0.001])
+        for buckets in (point.positive, point.negative):
+            if rng.random() < 0.7:
+                buckets.offset = rng.choice([0, -10, 4])
+                buckets.bucket_counts.extend(rng.randrange(2**33) for _ in range(rng.randrange(5)))
+
+
+def fill_summary(data, rng):
+    for _ in range(rng.randrange(3)):
+        point = data.data_points.add()
+        fill_point(point, rng)
+        point.count, point.sum = rng.choice([0, 9]), some_double(rng)
+        for quantile in (0.0, 0.5, 1.0)[:rng.randrange(4)]:
+            point.quantile_values.add(quantile=quantile, value=some_double(rng))
+
+
+def make_metrics(rng):
+    request = ExportMetricsServiceRequest()
+    for _ in range(rng.randrange(3)):
+        resource = request.resource_metrics.add()
+        fill_attributes(resource.resource.attributes, rng, 5)
+        for _ in range(rng.randrange(3)):
+            scope = resource.scope_metrics.add()
+            fill_attributes(scope.scope.attributes, rng, 3)
+            for _ in range(rng.randrange(4)):
+                metric = scope.metrics.add()
+                metric.name = rng.choice(["requests", "requests", "ünits", ""])
+                metric.unit = rng.choice(["", "1", "ms"])
+                metric.description = rng.choice(WORDS)
+                kind = rng.choice(["gauge", "sum", "histogram", "exponential_histogram",
+                                   "summary", None])
+                if kind is None:
+                    continue
+                data = getattr(metric, kind)
+                data.SetInParent()
+                if kind not in ("gauge", "summary"):
+                    data.aggregation_temporality = rng.randrange(3)
+                if kind == "sum":
+                    data.is_monotonic = rng.random() < 0.5
+                {"gauge": fill_number, "sum": fill_number, "histogram": fill_histogram,
+                 "exponential_histogram": fill_exponential, "summary": fill_summary}[kind](data, rng)
+    return request
+
+
 def as_otlp_json(value):
     """protobuf's own JSON, with ids in hex as OTLP wants them."""
     if isinstance(value, dict):
@@ -177,6 +282,9 @@ class Pairs(unittest.TestCase):
     def test_traces_in_both_encodings_are_the_same_envelopes(self):
         self.compare("traces", make_traces, range(300))
 
+    def test_metrics_in_both_encodings_are_the_same_envelopes(self):
+        self.compare("metrics", make_metrics, range(400))
+
     def test_resource_behind_its_records_counts_too(self):
         rng = random.Random(5)
         request = ExportLogsServiceRequest()
@@ -196,9 +304,11 @@ class Pairs(unittest.TestCase):
 
     def test_damaged_bodies_are_judged_without_a_crash(self):
         invalid = 0
-        for seed in range(1500):
+        for seed in range(2000):
             rng = random.Random(seed)
-            body = bytearray((make_logs if seed % 2 else make_traces)(rng).SerializeToString())
+            what, make = [("logs", make_logs), ("traces", make_traces),
+                          ("metrics", make_metrics)][seed % 3]
+            body = bytearray(make(rng).SerializeToString())
             for _ in range(rng.randrange(1, 4)):
                 if body:
                     at = rng.randrange(len(body))
@@ -206,7 +316,7 @@ class Pairs(unittest.TestCase):
                         del body[at:at + rng.randrange(1, 9)]
                     else:
                         body[at] = rng.randrange(256)
-            answer = self.tool.run("logs" if seed % 2 else "traces", "proto", bytes(body))
+            answer = self.tool.run(what, "proto", bytes(body))
             invalid += answer.startswith("invalid")
         self.assertGreater(invalid, 100)
 

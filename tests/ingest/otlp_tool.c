@@ -1,7 +1,7 @@
 /*
- * otlp_tool.c - reads lines "logs|traces json|proto <hex of the body>" and writes for each its
- * envelopes as hex ("refused:" and the reason as hex for those), separated by spaces, or "invalid:
- * why". For otlp_pairs.py.
+ * otlp_tool.c - reads lines "logs|traces|metrics json|proto <hex of the body>" and writes for each
+ * its envelopes as hex ("refused:" and the reason as hex for those), separated by spaces, or
+ * "invalid: why". For otlp_pairs.py.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,9 +41,10 @@ static void write_envelopes(struct batch *batch) {
 static void run_line(const char *what, const char *encoding, struct slice body, struct arena *arena,
                      uint8_t *memory) {
     typedef struct status decode_fn(struct decode *, struct slice);
-    static decode_fn *const decoders[2][2] = {
+    static decode_fn *const decoders[3][2] = {
         {otlp_json_decode_logs, otlp_proto_decode_logs},
         {otlp_json_decode_traces, otlp_proto_decode_traces},
+        {otlp_json_decode_metrics, otlp_proto_decode_metrics},
     };
     struct batch batch;
     batch_init(&batch, memory, BATCH_ROOM);
@@ -55,7 +56,9 @@ static void run_line(const char *what, const char *encoding, struct slice body, 
                             .context = &batch,
                             .arena = arena};
     struct status status =
-        decoders[strcmp(what, "traces") == 0][strcmp(encoding, "proto") == 0](&decode, body);
+        decoders[strcmp(what, "traces") == 0    ? 1
+                 : strcmp(what, "metrics") == 0 ? 2
+                                                : 0][strcmp(encoding, "proto") == 0](&decode, body);
     if (status_is_ok(status)) {
         write_envelopes(&batch);
     } else {
