@@ -14,12 +14,18 @@ struct draft {
     struct slice claimed; /* the tenant that the record names */
     struct slice job_id;
     struct slice entity; /* written out; wins over job_id */
+    bool has_status;
+    bool is_refused;
+    /* From here on not cleared with the rest: half a page, for every event. */
+    struct fault reason; /* set when refused */
     struct attribute attributes[ATTRIBUTES_PER_EVENT_MAX];
     struct slice depends_on[DEPENDS_ON_PER_EVENT_MAX + 1];
-    bool has_status;
-    struct fault reason; /* words: the record is refused */
-    bool is_refused;
 };
+
+/* Empty, in memory of any content. */
+static inline void draft_init(struct draft *draft) {
+    memset(draft, 0, offsetof(struct draft, reason));
+}
 
 /* Refuses the record: words, then the detail, shortened. */
 void draft_refuse(struct draft *draft, const char *words, struct slice detail);

@@ -24,7 +24,7 @@ struct json_walk json_walk_over_at(struct slice bytes, struct arena *arena, enum
         fail_at(&walk, 0, "the text is too large");
         return walk;
     }
-    walk.index = arena_allocate(arena, sizeof(*walk.index), 64);
+    walk.index = arena_allocate_unset(arena, sizeof(*walk.index), 64);
     if (walk.index == NULL) {
         walk.is_out_of_room = true;
         fail_at(&walk, 0, "there is no room to read the text");
@@ -196,7 +196,7 @@ static inline bool take_raw_string(struct json_walk *walk, struct slice *raw_out
 }
 
 static bool unescape(struct json_walk *walk, struct slice raw, struct slice *text_out) {
-    uint8_t *out = arena_allocate(walk->arena, raw.size + 4, 1);
+    uint8_t *out = arena_allocate_unset(walk->arena, raw.size + 4, 1);
     if (out == NULL) {
         walk->is_out_of_room = true;
         json_fail(walk, "the text has more escaped strings than there is room for");

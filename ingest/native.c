@@ -55,28 +55,32 @@ static void take_details(struct json_walk *walk, struct draft *draft) {
 }
 
 struct text_field {
-    const char *key;
+    struct slice key;
+    const char *complaint;
     size_t offset; /* of a struct slice in struct draft */
 };
 
+#define TEXT_FIELD(name, place)                                                                    \
+    {                                                                                              \
+        {(const uint8_t *)(name), sizeof(name) - 1}, name " is no string",                         \
+            offsetof(struct draft, place)                                                          \
+    }
 static const struct text_field text_fields[] = {
-    {"tenant_id", offsetof(struct draft, claimed)},
-    {"job_id", offsetof(struct draft, job_id)},
-    {"entity", offsetof(struct draft, entity)},
-    {"event_id", offsetof(struct draft, envelope.event_id)},
-    {"run_id", offsetof(struct draft, envelope.run_id)},
-    {"message", offsetof(struct draft, envelope.message)},
-    {"error_type", offsetof(struct draft, envelope.error_class)},
+    TEXT_FIELD("tenant_id", claimed),
+    TEXT_FIELD("job_id", job_id),
+    TEXT_FIELD("entity", entity),
+    TEXT_FIELD("event_id", envelope.event_id),
+    TEXT_FIELD("run_id", envelope.run_id),
+    TEXT_FIELD("message", envelope.message),
+    TEXT_FIELD("error_type", envelope.error_class),
 };
+#undef TEXT_FIELD
 
 void native_take_field(struct json_walk *walk, struct draft *draft, struct slice key) {
     for (size_t i = 0; i < sizeof(text_fields) / sizeof(text_fields[0]); i++) {
-        if (slice_equals(key, slice_of_text(text_fields[i].key))) {
-            char complaint[64];
-            struct text words = text_over(complaint, sizeof(complaint));
-            text_add_format(&words, "%s is no string", text_fields[i].key);
+        if (slice_equals(key, text_fields[i].key)) {
             *(struct slice *)(void *)((uint8_t *)draft + text_fields[i].offset) =
-                draft_take_word(walk, draft, complaint);
+                draft_take_word(walk, draft, text_fields[i].complaint);
             return;
         }
     }
@@ -114,10 +118,12 @@ static struct status take_event(struct decode *decode, struct json_walk *walk, b
     }
     size_t start = json_next_at(walk);
     size_t mark = decode->arena->used_bytes;
-    struct draft *draft = ARENA_NEW(decode->arena, struct draft);
+    struct draft *draft =
+        arena_allocate_unset(decode->arena, sizeof(*draft), _Alignof(struct draft));
     if (draft == NULL) {
         return status_of(STATUS_FULL);
     }
+    draft_init(draft);
     json_enter_object(walk);
     while (json_next_member(walk, &key)) {
         native_take_field(walk, draft, key);

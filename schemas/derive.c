@@ -57,7 +57,7 @@ struct status derive_check_entity(struct slice entity, struct fault *reason) {
 static struct status join_entity(struct arena *arena, const char *kind, struct slice prefix,
                                  struct slice name, struct slice *entity_out,
                                  struct fault *reason) {
-    char *memory = arena_allocate(arena, ENTITY_BYTES_MAX + 1, 1);
+    char *memory = arena_allocate_unset(arena, ENTITY_BYTES_MAX + 1, 1);
     if (memory == NULL) {
         return status_of(STATUS_FULL);
     }
@@ -233,7 +233,7 @@ static struct status derive_content_key(const struct derive_context *context, st
                                         struct envelope *envelope) {
     size_t capacity = content_bytes(envelope);
     size_t mark = arena->used_bytes;
-    void *memory = arena_allocate(arena, capacity, 8);
+    void *memory = arena_allocate_unset(arena, capacity, 8);
     if (memory == NULL) {
         return status_of(STATUS_FULL);
     }

@@ -85,7 +85,7 @@ static size_t mask_front(struct slice rest, bool in_word, struct text *masked) {
 
 struct status derive_mask_message(struct slice message, struct arena *arena,
                                   struct slice *masked_out) {
-    char *memory = arena_allocate(arena, ERROR_CLASS_BYTES_MAX + 1, 1);
+    char *memory = arena_allocate_unset(arena, ERROR_CLASS_BYTES_MAX + 1, 1);
     if (memory == NULL) {
         return status_of(STATUS_FULL);
     }

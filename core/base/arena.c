@@ -39,7 +39,7 @@ void arena_rewind(struct arena *arena, size_t mark) {
     arena->used_bytes = mark;
 }
 
-void *arena_allocate(struct arena *arena, size_t size, size_t align) {
+void *arena_allocate_unset(struct arena *arena, size_t size, size_t align) {
     ASSERT(align > 0 && (align & (align - 1)) == 0 && align <= PAGE_BYTES);
     size_t start = (arena->used_bytes + align - 1) & ~(align - 1);
     if (arena->base == NULL || start > arena->capacity_bytes ||
@@ -47,11 +47,17 @@ void *arena_allocate(struct arena *arena, size_t size, size_t align) {
         return NULL;
     }
     arena->used_bytes = start + size;
+    return arena->base + start;
+}
+
+void *arena_allocate(struct arena *arena, size_t size, size_t align) {
+    uint8_t *memory = arena_allocate_unset(arena, size, align);
+    size_t start = memory == NULL ? arena->touched_bytes : (size_t)(memory - arena->base);
     if (start < arena->touched_bytes) {
         size_t end = start + size < arena->touched_bytes ? start + size : arena->touched_bytes;
         memset(arena->base + start, 0, end - start);
     }
-    return arena->base + start;
+    return memory;
 }
 
 void *arena_allocate_array(struct arena *arena, size_t count, size_t size, size_t align) {

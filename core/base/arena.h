@@ -35,6 +35,9 @@ void arena_rewind(struct arena *arena, size_t mark);
 /* Zeroed bytes, aligned to `align` (a power of two); NULL when full. */
 void *arena_allocate(struct arena *arena, size_t size, size_t align);
 
+/* The same, not cleared: for what is written before it is read. */
+void *arena_allocate_unset(struct arena *arena, size_t size, size_t align);
+
 /* count * size with the overflow checked; NULL when full. */
 void *arena_allocate_array(struct arena *arena, size_t count, size_t size, size_t align);
 
