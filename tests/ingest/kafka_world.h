@@ -12,7 +12,7 @@
 
 #include "ingest/kafka_internal.h"
 
-enum { SAID_MAX = 1 << 16 };
+enum { SAID_MAX = 1 << 17 };
 
 struct world {
     char directory[64];
@@ -28,6 +28,7 @@ struct world {
     char *said[SAID_MAX];
     uint32_t said_count;
     uint32_t batches_count;
+    uint32_t events_count; /* envelopes */
 };
 
 static inline void world_say(struct world *world, char *words) {
@@ -138,6 +139,7 @@ static inline bool world_answer(struct world *world, enum status_code outcome) {
         struct stream_range range;
         if (left > 0) {
             world_read_envelope(world, entry);
+            world->events_count++;
             left--;
             continue;
         }
