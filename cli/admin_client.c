@@ -13,6 +13,7 @@
 #include "core/base/limits.h"
 
 enum { HEAD_BYTES_MAX = 4096, WAIT_S = 60 };
+#define ANSWER_BYTES_MAX (64 * MIB)
 
 static int connect_one(const struct addrinfo *info) {
     const struct timeval wait = {.tv_sec = WAIT_S};
@@ -179,4 +180,23 @@ const char *admin_actor(const struct cli_options *options) {
     const char *by = cli_option(options, "--by");
     by = by != NULL ? by : getenv("USER");
     return by != NULL ? by : "the command line";
+}
+
+bool admin_ask(const struct cli_options *options, struct slice path, struct text *answer_out) {
+    struct admin_client client;
+    struct config *config = NULL;
+    if (!status_is_ok(admin_client_of(options, &client, &config))) {
+        return false;
+    }
+    char *memory = malloc(ANSWER_BYTES_MAX);
+    bool is_good = memory != NULL;
+    if (is_good) {
+        *answer_out = text_over(memory, ANSWER_BYTES_MAX);
+        is_good = admin_call_or_say(&client, path, slice_of(NULL, 0), answer_out);
+    }
+    if (!is_good) {
+        free(memory);
+    }
+    config_release(config);
+    return is_good;
 }

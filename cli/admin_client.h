@@ -21,6 +21,9 @@ MUST_CHECK struct status admin_client_of(const struct cli_options *options,
 /* Calls; says on stderr what went wrong: false then. */
 bool admin_call_or_say(const struct admin_client *client, struct slice path, struct slice body,
                        struct text *answer);
+/* One GET by --console or the configuration into memory of its own: free answer_out->data. false,
+ * and said on stderr, when it was not answered; then there is nothing to free. */
+bool admin_ask(const struct cli_options *options, struct slice path, struct text *answer_out);
 /* Appends "&name=value", encoded; nothing for NULL. */
 void admin_add_parameter(struct text *path, const char *name, const char *value);
 /* Who acts: --by, else $USER. */

@@ -12,5 +12,6 @@ COMMAND("dlq", 8, "--console=", "--token=", "--by=", "--tenant=", "--sink=", "--
         "--json", NULL)
 COMMAND("silence", 2, "--console=", "--token=", "--by=", "--tenant=", "--severity=", "--entity=",
         "--owner=", "--label=", "--for=", "--start=", "--end=", "--reason=", NULL)
-COMMAND("graph", 3, "--data=", "--tenant=", "--direction=", "--hops=", "--json", NULL)
-COMMAND("explain", 1, "--data=", "--tenant=", "--json", NULL)
+COMMAND("graph", 3, "--console=", "--token=", "--tenant=", "--direction=", "--hops=", "--json",
+        NULL)
+COMMAND("explain", 1, "--console=", "--token=", "--tenant=", "--json", NULL)

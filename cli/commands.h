@@ -11,6 +11,9 @@ int command_check(const struct cli_options *options);
 int explain_route(const struct cli_options *options, const struct config *config);
 int command_demo(const struct cli_options *options);
 int command_silence(const struct cli_options *options);
+/* Through the admin API of the running quell. */
+int command_graph(const struct cli_options *options);
+int command_explain(const struct cli_options *options);
 int command_dlq(const struct cli_options *options);
 /* Has flags of its own: gets the words behind its name. */
 int command_load(int count, char **words);

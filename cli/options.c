@@ -20,6 +20,9 @@ static const char usage[] =
     "            (--all instead of numbers; --console host:port; QUELL_TOKEN or --token)\n"
     "  silence   add --for 2h --reason words [--entity glob] [--severity s] [--owner glob]\n"
     "            [--label key=glob] [--tenant t] | list | expire ID\n"
+    "  graph     a tenant's dependencies as DOT: [ENTITY] [--tenant t] [--direction up|down]\n"
+    "            [--hops n] [--json]\n"
+    "  explain   why an incident has its root: inc_... [--tenant t] [--json]\n"
     "  demo      a living example: forty failures become one incident\n"
     "  load      send a load at a constant rate and measure (quell load --help)\n"
     "  version   print the version\n";

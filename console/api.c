@@ -141,6 +141,17 @@ void api_timeline(struct console *console, struct http_exchange exchange, struct
     console_answer(exchange, status, &text);
 }
 
+void api_explain(struct console *console, struct http_exchange exchange, struct slice id,
+                 const struct http_request *request) {
+    struct parameters parameters;
+    if (!read_parameters(console, exchange, request, &parameters)) {
+        return;
+    }
+    struct text text = console_text(console);
+    struct status status = view_explain_json(console->reader, parameters.values[TENANT], id, &text);
+    console_answer(exchange, status, &text);
+}
+
 void api_graph(struct console *console, struct http_exchange exchange,
                const struct http_request *request) {
     struct parameters parameters;

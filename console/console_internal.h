@@ -63,6 +63,8 @@ void api_incident(struct console *console, struct http_exchange exchange, struct
                   const struct http_request *request);
 void api_timeline(struct console *console, struct http_exchange exchange, struct slice id,
                   const struct http_request *request);
+void api_explain(struct console *console, struct http_exchange exchange, struct slice id,
+                 const struct http_request *request);
 void api_graph(struct console *console, struct http_exchange exchange,
                const struct http_request *request);
 void api_stats(struct console *console, struct http_exchange exchange,

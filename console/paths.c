@@ -7,7 +7,7 @@ static const char index_page[] =
     "quell " QUELL_VERSION "\n\n"
     "GET  /api/v1/incidents?tenant=&status=&since=&limit=&cursor=\n"
     "GET  /api/v1/incidents/<id>\n"
-    "GET  /api/v1/incidents/<id>/timeline\n"
+    "GET  /api/v1/incidents/<id>/timeline|explain\n"
     "POST /api/v1/incidents/<id>/ack      {\"by\":\"...\",\"note\":\"...\"}\n"
     "POST /api/v1/incidents/<id>/resolve\n"
     "GET  /api/v1/graph?tenant=&entity=&direction=up|down&hops=\n"
@@ -220,7 +220,7 @@ bool console_allow_method(struct http_exchange exchange, const struct http_reque
     return is_allowed;
 }
 
-/* /api/v1/incidents/<id>[/timeline|/ack|/resolve] */
+/* /api/v1/incidents/<id>[/timeline|/explain|/ack|/resolve] */
 static void answer_incident(struct console *console, struct http_exchange exchange,
                             struct slice rest, const struct http_request *request) {
     struct slice id = slice_head(rest, slice_find_byte(rest, '/'));
@@ -228,7 +228,8 @@ static void answer_incident(struct console *console, struct http_exchange exchan
     bool is_ack = slice_equals(what, SLICE("/ack"));
     bool is_resolve = slice_equals(what, SLICE("/resolve"));
     bool is_timeline = slice_equals(what, SLICE("/timeline"));
-    if (what.size > 0 && !is_ack && !is_resolve && !is_timeline) {
+    bool is_explain = slice_equals(what, SLICE("/explain"));
+    if (what.size > 0 && !is_ack && !is_resolve && !is_timeline && !is_explain) {
         console_answer_error(exchange, 404, "not_found", "there is no such path");
         return;
     }
@@ -240,6 +241,8 @@ static void answer_incident(struct console *console, struct http_exchange exchan
                      request);
     } else if (is_timeline) {
         api_timeline(console, exchange, id, request);
+    } else if (is_explain) {
+        api_explain(console, exchange, id, request);
     } else {
         api_incident(console, exchange, id, request);
     }

@@ -160,9 +160,9 @@ static struct status find_in_tenants(struct store_snapshot *snapshot, struct has
     return found;
 }
 
-static struct status find_incident(struct store_snapshot *snapshot, struct slice tenant,
-                                   struct slice text, struct hash128 *id_out, struct slice *row_out,
-                                   struct slice *tenant_out) {
+struct status view_get_incident_row(struct store_snapshot *snapshot, struct slice tenant,
+                                    struct slice text, struct hash128 *id_out,
+                                    struct slice *row_out, struct slice *tenant_out) {
     struct hash128 id;
     TRY(view_parse_incident_id(text, &id));
     id = resolve_alias(snapshot, id);
@@ -181,7 +181,7 @@ struct status view_incident_json(struct view_reader *reader, struct slice tenant
     struct hash128 id;
     struct slice row;
     struct slice owner;
-    struct status status = find_incident(snapshot, tenant, incident_id, &id, &row, &owner);
+    struct status status = view_get_incident_row(snapshot, tenant, incident_id, &id, &row, &owner);
     if (status_is_ok(status)) {
         status = render_incident(snapshot, row, id, json);
     }
@@ -197,7 +197,7 @@ struct status view_find_incident(struct view_reader *reader, struct slice incide
     struct slice row;
     struct slice owner;
     struct status status =
-        find_incident(snapshot, slice_of(NULL, 0), incident_id, id_out, &row, &owner);
+        view_get_incident_row(snapshot, slice_of(NULL, 0), incident_id, id_out, &row, &owner);
     if (status_is_ok(status)) {
         ASSERT(owner.size <= TENANT_BYTES_MAX);
         memcpy(tenant_out, owner.data, owner.size);
@@ -242,7 +242,7 @@ struct status view_timeline_json(struct view_reader *reader, struct slice tenant
     struct hash128 id;
     struct slice row;
     struct slice owner;
-    struct status status = find_incident(snapshot, tenant, incident_id, &id, &row, &owner);
+    struct status status = view_get_incident_row(snapshot, tenant, incident_id, &id, &row, &owner);
     if (status_is_ok(status)) {
         status = render_timeline(snapshot, id, json);
     }

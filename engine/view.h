@@ -44,9 +44,14 @@ MUST_CHECK struct status view_timeline_json(struct view_reader *reader, struct s
 MUST_CHECK struct status view_find_incident(struct view_reader *reader, struct slice incident_id,
                                             struct hash128 *id_out, char *tenant_out,
                                             size_t *tenant_size_out);
+/* Why this root: {"incident","tenant","root":{...,"evidence"},"order":[members in the order in
+ * which they failed, each with a shortest path from the root],"slice":{"nodes","edges","cycles"},
+ * "ruled_out":[{"entity","reason"}],"truncated"}. MISSING. */
+MUST_CHECK struct status view_explain_json(struct view_reader *reader, struct slice tenant,
+                                           struct slice incident_id, struct text *json);
 /* {"nodes":[{"entity","status","since","incident"?,"hops"}],"edges":[{"from","to","origin"}],
- * "truncated":false}: all of the tenant's graph, or what lies up/down from `entity` within hops.
- * MISSING for an unknown entity, INVALID for a bad direction. */
+ * "cycles":[["job:a","job:b"]],"truncated":false}: all of the tenant's graph, or what lies up/down
+ * from `entity` within hops. MISSING for an unknown entity, INVALID for a bad direction. */
 MUST_CHECK struct status view_graph_json(struct view_reader *reader, struct slice tenant,
                                          struct slice entity, struct slice direction, uint32_t hops,
                                          struct text *json);

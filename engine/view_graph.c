@@ -8,35 +8,39 @@
 #include "core/base/assert.h"
 #include "schemas/derive.h"
 
-enum { NEIGHBOURS_SHOWN_MAX = 4096 };
+enum { NEIGHBOURS_SHOWN_MAX = 4096, CYCLES_SHOWN_MAX = 100 };
 
 struct graph_page {
     struct view_reader *reader;
-    struct slice tenant;
+    const struct view_slice *slice;
     struct text *json;
     struct graph_neighbour *neighbours;
 };
 
-static bool node_is_visible(const struct graph_page *page, const struct graph_node *node) {
-    return slice_is_empty(page->tenant) || slice_equals(node->owner, page->tenant) ||
+bool view_may_show(struct slice tenant, const struct graph_node *node) {
+    return slice_is_empty(tenant) || slice_equals(node->owner, tenant) ||
            slice_equals(node->owner, SLICE("platform"));
 }
 
-static void add_name(const struct graph_page *page, const struct graph_node *node) {
-    char name[ENTITY_BYTES_MAX + 16];
-    struct text text = text_over(name, sizeof(name));
-    bool is_foreign = slice_equals(node->owner, SLICE("platform")) &&
-                      !slice_equals(page->tenant, SLICE("platform"));
-    text_add_text(&text, is_foreign ? "platform/" : "");
-    text_add(&text, node->entity);
-    text_add_json_string(page->json, text_slice(&text));
+void view_add_name(struct text *text, struct slice tenant, const struct graph_node *node) {
+    bool is_foreign =
+        slice_equals(node->owner, SLICE("platform")) && !slice_equals(tenant, SLICE("platform"));
+    text_add_text(text, is_foreign ? "platform/" : "");
+    text_add(text, node->entity);
 }
 
-static void add_node(struct graph_page *page, uint32_t number, uint32_t hops, bool has_hops) {
-    struct graph_node node = graph_get_node(page->reader->view->graph, number);
+void view_add_entity(struct text *json, struct slice tenant, const struct graph_node *node) {
+    char name[ENTITY_BYTES_MAX + 16];
+    struct text text = text_over(name, sizeof(name));
+    view_add_name(&text, tenant, node);
+    text_add_json_string(json, text_slice(&text));
+}
+
+static void add_node(struct graph_page *page, uint32_t at) {
+    struct graph_node node = graph_get_node(page->reader->view->graph, page->slice->nodes[at]);
     text_add_text(page->json, "{\"entity\":");
-    add_name(page, &node);
-    if (slice_is_empty(page->tenant)) {
+    view_add_entity(page->json, page->slice->tenant, &node);
+    if (slice_is_empty(page->slice->tenant)) {
         text_add_text(page->json, ",\"tenant\":");
         text_add_json_string(page->json, node.owner);
     }
@@ -48,9 +52,9 @@ static void add_node(struct graph_page *page, uint32_t number, uint32_t hops, bo
         text_add_time(page->json, node.state.since_ns, 3);
         text_add_char(page->json, '"');
     }
-    if (has_hops) {
+    if (page->slice->hops != NULL) {
         text_add_text(page->json, ",\"hops\":");
-        text_add_u64(page->json, hops);
+        text_add_u64(page->json, page->slice->hops[at]);
     }
     text_add_char(page->json, '}');
 }
@@ -65,26 +69,75 @@ static const char *origin_word(enum graph_origin origin) {
 }
 
 /* The edges from `number` to what it depends on, as far as both ends are shown. */
-static void add_edges(struct graph_page *page, uint32_t number, const bool *is_shown,
-                      bool *is_first) {
+static void add_edges(struct graph_page *page, uint32_t number, bool *is_first) {
     const struct graph *graph = page->reader->view->graph;
+    struct slice tenant = page->slice->tenant;
     uint32_t count =
         graph_neighbours(graph, number, GRAPH_UPSTREAM, page->neighbours, NEIGHBOURS_SHOWN_MAX);
     count = count < NEIGHBOURS_SHOWN_MAX ? count : NEIGHBOURS_SHOWN_MAX;
     struct graph_node from = graph_get_node(graph, number);
     for (uint32_t i = 0; i < count; i++) {
-        if (!is_shown[page->neighbours[i].node]) {
+        if (!page->slice->is_shown[page->neighbours[i].node]) {
             continue;
         }
         struct graph_node to = graph_get_node(graph, page->neighbours[i].node);
         text_add_text(page->json, *is_first ? "" : ",");
         *is_first = false;
         text_add_text(page->json, "{\"from\":");
-        add_name(page, &from);
+        view_add_entity(page->json, tenant, &from);
         text_add_text(page->json, ",\"to\":");
-        add_name(page, &to);
+        view_add_entity(page->json, tenant, &to);
         text_add_format(page->json, ",\"origin\":\"%s\"}", origin_word(page->neighbours[i].origin));
     }
+}
+
+static struct status add_cycles(struct graph_page *page, struct arena *arena) {
+    const struct graph *graph = page->reader->view->graph;
+    const struct view_slice *slice = page->slice;
+    uint32_t *cycles = ARENA_ARRAY(arena, uint32_t, (size_t)slice->count + 1);
+    uint32_t cycles_count = 0;
+    if (cycles == NULL) {
+        return status_of(STATUS_FULL);
+    }
+    TRY(graph_find_cycles(graph, slice->nodes, slice->count, arena, cycles, &cycles_count));
+    cycles_count = cycles_count < CYCLES_SHOWN_MAX ? cycles_count : CYCLES_SHOWN_MAX;
+    text_add_text(page->json, ",\"cycles\":[");
+    for (uint32_t cycle = 1; cycle <= cycles_count; cycle++) {
+        bool is_first = true;
+        text_add_text(page->json, cycle == 1 ? "[" : ",[");
+        for (uint32_t i = 0; i < slice->count; i++) {
+            if (cycles[i] == cycle) {
+                struct graph_node node = graph_get_node(graph, slice->nodes[i]);
+                text_add_text(page->json, is_first ? "" : ",");
+                view_add_entity(page->json, slice->tenant, &node);
+                is_first = false;
+            }
+        }
+        text_add_char(page->json, ']');
+    }
+    text_add_char(page->json, ']');
+    return status_ok();
+}
+
+struct status view_add_slice(struct view_reader *reader, const struct view_slice *slice,
+                             struct arena *arena, struct text *json) {
+    struct graph_page page = {.reader = reader, .slice = slice, .json = json};
+    page.neighbours = ARENA_ARRAY(arena, struct graph_neighbour, NEIGHBOURS_SHOWN_MAX);
+    if (page.neighbours == NULL) {
+        return status_of(STATUS_FULL);
+    }
+    text_add_text(json, "\"nodes\":[");
+    for (uint32_t i = 0; i < slice->count; i++) {
+        text_add_text(json, i == 0 ? "" : ",");
+        add_node(&page, i);
+    }
+    text_add_text(json, "],\"edges\":[");
+    bool is_first = true;
+    for (uint32_t i = 0; i < slice->count; i++) {
+        add_edges(&page, slice->nodes[i], &is_first);
+    }
+    text_add_char(json, ']');
+    return add_cycles(&page, arena);
 }
 
 /* What goes into the answer: node numbers with hops, and a mark a node for its edges. */
@@ -96,20 +149,6 @@ struct shown_nodes {
     bool is_truncated;
 };
 
-static void render_graph(struct graph_page *page, const struct shown_nodes *shown, bool has_hops) {
-    text_add_text(page->json, "{\"nodes\":[");
-    for (uint32_t i = 0; i < shown->count; i++) {
-        text_add_text(page->json, i == 0 ? "" : ",");
-        add_node(page, shown->numbers[i], shown->hops[i], has_hops);
-    }
-    text_add_text(page->json, "],\"edges\":[");
-    bool is_first = true;
-    for (uint32_t i = 0; i < shown->count; i++) {
-        add_edges(page, shown->numbers[i], shown->is_shown, &is_first);
-    }
-    text_add_format(page->json, "],\"truncated\":%s}", shown->is_truncated ? "true" : "false");
-}
-
 static void show(struct shown_nodes *shown, uint32_t number, uint32_t hops) {
     shown->numbers[shown->count] = number;
     shown->hops[shown->count] = hops;
@@ -117,11 +156,11 @@ static void show(struct shown_nodes *shown, uint32_t number, uint32_t hops) {
     shown->count++;
 }
 
-static void collect_tenant(struct graph_page *page, struct shown_nodes *shown,
-                           uint32_t nodes_count) {
+static void collect_tenant(struct view_reader *reader, struct slice tenant,
+                           struct shown_nodes *shown, uint32_t nodes_count) {
     for (uint32_t i = 0; i < nodes_count; i++) {
-        struct graph_node node = graph_get_node(page->reader->view->graph, i);
-        bool is_own = slice_is_empty(page->tenant) || slice_equals(node.owner, page->tenant);
+        struct graph_node node = graph_get_node(reader->view->graph, i);
+        bool is_own = slice_is_empty(tenant) || slice_equals(node.owner, tenant);
         if (!is_own) {
             continue;
         }
@@ -133,24 +172,24 @@ static void collect_tenant(struct graph_page *page, struct shown_nodes *shown,
     }
 }
 
-static struct status collect_around(struct graph_page *page, struct shown_nodes *shown,
-                                    struct slice entity, enum graph_direction direction,
-                                    uint32_t hops, uint32_t nodes_count) {
-    struct view *view = page->reader->view;
-    struct slice tenant = slice_is_empty(page->tenant) ? SLICE("default") : page->tenant;
+static struct status collect_around(struct view_reader *reader, struct slice viewer,
+                                    struct shown_nodes *shown, struct slice entity,
+                                    enum graph_direction direction, uint32_t hops,
+                                    uint32_t nodes_count) {
+    struct view *view = reader->view;
+    struct slice tenant = slice_is_empty(viewer) ? SLICE("default") : viewer;
     uint32_t start =
         graph_find_node(view->graph, derive_entity_key(tenant, entity, view->hash_seed));
     if (start == GRAPH_NODE_NONE || start >= nodes_count) {
         return status_of(STATUS_MISSING);
     }
     uint32_t count = 0;
-    const struct graph_visit *visits =
-        graph_search_run(page->reader->search, view->graph, start, direction, hops, tenant, &count,
-                         &shown->is_truncated);
+    const struct graph_visit *visits = graph_search_run(
+        reader->search, view->graph, start, direction, hops, tenant, &count, &shown->is_truncated);
     show(shown, start, 0);
     for (uint32_t i = 0; i < count; i++) {
         struct graph_node node = graph_get_node(view->graph, visits[i].node);
-        if (visits[i].node < nodes_count && node_is_visible(page, &node)) {
+        if (visits[i].node < nodes_count && view_may_show(viewer, &node)) {
             show(shown, visits[i].node, visits[i].hops);
         }
     }
@@ -167,37 +206,44 @@ static struct status parse_direction(struct slice word, enum graph_direction *di
     return is_down ? status_ok() : status_of(STATUS_INVALID);
 }
 
-static struct status graph_page_fill(struct graph_page *page, struct slice entity,
-                                     enum graph_direction direction, uint32_t hops) {
-    struct arena *arena = &page->reader->arena;
-    uint32_t nodes_count = graph_nodes_count(page->reader->view->graph);
+static struct status graph_fill(struct view_reader *reader, struct slice tenant, struct text *json,
+                                struct slice entity, enum graph_direction direction,
+                                uint32_t hops) {
+    struct arena *arena = &reader->arena;
+    uint32_t nodes_count = graph_nodes_count(reader->view->graph);
     struct shown_nodes shown = {
         .numbers = ARENA_ARRAY(arena, uint32_t, GRAPH_VISITS_MAX + 1),
         .hops = ARENA_ARRAY(arena, uint32_t, GRAPH_VISITS_MAX + 1),
-        .is_shown = ARENA_ARRAY(arena, bool, page->reader->view->graph_options.nodes_max),
+        .is_shown = ARENA_ARRAY(arena, bool, reader->view->graph_options.nodes_max),
     };
-    page->neighbours = ARENA_ARRAY(arena, struct graph_neighbour, NEIGHBOURS_SHOWN_MAX);
-    if (shown.numbers == NULL || shown.hops == NULL || shown.is_shown == NULL ||
-        page->neighbours == NULL) {
+    if (shown.numbers == NULL || shown.hops == NULL || shown.is_shown == NULL) {
         return status_of(STATUS_FULL);
     }
     if (slice_is_empty(entity)) {
-        collect_tenant(page, &shown, nodes_count);
+        collect_tenant(reader, tenant, &shown, nodes_count);
     } else {
-        TRY(collect_around(page, &shown, entity, direction, hops, nodes_count));
+        TRY(collect_around(reader, tenant, &shown, entity, direction, hops, nodes_count));
     }
-    render_graph(page, &shown, !slice_is_empty(entity));
-    return view_text_done(page->json);
+    struct view_slice slice = {
+        .tenant = tenant,
+        .nodes = shown.numbers,
+        .hops = slice_is_empty(entity) ? NULL : shown.hops,
+        .count = shown.count,
+        .is_shown = shown.is_shown,
+    };
+    text_add_char(json, '{');
+    TRY(view_add_slice(reader, &slice, arena, json));
+    text_add_format(json, ",\"truncated\":%s}", shown.is_truncated ? "true" : "false");
+    return view_text_done(json);
 }
 
 struct status view_graph_json(struct view_reader *reader, struct slice tenant, struct slice entity,
                               struct slice direction, uint32_t hops, struct text *json) {
     enum graph_direction way = GRAPH_DOWNSTREAM;
     TRY(parse_direction(direction, &way));
-    struct graph_page page = {.reader = reader, .tenant = tenant, .json = json};
     size_t mark = reader->arena.used_bytes;
     graph_reader_begin();
-    struct status status = graph_page_fill(&page, entity, way, hops);
+    struct status status = graph_fill(reader, tenant, json, entity, way, hops);
     graph_reader_end();
     arena_rewind(&reader->arena, mark);
     return status;

@@ -128,5 +128,35 @@ struct incident_row_facts {
 };
 MUST_CHECK struct status incident_row_read(struct slice incident_row,
                                            struct incident_row_facts *facts_out);
+/* Why this root, and one member, as rows keep them; the slices point into the row. */
+struct incident_root_facts {
+    struct slice tenant;
+    struct slice entity; /* of a platform node with "platform/" */
+    uint32_t node;       /* of a suspected root: the first symptom's */
+    bool is_suspected;
+    double confidence;
+    uint64_t since_ns;
+    uint32_t evidence_count;
+    struct slice evidence[INCIDENT_EVIDENCE_MAX];
+    uint32_t alternatives_count;
+    struct {
+        struct slice entity;
+        uint32_t node;
+        double confidence;
+    } alternatives[INCIDENT_ALTERNATIVES_MAX];
+};
+MUST_CHECK struct status incident_root_read(struct slice incident_row,
+                                            struct incident_root_facts *facts_out);
+struct incident_member_facts {
+    struct slice entity;
+    uint32_t node;
+    bool is_foreign; /* a platform node in another tenant's incident */
+    bool is_recovered;
+    enum event_status status;
+    uint64_t since_ns;
+    uint32_t hops;
+};
+MUST_CHECK struct status incident_member_read(struct slice key, struct slice value,
+                                              struct incident_member_facts *facts_out);
 /* {"at":"…Z","what":"opened","detail":"…"} of a timeline row. */
 MUST_CHECK struct status incident_timeline_render(struct slice value, struct text *json);

@@ -330,3 +330,42 @@ struct status incident_row_read(struct slice incident_row, struct incident_row_f
     };
     return status_ok();
 }
+
+struct status incident_root_read(struct slice incident_row, struct incident_root_facts *facts_out) {
+    struct incident_row row;
+    TRY(incident_row_decode(incident_row, &row));
+    struct incident_root_facts facts = {
+        .tenant = row.tenant,
+        .entity = row.root_entity,
+        .node = row.root_node,
+        .is_suspected = row.is_suspected,
+        .confidence = row.confidence,
+        .since_ns = row.root_since_ns,
+        .evidence_count = row.evidence_count,
+        .alternatives_count = row.alternatives_count,
+    };
+    memcpy(facts.evidence, row.evidence, sizeof(facts.evidence));
+    for (uint32_t i = 0; i < row.alternatives_count; i++) {
+        facts.alternatives[i].entity = row.alternatives[i].entity;
+        facts.alternatives[i].node = row.alternatives[i].node;
+        facts.alternatives[i].confidence = row.alternatives[i].confidence;
+    }
+    *facts_out = facts;
+    return status_ok();
+}
+
+struct status incident_member_read(struct slice key, struct slice value,
+                                   struct incident_member_facts *facts_out) {
+    struct member_row row;
+    TRY(member_row_decode(key, value, &row));
+    *facts_out = (struct incident_member_facts){
+        .entity = row.entity,
+        .node = row.node,
+        .is_foreign = row.is_foreign,
+        .is_recovered = row.is_recovered,
+        .status = row.is_recovered ? row.recovered_status : row.status,
+        .since_ns = row.since_ns,
+        .hops = row.hops,
+    };
+    return status_ok();
+}

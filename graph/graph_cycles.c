@@ -1,0 +1,135 @@
+/*
+ * graph_cycles.c - which of some nodes stand in a cycle of dependencies: strongly connected
+ * components by Tarjan's algorithm, without recursion.
+ *
+ * A cycle is legal: services call one another. It is reported because in it each is upstream of
+ * each, so that only time tells cause from effect.
+ */
+#include <urcu/urcu-memb.h>
+
+#include "core/base/assert.h"
+#include "graph/graph_walk.h"
+
+/* One node on the path that is being followed. */
+struct step {
+    uint32_t at; /* place among the given nodes */
+    struct edge_walk walk;
+};
+
+struct tarjan {
+    const struct graph *graph;
+    const struct graph_snapshot *snapshot;
+    const uint32_t *nodes;
+    uint32_t count;
+    uint32_t *places; /* of a node among the given ones, + 1; 0: not given */
+    uint32_t places_count;
+    uint32_t *order; /* + 1; 0: not reached yet */
+    uint32_t *low;
+    bool *is_open; /* on `open` */
+    uint32_t *open;
+    uint32_t open_count;
+    struct step *path;
+    uint32_t depth;
+    uint32_t reached;
+    uint32_t *cycles;
+    uint32_t cycles_count;
+};
+
+static struct status tarjan_init(struct tarjan *tarjan, struct arena *arena) {
+    size_t count = (size_t)tarjan->count + 1;
+    tarjan->places = ARENA_ARRAY(arena, uint32_t, tarjan->places_count);
+    tarjan->order = ARENA_ARRAY(arena, uint32_t, count);
+    tarjan->low = ARENA_ARRAY(arena, uint32_t, count);
+    tarjan->is_open = ARENA_ARRAY(arena, bool, count);
+    tarjan->open = ARENA_ARRAY(arena, uint32_t, count);
+    tarjan->path = ARENA_ARRAY(arena, struct step, count);
+    if (tarjan->places == NULL || tarjan->order == NULL || tarjan->low == NULL ||
+        tarjan->is_open == NULL || tarjan->open == NULL || tarjan->path == NULL) {
+        return status_of(STATUS_FULL);
+    }
+    for (uint32_t i = 0; i < tarjan->count; i++) {
+        ASSERT(tarjan->nodes[i] < tarjan->places_count);
+        tarjan->places[tarjan->nodes[i]] = i + 1;
+    }
+    return status_ok();
+}
+
+static void enter(struct tarjan *tarjan, uint32_t at) {
+    tarjan->order[at] = ++tarjan->reached;
+    tarjan->low[at] = tarjan->reached;
+    tarjan->open[tarjan->open_count++] = at;
+    tarjan->is_open[at] = true;
+    tarjan->path[tarjan->depth++] = (struct step){
+        at, walk_edges(tarjan->graph, tarjan->snapshot, tarjan->nodes[at], GRAPH_UPSTREAM)};
+}
+
+static uint32_t least(uint32_t a, uint32_t b) {
+    return a < b ? a : b;
+}
+
+/* All that is open above `at` is one component; alone it is no cycle. */
+static void close_component(struct tarjan *tarjan, uint32_t at) {
+    bool is_alone = tarjan->open[tarjan->open_count - 1] == at;
+    tarjan->cycles_count += is_alone ? 0 : 1;
+    uint32_t member = 0;
+    do {
+        member = tarjan->open[--tarjan->open_count];
+        tarjan->is_open[member] = false;
+        tarjan->cycles[member] = is_alone ? 0 : tarjan->cycles_count;
+    } while (member != at);
+}
+
+static void leave(struct tarjan *tarjan) {
+    uint32_t at = tarjan->path[--tarjan->depth].at;
+    if (tarjan->low[at] == tarjan->order[at]) {
+        close_component(tarjan, at);
+    }
+    if (tarjan->depth > 0) {
+        uint32_t above = tarjan->path[tarjan->depth - 1].at;
+        tarjan->low[above] = least(tarjan->low[above], tarjan->low[at]);
+    }
+}
+
+static void follow(struct tarjan *tarjan, uint32_t start) {
+    enum graph_origin origin;
+    enter(tarjan, start);
+    while (tarjan->depth > 0) {
+        struct step *step = &tarjan->path[tarjan->depth - 1];
+        uint32_t node = walk_next(&step->walk, &origin);
+        if (node == NONE) {
+            leave(tarjan);
+            continue;
+        }
+        uint32_t place = node < tarjan->places_count ? tarjan->places[node] : 0;
+        if (place == 0) {
+            continue;
+        }
+        if (tarjan->order[place - 1] == 0) {
+            enter(tarjan, place - 1);
+        } else if (tarjan->is_open[place - 1]) {
+            tarjan->low[step->at] = least(tarjan->low[step->at], tarjan->order[place - 1]);
+        }
+    }
+}
+
+struct status graph_find_cycles(const struct graph *graph, const uint32_t *nodes, uint32_t count,
+                                struct arena *arena, uint32_t *cycles_out,
+                                uint32_t *cycles_count_out) {
+    struct tarjan tarjan = {
+        .graph = graph,
+        .snapshot = rcu_dereference(graph->snapshot),
+        .nodes = nodes,
+        .count = count,
+        .places_count = graph_nodes_count(graph),
+        .cycles = cycles_out,
+    };
+    TRY(tarjan_init(&tarjan, arena));
+    for (uint32_t i = 0; i < count; i++) {
+        if (tarjan.order[i] == 0) {
+            follow(&tarjan, i);
+        }
+    }
+    ASSERT(tarjan.reached == count && tarjan.open_count == 0);
+    *cycles_count_out = tarjan.cycles_count;
+    return status_ok();
+}

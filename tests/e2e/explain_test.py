@@ -1,0 +1,98 @@
+"""quell graph and quell explain: the graph as DOT, why this root, and never another tenant's."""
+import json
+import subprocess
+import unittest
+
+from harness import BINARY, Story, failure, wait_for
+
+
+class Explain(Story):
+    def setUp(self):
+        self.q = self.quell("notify.group_wait=1h")
+
+    def command(self, *words, code=0):
+        run = subprocess.run([BINARY, *words, "--console", f"127.0.0.1:{self.q.console}"],
+                             capture_output=True, text=True, timeout=60)
+        self.assertEqual(run.returncode, code, run.stderr)
+        return run.stdout if code == 0 else run.stderr
+
+    def storm(self):
+        """report -> load -> extract; beside, a cycle of two services; extract leans on disk."""
+        at = "2026-11-20T03:00:%02dZ"
+        self.q.events({"job_id": "extract", "status": "started", "depends_on": ["job:disk"]},
+                      {"job_id": "disk", "status": "succeeded"},
+                      failure("load", "extract", occurred_at=at % 20),
+                      failure("report", "load", occurred_at=at % 40),
+                      failure("extract", occurred_at=at % 5),
+                      failure("ping", "pong", occurred_at=at % 30),
+                      failure("pong", "ping", "extract", occurred_at=at % 35))
+        self.q.settle()
+        incident, = self.q.incidents()
+        self.assertEqual(incident["root_cause"]["entity"], "job:extract")
+        # Ranked again a second after members have changed.
+        self.assertTrue(wait_for(lambda: len(
+            self.q.incidents()[0]["root_cause"]["alternatives"]) == 4))
+        return incident["id"]
+
+    def test_explain_says_order_paths_cycles_and_what_was_ruled_out(self):
+        name = self.storm()
+        told = json.loads(self.command("explain", name, "--json"))
+        self.assertEqual(told["incident"], name)
+        self.assertEqual([one["entity"] for one in told["order"]],
+                         ["job:extract", "job:load", "job:ping", "job:pong", "job:report"])
+        paths = {one["entity"]: one["path"] for one in told["order"]}
+        self.assertEqual(paths["job:report"], ["job:extract", "job:load", "job:report"])
+        self.assertEqual(paths["job:ping"], ["job:extract", "job:pong", "job:ping"])
+        self.assertEqual(told["order"][4]["after_root_ms"], 35000)
+        self.assertEqual([sorted(one) for one in told["slice"]["cycles"]],
+                         [["job:ping", "job:pong"]])
+        self.assertIn({"from": "job:load", "to": "job:extract", "origin": "event"},
+                      told["slice"]["edges"])
+        reasons = {one["entity"]: one["reason"] for one in told["ruled_out"]}
+        self.assertIn("has reported nothing bad", reasons["job:disk"])
+        self.assertIn("15.000 s after the root", reasons["job:load"])
+        self.assertIn("downstream of the root by 1 hops", reasons["job:load"])
+        words = self.command("explain", name)
+        self.assertIn("job:extract > job:load > job:report", words)
+        self.assertIn("job:disk: upstream of the root, has reported nothing bad", words)
+        self.assertIn("cycle    ", words)
+
+    def test_a_suspected_root_is_explained_too(self):
+        self.q.events(*[failure(f"load_{i}", "warehouse") for i in range(4)])
+        self.q.settle()
+        incident, = self.q.incidents()
+        told = json.loads(self.command("explain", incident["id"], "--json"))
+        self.assertTrue(told["root"]["suspected"])
+        self.assertEqual(told["root"]["entity"], "job:warehouse")
+        self.assertEqual({tuple(one["path"]) for one in told["order"]},
+                         {("job:warehouse", f"job:load_{i}") for i in range(4)})
+
+    def test_the_graph_is_dot_or_json(self):
+        self.storm()
+        dot = self.command("graph", "--tenant", "default")
+        self.assertTrue(dot.startswith("digraph quell {"))
+        self.assertIn('"job:load" -> "job:extract";', dot)
+        self.assertIn('"job:load" [color=red', dot)
+        self.assertIn('"job:disk";', dot)
+        self.assertIn("// cycle:", dot)
+        below = json.loads(self.command("graph", "job:load", "--tenant", "default",
+                                        "--direction", "down", "--json"))
+        self.assertEqual([node["entity"] for node in below["nodes"]], ["job:load", "job:report"])
+        self.assertIn("nothing by that name", self.command("graph", "job:none", code=1))
+
+    def test_a_name_cannot_break_out_of_dot(self):
+        self.q.events({"entity": 'job:a"]; evil \\ [x="', "status": "failed"})
+        self.q.settle()
+        self.assertIn('"job:a\\"]; evil \\\\ [x=\\""', self.command("graph"))
+
+    def test_another_tenant_learns_nothing(self):
+        name = self.storm()
+        self.assertIn("nothing by that name",
+                      self.command("explain", name, "--tenant", "other", code=1))
+        self.assertNotIn("job:load", self.command("graph", "--tenant", "other"))
+        self.assertEqual(self.q.get(f"/api/v1/incidents/{name}/explain?tenant=other")[0], 404)
+        self.assertIn("usage", self.command("explain", "../stats", code=2))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
