@@ -58,15 +58,15 @@ static uint64_t backoff_ns(const struct sink_host *host, const struct queued_mes
 static void note_failure(struct sink_host *host, uint64_t attempts) {
     sink_row_add(host->row, SINK_NUMBER_FAILED);
     log_write(host->sinks->options.logger, LOG_LEVEL_WARNING, "sinks",
-              "sink %.*s of tenant %.*s: attempt %llu failed: %s", SLICE_PRINT(host->config->name),
-              SLICE_PRINT(host->config->tenant), (unsigned long long)attempts, host->error);
+              "sink %.*s of tenant %.*s: attempt %llu failed: %s", SLICE_PRINT(host->config.name),
+              SLICE_PRINT(host->config.tenant), (unsigned long long)attempts, host->error);
     uint64_t jitter = jitter_of(host->breaker.opened, attempts);
     if (breaker_fail(&host->breaker, now_ns(host), jitter)) {
         sink_row_add(host->row, SINK_NUMBER_OPENED);
         sink_queue_coalesce(&host->queue);
         log_write(host->sinks->options.logger, LOG_LEVEL_ERROR, "sinks",
                   "sink %.*s of tenant %.*s: circuit breaker opened after %u failures in a row",
-                  SLICE_PRINT(host->config->name), SLICE_PRINT(host->config->tenant),
+                  SLICE_PRINT(host->config.name), SLICE_PRINT(host->config.tenant),
                   host->breaker.failures);
     }
 }
@@ -101,8 +101,8 @@ static void take_verdict(struct sink_host *host, enum sink_verdict verdict, bool
     }
     if (host->breaker.state != BREAKER_CLOSED) {
         log_write(host->sinks->options.logger, LOG_LEVEL_INFO, "sinks",
-                  "sink %.*s of tenant %.*s answers again", SLICE_PRINT(host->config->name),
-                  SLICE_PRINT(host->config->tenant));
+                  "sink %.*s of tenant %.*s answers again", SLICE_PRINT(host->config.name),
+                  SLICE_PRINT(host->config.tenant));
     }
     breaker_succeed(&host->breaker);
     if (verdict == SINK_CONTINUE && message->step + 1 < STEPS_MAX) {
@@ -218,7 +218,7 @@ static void deliver_direct(struct sink_host *host) {
     const struct sinks_options *options = &host->sinks->options;
     struct fault fault = {{0}};
     bool is_default_stdout =
-        host->type == &sink_stdout_type && sink_setting_find(host->config, "format").size == 0;
+        host->type == &sink_stdout_type && sink_setting_find(&host->config, "format").size == 0;
     enum sink_verdict verdict = is_default_stdout
                                     ? stdout_write_message(options->stdout_fd, options->stdout_json,
                                                            &host->current.message, &fault)
@@ -328,7 +328,7 @@ static bool report_superseded(struct sink_host *host) {
 
 static void log_dead(const struct sink_host *host, uint64_t number) {
     log_write(host->sinks->options.logger, LOG_LEVEL_ERROR, "sinks",
-              "sink %.*s: message %llu is a dead letter: %s", SLICE_PRINT(host->config->name),
+              "sink %.*s: message %llu is a dead letter: %s", SLICE_PRINT(host->config.name),
               (unsigned long long)number, host->error);
 }
 

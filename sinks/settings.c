@@ -5,6 +5,7 @@
 #include "sinks/sinks_internal.h"
 
 #include "core/base/assert.h"
+#include "sinks/plugin.h"
 #include "sinks/postgres.h"
 #include "sinks/slack.h"
 #include "sinks/stdout.h"
@@ -30,13 +31,15 @@ struct slice sink_setting_find(const struct config_sink *config, const char *key
     return slice_of(NULL, 0);
 }
 
-const struct sink_type *sink_type_find(struct slice name) {
+struct status sink_type_find(const struct config_sink *sink, const struct sink_type **type_out,
+                             struct fault *fault) {
     for (uint32_t i = 0; i < SINK_TYPES_COUNT; i++) {
-        if (slice_equals(name, slice_of_text(sink_types[i]->name))) {
-            return sink_types[i];
+        if (slice_equals(sink->type, slice_of_text(sink_types[i]->name))) {
+            *type_out = sink_types[i];
+            return status_ok();
         }
     }
-    return NULL;
+    return plugin_find_type(sink, type_out, fault);
 }
 
 static bool setting_is_known(const struct sink_type *type, struct slice key) {
@@ -185,10 +188,9 @@ static void check_sink(const struct config_sink *sink, struct arena *arena,
     struct fault fault;
     struct sink_limits limits;
     void *state = NULL;
-    const struct sink_type *type = sink_type_find(sink->type);
-    if (type == NULL) {
-        add_error(errors, sink, NULL,
-                  "unknown type: known are stdout, webhook, slack and postgres");
+    const struct sink_type *type = NULL;
+    if (!status_is_ok(sink_type_find(sink, &type, &fault))) {
+        add_error(errors, sink, NULL, fault.words);
         return;
     }
     check_keys(sink, type, errors);

@@ -4,8 +4,9 @@
  *
  * The outbox table itself is the queue on disk; memory holds numbers only, SINK_QUEUE_MAX a sink.
  * When a sink's queue is full, its later rows are left where they are and read again when there is
- * room (behind_from); the rows of others are taken as ever. A new configuration starts all queues
- * again from the oldest row.
+ * room (behind_from); the rows of others are taken as ever. After a new configuration the rows that
+ * were taken before are looked at once more (rewalk_from): for sinks that were made anew, and for
+ * those whose sink is gone.
  */
 #include "sinks/sinks_internal.h"
 
@@ -14,73 +15,7 @@
 #include "core/base/assert.h"
 #include "core/clock.h"
 
-#define SINKS_ARENA_BYTES (UINT64_C(2) << 30)
 #define DRAIN_NS (5 * NS_PER_S)
-
-/* --- Hosts --- */
-
-static struct status open_host(struct sinks *sinks, const struct config_sink *config,
-                               struct fault *fault) {
-    struct sink_host *host = &sinks->hosts[sinks->hosts_count];
-    host->sinks = sinks;
-    host->config = config;
-    host->type = sink_type_find(config->type);
-    if (host->type == NULL) {
-        return fault_set(fault, STATUS_INVALID, "sink %.*s cannot be opened",
-                         SLICE_PRINT(config->name));
-    }
-    TRY(sink_limits_read(config, &host->limits, fault));
-    if (!host->limits.pace_is_set && host->type->rate_per_minute > 0) {
-        host->limits.pace_ns = NS_PER_MINUTE / host->type->rate_per_minute;
-    }
-    TRY(host->type->open(config, &sinks->arena, &host->state, fault));
-    sink_host_init(host);
-    if (sinks->options.board != NULL) {
-        host->row = sink_board_row(sinks->options.board, config->tenant, config->name);
-    }
-    sinks->hosts_count++;
-    return status_ok();
-}
-
-static void close_hosts(struct sinks *sinks) {
-    for (uint32_t i = 0; i < sinks->hosts_count; i++) {
-        sink_host_deinit(&sinks->hosts[i]);
-    }
-    sinks->hosts_count = 0;
-    arena_reset(&sinks->arena);
-}
-
-static struct status open_hosts(struct sinks *sinks, struct fault *fault) {
-    const struct config *config = sinks->config;
-    sinks->hosts = ARENA_ARRAY(&sinks->arena, struct sink_host, config->sinks_count + 1u);
-    if (sinks->hosts == NULL) {
-        return fault_set(fault, STATUS_FULL, "no memory for %u sinks", config->sinks_count);
-    }
-    if (sinks->options.board != NULL) {
-        sink_board_hide_all(sinks->options.board);
-    }
-    for (uint32_t i = 0; i < config->sinks_count; i++) {
-        TRY(open_host(sinks, &config->sinks[i], fault));
-    }
-    sinks->next_number = 0;
-    return status_ok();
-}
-
-/* The tenant's own sink of that name, else the defaults'. */
-static struct sink_host *find_host(struct sinks *sinks, struct slice tenant, struct slice name) {
-    struct sink_host *shared = NULL;
-    for (uint32_t i = 0; i < sinks->hosts_count; i++) {
-        struct sink_host *host = &sinks->hosts[i];
-        if (!slice_equals(host->config->name, name)) {
-            continue;
-        }
-        if (slice_equals(host->config->tenant, tenant)) {
-            return host;
-        }
-        shared = host->config->tenant.size == 0 ? host : shared;
-    }
-    return shared;
-}
 
 /* --- Intake --- */
 
@@ -99,7 +34,7 @@ static bool queue_row(struct sinks *sinks, uint64_t number, struct slice row) {
     struct outbox_message message;
     struct sink_host *host = NULL;
     if (status_is_ok(outbox_message_decode(row, &message))) {
-        host = find_host(sinks, message.tenant, message.sink);
+        host = sink_hosts_find(sinks, message.tenant, message.sink);
     }
     if (host == NULL) {
         struct outbox_outcome outcome = {.number = number,
@@ -133,7 +68,7 @@ static void walk_rows_of(struct sinks *sinks, struct sink_host *host, struct sto
         if (is_read && message.number >= sinks->next_number) {
             return;
         }
-        if (is_read && find_host(sinks, message.tenant, message.sink) == host) {
+        if (is_read && sink_hosts_find(sinks, message.tenant, message.sink) == host) {
             queue_for_host(host, &message);
         }
         status = store_cursor_next(cursor, &key, &row);
@@ -173,16 +108,61 @@ static void walk_outbox(struct sinks *sinks, struct store_snapshot *snapshot) {
     store_cursor_close(cursor);
 }
 
+/* false: no room now, to be gone on with. */
+static bool look_again_at(struct sinks *sinks, uint64_t number, struct slice row) {
+    struct outbox_message message;
+    struct sink_host *host = NULL;
+    if (status_is_ok(outbox_message_decode(row, &message))) {
+        host = sink_hosts_find(sinks, message.tenant, message.sink);
+    }
+    return host != NULL && !host->is_fresh ? true : queue_row(sinks, number, row);
+}
+
+/* Whether all is looked at. */
+static bool rewalk(struct sinks *sinks, struct store_snapshot *snapshot) {
+    struct store_cursor *cursor = NULL;
+    if (sinks->rewalk_from == 0) {
+        return true;
+    }
+    if (!status_is_ok(open_rows(snapshot, sinks->rewalk_from, &cursor))) {
+        return false;
+    }
+    struct slice key;
+    struct slice row;
+    struct status status = store_cursor_next(cursor, &key, &row);
+    bool is_done = true;
+    while (status_is_ok(status) && is_done) {
+        struct reader reader = reader_over(key);
+        uint64_t number = reader_u64_big_endian(&reader);
+        if (number >= sinks->next_number) {
+            break;
+        }
+        is_done = look_again_at(sinks, number, row);
+        sinks->rewalk_from = is_done ? number + 1 : number;
+        status = store_cursor_next(cursor, &key, &row);
+    }
+    store_cursor_close(cursor);
+    if (is_done) {
+        sinks->rewalk_from = 0;
+    }
+    return is_done;
+}
+
 static void take_rows(struct sinks *sinks) {
     struct store_snapshot *snapshot = NULL;
     if (atomic_load(&sinks->is_stopping) ||
         !status_is_ok(store_snapshot_acquire(sinks->options.stores[0], &snapshot))) {
         return;
     }
-    walk_outbox(sinks, snapshot);
+    if (rewalk(sinks, snapshot)) {
+        for (uint32_t i = 0; i < sinks->hosts_count; i++) {
+            sinks->hosts[i]->is_fresh = false;
+        }
+        walk_outbox(sinks, snapshot);
+    }
     store_snapshot_release(snapshot);
     for (uint32_t i = 0; i < sinks->hosts_count; i++) {
-        sink_host_step(&sinks->hosts[i]);
+        sink_host_step(sinks->hosts[i]);
     }
 }
 
@@ -231,14 +211,17 @@ static void take_config(struct sinks *sinks) {
     if (config == NULL) {
         return;
     }
-    struct fault fault;
-    close_hosts(sinks);
+    struct fault fault = {{0}};
+    struct status status = sink_hosts_replace(sinks, config, &fault);
+    if (!status_is_ok(status)) {
+        log_write(sinks->options.logger, LOG_LEVEL_ERROR, "sinks",
+                  "the sinks stay as they were: %s", fault.words);
+        config_release(config);
+        return;
+    }
     config_release(sinks->config);
     sinks->config = config;
-    struct status status = open_hosts(sinks, &fault);
-    if (!status_is_ok(status)) {
-        log_write(sinks->options.logger, LOG_LEVEL_ERROR, "sinks", "%s", fault.words);
-    }
+    sinks->rewalk_from = 1;
 }
 
 static void on_wake(void *context) {
@@ -253,7 +236,7 @@ static struct status open_on_thread(struct sinks *sinks, struct fault *fault) {
     TRY(loop_open(&loop_options, &sinks->loop, fault));
     TRY(http_client_open(sinks->loop, &sinks->client, fault));
     TRY(loop_waker_open(sinks->loop, on_wake, sinks, &sinks->waker));
-    TRY(open_hosts(sinks, fault));
+    TRY(sink_hosts_replace(sinks, sinks->config, fault));
     atomic_store(&sinks->options.gates[0]->source_waker, sinks->waker);
     atomic_store(sinks->options.outbox_waker, sinks->waker);
     return status_ok();
@@ -261,8 +244,8 @@ static struct status open_on_thread(struct sinks *sinks, struct fault *fault) {
 
 static bool is_quiet(const struct sinks *sinks) {
     for (uint32_t i = 0; i < sinks->hosts_count; i++) {
-        if (sinks->hosts[i].delivery == DELIVERY_IN_FLIGHT ||
-            sinks->hosts[i].delivery == DELIVERY_SETTLED) {
+        if (sinks->hosts[i]->delivery == DELIVERY_IN_FLIGHT ||
+            sinks->hosts[i]->delivery == DELIVERY_SETTLED) {
             return false;
         }
     }
@@ -272,7 +255,7 @@ static bool is_quiet(const struct sinks *sinks) {
 static void update_stats(struct sinks *sinks) {
     uint64_t pending = 0;
     for (uint32_t i = 0; i < sinks->hosts_count; i++) {
-        pending += sinks->hosts[i].queue.count;
+        pending += sinks->hosts[i]->queue.count;
     }
     if (sinks->options.stats != NULL) {
         stats_set(sinks->options.stats, STAT_OUTBOX_PENDING, pending);
@@ -296,7 +279,7 @@ struct status sinks_run(struct sinks *sinks) {
             deadline_ns = deadline_ns == UINT64_MAX ? now + DRAIN_NS : deadline_ns;
             take_back(sinks);
             for (uint32_t i = 0; i < sinks->hosts_count; i++) {
-                sink_host_step(&sinks->hosts[i]);
+                sink_host_step(sinks->hosts[i]);
             }
             if (is_quiet(sinks) || now >= deadline_ns) {
                 break;
@@ -318,10 +301,8 @@ struct status sinks_open(const struct sinks_options *options, struct sinks **sin
     sinks->options = *options;
     sinks->config = options->config;
     config_acquire(sinks->config);
-    struct status status = arena_init(&sinks->arena, SINKS_ARENA_BYTES);
-    if (status_is_ok(status)) {
-        status = arena_init(&sinks->batch_arena, OUTCOME_BATCHES * OUTCOME_BATCH_BYTES + 4096);
-    }
+    struct status status =
+        arena_init(&sinks->batch_arena, OUTCOME_BATCHES * OUTCOME_BATCH_BYTES + 4096);
     for (uint32_t i = 0; i < OUTCOME_BATCHES && status_is_ok(status); i++) {
         void *memory = arena_allocate(&sinks->batch_arena, OUTCOME_BATCH_BYTES, 64);
         ASSERT(memory != NULL);
@@ -359,13 +340,12 @@ void sinks_close(struct sinks *sinks) {
         return;
     }
     if (sinks->loop != NULL) {
-        close_hosts(sinks);
+        sink_hosts_close(sinks);
         http_client_close(sinks->client);
         loop_close(sinks->loop);
     }
     config_release(atomic_exchange(&sinks->next_config, NULL));
     config_release(sinks->config);
-    arena_deinit(&sinks->arena);
     arena_deinit(&sinks->batch_arena);
     free(sinks);
 }

@@ -36,9 +36,12 @@ struct sinks;
 /* One sink of one tenant: one attempt at a time. */
 struct sink_host {
     struct sinks *sinks;
-    const struct config_sink *config;
+    struct arena arena;        /* of the host: configuration and state */
+    struct config_sink config; /* a copy of its own */
     const struct sink_type *type;
     void *state;
+    bool is_kept;  /* scratch of a new configuration */
+    bool is_fresh; /* rows from before it was made are still to be looked at */
     struct sink_limits limits;
     struct sink_queue queue;
     uint64_t behind_from; /* this row and later ones are read again when there is room; 0: none */
@@ -71,10 +74,10 @@ struct sinks {
     struct loop *loop;
     struct http_client *client;
     struct loop_waker *waker;
-    struct arena arena; /* of the present configuration's hosts */
-    struct sink_host *hosts;
+    struct sink_host **hosts; /* sorted by tenant and name */
     uint32_t hosts_count;
     uint64_t next_number; /* of the outbox: below it all is queued */
+    uint64_t rewalk_from; /* those from here to next_number are to be looked at again; 0: none */
     struct arena batch_arena;
     struct batch batches[OUTCOME_BATCHES];
     struct batch *free_batches;
@@ -83,9 +86,19 @@ struct sinks {
 };
 
 /* settings.c */
-const struct sink_type *sink_type_find(struct slice name);
+/* INVALID with words. */
+MUST_CHECK struct status sink_type_find(const struct config_sink *sink,
+                                        const struct sink_type **type_out, struct fault *fault);
 MUST_CHECK struct status sink_limits_read(const struct config_sink *sink,
                                           struct sink_limits *limits_out, struct fault *fault);
+/* sink_hosts.c: the hosts that a configuration asks for; those that it does not change stay. On
+ * failure all is as it was. */
+MUST_CHECK struct status sink_hosts_replace(struct sinks *sinks, const struct config *config,
+                                            struct fault *fault);
+void sink_hosts_close(struct sinks *sinks);
+/* The tenant's own sink of that name, else the defaults'; NULL. */
+struct sink_host *sink_hosts_find(const struct sinks *sinks, struct slice tenant,
+                                  struct slice name);
 /* delivery.c: moves a host on as far as it goes now. */
 void sink_host_step(struct sink_host *host);
 void sink_host_init(struct sink_host *host);

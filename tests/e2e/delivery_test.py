@@ -2,7 +2,6 @@
 import re
 import socket
 import threading
-import time
 import unittest
 
 from harness import Receiver, Story, failure, wait_for
@@ -58,12 +57,11 @@ class DeliveryStory(Story):
         quell.events(failure("first"))
         self.assertTrue(wait_for(lambda: self.metric(quell, "breaker_state", "bad") == 2))
         before = self.memory_kib(quell)
-        start = time.monotonic()
         for number in range(300):
             quell.events(failure(f"job{number}"))
             quell.events({"job_id": f"job{number}", "status": "succeeded"})
-        self.assertTrue(wait_for(lambda: len(good.messages) == 601))
-        self.assertLess(time.monotonic() - start, 20)
+            if number % 50 == 49:  # a queue that lags would keep the latest states only
+                self.assertTrue(wait_for(lambda: len(good.messages) == 2 * number + 3))
         self.assertLess(self.memory_kib(quell) - before, 24 * 1024)
         self.assertLessEqual(self.metric(quell, "pending", "bad"), 301)
         self.assertGreater(self.metric(quell, "superseded_total", "bad"), 250)

@@ -1,0 +1,113 @@
+"""Reloads and sinks of a stranger: what a new configuration does not change goes on undisturbed."""
+import os
+import shutil
+import signal
+import subprocess
+import time
+import unittest
+
+from harness import BINARY, Story, failure, wait_for
+
+EXAMPLE = os.path.join(os.environ["QUELL_BUILD"], "tests", "sinks", "example_sink.so")
+
+
+class ReloadStory(Story):
+    def write(self, quell, tenant, text):
+        """Whole or not at all, as editors and config management do it."""
+        path = os.path.join(quell.directory, "tenants", tenant + ".toml")
+        with open(path + ".new", "w") as file:
+            file.write(text)
+        os.rename(path + ".new", path)
+
+    def reload(self, quell):
+        count = quell.read_log().count("reloaded: ")
+        quell.process.send_signal(signal.SIGHUP)
+        self.assertTrue(wait_for(lambda: quell.read_log().count("reloaded: ") > count))
+
+    def config(self, hook, more=""):
+        return (f'[notify]\ngroup_wait = "0s"\n[sink.hook]\ntype = "webhook"\n'
+                f'url = "{hook.url}"\ntimeout = "10s"\n{more}')
+
+    def fail(self, quell, job, tenant="acme"):
+        quell.events({**failure(job), "tenant_id": tenant})
+
+    def test_what_is_under_way_to_a_sink_that_did_not_change_is_not_cut(self):
+        hook, other = self.receiver(), self.receiver()
+        take = hook.take
+        hook.take = lambda *arguments: (time.sleep(1), take(*arguments))
+        quell = self.quell("tenants_dir=tenants", files={"tenants/acme.toml": self.config(hook)})
+        self.fail(quell, "one")
+        quell.settle()
+        for turn in range(3):
+            self.write(quell, "umbrella", self.config(other, f'[labels]\nturn = "{turn}"\n'))
+            self.reload(quell)
+        self.fail(quell, "two", "umbrella")
+        self.assertTrue(wait_for(lambda: other.messages))
+        self.assertTrue(wait_for(lambda: hook.messages))
+        quell.settle()
+        time.sleep(1.2)
+        self.assertEqual((len(hook.headers), len(other.headers)), (1, 1))
+
+    def test_a_sink_that_changed_takes_over_what_waits(self):
+        broken, good = self.receiver(), self.receiver()
+        broken.status = 503
+        quell = self.quell("tenants_dir=tenants", files={"tenants/acme.toml": self.config(broken)})
+        for number in range(5):
+            self.fail(quell, f"job{number}")
+        self.assertTrue(wait_for(lambda: broken.headers))
+        self.write(quell, "acme", self.config(good))
+        self.reload(quell)
+        self.assertTrue(wait_for(lambda: len(good.messages) == 5))
+        self.assertEqual({message["type"] for message in good.messages}, {"incident.opened"})
+
+    def test_messages_of_a_sink_that_is_gone_are_dead_letters(self):
+        broken = self.receiver()
+        broken.status = 503
+        quell = self.quell("tenants_dir=tenants", files={"tenants/acme.toml": self.config(broken)})
+        self.fail(quell, "one")
+        self.assertTrue(wait_for(lambda: broken.headers))
+        self.write(quell, "acme", self.config(broken).replace("sink.hook", "sink.other"))
+        self.reload(quell)
+        self.assertTrue(wait_for(lambda: quell.get("/api/v1/dlq")[1]["dead_letters"]))
+        letter, = quell.get("/api/v1/dlq")[1]["dead_letters"]
+        self.assertIn("no sink of that name", letter["error"])
+
+    def test_a_shared_object_is_a_sink_like_any_other(self):
+        quell = self.quell("notify.group_wait=0s", "sink.mine.type=" + EXAMPLE,
+                           "sink.mine.path=told")
+        self.fail(quell, "one", "default")
+        path = os.path.join(quell.directory, "told")
+        self.assertTrue(wait_for(lambda: os.path.exists(path) and os.path.getsize(path)))
+        with open(path) as file:
+            self.assertEqual(file.read(), f"opened {quell.incidents()[0]['id']} default\n")
+
+    def test_a_shared_object_that_others_could_write_is_refused(self):
+        quell = self.quell()
+        folder = os.path.join(quell.directory, "objects")
+        os.mkdir(folder, 0o755)
+        path = os.path.join(folder, "sink.so")
+        shutil.copy(EXAMPLE, path)
+
+        def check(*more):
+            return subprocess.run([BINARY, "check", "--set", "sink.mine.type=" + path, *more],
+                                  cwd=folder, capture_output=True, text=True)
+        self.assertIn("path = ", check().stderr)
+        self.assertEqual(check("--set", "sink.mine.path=x").returncode, 0)
+        self.assertIn('did you mean "path"', check("--set", "sink.mine.pth=x").stderr)
+        os.chmod(path, 0o666)
+        self.assertIn("others may write", check("--set", "sink.mine.path=x").stderr)
+        os.chmod(path, 0o644)
+        os.chmod(folder, 0o777)
+        self.assertIn("others may write", check("--set", "sink.mine.path=x").stderr)
+        os.chmod(folder, 0o755)
+        with open(path, "w") as file:
+            file.write("not an object")
+        self.assertIn("cannot be loaded", check("--set", "sink.mine.path=x").stderr)
+        for name in ("pagr", "objects/sink.so", "/no/such.so", "libc.so.6"):
+            result = subprocess.run([BINARY, "check", "--set", "sink.mine.type=" + name],
+                                    cwd=folder, capture_output=True, text=True)
+            self.assertEqual(result.returncode, 1, name)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
