@@ -89,7 +89,7 @@ static bool tell_recoveries(uint16_t port, struct text *body) {
 }
 
 static bool tell_story(uint16_t port) {
-    static char memory[REQUEST_BYTES_MAX];
+    char memory[REQUEST_BYTES_MAX];
     struct text body = text_over(memory, sizeof(memory));
     (void)printf("Forty jobs of a nightly load fail, each told to quell as it happens:\n\n");
     if (!tell_failures(port, &body)) {
@@ -131,7 +131,7 @@ static void remove_directory(const char *path) {
 }
 
 static int run_demo(const char *directory) {
-    static char data_dir[128];
+    char data_dir[128];
     struct cli_options options = {.log_format = "text"};
     (void)snprintf(data_dir, sizeof(data_dir), "data_dir=%s/data", directory);
     const char *const overrides[] = {data_dir,

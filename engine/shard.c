@@ -21,25 +21,14 @@
 #include "core/clock.h"
 #include "engine/rebuild.h"
 #include "engine/room.h"
+#include "engine/waiting.h"
 
-/* Batches in one block, all sources together. */
-enum { WAITING_MAX = 4096 };
 /* A commit costs the shard a sync of the state, for which the next block waits. What sinks wait for
  * is in a hurry, and an idle shard has the time; the rest is safe in the journal. */
 #define COMMIT_INTERVAL_NEWS_NS (10 * NS_PER_MS)
 #define COMMIT_INTERVAL_IDLE_NS (20 * NS_PER_MS)
 #define COMMIT_INTERVAL_NS (100 * NS_PER_MS)
 #define RETAIN_INTERVAL_NS (10 * NS_PER_S)
-
-struct waiting {
-    struct gate *gate;
-    struct batch *batch;
-};
-
-struct waiting_list {
-    struct waiting items[WAITING_MAX];
-    uint32_t count;
-};
 
 struct shard {
     struct shard_options options;
@@ -58,6 +47,10 @@ struct shard {
     struct journal_block flushing;
     struct journal_block durable; /* to be applied; count 0: none */
     bool has_durable;
+    /* Events not applied yet: in the open block, in the one in flight, in the durable one. */
+    uint64_t open_events;
+    uint64_t flushing_events;
+    uint64_t durable_events;
     bool is_failed;
     struct room room;
     struct fault fault;
@@ -93,37 +86,15 @@ static void shard_fail(struct shard *shard, const char *what, struct status stat
 
 /* --- Receive and append --- */
 
-static void list_add(struct waiting_list *list, struct gate *gate, struct batch *batch) {
-    ASSERT(list->count < WAITING_MAX);
-    list->items[list->count++] = (struct waiting){gate, batch};
-}
-
-static void list_answer(struct waiting_list *list, enum status_code outcome) {
-    for (uint32_t i = 0; i < list->count; i++) {
-        gate_answer(list->items[i].gate, list->items[i].batch, outcome);
-    }
-    for (uint32_t i = 0; i < list->count; i++) {
-        if (i == 0 || list->items[i].gate != list->items[i - 1].gate) {
-            gate_wake_source(list->items[i].gate);
-        }
-    }
-    list->count = 0;
-}
-
-static void answer_one(struct waiting one, enum status_code outcome) {
-    gate_answer(one.gate, one.batch, outcome);
-    gate_wake_source(one.gate);
-}
-
 /* false: the open block is full, the batch is held for the next one. */
 static bool append_batch(struct shard *shard, struct waiting one) {
     if (shard->is_failed) {
-        answer_one(one, STATUS_IO);
+        waiting_answer(one, STATUS_IO);
         return true;
     }
     bool is_news = one.batch->kind == BATCH_EVENTS || one.batch->kind == BATCH_STREAM;
     if (is_news && !room_is_enough(&shard->room)) {
-        answer_one(one, STATUS_FULL);
+        waiting_answer(one, STATUS_FULL);
         return true;
     }
     uint64_t seq = 0;
@@ -138,10 +109,12 @@ static bool append_batch(struct shard *shard, struct waiting one) {
         if (journal_is_failed(shard->journal)) {
             shard_fail(shard, "the journal cannot be written", status);
         }
-        answer_one(one, status.code);
+        waiting_answer(one, status.code);
         return true;
     }
-    list_add(&shard->lists[shard->open_list], one.gate, one.batch);
+    waiting_add(&shard->lists[shard->open_list], one.gate, one.batch);
+    bool has_events = one.batch->kind == BATCH_EVENTS || one.batch->kind == BATCH_STREAM;
+    shard->open_events += has_events ? one.batch->count : 0;
     return true;
 }
 
@@ -205,20 +178,23 @@ static void answer_durable(struct shard *shard, struct waiting_list *list) {
     for (uint32_t i = 0; i < list->count; i++) {
         enum batch_kind kind = list->items[i].batch->kind;
         if (kind == BATCH_OPERATOR || kind == BATCH_CONFIG) {
-            list_add(kept, list->items[i].gate, list->items[i].batch);
+            waiting_add(kept, list->items[i].gate, list->items[i].batch);
         } else {
             list->items[count++] = list->items[i];
         }
     }
     list->count = count;
-    list_answer(list, STATUS_OK);
+    waiting_answer_all(list, STATUS_OK);
 }
 
 static void on_flushed(void *context, struct status status) {
     struct shard *shard = context;
     struct waiting_list *list = &shard->lists[shard->open_list ^ 1];
+    uint64_t events = shard->flushing_events;
+    shard->flushing_events = 0;
     if (status_is_ok(status)) {
         ASSERT(!shard->has_durable);
+        shard->durable_events = events;
         shard->durable = shard->flushing;
         shard->has_durable = true;
         answer_durable(shard, list);
@@ -230,7 +206,7 @@ static void on_flushed(void *context, struct status status) {
         log_write(shard->options.logger, LOG_LEVEL_ERROR, "shard",
                   "no space left for the journal: sources are asked to try again");
     }
-    list_answer(list, status.code);
+    waiting_answer_all(list, status.code);
 }
 
 static void start_flush(struct shard *shard) {
@@ -240,9 +216,12 @@ static void start_flush(struct shard *shard) {
     }
     shard->open_list ^= 1;
     ASSERT(shard->lists[shard->open_list].count == 0);
+    shard->flushing_events = shard->open_events;
+    shard->open_events = 0;
     struct status status = journal_flush(shard->journal, on_flushed, shard, &shard->flushing);
     if (!status_is_ok(status)) {
-        list_answer(&shard->lists[shard->open_list ^ 1], status.code);
+        shard->flushing_events = 0;
+        waiting_answer_all(&shard->lists[shard->open_list ^ 1], status.code);
         if (status.code != STATUS_FULL) {
             shard_fail(shard, "the journal cannot be flushed", status);
         }
@@ -268,11 +247,11 @@ static void commit(struct shard *shard) {
     struct status status = engine_commit(&shard->engine, &shard->fault);
     if (!status_is_ok(status)) {
         shard_fail(shard, "the state could not be committed", status);
-        list_answer(&shard->after_commit, STATUS_IO);
+        waiting_answer_all(&shard->after_commit, STATUS_IO);
         return;
     }
     shard->committed_at_ns = clock_monotonic_ns();
-    list_answer(&shard->after_commit, STATUS_OK);
+    waiting_answer_all(&shard->after_commit, STATUS_OK);
     if (shard->engine.committed_outbox_number == outbox_before) {
         return;
     }
@@ -337,6 +316,13 @@ static uint64_t shard_timeout_ns(const struct shard *shard) {
     return wait < NS_PER_S ? wait : NS_PER_S;
 }
 
+static void publish_lag(struct shard *shard) {
+    if (shard->options.stats != NULL) {
+        stats_set(shard->options.stats, STAT_JOURNAL_LAG_EVENTS,
+                  shard->open_events + shard->flushing_events + shard->durable_events);
+    }
+}
+
 static struct status shard_turn(struct shard *shard) {
     receive_batches(shard);
     append_tick(shard);
@@ -344,14 +330,17 @@ static struct status shard_turn(struct shard *shard) {
     bool has_block = shard->has_durable;
     shard->has_durable = false;
     start_flush(shard);
+    publish_lag(shard);
     if (has_block) {
         apply_block(shard, block);
+        shard->durable_events = 0;
     }
     commit_when_due(shard);
     retain_when_due(shard);
     if (atomic_load(&shard->is_stopping) && shard_is_idle(shard) && !has_uncommitted(shard)) {
         return status_of(STATUS_END);
     }
+    publish_lag(shard);
     uint64_t timeout = shard_timeout_ns(shard);
     bool has_more = shard->held.batch != NULL && !journal_is_flushing(shard->journal);
     return loop_run_once(shard->loop, has_more ? 0 : timeout);
@@ -448,9 +437,9 @@ struct status shard_open(const struct shard_options *options, struct shard **sha
 static void refuse_leftovers(struct shard *shard) {
     shard->is_failed = true;
     receive_batches(shard);
-    list_answer(&shard->lists[0], STATUS_IO);
-    list_answer(&shard->lists[1], STATUS_IO);
-    list_answer(&shard->after_commit, STATUS_IO);
+    waiting_answer_all(&shard->lists[0], STATUS_IO);
+    waiting_answer_all(&shard->lists[1], STATUS_IO);
+    waiting_answer_all(&shard->after_commit, STATUS_IO);
 }
 
 struct status shard_run(struct shard *shard, struct fault *fault) {

@@ -52,7 +52,6 @@ static_assert(2 * BLOCK_BYTES_MAX <= JOURNAL_SEGMENT_BYTES, "a segment holds any
 #define HTTP_LINE_BYTES_MAX (8 * KIB)
 #define HTTP_HEADER_BYTES_MAX (32 * KIB) /* all header fields together */
 #define HTTP_HEADERS_MAX 64u
-#define HTTP_PIPELINE_MAX 32u       /* requests of one connection not yet answered */
 #define HTTP2_CONNECTIONS_MAX 4096u /* beyond: closed; each has an nghttp2 session, ~12 KiB */
 #define HTTP2_STREAMS_MAX 16384u    /* of all connections together; beyond: REFUSED_STREAM */
 #define HTTP2_STREAMS_PER_CONNECTION 128u

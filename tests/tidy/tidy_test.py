@@ -54,6 +54,10 @@ ALLOWED_IN = {
 }
 FUNCTION_LINES_MAX, FILE_LINES_MAX = 70, 500
 # A ratchet: these were let grow; the numbers may only fall.
+LONG_TESTS = {"tests/core/http_test.c": 890, "tests/core/journal_test.c": 560,
+              "tests/incident/correlate_test.c": 560}
+# A signal handler has nobody to hand it what it needs.
+MUTABLE = {"cli/crash.c"}
 LONG_FILES = {"core/config.c": 505}
 
 
@@ -134,6 +138,39 @@ class Tidy(unittest.TestCase):
         long = [(read(path).count("\n"), path) for path in files(".c", ".h", ".cc")]
         self.assertEqual([one for one in long
                           if one[0] > LONG_FILES.get(one[1], FILE_LINES_MAX)], [])
+
+    def test_nothing_mutable_is_global(self):
+        wrong = []
+        for path in files(".c", ".cc"):
+            for line in re.findall(r"^(?: {4})?static (?!const\b|inline\b|struct status\b|decode_fn\b|_Noreturn\b)"
+                                   r"[^()\n]*[;=]", read(path), re.M):
+                if " const " not in line and "*const" not in line and path not in MUTABLE:
+                    wrong.append(f"{path}: {line.strip()}")
+        self.assertEqual(wrong, [])
+
+    def test_no_file_knows_a_machine_or_a_registry(self):
+        tracked = subprocess.run(["git", "-C", SOURCE, "ls-files"], capture_output=True, text=True)
+        if tracked.returncode != 0:
+            self.skipTest("not a git checkout")
+        words = re.compile(r"/wo" r"rk/|/ho" r"me/|pypi\.o" r"rg|npm" r"js\.|maven\.o" r"rg|"
+                           r"proxy\.gol" r"ang|debian\.o" r"rg")
+        wrong = []
+        for path in tracked.stdout.split():
+            with open(os.path.join(SOURCE, path), encoding="utf-8", errors="replace") as file:
+                wrong += [f"{path}: {found}" for found in words.findall(file.read())]
+        self.assertEqual(wrong, [])
+
+    def test_tests_stay_short(self):
+        paths = glob.glob(os.path.join(SOURCE, "tests", "*", "*.[ch]"))
+        paths += glob.glob(os.path.join(SOURCE, "tests", "*", "*.py"))
+        wrong = []
+        for path in paths:
+            name = os.path.relpath(path, SOURCE)
+            with open(path, encoding="utf-8") as file:
+                lines = file.read().count("\n")
+            if lines > LONG_TESTS.get(name, FILE_LINES_MAX):
+                wrong.append((lines, name))
+        self.assertEqual(wrong, [])
 
     def test_sources_are_formatted(self):
         paths = [os.path.join(SOURCE, path) for path in files(".c", ".h", ".cc")]
