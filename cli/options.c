@@ -228,13 +228,17 @@ const char *cli_word(const struct cli_options *options, uint32_t at) {
     return at < options->words_count ? options->words[at] : NULL;
 }
 
-struct status cli_load_config(const struct cli_options *options, struct config **config_out) {
+const char *cli_config_path(const struct cli_options *options) {
     static const char *const default_path = "quell.toml";
+    bool has_default = options->config_path == NULL && access(default_path, R_OK) == 0;
+    return has_default ? default_path : options->config_path;
+}
+
+struct status cli_load_config(const struct cli_options *options, struct config **config_out) {
     char memory[64 * 1024];
     struct config_errors errors = {.text = text_over(memory, sizeof(memory))};
-    bool has_default = options->config_path == NULL && access(default_path, R_OK) == 0;
     struct config_options load = {
-        .path = has_default ? default_path : options->config_path,
+        .path = cli_config_path(options),
         .overrides = options->overrides,
         .overrides_count = options->overrides_count,
     };

@@ -38,6 +38,8 @@ MUST_CHECK struct status cli_option_number(const struct cli_options *options, co
                                            struct fault *fault);
 /* The positional word at `at`, NULL when there are fewer. */
 const char *cli_word(const struct cli_options *options, uint32_t at);
+/* The file that is loaded: the named one, ./quell.toml when it is there, or NULL. */
+const char *cli_config_path(const struct cli_options *options);
 /* Loads the named configuration, or ./quell.toml when no path is given and it is there. Prints all
  * errors on stderr; INVALID then. */
 MUST_CHECK struct status cli_load_config(const struct cli_options *options,

@@ -6,12 +6,12 @@
 #include "cli/run.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/config_diff.h"
 #include "cli/crash.h"
 #include "cli/notify.h"
 #include "cli/run_kafka.h"
@@ -164,7 +164,15 @@ static struct status journal_config(struct runtime *runtime, const struct config
     return status_of(batch->outcome);
 }
 
-void runtime_reload(struct runtime *runtime) {
+static void audit_reload(struct runtime *runtime, const struct config *config, const char *who) {
+    char memory[8192];
+    struct text words = text_over(memory, sizeof(memory));
+    config_diff_add(&words, runtime->config, config);
+    log_write(&runtime->logger, LOG_LEVEL_INFO, "audit", "configuration changed by %s: %s%s", who,
+              words.size > 0 ? memory : "nothing of a tenant", words.truncated ? "..." : "");
+}
+
+void runtime_reload(struct runtime *runtime, const char *who) {
     struct config *config = NULL;
     notify_reloading();
     struct status status = cli_load_config(&runtime->cli, &config);
@@ -174,7 +182,8 @@ void runtime_reload(struct runtime *runtime) {
     stats_set(&runtime->stats, STAT_CONFIG_RELOAD_OK, status_is_ok(status) ? 1 : 0);
     if (!status_is_ok(status)) {
         log_write(&runtime->logger, LOG_LEVEL_ERROR, "config",
-                  "the new configuration is refused, the old one stays (%s)", status_name(status));
+                  "the new configuration (by %s) is refused, the old one stays (%s)", who,
+                  status_name(status));
         config_release(config);
         notify_send("READY=1");
         return;
@@ -188,6 +197,7 @@ void runtime_reload(struct runtime *runtime) {
     kafka_threads_reconfigure(&runtime->kafkas, config);
     log_write(&runtime->logger, LOG_LEVEL_INFO, "config", "reloaded: %u tenants, %u sinks",
               config->policies.tenants_count, config->sinks_count);
+    audit_reload(runtime, config, who);
     config_release(runtime->config);
     runtime->config = config;
     notify_send("READY=1");
@@ -436,43 +446,4 @@ uint16_t runtime_http_port(const struct runtime *runtime) {
 
 uint16_t runtime_console_port(const struct runtime *runtime) {
     return runtime->console_listening.port;
-}
-
-/* --- The command --- */
-
-static void block_signals(sigset_t *signals) {
-    (void)signal(SIGPIPE, SIG_IGN);
-    sigemptyset(signals);
-    sigaddset(signals, SIGTERM);
-    sigaddset(signals, SIGINT);
-    sigaddset(signals, SIGHUP);
-    pthread_sigmask(SIG_BLOCK, signals, NULL);
-}
-
-int command_run(const struct cli_options *options) {
-    struct config *config = NULL;
-    sigset_t signals;
-    struct fault fault = {{0}};
-    struct runtime *runtime = NULL;
-    block_signals(&signals);
-    if (!status_is_ok(cli_load_config(options, &config))) {
-        return 1;
-    }
-    struct runtime_options runtime_options = {config, options, options->format_json};
-    if (!status_is_ok(runtime_open(&runtime_options, &runtime, &fault))) {
-        (void)fprintf(stderr, "quell: %s\n", fault.words);
-        return 1;
-    }
-    notify_send("READY=1");
-    int signal_number = 0;
-    do {
-        if (sigwait(&signals, &signal_number) != 0) {
-            break;
-        }
-        if (signal_number == SIGHUP) {
-            runtime_reload(runtime);
-        }
-    } while (signal_number == SIGHUP);
-    notify_send("STOPPING=1");
-    return runtime_close(runtime);
 }

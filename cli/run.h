@@ -18,7 +18,8 @@ MUST_CHECK struct status runtime_open(const struct runtime_options *options,
                                       struct runtime **runtime_out, struct fault *fault);
 /* Drains: stops sources, then sinks, console and shard. 0 when all went well. NULL is allowed. */
 int runtime_close(struct runtime *runtime);
-/* A new configuration: journaled, then used by every thread; a bad one changes nothing. */
-void runtime_reload(struct runtime *runtime);
+/* A new configuration: journaled, then used by every thread; a bad one changes nothing. What
+ * changed is logged for the audit, with `who` asked for it. */
+void runtime_reload(struct runtime *runtime, const char *who);
 uint16_t runtime_http_port(const struct runtime *runtime);
 uint16_t runtime_console_port(const struct runtime *runtime);

@@ -427,7 +427,7 @@ static void load_all(struct config_build *build, const struct config_options *op
     apply_process(build, &root);
     add_default_sink(build);
     load_tenants(build);
-    config_sort_tokens(build->config);
+    config_sort_tokens(build);
     check_whole(build, options->path);
 }
 

@@ -39,6 +39,7 @@ struct config_sink {
 struct config_token {
     uint8_t sha256[32];
     struct slice tenant;
+    uint64_t expires_ns; /* wall time from which it is no token any more; 0: never */
 };
 
 /* What sinks may reach: always more than the word before. */
@@ -150,7 +151,8 @@ MUST_CHECK struct status config_load(const struct config_options *options,
 void config_acquire(struct config *config);
 /* Accepts NULL. Wipes secrets when the last reference goes. */
 void config_release(struct config *config);
-/* The tenant of a bearer token: compares SHA-256 digests in constant time; MISSING. */
+/* The tenant of a bearer token: compares SHA-256 digests in constant time; MISSING, also
+ * for one that has expired. */
 MUST_CHECK struct status config_find_token(const struct config *config, struct slice token,
                                            struct slice *tenant_out);
 /* The tenant that a client's certificate stands for; MISSING, also when the peer is NULL. */

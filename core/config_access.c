@@ -3,18 +3,42 @@
  */
 #include <stdlib.h>
 
+#include "core/clock.h"
 #include "core/config_rules.h"
 #include "core/digest.h"
 
 /* --- Tokens --- */
 
+/* "9f86..." or { sha256 = "9f86...", expires = "2027-01-01T00:00:00Z" } */
+static bool read_token(struct config_build *build, const struct toml_value *value,
+                       struct config_token *token) {
+    static const char *const keys[] = {"sha256", "expires", NULL};
+    bool is_table = value->kind == TOML_TABLE;
+    const struct toml_value *digest = is_table ? config_child(value, "sha256") : value;
+    const struct toml_value *expires = is_table ? config_child(value, "expires") : NULL;
+    if (digest == NULL || digest->kind != TOML_STRING ||
+        !status_is_ok(text_parse_hex(digest->text, token->sha256, sizeof(token->sha256)))) {
+        config_error(build, value, "a token is given as 64 hex digits of its SHA-256");
+        return false;
+    }
+    for (uint32_t i = 0; is_table && i < value->children_count; i++) {
+        if (&value->children[i] != digest && &value->children[i] != expires) {
+            config_error_unknown(build, &value->children[i], value->children[i].key, keys);
+        }
+    }
+    if (expires != NULL && (!status_is_ok(text_parse_time(expires->text, &token->expires_ns)) ||
+                            token->expires_ns == 0)) {
+        config_error(build, expires, "expires = \"2027-01-01T00:00:00Z\" is wanted here");
+        return false;
+    }
+    return true;
+}
+
 static bool add_token(struct config_build *build, const struct toml_value *value,
                       struct slice tenant) {
     struct config *config = build->config;
     struct config_token token = {.tenant = tenant};
-    if (value->kind != TOML_STRING ||
-        !status_is_ok(text_parse_hex(value->text, token.sha256, sizeof(token.sha256)))) {
-        config_error(build, value, "a token is given as 64 hex digits of its SHA-256");
+    if (!read_token(build, value, &token)) {
         return false;
     }
     if ((config->tokens_count & (config->tokens_count - 1)) == 0) {
@@ -49,9 +73,20 @@ static int compare_tokens(const void *a, const void *b) {
                   ((const struct config_token *)b)->sha256, DIGEST_SHA256_BYTES);
 }
 
-void config_sort_tokens(struct config *config) {
+void config_sort_tokens(struct config_build *build) {
+    struct config *config = build->config;
     if (config->tokens_count > 0) {
         qsort(config->tokens, config->tokens_count, sizeof(struct config_token), compare_tokens);
+    }
+    for (uint32_t i = 1; i < config->tokens_count; i++) {
+        struct config_token *before = &config->tokens[i - 1];
+        struct config_token *token = &config->tokens[i];
+        bool is_same = memcmp(before->sha256, token->sha256, sizeof(token->sha256)) == 0;
+        if (is_same && !slice_equals(before->tenant, token->tenant)) {
+            struct toml_value place = {.file = config->tenants_dir, .line = 1, .column = 1};
+            config_error(build, &place, "tenants %.*s and %.*s have the same token",
+                         SLICE_PRINT(before->tenant), SLICE_PRINT(token->tenant));
+        }
     }
 }
 
@@ -66,7 +101,7 @@ struct status config_find_token(const struct config *config, struct slice token,
             found = &config->tokens[i];
         }
     }
-    if (found == NULL) {
+    if (found == NULL || (found->expires_ns != 0 && clock_wall_ns() >= found->expires_ns)) {
         return status_of(STATUS_MISSING);
     }
     *tenant_out = found->tenant;

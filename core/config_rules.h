@@ -72,7 +72,7 @@ void config_read_tls(struct config_build *build, const struct toml_value *sectio
 /* A tenant's tokens, as SHA-256 digests. */
 void config_read_tokens(struct config_build *build, const struct toml_value *array,
                         struct slice tenant);
-void config_sort_tokens(struct config *config);
+void config_sort_tokens(struct config_build *build);
 /* A tenant's certificates: SHA-256 digests, or names. */
 void config_read_certificates(struct config_build *build, const struct toml_value *array,
                               struct slice tenant, bool by_name);

@@ -1,4 +1,7 @@
 """Reloads and sinks of a stranger: what a new configuration does not change goes on undisturbed."""
+import datetime
+import hashlib
+import json
 import os
 import shutil
 import signal
@@ -71,6 +74,56 @@ class ReloadStory(Story):
         self.assertTrue(wait_for(lambda: quell.get("/api/v1/dlq")[1]["dead_letters"]))
         letter, = quell.get("/api/v1/dlq")[1]["dead_letters"]
         self.assertIn("no sink of that name", letter["error"])
+
+    def test_a_changed_file_is_read_whole_or_not_at_all_and_audited(self):
+        hook = self.receiver()
+        quell = self.quell("tenants_dir=tenants", files={"tenants/acme.toml": self.config(hook)})
+
+        def audits():
+            return [json.loads(line)["message"] for line in quell.read_log().splitlines()
+                    if '"area":"audit"' in line]
+        self.write(quell, "umbrella", self.config(hook))
+        self.assertTrue(wait_for(lambda: len(audits()) == 1))
+        self.assertIn("by a changed file: umbrella: added", audits()[0])
+        self.write(quell, "acme", self.config(hook, 'secret = "hush-hush"\n[labels]\na = "b"\n'
+                                              f'[tenant]\ntokens_sha256 = ["{"ab" * 32}"]\n'))
+        self.assertTrue(wait_for(lambda: len(audits()) == 2))
+        self.assertIn("acme: rules, sink hook changed, tokens", audits()[1])
+        self.assertNotIn("umbrella", audits()[1])
+        self.assertNotIn("hush", quell.read_log())
+        self.write(quell, "acme", self.config(hook, "[labels]\na = 1\n[nonsense]\n"))
+        self.write(quell, "umbrella", self.config(hook, "[dedup]\nwindow = '7m'\n"))
+        self.assertTrue(wait_for(lambda: "is refused, the old one stays" in quell.read_log()))
+        self.assertIn("acme.toml:", quell.read_log())
+        self.assertEqual(len(audits()), 2)
+        os.remove(os.path.join(quell.directory, "tenants", "acme.toml"))
+        self.assertTrue(wait_for(lambda: len(audits()) == 3))
+        self.assertIn("acme: removed; umbrella: rules", audits()[2])
+        self.reload(quell)
+        self.assertTrue(wait_for(lambda: len(audits()) == 4))
+        self.assertRegex(audits()[3], r"by a signal of user \d+, process \d+: nothing")
+        self.fail(quell, "one", "umbrella")
+        self.assertTrue(wait_for(lambda: hook.messages))
+
+    def test_several_tokens_a_tenant_each_with_an_end_of_its_own(self):
+        digest = {name: hashlib.sha256(name.encode()).hexdigest() for name in "abc"}
+        soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=4)
+        tenant = (f'[tenant]\nid = "acme"\ntokens_sha256 = ["{digest["a"]}", {{ sha256 = '
+                  f'"{digest["b"]}", expires = "{soon.isoformat()}" }}, {{ sha256 = '
+                  f'"{digest["c"]}", expires = "2020-01-01T00:00:00Z" }}]\n')
+        quell = self.quell("auth.mode=token", "tenants_dir=tenants",
+                           files={"tenants/acme.toml": tenant})
+
+        def status(token, port=None):
+            path = "/api/v1/stats" if port else "/v1/events"
+            return quell.request("GET" if port else "POST", path, None if port else json.dumps(
+                failure("x")), {"Authorization": "Bearer " + token}, port)[0]
+        for port, wanted in ((None, 200), (quell.console, 200)):
+            self.assertEqual([status(token, port) for token in "abc"], [wanted, wanted, 401])
+        self.assertTrue(wait_for(lambda: status("b") == 401, 10))
+        self.assertEqual((status("b", quell.console), status("a")), (401, 200))
+        self.write(quell, "other", tenant.replace("acme", "other"))
+        self.assertTrue(wait_for(lambda: "acme and other have the same token" in quell.read_log()))
 
     def test_a_shared_object_is_a_sink_like_any_other(self):
         quell = self.quell("notify.group_wait=0s", "sink.mine.type=" + EXAMPLE,

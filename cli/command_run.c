@@ -1,0 +1,64 @@
+/*
+ * command_run.c - `quell run`: signals and changed files, until the end.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "cli/commands.h"
+#include "cli/config_watch.h"
+#include "cli/notify.h"
+#include "cli/run.h"
+#include "core/base/limits.h"
+#include "core/clock.h"
+
+static void block_signals(sigset_t *signals) {
+    (void)signal(SIGPIPE, SIG_IGN);
+    sigemptyset(signals);
+    sigaddset(signals, SIGTERM);
+    sigaddset(signals, SIGINT);
+    sigaddset(signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, signals, NULL);
+}
+
+/* Until a signal asks for the end: reloads when one says so, or a file changed. */
+static void wait_for_end(struct runtime *runtime, const struct config *config,
+                         const struct cli_options *options, const sigset_t *signals) {
+    const struct timespec wait = {.tv_nsec = 250 * (long)NS_PER_MS};
+    struct config_watch watch;
+    siginfo_t info;
+    int signal_number = SIGHUP;
+    config_watch_open(&watch, cli_config_path(options), config);
+    while (signal_number == SIGHUP || signal_number < 0) {
+        signal_number = sigtimedwait(signals, &info, &wait);
+        if (signal_number == SIGHUP) {
+            char who[64];
+            (void)snprintf(who, sizeof(who), "a signal of user %u, process %d",
+                           (unsigned)info.si_uid, (int)info.si_pid);
+            runtime_reload(runtime, who);
+        } else if (signal_number < 0 && config_watch_is_due(&watch, clock_monotonic_ns())) {
+            runtime_reload(runtime, "a changed file");
+        }
+    }
+    config_watch_close(&watch);
+}
+
+int command_run(const struct cli_options *options) {
+    struct config *config = NULL;
+    sigset_t signals;
+    struct fault fault = {{0}};
+    struct runtime *runtime = NULL;
+    block_signals(&signals);
+    if (!status_is_ok(cli_load_config(options, &config))) {
+        return 1;
+    }
+    struct runtime_options runtime_options = {config, options, options->format_json};
+    if (!status_is_ok(runtime_open(&runtime_options, &runtime, &fault))) {
+        (void)fprintf(stderr, "quell: %s\n", fault.words);
+        return 1;
+    }
+    notify_send("READY=1");
+    wait_for_end(runtime, config, options, &signals);
+    notify_send("STOPPING=1");
+    return runtime_close(runtime);
+}

@@ -1,0 +1,180 @@
+/* config_diff.c - see config_diff.h. Policies are compared by their encoded form, section by
+ * section, so a new field of a policy is never forgotten here. */
+#include "cli/config_diff.h"
+
+#include <stdlib.h>
+
+#include "core/base/limits.h"
+
+struct diff {
+    struct text *words;
+    const struct config *old;
+    const struct config *new;
+    uint8_t *bytes[2]; /* POLICY_BYTES_MAX each */
+    bool is_tenant_named;
+};
+
+static void add_item(struct diff *diff, struct slice tenant, const char *what, struct slice name,
+                     const char *happened) {
+    struct text *words = diff->words;
+    if (!diff->is_tenant_named) {
+        text_add_text(words, words->size == 0 ? "" : "; ");
+        text_add_printable(words, tenant.size == 0 ? SLICE("defaults") : tenant);
+        text_add_text(words, ": ");
+    } else {
+        text_add_text(words, ", ");
+    }
+    diff->is_tenant_named = true;
+    text_add_text(words, what);
+    text_add_printable(words, name);
+    text_add_text(words, happened);
+}
+
+static bool is_same(struct diff *diff, const struct policy *old, const struct policy *new) {
+    const struct policy *policies[2] = {old, new};
+    struct writer writers[2];
+    for (uint32_t i = 0; i < 2; i++) {
+        const struct policy_set set = {.defaults = *policies[i]};
+        writers[i] = writer_over(diff->bytes[i], POLICY_BYTES_MAX);
+        if (!status_is_ok(policy_set_encode(&set, &writers[i]))) {
+            return false;
+        }
+    }
+    return slice_equals(writer_slice(&writers[0]), writer_slice(&writers[1]));
+}
+
+enum section { SECTION_RULES, SECTION_JOBS, SECTION_ROUTES, SECTION_SILENCES, SECTIONS };
+
+/* The policy with that section alone. */
+static struct policy only(const struct policy *policy, enum section section) {
+    struct policy part = section == SECTION_RULES ? *policy : (struct policy){0};
+    part.jobs = policy->jobs;
+    part.jobs_count = section == SECTION_JOBS ? policy->jobs_count : 0;
+    part.routes = policy->routes;
+    part.routes_count = section == SECTION_ROUTES ? policy->routes_count : 0;
+    part.silences = policy->silences;
+    part.silences_count = section == SECTION_SILENCES ? policy->silences_count : 0;
+    part.sinks_count = 0; /* compared with their settings */
+    return part;
+}
+
+static void compare_policies(struct diff *diff, const struct policy *old,
+                             const struct policy *new) {
+    static const char *const names[SECTIONS] = {"rules", "jobs", "routes", "silences"};
+    if (is_same(diff, old, new)) {
+        return;
+    }
+    for (enum section section = 0; section < SECTIONS; section++) {
+        struct policy parts[2] = {only(old, section), only(new, section)};
+        if (!is_same(diff, &parts[0], &parts[1])) {
+            add_item(diff, new->tenant, names[section], slice_of(NULL, 0), "");
+        }
+    }
+}
+
+/* --- Sinks and tokens --- */
+
+static const struct config_sink *find_sink(const struct config *config, struct slice tenant,
+                                           struct slice name) {
+    for (uint32_t i = 0; i < config->sinks_count; i++) {
+        const struct config_sink *sink = &config->sinks[i];
+        if (slice_equals(sink->tenant, tenant) && slice_equals(sink->name, name)) {
+            return sink;
+        }
+    }
+    return NULL;
+}
+
+static bool sinks_are_same(const struct config_sink *a, const struct config_sink *b) {
+    bool is_same = slice_equals(a->type, b->type) && a->settings_count == b->settings_count;
+    for (uint32_t i = 0; is_same && i < a->settings_count; i++) {
+        is_same = slice_equals(a->settings[i].key, b->settings[i].key) &&
+                  slice_equals(a->settings[i].value, b->settings[i].value);
+    }
+    return is_same;
+}
+
+/* The tenant's sinks lie together in a configuration: its range. */
+static uint32_t first_sink(const struct config *config, struct slice tenant) {
+    uint32_t i = 0;
+    while (i < config->sinks_count && !slice_equals(config->sinks[i].tenant, tenant)) {
+        i++;
+    }
+    return i;
+}
+
+static void compare_sinks(struct diff *diff, struct slice tenant) {
+    const struct config *new = diff->new;
+    const struct config *old = diff->old;
+    for (uint32_t i = first_sink(new, tenant);
+         i < new->sinks_count &&slice_equals(new->sinks[i].tenant, tenant); i++) {
+        const struct config_sink *before = find_sink(old, tenant, new->sinks[i].name);
+        if (before == NULL || !sinks_are_same(before, &new->sinks[i])) {
+            add_item(diff, tenant, "sink ", new->sinks[i].name,
+                     before == NULL ? " added" : " changed");
+        }
+    }
+    for (uint32_t i = first_sink(old, tenant);
+         i < old->sinks_count && slice_equals(old->sinks[i].tenant, tenant); i++) {
+        if (find_sink(new, tenant, old->sinks[i].name) == NULL) {
+            add_item(diff, tenant, "sink ", old->sinks[i].name, " removed");
+        }
+    }
+}
+
+/* A sum that does not care for order. */
+static uint64_t tokens_sum(const struct config *config, struct slice tenant) {
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < config->tokens_count; i++) {
+        const struct config_token *token = &config->tokens[i];
+        if (slice_equals(token->tenant, tenant)) {
+            sum += hash64_of(slice_of(token->sha256, sizeof(token->sha256)), token->expires_ns);
+        }
+    }
+    return sum;
+}
+
+/* --- Whole --- */
+
+static void compare_tenant(struct diff *diff, const struct policy *old, const struct policy *new) {
+    diff->is_tenant_named = false;
+    compare_policies(diff, old, new);
+    compare_sinks(diff, new->tenant);
+    if (tokens_sum(diff->old, new->tenant) != tokens_sum(diff->new, new->tenant)) {
+        add_item(diff, new->tenant, "tokens", slice_of(NULL, 0), "");
+    }
+}
+
+static void compare_tenants(struct diff *diff) {
+    const struct policy_set *old = &diff->old->policies;
+    const struct policy_set *new = &diff->new->policies;
+    uint32_t at_old = 0;
+    uint32_t at_new = 0;
+    while ((at_old < old->tenants_count || at_new < new->tenants_count) &&
+           !diff->words->truncated) {
+        int order = at_old == old->tenants_count ? 1
+                    : at_new == new->tenants_count
+                        ? -1
+                        : slice_compare(old->tenants[at_old].tenant, new->tenants[at_new].tenant);
+        diff->is_tenant_named = false;
+        if (order == 0) {
+            compare_tenant(diff, &old->tenants[at_old++], &new->tenants[at_new++]);
+        } else if (order < 0) {
+            add_item(diff, old->tenants[at_old++].tenant, "removed", slice_of(NULL, 0), "");
+        } else {
+            add_item(diff, new->tenants[at_new++].tenant, "added", slice_of(NULL, 0), "");
+        }
+    }
+}
+
+void config_diff_add(struct text *words, const struct config *old, const struct config *new) {
+    struct diff diff = {.words = words, .old = old, .new = new};
+    diff.bytes[0] = malloc(POLICY_BYTES_MAX);
+    diff.bytes[1] = malloc(POLICY_BYTES_MAX);
+    if (diff.bytes[0] != NULL && diff.bytes[1] != NULL) {
+        compare_tenant(&diff, &old->policies.defaults, &new->policies.defaults);
+        compare_tenants(&diff);
+    }
+    free(diff.bytes[0]);
+    free(diff.bytes[1]);
+}

@@ -1,0 +1,29 @@
+/*
+ * config_watch.h - notices that a file of the configuration changed: quell.toml, or a file of a
+ * tenant. It watches folders, because editors and configuration management put new files in the
+ * place of old ones.
+ *
+ * Thread: main.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/config.h"
+
+struct config_watch {
+    int fd; /* -1: nothing is watched */
+    int file_watch;
+    int tenants_watch;
+    char file_name[256]; /* in its folder */
+    uint64_t changed_ns; /* when the latest change was seen; 0: none is waiting */
+};
+
+/* `path` is the configuration's file, NULL when there is none. What cannot be watched is not: a
+ * SIGHUP always works. */
+void config_watch_open(struct config_watch *watch, const char *path, const struct config *config);
+void config_watch_close(struct config_watch *watch);
+/* Whether something changed and then was quiet for a moment: files are often written in pieces, and
+ * several at once. Asked again and again; true once a change. */
+bool config_watch_is_due(struct config_watch *watch, uint64_t now_ns);
