@@ -16,7 +16,7 @@ static const struct {
 } commands[] = {
     {"run", command_run},     {"check", command_check},     {"demo", command_demo},
     {"dlq", command_dlq},     {"silence", command_silence}, {"version", command_version},
-    {"graph", command_graph}, {"explain", command_explain},
+    {"graph", command_graph}, {"explain", command_explain}, {"quarantine", command_quarantine},
 };
 
 static int unknown_command(const char *name) {

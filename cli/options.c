@@ -18,6 +18,7 @@ static const char usage[] =
     "            [--explain incident.json [--at time]] which route would take it, and why\n"
     "  dlq       dead letters: list [--tenant t] [--sink s] | show N | retry N... | drop N...\n"
     "            (--all instead of numbers; --console host:port; QUELL_TOKEN or --token)\n"
+    "  quarantine  what was refused: list [--tenant t] | show ID | drop ID... | retry ID...\n"
     "  silence   add --for 2h --reason words [--entity glob] [--severity s] [--owner glob]\n"
     "            [--label key=glob] [--tenant t] | list | expire ID\n"
     "  graph     a tenant's dependencies as DOT: [ENTITY] [--tenant t] [--direction up|down]\n"

@@ -110,6 +110,13 @@ static void answer_action(struct console *console, struct action *action,
         console_answer(action->exchange, status_ok(), &text);
         return;
     }
+    if (action->what == OPERATOR_RETRY_QUARANTINED || action->what == OPERATOR_DROP_QUARANTINED) {
+        text_add_format(&text, "{\"id\":\"%.*s\",\"result\":\"%s\"}", (int)action->id_size,
+                        action->id,
+                        action->what == OPERATOR_RETRY_QUARANTINED ? "retried" : "dropped");
+        console_answer(action->exchange, status_ok(), &text);
+        return;
+    }
     if (action->what == OPERATOR_SILENCE || action->what == OPERATOR_UNSILENCE) {
         text_add_format(&text, "{\"id\":\"%.*s\",\"result\":\"%s\"}", (int)action->id_size,
                         action->id, action->what == OPERATOR_SILENCE ? "made" : "ended");

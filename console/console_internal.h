@@ -99,6 +99,11 @@ void actions_take_back(struct console *console);
 void letters_on_request(struct console *console, struct http_exchange exchange, struct slice rest,
                         const struct http_request *request);
 
+/* --- quarantine_api.c --- */
+/* /api/v1/quarantine[/<id>[/retry|/drop]]; `rest` is what stands behind quarantine. */
+void quarantine_on_request(struct console *console, struct http_exchange exchange,
+                           struct slice rest, const struct http_request *request);
+
 /* --- silences_api.c --- */
 /* /api/v1/silences[/<id>/expire]; `rest` is what stands behind silences. */
 void silences_on_request(struct console *console, struct http_exchange exchange, struct slice rest,

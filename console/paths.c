@@ -14,6 +14,9 @@ static const char index_page[] =
     "GET  /api/v1/stats?tenant=\n"
     "GET  /api/v1/dlq?tenant=&sink=&limit=&cursor=\n"
     "GET  /api/v1/dlq/<number>\n"
+    "GET  /api/v1/quarantine?tenant=&limit=&cursor=\n"
+    "GET  /api/v1/quarantine/<id>\n"
+    "POST /api/v1/quarantine/<id>/retry|drop\n"
     "GET  /api/v1/silences?tenant=\n"
     "POST /api/v1/silences               {\"entity\":\"job:*\",\"duration\":\"2h\",\"reason\":"
     "\"...\",\"by\":\"...\"}\n"
@@ -260,6 +263,13 @@ void console_on_request(void *context, struct http_exchange exchange,
     struct slice behind = slice_tail(request->path, silences.size);
     if (slice_starts_with(request->path, silences) && (behind.size == 0 || behind.data[0] == '/')) {
         silences_on_request(console, exchange, behind, request);
+        return;
+    }
+    struct slice quarantine = SLICE("/api/v1/quarantine");
+    behind = slice_tail(request->path, quarantine.size);
+    if (slice_starts_with(request->path, quarantine) &&
+        (behind.size == 0 || behind.data[0] == '/')) {
+        quarantine_on_request(console, exchange, behind, request);
         return;
     }
     struct slice letters = SLICE("/api/v1/dlq");

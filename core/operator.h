@@ -18,11 +18,14 @@ enum operator_action {
     OPERATOR_DROP_DEAD = 4,
     OPERATOR_SILENCE = 5, /* `detail` is a policy_silence, encoded */
     OPERATOR_UNSILENCE = 6,
+    OPERATOR_RETRY_QUARANTINED = 7, /* it is applied again */
+    OPERATOR_DROP_QUARANTINED = 8,
 };
 
 struct operator_request {
     enum operator_action action;
-    struct hash128 incident_id; /* of a dead letter: its number in `lo`; or a silence's */
+    struct hash128 incident_id; /* of a dead letter: its number in `lo`; of a quarantined
+                                   record: seq in `lo`, index in `hi`; or a silence's */
     struct slice tenant;
     struct slice by;
     struct slice note;

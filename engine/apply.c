@@ -17,14 +17,7 @@ static struct status engine_quarantine(struct engine *engine, struct tenant *ten
                                        uint32_t index, struct slice bytes) {
     uint8_t key[TENANT_BYTES_MAX + 16];
     struct writer writer = writer_over(key, sizeof(key));
-    writer_bytes(&writer, tenant->name);
-    writer_u8(&writer, 0);
-    writer_u64_big_endian(&writer, seq);
-    writer_u8(&writer, (uint8_t)(index >> 24));
-    writer_u8(&writer, (uint8_t)(index >> 16));
-    writer_u8(&writer, (uint8_t)(index >> 8));
-    writer_u8(&writer, (uint8_t)index);
-    ASSERT(!writer.failed);
+    engine_quarantine_key(tenant->name, seq, index, &writer);
     effect_put(&engine->effects, STORE_TABLE_QUARANTINE, writer_slice(&writer), bytes);
     return status_ok();
 }
@@ -227,6 +220,24 @@ static struct status apply_events(struct engine *engine, struct batch_view *batc
     return status_ok();
 }
 
+struct status engine_apply_again(struct engine *engine, struct slice bytes, uint32_t index,
+                                 struct fault *fault) {
+    struct envelope envelope;
+    struct tenant *tenant = NULL;
+    size_t ids_bytes = event_ids_effect_bytes(engine->event_ids, 1);
+    envelope_read(bytes, &envelope);
+    TRY(engine_make_room(engine, EVENT_EFFECT_BYTES_MIN + ids_bytes, fault));
+    TRY(tenants_intern(&engine->tenants, envelope.tenant, &tenant));
+    event_ids_begin_batch(engine->event_ids, engine->applied_seq, engine->now_ns,
+                          engine->policies.defaults.idempotency_horizon_ns);
+    (void)event_ids_admit(engine->event_ids, envelope.event_key); /* known, or from now on */
+    event_ids_end_batch(engine->event_ids, &engine->effects);
+    struct status status = apply_admitted(engine, tenant, &envelope, bytes, index);
+    return status.code == STATUS_FULL
+               ? engine_quarantine(engine, tenant, engine->applied_seq, index, bytes)
+               : status;
+}
+
 static struct status apply_operator(struct engine *engine, struct batch_view *batch,
                                     struct fault *fault) {
     struct slice entry;
@@ -237,6 +248,11 @@ static struct status apply_operator(struct engine *engine, struct batch_view *ba
         TRY(operator_decode(entry, &request));
         if (request.action == OPERATOR_RETRY_DEAD || request.action == OPERATOR_DROP_DEAD) {
             TRY(engine_operate_dead(engine, &request));
+            continue;
+        }
+        if (request.action == OPERATOR_RETRY_QUARANTINED ||
+            request.action == OPERATOR_DROP_QUARANTINED) {
+            TRY(engine_operate_quarantine(engine, &request, index++, fault));
             continue;
         }
         if (request.action == OPERATOR_SILENCE || request.action == OPERATOR_UNSILENCE) {

@@ -92,6 +92,17 @@ MUST_CHECK struct status engine_commit_what_is_read(struct engine *engine,
 MUST_CHECK struct status engine_operate_dead(struct engine *engine,
                                              const struct operator_request *request);
 
+/* --- quarantine.c --- */
+/* The key of a row: tenant, 0, seq, index: a tenant's records lie together, in order. */
+void engine_quarantine_key(struct slice tenant, uint64_t seq, uint32_t index,
+                           struct writer *writer);
+MUST_CHECK struct status engine_operate_quarantine(struct engine *engine,
+                                                   const struct operator_request *request,
+                                                   uint32_t index, struct fault *fault);
+/* Applies an envelope that was put aside, whether or not its id was seen (apply.c). */
+MUST_CHECK struct status engine_apply_again(struct engine *engine, struct slice bytes,
+                                            uint32_t index, struct fault *fault);
+
 /* --- operate_silence.c --- */
 void engine_operate_silence(struct engine *engine, const struct operator_request *request);
 

@@ -55,6 +55,13 @@ MUST_CHECK struct status view_explain_json(struct view_reader *reader, struct sl
 MUST_CHECK struct status view_graph_json(struct view_reader *reader, struct slice tenant,
                                          struct slice entity, struct slice direction, uint32_t hops,
                                          struct text *json);
+/* {"quarantine":[{"id","tenant","at","source","entity","reason","retryable","bytes"}],
+ * "next_cursor"}; INVALID for a cursor that is not ours. */
+MUST_CHECK struct status view_quarantine_json(struct view_reader *reader,
+                                              const struct view_query *query, struct text *json);
+/* One of them with its raw bytes. `tenant` empty: any. MISSING. */
+MUST_CHECK struct status view_quarantined_json(struct view_reader *reader, struct slice tenant,
+                                               uint64_t seq, uint32_t index, struct text *json);
 /* {"dead_letters":[{"number","tenant","sink","incident","type","message_id","created_at","died_at",
  * "attempts","error"}],"next_cursor":null|"..."}, oldest first. INVALID for a cursor that is none.
  */

@@ -20,23 +20,23 @@ static struct status parse(struct cli_options *options, struct fault *fault, con
 static void a_command_takes_its_own_flags_and_words(void **state) {
     struct cli_options options;
     struct fault fault;
-    assert_status(parse(&options, &fault, "quarantine", "show", "--data", "/d", "--json", "7-3",
+    assert_status(parse(&options, &fault, "quarantine", "show", "--tenant", "/d", "--json", "7-3",
                         "--set", "a=b", "--limit=12", NULL),
                   OK);
     assert_string_equal(options.command, "quarantine");
     assert_string_equal(cli_word(&options, 0), "show");
     assert_string_equal(cli_word(&options, 1), "7-3");
     assert_null(cli_word(&options, 2));
-    assert_string_equal(cli_option(&options, "--data"), "/d");
+    assert_string_equal(cli_option(&options, "--tenant"), "/d");
     assert_string_equal(cli_option(&options, "--json"), "");
-    assert_null(cli_option(&options, "--tenant"));
+    assert_null(cli_option(&options, "--token"));
     assert_string_equal(options.overrides[0], "a=b");
     uint64_t number = 0;
     assert_status(cli_option_number(&options, "--limit", 5, &number, &fault), OK);
     assert_int_equal(number, 12);
-    assert_status(cli_option_number(&options, "--tenant", 5, &number, &fault), OK);
+    assert_status(cli_option_number(&options, "--token", 5, &number, &fault), OK);
     assert_int_equal(number, 5);
-    assert_status(cli_option_number(&options, "--data", 5, &number, &fault), INVALID);
+    assert_status(cli_option_number(&options, "--tenant", 5, &number, &fault), INVALID);
 }
 
 static void the_last_of_a_repeated_flag_counts(void **state) {

@@ -1,0 +1,179 @@
+/*
+ * put_aside.c - `quell quarantine`: what was refused or could not be applied, in the running quell,
+ * through its admin API, so that what is done to it goes through the journal.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli/admin_client.h"
+#include "cli/commands.h"
+#include "core/base/json_pick.h"
+#include "core/base/limits.h"
+
+enum { PATH_BYTES_MAX = 2048, BODY_BYTES_MAX = 1024, PAGE_RECORDS = 500, ID_BYTES_MAX = 40 };
+#define ANSWER_BYTES_MAX (64 * MIB)
+
+struct quarantine {
+    const struct cli_options *options;
+    struct admin_client client;
+    struct text answer;
+};
+
+static bool get(struct quarantine *quarantine, const struct text *path) {
+    return admin_call_or_say(&quarantine->client, text_slice(path), slice_of(NULL, 0),
+                             &quarantine->answer);
+}
+
+static bool fetch_page(struct quarantine *quarantine, uint64_t limit, const char *cursor) {
+    char memory[PATH_BYTES_MAX];
+    struct text path = text_over(memory, sizeof(memory));
+    text_add_format(&path, "/api/v1/quarantine?limit=%llu", (unsigned long long)limit);
+    admin_add_parameter(&path, "tenant", cli_option(quarantine->options, "--tenant"));
+    admin_add_parameter(&path, "cursor", cursor);
+    return get(quarantine, &path);
+}
+
+static void print_member(struct slice record, const char *name, int width) {
+    char memory[512];
+    char shown_memory[512];
+    struct text value = text_over(memory, sizeof(memory));
+    struct text shown = text_over(shown_memory, sizeof(shown_memory));
+    json_pick_text(record, name, &value);
+    text_add_printable(&shown, text_slice(&value));
+    (void)printf("%-*s ", width, shown_memory);
+}
+
+static int list_records(struct quarantine *quarantine) {
+    uint64_t limit = 100;
+    struct fault fault;
+    struct slice item;
+    if (!status_is_ok(cli_option_number(quarantine->options, "--limit", 100, &limit, &fault))) {
+        (void)fprintf(stderr, "quell: %s\n", fault.words);
+        return 2;
+    }
+    if (!fetch_page(quarantine, limit, NULL)) {
+        return 1;
+    }
+    if (cli_option(quarantine->options, "--json") != NULL) {
+        (void)printf("%s\n", quarantine->answer.data);
+        return 0;
+    }
+    struct slice rest = json_pick(text_slice(&quarantine->answer), "quarantine");
+    while (json_pick_item(&rest, &item)) {
+        print_member(item, "id", 12);
+        print_member(item, "at", 24);
+        print_member(item, "tenant", 12);
+        print_member(item, "source", 12);
+        (void)printf("%8llu bytes  ", (unsigned long long)json_pick_u64(item, "bytes"));
+        print_member(item, "reason", 0);
+        (void)printf("\n");
+    }
+    return 0;
+}
+
+static int show_record(struct quarantine *quarantine, const char *id) {
+    char memory[PATH_BYTES_MAX];
+    struct text path = text_over(memory, sizeof(memory));
+    text_add_format(&path, "/api/v1/quarantine/%s?", id);
+    admin_add_parameter(&path, "tenant", cli_option(quarantine->options, "--tenant"));
+    if (!get(quarantine, &path)) {
+        return 1;
+    }
+    (void)printf("%s\n", quarantine->answer.data);
+    return 0;
+}
+
+static bool operate(struct quarantine *quarantine, const char *what, const char *id) {
+    char path_memory[PATH_BYTES_MAX];
+    char body_memory[BODY_BYTES_MAX];
+    struct text path = text_over(path_memory, sizeof(path_memory));
+    struct text body = text_over(body_memory, sizeof(body_memory));
+    const char *by = admin_actor(quarantine->options);
+    text_add_format(&path, "/api/v1/quarantine/%s/%s?", id, what);
+    admin_add_parameter(&path, "tenant", cli_option(quarantine->options, "--tenant"));
+    text_add_text(&body, "{\"by\":");
+    text_add_json_string(&body, slice_of_text(by != NULL ? by : "quell quarantine"));
+    text_add_char(&body, '}');
+    if (!admin_call_or_say(&quarantine->client, text_slice(&path), text_slice(&body),
+                           &quarantine->answer)) {
+        return false;
+    }
+    (void)printf("%s %s\n", id, strcmp(what, "retry") == 0 ? "retried" : "dropped");
+    return true;
+}
+
+/* A page, then its records; a record that cannot be retried is passed over. */
+static int operate_on_all(struct quarantine *quarantine, const char *what) {
+    static char ids[PAGE_RECORDS][ID_BYTES_MAX];
+    char cursor[512] = "";
+    bool is_retry = strcmp(what, "retry") == 0;
+    do {
+        uint32_t count = 0;
+        struct slice item;
+        if (!fetch_page(quarantine, PAGE_RECORDS, cursor[0] == 0 ? NULL : cursor)) {
+            return 1;
+        }
+        struct slice all = text_slice(&quarantine->answer);
+        struct slice rest = json_pick(all, "quarantine");
+        while (count < PAGE_RECORDS && json_pick_item(&rest, &item)) {
+            struct text id = text_over(ids[count], ID_BYTES_MAX);
+            json_pick_text(item, "id", &id);
+            bool is_retryable = slice_equals(json_pick(item, "retryable"), SLICE("true"));
+            count += !is_retry || is_retryable ? 1 : 0;
+        }
+        struct text next = text_over(cursor, sizeof(cursor));
+        json_pick_text(all, "next_cursor", &next);
+        for (uint32_t i = 0; i < count; i++) {
+            if (!operate(quarantine, what, ids[i])) {
+                return 1;
+            }
+        }
+    } while (cursor[0] != 0);
+    return 0;
+}
+
+static bool is_id(const char *word) {
+    return strspn(word, "0123456789-") == strlen(word) && strlen(word) < ID_BYTES_MAX;
+}
+
+static int run_quarantine(struct quarantine *quarantine) {
+    const char *what = cli_word(quarantine->options, 0);
+    const char *id = cli_word(quarantine->options, 1);
+    bool is_all = cli_option(quarantine->options, "--all") != NULL;
+    what = what == NULL ? "list" : what;
+    if (strcmp(what, "list") == 0 && id == NULL) {
+        return list_records(quarantine);
+    }
+    if (strcmp(what, "show") == 0 && id != NULL && is_id(id)) {
+        return show_record(quarantine, id);
+    }
+    bool is_action = strcmp(what, "retry") == 0 || strcmp(what, "drop") == 0;
+    if (!is_action || (id == NULL) != is_all) {
+        (void)fprintf(stderr, "usage: quell quarantine list | show ID | retry ID... | drop ID... | "
+                              "retry --all | drop --all\n");
+        return 2;
+    }
+    int code = is_all ? operate_on_all(quarantine, what) : 0;
+    for (uint32_t i = 1; cli_word(quarantine->options, i) != NULL; i++) {
+        const char *word = cli_word(quarantine->options, i);
+        code = is_id(word) && operate(quarantine, what, word) ? code : 1;
+    }
+    return code;
+}
+
+int command_quarantine(const struct cli_options *options) {
+    struct quarantine quarantine = {.options = options};
+    struct config *config = NULL;
+    if (!status_is_ok(admin_client_of(options, &quarantine.client, &config))) {
+        return 1;
+    }
+    char *memory = malloc(ANSWER_BYTES_MAX);
+    int code = 1;
+    if (memory != NULL) {
+        quarantine.answer = text_over(memory, ANSWER_BYTES_MAX);
+        code = run_quarantine(&quarantine);
+    }
+    free(memory);
+    config_release(config);
+    return code;
+}

@@ -1,0 +1,171 @@
+/* view_quarantine.c - the quarantine as JSON: what was refused or could not be applied, and why. A
+ * record is named "<journal record>-<place in it>"; its key begins with the tenant. */
+#include "engine/view_state.h"
+
+#include "schemas/envelope.h"
+
+enum { KEY_BYTES_MAX = TENANT_BYTES_MAX + 16, KEY_TAIL_BYTES = 13 };
+
+static void add_string(struct text *json, const char *key, struct slice value) {
+    text_add_format(json, ",\"%s\":", key);
+    text_add_json_string(json, value);
+}
+
+static void add_time(struct text *json, const char *key, uint64_t time_ns) {
+    text_add_format(json, ",\"%s\":\"", key);
+    text_add_time(json, time_ns, 3);
+    text_add_char(json, '"');
+}
+
+static void add_raw(struct text *json, struct slice raw) {
+    bool is_text = text_is_utf8(raw);
+    text_add_format(json, ",\"%s\":", is_text ? "raw" : "raw_hex");
+    if (is_text) {
+        text_add_json_string(json, raw);
+        return;
+    }
+    text_add_char(json, '"');
+    text_add_hex(json, raw);
+    text_add_char(json, '"');
+}
+
+static void add_record(struct text *json, struct slice key, struct slice row, bool with_raw) {
+    struct slice tenant = slice_head(key, key.size - KEY_TAIL_BYTES);
+    struct reader reader = reader_over(slice_tail(key, tenant.size + 1));
+    unsigned long long seq = reader_u64_big_endian(&reader);
+    uint32_t index = 0;
+    for (int i = 0; i < 4; i++) {
+        index = index << 8 | reader_u8(&reader);
+    }
+    text_add_format(json, "{\"id\":\"%llu-%u\"", seq, index);
+    add_string(json, "tenant", tenant);
+    struct envelope envelope = {.reason = SLICE("it is no envelope"), .raw = row};
+    bool is_readable = status_is_ok(envelope_verify(row));
+    bool is_refused = true;
+    if (is_readable) {
+        envelope_read(row, &envelope);
+        is_refused = (envelope.flags & ENVELOPE_REFUSED) != 0;
+        add_time(json, "at", envelope.ingest_time_ns);
+        add_string(json, "source", envelope.source);
+        add_string(json, "entity", envelope.entity);
+    }
+    add_string(json, "reason", is_refused ? envelope.reason : SLICE("could not be applied"));
+    text_add_format(json, ",\"retryable\":%s,\"bytes\":%zu", is_refused ? "false" : "true",
+                    is_refused ? envelope.raw.size : row.size);
+    if (with_raw && is_refused) {
+        add_raw(json, envelope.raw);
+    } else if (with_raw) {
+        add_string(json, "event_id", envelope.event_id);
+        add_string(json, "status", event_status_word(envelope.status));
+        add_string(json, "message", envelope.message);
+    }
+    text_add_char(json, '}');
+}
+
+static struct status walk(struct store_cursor *cursor, const struct view_query *query,
+                          struct text *json) {
+    uint32_t given = 0;
+    struct slice key;
+    struct slice row;
+    uint8_t last[KEY_BYTES_MAX];
+    size_t last_size = 0;
+    struct status status = store_cursor_next(cursor, &key, &row);
+    while (status_is_ok(status) || status.code == STATUS_CORRUPT) {
+        bool is_good =
+            status_is_ok(status) && key.size > KEY_TAIL_BYTES && key.size <= sizeof(last);
+        if (is_good && given == query->limit) {
+            text_add_text(json, "],\"next_cursor\":\"");
+            text_add_hex(json, slice_of(last, last_size));
+            text_add_text(json, "\"}");
+            return view_text_done(json);
+        }
+        if (is_good) {
+            text_add_text(json, given++ == 0 ? "" : ",");
+            add_record(json, key, row, false);
+            memcpy(last, key.data, key.size);
+            last_size = key.size;
+        }
+        status = store_cursor_next(cursor, &key, &row);
+    }
+    text_add_text(json, "],\"next_cursor\":null}");
+    return status.code == STATUS_END ? view_text_done(json) : status;
+}
+
+/* The tenant's rows begin with its name and a zero; the walk goes on behind the cursor. */
+struct status view_quarantine_json(struct view_reader *reader, const struct view_query *query,
+                                   struct text *json) {
+    uint8_t prefix_bytes[TENANT_BYTES_MAX + 1];
+    uint8_t start[KEY_BYTES_MAX + 1];
+    struct writer prefix = writer_over(prefix_bytes, sizeof(prefix_bytes));
+    size_t start_size = query->cursor.size / 2;
+    struct store_snapshot *snapshot = NULL;
+    struct store_cursor *cursor = NULL;
+    if (query->tenant.size > 0) {
+        writer_bytes(&prefix, query->tenant);
+        writer_u8(&prefix, 0);
+    }
+    bool is_bad = prefix.failed || start_size > KEY_BYTES_MAX;
+    if (is_bad || !status_is_ok(text_parse_hex(query->cursor, start, start_size))) {
+        return status_of(STATUS_INVALID);
+    }
+    if (start_size > 0) {
+        start[start_size++] = 0; /* the key behind it */
+    }
+    TRY(store_snapshot_acquire(reader->view->store, &snapshot));
+    struct status status =
+        store_cursor_open(snapshot, STORE_TABLE_QUARANTINE, writer_slice(&prefix),
+                          slice_of(start, start_size), &cursor);
+    if (status_is_ok(status)) {
+        text_add_text(json, "{\"quarantine\":[");
+        status = walk(cursor, query, json);
+        store_cursor_close(cursor);
+    }
+    store_snapshot_release(snapshot);
+    return status;
+}
+
+static struct status get_record(struct store_snapshot *snapshot, struct slice tenant, uint64_t seq,
+                                uint32_t index, struct text *json) {
+    uint8_t bytes[KEY_BYTES_MAX];
+    struct writer key = writer_over(bytes, sizeof(bytes));
+    struct slice row;
+    if (tenant.size > TENANT_BYTES_MAX) {
+        return status_of(STATUS_MISSING);
+    }
+    engine_quarantine_key(tenant, seq, index, &key);
+    TRY(store_get(snapshot, STORE_TABLE_QUARANTINE, writer_slice(&key), &row));
+    add_record(json, writer_slice(&key), row, true);
+    return view_text_done(json);
+}
+
+/* Without a tenant (the operator) the tenants are tried one by one. */
+static struct status find_record(struct store_snapshot *snapshot, uint64_t seq, uint32_t index,
+                                 struct text *json) {
+    struct store_cursor *cursor = NULL;
+    struct slice key;
+    struct slice value;
+    struct status found = status_of(STATUS_MISSING);
+    TRY(store_cursor_open(snapshot, STORE_TABLE_TENANT, slice_of(NULL, 0), slice_of(NULL, 0),
+                          &cursor));
+    struct status status = store_cursor_next(cursor, &key, &value);
+    while (status.code != STATUS_END && found.code == STATUS_MISSING) {
+        struct slice name;
+        uint64_t counters[TENANT_COUNTER_COUNT];
+        if (status_is_ok(status) && status_is_ok(tenant_row_read(value, &name, counters))) {
+            found = get_record(snapshot, name, seq, index, json);
+        }
+        status = store_cursor_next(cursor, &key, &value);
+    }
+    store_cursor_close(cursor);
+    return found;
+}
+
+struct status view_quarantined_json(struct view_reader *reader, struct slice tenant, uint64_t seq,
+                                    uint32_t index, struct text *json) {
+    struct store_snapshot *snapshot = NULL;
+    TRY(store_snapshot_acquire(reader->view->store, &snapshot));
+    struct status status = tenant.size > 0 ? get_record(snapshot, tenant, seq, index, json)
+                                           : find_record(snapshot, seq, index, json);
+    store_snapshot_release(snapshot);
+    return status;
+}

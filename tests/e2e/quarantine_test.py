@@ -1,0 +1,79 @@
+"""What was refused stands in the quarantine: listed, shown with its raw bytes, dropped; what could
+not be applied for want of room is applied again."""
+import json
+import subprocess
+import unittest
+
+from harness import BINARY, Story, failure
+
+
+class Quarantine(Story):
+    def cli(self, quell, *words):
+        result = subprocess.run([BINARY, "quarantine", *words, "--console",
+                                 f"127.0.0.1:{quell.console}"], capture_output=True, text=True)
+        return result.returncode, result.stdout, result.stderr
+
+    def list(self, quell, *words):
+        code, out, words = self.cli(quell, "list", "--json", *words)
+        self.assertEqual(code, 0, words)
+        return json.loads(out)["quarantine"]
+
+    def test_a_refused_record_is_listed_shown_and_dropped_for_good(self):
+        quell = self.quell("notify.group_wait=1h")
+        status, _ = quell.post("/v1/events", [failure("load"), {"job_id": "odd", "status": "strange"}],
+                               {"X-Scope-OrgID": "acme"})
+        self.assertEqual(status, 200)
+        quell.settle()
+        record, = self.list(quell)
+        self.assertEqual((record["tenant"], record["retryable"]), ("acme", False))
+        self.assertIn("strange", record["reason"])
+        code, out, _ = self.cli(quell, "show", record["id"])
+        self.assertEqual(json.loads(json.loads(out)["raw"])["status"], "strange")
+        self.assertIn("strange", self.cli(quell, "list")[1])
+        code, _, words = self.cli(quell, "retry", record["id"])
+        self.assertEqual(code, 1)
+        self.assertIn("correct it and send it again", words)
+        self.assertEqual(self.list(quell, "--tenant", "rival"), [])
+        self.assertEqual(self.cli(quell, "drop", record["id"])[0], 0)
+        self.assertEqual(self.list(quell), [])
+        self.assertEqual(self.cli(quell, "drop", record["id"])[0], 1)
+        quell.stop()
+        quell.start()
+        self.assertEqual(self.list(quell), [])
+
+    def test_pages_go_on_behind_one_another_and_all_are_dropped(self):
+        quell = self.quell()
+        for tenant in ("a", "b"):
+            quell.post("/v1/events", [{"n": n} for n in range(40)],
+                       {"X-Scope-OrgID": tenant})
+        quell.settle()
+        found, cursor = [], ""
+        while cursor is not None:
+            page = quell.get("/api/v1/quarantine?limit=7" + (f"&cursor={cursor}" if cursor else ""))
+            found += [record["id"] for record in page[1]["quarantine"]]
+            cursor = page[1]["next_cursor"]
+        self.assertEqual((len(found), len(set(found))), (80, 80))
+        self.assertEqual(self.cli(quell, "drop", "--all", "--tenant", "a")[0], 0)
+        self.assertEqual({record["tenant"] for record in self.list(quell)}, {"b"})
+        for bad in ("zz", "00" * 200):
+            self.assertEqual(quell.get("/api/v1/quarantine?cursor=" + bad)[0], 400)
+        for path in ("/1-2", "/1", "/1-2/fly", "/x-y"):
+            self.assertEqual(quell.get("/api/v1/quarantine" + path)[0], 404)
+
+    def test_what_found_no_room_is_applied_again(self):
+        quell = self.quell("notify.group_wait=1h", "limits.entities=8")
+        quell.events(*[failure(f"job{number}") for number in range(12)])
+        quell.settle()
+        self.assertLess(len(quell.incidents()), 12)
+        waiting = self.list(quell)
+        self.assertTrue(waiting and all(record["retryable"] for record in waiting))
+        quell.stop()
+        quell.overrides.remove("limits.entities=8")
+        quell.start()
+        self.assertEqual(self.cli(quell, "retry", "--all")[0], 0)
+        quell.settle()
+        self.assertEqual((len(quell.incidents()), self.list(quell)), (12, []))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
