@@ -15,6 +15,7 @@ int command_silence(const struct cli_options *options);
 int command_graph(const struct cli_options *options);
 int command_explain(const struct cli_options *options);
 int command_quarantine(const struct cli_options *options);
+int command_replay(const struct cli_options *options);
 int command_dlq(const struct cli_options *options);
 /* Has flags of its own: gets the words behind its name. */
 int command_load(int count, char **words);

@@ -14,9 +14,10 @@ static const struct {
     const char *name;
     int (*run)(const struct cli_options *options);
 } commands[] = {
-    {"run", command_run},     {"check", command_check},     {"demo", command_demo},
-    {"dlq", command_dlq},     {"silence", command_silence}, {"version", command_version},
-    {"graph", command_graph}, {"explain", command_explain}, {"quarantine", command_quarantine},
+    {"run", command_run},       {"check", command_check},     {"demo", command_demo},
+    {"dlq", command_dlq},       {"silence", command_silence}, {"version", command_version},
+    {"graph", command_graph},   {"explain", command_explain}, {"quarantine", command_quarantine},
+    {"replay", command_replay},
 };
 
 static int unknown_command(const char *name) {

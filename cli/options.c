@@ -18,6 +18,8 @@ static const char usage[] =
     "            [--explain incident.json [--at time]] which route would take it, and why\n"
     "  dlq       dead letters: list [--tenant t] [--sink s] | show N | retry N... | drop N...\n"
     "            (--all instead of numbers; --console host:port; QUELL_TOKEN or --token)\n"
+    "  replay    a journal's range through the current rules, a dry run: [--data DIR]\n"
+    "            [--from N|time|24h] [--to N|time] [--limit N] [--json]\n"
     "  quarantine  what was refused: list [--tenant t] | show ID | drop ID... | retry ID...\n"
     "  silence   add --for 2h --reason words [--entity glob] [--severity s] [--owner glob]\n"
     "            [--label key=glob] [--tenant t] | list | expire ID\n"

@@ -120,16 +120,39 @@ struct status datadir_open(struct slice path, struct datadir *datadir_out, struc
     return status_ok();
 }
 
+static struct status check_exists(struct slice path, struct fault *fault) {
+    char format[DATADIR_PATH_BYTES_MAX];
+    int size = snprintf(format, sizeof(format), "%.*s/FORMAT", SLICE_PRINT(path));
+    if (size >= DATADIR_PATH_BYTES_MAX - 64 || access(format, F_OK) != 0) {
+        return fault_set(fault, STATUS_MISSING, "%.*s is no data directory of quell",
+                         SLICE_PRINT(path));
+    }
+    return status_ok();
+}
+
 struct status datadir_open_existing(struct slice path, struct datadir *datadir_out,
                                     struct fault *fault) {
-    char format[DATADIR_PATH_BYTES_MAX];
-    int size =
-        snprintf(format, sizeof(format), "%.*s/FORMAT", (int)path.size, (const char *)path.data);
-    if (size >= DATADIR_PATH_BYTES_MAX || access(format, F_OK) != 0) {
-        return fault_set(fault, STATUS_MISSING, "%.*s is no data directory of quell",
-                         (int)path.size, (const char *)path.data);
-    }
+    TRY(check_exists(path, fault));
     return datadir_open(path, datadir_out, fault);
+}
+
+struct status datadir_peek(struct slice path, struct datadir *datadir_out, struct fault *fault) {
+    struct datadir datadir = {.lock_fd = -1};
+    char seed[DATADIR_PATH_BYTES_MAX];
+    TRY(check_exists(path, fault));
+    memcpy(datadir.path, path.data, path.size);
+    TRY(check_format(&datadir, fault));
+    TRY(join(&datadir, "seed", seed));
+    int fd = open(seed, O_RDONLY | O_CLOEXEC);
+    ssize_t size = fd < 0 ? -1 : read(fd, &datadir.hash_seed, sizeof(datadir.hash_seed));
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (size != (ssize_t)sizeof(datadir.hash_seed)) {
+        return fault_set(fault, STATUS_CORRUPT, "%s cannot be read", seed);
+    }
+    *datadir_out = datadir;
+    return status_ok();
 }
 
 void datadir_close(struct datadir *datadir) {

@@ -28,6 +28,10 @@ MUST_CHECK struct status datadir_open(struct slice path, struct datadir *datadir
 /* The same of a directory that is there already, and makes nothing: MISSING with words else. */
 MUST_CHECK struct status datadir_open_existing(struct slice path, struct datadir *datadir_out,
                                                struct fault *fault);
+/* Path and seed of a directory that is there, without the lock: for those who only read its
+ * journal, also beside a running quell. Nothing to close. */
+MUST_CHECK struct status datadir_peek(struct slice path, struct datadir *datadir_out,
+                                      struct fault *fault);
 /* Gives the lock back. Accepts a zeroed one. */
 void datadir_close(struct datadir *datadir);
 /* "<path>/shard-<n>/<name>" into path_out[DATADIR_PATH_BYTES_MAX]. FULL when too long. */

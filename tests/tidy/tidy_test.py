@@ -21,7 +21,7 @@ ROOMS = list(MAY_SEE)
 # The headers that others may include; a room that is not here is open to all that may see it.
 DOORS = {
     "signals": ["signals.h"], "dedup": ["dedup.h"], "graph": ["graph.h"],
-    "incident": ["incident.h"], "engine": ["engine.h", "view.h", "poison.h"],
+    "incident": ["incident.h"], "engine": ["engine.h", "view.h", "poison.h", "dry_run.h"],
     "ingest": ["ingest.h", "kafka.h"], "sinks": ["sinks.h", "sink.h"], "console": ["console.h"],
 }
 OUTSIDE = {

@@ -1,0 +1,98 @@
+"""Yesterday's events through other rules: a dry run that tells nobody and changes nothing."""
+import hashlib
+import json
+import os
+import subprocess
+import time
+import unittest
+
+from harness import BINARY, Story, failure
+
+
+class Replay(Story):
+    def replay(self, quell, *words):
+        command = [BINARY, "replay", "--data", os.path.join(quell.directory, "quell-data"), *words]
+        for override in quell.overrides:
+            if override.split("=")[0] not in [word.split("=")[0] for word in words]:
+                command += ["--set", override]
+        result = subprocess.run(command, capture_output=True, text=True, cwd=quell.directory)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return result.stdout
+
+    def report(self, quell, *words):
+        return json.loads(self.replay(quell, "--json", *words))
+
+    def cascades(self, quell):
+        """Five causes with four jobs behind each, told in the wrong order."""
+        for cause in range(5):
+            for job in (3, 1, 4, 2, 0):
+                quell.events(failure(f"c{cause}_{job}", *([f"c{cause}_0"] if job else [])))
+        quell.settle()
+
+    def digest(self, quell):
+        found = {}
+        for place, _, names in os.walk(os.path.join(quell.directory, "quell-data")):
+            for name in names:
+                with open(os.path.join(place, name), "rb") as file:
+                    found[name] = hashlib.sha256(file.read()).hexdigest()
+        return found
+
+    def test_the_same_rules_give_the_same_incidents_and_nobody_is_told(self):
+        receiver = self.receiver()
+        quell = self.quell("notify.group_wait=0s", "sink.hook.type=webhook",
+                           "sink.hook.url=" + receiver.url)
+        self.cascades(quell)
+        time.sleep(1.5)
+        before = {i["root_cause"]["entity"]: len(i["affected"]) for i in quell.incidents()}
+        quell.stop()
+        told, files = len(receiver.messages), self.digest(quell)
+        report = self.report(quell)
+        after = {i["root_cause"]["entity"]: len(i["affected"]) for i in report["incidents"]}
+        self.assertEqual(after, before)
+        self.assertEqual((report["events"], report["incident_count"]), (25, 5))
+        self.assertGreaterEqual(report["sinks"]["default/hook"]["opened"], 5)
+        self.assertEqual((len(receiver.messages), self.digest(quell)), (told, files))
+
+    def test_another_rule_gives_another_picture_also_beside_the_running_quell(self):
+        quell = self.quell("notify.group_wait=1h")
+        self.cascades(quell)
+        self.assertEqual(len(quell.incidents()), 5)
+        self.assertEqual(self.report(quell)["incident_count"], 5)
+        apart = self.report(quell, "--set", "correlate.window=1ms")
+        self.assertGreater(apart["incident_count"], 5)
+        silent = self.report(quell, "--set", "limits.incidents=2")
+        self.assertEqual(silent["incident_count"], 2)
+
+    def test_a_range_by_record_and_by_time(self):
+        quell = self.quell("notify.group_wait=1h")
+        quell.events(failure("a"))
+        middle = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() + 1)) + "Z"
+        time.sleep(2.1)
+        quell.events(failure("b"))
+        quell.settle()
+        roots = lambda *words: [i["root_cause"]["entity"]
+                                for i in self.report(quell, *words)["incidents"]]
+        self.assertEqual(sorted(roots()), ["job:a", "job:b"])
+        self.assertEqual(roots("--from", middle), ["job:b"])
+        self.assertEqual(roots("--to", middle), ["job:a"])
+        self.assertEqual(sorted(roots("--from", "1h")), ["job:a", "job:b"])
+        last = self.report(quell)["last_record"]
+        self.assertEqual(roots("--from", str(last)), ["job:b"])
+        self.assertEqual(roots("--to", str(last - 1)), ["job:a"])
+        text = self.replay(quell)
+        self.assertIn("job:a failed: Timeout", text)
+        self.assertIn("2 incidents", text)
+
+    def test_what_is_no_range_or_no_data_is_said(self):
+        quell = self.quell()
+        for words, answer in ((["--from", "soon"], "no record number"),
+                              (["--data", "/nonexistent"], "is no data directory")):
+            result = subprocess.run([BINARY, "replay", "--data",
+                                     os.path.join(quell.directory, "quell-data"), *words],
+                                    capture_output=True, text=True)
+            self.assertEqual(result.returncode, 1)
+            self.assertIn(answer, result.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
