@@ -10,7 +10,7 @@
 #include "core/base/json_pick.h"
 #include "core/base/limits.h"
 
-enum { PATH_BYTES_MAX = 2048, BODY_BYTES_MAX = 1024, PAGE_RECORDS = 500, ID_BYTES_MAX = 40 };
+enum { PATH_BYTES_MAX = 2048, BODY_BYTES_MAX = 1024, PAGE_RECORDS = 100, ID_BYTES_MAX = 40 };
 #define ANSWER_BYTES_MAX (64 * MIB)
 
 struct quarantine {
@@ -104,7 +104,7 @@ static bool operate(struct quarantine *quarantine, const char *what, const char 
 
 /* A page, then its records; a record that cannot be retried is passed over. */
 static int operate_on_all(struct quarantine *quarantine, const char *what) {
-    static char ids[PAGE_RECORDS][ID_BYTES_MAX];
+    char ids[PAGE_RECORDS][ID_BYTES_MAX];
     char cursor[512] = "";
     bool is_retry = strcmp(what, "retry") == 0;
     do {
