@@ -16,6 +16,7 @@
 
 #include "core/base/assert.h"
 #include "core/clock.h"
+#include "sinks/redact.h"
 #include "sinks/stdout.h"
 
 #define ATTEMPT_ARENA_BYTES (8 * MIB)
@@ -35,7 +36,7 @@ bool sink_host_lags(const struct sink_host *host) {
 
 static void say_words(struct sink_host *host, struct slice words) {
     struct text text = text_over(host->error, sizeof(host->error));
-    text_add_printable(&text, words);
+    redact_add(&text, words, &host->config);
 }
 
 /* --- The end of an attempt --- */
