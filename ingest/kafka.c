@@ -78,8 +78,10 @@ static void take_held(struct kafka_source *source) {
         }
         kafka_message_release(message);
         source->held_at++;
-        kafka_take_back(source);
-        kafka_send(source);
+        if (source->held_at % KAFKA_TURN_MAX == 0) {
+            kafka_take_back(source);
+            kafka_send(source);
+        }
     }
     source->held_at = 0;
     source->held_count = 0;
@@ -117,6 +119,7 @@ static bool poll_messages(struct kafka_source *source) {
     if (wanted == 0) {
         return false;
     }
+    source->now_ns = clock_wall_ns();
     uint32_t got = kafka_consumer_poll(source->consumer, source->held + source->held_count, wanted);
     source->held_count += got;
     return got > 0 && !is_blocked;

@@ -284,7 +284,7 @@ static struct decode make_decode(struct kafka_source *source) {
     return (struct decode){
         .arena = &source->decode_arena,
         .hash_seed = source->options.hash_seed,
-        .now_ns = clock_wall_ns(),
+        .now_ns = source->now_ns,
         .source = text_slice(&name),
         .tenant = place->settings->tenant,
         .tenant_is_bound =
@@ -423,11 +423,12 @@ struct status kafka_take_pin(struct kafka_source *source, uint32_t index) {
 
 void kafka_send(struct kafka_source *source) {
     struct kafka_batch *batch = source->first;
-    bool is_due = clock_monotonic_ns() >= source->retry_at_ns;
-    if (batch == NULL || source->in_flight != NULL || batch->letters_out > 0 || !is_due ||
+    if (batch == NULL || source->in_flight != NULL || batch->letters_out > 0 ||
+        (source->retry_at_ns != 0 && clock_monotonic_ns() < source->retry_at_ns) ||
         !atomic_load(source->options.is_ready)) {
         return;
     }
+    source->retry_at_ns = 0;
     if (batch == source->open) {
         close_group(source);
         source->open = NULL;

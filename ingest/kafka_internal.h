@@ -16,6 +16,7 @@ enum {
     KAFKA_BATCHES = 16,          /* one message may fill all but none waits for more */
     KAFKA_SPANS_MAX = 512,       /* runs of one partition in a batch */
     KAFKA_POLL_MAX = 1024,       /* messages of one poll */
+    KAFKA_TURN_MAX = 64,         /* messages decoded before the shard is looked at again */
     KAFKA_HELD_MAX = 2 * 1024,   /* taken from librdkafka, not yet decoded */
     KAFKA_HEADERS_KEPT_MAX = 32, /* in the quarantine, each cut to KAFKA_HEADER_BYTES_MAX */
     KAFKA_HEADER_BYTES_MAX = 4096,
@@ -109,8 +110,9 @@ struct kafka_source {
     uint32_t held_count;
 
     struct source_entry entry;
+    uint64_t now_ns;           /* wall time of the latest poll: when its messages came in */
     uint64_t blocked_since_ns; /* 0: not blocked */
-    uint64_t retry_at_ns;
+    uint64_t retry_at_ns;      /* 0: at once */
     uint64_t tick_at_ns;
     uint64_t commit_at_ns;
     uint64_t told_hash; /* of the trouble told last */
