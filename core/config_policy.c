@@ -231,28 +231,33 @@ static void join_array(struct config_build *build, const struct toml_value *valu
     *joined_out = text_slice(&text);
 }
 
-/* headers = { X-Team = "data" } becomes the setting "headers.X-Team". */
+/* headers = { X-Team = "data" } becomes the setting "headers.X-Team", and so on downwards. */
 static void read_nested(struct config_build *build, const struct toml_value *table,
-                        struct config_sink *sink) {
+                        struct slice prefix, struct config_sink *sink) {
     for (uint32_t i = 0; i < table->children_count; i++) {
+        const struct toml_value *child = &table->children[i];
         char path[256];
         struct text text = text_over(path, sizeof(path));
-        text_add(&text, table->key);
+        text_add(&text, prefix);
         text_add_char(&text, '.');
-        text_add(&text, table->children[i].key);
+        text_add(&text, child->key);
+        if (child->kind == TOML_TABLE && !text.truncated) {
+            read_nested(build, child, text_slice(&text), sink); /* the path bounds the depth */
+            continue;
+        }
         struct slice key = {0};
         if (!status_is_ok(arena_copy(build->arena, text_slice(&text), &key))) {
             config_error(build, table, "the configuration is too large");
             return;
         }
-        read_setting(build, &table->children[i], key, &sink->settings[sink->settings_count++]);
+        read_setting(build, child, key, &sink->settings[sink->settings_count++]);
     }
 }
 
 static uint32_t settings_count(const struct toml_value *table) {
-    uint32_t count = 0;
+    uint32_t count = 1;
     for (uint32_t i = 0; i < table->children_count; i++) {
-        count += 1 + table->children[i].children_count;
+        count += settings_count(&table->children[i]);
     }
     return count;
 }
@@ -275,7 +280,7 @@ static void read_sink(struct config_build *build, const struct toml_value *table
             continue;
         }
         if (value.kind == TOML_TABLE) {
-            read_nested(build, &value, sink);
+            read_nested(build, &value, value.key, sink);
             continue;
         }
         if (value.kind == TOML_ARRAY) {

@@ -1,6 +1,7 @@
 /* kafka_producer.c - see kafka_producer.h. */
 #include "core/kafka_producer.h"
 
+#include <errno.h>
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,8 @@ struct kafka_producer {
     struct kafka_producer_options options;
     rd_kafka_t *native;
     rd_kafka_queue_t *queue;
+    char trouble[ERROR_BYTES_MAX]; /* the latest, until something is delivered */
+    bool is_broken;
 };
 
 static void on_log(const rd_kafka_t *native, int level, const char *area, const char *words) {
@@ -26,22 +29,45 @@ static void on_log(const rd_kafka_t *native, int level, const char *area, const 
 }
 
 static bool is_permanent(rd_kafka_resp_err_t error) {
-    return kafka_error_is_refusal(error) || error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
-           error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
-           error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
-           error == RD_KAFKA_RESP_ERR_INVALID_MSG || error == RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION ||
-           error == RD_KAFKA_RESP_ERR_POLICY_VIOLATION || error == RD_KAFKA_RESP_ERR_INVALID_RECORD;
+    return error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
+           error == RD_KAFKA_RESP_ERR_INVALID_MSG || error == RD_KAFKA_RESP_ERR_INVALID_RECORD;
+}
+
+/* "Message timed out" alone says little: what went wrong last says why. */
+static void on_error(rd_kafka_t *native, int error, const char *reason, void *opaque) {
+    (void)native;
+    struct kafka_producer *producer = opaque;
+    producer->is_broken = producer->is_broken || error == RD_KAFKA_RESP_ERR__FATAL;
+    if (error != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+        (void)snprintf(producer->trouble, sizeof(producer->trouble), "%s", reason);
+    }
 }
 
 static void on_report(rd_kafka_t *native, const rd_kafka_message_t *message, void *opaque) {
     (void)native;
     struct kafka_producer *producer = opaque;
-    enum kafka_outcome outcome = message->err == RD_KAFKA_RESP_ERR_NO_ERROR
-                                     ? KAFKA_OUTCOME_DELIVERED
+    char words[2 * ERROR_BYTES_MAX];
+    bool is_delivered = message->err == RD_KAFKA_RESP_ERR_NO_ERROR;
+    enum kafka_outcome outcome = is_delivered                 ? KAFKA_OUTCOME_DELIVERED
                                  : is_permanent(message->err) ? KAFKA_OUTCOME_REFUSED
                                                               : KAFKA_OUTCOME_FAILED;
-    producer->options.on_outcome(producer->options.context, message->_private, outcome,
-                                 rd_kafka_err2str(message->err));
+    (void)snprintf(words, sizeof(words), "%s%s%s", rd_kafka_err2str(message->err),
+                   producer->trouble[0] == 0 ? "" : "; ", producer->trouble);
+    producer->is_broken = producer->is_broken || message->err == RD_KAFKA_RESP_ERR__FATAL;
+    if (is_delivered) {
+        producer->trouble[0] = 0;
+    }
+    producer->options.on_outcome(producer->options.context, message->_private, outcome, words);
+}
+
+static int on_connect(int fd, const struct sockaddr *address, int size, const char *name,
+                      void *opaque) {
+    (void)name;
+    const struct kafka_producer *producer = opaque;
+    if (!producer->options.may_connect(producer->options.context, address)) {
+        return EACCES;
+    }
+    return connect(fd, address, (socklen_t)size) == 0 || errno == EINPROGRESS ? 0 : errno;
 }
 
 static struct status set_properties(rd_kafka_conf_t *conf,
@@ -50,12 +76,13 @@ static struct status set_properties(rd_kafka_conf_t *conf,
     char timeout_ms[24];
     const struct kafka_property defaults[] = {
         {"client.id", "quell"},
-        {"linger.ms", "5"},
+        {"linger.ms", "0"},
         {"compression.codec", "lz4"},
         {"message.max.bytes", "16777216"}, /* as large as what may come in; the broker decides */
         {"queue.buffering.max.kbytes", "65536"},
         {"reconnect.backoff.max.ms", "2000"},
-        {"topic.metadata.propagation.max.ms", "5000"}, /* then a missing topic is said to be so */
+        {"topic.metadata.propagation.max.ms", "5000"},  /* then a missing topic is said to be so */
+        {"topic.metadata.refresh.interval.ms", "5000"}, /* and found when it is made */
         {NULL, NULL},
     };
     const struct kafka_property fixed[] = {
@@ -89,6 +116,10 @@ struct status kafka_producer_open(const struct kafka_producer_options *options,
         rd_kafka_conf_set_opaque(conf, producer);
         rd_kafka_conf_set_log_cb(conf, on_log);
         rd_kafka_conf_set_dr_msg_cb(conf, on_report);
+        rd_kafka_conf_set_error_cb(conf, on_error);
+        if (options->may_connect != NULL) {
+            rd_kafka_conf_set_connect_cb(conf, on_connect);
+        }
         producer->native = rd_kafka_new(RD_KAFKA_PRODUCER, conf, words, sizeof(words));
         status =
             producer->native != NULL ? status_ok() : fault_set(fault, STATUS_INVALID, "%s", words);
@@ -147,7 +178,9 @@ struct status kafka_producer_send(struct kafka_producer *producer,
     if (error == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
         return status_of(STATUS_FULL);
     }
-    return fault_set(fault, STATUS_INVALID, "%s", rd_kafka_err2str(error));
+    bool is_never = is_permanent(error) || error == RD_KAFKA_RESP_ERR__INVALID_ARG;
+    producer->is_broken = producer->is_broken || error == RD_KAFKA_RESP_ERR__FATAL;
+    return fault_set(fault, is_never ? STATUS_INVALID : STATUS_IO, "%s", rd_kafka_err2str(error));
 }
 
 void kafka_producer_poll(struct kafka_producer *producer) {
@@ -156,4 +189,8 @@ void kafka_producer_poll(struct kafka_producer *producer) {
 
 void kafka_producer_purge(struct kafka_producer *producer) {
     (void)rd_kafka_purge(producer->native, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+}
+
+bool kafka_producer_is_broken(const struct kafka_producer *producer) {
+    return producer->is_broken;
 }

@@ -7,6 +7,8 @@
  */
 #pragma once
 
+#include <sys/socket.h>
+
 #include "core/config.h"
 #include "core/log.h"
 
@@ -29,8 +31,8 @@ struct kafka_record {
 
 enum kafka_outcome {
     KAFKA_OUTCOME_DELIVERED,
-    KAFKA_OUTCOME_FAILED,  /* not now: no broker, no leader, too slow */
-    KAFKA_OUTCOME_REFUSED, /* never: no such topic, too large, not allowed */
+    KAFKA_OUTCOME_FAILED,  /* may pass: no broker, no topic, not allowed, too slow */
+    KAFKA_OUTCOME_REFUSED, /* never: the record itself is too large or not valid */
 };
 
 struct kafka_producer_options {
@@ -39,6 +41,8 @@ struct kafka_producer_options {
     uint32_t properties_count;
     uint64_t timeout_ns; /* after which a record has failed */
     void (*on_outcome)(void *context, void *opaque, enum kafka_outcome outcome, const char *words);
+    /* Whether a broker's address may be connected to, NULL: any may. From librdkafka's threads. */
+    bool (*may_connect)(void *context, const struct sockaddr *address);
     void *context;
     const struct logger *logger; /* may be NULL */
     int wake_fd;                 /* an eventfd written to when there is something to poll */
@@ -50,11 +54,14 @@ MUST_CHECK struct status kafka_producer_open(const struct kafka_producer_options
                                              struct fault *fault);
 /* What is still on its way is let go of, without an outcome. NULL is allowed. */
 void kafka_producer_close(struct kafka_producer *producer);
-/* FULL: try later. INVALID with words: never. Otherwise on_outcome comes, later. */
+/* FULL: too much is on its way. IO with words: may pass, such as a topic that is missing. INVALID:
+ * never. Otherwise on_outcome comes, later. */
 MUST_CHECK struct status kafka_producer_send(struct kafka_producer *producer,
                                              const struct kafka_record *record,
                                              struct fault *fault);
 /* Runs due callbacks without waiting. */
 void kafka_producer_poll(struct kafka_producer *producer);
-/* Lets go of what is on its way; on_outcome FAILED comes for it at the next poll. */
+/* Lets go of what is on its way; on_outcome FAILED comes for it at a later poll. */
 void kafka_producer_purge(struct kafka_producer *producer);
+/* Of no use any more: close it and open another one. */
+bool kafka_producer_is_broken(const struct kafka_producer *producer);

@@ -5,14 +5,15 @@
 #include "sinks/sinks_internal.h"
 
 #include "core/base/assert.h"
+#include "sinks/kafka_sink.h"
 #include "sinks/plugin.h"
 #include "sinks/postgres.h"
 #include "sinks/slack.h"
 #include "sinks/stdout.h"
 #include "sinks/webhook.h"
 
-static const struct sink_type *const sink_types[] = {&sink_stdout_type, &sink_webhook_type,
-                                                     &sink_slack_type, &sink_postgres_type};
+static const struct sink_type *const sink_types[] = {
+    &sink_stdout_type, &sink_webhook_type, &sink_slack_type, &sink_postgres_type, &sink_kafka_type};
 #define SPAN_NS_MAX NS_PER_DAY
 enum { COUNT_MAX = 1000 };
 enum { SINK_TYPES_COUNT = sizeof(sink_types) / sizeof(sink_types[0]) };
