@@ -160,7 +160,7 @@ class Quell:
             time.sleep(0.08)
 
 
-def wait_for(condition, seconds=20):
+def wait_for(condition, seconds=60):
     deadline = time.time() + seconds
     while time.time() < deadline:
         if condition():
