@@ -132,7 +132,7 @@ static bool read_process_toml(struct config_build *build, const struct config_op
 /* --- Sections --- */
 
 static const char *const scalar_sections[] = {"idempotency", "dedup", "correlate", "notify",
-                                              "incident",    "graph", NULL};
+                                              "incident",    "graph", "limits",    NULL};
 static const char *const process_sections[] = {"listen", "server", "journal", "auth", "tls",
                                                "log",    "limits", "sinks",   NULL};
 static const char *const list_sections[] = {"job",    "route",   "sink", "tenant",
@@ -157,10 +157,10 @@ static void apply_sections(struct config_build *build, const struct toml_value *
         struct text text = text_over(name, sizeof(name));
         text_add(&text, section->key);
         bool is_table = section->kind == TOML_TABLE;
-        if (is_table && is_one_of(section->key, scalar_sections)) {
-            config_apply_table(build, name, section, policy, false);
-        } else if (is_process && is_table && is_one_of(section->key, process_sections)) {
+        if (is_process && is_table && is_one_of(section->key, process_sections)) {
             config_apply_table(build, name, section, NULL, true);
+        } else if (is_table && is_one_of(section->key, scalar_sections)) {
+            config_apply_table(build, name, section, policy, false);
         } else if (!is_one_of(section->key, list_sections) &&
                    !(is_process && is_one_of(section->key, process_lists))) {
             struct toml_value single = {.children = section, .children_count = 1};

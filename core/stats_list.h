@@ -5,6 +5,7 @@
 STAT(HTTP_REQUESTS, "quell_http_requests_total", COUNTER, "HTTP requests read on the ingest port")
 STAT(HTTP_ERRORS, "quell_http_errors_total", COUNTER, "Ingest requests answered with 4xx or 5xx")
 STAT(HTTP_THROTTLED, "quell_http_throttled_total", COUNTER, "Ingest requests answered 429 or 503")
+STAT(RATE_LIMITED, "quell_rate_limited_total", COUNTER, "Requests over their tenant's limit")
 STAT(CONNECTIONS, "quell_connections", GAUGE, "Open connections on the ingest port")
 STAT(CONNECTIONS_REFUSED, "quell_connections_refused_total", COUNTER, "Connections over the limit")
 STAT(TLS_HANDSHAKES, "quell_tls_handshakes_total", COUNTER, "TLS connections established")

@@ -36,7 +36,7 @@ static struct status learn_dependencies(struct engine *engine, const struct enve
             entity = slice_tail(entity, sizeof("platform/") - 1);
         }
         uint32_t upstream = GRAPH_NODE_NONE;
-        TRY(graph_intern_node(engine->graph, owner, entity, key, &upstream));
+        TRY(engine_intern_node(engine, owner, entity, key, &upstream));
         bool is_new = false;
         struct status status =
             graph_add_edge(engine->graph, node, upstream, origin, engine->now_ns, &is_new);
@@ -103,8 +103,8 @@ static struct status apply_admitted(struct engine *engine, struct tenant *tenant
     if (is_beyond_learning(engine, envelope, bytes)) {
         return status_ok();
     }
-    TRY(graph_intern_node(engine->graph, envelope->tenant, envelope->entity, envelope->entity_key,
-                          &node));
+    TRY(engine_intern_node(engine, envelope->tenant, envelope->entity, envelope->entity_key,
+                           &node));
     TRY(learn_dependencies(engine, envelope, bytes, node, &context));
     if (signal.news == SIGNAL_BAD) {
         return apply_bad_news(engine, tenant, node, &signal, &context);

@@ -103,6 +103,12 @@ MUST_CHECK struct status engine_operate_quarantine(struct engine *engine,
 MUST_CHECK struct status engine_apply_again(struct engine *engine, struct slice bytes,
                                             uint32_t index, struct fault *fault);
 
+/* --- entities.c --- */
+/* graph_intern_node within the tenant's limit: FULL beyond it. */
+MUST_CHECK struct status engine_intern_node(struct engine *engine, struct slice owner,
+                                            struct slice entity, struct hash128 key,
+                                            uint32_t *node_out);
+
 /* --- operate_silence.c --- */
 void engine_operate_silence(struct engine *engine, const struct operator_request *request);
 

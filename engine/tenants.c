@@ -60,10 +60,21 @@ struct status tenants_intern(struct tenants *tenants, struct slice name,
     return status_ok();
 }
 
+struct tenant *tenants_find(struct tenants *tenants, struct slice name) {
+    uint32_t number = 0;
+    bool is_latest = tenants->latest < tenants->count &&
+                     slice_equals(tenants->items[tenants->latest].name, name);
+    if (is_latest) {
+        return &tenants->items[tenants->latest];
+    }
+    return table_find(&tenants->numbers, name_key(name), &number) ? &tenants->items[number] : NULL;
+}
+
 void tenants_set_policies(struct tenants *tenants, const struct policy_set *policies) {
     tenants->policies = policies;
     for (uint32_t i = 0; i < tenants->count; i++) {
         tenants->items[i].policy = policy_set_find(policies, tenants->items[i].name);
+        tenants->items[i].entities_are_known = false; /* its jobs become nodes */
         ASSERT(tenants->items[i].policy != NULL);
     }
 }

@@ -22,6 +22,8 @@ struct tenant {
     struct slice name;
     const struct policy *policy; /* of the set in force */
     uint64_t counters[TENANT_COUNTER_COUNT];
+    uint32_t entities; /* nodes; engine/entities.c */
+    bool entities_are_known;
     bool is_dirty;
     uint32_t next_dirty;
 };
@@ -42,6 +44,8 @@ void tenants_deinit(struct tenants *tenants);
 /* The tenant of the name, made when new. FULL at TENANTS_MAX. The pointer stays valid. */
 MUST_CHECK struct status tenants_intern(struct tenants *tenants, struct slice name,
                                         struct tenant **tenant_out);
+/* NULL when nothing of it was seen yet. */
+struct tenant *tenants_find(struct tenants *tenants, struct slice name);
 /* Points every tenant at its policy of the new set. */
 void tenants_set_policies(struct tenants *tenants, const struct policy_set *policies);
 void tenant_count(struct tenants *tenants, struct tenant *tenant, enum tenant_counter counter,

@@ -234,6 +234,25 @@ static bool send(struct incidents *incidents, const struct incident_context *con
     return true;
 }
 
+static void put_off(struct incidents *incidents, const struct incident_context *context,
+                    struct incident *incident, uint64_t until_ns, struct slice who,
+                    struct slice reason) {
+    incident->tell_due_ns = until_ns;
+    if ((incident->changes & CHANGE_SILENCED) == 0) {
+        char words[DETAIL_BYTES_MAX];
+        struct text detail = text_over(words, sizeof(words));
+        text_add_text(&detail, "until ");
+        text_add_time(&detail, until_ns, 0);
+        text_add_text(&detail, " by ");
+        text_add(&detail, who);
+        text_add_text(&detail, ": ");
+        text_add(&detail, reason);
+        incident->changes |= CHANGE_SILENCED;
+        timeline_add(incidents, context, incident, "silenced", text_slice(&detail));
+    }
+    incident_schedule(incidents, incident);
+}
+
 /* Whether a silence puts the message off. */
 static bool is_silenced(struct incidents *incidents, const struct incident_context *context,
                         struct incident *incident) {
@@ -252,27 +271,42 @@ static bool is_silenced(struct incidents *incidents, const struct incident_conte
     if (silence == NULL) {
         return false;
     }
-    incident->tell_due_ns = silence->end_ns;
-    if ((incident->changes & CHANGE_SILENCED) == 0) {
-        char words[DETAIL_BYTES_MAX];
-        struct text detail = text_over(words, sizeof(words));
-        text_add_text(&detail, "until ");
-        text_add_time(&detail, silence->end_ns, 0);
-        text_add_text(&detail, " by ");
-        text_add(&detail, silence->who);
-        text_add_text(&detail, ": ");
-        text_add(&detail, silence->reason);
-        incident->changes |= CHANGE_SILENCED;
-        timeline_add(incidents, context, incident, "silenced", text_slice(&detail));
+    put_off(incidents, context, incident, silence->end_ns, silence->who, silence->reason);
+    return true;
+}
+
+/* Whether the tenant opened as many incidents within an hour as its limit lets people be told of:
+ * the next is told when the first of them is an hour old. */
+static bool is_over_limit(struct incidents *incidents, const struct incident_context *context,
+                          struct incident *incident) {
+    uint32_t limit = incident_policy(context, incident)->limit_incidents_per_h;
+    uint32_t used = incidents->incidents_max - incidents->incidents_free_count;
+    uint32_t told = 0;
+    uint64_t oldest_ns = context->now_ns;
+    for (uint32_t i = 0;
+         limit > 0 && !incident->is_told && used > 0 && i < incidents->incidents_max; i++) {
+        const struct incident *other = &incidents->incidents[i];
+        used -= other->is_used ? 1 : 0;
+        bool counts = other->is_used && other->is_told &&
+                      other->tenant_hash == incident->tenant_hash &&
+                      other->opened_ns + NS_PER_HOUR > context->now_ns;
+        told += counts ? 1 : 0;
+        oldest_ns = counts && other->opened_ns < oldest_ns ? other->opened_ns : oldest_ns;
     }
-    incident_schedule(incidents, incident);
+    if (limit == 0 || told < limit) {
+        return false;
+    }
+    put_off(incidents, context, incident, oldest_ns + NS_PER_HOUR, SLICE("the tenant's limits"),
+            SLICE("limits.incidents_per_hour"));
     return true;
 }
 
 void incidents_revisit_silenced(struct incidents *incidents,
                                 const struct incident_context *context) {
-    for (uint32_t i = 0; i < incidents->incidents_max; i++) {
+    uint32_t used = incidents->incidents_max - incidents->incidents_free_count;
+    for (uint32_t i = 0; used > 0 && i < incidents->incidents_max; i++) {
         struct incident *incident = &incidents->incidents[i];
+        used -= incident->is_used ? 1 : 0;
         bool waits = incident->is_used && incident->fate == FATE_KEEP &&
                      (incident->changes & CHANGE_SILENCED) != 0 &&
                      incident->tell_due_ns != NEVER_NS;
@@ -294,7 +328,8 @@ bool telling_run(struct incidents *incidents, const struct incident_context *con
     }
     bool is_end = incident->status == INCIDENT_RESOLVED;
     ASSERT(!is_end || (incident->is_told && !incident->is_end_told));
-    if (!is_end && is_silenced(incidents, context, incident)) {
+    if (!is_end && (is_silenced(incidents, context, incident) ||
+                    is_over_limit(incidents, context, incident))) {
         return true;
     }
     if (!is_end) {

@@ -30,6 +30,8 @@ static struct status make_pools(struct ingest *ingest) {
                    MIB;
     TRY(arena_init(&ingest->arena, bytes));
     TRY(arena_init(&ingest->decode_arena, DECODE_ARENA_BYTES));
+    TRY(arena_init(&ingest->rates_arena, RATES_ARENA_BYTES));
+    TRY(rates_init(&ingest->rates, &ingest->rates_arena));
     TRY(arena_init(&ingest->span_arena, SPAN_ARENA_BYTES));
     TRY(span_memory_init(&ingest->spans, &ingest->span_arena, ingest->options.hash_seed));
     TRY(make_batches(ingest, ingest->small, BATCHES_SMALL, BATCH_SMALL_BYTES, &ingest->free_small));
@@ -208,6 +210,7 @@ void ingest_close(struct ingest *ingest) {
     inflate_buffer_deinit(&ingest->inflated);
     arena_deinit(&ingest->arena);
     arena_deinit(&ingest->decode_arena);
+    arena_deinit(&ingest->rates_arena);
     arena_deinit(&ingest->span_arena);
     config_release(atomic_exchange(&ingest->next_config, NULL));
     config_release(ingest->config);

@@ -9,6 +9,7 @@
 #include "ingest/grpc.h"
 #include "ingest/inflate.h"
 #include "ingest/ingest.h"
+#include "ingest/rates.h"
 
 enum {
     BATCHES_SMALL = 256, /* for the usual request */
@@ -46,6 +47,8 @@ struct ingest {
     struct arena span_arena;
     struct span_memory *spans;
     struct inflate_buffer inflated;
+    struct arena rates_arena;
+    struct rates rates;
     struct batch small[BATCHES_SMALL];
     struct batch large[BATCHES_LARGE];
     struct batch *free_small;
@@ -68,6 +71,10 @@ struct intake {
     char error_memory[ANSWER_BYTES_MAX / 2];
     struct text errors; /* native: the entries of "errors" */
     uint32_t errors_count;
+    uint64_t now_ns;            /* of the request */
+    struct hash128 rated;       /* the tenant let in last, by name; zero: none */
+    struct rate_bucket *bucket; /* of it; NULL: not limited */
+    uint32_t wait_s;            /* a tenant sends too much: when it may come back; 0: none does */
 };
 
 /* --- routes.c --- */
@@ -104,3 +111,7 @@ void ingest_answer(struct http_exchange exchange, enum answer_style style, unsig
 /* Answers at once with an error; counts what is throttled. */
 void ingest_refuse(struct ingest *ingest, struct http_exchange exchange, enum answer_style style,
                    unsigned status, const char *words);
+/* The same; a throttled client is asked to wait so long. */
+void ingest_refuse_for(struct ingest *ingest, struct http_exchange exchange,
+                       enum answer_style style, unsigned status, const char *words,
+                       unsigned wait_s);

@@ -5,9 +5,11 @@
  * Bounds: the pool of batches and of pending requests; beyond them, 429. Two sizes of batch, so
  * that many small requests in flight do not hold the memory of large ones.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/base/assert.h"
+#include "core/clock.h"
 #include "ingest/ingest_internal.h"
 
 static struct batch *take_batch(struct ingest *ingest, bool is_large) {
@@ -39,12 +41,37 @@ void intake_init(struct intake *intake, struct ingest *ingest, struct http_excha
     intake->wants_large = false;
     intake->errors = text_over(intake->error_memory, sizeof(intake->error_memory));
     intake->errors_count = 0;
+    intake->now_ns = clock_wall_ns();
+    intake->rated = (struct hash128){0};
+    intake->bucket = NULL;
+    intake->wait_s = 0;
+}
+
+/* Whether the tenant may send one more event: asked once a request and tenant. */
+static bool is_let_in(struct intake *intake, struct slice tenant) {
+    const struct config *config = intake->ingest->config;
+    struct hash128 key = hash128_of(tenant, 0);
+    if (!hash128_equals(key, intake->rated)) {
+        uint32_t per_s = policy_set_find(&config->policies, tenant)->limit_events_per_s;
+        uint32_t share = per_s / config->ingest_threads;
+        share = per_s > 0 && share == 0 ? 1 : share;
+        intake->rated = key;
+        intake->bucket =
+            share == 0 ? NULL : rates_find(&intake->ingest->rates, tenant, share, intake->now_ns);
+        intake->wait_s = intake->bucket == NULL ? 0 : rate_wait_s(intake->bucket, share);
+    }
+    if (intake->bucket != NULL && intake->wait_s == 0) {
+        intake->bucket->level -= RATE_EVENT;
+    }
+    return intake->wait_s == 0;
 }
 
 /* The shard is decided by tenant; with one shard every tenant's is the same. */
 struct batch *intake_batch_for(void *context, struct slice tenant, bool is_full) {
     struct intake *intake = context;
-    (void)tenant;
+    if (!is_full && !is_let_in(intake, tenant)) {
+        return NULL;
+    }
     if (intake->open != NULL && !is_full) {
         return intake->open;
     }
@@ -110,8 +137,9 @@ void ingest_answer(struct http_exchange exchange, enum answer_style style, unsig
     }
 }
 
-void ingest_refuse(struct ingest *ingest, struct http_exchange exchange, enum answer_style style,
-                   unsigned status, const char *words) {
+void ingest_refuse_for(struct ingest *ingest, struct http_exchange exchange,
+                       enum answer_style style, unsigned status, const char *words,
+                       unsigned wait_s) {
     char memory[2048];
     struct text body = text_over(memory, sizeof(memory));
     answer_error(&body, style, status, words);
@@ -119,10 +147,17 @@ void ingest_refuse(struct ingest *ingest, struct http_exchange exchange, enum an
     if (is_throttle) {
         stats_add(ingest->options.stats, STAT_HTTP_THROTTLED, 1);
     }
-    const char *headers = is_throttle     ? "Retry-After: 1\r\n"
+    char wait[64];
+    (void)snprintf(wait, sizeof(wait), "Retry-After: %u\r\n", wait_s);
+    const char *headers = is_throttle     ? wait
                           : status == 401 ? "WWW-Authenticate: Bearer\r\n"
                                           : NULL;
     ingest_answer(exchange, style, status, headers, text_slice(&body));
+}
+
+void ingest_refuse(struct ingest *ingest, struct http_exchange exchange, enum answer_style style,
+                   unsigned status, const char *words) {
+    ingest_refuse_for(ingest, exchange, style, status, words, 1);
 }
 
 /* --- Answers that wait --- */

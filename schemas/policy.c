@@ -7,7 +7,7 @@
 
 #include "core/base/assert.h"
 
-enum { POLICY_VERSION = 3, POLICY_VERSION_OLDEST = 1, ITEMS_MAX = 1 << 20 };
+enum { POLICY_VERSION = 4, POLICY_VERSION_OLDEST = 1, ITEMS_MAX = 1 << 20 };
 
 struct policy policy_default(void) {
     return (struct policy){
@@ -87,6 +87,9 @@ static void write_policy(struct writer *writer, const struct policy *policy) {
         policy_silence_encode(&policy->silences[i], writer);
     }
     writer_u64(writer, policy->learned_ttl_ns);
+    writer_u32(writer, policy->limit_events_per_s);
+    writer_u32(writer, policy->limit_entities);
+    writer_u32(writer, policy->limit_incidents_per_h);
 }
 
 struct status policy_set_encode(const struct policy_set *set, struct writer *writer) {
@@ -217,6 +220,11 @@ static void read_policy(struct decode *decode, struct policy *policy) {
     }
     if (decode->version >= 3) {
         policy->learned_ttl_ns = reader_u64(reader);
+    }
+    if (decode->version >= 4) {
+        policy->limit_events_per_s = reader_u32(reader);
+        policy->limit_entities = reader_u32(reader);
+        policy->limit_incidents_per_h = reader_u32(reader);
     }
 }
 

@@ -68,6 +68,9 @@ struct policy {
     uint32_t sinks_count;
     struct policy_label labels[POLICY_LABELS_MAX]; /* of all its incidents */
     uint32_t labels_count;
+    uint32_t limit_events_per_s;    /* at ingest; 0: as many as come, as for those below */
+    uint32_t limit_entities;        /* beyond: quarantined */
+    uint32_t limit_incidents_per_h; /* beyond: recorded, and told when the hour is over */
     struct policy_silence *silences;
     uint32_t silences_count;
 };

@@ -1,0 +1,50 @@
+/* rates.c - see rates.h. */
+#include "ingest/rates.h"
+
+#include "core/base/assert.h"
+#include "core/base/limits.h"
+
+struct status rates_init(struct rates *rates, struct arena *arena) {
+    *rates = (struct rates){0};
+    rates->buckets = ARENA_ARRAY(arena, struct rate_bucket, RATES_MAX);
+    TRY(table_init(&rates->numbers, RATES_MAX, arena));
+    return rates->buckets != NULL ? status_ok() : status_of(STATUS_FULL);
+}
+
+static void fill(struct rate_bucket *bucket, uint32_t per_s, uint64_t now_ns) {
+    int64_t most = (int64_t)per_s * RATE_BURST_S * RATE_EVENT;
+    uint64_t passed_ns = now_ns > bucket->stamp_ns ? now_ns - bucket->stamp_ns : 0;
+    uint64_t passed_ms = passed_ns / NS_PER_MS;
+    passed_ms = passed_ms < NS_PER_HOUR / NS_PER_MS ? passed_ms : NS_PER_HOUR / NS_PER_MS;
+    bucket->level += (int64_t)(passed_ms * per_s); /* a thousandth a millisecond and unit */
+    bucket->level = bucket->level < most ? bucket->level : most;
+    bucket->stamp_ns += passed_ms * NS_PER_MS;
+    bucket->stamp_ns = passed_ns > NS_PER_HOUR ? now_ns : bucket->stamp_ns;
+}
+
+struct rate_bucket *rates_find(struct rates *rates, struct slice tenant, uint32_t per_s,
+                               uint64_t now_ns) {
+    ASSERT(per_s > 0);
+    uint32_t number = rates->count;
+    struct hash128 key = hash128_of(tenant, 0);
+    if (!table_find(&rates->numbers, key, &number)) {
+        if (rates->count == RATES_MAX ||
+            !status_is_ok(table_put(&rates->numbers, key, rates->count))) {
+            return NULL;
+        }
+        rates->buckets[rates->count++] = (struct rate_bucket){
+            .stamp_ns = now_ns, .level = (int64_t)per_s * RATE_BURST_S * RATE_EVENT};
+    }
+    struct rate_bucket *bucket = &rates->buckets[number];
+    fill(bucket, per_s, now_ns);
+    return bucket;
+}
+
+uint32_t rate_wait_s(const struct rate_bucket *bucket, uint32_t per_s) {
+    if (bucket->level >= RATE_EVENT) {
+        return 0;
+    }
+    uint64_t missing = (uint64_t)(RATE_EVENT - bucket->level);
+    uint64_t wait_s = (missing + (uint64_t)per_s * RATE_EVENT - 1) / ((uint64_t)per_s * RATE_EVENT);
+    return wait_s < 3600 ? (uint32_t)wait_s : 3600;
+}

@@ -1,0 +1,35 @@
+/*
+ * rates.h - events a second and tenant: a bucket each, for `limits.events_per_second`.
+ *
+ * A tenant whose bucket is empty is asked to come back later (429, Retry-After). A request that is
+ * let in is taken whole, into debt if need be: half a request would be sent again whole.
+ *
+ * Memory: fixed, touched as tenants come; beyond RATES_MAX tenants, further ones are not limited.
+ * Thread: its ingest thread's; each thread has its share of the rate.
+ */
+#pragma once
+
+#include "core/base/arena.h"
+#include "core/base/table.h"
+
+#define RATES_ARENA_BYTES (UINT64_C(4) << 20)
+enum { RATES_MAX = 16384, RATE_BURST_S = 2, RATE_EVENT = 1000 };
+
+struct rate_bucket {
+    uint64_t stamp_ns;
+    int64_t level; /* thousandths of an event; below zero: debt */
+};
+
+struct rates {
+    struct table numbers; /* of the tenant's name -> bucket */
+    struct rate_bucket *buckets;
+    uint32_t count;
+};
+
+MUST_CHECK struct status rates_init(struct rates *rates, struct arena *arena);
+/* The tenant's bucket, as full as it is now; the caller takes RATE_EVENT of it for each event. NULL
+ * when there are too many tenants. */
+struct rate_bucket *rates_find(struct rates *rates, struct slice tenant, uint32_t per_s,
+                               uint64_t now_ns);
+/* 0 when it may send now, else the seconds until it may. */
+uint32_t rate_wait_s(const struct rate_bucket *bucket, uint32_t per_s);

@@ -1,0 +1,96 @@
+"""A tenant's own limits: events a second, entities, incidents an hour; others feel nothing."""
+import json
+import os
+import signal
+import time
+import unittest
+
+from harness import Story, failure, wait_for
+
+
+class LimitsStory(Story):
+    def limited(self, limits, sink=""):
+        tenant = f'[tenant]\nid = "acme"\n[notify]\ngroup_wait = "0s"\n[limits]\n{limits}\n{sink}'
+        return self.quell("tenants_dir=tenants", files={"tenants/acme.toml": tenant})
+
+    def send(self, quell, tenant, *events):
+        status, text, headers = quell.request("POST", "/v1/events", json.dumps(
+            [{**event, "tenant_id": tenant} for event in events]))
+        return status, headers.get("Retry-After"), json.loads(text)
+
+    def test_too_many_events_a_second_are_put_off_with_the_time_to_come_back(self):
+        quell = self.limited("events_per_second = 50")
+        many = [failure(f"job{number}") for number in range(200)]
+        self.assertEqual(self.send(quell, "acme", *many)[0], 200)  # whole, into debt
+        status, wait, answer = self.send(quell, "acme", failure("one"))
+        self.assertEqual(status, 429, answer)
+        self.assertIn(wait, ("2", "3"))
+        self.assertEqual(self.send(quell, "other", *many)[0], 200)
+        status, text, headers = quell.request("POST", "/v1/logs", json.dumps({"resourceLogs": [
+            {"resource": {"attributes": [{"key": "tenant.id", "value": {"stringValue": "acme"}}]},
+             "scopeLogs": [{"logRecords": [{"severityNumber": 17}]}]}]}),
+            {"Content-Type": "application/json"})
+        self.assertEqual(status, 429, text)
+        self.assertIn(headers["Retry-After"], ("1", "2", "3"))
+        time.sleep(int(wait))
+        self.assertEqual(self.send(quell, "acme", failure("one"))[0], 200)
+        quell.settle()
+        stats = quell.get("/api/v1/stats")[1]["tenants"]
+        self.assertEqual(stats["acme"]["events_received"], 201)
+        self.assertEqual(stats["other"]["events_received"], 200)
+        _, metrics, _ = quell.request("GET", "/metrics", port=quell.console)
+        self.assertIn(b"quell_rate_limited_total 2", metrics)
+
+    def test_entities_beyond_the_limit_stand_in_the_quarantine(self):
+        quell = self.limited("entities = 5")
+        for tenant in ("acme", "other"):
+            self.send(quell, tenant, *[failure(f"job{number}") for number in range(8)])
+
+        def entities(tenant):
+            return sorted(item["root_cause"]["entity"][-1]
+                          for item in quell.incidents("&tenant=" + tenant))
+        quell.settle()
+        self.assertEqual("".join(entities("acme")), "01234")
+        self.assertEqual("".join(entities("other")), "01234567")
+        quell.stop(signal.SIGKILL)
+        quell.start()
+        self.send(quell, "acme", failure("job8"), {"job_id": "job4", "status": "succeeded"})
+        quell.settle()
+        self.assertEqual("".join(entities("acme")), "01234")
+        statuses = {item["root_cause"]["entity"]: item["status"]
+                    for item in quell.incidents("&tenant=acme")}
+        self.assertEqual(statuses["job:job4"], "resolved")
+        path = os.path.join(quell.directory, "tenants", "acme.toml")
+        with open(path) as file:
+            text = file.read()
+        with open(path, "w") as file:
+            file.write(text.replace("entities = 5", "entities = 6"))
+        self.assertTrue(wait_for(lambda: "reloaded" in quell.read_log()))
+        self.send(quell, "acme", failure("job9"), failure("jobx"))
+        quell.settle()
+        self.assertEqual("".join(entities("acme")), "012349")
+
+    def test_incidents_beyond_the_limit_are_recorded_and_told_later(self):
+        hook = self.receiver()
+        quell = self.limited("incidents_per_hour = 3",
+                             f'[sink.hook]\ntype = "webhook"\nurl = "{hook.url}"\n')
+        for number in range(6):
+            self.send(quell, "acme", failure(f"job{number}"))
+        self.send(quell, "acme", {"job_id": "job0", "status": "succeeded"})
+        self.assertTrue(wait_for(lambda: len(hook.messages) == 4))
+        quell.settle()
+        self.assertEqual(len(quell.incidents("&tenant=acme")), 6)
+        told = [(message["type"], message["data"]["root_cause"]["entity"])
+                for message in hook.messages]
+        self.assertEqual(sorted(told), [("incident.opened", "job:job0"),
+                                        ("incident.opened", "job:job1"),
+                                        ("incident.opened", "job:job2"),
+                                        ("incident.resolved", "job:job0")])
+        last = next(item for item in quell.incidents("&tenant=acme")
+                    if item["root_cause"]["entity"] == "job:job5")
+        _, answer = quell.get(f"/api/v1/incidents/{last['id']}/timeline")
+        self.assertIn("limits.incidents_per_hour", json.dumps(answer))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
