@@ -21,10 +21,6 @@ struct dry {
     uint64_t seq;
 };
 
-/* view.c */
-struct status view_init(struct view **view_out, struct store *store, const struct engine *engine,
-                        const struct shard_options *options, struct arena *arena);
-
 static struct status apply(struct dry *dry, struct slice bytes, uint64_t stamp_ns,
                            struct fault *fault) {
     ASSERT(bytes.size <= BATCH_BYTES_MAX);

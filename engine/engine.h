@@ -10,6 +10,7 @@
 #pragma once
 
 #include "core/config.h"
+#include "core/file.h"
 #include "core/gate.h"
 #include "core/stats.h"
 #include "core/store.h"
@@ -27,7 +28,8 @@ struct shard_options {
     uint32_t gates_count;
     struct stats *stats;
     const struct logger *logger;
-    atomic_bool *is_ready; /* the shard sets and clears it */
+    atomic_bool *is_ready;     /* the shard sets and clears it */
+    const struct files *files; /* of the journal; NULL: the machine's */
     /* Wakes the sinks' thread after a commit with outbox rows; may be NULL until it runs. */
     _Atomic(struct loop_waker *) *outbox_waker;
 };
@@ -37,6 +39,10 @@ MUST_CHECK struct status shard_open(const struct shard_options *options, struct 
                                     struct fault *fault);
 /* Thread main. Returns after shard_stop when everything received is durable, applied, committed. */
 MUST_CHECK struct status shard_run(struct shard *shard, struct fault *fault);
+/* The parts of shard_run, for who has a thread and a time of their own: begin, then step until END
+ * (after shard_stop) or a failure. */
+MUST_CHECK struct status shard_begin(struct shard *shard, struct fault *fault);
+MUST_CHECK struct status shard_step(struct shard *shard);
 /* Any thread. */
 void shard_stop(struct shard *shard);
 void shard_close(struct shard *shard);

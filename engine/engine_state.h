@@ -50,6 +50,7 @@ struct engine {
     uint64_t applied_seq; /* latest record applied */
 
     struct store *store;
+    const struct files *files; /* of the journal */
     struct poison poison;
     const struct logger *logger;
     struct stats *stats;
@@ -132,6 +133,7 @@ struct engine_options {
     uint64_t hash_seed;
     struct store *store; /* the caller's, outlives the engine */
     const char *poison_path;
+    const struct files *files; /* of the journal */
     const struct logger *logger;
     struct stats *stats;
 };

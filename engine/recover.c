@@ -39,6 +39,7 @@ struct status engine_init(struct engine *engine, const struct engine_options *op
     *engine = (struct engine){
         .hash_seed = options->hash_seed,
         .store = options->store,
+        .files = options->files,
         .logger = options->logger,
         .stats = options->stats,
         .policies.defaults = policy_default(),
@@ -240,7 +241,8 @@ struct status engine_recover(struct engine *engine, const char *journal_director
     store_snapshot_release(snapshot);
     TRY(status);
     struct journal_reader *reader = NULL;
-    TRY(journal_reader_open(NULL, journal_directory, engine->applied_seq + 1, &reader, fault));
+    TRY(journal_reader_open(engine->files, journal_directory, engine->applied_seq + 1, &reader,
+                            fault));
     status = replay_journal(engine, reader, fault);
     journal_reader_close(reader);
     return status;

@@ -21,6 +21,8 @@
 #include "core/clock.h"
 #include "engine/rebuild.h"
 #include "engine/room.h"
+#include "engine/stamp.h"
+#include "engine/view_state.h"
 #include "engine/waiting.h"
 
 /* A commit costs the shard a sync of the state, for which the next block waits. What sinks wait for
@@ -54,22 +56,11 @@ struct shard {
     bool is_failed;
     struct room room;
     struct fault fault;
-    uint64_t stamp_ns;
+    struct stamp stamp;
     uint64_t committed_at_ns;
     uint64_t retained_at_ns;
     atomic_bool is_stopping;
 };
-
-/* view.c */
-struct status view_init(struct view **view_out, struct store *store, const struct engine *engine,
-                        const struct shard_options *options, struct arena *arena);
-
-static uint64_t shard_stamp(struct shard *shard) {
-    uint64_t now = clock_wall_ns();
-    /* A clock that steps back must not make journal time run backwards. */
-    shard->stamp_ns = now > shard->stamp_ns ? now : shard->stamp_ns;
-    return shard->stamp_ns;
-}
 
 static void shard_fail(struct shard *shard, const char *what, struct status status) {
     if (!shard->is_failed) {
@@ -99,7 +90,7 @@ static bool append_batch(struct shard *shard, struct waiting one) {
     }
     uint64_t seq = 0;
     struct slice bytes = slice_of(one.batch->writer.data, one.batch->writer.size);
-    struct status status = journal_append(shard->journal, bytes, shard_stamp(shard), &seq);
+    struct status status = journal_append(shard->journal, bytes, stamp_next(&shard->stamp), &seq);
     if (status.code == STATUS_FULL) {
         ASSERT(shard->held.batch == NULL);
         shard->held = one;
@@ -153,7 +144,7 @@ static void receive_batches(struct shard *shard) {
 }
 
 static void append_tick(struct shard *shard) {
-    uint64_t now = shard_stamp(shard);
+    uint64_t now = stamp_next(&shard->stamp);
     if (shard->is_failed || engine_next_due_ns(&shard->engine) > now) {
         return;
     }
@@ -302,7 +293,7 @@ static void retain_when_due(struct shard *shard) {
     journal_retain(shard->journal, shard->engine.committed_seq + 1, clock_wall_ns());
 }
 
-static uint64_t shard_timeout_ns(const struct shard *shard) {
+static uint64_t shard_timeout_ns(struct shard *shard) {
     if (shard->has_durable) {
         return shard->is_failed ? 100 * NS_PER_MS : 0;
     }
@@ -310,7 +301,7 @@ static uint64_t shard_timeout_ns(const struct shard *shard) {
         return commit_wait_ns(shard);
     }
     uint64_t due = engine_next_due_ns(&shard->engine);
-    uint64_t now = clock_wall_ns();
+    uint64_t now = stamp_next(&shard->stamp);
     uint64_t wait = due <= now ? 0 : due - now;
     /* Also look up now and then: retention, and a wall clock that was stepped. */
     return wait < NS_PER_S ? wait : NS_PER_S;
@@ -363,6 +354,7 @@ static struct status open_on_thread(struct shard *shard, struct fault *fault) {
     TRY(loop_open(&loop_options, &shard->loop, fault));
     struct journal_options journal_options = {
         .directory = shard->options.journal_directory,
+        .files = shard->options.files,
         .sync = config->journal_sync,
         .segment_bytes = config->journal_segment_bytes,
         .retention_bytes_max = config->journal_retention_bytes_max,
@@ -401,12 +393,13 @@ static struct status state_open(struct shard *shard, struct fault *fault) {
         .hash_seed = shard->options.hash_seed,
         .store = shard->store,
         .poison_path = shard->options.poison_path,
+        .files = shard->options.files,
         .logger = shard->options.logger,
         .stats = shard->options.stats,
     };
     TRY(engine_init(&shard->engine, &engine_options, fault));
     TRY(engine_recover(&shard->engine, shard->options.journal_directory, fault));
-    shard->stamp_ns = shard->engine.now_ns;
+    shard->stamp = stamp_from(shard->engine.now_ns);
     return view_init(&shard->view, shard->store, &shard->engine, &shard->options, &shard->arena);
 }
 
@@ -442,7 +435,7 @@ static void refuse_leftovers(struct shard *shard) {
     waiting_answer_all(&shard->after_commit, STATUS_IO);
 }
 
-struct status shard_run(struct shard *shard, struct fault *fault) {
+struct status shard_begin(struct shard *shard, struct fault *fault) {
     struct status status = open_on_thread(shard, fault);
     if (!status_is_ok(status)) {
         shard_fail(shard, "the shard cannot start", status);
@@ -451,6 +444,16 @@ struct status shard_run(struct shard *shard, struct fault *fault) {
     atomic_store(shard->options.is_ready, true);
     log_write(shard->options.logger, LOG_LEVEL_INFO, "shard", "ready at journal record %llu",
               (unsigned long long)shard->engine.applied_seq);
+    return status_ok();
+}
+
+struct status shard_step(struct shard *shard) {
+    return shard_turn(shard);
+}
+
+struct status shard_run(struct shard *shard, struct fault *fault) {
+    TRY(shard_begin(shard, fault));
+    struct status status = status_ok();
     while (status_is_ok(status)) {
         status = shard_turn(shard);
     }
@@ -469,6 +472,9 @@ void shard_stop(struct shard *shard) {
 void shard_close(struct shard *shard) {
     if (shard == NULL) {
         return;
+    }
+    while (shard->journal != NULL && journal_is_flushing(shard->journal) &&
+           status_is_ok(loop_run_once(shard->loop, NS_PER_S))) {
     }
     journal_close(shard->journal);
     loop_close(shard->loop);

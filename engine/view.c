@@ -14,9 +14,6 @@
 enum { RECENT_KEY_BYTES_MAX = TENANT_BYTES_MAX + 1 + 8 + 16, INCIDENT_KEY_BYTES_MAX = 96 };
 
 struct status view_init(struct view **view_out, struct store *store, const struct engine *engine,
-                        const struct shard_options *options, struct arena *arena);
-
-struct status view_init(struct view **view_out, struct store *store, const struct engine *engine,
                         const struct shard_options *options, struct arena *arena) {
     struct view *view = ARENA_NEW(arena, struct view);
     if (view == NULL) {

@@ -19,6 +19,9 @@ struct view_reader {
     struct graph_search *search;
 };
 
+MUST_CHECK struct status view_init(struct view **view_out, struct store *store,
+                                   const struct engine *engine, const struct shard_options *options,
+                                   struct arena *arena);
 /* Parses "inc_..."; MISSING when it is no incident id. */
 MUST_CHECK struct status view_parse_incident_id(struct slice text, struct hash128 *id_out);
 /* The committed row of an incident that the tenant may see (empty: any), after merges. MISSING. */

@@ -1,0 +1,218 @@
+/* fuzz_targets.c - see fuzz_targets.h. What is accepted is looked at to the end, so that a value
+ * that points outside its bytes is found by the sanitizer. */
+#include "tests/fuzz/fuzz_targets.h"
+
+#include <stdlib.h>
+
+#include "core/base/assert.h"
+#include "core/base/limits.h"
+#include "core/batch.h"
+#include "core/config_toml.h"
+#include "core/http.h"
+#include "core/journal_block.h"
+#include "core/loop_sim.h"
+#include "ingest/native.h"
+#include "ingest/otlp_proto.h"
+
+enum { BATCH_BYTES = 1 << 20, ARENA_BYTES = 8 << 20 };
+
+/* --- HTTP --- */
+
+static void on_request(void *context, struct http_exchange exchange,
+                       const struct http_request *request) {
+    (void)context;
+    (void)http_header_find(request, "Content-Type");
+    http_respond(exchange, 200, "text/plain", NULL, request->path);
+}
+
+static void on_error(void *context, unsigned status, const char *words, struct text *body,
+                     const char **content_type_out) {
+    (void)context;
+    *content_type_out = "text/plain";
+    text_add_format(body, "%u %s", status, words);
+}
+
+void fuzz_http(struct slice bytes) {
+    static const struct http_handler handler = {.on_request = on_request, .on_error = on_error};
+    struct loop_options loop_options = {.backend = LOOP_SIM, .connections_max = 4};
+    struct loop *loop = NULL;
+    struct http_server *server = NULL;
+    uint16_t port = 0;
+    ASSERT(status_is_ok(loop_open(&loop_options, &loop, NULL)));
+    struct http_options options = {
+        .loop = loop,
+        .address = SLICE("127.0.0.1:0"),
+        .connections_max = 4,
+        .request_bytes_max = 64 * KIB,
+        .body_bytes_total_max = MIB,
+        .header_timeout_ns = NS_PER_S,
+        .body_timeout_ns = NS_PER_S,
+        .idle_timeout_ns = NS_PER_S,
+        .handler = &handler,
+    };
+    ASSERT(status_is_ok(http_server_open(&options, &server, &port, NULL)));
+    uint32_t client = loop_sim_connect(loop, port);
+    for (uint32_t turns = 0; turns < 4096; turns++) {
+        char answer[4096];
+        int64_t taken = bytes.size == 0 ? 0 : loop_sim_send(loop, client, bytes);
+        bytes = taken > 0 ? slice_tail(bytes, (size_t)taken) : bytes;
+        ASSERT(status_is_ok(loop_run_once(loop, 0)));
+        if (loop_sim_receive(loop, client, answer, sizeof(answer)) < 0) {
+            break;
+        }
+        if (bytes.size == 0 && turns > 64) {
+            loop_sim_half_close(loop, client);
+            break;
+        }
+    }
+    ASSERT(status_is_ok(loop_run_once(loop, 0)));
+    http_server_close(server);
+    loop_close(loop);
+}
+
+/* --- Decoders --- */
+
+struct intake {
+    struct arena arena;
+    struct batch batch;
+    void *memory;
+};
+
+static struct batch *batch_for(void *context, struct slice tenant, bool is_full) {
+    struct intake *intake = context;
+    (void)tenant;
+    return is_full ? NULL : &intake->batch;
+}
+
+/* Every envelope that was made must be a valid one. */
+static void look_at_batch(struct batch *batch) {
+    struct batch_view view;
+    struct slice entry;
+    ASSERT(status_is_ok(batch_open(batch_finish(batch), &view)));
+    while (batch_next(&view, &entry)) {
+        struct envelope envelope;
+        ASSERT(status_is_ok(envelope_verify(entry)));
+        envelope_read(entry, &envelope);
+        ASSERT(text_is_utf8(envelope.tenant) && envelope.tenant.size <= TENANT_BYTES_MAX);
+    }
+}
+
+static void decode_by(struct slice bytes, struct status (*run)(struct decode *, struct slice)) {
+    struct intake intake = {.memory = malloc(BATCH_BYTES)};
+    ASSERT(intake.memory != NULL && status_is_ok(arena_init(&intake.arena, ARENA_BYTES)));
+    batch_init(&intake.batch, intake.memory, BATCH_BYTES);
+    batch_clear(&intake.batch, BATCH_EVENTS);
+    struct decode decode = {
+        .arena = &intake.arena,
+        .hash_seed = 1,
+        .now_ns = UINT64_C(1800000000) * NS_PER_S,
+        .source = SLICE("fuzz"),
+        .batch_for = batch_for,
+        .context = &intake,
+    };
+    struct status status = run(&decode, bytes);
+    ASSERT(status_is_ok(status) || status.code == STATUS_INVALID || status.code == STATUS_FULL);
+    look_at_batch(&intake.batch);
+    arena_deinit(&intake.arena);
+    free(intake.memory);
+}
+
+static struct status decode_lines(struct decode *decode, struct slice bytes) {
+    return native_decode(decode, bytes, true);
+}
+
+static struct status decode_json(struct decode *decode, struct slice bytes) {
+    return native_decode(decode, bytes, false);
+}
+
+void fuzz_native(struct slice bytes) {
+    decode_by(bytes, decode_json);
+    decode_by(bytes, decode_lines);
+}
+
+void fuzz_otlp_json(struct slice bytes) {
+    decode_by(bytes, otlp_json_decode_logs);
+    decode_by(bytes, otlp_json_decode_traces);
+    decode_by(bytes, otlp_json_decode_metrics);
+}
+
+void fuzz_otlp_proto(struct slice bytes) {
+    decode_by(bytes, otlp_proto_decode_logs);
+    decode_by(bytes, otlp_proto_decode_traces);
+    decode_by(bytes, otlp_proto_decode_metrics);
+}
+
+/* --- Configuration --- */
+
+void fuzz_toml(struct slice bytes) {
+    struct arena arena;
+    struct toml_value root;
+    struct fault fault;
+    struct toml_source source = {SLICE("fuzz.toml"), bytes};
+    ASSERT(status_is_ok(arena_init(&arena, ARENA_BYTES)));
+    struct status status = toml_parse(&source, 1, &arena, &root, &fault);
+    ASSERT(status_is_ok(status) || status.code == STATUS_INVALID || status.code == STATUS_FULL);
+    arena_deinit(&arena);
+}
+
+/* --- What stands on the disk --- */
+
+void fuzz_envelope(struct slice bytes) {
+    struct envelope envelope;
+    if (!status_is_ok(envelope_verify(bytes))) {
+        return;
+    }
+    envelope_read(bytes, &envelope);
+    volatile uint8_t last = 0;
+    struct slice parts[] = {envelope.tenant, envelope.entity, envelope.event_id, envelope.message,
+                            envelope.reason, envelope.raw,    envelope.source,   envelope.run_id};
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        last = parts[i].size > 0 ? parts[i].data[parts[i].size - 1] : last;
+    }
+    for (uint32_t i = 0; i < envelope.depends_on_count; i++) {
+        struct slice upstream = envelope_depends_on_at(bytes, i);
+        last = upstream.size > 0 ? upstream.data[upstream.size - 1] : last;
+    }
+}
+
+/* A block is met with any bytes; the checksum is mended, so that what lies behind it is reached. */
+void fuzz_block(struct slice bytes) {
+    struct journal_block_header header = {0};
+    if (bytes.size < JOURNAL_BLOCK_HEADER_BYTES || bytes.size > MIB) {
+        return;
+    }
+    if (status_is_ok(journal_block_read_header(slice_head(bytes, JOURNAL_BLOCK_HEADER_BYTES), 0, 0,
+                                               &header))) {
+        (void)!status_is_ok(journal_block_verify(bytes, &header));
+    }
+    size_t payload = bytes.size - JOURNAL_BLOCK_HEADER_BYTES;
+    uint8_t *block = calloc(1, journal_block_padded_bytes(payload));
+    ASSERT(block != NULL);
+    memcpy(block, bytes.data, bytes.size);
+    memcpy(&header.count, bytes.data + 20, sizeof(header.count));
+    header.count = header.count == 0 ? 1 : header.count;
+    header.first_seq = 1;
+    header.payload_bytes = (uint32_t)payload;
+    journal_block_seal(block, &header);
+    if (status_is_ok(journal_block_verify(slice_of(block, bytes.size), &header))) {
+        struct slice records = slice_of(block + JOURNAL_BLOCK_HEADER_BYTES, payload);
+        for (size_t size = journal_block_record_bytes(records); size > 0;
+             size = journal_block_record_bytes(records)) {
+            struct batch_view view;
+            struct slice entry;
+            bool is_batch = status_is_ok(batch_open(slice_head(records, size), &view));
+            while (is_batch && batch_next(&view, &entry)) {
+                fuzz_envelope(entry);
+            }
+            records = slice_tail(records, size);
+        }
+    }
+    free(block);
+}
+
+const struct fuzz_target fuzz_targets[] = {
+    {"http", fuzz_http},         {"otlp_json", fuzz_otlp_json}, {"otlp_proto", fuzz_otlp_proto},
+    {"native", fuzz_native},     {"toml", fuzz_toml},           {"block", fuzz_block},
+    {"envelope", fuzz_envelope},
+};
+const unsigned fuzz_targets_count = sizeof(fuzz_targets) / sizeof(fuzz_targets[0]);
