@@ -24,7 +24,7 @@
 #include "ingest/ingest.h"
 #include "sinks/sinks.h"
 
-enum { INGEST_MAX = 64, GATES_MAX = INGEST_MAX + KAFKA_SOURCES_MAX + 3 };
+enum { INGEST_MAX = 64, GATES_MAX = INGEST_MAX + KAFKA_THREADS_MAX + 3 };
 enum { GATE_MAIN, GATE_SINKS, GATE_CONSOLE, GATE_INGEST };
 
 /* What a thread says when it listens, or that it could not. */
@@ -207,7 +207,7 @@ void runtime_reload(struct runtime *runtime, const char *who) {
 
 static struct status open_gates(struct runtime *runtime, struct fault *fault) {
     runtime->gates_count =
-        GATE_INGEST + runtime->config->ingest_threads + runtime->config->kafkas_count;
+        GATE_INGEST + runtime->config->ingest_threads + kafka_threads_wanted(runtime->config);
     ASSERT(runtime->gates_count <= GATES_MAX);
     TRY(arena_init(&runtime->arena, 64 * MIB));
     void *memory = arena_allocate(&runtime->arena, BATCH_BYTES_MAX, 64);
@@ -329,12 +329,15 @@ static struct status open_ingest(struct runtime *runtime, uint32_t number, struc
     return listening_wait(&thread->listening, fault);
 }
 
-static struct status open_kafka(struct runtime *runtime, uint32_t number, struct fault *fault) {
+static struct status open_kafka(struct runtime *runtime, uint32_t number, uint32_t thread,
+                                struct fault *fault) {
+    uint32_t gate = GATE_INGEST + runtime->config->ingest_threads + runtime->kafkas.count;
     struct kafka_source_options options = {
         .config = runtime->config,
         .number = number,
         .hash_seed = runtime->datadir.hash_seed,
-        .gate = &runtime->gates[GATE_INGEST + runtime->config->ingest_threads + number],
+        .thread = thread,
+        .gate = &runtime->gates[gate],
         .store = shard_get_store(runtime->shard),
         .board = &runtime->sources,
         .stats = &runtime->stats,
@@ -354,7 +357,9 @@ static struct status open_all(struct runtime *runtime, bool stdout_json, struct 
     }
     TRY(open_console(runtime, fault)); /* last: /readyz says that events are taken */
     for (uint32_t i = 0; i < runtime->config->kafkas_count; i++) {
-        TRY(open_kafka(runtime, i, fault));
+        for (uint32_t k = 0; k < runtime->config->kafkas[i].threads; k++) {
+            TRY(open_kafka(runtime, i, k, fault));
+        }
     }
     return status_ok();
 }

@@ -9,9 +9,17 @@ static void *kafka_main(void *context) {
     return NULL;
 }
 
+uint32_t kafka_threads_wanted(const struct config *config) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < config->kafkas_count; i++) {
+        count += config->kafkas[i].threads;
+    }
+    return count;
+}
+
 struct status kafka_threads_open(struct kafka_threads *threads,
                                  const struct kafka_source_options *options, struct fault *fault) {
-    ASSERT(threads->count < KAFKA_SOURCES_MAX);
+    ASSERT(threads->count < KAFKA_THREADS_MAX);
     struct kafka_thread *thread = &threads->items[threads->count];
     TRY(kafka_source_open(options, &thread->source, fault));
     threads->count++;

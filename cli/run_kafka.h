@@ -15,10 +15,12 @@ struct kafka_thread {
 };
 
 struct kafka_threads {
-    struct kafka_thread items[KAFKA_SOURCES_MAX];
+    struct kafka_thread items[KAFKA_THREADS_MAX];
     uint32_t count;
 };
 
+/* How many the configuration wants. */
+uint32_t kafka_threads_wanted(const struct config *config);
 /* One more source, and its thread. Also after a failure what was opened is to be closed. */
 MUST_CHECK struct status kafka_threads_open(struct kafka_threads *threads,
                                             const struct kafka_source_options *options,

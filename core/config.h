@@ -79,6 +79,7 @@ struct config_kafka {
     struct slice name;    /* in logs and metrics; "kafka-1" when it has none */
     struct slice brokers; /* "host:port,host:port" */
     struct slice group;
+    uint32_t threads;   /* members of the group here, which share its partitions */
     bool starts_latest; /* where nobody has read before: at the end, not at the beginning */
     struct config_kafka_topic *topics;
     uint32_t topics_count;

@@ -4,6 +4,7 @@
  */
 #include <regex.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "core/base/assert.h"
 #include "core/config_rules.h"
@@ -315,11 +316,27 @@ static void check_no_circle(struct config_build *build, const struct toml_value 
     }
 }
 
+/* One for each four cores: the shard and librdkafka's own threads want some, too. */
+static uint32_t default_threads(void) {
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return cores < 8 ? 1 : cores < 16 ? 2 : 4;
+}
+
+static void read_threads(struct config_build *build, const struct toml_value *value,
+                         struct config_kafka *kafka) {
+    if (value->kind != TOML_INTEGER || value->integer < 1 ||
+        value->integer > (int64_t)KAFKA_THREADS_MAX) {
+        config_error(build, value, "threads is a number from 1 to %u", KAFKA_THREADS_MAX);
+        return;
+    }
+    kafka->threads = (uint32_t)value->integer;
+}
+
 static void read_key(struct config_build *build, const struct toml_value *value,
                      struct kafka_defaults *defaults, struct config_kafka *kafka) {
     static const char *const keys[] = {
-        "name",       "brokers",           "topics", "group", "format", "tenant", "start",
-        "properties", "dead_letter_topic", NULL};
+        "name",       "brokers",           "topics",  "group", "format", "tenant", "start",
+        "properties", "dead_letter_topic", "threads", NULL};
     if (slice_equals(value->key, SLICE("name"))) {
         read_name(build, value, kafka);
     } else if (slice_equals(value->key, SLICE("brokers"))) {
@@ -332,6 +349,8 @@ static void read_key(struct config_build *build, const struct toml_value *value,
         defaults->tenant = read_tenant(build, value);
     } else if (slice_equals(value->key, SLICE("start"))) {
         kafka->starts_latest = read_start(build, value);
+    } else if (slice_equals(value->key, SLICE("threads"))) {
+        read_threads(build, value, kafka);
     } else if (slice_equals(value->key, SLICE("dead_letter_topic"))) {
         read_dead_letter_topic(build, value, kafka);
     } else if (slice_equals(value->key, SLICE("properties"))) {
@@ -354,6 +373,7 @@ static void read_kafka(struct config_build *build, const struct toml_value *tabl
         return;
     }
     kafka->group = SLICE("quell");
+    kafka->threads = default_threads();
     for (uint32_t i = 0; i < table->children_count; i++) {
         read_key(build, &table->children[i], &defaults, kafka);
     }
@@ -395,11 +415,17 @@ void config_read_kafkas(struct config_build *build, const struct toml_value *arr
         return;
     }
     config->kafkas = room_for(build, array, array->children_count, sizeof(struct config_kafka));
+    uint32_t threads = 0;
     for (uint32_t i = 0; config->kafkas != NULL && i < array->children_count; i++) {
         read_kafka(build, &array->children[i], i, &config->kafkas[i]);
         config->kafkas_count++;
+        threads += config->kafkas[i].threads;
         for (uint32_t k = 0; k < i; k++) {
             check_apart(build, &array->children[i], &config->kafkas[k], &config->kafkas[i]);
         }
+    }
+    if (threads > KAFKA_THREADS_MAX) {
+        config_error(build, array, "all [[kafka]] together have at most %u threads",
+                     KAFKA_THREADS_MAX);
     }
 }

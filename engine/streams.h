@@ -23,8 +23,12 @@ struct streams {
 
 /* Where one is in a BATCH_STREAM record; zeroed at its start. */
 struct stream_group {
-    uint32_t left; /* envelopes still to come of the range */
-    bool is_new;   /* they are to be applied */
+    uint32_t left;              /* envelopes still to come of the range */
+    bool is_new;                /* they are to be applied ... */
+    struct stream_place known;  /* ... from here on: what is before was applied */
+    struct stream_place latest; /* of the latest envelope, when has_latest */
+    bool has_latest;
+    struct stream_place from; /* where the range begins */
 };
 
 MUST_CHECK struct status streams_init(struct streams *streams, const struct logger *logger,

@@ -41,7 +41,7 @@ void kafka_tell_trouble(void *context, const char *words, bool is_refused) {
     source->told_hash = hash;
     source->told_at_ns = now;
     log_write(source->options.logger, is_refused ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "kafka",
-              "%.*s: %s", SLICE_PRINT(source->settings->name), words);
+              "%.*s: %s", SLICE_PRINT(source->entry.name), words);
 }
 
 static const struct kafka_handler handler = {
@@ -103,7 +103,7 @@ static void settle_pause(struct kafka_source *source) {
         source->is_paused = true;
         log_write(source->options.logger, LOG_LEVEL_WARNING, "kafka",
                   "%.*s: paused until the journal takes events again",
-                  SLICE_PRINT(source->settings->name));
+                  SLICE_PRINT(source->entry.name));
         kafka_consumer_pause(source->consumer);
     }
 }
@@ -141,7 +141,7 @@ static void tick(struct kafka_source *source) {
     source_board_lock(source->options.board);
     if (is_connected && !source->entry.is_connected) {
         log_write(source->options.logger, LOG_LEVEL_INFO, "kafka", "%.*s: connected",
-                  SLICE_PRINT(source->settings->name));
+                  SLICE_PRINT(source->entry.name));
         source->entry.words[0] = 0;
         source->told_hash = 0;
     }
@@ -223,7 +223,7 @@ static void finish(struct kafka_source *source) {
         log_write(source->options.logger, LOG_LEVEL_WARNING, "kafka",
                   "%.*s: stopped before the last batch was durable: it is read again at the next "
                   "start",
-                  SLICE_PRINT(source->settings->name));
+                  SLICE_PRINT(source->entry.name));
     }
     if (source->entry.is_connected) {
         kafka_commit(source, true);
@@ -297,9 +297,9 @@ static struct status open_consumer(struct kafka_source *source, struct fault *fa
         return fault_set(fault, STATUS_IO, "no eventfd for a Kafka source");
     }
     char member[48];
-    (void)snprintf(
-        member, sizeof(member), "quell-%016llx",
-        (unsigned long long)hash64_of(source->settings->name, source->options.hash_seed));
+    uint64_t hash = hash64_of(source->settings->name, source->options.hash_seed);
+    (void)snprintf(member, sizeof(member), "quell-%016llx-%u", (unsigned long long)hash,
+                   source->options.thread);
     struct kafka_consumer_options options = {
         .member = member,
         .settings = source->settings,
@@ -325,7 +325,9 @@ struct status kafka_source_open(const struct kafka_source_options *options,
     config_acquire(source->config);
     config_acquire(source->first_config);
     source->settings = &options->config->kafkas[options->number];
-    source->entry.name = source->settings->name;
+    (void)snprintf(source->label, sizeof(source->label), options->thread == 0 ? "%.*s" : "%.*s/%u",
+                   SLICE_PRINT(source->settings->name), options->thread);
+    source->entry.name = slice_of_text(source->label);
     /* Beside commits, so that another quell of the group is told from this one. */
     (void)snprintf(source->instance, sizeof(source->instance), "quell:%016llx",
                    (unsigned long long)hash64_of(SLICE("kafka instance"), options->hash_seed));

@@ -9,8 +9,11 @@
  *    before any other: so ranges of a partition arrive in order, without a gap.
  * 3. A partition begins where the state says, whatever the group has committed; only where another
  *    quell of the group has read on since (it says so beside its commit), there.
- * 4. What is delivered again, from below the place reached, is passed over.
- * 5. Offsets are committed to the broker only when they are durable here.
+ * 4. A partition that is given back is forgotten when the state has caught up, so that whoever gets
+ *    it next, another thread of ours too, begins where the state says. A thread that has lost one
+ *    without knowing may journal again: the engine takes what is new of it (engine/streams.h).
+ * 5. What is delivered again, from below the place reached, is passed over.
+ * 6. Offsets are committed to the broker only when they are durable here.
  */
 #pragma once
 
@@ -25,6 +28,7 @@ struct kafka_source;
 struct kafka_source_options {
     struct config *config; /* the source acquires its own reference */
     uint32_t number;       /* which of config->kafkas */
+    uint32_t thread;       /* which of its threads: each is a member of the group of its own */
     uint64_t hash_seed;    /* of the data directory */
     struct gate *gate;     /* of this thread alone */
     struct store *store;   /* of the shard, recovered: where reading goes on */

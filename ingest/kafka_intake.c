@@ -468,7 +468,7 @@ void kafka_take_back(struct kafka_source *source) {
     if (!source->is_failing) {
         log_write(source->options.logger, LOG_LEVEL_ERROR, "kafka",
                   "%.*s: the journal does not take events (%s): they are kept, and sent again",
-                  SLICE_PRINT(source->settings->name), status_name(status_of(answered->outcome)));
+                  SLICE_PRINT(source->entry.name), status_name(status_of(answered->outcome)));
     }
     source->is_failing = true;
     /* Before any other, so that ranges stay in order. */

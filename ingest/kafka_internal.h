@@ -24,7 +24,7 @@ enum {
 };
 static_assert(KAFKA_HEADERS_KEPT_MAX + 4 <= (int)ATTRIBUTES_PER_EVENT_MAX, "they are attributes");
 
-/* A partition that this process has had, in memory for as long as the source lives. */
+/* A partition that this thread has had; `read` and `durable` count until it is given back. */
 struct kafka_place {
     struct slice topic;
     struct slice source; /* "kafka:orders/3@" */
@@ -110,9 +110,10 @@ struct kafka_source {
     uint32_t held_count;
 
     struct source_entry entry;
-    uint64_t now_ns;           /* wall time of the latest poll: when its messages came in */
-    uint64_t blocked_since_ns; /* 0: not blocked */
-    uint64_t retry_at_ns;      /* 0: at once */
+    char label[LABEL_BYTES_MAX + 16]; /* its name: "main", of the second thread "main/1" */
+    uint64_t now_ns;                  /* wall time of the latest poll: when its messages came in */
+    uint64_t blocked_since_ns;        /* 0: not blocked */
+    uint64_t retry_at_ns;             /* 0: at once */
     uint64_t tick_at_ns;
     uint64_t commit_at_ns;
     uint64_t told_hash; /* of the trouble told last */

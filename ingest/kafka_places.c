@@ -2,17 +2,20 @@
  * kafka_places.c - partitions: which are ours, where each begins, how far each is read, durable,
  * committed.
  *
- * A place once read is kept in memory for the life of the source, also while the partition is with
- * somebody else; the state's rows (committed a moment behind the journal) are asked only for
- * partitions that this process has not had.
+ * A partition begins at its place in the state's rows, which are committed a moment behind the
+ * journal: so whoever gives a partition back waits until its row says what it made durable, then
+ * forgets it. Where that took too long, or the partition was lost, memory is kept and the further
+ * of the two counts.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "core/base/assert.h"
+#include "core/clock.h"
 #include "ingest/kafka_internal.h"
 
 #define FLUSH_NS_MAX (5 * NS_PER_S)
+#define ROW_NS_MAX (2 * NS_PER_S)
 
 /* --- Finding --- */
 
@@ -58,7 +61,7 @@ uint32_t kafka_places_find(struct kafka_source *source, struct slice topic, uint
     if (source->places_count == KAFKA_PARTITIONS_MAX || !make_place(source, topic, partition)) {
         log_write(source->options.logger, LOG_LEVEL_ERROR, "kafka",
                   "%.*s: %.*s/%u is not read: at most %u partitions",
-                  SLICE_PRINT(source->settings->name), SLICE_PRINT(topic), partition,
+                  SLICE_PRINT(source->entry.name), SLICE_PRINT(topic), partition,
                   KAFKA_PARTITIONS_MAX);
         return UINT32_MAX;
     }
@@ -143,10 +146,13 @@ static int64_t begin(struct kafka_source *source, struct kafka_place *place,
         .is_committed_by_other = slice_starts_with(partition->committed_by, SLICE("quell:")) &&
                                  !slice_equals(partition->committed_by, ours),
     };
-    if (!facts.has_own) {
-        facts.has_own = load_place(source, place, &facts.own);
-        place->durable = facts.own;
-        place->has_durable = facts.has_own;
+    struct stream_place row = {0};
+    if (load_place(source, place, &row) &&
+        (!facts.has_own || stream_place_is_before(facts.own, row))) {
+        facts.has_own = true;
+        facts.own = row;
+        place->durable = row;
+        place->has_durable = true;
     }
     switch (kafka_decide(&facts, &place->read)) {
     case KAFKA_AT_PLACE:
@@ -173,24 +179,51 @@ void kafka_on_assign(void *context, struct kafka_partition *partitions, uint32_t
         place->is_owned = true;
         place->committed = partitions[i].committed;
         log_write(source->options.logger, LOG_LEVEL_INFO, "kafka",
-                  "%.*s: reading %.*s/%u from offset %lld", SLICE_PRINT(source->settings->name),
+                  "%.*s: reading %.*s/%u from offset %lld", SLICE_PRINT(source->entry.name),
                   SLICE_PRINT(place->topic), place->partition, (long long)partitions[i].offset);
     }
     source->is_refused = source->is_refused && count == 0;
     source->is_paused = false; /* what is assigned anew is not paused */
 }
 
+/* Whether the state's row says what was made durable, within so long. */
+static bool wait_for_row(struct kafka_source *source, const struct kafka_place *place,
+                         uint64_t until_ns) {
+    struct stream_place row = {0};
+    for (;;) {
+        if (!place->has_durable) {
+            return !place->has_read; /* nothing was read of it, or nothing of it is durable */
+        }
+        if (load_place(source, place, &row) && !stream_place_is_before(row, place->durable)) {
+            return true;
+        }
+        if (clock_monotonic_ns() >= until_ns ||
+            !status_is_ok(loop_run_once(source->loop, 5 * NS_PER_MS))) {
+            return false;
+        }
+    }
+}
+
 void kafka_on_revoke(void *context, const struct kafka_partition *partitions, uint32_t count,
                      bool is_lost) {
     struct kafka_source *source = context;
     bool is_flushed = !is_lost && kafka_flush(source, FLUSH_NS_MAX);
+    uint64_t until = clock_monotonic_ns() + ROW_NS_MAX;
     if (is_flushed && kafka_consumer_is_connected(source->consumer)) {
         kafka_commit(source, true);
     }
     for (uint32_t i = 0; i < count; i++) {
         uint32_t index = kafka_places_find(source, partitions[i].topic, partitions[i].partition);
-        if (index != UINT32_MAX) {
-            source->places[index].is_owned = false;
+        if (index == UINT32_MAX) {
+            continue;
+        }
+        struct kafka_place *place = &source->places[index];
+        place->is_owned = false;
+        if (is_flushed && wait_for_row(source, place, until)) {
+            place->has_read = false;
+            place->has_durable = false;
+            place->is_reset = false;
+            place->wants_pin = false;
         }
     }
 }

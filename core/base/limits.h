@@ -69,9 +69,10 @@ static_assert(2 * BLOCK_BYTES_MAX <= JOURNAL_SEGMENT_BYTES, "a segment holds any
 #define STREAM_GROUP_BYTES_MAX 128u  /* with the others it fits into a key of LMDB */
 #define STREAM_TOPIC_BYTES_MAX 249u  /* Kafka's own limit */
 #define STREAMS_MAX 65536u           /* partitions that a shard remembers the place of */
-#define KAFKA_SOURCES_MAX 16u
-#define KAFKA_TOPICS_MAX 256u      /* names or patterns in one [[kafka]] */
-#define KAFKA_PARTITIONS_MAX 8192u /* of one [[kafka]], all its topics together */
+#define KAFKA_SOURCES_MAX 16u        /* [[kafka]] */
+#define KAFKA_THREADS_MAX 64u        /* of all of them together */
+#define KAFKA_TOPICS_MAX 256u        /* names or patterns in one [[kafka]] */
+#define KAFKA_PARTITIONS_MAX 8192u   /* of one [[kafka]], all its topics together */
 #define KAFKA_PROPERTIES_MAX 128u
 
 /* --- Learning who calls whom --- */

@@ -74,6 +74,14 @@ class KafkaConfig(unittest.TestCase):
         self.wrong('brokers = "b:1"\ntopics = ["^a(b", { name = "x", tenant = "a/b" }]\n',
                    ("3:11", "cannot be read"), ("3:33", "tenant"))
 
+    def test_threads_are_bounded(self):
+        self.wrong('brokers = "b:1"\ntopics = "b"\nthreads = 0\n', ("4:1", "from 1 to 64"))
+        many = "".join(f'[[kafka]]\nbrokers = "b:{i}"\ntopics = "b"\nthreads = 33\n'
+                       for i in (1, 2))
+        code, words = check(many)
+        self.assertEqual(code, 1)
+        self.assertIn("all [[kafka]] together have at most 64 threads", words)
+
     def test_a_dead_letter_topic_is_not_read(self):
         self.wrong('brokers = "b:1"\ntopics = ["^ev.*", "b"]\ndead_letter_topic = "ev.dead"\n',
                    ("4:1", "come round for ever"))

@@ -18,6 +18,7 @@ CONFIG = """
 brokers = "{address}"
 topics = ["crash"]
 group = "crash"
+threads = 2
 """
 
 

@@ -139,6 +139,30 @@ class Trouble(Story):
         self.assertEqual(2700, kept + accepted(second))
         self.assertEqual(0, second.close())
 
+    def test_threads_share_partitions_and_take_over_from_one_another(self):
+        broker = self.broker()
+        broker.create("threads", 6)
+        files = config(broker, ["threads"])
+        files["quell.toml"] = files["quell.toml"].replace("[kafka.prop", "threads = 3\n[kafka.prop")
+        quell = self.quell(files=files)
+        batch = lambda name: [json.dumps(failure(f"{name}{i}")) for i in range(500)]  # noqa: E731
+        for name in "abcdef":  # while the members join one by one
+            broker.produce("threads", batch(name))
+        self.wait(lambda: accepted(quell) >= 3000)
+        self.wait(lambda: quell.request("GET", "/readyz?verbose", port=quell.console)[1].decode()
+                  .count("[+] kafka main") == 3)
+        self.wait(lambda: all(f"main/{i}: reading" in quell.read_log() for i in (1, 2)))
+        for _ in range(3):
+            quell.stop(9)
+            quell.start()
+            broker.produce("threads", batch("g"))
+        self.wait(lambda: accepted(quell) >= 4500)
+        broker.produce("threads", batch("h"))
+        self.wait(lambda: accepted(quell) >= 5000)
+        time.sleep(1)
+        self.assertEqual(5000, accepted(quell))
+        self.assertEqual(0, quell.close())
+
     def test_who_is_not_allowed_is_told_so_clearly(self):
         module = ("org.apache.kafka.common.security.plain.PlainLoginModule required "
                   'username="admin" password="a" user_admin="a" user_quell="q";')

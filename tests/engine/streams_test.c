@@ -1,7 +1,11 @@
 /* streams_test.c - what was applied of a partition is not applied again, whatever comes again. */
 #include "tests/base/unit.h"
 
+#include <stdio.h>
+
+#include "core/base/text.h"
 #include "engine/streams.h"
+#include "schemas/envelope.h"
 
 struct world {
     struct arena arena;
@@ -72,6 +76,56 @@ static void parts_of_one_message_pass_once_each(void **state) {
     assert_int_equal(send(world, tail), 0);
 }
 
+/* Envelopes of the messages at `offsets`; those that are let through, as digits. */
+static const char *send_messages(struct world *world, struct stream_range range,
+                                 const uint32_t *offsets) {
+    static char passed[32];
+    struct text text = text_over(passed, sizeof(passed));
+    uint8_t memory[STREAM_RANGE_BYTES_MAX];
+    struct writer writer = writer_over(memory, sizeof(memory));
+    struct stream_group group = {0};
+    range.name.topic = SLICE("t");
+    stream_range_encode(&range, &writer);
+    assert_false(streams_pass(&world->streams, &group, writer_slice(&writer), &world->effects));
+    for (uint32_t i = 0; i < range.envelopes; i++) {
+        uint8_t bytes[1024];
+        char source[32];
+        (void)snprintf(source, sizeof(source), "kafka:t/0@%u", offsets[i]);
+        struct envelope envelope = {
+            .tenant = SLICE("t"), .entity = SLICE("job:a"), .source = slice_of_text(source)};
+        struct writer one = writer_over(bytes, sizeof(bytes));
+        assert_status(envelope_encode(&envelope, &one), OK);
+        if (streams_pass(&world->streams, &group, writer_slice(&one), &world->effects)) {
+            text_add_format(&text, "%u", offsets[i]);
+        }
+    }
+    text_add_char(&text, 0);
+    return passed;
+}
+
+/* Two readers of a partition, one of which has lost it and does not know yet. */
+static void of_an_overlap_only_the_new_part_passes(void **state) {
+    struct world *world = *state;
+    const uint32_t offsets[] = {0, 1, 2, 3, 4, 5, 6, 7};
+    struct stream_range first = {.from = {0, 0}, .to = {4, 0}, .envelopes = 4};
+    struct stream_range both = {.from = {2, 0}, .to = {6, 0}, .envelopes = 4};
+    struct stream_range late = {.from = {4, 0}, .to = {8, 0}, .envelopes = 4};
+    assert_string_equal(send_messages(world, first, offsets), "0123");
+    assert_string_equal(send_messages(world, both, offsets + 2), "45");
+    assert_string_equal(send_messages(world, late, offsets + 4), "67");
+    assert_string_equal(send_messages(world, first, offsets), "");
+}
+
+static void an_overlap_may_end_inside_a_message(void **state) {
+    struct world *world = *state;
+    const uint32_t cut[] = {3, 4, 4};
+    const uint32_t whole[] = {3, 4, 4, 4, 5};
+    struct stream_range first = {.from = {3, 0}, .to = {4, 2}, .envelopes = 3};
+    struct stream_range again = {.from = {3, 0}, .to = {6, 0}, .envelopes = 5};
+    assert_string_equal(send_messages(world, first, cut), "344");
+    assert_string_equal(send_messages(world, again, whole), "45");
+}
+
 static void a_reset_starts_over(void **state) {
     struct world *world = *state;
     struct stream_range old = {.from = {0, 0}, .to = {900, 0}, .envelopes = 1};
@@ -119,6 +173,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_range_passes_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(partitions_do_not_know_of_one_another, set_up, tear_down),
         cmocka_unit_test_setup_teardown(parts_of_one_message_pass_once_each, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(of_an_overlap_only_the_new_part_passes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_overlap_may_end_inside_a_message, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_reset_starts_over, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_place_at_zero_is_kept_too, set_up, tear_down),
         cmocka_unit_test_setup_teardown(restored_places_are_known, set_up, tear_down),

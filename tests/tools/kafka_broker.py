@@ -170,7 +170,7 @@ class Broker:
 
     def produce(self, topic, lines, *arguments):
         """One message a line, by kcat; arguments such as -p 1, -H tenant=acme, -z lz4."""
-        self.kcat("-P", "-t", topic, "-X", "partitioner=murmur2_random", *arguments,
+        self.kcat("-P", "-t", topic, "-X", "sticky.partitioning.linger.ms=0", *arguments,
                   text="".join(line + "\n" for line in lines))
 
     def end_offsets(self, topic):
