@@ -115,8 +115,8 @@ static void say_how_to_go_on(void) {
                  "  curl http://127.0.0.1:4318/v1/events -d '{\"job_id\":\"load_orders\","
                  "\"status\":\"failed\",\"message\":\"timeout after 30s\"}'\n"
                  "  curl http://127.0.0.1:8418/api/v1/incidents\n\n"
-                 "An OpenTelemetry SDK or collector needs only its endpoint: http://127.0.0.1:4318 "
-                 "(OTLP/HTTP, JSON).\n");
+                 "An OpenTelemetry SDK or Collector needs only its endpoint: http://127.0.0.1:4318 "
+                 "(OTLP/HTTP)\nor 127.0.0.1:4317 (gRPC).\n");
 }
 
 static int remove_entry(const char *path, const struct stat *facts, int kind, struct FTW *place) {

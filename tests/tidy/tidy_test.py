@@ -184,6 +184,14 @@ class Tidy(unittest.TestCase):
         names = [os.path.basename(path) for path in files(".c", ".h", ".cc")]
         self.assertEqual(sorted({name for name in names if names.count(name) > 1}), [])
 
+    def test_each_configuration_key_is_documented(self):
+        keys = re.findall(r'^CONFIG_(?:POLICY_)?KEY\("([^"]+)"', read("core/config_key_list.h"), re.M)
+        self.assertGreater(len(keys), 40)
+        page = read("docs/config.md")
+        aliases = {"resolve_after", "reopen_window"}
+        self.assertEqual([key for key in keys if f"`{key}`" not in page
+                          and key.rsplit(".", 1)[-1] not in aliases], [])
+
     def test_each_room_has_a_short_readme(self):
         for room in ROOMS:
             self.assertLess(read(room + "/README.md").count("\n"), 60, room)
