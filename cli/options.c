@@ -252,6 +252,10 @@ struct status cli_load_config(const struct cli_options *options, struct config *
     }
     if (!status_is_ok(status)) {
         (void)fprintf(stderr, "%s", memory);
+        if (memory[0] == 0) {
+            (void)fprintf(stderr, "quell: cannot load the configuration: %s\n",
+                          status_name(status));
+        }
         config_release(config);
         return status;
     }

@@ -172,11 +172,8 @@ struct status parse_error(const toml::parse_error &error, const struct toml_sour
                      words.str().c_str());
 }
 
-} // namespace
-
-extern "C" struct status toml_parse(const struct toml_source *sources, uint32_t sources_count,
-                                    struct arena *arena, struct toml_value *root_out,
-                                    struct fault *fault) {
+struct status parse_all(const struct toml_source *sources, uint32_t sources_count,
+                        struct arena *arena, struct toml_value *root_out, struct fault *fault) {
     toml::table root;
     for (uint32_t i = 0; i < sources_count; i++) {
         auto result = toml::parse(view_of(sources[i].text), view_of(sources[i].name));
@@ -191,4 +188,17 @@ extern "C" struct status toml_parse(const struct toml_source *sources, uint32_t 
     }
     std::memset(root_out, 0, sizeof(*root_out));
     return copy_node(root, arena, root_out);
+}
+
+} // namespace
+
+/* The library allocates and throws; nothing of that leaves this file. */
+extern "C" struct status toml_parse(const struct toml_source *sources, uint32_t sources_count,
+                                    struct arena *arena, struct toml_value *root_out,
+                                    struct fault *fault) {
+    try {
+        return parse_all(sources, sources_count, arena, root_out, fault);
+    } catch (const std::exception &error) {
+        return fault_set(fault, STATUS_FULL, "%s", error.what());
+    }
 }

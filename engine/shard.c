@@ -328,7 +328,8 @@ static struct status shard_turn(struct shard *shard) {
     }
     commit_when_due(shard);
     retain_when_due(shard);
-    if (atomic_load(&shard->is_stopping) && shard_is_idle(shard) && !has_uncommitted(shard)) {
+    if (atomic_load(&shard->is_stopping) && !has_uncommitted(shard) &&
+        (shard_is_idle(shard) || (shard->is_failed && !journal_is_flushing(shard->journal)))) {
         return status_of(STATUS_END);
     }
     publish_lag(shard);

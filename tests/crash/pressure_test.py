@@ -128,7 +128,7 @@ class Pressure(unittest.TestCase):
         outer.empty()
         self.assertEqual(self.send(process, "late")[0], 503)  # the next sync would say "fine"
         self.assertEqual(process.get("/readyz")[0], 503)
-        process.kill()
+        process.stop()  # it ends, also with a journal that failed
         disk.close()
         disk = Mount("-o", "loop", outer.join("image"))
         self.addCleanup(disk.close)
