@@ -3,6 +3,7 @@
  */
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "cli/commands.h"
@@ -43,12 +44,22 @@ static void wait_for_end(struct runtime *runtime, const struct config *config,
     config_watch_close(&watch);
 }
 
+/* As many descriptors as the system allows: a connection is one. */
+static void raise_descriptors(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 int command_run(const struct cli_options *options) {
     struct config *config = NULL;
     sigset_t signals;
     struct fault fault = {{0}};
     struct runtime *runtime = NULL;
     block_signals(&signals);
+    raise_descriptors();
     if (!status_is_ok(cli_load_config(options, &config))) {
         return 1;
     }

@@ -37,8 +37,10 @@ enum {
 static const uint8_t segment_magic[8] = "QUELLSG1";
 static_assert(SCAN_CHUNK_BYTES % BLOCK_ALIGN_BYTES == 0, "chunks hold whole steps");
 
+/* What passes by itself: no room, and no descriptors while too many clients are there. */
 static bool is_full_error(int error) {
-    return error == ENOSPC || error == EDQUOT || error == EFBIG;
+    return error == ENOSPC || error == EDQUOT || error == EFBIG || error == EMFILE ||
+           error == ENFILE || error == ENOMEM;
 }
 
 static struct status fail(struct fault *fault, const char *what, const char *path) {

@@ -96,14 +96,16 @@ def main():
     parser.add_argument("--cycles", type=int, default=50)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     parser.add_argument("--io", default="both")
+    parser.add_argument("--sync", default="always")
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
+    OVERRIDES.append("journal.sync=" + options.sync)
     print("seed", options.seed, flush=True)
     ios = ["io_uring", "epoll"] if options.io == "both" else [options.io]
     for io in ios:
         if not run(io, options.cycles, options.seed, options.keep):
             print(f"FAILED; again: python3 tests/crash/crash_test.py --cycles {options.cycles} "
-                  f"--seed {options.seed} --io {options.io}")
+                  f"--seed {options.seed} --io {options.io} --sync {options.sync}")
             return 1
     return 0
 

@@ -5,6 +5,7 @@
 import http.client
 import os
 import re
+import resource
 import shutil
 import socket
 import tempfile
@@ -21,7 +22,7 @@ IO = os.environ.get("QUELL_IO", "auto")
 
 
 class Pressure(unittest.TestCase):
-    def start(self, directory, *overrides):
+    def start(self, directory, *overrides, descriptors=None):
         self.receiver = Receiver(1)
         self.addCleanup(self.receiver.close)
         self.oracle = Oracle(os.path.join(tempfile.mkdtemp(prefix="quell-pressure-"), "obligations"))
@@ -29,6 +30,7 @@ class Pressure(unittest.TestCase):
         process = Process(BINARY, directory, IO,
                           ["notify.group_wait=0s", "sink.hook.type=webhook",
                            "sink.hook.url=" + self.receiver.url, "log.level=info", *overrides])
+        process.descriptors = descriptors
         process.start()
         self.addCleanup(lambda: process.process.poll() is None and process.kill())
         return process
@@ -139,6 +141,60 @@ class Pressure(unittest.TestCase):
         print(f"{taken} causes until the sync failed")
         self.judge(process)
         self.assertEqual(process.stop(), 0)
+
+    def test_without_descriptors_nothing_is_lost_and_it_passes_by_itself(self):
+        directory = tempfile.mkdtemp(prefix="quell-pressure-")
+        self.addCleanup(shutil.rmtree, directory)
+        process = self.start(directory, "journal.segment_bytes=8MiB", descriptors="150:150")
+        keep = http.client.HTTPConnection("127.0.0.1", process.http, timeout=20)
+        keep.connect()
+        idle = [socket.create_connection(("127.0.0.1", process.http)) for _ in range(400)]
+        time.sleep(0.3)
+        refused = 0
+        for number in range(400):  # some segments long: new ones want a descriptor
+            names = cause(f"busy{number}", 2)
+            path, body = native_body(names)
+            self.oracle.write("sent", names)
+            keep.request("POST", path, body.replace(b'"boom"', b'"' + b"x" * 14000 + b'"'))
+            response = keep.getresponse()
+            response.read()
+            self.assertIn(response.status, (200, 429))
+            refused += response.status == 429
+            if response.status == 200:
+                self.oracle.write("acknowledged", names)
+        for connection in idle:
+            connection.close()
+        time.sleep(0.3)
+        self.assertEqual(self.send(process, "after", 14000)[0], 200)
+        print(f"{refused} of 400 asked to try again for want of descriptors")
+        self.judge(process)
+        self.assertEqual(process.stop(), 0)
+
+    def test_idle_connections_do_not_slow_the_others(self):
+        directory = tempfile.mkdtemp(prefix="quell-pressure-")
+        self.addCleanup(shutil.rmtree, directory)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        count = min(5000, hard - 1000)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        process = self.start(directory, "server.idle_timeout=120s")
+        before = self.p99(process, "before")
+        idle = [socket.create_connection(("127.0.0.1", process.http)) for _ in range(count)]
+        after = self.p99(process, "after")
+        print(f"p99 {before * 1000:.1f} ms, with {count} idle connections {after * 1000:.1f} ms")
+        self.assertLess(after, max(2 * before, 0.05))  # a loaded machine has hiccups of its own
+        self.assertGreaterEqual(self.metric(process, "quell_connections"), count)
+        for connection in idle:
+            connection.close()
+        self.judge(process)
+
+    def p99(self, process, name):
+        spent = []
+        for number in range(300):
+            begin = time.monotonic()
+            self.assertEqual(self.send(process, f"{name}{number}")[0], 200)
+            spent.append(time.monotonic() - begin)
+        return sorted(spent)[296]
 
     def test_connections_beyond_the_limit_are_closed_and_counted(self):
         directory = tempfile.mkdtemp(prefix="quell-pressure-")

@@ -23,13 +23,15 @@ class Process:
                     f"listen.console=127.0.0.1:{self.console}", "tenants_dir=/nonexistent",
                     "data_dir=" + os.path.join(directory, "data"), f"server.io={io}", *overrides]:
             self.command += ["--set", one]
-        self.process = None
+        self.process, self.descriptors = None, None
 
     def start(self, seconds=60):
         """Seconds from exec to /readyz 200."""
         begin = time.monotonic()
         with open(os.path.join(self.directory, "log"), "a") as log:
-            self.process = subprocess.Popen(self.command, stderr=log, stdout=subprocess.DEVNULL)
+            prefix = ["prlimit", f"--nofile={self.descriptors}"] if self.descriptors else []
+            self.process = subprocess.Popen(prefix + self.command, stderr=log,
+                                            stdout=subprocess.DEVNULL)
         while time.monotonic() - begin < seconds:
             if self.process.poll() is not None:
                 raise AssertionError("quell ended:\n" + self.log_end())
