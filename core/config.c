@@ -19,11 +19,13 @@
 #define CONFIG_ARENA_BYTES (UINT64_C(4) << 30) /* address space; 5,000 tenants use some MiB */
 enum { CONFIG_FILE_BYTES_MAX = 4 * 1024 * 1024, OVERRIDES_MAX = 256, PATH_BYTES_MAX = 4096 };
 
+static const struct slice default_grpc = {(const uint8_t *)"127.0.0.1:4317", 14};
+
 static void set_defaults(struct config *config) {
     config->data_dir = SLICE("./quell-data");
     config->tenants_dir = SLICE("./tenants");
     config->listen_http = SLICE("127.0.0.1:4318");
-    config->listen_grpc = SLICE("127.0.0.1:4317");
+    config->listen_grpc = default_grpc;
     config->listen_console = SLICE("127.0.0.1:8418");
     config->io = LOOP_AUTO;
     config->ingest_threads = 1;
@@ -427,6 +429,7 @@ static void load_all(struct config_build *build, const struct config_options *op
     apply_process(build, &root);
     add_default_sink(build);
     load_tenants(build);
+    build->config->listen_grpc_is_given = build->config->listen_grpc.data != default_grpc.data;
     config_sort_tokens(build);
     check_whole(build, options->path);
 }

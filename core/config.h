@@ -93,6 +93,7 @@ struct config {
     struct slice tenants_dir;
     struct slice listen_http;
     struct slice listen_grpc;
+    bool listen_grpc_is_given; /* else it may be another's port, and quell does without */
     struct slice listen_console;
     enum loop_backend io;
     uint32_t ingest_threads;

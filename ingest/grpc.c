@@ -133,6 +133,9 @@ static void add_retry_details(struct text *lines, enum grpc_code code, struct sl
     ASSERT(!status.truncated);
     text_add_text(lines, "grpc-status-details-bin: ");
     text_add_base64(lines, text_slice(&status));
+    while (lines->size > 0 && lines->data[lines->size - 1] == '=') {
+        lines->size--; /* "implementations SHOULD emit un-padded values" */
+    }
     text_add_text(lines, "\r\n");
 }
 

@@ -107,6 +107,30 @@ static const struct http_handler handler = {
     .on_refused = ingest_on_refused,
 };
 
+/* Nobody asked for the usual port, so it stops nobody when another has it: a second quell, or a
+ * collector. */
+static struct status listen_for_grpc(struct ingest *ingest, struct fault *fault) {
+    const struct config *config = ingest->config;
+    struct tls_server *tls = config->tls.grpc ? ingest->tls : NULL;
+    uint16_t port = 0;
+    if (config->listen_grpc.size == 0) {
+        return status_ok();
+    }
+    struct status status =
+        http_server_listen(ingest->server, config->listen_grpc, tls, &port, fault);
+    if (status_is_ok(status)) {
+        log_write(ingest->options.logger, LOG_LEVEL_INFO, "ingest", "listening for gRPC on port %u",
+                  port);
+        return status;
+    }
+    if (config->listen_grpc_is_given) {
+        return status;
+    }
+    log_write(ingest->options.logger, LOG_LEVEL_WARNING, "ingest",
+              "no port of its own for gRPC, which listen.http takes too: %s", fault->words);
+    return status_ok();
+}
+
 static struct status open_on_thread(struct ingest *ingest, uint16_t *port_out,
                                     struct fault *fault) {
     const struct config *config = ingest->config;
@@ -138,13 +162,7 @@ static struct status open_on_thread(struct ingest *ingest, uint16_t *port_out,
         .takes_http_2 = true,
     };
     TRY(http_server_open(&http_options, &ingest->server, port_out, fault));
-    if (config->listen_grpc.size > 0) {
-        uint16_t grpc_port = 0;
-        TRY(http_server_listen(ingest->server, config->listen_grpc,
-                               config->tls.grpc ? ingest->tls : NULL, &grpc_port, fault));
-        log_write(ingest->options.logger, LOG_LEVEL_INFO, "ingest", "listening for gRPC on port %u",
-                  grpc_port);
-    }
+    TRY(listen_for_grpc(ingest, fault));
     stats_set(ingest->options.stats, STAT_IO_URING,
               loop_get_backend(ingest->loop) == LOOP_IO_URING ? 1 : 0);
     log_write(ingest->options.logger, LOG_LEVEL_INFO, "ingest", "listening on port %u with %s",

@@ -143,6 +143,9 @@ void ingest_refuse_for(struct ingest *ingest, struct http_exchange exchange,
     char memory[2048];
     struct text body = text_over(memory, sizeof(memory));
     answer_error(&body, style, status, words);
+    if (style == ANSWER_GRPC) { /* answered by HTTP 200, so the server does not count it */
+        stats_add(ingest->options.stats, STAT_HTTP_ERRORS, 1);
+    }
     bool is_throttle = status == 429 || status == 503;
     if (is_throttle) {
         stats_add(ingest->options.stats, STAT_HTTP_THROTTLED, 1);

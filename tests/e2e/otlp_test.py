@@ -1,9 +1,13 @@
 """OTLP as real exporters speak it: gRPC and HTTP, with and without compression."""
 import concurrent.futures
+import shutil
 import signal
+import socket
+import subprocess
+import tempfile
 import unittest
 
-from harness import Story, wait_for
+from harness import BINARY, Story, wait_for
 from otlp_sdk import Exporters, grpc, python_packages
 
 SERVICES = "/opentelemetry.proto.collector."
@@ -67,6 +71,27 @@ class Otlp(Story):
         self.assertTrue(wait_for(lambda: self.roots(quell) == wanted), self.roots(quell))
         text = quell.request("GET", "/metrics", port=quell.console)[1].decode()
         self.assertIn("quell_metric_points_total 12", text)
+
+    def test_a_port_that_another_has_stops_nobody_who_did_not_ask_for_it(self):
+        try:
+            other = socket.create_server(("127.0.0.1", 4317))
+        except OSError:
+            other = None  # somebody has it: as good
+        for given in (False, True):
+            command = [BINARY, "run", "--set", "listen.http=127.0.0.1:0", "--set",
+                       "listen.console=127.0.0.1:0"]
+            command += ["--set", "listen.grpc=127.0.0.1:4317"] if given else []
+            folder = tempfile.mkdtemp(prefix="quell-test-")
+            process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
+            lines = ""
+            while "listening: ingest" not in lines and process.poll() is None:
+                lines += process.stderr.readline()
+            process.terminate()
+            process.communicate()
+            shutil.rmtree(folder)
+            self.assertEqual("listening: ingest" in lines, not given, lines)
+        if other:
+            other.close()
 
     def test_both_protocols_are_taken_on_both_ports(self):
         quell = self.quell()
@@ -182,7 +207,6 @@ class Otlp(Story):
                 "Content-Type": "application/json", "Content-Encoding": "zstd"})[0], code)
 
     def test_http_by_http_2(self):
-        import subprocess
         quell = self.quell()
         for body in (b'{"job_id":"load","status":"failed"}', b"[" + b" " * 3_000_000 +
                      b'{"job_id":"other","status":"failed"}]'):
