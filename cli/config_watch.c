@@ -16,25 +16,37 @@ static int watch_folder(struct config_watch *watch, const char *folder) {
     return folder[0] == 0 ? -1 : inotify_add_watch(watch->fd, folder, EVENTS);
 }
 
+static void watch_file(struct config_watch *watch, struct slice path) {
+    char name[PATH_BYTES_MAX];
+    char folder[PATH_BYTES_MAX];
+    struct text name_text = text_over(name, sizeof(name));
+    struct text folder_text = text_over(folder, sizeof(folder));
+    if (path.size == 0 || path.size >= sizeof(name) ||
+        watch->files_count == CONFIG_WATCH_FILES_MAX) {
+        return;
+    }
+    text_add(&name_text, path);
+    text_add(&folder_text, path);
+    struct config_watch_file *file = &watch->files[watch->files_count++];
+    struct text file_name = text_over(file->name, sizeof(file->name));
+    text_add_text(&file_name, basename(name));
+    file->folder = watch_folder(watch, dirname(folder));
+}
+
 void config_watch_open(struct config_watch *watch, const char *path, const struct config *config) {
     char folder[PATH_BYTES_MAX];
     struct text text = text_over(folder, sizeof(folder));
-    *watch = (struct config_watch){.file_watch = -1, .tenants_watch = -1};
+    *watch = (struct config_watch){.tenants_watch = -1};
     watch->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (watch->fd < 0) {
         return;
     }
     text_add(&text, config->tenants_dir);
     watch->tenants_watch = watch_folder(watch, folder);
-    if (path != NULL) {
-        char name[PATH_BYTES_MAX];
-        struct text copy = text_over(name, sizeof(name));
-        struct text file_name = text_over(watch->file_name, sizeof(watch->file_name));
-        text_add_text(&copy, path);
-        text_add_text(&file_name, basename(name));
-        (void)snprintf(folder, sizeof(folder), "%s", path);
-        watch->file_watch = watch_folder(watch, dirname(folder));
-    }
+    watch_file(watch, path == NULL ? slice_of(NULL, 0) : slice_of_text(path));
+    watch_file(watch, config->tls.cert_file);
+    watch_file(watch, config->tls.key_file);
+    watch_file(watch, config->tls.client_ca_file);
 }
 
 void config_watch_close(struct config_watch *watch) {
@@ -55,8 +67,13 @@ static bool concerns_us(const struct config_watch *watch, const struct inotify_e
     if (event->mask & IN_CREATE) {
         return false; /* still empty: told again when it is closed */
     }
-    return (event->wd == watch->tenants_watch && is_toml) ||
-           (event->wd == watch->file_watch && slice_equals(name, slice_of_text(watch->file_name)));
+    for (uint32_t i = 0; i < watch->files_count; i++) {
+        if (event->wd == watch->files[i].folder &&
+            slice_equals(name, slice_of_text(watch->files[i].name))) {
+            return true;
+        }
+    }
+    return event->wd == watch->tenants_watch && is_toml;
 }
 
 bool config_watch_is_due(struct config_watch *watch, uint64_t now_ns) {

@@ -1,7 +1,7 @@
 /*
- * config_watch.h - notices that a file of the configuration changed: quell.toml, or a file of a
- * tenant. It watches folders, because editors and configuration management put new files in the
- * place of old ones.
+ * config_watch.h - notices that a file of the configuration changed: quell.toml, a file of a
+ * tenant, a certificate or its key. It watches folders, because editors and configuration
+ * management put new files in the place of old ones.
  *
  * Thread: main.
  */
@@ -12,11 +12,18 @@
 
 #include "core/config.h"
 
+enum { CONFIG_WATCH_FILES_MAX = 4 }; /* quell.toml; certificate, key, clients' authority */
+
+struct config_watch_file {
+    int folder;     /* its watch; -1: none */
+    char name[256]; /* in its folder */
+};
+
 struct config_watch {
     int fd; /* -1: nothing is watched */
-    int file_watch;
     int tenants_watch;
-    char file_name[256]; /* in its folder */
+    struct config_watch_file files[CONFIG_WATCH_FILES_MAX];
+    uint32_t files_count;
     uint64_t changed_ns; /* when the latest change was seen; 0: none is waiting */
 };
 

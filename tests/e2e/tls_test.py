@@ -201,12 +201,15 @@ class Tls(Story):
         for port in (quell.http, quell.grpc, quell.console):
             self.assertTrue(wait_for(lambda: serial(port) != before))
         after = serial(quell.http)
+        install(self.authority.issue("third"))  # nobody says so: the files are watched
+        self.assertTrue(wait_for(lambda: serial(quell.http) != after))
+        after = serial(quell.http)
         keep.sendall(ask)
         self.assertIn(b"404", keep.recv(65536))  # an old connection goes on
         keep.close()
         shutil.copy(self.server.key, os.path.join(directory, "live.key"))  # not its key
         quell.process.send_signal(signal.SIGHUP)
-        self.assertTrue(wait_for(lambda: "the new configuration is refused" in quell.read_log()))
+        self.assertTrue(wait_for(lambda: "is refused, the old one stays" in quell.read_log()))
         self.assertEqual(serial(quell.http), after)
         self.assertEqual(self.ask(quell.http)[0], 200)
 
