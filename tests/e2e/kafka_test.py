@@ -1,9 +1,11 @@
 """quell fed by a real Apache Kafka."""
+import base64
 import json
 import os
 import re
 import signal
 import sys
+import tempfile
 import time
 import unittest
 
@@ -13,7 +15,61 @@ from tools.kafka_broker import Broker  # noqa: E402
 from tools.python_packages import want  # noqa: E402
 
 want("lmdb==1.6.2")
+want("opentelemetry-proto==1.29.0", "protobuf<6")
 import lmdb  # noqa: E402
+from google.protobuf.json_format import MessageToDict  # noqa: E402
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (  # noqa: E402
+    ExportLogsServiceRequest)
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (  # noqa: E402
+    ExportMetricsServiceRequest)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (  # noqa: E402
+    ExportTraceServiceRequest)
+
+
+def make_logs(service):
+    request = ExportLogsServiceRequest()
+    resource = request.resource_logs.add()
+    attribute = resource.resource.attributes.add()
+    attribute.key, attribute.value.string_value = "service.name", service
+    record = resource.scope_logs.add().log_records.add()
+    record.time_unix_nano, record.severity_number = time.time_ns(), 17
+    record.body.string_value = "boom"
+    return request
+
+
+def make_traces(service):
+    request = ExportTraceServiceRequest()
+    resource = request.resource_spans.add()
+    attribute = resource.resource.attributes.add()
+    attribute.key, attribute.value.string_value = "service.name", service
+    span = resource.scope_spans.add().spans.add()
+    span.trace_id, span.span_id, span.name = bytes(range(16)), service.encode() * 8, "GET /"
+    span.start_time_unix_nano = span.end_time_unix_nano = time.time_ns()
+    span.status.code = 2
+    return request
+
+
+def make_metrics(service):
+    request = ExportMetricsServiceRequest()
+    resource = request.resource_metrics.add()
+    attribute = resource.resource.attributes.add()
+    attribute.key, attribute.value.string_value = "service.name", service
+    metric = resource.scope_metrics.add().metrics.add()
+    metric.name = "requests"
+    point = metric.gauge.data_points.add()
+    point.time_unix_nano, point.as_int = time.time_ns(), 7
+    return request
+
+
+def as_json(request):
+    """OTLP/JSON: as the mapping of protobuf says, but for ids in hex."""
+    value = MessageToDict(request, use_integers_for_enums=True)
+    for resource in value.get("resourceSpans", []):
+        for scope in resource["scopeSpans"]:
+            for span in scope["spans"]:
+                for name in ("traceId", "spanId"):
+                    span[name] = base64.b64decode(span[name]).hex()
+    return json.dumps(value).encode()
 
 
 class Kafka(Story):
@@ -113,6 +169,61 @@ class Kafka(Story):
         self.accepted(quell, len(codecs) + 1000 + 1, 30)
         self.assertEqual({"job:" + name for name in codecs + ["big", "one"]},
                          {one["root_cause"]["entity"] for one in quell.incidents()})
+
+    def produce_bytes(self, topic, value, *arguments):
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(value)
+            file.flush()
+            self.broker.kcat("-P", "-t", topic, *arguments, file.name)
+
+    def roots(self, quell, tenant):
+        return {one["root_cause"]["entity"] for one in quell.incidents("&tenant=" + tenant)}
+
+    def test_every_format_is_known_by_its_bytes_or_named_by_header_or_topic(self):
+        for topic in ("any", "json.only", "proto.only"):
+            self.broker.create(topic)
+        self.produce_bytes("any", make_logs("a").SerializeToString())
+        self.produce_bytes("any", make_traces("b").SerializeToString())
+        self.produce_bytes("any", make_metrics("c").SerializeToString())
+        self.produce_bytes("any", as_json(make_logs("d")))
+        self.produce_bytes("any", as_json(make_traces("e")))
+        self.produce_bytes("any", as_json(make_metrics("f")))
+        self.produce_bytes("any", json.dumps([failure("g"), failure("h")]).encode())
+        self.produce_bytes("any", "".join(json.dumps(failure(one)) + "\n" for one in "ij").encode(),
+                           "-H", "content-type=application/x-ndjson")
+        self.produce_bytes("any", make_logs("k").SerializeToString(),
+                           "-H", "content-type=application/x-protobuf")
+        self.produce_bytes("json.only", as_json(make_logs("l")))
+        self.produce_bytes("proto.only", make_traces("m").SerializeToString())
+        toml = (f'[[kafka]]\nbrokers = "{self.broker.address}"\ngroup = "formats"\n'
+                'topics = ["any", {name = "^json[.].*", format = "otlp-json"},'
+                ' {name = "proto.only", format = "otlp-proto"}]\n')
+        quell = self.quell("notify.group_wait=100ms", files={"quell.toml": toml})
+        self.accepted(quell, 13)
+        self.assertEqual({"service:" + name for name in "abdeklm"}
+                         | {"job:" + name for name in "ghij"}, self.roots(quell, "default"))
+        self.assertEqual(0, self.stats(quell)["events_rejected"])
+
+    def test_the_tenant_is_the_topics_or_the_headers_or_the_records(self):
+        for topic in ("bound", "free"):
+            self.broker.create(topic)
+        for topic in ("bound", "free"):
+            for name, arguments in (("none", []), ("header", ["-H", "tenant=header"])):
+                self.broker.produce(topic, [json.dumps(failure(topic + "_" + name)),
+                                            json.dumps(failure(topic + "_" + name + "_own",
+                                                               tenant_id="record"))], *arguments)
+        self.broker.produce("free", [json.dumps(failure("bad"))], "-H", "tenant=no/tenant")
+        toml = (f'[[kafka]]\nbrokers = "{self.broker.address}"\ngroup = "tenants"\n'
+                'topics = [{name = "bound", tenant = "topic"}, "free"]\n')
+        quell = self.quell("notify.group_wait=100ms", files={"quell.toml": toml})
+        self.accepted(quell, 8)
+        self.assertEqual({"job:bound_none", "job:bound_none_own", "job:bound_header",
+                          "job:bound_header_own"}, self.roots(quell, "topic"))
+        self.assertEqual({"job:free_header", "job:free_header_own"}, self.roots(quell, "header"))
+        self.assertEqual({"job:free_none_own"}, self.roots(quell, "record"))
+        self.assertEqual({"job:free_none"}, self.roots(quell, "default"))
+        quell.stop()
+        self.assertIn(b"header tenant: ", self.quarantine(quell)[0])
 
     def quarantine(self, quell):
         """The rows of the quarantine, read from the files of a quell that has stopped."""

@@ -133,6 +133,15 @@ static uint64_t lag(struct cluster *cluster) {
     return sum;
 }
 
+/* Ranges that start a partition over. */
+static uint32_t count_reset(const struct world *world) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < world->said_count; i++) {
+        count += strstr(world->said[i], " reset") != NULL;
+    }
+    return count;
+}
+
 static void wait_for_commit(struct cluster *cluster, int32_t partition, int64_t offset) {
     for (int i = 0; i < 100 && committed(cluster, partition) != offset; i++) {
         sleep_ns(50 * NS_PER_MS);
@@ -172,6 +181,25 @@ static void a_moving_leader_neither_loses_nor_repeats(void **state) {
     assert_int_equal(cluster->world->events_count, count);
 }
 
+/* A broker that lags behind says "out of range" of an offset that it has: 2.0.2 would begin anew.
+ */
+static void an_offset_that_is_said_to_be_gone_but_is_not_is_read_on(void **state) {
+    struct cluster *cluster = *state;
+    enum { FETCH = 1 };
+    uint32_t count = 0;
+    for (int32_t round = 0; round < 4; round++, count += 50) {
+        produce(cluster, 0, count, 50, 1);
+        answer_events(cluster, count + 50);
+        rd_kafka_mock_push_request_errors(cluster->mock, FETCH, 2,
+                                          RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE,
+                                          RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE);
+    }
+    wait_for_commit(cluster, 0, count);
+    assert_int_equal(cluster->world->events_count, count);
+    assert_int_equal(count_reset(cluster->world), 0);
+    assert_int_equal(stats_get(&cluster->world->stats, STAT_KAFKA_LOST), 0);
+}
+
 /* More than fits, for longer than a member may be silent. */
 static void a_journal_that_takes_nothing_pauses_and_keeps_the_member(void **state) {
     struct cluster *cluster = *state;
@@ -196,6 +224,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(offsets_are_committed_behind_the_journal),
         CASE(a_moving_leader_neither_loses_nor_repeats),
+        CASE(an_offset_that_is_said_to_be_gone_but_is_not_is_read_on),
         CASE(a_journal_that_takes_nothing_pauses_and_keeps_the_member),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
