@@ -194,7 +194,7 @@ void runtime_reload(struct runtime *runtime, const char *who) {
         ingest_reconfigure(runtime->ingests[i].ingest, config);
     }
     console_reconfigure(runtime->console, config);
-    kafka_threads_reconfigure(&runtime->kafkas, config);
+    kafka_threads_reconfigure(&runtime->kafkas, config, runtime->config, &runtime->logger);
     log_write(&runtime->logger, LOG_LEVEL_INFO, "config", "reloaded: %u tenants, %u sinks",
               config->policies.tenants_count, config->sinks_count);
     audit_reload(runtime, config, who);

@@ -31,7 +31,12 @@ struct status kafka_threads_open(struct kafka_threads *threads,
     return status_ok();
 }
 
-void kafka_threads_reconfigure(struct kafka_threads *threads, struct config *config) {
+void kafka_threads_reconfigure(struct kafka_threads *threads, struct config *config,
+                               const struct config *before, const struct logger *logger) {
+    if (!config_kafkas_are_equal(config, before)) {
+        log_write(logger, LOG_LEVEL_WARNING, "config",
+                  "[[kafka]] is not what it was: that counts from the next start on");
+    }
     for (uint32_t i = 0; i < threads->count; i++) {
         kafka_source_reconfigure(threads->items[i].source, config);
     }

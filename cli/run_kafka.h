@@ -25,7 +25,9 @@ uint32_t kafka_threads_wanted(const struct config *config);
 MUST_CHECK struct status kafka_threads_open(struct kafka_threads *threads,
                                             const struct kafka_source_options *options,
                                             struct fault *fault);
-void kafka_threads_reconfigure(struct kafka_threads *threads, struct config *config);
+/* The tenants' rules at once; what [[kafka]] says only at the next start, which is told. */
+void kafka_threads_reconfigure(struct kafka_threads *threads, struct config *config,
+                               const struct config *before, const struct logger *logger);
 /* Returns when what was read is durable. Before the shard is stopped. */
 void kafka_threads_stop(struct kafka_threads *threads);
 /* When the shard has let go of every batch. */

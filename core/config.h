@@ -160,5 +160,7 @@ MUST_CHECK struct status config_find_token(const struct config *config, struct s
 /* The tenant that a client's certificate stands for; MISSING, also when the peer is NULL. */
 MUST_CHECK struct status config_find_peer(const struct config *config, const struct tls_peer *peer,
                                           struct slice *tenant_out);
+/* Whether all [[kafka]] say the same. */
+bool config_kafkas_are_equal(const struct config *a, const struct config *b);
 /* Whether only this machine can reach the address. */
 bool config_address_is_loopback(struct slice address);

@@ -429,3 +429,39 @@ void config_read_kafkas(struct config_build *build, const struct toml_value *arr
                      KAFKA_THREADS_MAX);
     }
 }
+
+/* --- Comparing --- */
+
+static bool topics_are_equal(const struct config_kafka *a, const struct config_kafka *b) {
+    bool is_equal = a->topics_count == b->topics_count;
+    for (uint32_t i = 0; is_equal && i < a->topics_count; i++) {
+        is_equal = slice_equals(a->topics[i].name, b->topics[i].name) &&
+                   slice_equals(a->topics[i].tenant, b->topics[i].tenant) &&
+                   a->topics[i].format == b->topics[i].format;
+    }
+    return is_equal;
+}
+
+static bool properties_are_equal(const struct config_kafka *a, const struct config_kafka *b) {
+    bool is_equal = a->properties_count == b->properties_count;
+    for (uint32_t i = 0; is_equal && i < a->properties_count; i++) {
+        is_equal = slice_equals(a->properties[i].key, b->properties[i].key) &&
+                   slice_equals(a->properties[i].value, b->properties[i].value);
+    }
+    return is_equal;
+}
+
+bool config_kafkas_are_equal(const struct config *a, const struct config *b) {
+    bool is_equal = a->kafkas_count == b->kafkas_count;
+    for (uint32_t i = 0; is_equal && i < a->kafkas_count; i++) {
+        const struct config_kafka *one = &a->kafkas[i];
+        const struct config_kafka *other = &b->kafkas[i];
+        is_equal = slice_equals(one->name, other->name) &&
+                   slice_equals(one->brokers, other->brokers) &&
+                   slice_equals(one->group, other->group) &&
+                   slice_equals(one->dead_letter_topic, other->dead_letter_topic) &&
+                   one->threads == other->threads && one->starts_latest == other->starts_latest &&
+                   topics_are_equal(one, other) && properties_are_equal(one, other);
+    }
+    return is_equal;
+}

@@ -225,6 +225,23 @@ class Kafka(Story):
         quell.stop()
         self.assertIn(b"header tenant: ", self.quarantine(quell)[0])
 
+    def test_a_reload_says_what_waits_for_the_next_start(self):
+        self.broker.create("reloaded")
+        quell = self.kafka("reloaded")
+        path = os.path.join(quell.directory, "quell.toml")
+        for change, is_told in (("\n[defaults.dedup]\nwindow = \"5m\"\n", False),
+                                ("\"fetch.wait.max.ms\" = 100\n", True)):
+            with open(path) as file:
+                text = file.read()
+            with open(path, "w") as file:
+                file.write(change + text if not is_told else text + change)
+            reloads = quell.read_log().count("reloaded: ")
+            quell.process.send_signal(signal.SIGHUP)
+            self.assertTrue(wait_for(lambda: quell.read_log().count("reloaded: ") > reloads))
+            self.assertEqual(is_told, "counts from the next start on" in quell.read_log())
+        self.broker.produce("reloaded", [json.dumps(failure("still_read"))])
+        self.accepted(quell, 1)
+
     def quarantine(self, quell):
         """The rows of the quarantine, read from the files of a quell that has stopped."""
         path = os.path.join(quell.directory, "quell-data", "shard-0", "state")
