@@ -199,6 +199,6 @@ extern "C" struct status toml_parse(const struct toml_source *sources, uint32_t 
     try {
         return parse_all(sources, sources_count, arena, root_out, fault);
     } catch (const std::exception &error) {
-        return fault_set(fault, STATUS_FULL, "%s", error.what());
+        return fault_set(fault, STATUS_FULL, "the configuration cannot be read: %s", error.what());
     }
 }
