@@ -4,7 +4,9 @@ import socket
 import threading
 import unittest
 
-from harness import Receiver, Story, failure, wait_for
+from harness import BINARY, Receiver, Story, failure, wait_for
+
+IS_SANITIZED = any(word in BINARY for word in ("asan", "tsan"))
 
 
 class Hanging:
@@ -62,7 +64,8 @@ class DeliveryStory(Story):
             quell.events({"job_id": f"job{number}", "status": "succeeded"})
             if number % 50 == 49:  # a queue that lags would keep the latest states only
                 self.assertTrue(wait_for(lambda: len(good.messages) == 2 * number + 3))
-        self.assertLess(self.memory_kib(quell) - before, 24 * 1024)
+        if not IS_SANITIZED:
+            self.assertLess(self.memory_kib(quell) - before, 24 * 1024)
         self.assertLessEqual(self.metric(quell, "pending", "bad"), 301)
         self.assertGreater(self.metric(quell, "superseded_total", "bad"), 250)
         hanging.close()
