@@ -10,9 +10,9 @@
  *                             present state
  *                     step 1  chat.postMessage in its thread: what changed
  *
- * updates = "thread" leaves step 0 out, "edit" step 1. The memory is "channel ts"; it returns
- * through the journal (core/outbox.h), so a restart goes on in the same thread. Slack has no key
- * against doubles: an attempt whose answer was lost is posted again.
+ * updates = "thread" leaves step 0 out, "edit" step 1. The memory is "channel ts version"; it
+ * returns through the journal (core/outbox.h), so a restart goes on in the same thread. Slack has
+ * no key against doubles: an attempt whose answer was lost is posted again.
  *
  * 429 (Retry-After), 5xx, no answer and the errors that Slack calls its own are retried; every
  * other answer is permanent.
@@ -132,12 +132,20 @@ enum slack_call { CALL_WEBHOOK, CALL_POST, CALL_UPDATE, CALL_REPLY };
 struct slack_place {
     struct slice channel;
     struct slice ts;
+    uint64_t version; /* of the incident, as the first message shows it */
 };
 
-/* "channel ts"; both empty when nothing is remembered. */
+/* "channel ts version"; all empty when nothing is remembered. */
 static struct slack_place place_of(struct slice memory) {
     size_t blank = slice_find_byte(memory, ' ');
-    return (struct slack_place){slice_head(memory, blank), slice_tail(memory, blank + 1)};
+    struct slice rest = slice_tail(memory, blank + 1);
+    struct slack_place place = {.channel = slice_head(memory, blank)};
+    size_t end = slice_find_byte(rest, ' ');
+    place.ts = slice_head(rest, end);
+    if (!status_is_ok(text_parse_u64(slice_tail(rest, end + 1), &place.version))) {
+        place.version = 0;
+    }
+    return place;
 }
 
 static enum slack_call call_of(const struct slack_state *state,
@@ -149,7 +157,9 @@ static enum slack_call call_of(const struct slack_state *state,
         return CALL_POST;
     }
     bool is_edit = state->updates != UPDATES_THREAD && delivery->step == 0;
-    return is_edit ? CALL_UPDATE : CALL_REPLY;
+    /* A dead letter sent again late must not show an old state as the present one. */
+    bool is_late = delivery->message.incident_version < place_of(delivery->memory).version;
+    return is_edit && !is_late ? CALL_UPDATE : CALL_REPLY;
 }
 
 static void add_body(struct text *json, const struct slack_state *state,
@@ -268,7 +278,16 @@ static bool is_word_of(struct slice text, const char *others) {
     return text.size > 0;
 }
 
-static void remember_place(struct slice body, struct text *memory) {
+static void add_place(struct text *memory, struct slice channel, struct slice ts,
+                      uint32_t version) {
+    text_add(memory, channel);
+    text_add_char(memory, ' ');
+    text_add(memory, ts);
+    text_add_char(memory, ' ');
+    text_add_u64(memory, version);
+}
+
+static void remember_place(struct slice body, uint32_t version, struct text *memory) {
     char channel_memory[64];
     char ts_memory[48];
     struct text channel = text_over(channel_memory, sizeof(channel_memory));
@@ -276,9 +295,7 @@ static void remember_place(struct slice body, struct text *memory) {
     json_pick_text(body, "channel", &channel);
     json_pick_text(body, "ts", &ts);
     if (is_word_of(text_slice(&channel), "") && is_word_of(text_slice(&ts), ".")) {
-        text_add(memory, text_slice(&channel));
-        text_add_char(memory, ' ');
-        text_add(memory, text_slice(&ts));
+        add_place(memory, text_slice(&channel), text_slice(&ts), version);
     }
 }
 
@@ -297,8 +314,12 @@ static enum sink_verdict slack_read(void *context, const struct sink_delivery *d
     if (!slice_equals(json_pick(response->body, "ok"), SLICE("true"))) {
         return read_refusal(response->body, call);
     }
+    uint32_t version = delivery->message.incident_version;
+    struct slack_place place = place_of(delivery->memory);
     if (call == CALL_POST) {
-        remember_place(response->body, memory);
+        remember_place(response->body, version, memory);
+    } else if (call == CALL_UPDATE) {
+        add_place(memory, place.channel, place.ts, version);
     }
     return call == CALL_UPDATE && state->updates == UPDATES_BOTH ? SINK_CONTINUE : SINK_DELIVERED;
 }

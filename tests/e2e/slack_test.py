@@ -131,6 +131,26 @@ class SlackStory(Story):
         self.assertTrue(wait_for(lambda: len(slack.calls) == 2))
         self.assertEqual(slack.calls[1][1]["thread_ts"], "1700000000.000001")
 
+    def test_a_late_redelivery_never_shows_an_old_state_as_the_present_one(self):
+        slack = self.slack()
+        quell = self.bot(slack)
+        quell.events(failure("extract"))
+        self.assertTrue(wait_for(lambda: slack.calls))
+        slack.answers = [(200, b'{"ok":false,"error":"is_archived"}', {})]
+        quell.events(failure("load", "extract"))
+        self.assertTrue(wait_for(lambda: quell.get("/api/v1/dlq")[1]["dead_letters"]))
+        quell.events(*[{"job_id": job, "status": "succeeded"} for job in ("extract", "load")])
+        self.assertTrue(wait_for(lambda: len(slack.calls) == 3))
+        letter, = quell.get("/api/v1/dlq")[1]["dead_letters"]
+        status, _, _ = quell.request("POST", f"/api/v1/dlq/{letter['number']}/retry", "{}",
+                                     port=quell.console)
+        self.assertEqual(status, 200)
+        self.assertTrue(wait_for(lambda: len(slack.calls) == 4))
+        self.assertEqual(slack.names(), ["chat.postMessage", "chat.update", "chat.postMessage",
+                                         "chat.postMessage"])
+        self.assertIn("thread_ts", slack.calls[3][1])
+        self.assertIn("RESOLVED", slack.calls[1][1]["blocks"][0]["text"]["text"])
+
     def test_an_incoming_webhook_gets_a_message_each_and_nothing_mentions_anybody(self):
         slack = self.slack()
         quell = self.quell("notify.group_wait=0s", "sink.chat.type=slack",
