@@ -111,6 +111,7 @@ static void fail_connection(struct load_client *client, struct connection *conne
 
 /* Keeps a copy of what did not fit the socket: the caller's request is stamped anew meanwhile. */
 static bool keep_rest(struct connection *connection, struct slice rest) {
+    ASSERT(rest.size > 0);
     connection->rest = malloc(rest.size);
     connection->rest_bytes = rest.size;
     connection->rest_sent = 0;

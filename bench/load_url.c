@@ -30,7 +30,7 @@ static struct status copy(struct slice from, char *to, size_t size) {
 /* "host:port", "[::1]:port", "host" */
 static struct status part_authority(struct slice authority, char *host, size_t host_size,
                                     char *port, size_t port_size) {
-    struct slice name = authority;
+    struct slice name;
     struct slice tail = {0};
     bool is_bracketed = authority.size > 0 && authority.data[0] == '[';
     size_t end = slice_find_byte(authority, is_bracketed ? ']' : ':');

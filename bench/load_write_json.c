@@ -17,7 +17,7 @@ static void add_log_record(struct load_body *body, const struct load_record *rec
                     (unsigned)(record->noise >> 8) % 64, (unsigned)(record->noise >> 16) % 40);
     text_add_format(text, "\"traceId\":\"%016llx%016llx\",\"spanId\":\"%016llx\"}",
                     (unsigned long long)record->noise, (unsigned long long)~record->noise,
-                    (unsigned long long)(record->noise * 31 | 1));
+                    (unsigned long long)record->noise * 31 | 1);
 }
 
 void load_write_json(struct load_body *body, const struct load_record *records, uint32_t count) {

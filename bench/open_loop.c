@@ -9,6 +9,7 @@
 #include "bench/load_file.h"
 #include "bench/load_process.h"
 #include "core/base/assert.h"
+#include "core/base/limits.h"
 #include "core/clock.h"
 
 #define PROGRESS_NS (500ULL * 1000 * 1000)
@@ -149,7 +150,7 @@ static void wait_for_connections(struct run *run) {
         load_client_poll(run->client, POLL_NS_MAX);
     }
     for (unsigned i = 0; i < 10; i++) {
-        load_client_poll(run->client, 1000 * 1000);
+        load_client_poll(run->client, NS_PER_MS);
     }
 }
 

@@ -99,10 +99,9 @@ static void check_joint(struct found *found, struct fault *fault) {
         return;
     }
     if (found->applied_seq + 1 < found->first_seq) {
-        (void)!status_is_ok(fault_set(fault, STATUS_CORRUPT,
-                                      "records %llu to %llu are in neither state nor journal",
-                                      (unsigned long long)(found->applied_seq + 1),
-                                      (unsigned long long)(found->first_seq - 1)));
+        (void)!status_is_ok(fault_set(
+            fault, STATUS_CORRUPT, "records %llu to %llu are in neither state nor journal",
+            (unsigned long long)found->applied_seq + 1, (unsigned long long)found->first_seq - 1));
         tell(found, fault->words);
     }
     if (found->applied_seq > found->last_seq) {

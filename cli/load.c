@@ -6,6 +6,7 @@
 
 #include "bench/open_loop.h"
 #include "cli/commands.h"
+#include "core/base/assert.h"
 
 enum { SERVICES_DEFAULT = 200, REPORT_BYTES_MAX = 8192 };
 
@@ -14,6 +15,7 @@ enum flag_kind { WORDS, COUNT, SHARE, SPAN, RATE, PROTOCOL, SWITCH };
 struct load_flags {
     struct open_loop_options load;
     const char *url;
+    char host[LOAD_HOST_BYTES_MAX]; /* taken from the URL */
     bool prints_json;
     bool wants_help;
 };
@@ -114,6 +116,7 @@ static struct status set_protocol(const char *value, enum load_protocol *protoco
 }
 
 static struct status set_flag(struct load_flags *parsed, size_t flag, const char *value) {
+    ASSERT((value == NULL) == (flags[flag].kind == SWITCH));
     void *field = (char *)parsed + flags[flag].field;
     double number = 0;
     switch (flags[flag].kind) {
@@ -181,10 +184,9 @@ static int print_result(const struct load_flags *parsed, const struct load_repor
 
 static struct status run_load(struct load_flags *parsed, struct load_report *report,
                               struct fault *fault) {
-    char host[LOAD_HOST_BYTES_MAX];
     struct open_loop_options *load = &parsed->load;
-    TRY(open_loop_parse_url(parsed->url, &load->address, host, &load->world.path, fault));
-    load->world.host = host;
+    TRY(open_loop_parse_url(parsed->url, &load->address, parsed->host, &load->world.path, fault));
+    load->world.host = parsed->host;
     load->shows_progress = isatty(STDERR_FILENO) == 1;
     return open_loop_run(load, report, fault);
 }

@@ -16,7 +16,7 @@ size_t http_head_find_end(struct slice bytes, size_t from) {
         if (found + 4 > rest.size) {
             return 0;
         }
-        if (memcmp(rest.data + found, "\r\n\r\n", 4) == 0) {
+        if (memcmp(bytes.data + at + found, "\r\n\r\n", 4) == 0) {
             return at + found + 4;
         }
         at += found + 1;

@@ -117,7 +117,8 @@ static struct status allocate_memory(struct journal *journal, struct fault *faul
 static uint64_t segment_bytes_of(const struct journal_options *options) {
     uint64_t bytes = options->segment_bytes == 0 ? JOURNAL_SEGMENT_BYTES : options->segment_bytes;
     bytes = bytes / BLOCK_ALIGN_BYTES * BLOCK_ALIGN_BYTES;
-    return bytes < 2 * BLOCK_ALIGN_BYTES ? 2 * BLOCK_ALIGN_BYTES : bytes;
+    uint64_t bytes_min = UINT64_C(2) * BLOCK_ALIGN_BYTES;
+    return bytes < bytes_min ? bytes_min : bytes;
 }
 
 struct status journal_open(const struct journal_options *options, struct journal **journal_out,

@@ -45,7 +45,7 @@ struct status journal_reader_open(const struct files *files, const char *directo
     snprintf(reader->directory, sizeof(reader->directory), "%s", directory);
     reader->buffer = malloc(BLOCK_BYTES_MAX);
     reader->segments = calloc(JOURNAL_SEGMENTS_MAX, sizeof(*reader->segments));
-    struct status status = status_ok();
+    struct status status;
     if (reader->buffer == NULL || reader->segments == NULL) {
         status = fault_set(fault, STATUS_FULL, "journal: no memory to read %s", directory);
     } else {

@@ -346,7 +346,7 @@ void loop_conn_release(struct loop_conn *conn) {
 }
 
 struct slice loop_conn_peer(struct loop_conn *conn) {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t size = sizeof(address);
     char host[INET6_ADDRSTRLEN] = "?";
     if (getpeername(conn->fd, (struct sockaddr *)&address, &size) == 0) {

@@ -196,9 +196,7 @@ static void tell_sent(struct loop *loop) {
             loop_conn_release(conn);
         } else if (sent == 0) {
             loop_lost(conn);
-        } else if (!loop_sent(conn, sent)) {
-            update_events(conn);
-        } else if (conn->state == CONN_OPEN) {
+        } else if (!loop_sent(conn, sent) || conn->state == CONN_OPEN) {
             update_events(conn);
         }
         conn = next;

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "core/base/assert.h"
+
 struct status sink_board_init(struct sink_board *board) {
     board->rows = calloc(SINK_BOARD_ROWS_MAX, sizeof(*board->rows)); /* touched as used */
     atomic_store(&board->count, 0);
@@ -16,10 +18,12 @@ void sink_board_deinit(struct sink_board *board) {
 
 struct sink_board_row *sink_board_row(struct sink_board *board, struct slice tenant,
                                       struct slice sink) {
+    struct sink_board_row *rows = board->rows;
     uint32_t count = atomic_load(&board->count);
-    struct slice name = slice_head(sink, sizeof(board->rows->sink) - 1);
+    ASSERT(rows != NULL);
+    struct slice name = slice_head(sink, sizeof(rows->sink) - 1);
     for (uint32_t i = 0; i < count; i++) {
-        struct sink_board_row *row = &board->rows[i];
+        struct sink_board_row *row = &rows[i];
         if (slice_equals(tenant, slice_of_text(row->tenant)) &&
             slice_equals(name, slice_of_text(row->sink))) {
             atomic_store(&row->is_shown, true);
@@ -29,7 +33,7 @@ struct sink_board_row *sink_board_row(struct sink_board *board, struct slice ten
     if (count == SINK_BOARD_ROWS_MAX || tenant.size > TENANT_BYTES_MAX) {
         return NULL;
     }
-    struct sink_board_row *row = &board->rows[count];
+    struct sink_board_row *row = &rows[count];
     struct text tenant_text = text_over(row->tenant, sizeof(row->tenant));
     struct text sink_text = text_over(row->sink, sizeof(row->sink));
     text_add(&tenant_text, tenant);
@@ -49,7 +53,7 @@ void sink_board_hide_all(struct sink_board *board) {
 static void add_label(struct text *text, const char *value) {
     for (; *value != 0; value++) {
         text_add_text(text, *value == '"' || *value == '\\' ? "\\" : "");
-        text_add_char(text, *value == '\n' ? ' ' : *value);
+        text_add_char(text, (char)(*value == '\n' ? ' ' : *value));
     }
 }
 

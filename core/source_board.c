@@ -33,7 +33,7 @@ void source_board_remove(struct source_board *board, struct source_entry *entry)
     while (*at != NULL && *at != entry) {
         at = &(*at)->next;
     }
-    if (*at == entry) {
+    if (*at != NULL) {
         *at = entry->next;
     }
     source_board_unlock(board);

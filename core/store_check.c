@@ -135,7 +135,7 @@ static struct status count_entries(struct check *check, uint64_t page, const uin
 /* The entry at `index`; `*size_out` gets its size in the page. */
 static bool read_entry(const uint8_t *page, bool is_leaf, uint32_t index, struct entry *entry_out,
                        uint32_t *size_out) {
-    uint32_t at = u16_at(page + PAGE_HEADER_BYTES + 2 * index);
+    uint32_t at = u16_at(page + PAGE_HEADER_BYTES + (size_t)2 * index);
     if (at < u16_at(page + 14) || at % 2 != 0 || at + ENTRY_HEADER_BYTES > PAGE_BYTES) {
         return false;
     }
@@ -368,7 +368,7 @@ static struct status check_page(struct check *check, struct walk *walk, uint64_t
     }
     /* A table of rows is walked from inside a leaf of the table of tables. */
     uint32_t nesting = walk->content == CONTENT_ROWS || walk->content == CONTENT_META ? 1 : 0;
-    uint8_t *bytes = check->pages + (nesting * DEPTH_MAX + depth - 1u) * PAGE_BYTES;
+    uint8_t *bytes = check->pages + (size_t)(nesting * DEPTH_MAX + depth - 1u) * PAGE_BYTES;
     TRY(read_page(check, page, bytes));
     uint16_t kind = u16_at(bytes + 10);
     return kind == KIND_BRANCH || kind == KIND_LEAF
@@ -408,8 +408,8 @@ static struct status read_meta(struct check *check, uint64_t page, struct meta *
     *meta_out = (struct meta){
         .free = read_table(body + 24),
         .main = read_table(body + 24 + TABLE_BYTES),
-        .page_last = u64_at(body + 24 + 2 * TABLE_BYTES),
-        .transaction = u64_at(body + 32 + 2 * TABLE_BYTES),
+        .page_last = u64_at(body + 24 + (size_t)2 * TABLE_BYTES),
+        .transaction = u64_at(body + 32 + (size_t)2 * TABLE_BYTES),
     };
     return meta_out->free.pad == PAGE_BYTES && meta_out->main.flags == 0
                ? status_ok()

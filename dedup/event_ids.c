@@ -269,7 +269,7 @@ void event_ids_end_batch(struct event_ids *ids, struct effects *effects) {
 }
 
 size_t event_ids_effect_bytes(const struct event_ids *ids, uint32_t events_count) {
-    return DELETE_BYTES + 2 * (8 + 16 * (size_t)events_count) + DELETES_MAX * DELETE_BYTES;
+    return DELETE_BYTES + 2 * (8 + 16 * (size_t)events_count) + (size_t)DELETES_MAX * DELETE_BYTES;
 }
 
 uint32_t event_ids_count(const struct event_ids *ids) {

@@ -223,7 +223,7 @@ static struct status replay_journal(struct engine *engine, struct journal_reader
         if (seq != engine->applied_seq + 1) {
             log_write(engine->logger, LOG_LEVEL_ERROR, "engine",
                       "journal records %llu to %llu are missing",
-                      (unsigned long long)(engine->applied_seq + 1), (unsigned long long)(seq - 1));
+                      (unsigned long long)engine->applied_seq + 1, (unsigned long long)seq - 1);
             engine->applied_seq = seq - 1;
         }
         TRY(replay_record(engine, record, seq, fault));

@@ -327,7 +327,7 @@ static struct status explain(struct explained *explained, struct store_snapshot 
     explained->members = ARENA_ARRAY(arena, struct incident_member_facts, EXPLAIN_MEMBERS_MAX);
     explained->visit_of = ARENA_ARRAY(arena, uint32_t, (size_t)explained->nodes_count + 1);
     explained->is_shown = ARENA_ARRAY(arena, bool, (size_t)explained->nodes_count + 1);
-    explained->shown = ARENA_ARRAY(arena, uint32_t, EXPLAIN_MEMBERS_MAX * PATH_MAX_HOPS);
+    explained->shown = ARENA_ARRAY(arena, uint32_t, (size_t)EXPLAIN_MEMBERS_MAX * PATH_MAX_HOPS);
     if (explained->members == NULL || explained->visit_of == NULL || explained->is_shown == NULL ||
         explained->shown == NULL) {
         return status_of(STATUS_FULL);

@@ -213,7 +213,7 @@ bool incidents_emit(struct incidents *incidents, const struct incident_context *
     }
     while (incidents->incidents_dirty != INDEX_NONE) {
         struct incident *incident = &incidents->incidents[incidents->incidents_dirty];
-        if (effects_room(context->effects) < 2 * ROW_BYTES_MAX) {
+        if (effects_room(context->effects) < (size_t)2 * ROW_BYTES_MAX) {
             return false;
         }
         if (incident->fate == FATE_KEEP) {

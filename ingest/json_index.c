@@ -7,17 +7,16 @@
 
 bool json_level_is_there(enum json_level level) {
     switch (level) {
-    case JSON_LEVEL_PLAIN:
-        return true;
 #if defined(__x86_64__)
-    case JSON_LEVEL_SSE2:
-        return true;
     case JSON_LEVEL_AVX2:
         return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
     case JSON_LEVEL_AVX512:
         return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vbmi2") &&
                __builtin_cpu_supports("bmi2");
+    case JSON_LEVEL_SSE2: /* every one has it */
 #endif
+    case JSON_LEVEL_PLAIN:
+        return true;
     default:
         return false;
     }

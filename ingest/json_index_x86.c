@@ -120,7 +120,7 @@ FOR_AVX512 void write_avx512(uint32_t *entries, uint32_t base, uint64_t tokens) 
     const int count = __builtin_popcountll(tokens);
 #define STORE(quarter)                                                                             \
     _mm512_storeu_si512(                                                                           \
-        entries + 16 * (quarter),                                                                  \
+        entries + (size_t)16 * (quarter),                                                          \
         _mm512_add_epi32(offset, _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(bytes, quarter))))
     STORE(0);
     if (count > 16) {

@@ -317,6 +317,7 @@ static struct status decode_message(struct kafka_source *source, struct decode *
 
 static void begin_message(struct kafka_source *source, const struct kafka_message *message,
                           uint32_t index) {
+    ASSERT(source->open != NULL);
     struct stream_place read = source->places[index].read;
     source->now = (struct kafka_now){
         .message = message,

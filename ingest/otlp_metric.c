@@ -173,7 +173,7 @@ static void write_exemplar(struct text *text, const struct otlp_exemplar *exempl
 }
 
 void otlp_point_add_exemplar(struct otlp_point *point, const struct otlp_exemplar *exemplar) {
-    static_assert(EXEMPLARS_KEPT_MAX * EXEMPLAR_BYTES < ATTRIBUTE_BYTES_MAX,
+    static_assert((uint64_t)EXEMPLARS_KEPT_MAX * EXEMPLAR_BYTES < ATTRIBUTE_BYTES_MAX,
                   "all that are kept fit");
     if ((exemplar->trace_id.size != 0 && exemplar->trace_id.size != 16) ||
         (exemplar->span_id.size != 0 && exemplar->span_id.size != 8)) {

@@ -68,15 +68,16 @@ void otlp_add_written_double(struct text *text, struct slice written) {
 }
 
 void otlp_add_base64(struct text *text, struct slice bytes) {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static const char digits[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
     for (size_t at = 0; at < bytes.size; at += 3) {
         size_t left = bytes.size - at;
         uint32_t group = (uint32_t)bytes.data[at] << 16;
         group |= left > 1 ? (uint32_t)bytes.data[at + 1] << 8 : 0;
         group |= left > 2 ? bytes.data[at + 2] : 0;
         char written[4] = {digits[group >> 18], digits[group >> 12 & 63],
-                           left > 1 ? digits[group >> 6 & 63] : '=',
-                           left > 2 ? digits[group & 63] : '='};
+                           digits[left > 1 ? group >> 6 & 63 : 64],
+                           digits[left > 2 ? group & 63 : 64]};
         text_add(text, slice_of(written, sizeof(written)));
     }
 }

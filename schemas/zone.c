@@ -1,6 +1,8 @@
 /* zone.c - see zone.h. */
 #include "schemas/zone.h"
 
+#include "core/base/assert.h"
+
 struct change {
     char kind; /* 'M', 'J' or 'n' */
     int month;
@@ -137,7 +139,8 @@ static int64_t year_of(int64_t utc_s) {
 }
 
 static int64_t month_start(int64_t year, int month) {
-    static const int before[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365};
+    static const int before[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
+    ASSERT(month >= 1 && month <= 12);
     return year_start(year) + before[month - 1] + (month > 2 && is_leap(year) ? 1 : 0);
 }
 
@@ -152,7 +155,7 @@ static int64_t change_day(const struct change *change, int64_t year) {
     int64_t first = month_start(year, change->month);
     int64_t next =
         change->month == 12 ? year_start(year + 1) : month_start(year, change->month + 1);
-    int64_t day = first + (change->day - (first + 4) % 7 + 7) % 7 + 7 * (change->week - 1);
+    int64_t day = first + (change->day - (first + 4) % 7 + 7) % 7 + INT64_C(7) * (change->week - 1);
     return day >= next ? day - 7 : day; /* week 5 is the last */
 }
 

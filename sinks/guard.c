@@ -101,7 +101,7 @@ const char *guard_words(enum sink_addresses allowed, const struct sockaddr *addr
 }
 
 const char *guard_socket_words(enum sink_addresses allowed, int fd) {
-    struct sockaddr_storage peer;
+    struct sockaddr_storage peer = {0};
     socklen_t size = sizeof(peer);
     if (getpeername(fd, (struct sockaddr *)&peer, &size) != 0) {
         return NULL;

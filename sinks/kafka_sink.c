@@ -72,7 +72,7 @@ static struct status read_brokers(struct slice value, struct arena *arena,
         return status_of(STATUS_FULL);
     }
     for (size_t i = 0; i < value.size; i++) {
-        copy[i] = value.data[i] == ' ' ? ',' : (char)value.data[i];
+        copy[i] = (char)(value.data[i] == ' ' ? ',' : value.data[i]);
     }
     *brokers_out = slice_of(copy, value.size);
     return status_ok();

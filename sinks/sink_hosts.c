@@ -142,7 +142,8 @@ static int compare_wanted(const void *a, const void *b) {
 
 static bool is_wanted(const struct config_sink *const *wanted, uint32_t count,
                       const struct config_sink *config) {
-    return bsearch(&config, wanted, count, sizeof(*wanted), compare_wanted) != NULL;
+    return bsearch(&config, wanted, count, sizeof(const struct config_sink *), compare_wanted) !=
+           NULL;
 }
 
 /* Whether a tenant's sink of that name came or went. */
@@ -214,8 +215,8 @@ static void show_hosts(struct sinks *sinks) {
 struct status sink_hosts_replace(struct sinks *sinks, const struct config *config,
                                  struct fault *fault) {
     uint32_t count = config->sinks_count;
-    const struct config_sink **wanted = calloc(count + 1u, sizeof(*wanted));
-    struct sink_host **hosts = calloc(count + 1u, sizeof(*hosts));
+    const struct config_sink **wanted = calloc(count + 1u, sizeof(const struct config_sink *));
+    struct sink_host **hosts = calloc(count + 1u, sizeof(struct sink_host *));
     struct status status = wanted != NULL && hosts != NULL
                                ? status_ok()
                                : fault_set(fault, STATUS_FULL, "no memory for %u sinks", count);
@@ -223,7 +224,7 @@ struct status sink_hosts_replace(struct sinks *sinks, const struct config *confi
         wanted[i] = &config->sinks[i];
     }
     if (status_is_ok(status)) {
-        qsort(wanted, count, sizeof(*wanted), compare_wanted);
+        qsort(wanted, count, sizeof(const struct config_sink *), compare_wanted);
         status = make_hosts(sinks, wanted, count, hosts, fault);
     }
     free(wanted);

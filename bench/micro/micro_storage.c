@@ -118,7 +118,7 @@ static struct micro_work run_journal(void *state, uint64_t rounds) {
         ASSERT(status_is_ok(journal_append(writing->journal, bytes, i + 1, &seq)));
         ASSERT(status_is_ok(journal_flush(writing->journal, on_done, writing, &block)));
         while (!writing->is_done) {
-            ASSERT(status_is_ok(loop_run_once(writing->loop, 1000 * 1000 * 1000)));
+            ASSERT(status_is_ok(loop_run_once(writing->loop, NS_PER_S)));
         }
         if (i % 1000 == 0) {
             journal_retain(writing->journal, seq, i);

@@ -213,7 +213,7 @@ static void print_incidents(struct drive *drive) {
     struct view view = {.store = drive->store,
                         .graph = drive->engine.graph,
                         .hash_seed = HASH_SEED,
-                        .graph_options = {1u << 15, 1u << 17}};
+                        .graph_options = {.nodes_max = 1u << 15, .edges_max = 1u << 17}};
     struct view_reader *reader = NULL;
     struct view_query query = {.limit = PAGE};
     struct text json = text_over(drive->answer, ANSWER_BYTES);

@@ -13,8 +13,15 @@ struct fault {
     char words[FAULT_WORDS_BYTES_MAX]; /* 0-terminated */
 };
 
-/* Writes the words (printf-like) and returns `code` as a status, so that a failing function can
+/* Writes the words (printf-like); `fault` may be NULL. */
+__attribute__((format(printf, 2, 3))) void fault_write(struct fault *fault, const char *format,
+                                                       ...);
+
+static inline MUST_CHECK struct status fault_status(enum status_code code) {
+    return status_of(code);
+}
+
+/* Writes the words (printf-like) and is `code` as a status, so that a failing function can
  * end with: return fault_set(fault, STATUS_IO, "cannot open %s: %s", path, reason);
- * `fault` may be NULL. */
-__attribute__((format(printf, 3, 4))) MUST_CHECK struct status
-fault_set(struct fault *fault, enum status_code code, const char *format, ...);
+ * `fault` may be NULL. A macro, so that compilers and analysers see at the call that it fails. */
+#define fault_set(fault, code, ...) (fault_write((fault), __VA_ARGS__), fault_status(code))
