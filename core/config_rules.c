@@ -276,7 +276,7 @@ bool config_apply_policy_key(struct config_build *build, struct slice path,
 static void list_candidates(const char *prefix, const struct rule *rules, uint32_t count,
                             const char **candidates, uint32_t *at) {
     size_t size = strlen(prefix);
-    for (uint32_t i = 0; i < count && *at < 63; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         const char *path = rules[i].path;
         if (size > 0 && (strncmp(path, prefix, size) != 0 || path[size] != '.')) {
             continue;
@@ -285,9 +285,15 @@ static void list_candidates(const char *prefix, const struct rule *rules, uint32
     }
 }
 
+static const char *const sections[] = {
+    "listen", "server",      "journal",   "auth",   "log",      "limits", "sinks", "tls",
+    "dedup",  "idempotency", "correlate", "notify", "incident", "job",    "route", "sink",
+    "tenant", "labels",      "silence",   "graph",  "defaults", "kafka"};
+enum { SECTIONS_COUNT = sizeof(sections) / sizeof(sections[0]) };
+
 static void report_unknown(struct config_build *build, const char *prefix,
                            const struct toml_value *value, bool with_policy, bool with_process) {
-    const char *candidates[80] = {0};
+    const char *candidates[PROCESS_RULES_COUNT + POLICY_RULES_COUNT + SECTIONS_COUNT + 1] = {0};
     uint32_t count = 0;
     if (with_process) {
         list_candidates(prefix, process_rules, PROCESS_RULES_COUNT, candidates, &count);
@@ -295,16 +301,12 @@ static void report_unknown(struct config_build *build, const char *prefix,
     if (with_policy) {
         list_candidates(prefix, policy_rules, POLICY_RULES_COUNT, candidates, &count);
     }
-    static const char *const sections[] = {"listen",    "server", "journal",  "auth",     "log",
-                                           "limits",    "sinks",  "tls",      "defaults", "dedup",
-                                           "correlate", "notify", "incident", "job",      "route",
-                                           "sink",      "tenant", "labels",   "silence",  "graph"};
-    for (uint32_t i = 0; prefix[0] == 0 && i < sizeof(sections) / sizeof(sections[0]); i++) {
+    /* The last ones stand in quell.toml only. */
+    uint32_t sections_count = with_process ? SECTIONS_COUNT : SECTIONS_COUNT - 2;
+    for (uint32_t i = 0; prefix[0] == 0 && i < sections_count; i++) {
         candidates[count++] = sections[i];
     }
-    if (prefix[0] == 0 && with_process) {
-        candidates[count++] = "kafka";
-    }
+    ASSERT(count < sizeof(candidates) / sizeof(candidates[0])); /* a NULL ends them */
     config_error_unknown(build, value, value->key, candidates);
 }
 

@@ -157,7 +157,8 @@ void merge(toml::table &base, toml::table &&over) {
         if (under != nullptr && under->is_table() && child.is_table()) {
             merge(*under->as_table(), std::move(*child.as_table()));
         } else {
-            base.insert_or_assign(key, std::move(child));
+            base.erase(key); /* the key has the place: an error is the winner's */
+            base.insert(key, std::move(child));
         }
     }
 }

@@ -1,0 +1,228 @@
+/* config_test.c - what a configuration file may say, and how it is told what is wrong with it. */
+#include "tests/base/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/config.h"
+
+struct world {
+    char directory[32];
+    char path[64];
+    char words[8192];
+    struct config_errors errors;
+    struct config *config;
+};
+
+static int set_up(void **state) {
+    struct world *world = calloc(1, sizeof(*world));
+    snprintf(world->directory, sizeof(world->directory), "config-test-XXXXXX");
+    assert_non_null(mkdtemp(world->directory));
+    snprintf(world->path, sizeof(world->path), "%s/quell.toml", world->directory);
+    *state = world;
+    return 0;
+}
+
+static int tear_down(void **state) {
+    struct world *world = *state;
+    char path[96];
+    config_release(world->config);
+    unlink(world->path);
+    snprintf(path, sizeof(path), "%s/tenants/acme.toml", world->directory);
+    unlink(path);
+    snprintf(path, sizeof(path), "%s/tenants", world->directory);
+    rmdir(path);
+    rmdir(world->directory);
+    free(world);
+    return 0;
+}
+
+static void write_file(const char *path, const char *words) {
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs(words, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* `words`: quell.toml, NULL for none; one --set at most. */
+static struct status load(struct world *world, const char *words, const char *override) {
+    struct config_options options = {
+        .path = words == NULL ? NULL : world->path,
+        .overrides = &override,
+        .overrides_count = override == NULL ? 0 : 1,
+    };
+    if (words != NULL) {
+        write_file(world->path, words);
+    }
+    config_release(world->config);
+    world->config = NULL;
+    world->errors.text = text_over(world->words, sizeof(world->words));
+    return config_load(&options, &world->config, &world->errors);
+}
+
+/* "…/quell.toml:line:column: words", as the errors say it. */
+static void assert_says(struct world *world, const char *place, const char *words) {
+    char line[512];
+    snprintf(line, sizeof(line), "%s%s: %s", place[0] == '-' ? "" : world->path, place, words);
+    if (strstr(world->words, line) == NULL) {
+        fail_msg("\"%s\" is not in:\n%s", line, world->words);
+    }
+}
+
+static void without_a_file_there_are_the_defaults(void **state) {
+    struct world *world = *state;
+    assert_status(load(world, NULL, NULL), OK);
+    assert_slice(world->config->data_dir, "./quell-data");
+    assert_slice(world->config->listen_http, "127.0.0.1:4318");
+    assert_slice(world->config->listen_grpc, "127.0.0.1:4317");
+    assert_slice(world->config->listen_console, "127.0.0.1:8418");
+    assert_int_equal(world->config->request_bytes_max, 64 * MIB);
+    assert_int_equal(world->config->journal_sync, JOURNAL_SYNC_ALWAYS);
+    assert_int_equal(world->config->policies.defaults.dedup_window_ns, 10 * NS_PER_MINUTE);
+    assert_int_equal(world->config->policies.tenants_count, 0);
+}
+
+static void values_of_every_kind_are_read(void **state) {
+    struct world *world = *state;
+    assert_status(load(world,
+                       "data_dir = \"elsewhere\"\nmax_request_bytes = \"2MiB\"\n"
+                       "[journal]\nsync = \"interval\"\n[auth]\nallow_insecure = true\n"
+                       "[server]\nio = \"epoll\"\ningest_threads = 3\n"
+                       "[defaults.dedup]\nwindow = \"90s\"\n",
+                       NULL),
+                  OK);
+    assert_slice(world->config->data_dir, "elsewhere");
+    assert_int_equal(world->config->request_bytes_max, 2 * MIB);
+    assert_int_equal(world->config->journal_sync, JOURNAL_SYNC_INTERVAL);
+    assert_true(world->config->auth_allow_insecure);
+    assert_int_equal(world->config->io, LOOP_EPOLL);
+    assert_int_equal(world->config->ingest_threads, 3);
+    assert_int_equal(world->config->policies.defaults.dedup_window_ns, 90 * NS_PER_S);
+}
+
+static void all_errors_are_told_with_their_places(void **state) {
+    struct world *world = *state;
+    assert_status(load(world,
+                       "[server]\nio = \"kqueue\"\n  max_connections = \"many\"\n"
+                       "[defaults.dedup]\nwindow = 5\n[journal]\nsegment_bytes = \"12 parsecs\"\n",
+                       NULL),
+                  INVALID);
+    assert_int_equal(world->errors.count, 4);
+    assert_says(world, ":2:1", "one of \"auto\", \"io_uring\", \"epoll\" is wanted here");
+    assert_says(world, ":3:3", "a whole number from ");
+    assert_says(world, ":5:1", "a duration is wanted here");
+    assert_says(world, ":7:1", "a size is wanted here");
+    assert_null(world->config);
+}
+
+static void what_is_no_toml_is_told_with_its_place(void **state) {
+    struct world *world = *state;
+    assert_status(load(world, "[server]\nio = \n", NULL), INVALID);
+    assert_int_equal(world->errors.count, 1);
+    assert_says(world, ":2:6", "");
+}
+
+static void an_unknown_key_is_refused_with_the_nearest_one(void **state) {
+    struct world *world = *state;
+    assert_status(load(world,
+                       "dat_dir = \"x\"\n[listen]\nhtp = \"127.0.0.1:1\"\n"
+                       "[defaults.notify]\ngroup_wiat = \"10s\"\n[server]\nsomething_else = 1\n",
+                       NULL),
+                  INVALID);
+    assert_int_equal(world->errors.count, 4);
+    assert_says(world, ":1:1", "unknown key \"dat_dir\": did you mean \"data_dir\"?");
+    assert_says(world, ":3:1", "unknown key \"htp\": did you mean \"http\"?");
+    assert_says(world, ":5:1", "unknown key \"group_wiat\": did you mean \"group_wait\"?");
+    assert_says(world, ":7:1", "unknown key \"something_else\"\n");
+}
+
+static void an_override_wins_over_the_file(void **state) {
+    struct world *world = *state;
+    const char *file = "data_dir = \"x\"\n[server]\ningest_threads = 2\nio = \"epoll\"\n";
+    assert_status(load(world, file, "server.ingest_threads=7"), OK);
+    assert_int_equal(world->config->ingest_threads, 7);
+    assert_int_equal(world->config->io, LOOP_EPOLL);
+    assert_status(load(world, file, "data_dir=/elsewhere"), OK); /* quotes are not needed */
+    assert_slice(world->config->data_dir, "/elsewhere");
+    assert_status(load(world, NULL, "defaults.dedup.window=\"1m\""), OK);
+    assert_int_equal(world->config->policies.defaults.dedup_window_ns, NS_PER_MINUTE);
+}
+
+static void a_wrong_override_is_told_as_one(void **state) {
+    struct world *world = *state;
+    assert_status(load(world, NULL, "server.ingest_thread=7"), INVALID);
+    assert_says(world, "--set:1:8", "unknown key \"ingest_thread\": did you mean ");
+    assert_status(load(world, NULL, "data_dir"), INVALID);
+    assert_says(world, "--set:1:1", "\"data_dir\" is not key=value");
+    /* What the file says there is right: it is not to blame. */
+    assert_status(load(world, "[server]\nio = \"epoll\"\n", "server.io=kqueue"), INVALID);
+    assert_says(world, "--set:1:8", "one of ");
+    assert_int_equal(world->errors.count, 1);
+}
+
+static void a_tenants_file_is_its_policy(void **state) {
+    struct world *world = *state;
+    char words[256];
+    char path[96];
+    snprintf(path, sizeof(path), "%s/tenants", world->directory);
+    assert_int_equal(mkdir(path, 0700), 0);
+    snprintf(words, sizeof(words), "tenants_dir = \"%s\"\n[defaults.dedup]\nwindow = \"3m\"\n",
+             path);
+    snprintf(path, sizeof(path), "%s/tenants/acme.toml", world->directory);
+    write_file(path, "[tenant]\nid = \"acme\"\n[correlate]\nwindow = \"1h\"\n"
+                     "[[job]]\nid = \"load\"\ndepends_on = [\"job:extract\"]\ntier = 1\n");
+    assert_status(load(world, words, NULL), OK);
+    const struct policy *policy = policy_set_find(&world->config->policies, SLICE("acme"));
+    assert_slice(policy->tenant, "acme");
+    assert_int_equal(policy->correlate_window_ns, NS_PER_HOUR);
+    assert_int_equal(policy->dedup_window_ns, 3 * NS_PER_MINUTE); /* the defaults' */
+    assert_int_equal(policy->jobs_count, 1);
+    assert_slice(policy->jobs[0].entity, "job:load");
+    assert_slice(policy->jobs[0].depends_on[0], "job:extract");
+    write_file(path, "[tenant]\nid = \"acme\"\n[[route]]\nsinks = [\"nowhere\"]\n");
+    assert_status(load(world, words, NULL), INVALID);
+    assert_non_null(strstr(world->words, "tenants/acme.toml:4:1: no sink is named \"nowhere\""));
+}
+
+static void a_secret_that_is_not_there_is_an_error(void **state) {
+    struct world *world = *state;
+    const char *file = "[sink.oncall]\ntype = \"slack\"\nurl = \"${env:QUELL_TEST_URL}\"\n";
+    unsetenv("QUELL_TEST_URL");
+    assert_status(load(world, file, NULL), INVALID);
+    assert_says(world, ":3:1", "");
+    assert_non_null(strstr(world->words, "QUELL_TEST_URL"));
+    assert_int_equal(setenv("QUELL_TEST_URL", "http://127.0.0.1:1/hidden", 1), 0);
+    assert_status(load(world, file, NULL), OK);
+    assert_int_equal(world->config->sinks_count, 1);
+    assert_slice(world->config->sinks[0].settings[0].value, "http://127.0.0.1:1/hidden");
+    assert_true(world->config->sinks[0].settings[0].is_secret);
+    unsetenv("QUELL_TEST_URL");
+}
+
+static void an_open_door_to_the_network_is_refused(void **state) {
+    struct world *world = *state;
+    assert_status(load(world, "[listen]\nhttp = \"0.0.0.0:4318\"\n", NULL), INVALID);
+    assert_non_null(strstr(world->words, "auth.mode = \"none\" is for loopback only"));
+    assert_status(
+        load(world, "[listen]\nhttp = \"0.0.0.0:4318\"\n[auth]\nallow_insecure = true\n", NULL),
+        OK);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(without_a_file_there_are_the_defaults),
+        TEST(values_of_every_kind_are_read),
+        TEST(all_errors_are_told_with_their_places),
+        TEST(what_is_no_toml_is_told_with_its_place),
+        TEST(an_unknown_key_is_refused_with_the_nearest_one),
+        TEST(an_override_wins_over_the_file),
+        TEST(a_wrong_override_is_told_as_one),
+        TEST(a_tenants_file_is_its_policy),
+        TEST(a_secret_that_is_not_there_is_an_error),
+        TEST(an_open_door_to_the_network_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
