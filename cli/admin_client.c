@@ -11,6 +11,7 @@
 
 #include "core/base/json_pick.h"
 #include "core/base/limits.h"
+#include "core/tls_client.h"
 
 enum { HEAD_BYTES_MAX = 4096, WAIT_S = 60 };
 #define ANSWER_BYTES_MAX (64 * MIB)
@@ -73,9 +74,18 @@ static struct status connect_to(struct slice address, int *fd_out, struct fault 
     return status_ok();
 }
 
-static bool send_all(int fd, struct slice bytes) {
+/* A socket, with TLS or without. */
+struct link {
+    int fd;
+    struct tls_client *tls;
+};
+
+static bool send_all(const struct link *link, struct slice bytes) {
+    if (link->tls != NULL) {
+        return tls_client_send(link->tls, bytes);
+    }
     while (bytes.size > 0) {
-        ssize_t sent = send(fd, bytes.data, bytes.size, MSG_NOSIGNAL);
+        ssize_t sent = send(link->fd, bytes.data, bytes.size, MSG_NOSIGNAL);
         if (sent <= 0) {
             return false;
         }
@@ -84,14 +94,33 @@ static bool send_all(int fd, struct slice bytes) {
     return true;
 }
 
-static bool receive_all(int fd, struct text *answer) {
+static long receive_some(const struct link *link, void *part, size_t size) {
+    return link->tls != NULL ? tls_client_receive(link->tls, part, size)
+                             : read(link->fd, part, size);
+}
+
+static bool receive_all(const struct link *link, struct text *answer) {
     char part[16384];
-    ssize_t got = read(fd, part, sizeof(part));
+    long got = receive_some(link, part, sizeof(part));
     while (got > 0 && !answer->truncated) {
         text_add(answer, slice_of(part, (size_t)got));
-        got = read(fd, part, sizeof(part));
+        got = receive_some(link, part, sizeof(part));
     }
     return got == 0 && !answer->truncated;
+}
+
+static struct status link_open(const struct admin_client *client, struct link *link_out,
+                               struct fault *fault) {
+    struct link link = {.fd = -1};
+    TRY(connect_to(client->address, &link.fd, fault));
+    struct status status =
+        client->tls == NULL ? status_ok() : tls_client_open(link.fd, client->tls, &link.tls, fault);
+    if (!status_is_ok(status)) {
+        (void)close(link.fd);
+        return status;
+    }
+    *link_out = link;
+    return status_ok();
 }
 
 /* Leaves the body alone in `answer`. */
@@ -123,15 +152,16 @@ struct status admin_call(const struct admin_client *client, struct slice path, s
     }
     text_add_format(&head, "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
                     body.size);
-    int fd = -1;
+    struct link link;
     if (head.truncated) {
         return fault_set(fault, STATUS_INVALID, "the request is too long");
     }
-    TRY(connect_to(client->address, &fd, fault));
+    TRY(link_open(client, &link, fault));
     answer->size = 0;
-    bool is_done = send_all(fd, text_slice(&head)) && send_all(fd, body) &&
-                   receive_all(fd, answer) && take_head(answer, http_status_out);
-    (void)close(fd);
+    bool is_done = send_all(&link, text_slice(&head)) && send_all(&link, body) &&
+                   receive_all(&link, answer) && take_head(answer, http_status_out);
+    tls_client_close(link.tls);
+    (void)close(link.fd);
     return is_done ? status_ok()
                    : fault_set(fault, STATUS_IO, "no whole answer from %.*s",
                                SLICE_PRINT(client->address));
@@ -142,9 +172,12 @@ struct status admin_client_of(const struct cli_options *options, struct admin_cl
     const char *address = cli_option(options, "--console");
     const char *token = cli_option(options, "--token");
     *config_out = NULL;
-    if (address == NULL) {
+    if (address == NULL || options->config_path != NULL) {
         TRY(cli_load_config(options, config_out));
     }
+    const struct config *config = *config_out;
+    bool is_secure = config != NULL && config->tls.is_on && config->tls.console;
+    client_out->tls = is_secure ? &config->tls.options : NULL;
     client_out->address = address != NULL ? slice_of_text(address) : (*config_out)->listen_console;
     client_out->token = token != NULL ? token : getenv("QUELL_TOKEN");
     return status_ok();

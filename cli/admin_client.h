@@ -1,6 +1,6 @@
 /*
- * admin_client.h - one call of the admin API of a running quell: plain, blocking HTTP/1.1 for
- * commands.
+ * admin_client.h - one call of the admin API of a running quell: blocking HTTP/1.1 for commands,
+ * over TLS when the configuration has the console speak it.
  */
 #pragma once
 
@@ -9,8 +9,9 @@
 #include "core/base/text.h"
 
 struct admin_client {
-    struct slice address; /* "127.0.0.1:8418" */
-    const char *token;    /* NULL: none */
+    struct slice address;          /* "127.0.0.1:8418" */
+    const char *token;             /* NULL: none */
+    const struct tls_options *tls; /* the server's; NULL: plain */
 };
 
 /* Of --console, else the configuration's; the token of --token or QUELL_TOKEN. `config_out` keeps

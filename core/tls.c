@@ -19,6 +19,7 @@
 #include <sys/random.h>
 
 #include "core/base/assert.h"
+#include "core/tls_internal.h"
 
 enum {
     TICKET_LIFETIME_S = 6 * 3600,
@@ -58,7 +59,7 @@ struct tls_conn {
 
 /* --- Random numbers: the kernel's, so that nothing is shared --- */
 
-static int fill_random(void *context, unsigned char *bytes, size_t size) {
+int tls_fill_random(void *context, unsigned char *bytes, size_t size) {
     (void)context;
     while (size > 0) {
         ssize_t got = getrandom(bytes, size, 0);
@@ -77,11 +78,11 @@ static int fill_random(void *context, unsigned char *bytes, size_t size) {
 #include <psa/crypto.h>
 
 static int parse_key(mbedtls_pk_context *key, const uint8_t *pem, size_t size) {
-    return mbedtls_pk_parse_key(key, pem, size, NULL, 0, fill_random, NULL);
+    return mbedtls_pk_parse_key(key, pem, size, NULL, 0, tls_fill_random, NULL);
 }
 
 static bool is_pair(const mbedtls_x509_crt *certificate, const mbedtls_pk_context *key) {
-    return mbedtls_pk_check_pair(&certificate->pk, key, fill_random, NULL) == 0;
+    return mbedtls_pk_check_pair(&certificate->pk, key, tls_fill_random, NULL) == 0;
 }
 
 static void set_versions(mbedtls_ssl_config *config) {
@@ -145,7 +146,7 @@ static const int suites[] = {
     0,
 };
 
-static struct status explain(struct fault *fault, const char *what, int error) {
+struct status tls_explain(struct fault *fault, const char *what, int error) {
     char words[128] = "";
     if (error < 0) {
         mbedtls_strerror(error, words, sizeof(words));
@@ -171,32 +172,33 @@ static void drop_pem(uint8_t *copy, size_t size) {
     free(copy);
 }
 
-static struct status read_certificates(mbedtls_x509_crt *chain, struct slice pem, const char *what,
-                                       struct fault *fault) {
+struct status tls_read_certificates(mbedtls_x509_crt *chain, struct slice pem, const char *what,
+                                    struct fault *fault) {
     uint8_t *copy = copy_pem(pem);
     int result = copy == NULL ? MBEDTLS_ERR_SSL_ALLOC_FAILED
                               : mbedtls_x509_crt_parse(chain, copy, pem.size + 1);
     drop_pem(copy, pem.size);
-    return result == 0 ? status_ok() : explain(fault, what, result);
+    return result == 0 ? status_ok() : tls_explain(fault, what, result);
+}
+
+struct status tls_read_key(mbedtls_pk_context *key, struct slice pem, struct fault *fault) {
+    uint8_t *copy = copy_pem(pem);
+    int result = copy == NULL ? MBEDTLS_ERR_SSL_ALLOC_FAILED : parse_key(key, copy, pem.size + 1);
+    drop_pem(copy, pem.size);
+    return result == 0 ? status_ok() : tls_explain(fault, "the key", result);
 }
 
 static struct status read_identity(struct tls_server *server, const struct tls_options *options,
                                    struct fault *fault) {
-    TRY(read_certificates(&server->certificate, options->certificate_pem, "the certificate",
-                          fault));
-    uint8_t *copy = copy_pem(options->key_pem);
-    int result = copy == NULL ? MBEDTLS_ERR_SSL_ALLOC_FAILED
-                              : parse_key(&server->key, copy, options->key_pem.size + 1);
-    drop_pem(copy, options->key_pem.size);
-    if (result != 0) {
-        return explain(fault, "the key", result);
-    }
+    TRY(tls_read_certificates(&server->certificate, options->certificate_pem, "the certificate",
+                              fault));
+    TRY(tls_read_key(&server->key, options->key_pem, fault));
     if (!is_pair(&server->certificate, &server->key)) {
         return fault_set(fault, STATUS_INVALID, "the key is not the certificate's");
     }
     if (options->client_ca_pem.size > 0) {
-        TRY(read_certificates(&server->client_ca, options->client_ca_pem,
-                              "the clients' certificate authority", fault));
+        TRY(tls_read_certificates(&server->client_ca, options->client_ca_pem,
+                                  "the clients' certificate authority", fault));
     }
     return status_ok();
 }
@@ -214,7 +216,7 @@ static int configure(struct tls_server *server, const struct tls_options *option
         return result;
     }
     set_versions(config);
-    mbedtls_ssl_conf_rng(config, fill_random, NULL);
+    mbedtls_ssl_conf_rng(config, tls_fill_random, NULL);
     mbedtls_ssl_conf_ciphersuites(config, suites);
     mbedtls_ssl_conf_authmode(config, asks ? modes[options->client_auth] : modes[TLS_CLIENT_NONE]);
     if (asks) {
@@ -227,7 +229,7 @@ static int configure(struct tls_server *server, const struct tls_options *option
         result = mbedtls_ssl_conf_own_cert(config, &server->certificate, &server->key);
     }
     if (result == 0) {
-        result = mbedtls_ssl_ticket_setup(&server->tickets, fill_random, NULL,
+        result = mbedtls_ssl_ticket_setup(&server->tickets, tls_fill_random, NULL,
                                           MBEDTLS_CIPHER_AES_256_GCM, TICKET_LIFETIME_S);
     }
     mbedtls_ssl_conf_session_tickets_cb(config, mbedtls_ssl_ticket_write, mbedtls_ssl_ticket_parse,
@@ -251,7 +253,7 @@ struct status tls_server_open(const struct tls_options *options, struct tls_serv
     struct status status = read_identity(server, options, fault);
     if (status_is_ok(status)) {
         int result = configure(server, options);
-        status = result == 0 ? status : explain(fault, "TLS", result);
+        status = result == 0 ? status : tls_explain(fault, "TLS", result);
     }
     if (!status_is_ok(status)) {
         tls_server_release(server);

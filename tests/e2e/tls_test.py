@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import unittest
 
-from harness import Story, failure, wait_for
+from harness import BINARY, Story, failure, wait_for
 from otlp_sdk import Exporters, python_packages  # noqa: F401 (it finds tests/tools)
 from certificates import Authority
 
@@ -72,6 +72,24 @@ class Tls(Story):
                 self.assertEqual(self.ask(port)[0], 200)
             self.assertTrue(wait_for(lambda: len(self.incidents(quell)) == 1))
             self.assertEqual(self.ask(quell.console, "/readyz", None, method="GET")[0], 200)
+
+    def test_our_own_commands_speak_it_too(self):
+        def silences(quell, identity, *more):
+            command = [BINARY, "silence", "list"]
+            for key in (f"listen.console=127.0.0.1:{quell.console}",
+                        f"tls.cert_file={identity.cert}", f"tls.key_file={identity.key}", *more):
+                command += ["--set", key]
+            return subprocess.run(command, cwd=self.folder, capture_output=True, text=True,
+                                  timeout=20)
+
+        quell = self.secure()
+        self.assertEqual(silences(quell, self.server).returncode, 0)
+        result = silences(quell, self.server_rsa)
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn("another certificate", result.stderr)
+        authority = f"tls.client_ca_file={self.authority.cert}"
+        result = silences(self.secure(authority), self.server, authority)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
 
     def test_a_listener_may_stay_plain(self):
         quell = self.secure("tls.http=false", "tls.console=false")
@@ -301,7 +319,6 @@ class Tls(Story):
         server.close()
 
     def test_what_is_wrong_is_told_by_check(self):
-        from harness import BINARY
         cases = [({"tls.cert_file": self.server.cert}, "needs both"),
                  ({"tls.cert_file": self.server.cert, "tls.key_file": self.acme.key},
                   "the key is not the certificate's"),
