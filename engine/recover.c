@@ -14,8 +14,11 @@
 
 static struct status rooms_init(struct engine *engine, const struct engine_options *options) {
     struct arena *arena = &engine->arena;
-    struct graph_options graph_options = {options->nodes_max, options->edges_max,
-                                          options->learned_edges_max};
+    struct graph_options graph_options = {
+        .nodes_max = options->nodes_max,
+        .edges_max = options->edges_max,
+        .learned_max = options->learned_edges_max,
+    };
     struct event_ids_options ids_options = {options->event_ids_max};
     struct dedup_options dedup_options = {options->dedup_keys_max};
     struct incidents_options incidents_options = {
@@ -182,7 +185,7 @@ static struct status restore_rows(struct engine *engine, struct store_snapshot *
         TRY(restore_table(engine, snapshot, i, fault));
     }
     status = incidents_restore_end(engine->incidents, engine->graph);
-    graph_fold(engine->graph);
+    graph_fold_now(engine->graph);
     return status;
 }
 

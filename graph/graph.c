@@ -7,28 +7,46 @@
 
 /* --- Life --- */
 
+/* Searches touch these in no order, but only as far as there are nodes and edges. */
+static void *allocate_dense(struct arena *arena, size_t count, size_t size) {
+    void *memory = arena_allocate_array(arena, count, size, 64);
+    if (memory != NULL) {
+        arena_advise_dense(memory, count * size);
+    }
+    return memory;
+}
+
 static bool init_half(struct graph_snapshot *half, const struct graph_options *options,
                       struct arena *arena) {
-    half->out.offsets = ARENA_ARRAY(arena, uint32_t, (size_t)options->nodes_max + 1);
-    half->in.offsets = ARENA_ARRAY(arena, uint32_t, (size_t)options->nodes_max + 1);
-    half->out.items = ARENA_ARRAY(arena, uint32_t, options->edges_max);
-    half->in.items = ARENA_ARRAY(arena, uint32_t, options->edges_max);
+    size_t nodes = (size_t)options->nodes_max + 1;
+    half->out.offsets = allocate_dense(arena, nodes, sizeof(uint32_t));
+    half->in.offsets = allocate_dense(arena, nodes, sizeof(uint32_t));
+    half->out.items = allocate_dense(arena, options->edges_max, sizeof(_Atomic uint32_t));
+    half->in.items = allocate_dense(arena, options->edges_max, sizeof(_Atomic uint32_t));
     return half->out.offsets != NULL && half->in.offsets != NULL && half->out.items != NULL &&
            half->in.items != NULL;
 }
 
-static struct status init_tables(struct graph *graph, struct arena *arena) {
+/* A power of two with a quarter and more of the slots empty. */
+static uint32_t slots_for(uint64_t count) {
     uint32_t slots = 64;
-    while (slots < 2 * (uint64_t)graph->options.nodes_max) {
+    while (slots * UINT64_C(3) / 4 < count) {
         slots *= 2;
     }
-    graph->key_slots_mask = slots - 1;
-    graph->key_slots = ARENA_ARRAY(arena, _Atomic uint32_t, slots);
+    return slots;
+}
+
+static struct status init_tables(struct graph *graph, struct arena *arena) {
+    uint32_t key_slots = slots_for(graph->options.nodes_max);
+    uint32_t edge_slots = slots_for(graph->options.edges_max);
+    graph->key_slots_mask = key_slots - 1;
+    graph->key_slots = ARENA_ARRAY(arena, _Atomic uint32_t, key_slots);
+    graph->edge_slots_mask = edge_slots - 1;
+    graph->edge_slots = ARENA_ARRAY(arena, _Atomic uint32_t, edge_slots);
     graph->owners = ARENA_ARRAY(arena, struct slice, TENANTS_MAX);
-    if (graph->key_slots == NULL || graph->owners == NULL) {
+    if (graph->key_slots == NULL || graph->edge_slots == NULL || graph->owners == NULL) {
         return status_of(STATUS_FULL);
     }
-    TRY(table_init(&graph->edge_numbers, graph->options.edges_max, arena));
     return table_init(&graph->owner_numbers, TENANTS_MAX, arena);
 }
 
@@ -51,6 +69,8 @@ static struct status intern_owner(struct graph *graph, struct slice owner, uint3
 struct status graph_init(struct graph **graph_out, const struct graph_options *options,
                          struct arena *arena) {
     ASSERT(options->nodes_max > 0 && options->nodes_max < (1u << 30) && options->edges_max > 0);
+    ASSERT(options->edges_max <= (1u << 30));
+    static_assert(TENANTS_MAX <= UINT16_MAX, "an owner's number fits");
     struct graph *graph = ARENA_NEW(arena, struct graph);
     if (graph == NULL) {
         return status_of(STATUS_FULL);
@@ -58,10 +78,12 @@ struct status graph_init(struct graph **graph_out, const struct graph_options *o
     graph->options = *options;
     graph->dirty_node = NONE;
     graph->dirty_edge = NONE;
-    graph->nodes = ARENA_ARRAY(arena, struct graph_record, options->nodes_max);
-    graph->edges = ARENA_ARRAY(arena, struct graph_edge, options->edges_max);
-    if (graph->nodes == NULL || graph->edges == NULL ||
-        !init_half(&graph->halves[0], options, arena) ||
+    graph->nodes = allocate_dense(arena, options->nodes_max, sizeof(struct graph_record));
+    graph->heads = allocate_dense(arena, options->nodes_max, sizeof(struct graph_heads));
+    graph->node_owners = allocate_dense(arena, options->nodes_max, sizeof(uint16_t));
+    graph->edges = allocate_dense(arena, options->edges_max, sizeof(struct graph_edge));
+    if (graph->nodes == NULL || graph->heads == NULL || graph->node_owners == NULL ||
+        graph->edges == NULL || !init_half(&graph->halves[0], options, arena) ||
         !init_half(&graph->halves[1], options, arena)) {
         return status_of(STATUS_FULL);
     }
@@ -136,11 +158,11 @@ struct status graph_make_node(struct graph *graph, struct slice owner, struct sl
     TRY(arena_copy(&graph->names, entity, &name));
     record->entity = name;
     record->key = key;
-    record->owner = owner_number;
+    graph->node_owners[node] = (uint16_t)owner_number;
     record->dirty_next = GRAPH_NOT_DIRTY;
     atomic_init(&record->state, 0);
-    atomic_init(&record->head_out, NONE);
-    atomic_init(&record->head_in, NONE);
+    atomic_init(&graph->heads[node].out, NONE);
+    atomic_init(&graph->heads[node].in, NONE);
     atomic_store_explicit(&graph->nodes_count, node + 1, memory_order_release);
     publish_key(graph, key, node);
     *node_out = node;
@@ -164,7 +186,7 @@ struct graph_node graph_get_node(const struct graph *graph, uint32_t node) {
     const struct graph_record *record = &graph->nodes[node];
     uint64_t word = atomic_load_explicit(&record->state, memory_order_acquire);
     return (struct graph_node){
-        .owner = graph_owner_name(graph, record->owner),
+        .owner = graph_owner_name(graph, graph->node_owners[node]),
         .entity = record->entity,
         .key = record->key,
         .state = graph_state_unpack(word),
@@ -201,9 +223,35 @@ uint32_t graph_find_owner(const struct graph *graph, struct slice owner) {
 
 /* --- Edges --- */
 
-static struct hash128 edge_key(uint32_t from, uint32_t to) {
-    uint64_t words[1] = {((uint64_t)from << 32) | to};
-    return hash128_of(slice_of(words, sizeof(words)), 0);
+static uint32_t edge_slot(const struct graph *graph, uint32_t from, uint32_t to) {
+    uint64_t mixed = (((uint64_t)from << 32) | to) * 0x9E3779B97F4A7C15u;
+    mixed ^= mixed >> 32;
+    mixed *= 0xD6E8FEB86659FD93u;
+    return (uint32_t)(mixed >> 32) & graph->edge_slots_mask;
+}
+
+uint32_t graph_find_edge(const struct graph *graph, uint32_t from, uint32_t to) {
+    uint32_t slot = edge_slot(graph, from, to);
+    for (;;) {
+        uint32_t held = atomic_load_explicit(&graph->edge_slots[slot], memory_order_acquire);
+        if (held == 0) {
+            return NONE;
+        }
+        const struct graph_edge *edge = &graph->edges[held - 1];
+        if (edge->from == from && edge->to == to) {
+            return held - 1;
+        }
+        slot = (slot + 1) & graph->edge_slots_mask;
+    }
+}
+
+static void publish_edge(struct graph *graph, uint32_t number) {
+    const struct graph_edge *edge = &graph->edges[number];
+    uint32_t slot = edge_slot(graph, edge->from, edge->to);
+    while (atomic_load_explicit(&graph->edge_slots[slot], memory_order_relaxed) != 0) {
+        slot = (slot + 1) & graph->edge_slots_mask;
+    }
+    atomic_store_explicit(&graph->edge_slots[slot], number + 1, memory_order_release);
 }
 
 static void append_edge(struct graph *graph, uint32_t number, uint32_t from, uint32_t to,
@@ -213,12 +261,17 @@ static void append_edge(struct graph *graph, uint32_t number, uint32_t from, uin
     edge->to = to;
     edge->last_seen_ns = now_ns;
     edge->dirty_next = GRAPH_NOT_DIRTY;
-    edge->next_out = atomic_load_explicit(&graph->nodes[from].head_out, memory_order_relaxed);
-    edge->next_in = atomic_load_explicit(&graph->nodes[to].head_in, memory_order_relaxed);
+    edge->next_out = atomic_load_explicit(&graph->heads[from].out, memory_order_relaxed);
+    edge->next_in = atomic_load_explicit(&graph->heads[to].in, memory_order_relaxed);
     atomic_init(&edge->origin, (uint32_t)origin);
+    uint32_t owner = graph->node_owners[to];
+    if (owner != graph->node_owners[from] && owner != graph->platform) {
+        atomic_store_explicit(&graph->crosses, true, memory_order_release);
+    }
+    publish_edge(graph, number);
     atomic_store_explicit(&graph->edges_count, number + 1, memory_order_release);
-    atomic_store_explicit(&graph->nodes[from].head_out, number, memory_order_release);
-    atomic_store_explicit(&graph->nodes[to].head_in, number, memory_order_release);
+    atomic_store_explicit(&graph->heads[from].out, number, memory_order_release);
+    atomic_store_explicit(&graph->heads[to].in, number, memory_order_release);
 }
 
 static void refresh_edge(struct graph *graph, uint32_t number, enum graph_origin origin,
@@ -233,6 +286,9 @@ static void refresh_edge(struct graph *graph, uint32_t number, enum graph_origin
     if (before < (uint32_t)origin) {
         graph->learned_live -= before == GRAPH_ORIGIN_LEARNED ? 1 : 0;
         atomic_store_explicit(&edge->origin, (uint32_t)origin, memory_order_release);
+    }
+    if (before == 0) {
+        graph_flag_edge(graph, number, false);
     }
     /* A learned edge lives by when it was seen last. */
     bool is_learned = before <= GRAPH_ORIGIN_LEARNED && origin == GRAPH_ORIGIN_LEARNED;
@@ -250,17 +306,15 @@ struct status graph_put_edge(struct graph *graph, uint32_t from, uint32_t to,
     if (from == to) {
         return status_of(STATUS_INVALID);
     }
-    struct hash128 key = edge_key(from, to);
-    uint32_t number = NONE;
+    uint32_t number = graph_find_edge(graph, from, to);
     bool is_new = true;
-    if (table_find(&graph->edge_numbers, key, &number)) {
+    if (number != NONE) {
         refresh_edge(graph, number, origin, now_ns, &is_new);
     } else {
         number = atomic_load_explicit(&graph->edges_count, memory_order_relaxed);
         if (number == graph->options.edges_max) {
             return status_of(STATUS_FULL);
         }
-        TRY(table_put(&graph->edge_numbers, key, number));
         append_edge(graph, number, from, to, origin, now_ns);
         graph->edges_live++;
         graph->learned_live += origin == GRAPH_ORIGIN_LEARNED ? 1 : 0;
@@ -273,8 +327,8 @@ struct status graph_put_edge(struct graph *graph, uint32_t from, uint32_t to,
 }
 
 static bool is_live_edge(const struct graph *graph, uint32_t from, uint32_t to) {
-    uint32_t number = NONE;
-    return table_find(&graph->edge_numbers, edge_key(from, to), &number) &&
+    uint32_t number = graph_find_edge(graph, from, to);
+    return number != NONE &&
            atomic_load_explicit(&graph->edges[number].origin, memory_order_relaxed) != 0;
 }
 
@@ -303,7 +357,19 @@ static void remove_edge(struct graph *graph, uint32_t number) {
     graph->edges_live--;
     graph->learned_live -= before == GRAPH_ORIGIN_LEARNED ? 1 : 0;
     atomic_store_explicit(&edge->origin, 0, memory_order_release);
+    graph_flag_edge(graph, number, true);
     mark_edge(graph, number);
+}
+
+void graph_remove_edge(struct graph *graph, uint32_t from, uint32_t to, enum graph_origin origin) {
+    uint32_t number = graph_find_edge(graph, from, to);
+    if (number == NONE) {
+        return;
+    }
+    uint32_t held = atomic_load_explicit(&graph->edges[number].origin, memory_order_relaxed);
+    if (held != 0 && held <= (uint32_t)origin) {
+        remove_edge(graph, number);
+    }
 }
 
 void graph_expire_learned(struct graph *graph,
@@ -317,8 +383,8 @@ void graph_expire_learned(struct graph *graph,
         if (atomic_load_explicit(&edge->origin, memory_order_relaxed) != GRAPH_ORIGIN_LEARNED) {
             continue;
         }
-        if (graph->nodes[edge->from].owner != owner) {
-            owner = graph->nodes[edge->from].owner;
+        if (graph->node_owners[edge->from] != owner) {
+            owner = graph->node_owners[edge->from];
             ttl_ns = ttl_ns_of(context, graph_owner_name(graph, owner));
         }
         if (now_ns >= edge->last_seen_ns && now_ns - edge->last_seen_ns > ttl_ns) {
@@ -339,7 +405,7 @@ static bool is_kept(uint32_t to, const uint32_t *keep, uint32_t keep_count) {
 void graph_replace_edges(struct graph *graph, uint32_t from, enum graph_origin origin,
                          const uint32_t *keep, uint32_t keep_count) {
     ASSERT(from < graph_nodes_count(graph));
-    uint32_t number = atomic_load_explicit(&graph->nodes[from].head_out, memory_order_relaxed);
+    uint32_t number = atomic_load_explicit(&graph->heads[from].out, memory_order_relaxed);
     while (number != NONE) {
         struct graph_edge *edge = &graph->edges[number];
         if (atomic_load_explicit(&edge->origin, memory_order_relaxed) == (uint32_t)origin &&

@@ -34,6 +34,7 @@ struct graph_options {
     uint32_t nodes_max;
     uint32_t edges_max;
     uint32_t learned_max; /* learned edges among them; 0: as many */
+    uint32_t fold_step;   /* edges or nodes that one graph_fold handles; 0: as many as is good */
 };
 
 /* One atomic 64-bit word a node: readers see a whole state. */
@@ -72,11 +73,17 @@ void graph_replace_edges(struct graph *graph, uint32_t from, enum graph_origin o
 void graph_expire_learned(struct graph *graph,
                           uint64_t (*ttl_ns_of)(void *context, struct slice owner), void *context,
                           uint64_t now_ns);
+/* Removes the edge if it is there and its origin is no stronger. */
+void graph_remove_edge(struct graph *graph, uint32_t from, uint32_t to, enum graph_origin origin);
 uint32_t graph_learned_count(const struct graph *graph);
 bool graph_has_learned_room(const struct graph *graph);
 void graph_set_state(struct graph *graph, uint32_t node, struct graph_state state);
-/* Folds the overlay when it has grown enough; call between batches. */
+/* Folds the overlay when it has grown enough, a bounded step a call; call between batches. */
 void graph_fold(struct graph *graph);
+/* The whole of it at once: after a restart. */
+void graph_fold_now(struct graph *graph);
+/* How many folds have been published. */
+uint32_t graph_folds_count(const struct graph *graph);
 /* Emits rows changed since the last call as far as effects has room; true when all are out. */
 bool graph_emit(struct graph *graph, struct effects *effects);
 MUST_CHECK struct status graph_restore_node(struct graph *graph, struct slice key,

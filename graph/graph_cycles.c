@@ -60,7 +60,8 @@ static void enter(struct tarjan *tarjan, uint32_t at) {
     tarjan->open[tarjan->open_count++] = at;
     tarjan->is_open[at] = true;
     tarjan->path[tarjan->depth++] = (struct step){
-        at, walk_edges(tarjan->graph, tarjan->snapshot, tarjan->nodes[at], GRAPH_UPSTREAM)};
+        at, walk_edges(tarjan->graph, tarjan->snapshot, tarjan->nodes[at], GRAPH_UPSTREAM,
+                       has_newer_edges(tarjan->graph, tarjan->snapshot))};
 }
 
 static uint32_t least(uint32_t a, uint32_t b) {
@@ -91,11 +92,10 @@ static void leave(struct tarjan *tarjan) {
 }
 
 static void follow(struct tarjan *tarjan, uint32_t start) {
-    enum graph_origin origin;
     enter(tarjan, start);
     while (tarjan->depth > 0) {
         struct step *step = &tarjan->path[tarjan->depth - 1];
-        uint32_t node = walk_next(&step->walk, &origin);
+        uint32_t node = walk_next(&step->walk);
         if (node == NONE) {
             leave(tarjan);
             continue;

@@ -2,57 +2,223 @@
  * graph_fold.c - compressed rows of all edges, written into the half that no reader uses, and
  * published. Before a half is written again, a grace period passes (liburcu): the only place where
  * the writer waits, for readers whose visits are bounded.
+ *
+ * Rows are in the order of their neighbours without any comparison: edges are dealt into in-rows,
+ * those in the order of nodes into out-rows, those into in-rows again. The work is cut in steps of
+ * FOLD_STEP edges or nodes, one a call: a fold of ten million edges never holds up a batch. Edges
+ * that come meanwhile are newer than the fold and stay in the chains; one that goes or comes back
+ * meanwhile is flagged in both halves once FOLD_FLAG is past it, and by FOLD_FLAG else.
  */
 #include <urcu/urcu-memb.h>
 
 #include "core/base/assert.h"
 #include "graph/graph_internal.h"
 
-enum { OVERLAY_EDGES_MIN = 1024 };
+enum { OVERLAY_EDGES_MIN = 1024, FOLD_STEP = 16384, FOLD_STEPS_PER_NEW_EDGE = 32 };
 
-static uint32_t row_node(const struct graph_edge *edge, bool is_out) {
-    return is_out ? edge->from : edge->to;
+static struct graph_snapshot *folding_half(struct graph *graph) {
+    return &graph->halves[graph->half ^ 1];
 }
 
-/* Counting sort of edge numbers by node. */
-static void fill_rows(const struct graph *graph, struct graph_rows *rows, uint32_t nodes,
-                      uint32_t edges, bool is_out) {
-    memset(rows->offsets, 0, ((size_t)nodes + 1) * sizeof(uint32_t));
-    for (uint32_t i = 0; i < edges; i++) {
-        rows->offsets[row_node(&graph->edges[i], is_out) + 1]++;
+/* --- Phases: each takes what stands at `at` --- */
+
+typedef void fold_one(struct graph *graph, struct graph_snapshot *half, uint32_t at);
+
+static void count_edge(struct graph *graph, struct graph_snapshot *half, uint32_t at) {
+    half->in.offsets[graph->edges[at].to + 1]++;
+    half->out.offsets[graph->edges[at].from + 1]++;
+}
+
+static void sum_node(struct graph *graph, struct graph_snapshot *half, uint32_t at) {
+    (void)graph;
+    half->in.offsets[at + 1] += half->in.offsets[at];
+    half->out.offsets[at + 1] += half->out.offsets[at];
+}
+
+static void place(struct graph_rows *rows, uint32_t node, uint32_t neighbour) {
+    atomic_store_explicit(&rows->items[rows->offsets[node]++], neighbour, memory_order_relaxed);
+}
+
+static void place_edge(struct graph *graph, struct graph_snapshot *half, uint32_t at) {
+    place(&half->in, graph->edges[at].to, graph->edges[at].from);
+}
+
+/* Placing has moved each offset to the end of its row, the beginning of the next. */
+static void reset_node(const struct graph_snapshot *half, struct graph_rows *rows, uint32_t at) {
+    uint32_t node = half->nodes - at;
+    rows->offsets[node] = node == 0 ? 0 : rows->offsets[node - 1];
+}
+
+static void reset_in(struct graph *graph, struct graph_snapshot *half, uint32_t at) {
+    (void)graph;
+    reset_node(half, &half->in, at);
+}
+
+static void reset_out(struct graph *graph, struct graph_snapshot *half, uint32_t at) {
+    (void)graph;
+    reset_node(half, &half->out, at);
+}
+
+static void deal_row(const struct graph_rows *from, struct graph_rows *to, uint32_t node) {
+    for (uint32_t i = from->offsets[node]; i < from->offsets[node + 1]; i++) {
+        place(to, atomic_load_explicit(&from->items[i], memory_order_relaxed), node);
     }
-    for (uint32_t i = 0; i < nodes; i++) {
-        rows->offsets[i + 1] += rows->offsets[i];
+}
+
+static void place_out(struct graph *graph, struct graph_snapshot *half, uint32_t at) {
+    (void)graph;
+    deal_row(&half->in, &half->out, at);
+}
+
+static void sort_in(struct graph *graph, struct graph_snapshot *half, uint32_t at) {
+    (void)graph;
+    deal_row(&half->out, &half->in, at);
+}
+
+static void flag_item(const struct graph_rows *rows, uint32_t node, uint32_t neighbour,
+                      bool is_dead) {
+    uint32_t low = rows->offsets[node];
+    uint32_t high = rows->offsets[node + 1];
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        uint32_t item = atomic_load_explicit(&rows->items[middle], memory_order_relaxed);
+        if ((item & ~ROW_DEAD) < neighbour) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
     }
-    /* Placing moves each offset to its row's end; moving all down by one restores them. */
-    for (uint32_t i = 0; i < edges; i++) {
-        uint32_t node = row_node(&graph->edges[i], is_out);
-        rows->items[rows->offsets[node]++] = i;
+    ASSERT(low < rows->offsets[node + 1]);
+    ASSERT((rows->items[low] & ~ROW_DEAD) == neighbour);
+    atomic_store_explicit(&rows->items[low], neighbour | (is_dead ? ROW_DEAD : 0),
+                          memory_order_release);
+}
+
+static void flag_both(const struct graph *graph, const struct graph_snapshot *half, uint32_t number,
+                      bool is_dead) {
+    const struct graph_edge *edge = &graph->edges[number];
+    flag_item(&half->out, edge->from, edge->to, is_dead);
+    flag_item(&half->in, edge->to, edge->from, is_dead);
+}
+
+static void flag_edge(struct graph *graph, struct graph_snapshot *half, uint32_t at) {
+    if (atomic_load_explicit(&graph->edges[at].origin, memory_order_relaxed) == 0) {
+        flag_both(graph, half, at, true);
     }
-    for (uint32_t i = nodes; i > 0; i--) {
-        rows->offsets[i] = rows->offsets[i - 1];
+}
+
+static const struct {
+    fold_one *one;
+    bool is_over_edges;
+    bool is_whole_row; /* one of them may be as long as a row */
+    uint32_t more;     /* than there are nodes */
+} phases[] = {
+    [FOLD_COUNT] = {.one = count_edge, .is_over_edges = true},
+    [FOLD_SUM] = {.one = sum_node},
+    [FOLD_PLACE_IN] = {.one = place_edge, .is_over_edges = true},
+    [FOLD_RESET_IN] = {.one = reset_in, .more = 1},
+    [FOLD_PLACE_OUT] = {.one = place_out, .is_whole_row = true},
+    [FOLD_RESET_OUT] = {.one = reset_out, .more = 1},
+    [FOLD_SORT_IN] = {.one = sort_in, .is_whole_row = true},
+    [FOLD_RESET_AGAIN] = {.one = reset_in, .more = 1},
+    [FOLD_FLAG] = {.one = flag_edge, .is_over_edges = true},
+};
+
+/* --- Steps --- */
+
+static void fold_begin(struct graph *graph, uint32_t edges) {
+    struct graph_snapshot *half = folding_half(graph);
+    urcu_memb_synchronize_rcu(); /* readers of that half's last life are done */
+    half->nodes = graph_nodes_count(graph);
+    half->edges = edges;
+    memset(half->in.offsets, 0, ((size_t)half->nodes + 1) * sizeof(uint32_t));
+    memset(half->out.offsets, 0, ((size_t)half->nodes + 1) * sizeof(uint32_t));
+    graph->fold.phase = FOLD_COUNT;
+    graph->fold.at = 0;
+}
+
+static void fold_publish(struct graph *graph) {
+    struct graph_snapshot *half = folding_half(graph);
+    ASSERT(half->out.offsets[half->nodes] == half->edges);
+    ASSERT(half->in.offsets[half->nodes] == half->edges);
+    rcu_set_pointer(&graph->snapshot, half);
+    graph->half ^= 1;
+    graph->fold.phase = FOLD_IDLE;
+    graph->fold.published++;
+}
+
+/* The offsets of a row of `in`, placed or not, while out-rows are dealt and the other way round. */
+static uint64_t row_size(const struct graph_snapshot *half, enum fold_phase phase, uint32_t at) {
+    const struct graph_rows *rows = phase == FOLD_PLACE_OUT ? &half->in : &half->out;
+    return rows->offsets[at + 1] - rows->offsets[at];
+}
+
+/* Goes on in the phase while budget is left; gives what is left. */
+static uint64_t fold_step(struct graph *graph, uint64_t budget) {
+    struct graph_snapshot *half = folding_half(graph);
+    enum fold_phase phase = graph->fold.phase;
+    fold_one *one = phases[phase].one;
+    uint32_t end = phases[phase].is_over_edges ? half->edges : half->nodes + phases[phase].more;
+    uint32_t at = graph->fold.at;
+    while (at < end && budget > 0) {
+        uint64_t cost = phases[phase].is_whole_row ? 1 + row_size(half, phase, at) : 1;
+        one(graph, half, at++);
+        budget -= cost < budget ? cost : budget;
     }
-    rows->offsets[0] = 0;
-    ASSERT(rows->offsets[nodes] == edges);
+    graph->fold.at = at;
+    if (at == end) {
+        graph->fold.at = 0;
+        if (phase == FOLD_FLAG) {
+            fold_publish(graph);
+        } else {
+            graph->fold.phase = phase + 1;
+        }
+    }
+    return budget;
+}
+
+static void fold_go_on(struct graph *graph, uint64_t budget) {
+    while (graph->fold.phase != FOLD_IDLE && budget > 0) {
+        budget = fold_step(graph, budget);
+    }
 }
 
 void graph_fold(struct graph *graph) {
     uint32_t edges = atomic_load_explicit(&graph->edges_count, memory_order_relaxed);
     uint32_t folded = graph->snapshot->edges;
-    ASSERT(folded <= edges);
-    if (edges - folded < OVERLAY_EDGES_MIN || edges - folded < folded / 4) {
-        return;
+    ASSERT(folded <= edges && graph->fold.edges_seen <= edges);
+    if (graph->fold.phase == FOLD_IDLE && edges - folded >= OVERLAY_EDGES_MIN &&
+        edges - folded >= folded / 4) {
+        fold_begin(graph, edges);
     }
-    uint32_t nodes = graph_nodes_count(graph);
-    uint32_t half = graph->half ^ 1;
-    struct graph_snapshot *next = &graph->halves[half];
-    urcu_memb_synchronize_rcu(); /* readers of that half's last life are done */
-    fill_rows(graph, &next->out, nodes, edges, true);
-    fill_rows(graph, &next->in, nodes, edges, false);
-    next->nodes = nodes;
-    next->edges = edges;
-    rcu_set_pointer(&graph->snapshot, next);
-    graph->half = half;
+    /* However many come at once, the fold keeps ahead of them. */
+    uint64_t newer = edges - graph->fold.edges_seen;
+    graph->fold.edges_seen = edges;
+    uint64_t step = graph->options.fold_step > 0 ? graph->options.fold_step : FOLD_STEP;
+    fold_go_on(graph, step + newer * FOLD_STEPS_PER_NEW_EDGE);
+}
+
+void graph_fold_now(struct graph *graph) {
+    uint32_t edges = atomic_load_explicit(&graph->edges_count, memory_order_relaxed);
+    fold_go_on(graph, UINT64_MAX);
+    if (graph->snapshot->edges < edges) {
+        fold_begin(graph, edges);
+        fold_go_on(graph, UINT64_MAX);
+    }
+    graph->fold.edges_seen = edges;
+}
+
+uint32_t graph_folds_count(const struct graph *graph) {
+    return graph->fold.published;
+}
+
+void graph_flag_edge(struct graph *graph, uint32_t number, bool is_dead) {
+    if (number < graph->snapshot->edges) {
+        flag_both(graph, graph->snapshot, number, is_dead);
+    }
+    if (graph->fold.phase == FOLD_FLAG && number < graph->fold.at) {
+        flag_both(graph, folding_half(graph), number, is_dead);
+    }
 }
 
 void graph_reader_register(void) {

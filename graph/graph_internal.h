@@ -3,9 +3,14 @@
  *
  * Edges are records in one append-only array; an edge's number never changes. Each node heads two
  * chains through the edges (out: what it depends on; in: what depends on it), newest first. A fold
- * writes all edges into compressed rows (CSR); a reader walks a node's row, then its chain down to
- * the first edge that the fold already has. So readers see a new edge as soon as its chain head is
- * published, and nothing is ever unlinked: a removed edge has origin 0 and is passed over.
+ * writes all edges into compressed rows (CSR) of neighbours' numbers, each row in their order; a
+ * reader walks a node's row, then its chain down to the first edge that the fold already has. So
+ * readers see a new edge as soon as its chain head is published, and nothing is ever unlinked: a
+ * removed edge has origin 0 and its place in both rows, found by bisection, carries ROW_DEAD.
+ *
+ * A fold goes on in steps between the writer's batches (graph_fold.c), so that no batch waits for a
+ * graph of ten million edges. What a search touches stands apart from what it does not: rows,
+ * heads, owners and its own marks; names, keys and states are for those who ask for a node.
  */
 #pragma once
 
@@ -16,6 +21,8 @@
 
 #define NONE UINT32_MAX
 #define OWNER_ANY UINT32_MAX
+/* Of an item in a row: the edge is removed. Nodes are fewer than 2^30. */
+#define ROW_DEAD (UINT32_C(1) << 31)
 
 struct graph_edge {
     uint32_t from;
@@ -30,17 +37,20 @@ struct graph_edge {
 struct graph_record {
     struct slice entity;
     struct hash128 key;
-    uint32_t owner;
-    uint32_t dirty_next;
     _Atomic uint64_t state;
-    _Atomic uint32_t head_out;
-    _Atomic uint32_t head_in;
+    uint32_t dirty_next;
+};
+
+/* The newest edges of a node. */
+struct graph_heads {
+    _Atomic uint32_t out;
+    _Atomic uint32_t in;
 };
 
 /* One direction of a snapshot: row of node n is items[offsets[n] .. offsets[n + 1]). */
 struct graph_rows {
     uint32_t *offsets;
-    uint32_t *items; /* edge numbers */
+    _Atomic uint32_t *items; /* neighbours in order, with ROW_DEAD where removed */
 };
 
 struct graph_snapshot {
@@ -50,9 +60,34 @@ struct graph_snapshot {
     struct graph_rows in;
 };
 
+/* What a fold does next; each phase goes through all edges, or all nodes. */
+enum fold_phase {
+    FOLD_IDLE,
+    FOLD_COUNT,       /* edges: how long each row is */
+    FOLD_SUM,         /* nodes: where each row begins */
+    FOLD_PLACE_IN,    /* edges: into the in-rows, in any order */
+    FOLD_RESET_IN,    /* nodes: placing has moved each row's beginning to its end */
+    FOLD_PLACE_OUT,   /* nodes: in-rows in order of nodes give out-rows in order */
+    FOLD_RESET_OUT,   /* nodes */
+    FOLD_SORT_IN,     /* nodes: and those give in-rows in order */
+    FOLD_RESET_AGAIN, /* nodes */
+    FOLD_FLAG,        /* edges: which are removed */
+};
+
+struct graph_fold {
+    enum fold_phase phase;
+    uint32_t at;         /* the next edge or node of the phase */
+    uint32_t edges_seen; /* edges there were at the last step */
+    uint32_t published;  /* folds */
+};
+
 struct graph {
     struct graph_options options;
     struct graph_record *nodes;
+    struct graph_heads *heads; /* of each node */
+    /* An edge leads from one tenant into another that is not platform: never in an engine. */
+    atomic_bool crosses;
+    uint16_t *node_owners; /* of each node */
     _Atomic uint32_t nodes_count;
     struct graph_edge *edges;
     _Atomic uint32_t edges_count;
@@ -62,13 +97,15 @@ struct graph {
     _Atomic uint32_t owners_count;
     uint32_t platform; /* owner number of "platform" */
     struct arena names;
-    struct table edge_numbers;
+    _Atomic uint32_t *edge_slots; /* number + 1, by (from, to), never removed */
+    uint32_t edge_slots_mask;
     struct table owner_numbers;
     _Atomic uint32_t *key_slots; /* readers find nodes here: node + 1, by key, never removed */
     uint32_t key_slots_mask;
     struct graph_snapshot halves[2];
     struct graph_snapshot *snapshot; /* RCU */
     uint32_t half;
+    struct graph_fold fold;
     uint32_t dirty_node;
     uint32_t dirty_edge;
 };
@@ -96,3 +133,7 @@ struct status graph_put_edge(struct graph *graph, uint32_t from, uint32_t to,
                              enum graph_origin origin, uint64_t now_ns, bool *is_new_out);
 
 #define GRAPH_NOT_DIRTY (UINT32_MAX - 1)
+/* The edge's number; NONE when it was never there. Any thread. */
+uint32_t graph_find_edge(const struct graph *graph, uint32_t from, uint32_t to);
+/* graph_fold.c: an edge was removed or has come back; its places in the rows say so. */
+void graph_flag_edge(struct graph *graph, uint32_t number, bool is_dead);

@@ -30,7 +30,7 @@ static void emit_node(const struct graph *graph, uint32_t node, struct effects *
     struct writer key_writer = writer_over(key, sizeof(key));
     struct writer writer = writer_over(row, sizeof(row));
     write_number(&key_writer, node);
-    writer_text(&writer, graph_owner_name(graph, record->owner));
+    writer_text(&writer, graph_owner_name(graph, graph->node_owners[node]));
     writer_text(&writer, record->entity);
     writer_hash128(&writer, record->key);
     writer_u64(&writer, atomic_load_explicit(&record->state, memory_order_relaxed));

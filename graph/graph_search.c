@@ -7,6 +7,9 @@
 #include "core/base/assert.h"
 #include "graph/graph_walk.h"
 
+/* How far memory is asked for in advance: items of a row, visits. */
+enum { MARKS_AHEAD = 16, ROWS_AHEAD = 4 };
+
 struct graph_search {
     struct graph_visit *visits;
     uint32_t visits_max;
@@ -28,6 +31,8 @@ struct status graph_search_init(struct graph_search **search_out,
     if (search->visits == NULL || search->marks == NULL) {
         return status_of(STATUS_FULL);
     }
+    arena_advise_dense(search->marks, options->nodes_max * sizeof(uint32_t));
+    arena_advise_dense(search->visits, ((size_t)visits_max + 1) * sizeof(struct graph_visit));
     *search_out = search;
     return status_ok();
 }
@@ -40,26 +45,104 @@ static void next_generation(struct graph_search *search) {
     }
 }
 
-static bool may_see(const struct graph *graph, uint32_t node, uint32_t viewer) {
-    uint32_t owner = graph->nodes[node].owner;
-    return viewer == OWNER_ANY || owner == viewer || owner == graph->platform;
+/* Whose nodes a search sees. Where no edge crosses between tenants, only a dependant of a platform
+ * node can be another tenant's: then the others are not asked whose they are. */
+struct sight {
+    uint32_t viewer;
+    uint32_t platform;
+    bool asks_all;
+    bool asks_below_platform;
+};
+
+static bool may_see(const struct graph *graph, uint32_t node, struct sight sight) {
+    uint32_t owner = graph->node_owners[node];
+    return sight.viewer == OWNER_ANY || owner == sight.viewer || owner == sight.platform;
+}
+
+/* One search on its way. */
+struct searching {
+    struct graph_search *search;
+    const struct graph *graph;
+    struct sight sight;
+    uint32_t count;
+};
+
+/* Notes the node when it is new; false: the visits are full. The count is a caller's local. */
+static inline bool visit(const struct searching *searching, uint32_t node, uint32_t from,
+                         uint32_t hops, bool asks, uint32_t *count) {
+    struct graph_search *search = searching->search;
+    if (search->marks[node] == search->generation ||
+        (asks && !may_see(searching->graph, node, searching->sight))) {
+        return true;
+    }
+    if (*count == search->visits_max) {
+        return false;
+    }
+    search->marks[node] = search->generation;
+    search->visits[(*count)++] = (struct graph_visit){node, hops, from};
+    return true;
 }
 
 /* Adds the unseen neighbours of one visited node; false when the visits are full. */
-static bool expand(struct graph_search *search, struct edge_walk *walk, uint32_t from,
-                   uint32_t hops, uint32_t viewer, uint32_t *count) {
-    enum graph_origin origin;
-    for (uint32_t node = walk_next(walk, &origin); node != NONE; node = walk_next(walk, &origin)) {
-        if (search->marks[node] == search->generation || !may_see(walk->graph, node, viewer)) {
-            continue;
-        }
-        if (*count == search->visits_max) {
-            return false;
-        }
-        search->marks[node] = search->generation;
-        search->visits[(*count)++] = (struct graph_visit){node, hops, from};
+static bool expand(struct searching *searching, struct edge_walk *walk, uint32_t from,
+                   uint32_t hops) {
+    struct sight sight = searching->sight;
+    bool asks = sight.asks_all || (sight.asks_below_platform &&
+                                   searching->graph->node_owners[from] == sight.platform);
+    uint32_t count = searching->count;
+    bool is_whole = true;
+    for (uint32_t item = walk_row(walk); item != NONE && is_whole; item = walk_row(walk)) {
+        is_whole = (item & ROW_DEAD) != 0 || visit(searching, item, from, hops, asks, &count);
     }
-    return true;
+    uint32_t node = is_whole ? walk_chain(walk) : NONE;
+    for (; node != NONE && is_whole; node = walk_chain(walk)) {
+        is_whole = visit(searching, node, from, hops, asks, &count);
+    }
+    searching->count = count;
+    return is_whole;
+}
+
+/* Asks for the memory that the next visits will want, the nearer the more. */
+static void look_ahead(const struct searching *searching, const struct graph_snapshot *snapshot,
+                       enum graph_direction direction, uint32_t next) {
+    const struct graph_rows *rows = direction == GRAPH_UPSTREAM ? &snapshot->out : &snapshot->in;
+    const struct graph_search *search = searching->search;
+    if (next + 2 * ROWS_AHEAD < searching->count) {
+        __builtin_prefetch(&rows->offsets[search->visits[next + 2 * ROWS_AHEAD].node]);
+    }
+    if (next + ROWS_AHEAD < searching->count) {
+        uint32_t node = search->visits[next + ROWS_AHEAD].node;
+        if (node < snapshot->nodes) {
+            __builtin_prefetch((const void *)&rows->items[rows->offsets[node]]);
+        }
+    }
+    uint32_t soon = next < searching->count ? search->visits[next].node : NONE;
+    if (soon >= snapshot->nodes) {
+        return;
+    }
+    uint32_t end = rows->offsets[soon + 1];
+    uint32_t at = rows->offsets[soon];
+    end = end - at > MARKS_AHEAD ? at + MARKS_AHEAD : end;
+    for (; at < end; at++) {
+        uint32_t item = atomic_load_explicit(&rows->items[at], memory_order_relaxed);
+        __builtin_prefetch(&search->marks[item & ~ROW_DEAD]);
+    }
+}
+
+static struct sight sight_of(const struct graph *graph, uint32_t start,
+                             enum graph_direction direction, struct slice viewer) {
+    struct sight sight = {.viewer = OWNER_ANY, .platform = graph->platform};
+    if (viewer.size == 0) {
+        return sight;
+    }
+    /* A tenant that has no node yet sees platform's only. */
+    uint32_t owner = graph_find_owner(graph, viewer);
+    uint32_t first = graph->node_owners[start];
+    sight.viewer = owner == NONE ? graph->platform : owner;
+    sight.asks_all = atomic_load_explicit(&graph->crosses, memory_order_acquire) ||
+                     (first != sight.viewer && first != sight.platform);
+    sight.asks_below_platform = direction == GRAPH_DOWNSTREAM;
+    return sight;
 }
 
 const struct graph_visit *graph_search_run(struct graph_search *search, const struct graph *graph,
@@ -67,43 +150,55 @@ const struct graph_visit *graph_search_run(struct graph_search *search, const st
                                            uint32_t hops_max, struct slice viewer,
                                            uint32_t *count_out, bool *truncated_out) {
     ASSERT(start < graph_nodes_count(graph));
-    uint32_t owner = viewer.size == 0 ? OWNER_ANY : graph_find_owner(graph, viewer);
-    /* A tenant that has no node yet sees platform's only. */
-    owner = viewer.size > 0 && owner == NONE ? graph->platform : owner;
+    struct searching searching = {
+        .search = search,
+        .graph = graph,
+        .sight = sight_of(graph, start, direction, viewer),
+    };
     const struct graph_snapshot *snapshot = rcu_dereference(graph->snapshot);
+    bool has_newer = has_newer_edges(graph, snapshot);
     next_generation(search);
     search->marks[start] = search->generation;
-    uint32_t count = 0;
     bool is_whole = true;
     struct graph_visit current = {.node = start};
     for (uint32_t next = 0; is_whole; next++) {
         if (current.hops < hops_max) {
-            struct edge_walk walk = walk_edges(graph, snapshot, current.node, direction);
-            is_whole = expand(search, &walk, current.node, current.hops + 1, owner, &count);
+            look_ahead(&searching, snapshot, direction, next);
+            struct edge_walk walk = walk_edges(graph, snapshot, current.node, direction, has_newer);
+            is_whole = expand(&searching, &walk, current.node, current.hops + 1);
         }
-        if (next == count) {
+        if (next == searching.count) {
             break;
         }
         current = search->visits[next];
     }
-    *count_out = count;
+    *count_out = searching.count;
     if (truncated_out != NULL) {
         *truncated_out = !is_whole;
     }
     return search->visits;
 }
 
+static enum graph_origin origin_of(const struct graph *graph, uint32_t from, uint32_t to) {
+    uint32_t number = graph_find_edge(graph, from, to);
+    ASSERT(number != NONE);
+    uint32_t origin = atomic_load_explicit(&graph->edges[number].origin, memory_order_acquire);
+    /* Removed since the row was read: it was there with some origin then. */
+    return origin == 0 ? GRAPH_ORIGIN_LEARNED : (enum graph_origin)origin;
+}
+
 uint32_t graph_neighbours(const struct graph *graph, uint32_t node, enum graph_direction direction,
                           struct graph_neighbour *neighbours_out, uint32_t max) {
     ASSERT(node < graph_nodes_count(graph));
     const struct graph_snapshot *snapshot = rcu_dereference(graph->snapshot);
-    struct edge_walk walk = walk_edges(graph, snapshot, node, direction);
+    struct edge_walk walk =
+        walk_edges(graph, snapshot, node, direction, has_newer_edges(graph, snapshot));
+    bool is_up = direction == GRAPH_UPSTREAM;
     uint32_t count = 0;
-    enum graph_origin origin;
-    for (uint32_t other = walk_next(&walk, &origin); other != NONE;
-         other = walk_next(&walk, &origin)) {
+    for (uint32_t other = walk_next(&walk); other != NONE; other = walk_next(&walk)) {
         if (count < max) {
-            neighbours_out[count] = (struct graph_neighbour){other, origin};
+            neighbours_out[count] = (struct graph_neighbour){
+                other, origin_of(graph, is_up ? node : other, is_up ? other : node)};
         }
         count++;
     }

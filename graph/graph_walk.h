@@ -6,52 +6,62 @@
 
 #include "graph/graph_internal.h"
 
-/* Walks a node's live edges: its row, then the chain of newer ones. */
 struct edge_walk {
     const struct graph *graph;
-    const struct graph_snapshot *snapshot;
     bool is_up;
-    uint32_t at;
-    uint32_t end;
+    uint32_t folded; /* edges with a smaller number are in the rows */
+    const _Atomic uint32_t *at;
+    const _Atomic uint32_t *end;
     uint32_t chain;
 };
 
+/* Whether there are edges that the snapshot has not. */
+static inline bool has_newer_edges(const struct graph *graph,
+                                   const struct graph_snapshot *snapshot) {
+    return atomic_load_explicit(&graph->edges_count, memory_order_acquire) > snapshot->edges;
+}
+
 static inline struct edge_walk walk_edges(const struct graph *graph,
                                           const struct graph_snapshot *snapshot, uint32_t node,
-                                          enum graph_direction direction) {
+                                          enum graph_direction direction, bool has_newer) {
     bool is_up = direction == GRAPH_UPSTREAM;
-    const struct graph_record *record = &graph->nodes[node];
-    struct edge_walk walk = {.graph = graph, .snapshot = snapshot, .is_up = is_up};
-    walk.chain =
-        atomic_load_explicit(is_up ? &record->head_out : &record->head_in, memory_order_acquire);
+    struct edge_walk walk = {
+        .graph = graph, .is_up = is_up, .folded = snapshot->edges, .chain = NONE};
+    if (has_newer) {
+        const struct graph_heads *heads = &graph->heads[node];
+        walk.chain = atomic_load_explicit(is_up ? &heads->out : &heads->in, memory_order_acquire);
+    }
     if (node < snapshot->nodes) {
         const struct graph_rows *rows = is_up ? &snapshot->out : &snapshot->in;
-        walk.at = rows->offsets[node];
-        walk.end = rows->offsets[node + 1];
+        walk.at = rows->items + rows->offsets[node];
+        walk.end = rows->items + rows->offsets[node + 1];
     }
     return walk;
 }
 
-/* The next edge's other end; NONE at the end. Removed edges are passed over. */
-static inline uint32_t walk_next(struct edge_walk *walk, enum graph_origin *origin_out) {
-    for (;;) {
-        uint32_t number = NONE;
-        if (walk->chain != NONE && walk->chain >= walk->snapshot->edges) {
-            number = walk->chain;
-            const struct graph_edge *link = &walk->graph->edges[number];
-            walk->chain = walk->is_up ? link->next_out : link->next_in;
-        } else if (walk->at < walk->end) {
-            const struct graph_rows *rows =
-                walk->is_up ? &walk->snapshot->out : &walk->snapshot->in;
-            number = rows->items[walk->at++];
-        } else {
-            return NONE;
-        }
-        const struct graph_edge *edge = &walk->graph->edges[number];
-        uint32_t origin = atomic_load_explicit(&edge->origin, memory_order_acquire);
-        if (origin != 0) {
-            *origin_out = (enum graph_origin)origin;
+/* The next edge of the row, removed or not; NONE at the end of it. */
+static inline uint32_t walk_row(struct edge_walk *walk) {
+    return walk->at == walk->end ? NONE : atomic_load_explicit(walk->at++, memory_order_relaxed);
+}
+
+/* The next live edge of the chain; NONE at its end. */
+static inline uint32_t walk_chain(struct edge_walk *walk) {
+    while (walk->chain != NONE && walk->chain >= walk->folded) {
+        const struct graph_edge *edge = &walk->graph->edges[walk->chain];
+        walk->chain = walk->is_up ? edge->next_out : edge->next_in;
+        if (atomic_load_explicit(&edge->origin, memory_order_acquire) != 0) {
             return walk->is_up ? edge->to : edge->from;
         }
     }
+    return NONE;
+}
+
+/* The other end of the next live edge; NONE at the end. */
+static inline uint32_t walk_next(struct edge_walk *walk) {
+    for (uint32_t item = walk_row(walk); item != NONE; item = walk_row(walk)) {
+        if ((item & ROW_DEAD) == 0) {
+            return item;
+        }
+    }
+    return walk_chain(walk);
 }

@@ -21,8 +21,12 @@ static struct hash128 key_of(uint64_t number) {
     return hash128_of(slice_of(&number, sizeof(number)), 7);
 }
 
-static void world_init(struct world *world, uint32_t edges_max, uint32_t nodes) {
-    *world = (struct world){.options = {NODES, edges_max}, .random = 99};
+static void world_init_folding(struct world *world, uint32_t edges_max, uint32_t nodes,
+                               uint32_t fold_step) {
+    *world = (struct world){
+        .options = {.nodes_max = NODES, .edges_max = edges_max, .fold_step = fold_step},
+        .random = 99,
+    };
     assert_status(arena_init(&world->arena, 64 * MIB), OK);
     assert_status(graph_init(&world->graph, &world->options, &world->arena), OK);
     assert_status(graph_search_init(&world->search, &world->options, VISITS, &world->arena), OK);
@@ -35,6 +39,10 @@ static void world_init(struct world *world, uint32_t edges_max, uint32_t nodes) 
                       OK);
         assert_int_equal(node, i);
     }
+}
+
+static void world_init(struct world *world, uint32_t edges_max, uint32_t nodes) {
+    world_init_folding(world, edges_max, nodes, 0);
 }
 
 static void world_deinit(struct world *world) {
@@ -141,6 +149,76 @@ static void searches_agree_with_a_naive_one(void **state) {
     struct world world;
     world_init(&world, EDGES_MAX, NODES);
     run_random(&world, 40000);
+    world_deinit(&world);
+}
+
+/* Every change falls into another moment of a fold, which never ends at once. */
+static void searches_agree_while_a_fold_is_on_its_way(void **state) {
+    struct world world;
+    world_init_folding(&world, EDGES_MAX, NODES, 1);
+    for (uint32_t round = 0; round < 3; round++) {
+        for (uint32_t step = 0; step < 20000; step++) {
+            change_edges(&world);
+            graph_fold(world.graph);
+            if (step % 5 == 0) {
+                check_search(&world);
+            }
+        }
+        graph_fold_now(world.graph);
+        check_search(&world);
+        assert_true(graph_emit(world.graph, &world.effects));
+        effects_clear(&world.effects);
+    }
+    assert_true(graph_folds_count(world.graph) >= 3);
+    world_deinit(&world);
+}
+
+/* a and b are in one cycle when each reaches the other. */
+static void check_cycles(struct world *world, const uint32_t *nodes, uint32_t count) {
+    uint32_t cycles[NODES];
+    uint32_t cycles_count = 0;
+    uint32_t largest = 0;
+    bool reaches[NODES][NODES] = {{false}};
+    assert_status(
+        graph_find_cycles(world->graph, nodes, count, &world->arena, cycles, &cycles_count), OK);
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t k = 0; k < count; k++) {
+            reaches[i][k] = world->origin[nodes[i]][nodes[k]] != 0;
+        }
+    }
+    for (uint32_t via = 0; via < count; via++) {
+        for (uint32_t i = 0; i < count * count; i++) {
+            uint32_t a = i / count;
+            uint32_t b = i % count;
+            reaches[a][b] = reaches[a][b] || (reaches[a][via] && reaches[via][b]);
+        }
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        largest = cycles[i] > largest ? cycles[i] : largest;
+        assert_int_equal(cycles[i] != 0, reaches[i][i]);
+        for (uint32_t k = 0; k < count; k++) {
+            bool is_one = i == k || (reaches[i][k] && reaches[k][i]);
+            assert_int_equal(cycles[i] != 0 && cycles[i] == cycles[k], is_one && cycles[i] != 0);
+        }
+    }
+    assert_int_equal(largest, cycles_count);
+}
+
+static void cycles_are_found_among_the_given_nodes(void **state) {
+    struct world world;
+    world_init(&world, EDGES_MAX, NODES);
+    uint32_t some[NODES];
+    for (uint32_t round = 0; round < 60; round++) {
+        uint32_t count = 0;
+        change_edges(&world);
+        for (uint32_t i = 0; i < NODES; i++) {
+            if (next_random(&world, 3) > 0) {
+                some[count++] = i;
+            }
+        }
+        check_cycles(&world, some, count);
+        check_cycles(&world, some, 0);
+    }
     world_deinit(&world);
 }
 
@@ -276,7 +354,7 @@ static void *watch_graph(void *argument) {
 
 static void readers_see_standing_edges_while_others_come_and_go(void **state) {
     struct world world;
-    world_init(&world, 400, NODES);
+    world_init_folding(&world, EDGES_MAX, NODES, 64);
     assert_status(graph_add_edge(world.graph, 0, 3, GRAPH_ORIGIN_CONFIG, 1, NULL), OK);
     assert_status(graph_add_edge(world.graph, 3, 6, GRAPH_ORIGIN_CONFIG, 1, NULL), OK);
     struct watch watch = {.world = &world};
@@ -284,14 +362,15 @@ static void readers_see_standing_edges_while_others_come_and_go(void **state) {
     for (uint32_t i = 0; i < 2; i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, watch_graph, &watch), 0);
     }
-    for (uint32_t i = 0; i < 3000 || (atomic_load(&watch.runs) < 200 && i < 200000); i++) {
-        uint32_t from = next_random(&world, 8);
+    for (uint32_t i = 0; i < 30000 || (atomic_load(&watch.runs) < 200 && i < 200000); i++) {
+        uint32_t from = next_random(&world, NODES);
         (void)graph_add_edge(world.graph, from, next_random(&world, NODES) | 1, GRAPH_ORIGIN_EVENT,
                              1, NULL)
             .code;
         graph_set_state(world.graph, from, (struct graph_state){EVENT_STATUS_FAILED, i});
         if (i % 8 == 7) {
-            graph_replace_edges(world.graph, next_random(&world, 8), GRAPH_ORIGIN_EVENT, NULL, 0);
+            graph_replace_edges(world.graph, next_random(&world, NODES), GRAPH_ORIGIN_EVENT, NULL,
+                                0);
             (void)graph_emit(world.graph, &world.effects);
             effects_clear(&world.effects);
             graph_fold(world.graph);
@@ -303,12 +382,15 @@ static void readers_see_standing_edges_while_others_come_and_go(void **state) {
     }
     assert_int_equal(atomic_load(&watch.wrong), 0);
     assert_true(atomic_load(&watch.runs) > 0);
+    assert_true(graph_folds_count(world.graph) >= 1); /* under the readers' eyes */
     world_deinit(&world);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(searches_agree_with_a_naive_one),
+        cmocka_unit_test(searches_agree_while_a_fold_is_on_its_way),
+        cmocka_unit_test(cycles_are_found_among_the_given_nodes),
         cmocka_unit_test(a_stronger_origin_replaces_a_weaker_one),
         cmocka_unit_test(a_search_stops_at_its_bound_and_says_so),
         cmocka_unit_test(nodes_beyond_the_limit_are_refused),
