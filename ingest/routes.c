@@ -5,6 +5,7 @@
 
 #include "core/base/assert.h"
 #include "core/clock.h"
+#include "ingest/edges.h"
 #include "ingest/formats.h"
 #include "ingest/ingest_internal.h"
 #include "ingest/native.h"
@@ -29,6 +30,7 @@ enum route_name {
     ROUTE_LINEAGE_BATCH,
     ROUTE_ALERTS,
     ROUTE_CLOUDEVENTS,
+    ROUTE_EDGES,
     ROUTE_PING, /* the last: not known by its whole path */
     ROUTES,
 };
@@ -51,6 +53,8 @@ static const struct route routes[ROUTES] = {
                                 "application/cloudevents-batch+json, or application/json with "
                                 "ce- headers",
                            "cloudevents", ""},
+    [ROUTE_EDGES] = {"/v1/edges", ANSWER_NATIVE,
+                     SEND "text/csv, application/json or application/x-ndjson", "edges", ""},
     [ROUTE_PING] = {"/ping/", ANSWER_PING, "", "ping", ""},
 };
 
@@ -88,6 +92,12 @@ static const struct format formats[] = {
     {ROUTE_CLOUDEVENTS, "application/cloudevents-batch+json", ANSWER_NATIVE, cloudevents_decode},
     {ROUTE_CLOUDEVENTS, "application/json", ANSWER_NATIVE, decode_cloudevent_data},
     {ROUTE_CLOUDEVENTS, "", ANSWER_NATIVE, decode_cloudevent_data},
+    {ROUTE_EDGES, "text/csv", ANSWER_NATIVE, edges_decode},
+    {ROUTE_EDGES, "text/plain", ANSWER_NATIVE, edges_decode},
+    {ROUTE_EDGES, "application/json", ANSWER_NATIVE, edges_decode},
+    {ROUTE_EDGES, "application/x-ndjson", ANSWER_NATIVE, edges_decode},
+    {ROUTE_EDGES, "", ANSWER_NATIVE, edges_decode},
+    {ROUTE_EDGES, "application/x-www-form-urlencoded", ANSWER_NATIVE, edges_decode}, /* curl */
 };
 
 #define COLLECTOR "/opentelemetry.proto.collector."
@@ -396,9 +406,10 @@ void ingest_on_request(void *context, struct http_exchange exchange,
         }
         return;
     }
-    ingest_refuse(ingest, exchange, ANSWER_PLAIN, 404,
-                  "no such path: events go to /v1/events, /v1/logs, /v1/traces, /v1/metrics, "
-                  "/v1/cloudevents, /api/v1/lineage, /api/v2/alerts or /ping/<key>/<slug>");
+    ingest_refuse(
+        ingest, exchange, ANSWER_PLAIN, 404,
+        "no such path: events go to /v1/events, /v1/logs, /v1/traces, /v1/metrics, "
+        "/v1/cloudevents, /v1/edges, /api/v1/lineage, /api/v2/alerts or /ping/<key>/<slug>");
 }
 
 void ingest_on_error(void *context, unsigned status, const char *words, struct text *body,

@@ -1,0 +1,69 @@
+"""Edge lists by POST /v1/edges: CSV, JSON, what quell has printed; what is no edge is refused."""
+import json
+import unittest
+
+from harness import Story, failure
+
+CSV = """from,to
+# the night run
+job:load,job:extract
+"job:report, daily",job:load
+
+job:load,platform/service:warehouse
+job:x
+job:y,job:y
+no entity,job:extract
+"""
+
+
+class Edges(Story):
+    def setUp(self):
+        self.q = self.quell("notify.group_wait=1h")
+
+    def send(self, body, content_type, **headers):
+        status, text, _ = self.q.request("POST", "/v1/edges", body,
+                                         {"Content-Type": content_type, **headers})
+        return status, json.loads(text)
+
+    def edges(self, tenant="default"):
+        self.q.settle()
+        graph = self.q.get("/api/v1/graph?tenant=" + tenant)[1]
+        return {(edge["from"], edge["to"]) for edge in graph["edges"]}, graph
+
+    def test_csv_makes_edges_that_explain_failures(self):
+        status, answer = self.send(CSV, "text/csv")
+        self.assertEqual((status, answer["accepted"], answer["rejected"]), (200, 3, 3), answer)
+        self.assertEqual([error["index"] for error in answer["errors"]], [3, 4, 5])
+        self.assertIn(("job:report, daily", "job:load"), self.edges()[0])
+        self.q.events(failure("load"), failure("extract"))
+        self.q.settle()
+        incident, = self.q.incidents()
+        self.assertEqual(incident["root_cause"]["entity"], "job:extract")
+
+    def test_what_one_quell_prints_another_takes(self):
+        self.send("job:a,job:b\njob:b,job:c\n", "text/csv")
+        told, graph = self.edges()
+        status, answer = self.send(json.dumps(graph), "application/json",
+                                   **{"X-Scope-OrgID": "copy"})
+        self.assertEqual((status, answer["accepted"]), (200, 2))
+        self.assertEqual(self.edges("copy")[0], told)
+
+    def test_arrays_lines_and_tenants(self):
+        one = {"from": "job:a", "to": "job:b", "tenant_id": "acme"}
+        self.assertEqual(self.send(json.dumps([one]), "application/json")[1]["accepted"], 1)
+        other = {"from": "job:b", "to": "job:c", "tenant_id": "acme"}
+        lines = json.dumps(one) + "\n" + json.dumps(other) + "\n"
+        self.assertEqual(self.send(lines, "application/x-ndjson")[1]["accepted"], 2)
+        self.assertEqual(self.edges("acme")[0], {("job:a", "job:b"), ("job:b", "job:c")})
+        self.assertEqual(self.edges("other")[0], set())
+
+    def test_damaged_json_counts_for_nothing(self):
+        self.assertEqual(self.send('[{"from":"job:a","to":"job:b"},', "application/json")[0], 400)
+        self.assertEqual(self.send('[{"from":"job:a"}]', "application/json")[0], 400)
+        self.assertEqual(self.send("[]x", "application/json")[0], 400)
+        self.assertEqual(self.send("x", "application/xml")[0], 415)
+        self.assertEqual(self.edges()[0], set())
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
