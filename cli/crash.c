@@ -3,12 +3,9 @@
  */
 #include "cli/crash.h"
 
-#include <fcntl.h>
 #include <signal.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#include "engine/poison.h"
+#include "engine/engine.h"
 
 static struct poison_page *crash_page;
 
@@ -17,16 +14,7 @@ static void on_crash(int signal_number) {
     (void)raise(signal_number); /* the default action now: SA_RESETHAND */
 }
 
-void crash_handler_install(const char *poison_path) {
-    int fd = open(poison_path, O_RDWR | O_CLOEXEC);
-    if (fd < 0) {
-        return;
-    }
-    void *page = mmap(NULL, sizeof(struct poison_page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    close(fd);
-    if (page == MAP_FAILED) {
-        return;
-    }
+void crash_handler_install(struct poison_page *page) {
     crash_page = page;
     static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
     struct sigaction action = {.sa_handler = on_crash, .sa_flags = (int)SA_RESETHAND};

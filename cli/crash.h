@@ -4,5 +4,8 @@
  */
 #pragma once
 
-/* Marks pages of `path` on SIGSEGV, SIGBUS, SIGILL, SIGFPE and SIGABRT, then dies of the signal. */
-void crash_handler_install(const char *poison_path);
+struct poison_page;
+
+/* Marks the page (poison_map of engine/engine.h; it stays mapped) on SIGSEGV, SIGBUS, SIGILL,
+ * SIGFPE and SIGABRT, then dies of the signal. */
+void crash_handler_install(struct poison_page *page);

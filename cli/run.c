@@ -20,7 +20,6 @@
 #include "core/clock.h"
 #include "core/datadir.h"
 #include "engine/engine.h"
-#include "engine/poison.h"
 #include "ingest/ingest.h"
 #include "sinks/sinks.h"
 
@@ -229,10 +228,9 @@ static struct status open_shard(struct runtime *runtime, struct fault *fault) {
     TRY(datadir_shard_path(&runtime->datadir, 0, "journal", journal));
     TRY(datadir_shard_path(&runtime->datadir, 0, "state", state));
     TRY(datadir_shard_path(&runtime->datadir, 0, "poison", poison));
-    struct poison page = {0};
-    TRY(poison_open(poison, &page, fault)); /* makes the file for the crash handler */
-    poison_close(&page);
-    crash_handler_install(poison);
+    struct poison_page *page = NULL;
+    TRY(poison_map(poison, &page, fault));
+    crash_handler_install(page);
     struct shard_options options = {
         .config = runtime->config,
         .journal_directory = journal,

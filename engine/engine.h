@@ -46,6 +46,15 @@ MUST_CHECK struct status shard_step(struct shard *shard);
 /* Any thread. */
 void shard_stop(struct shard *shard);
 void shard_close(struct shard *shard);
+/* --- For the crash handler (poison.h says what for) --- */
+struct poison_page;
+/* Makes the file of poison_path when it is missing, and maps it for the life of the process. */
+MUST_CHECK struct status poison_map(const char *poison_path, struct poison_page **page_out,
+                                    struct fault *fault);
+/* The process is crashing: counts it against the record being applied, if there is one. `page` may
+ * be NULL. Any thread, async-signal-safe. */
+void poison_mark_crash(struct poison_page *page);
+
 /* For the console and the sinks; live as long as the shard. */
 struct view *shard_get_view(struct shard *shard);
 struct store *shard_get_store(struct shard *shard);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/base/assert.h"
+#include "engine/engine.h"
 
 struct status poison_open(const char *path, struct poison *poison_out, struct fault *fault) {
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -39,6 +40,14 @@ void poison_close(struct poison *poison) {
 bool poison_is_poisonous(const struct poison *poison, uint64_t seq) {
     ASSERT(poison->page != NULL);
     return poison->page->crashed_seq == seq && poison->page->crashes >= POISON_CRASHES_MAX;
+}
+
+struct status poison_map(const char *poison_path, struct poison_page **page_out,
+                         struct fault *fault) {
+    struct poison poison;
+    TRY(poison_open(poison_path, &poison, fault));
+    *page_out = poison.page;
+    return status_ok();
 }
 
 void poison_mark_crash(struct poison_page *page) {

@@ -3,8 +3,8 @@
  * record that crashes it twice is put aside instead of crashing it for ever.
  *
  * A 64-byte file is mapped shared. Entering a record stores its number there; leaving clears it.
- * A crash handler (SIGSEGV, SIGABRT, ...) calls poison_mark_crash, which is async-signal-safe. A
- * SIGKILL or a power cut marks nothing, so being killed is never mistaken for a poisonous record.
+ * A crash handler (SIGSEGV, SIGABRT, ...) calls poison_mark_crash of engine.h. A SIGKILL or a power
+ * cut marks nothing, so being killed is never mistaken for a poisonous record.
  *
  *   offset 0 u64 record being applied, 8 u64 record that crashed, 16 u64 how often
  *
@@ -38,5 +38,3 @@ static inline void poison_leave(struct poison *poison) {
 }
 /* Whether the record crashed the process too often to try again. */
 bool poison_is_poisonous(const struct poison *poison, uint64_t seq);
-/* The process is crashing: counts it against the record being applied, if there is one. */
-void poison_mark_crash(struct poison_page *page);

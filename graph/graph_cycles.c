@@ -5,8 +5,6 @@
  * A cycle is legal: services call one another. It is reported because in it each is upstream of
  * each, so that only time tells cause from effect.
  */
-#include <urcu/urcu-memb.h>
-
 #include "core/base/assert.h"
 #include "graph/graph_walk.h"
 
@@ -117,7 +115,7 @@ struct status graph_find_cycles(const struct graph *graph, const uint32_t *nodes
                                 uint32_t *cycles_count_out) {
     struct tarjan tarjan = {
         .graph = graph,
-        .snapshot = rcu_dereference(graph->snapshot),
+        .snapshot = graph_snapshot_of(graph),
         .nodes = nodes,
         .count = count,
         .places_count = graph_nodes_count(graph),

@@ -221,6 +221,10 @@ void graph_flag_edge(struct graph *graph, uint32_t number, bool is_dead) {
     }
 }
 
+const struct graph_snapshot *graph_snapshot_of(const struct graph *graph) {
+    return rcu_dereference(graph->snapshot);
+}
+
 void graph_reader_register(void) {
     urcu_memb_register_thread();
 }

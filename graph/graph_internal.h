@@ -103,7 +103,7 @@ struct graph {
     _Atomic uint32_t *key_slots; /* readers find nodes here: node + 1, by key, never removed */
     uint32_t key_slots_mask;
     struct graph_snapshot halves[2];
-    struct graph_snapshot *snapshot; /* RCU */
+    struct graph_snapshot *snapshot; /* RCU: graph_snapshot_of */
     uint32_t half;
     struct graph_fold fold;
     uint32_t dirty_node;
@@ -131,6 +131,9 @@ struct status graph_make_node(struct graph *graph, struct slice owner, struct sl
 /* As graph_add_edge, also beyond learned_max: what was stored under a larger limit comes back. */
 struct status graph_put_edge(struct graph *graph, uint32_t from, uint32_t to,
                              enum graph_origin origin, uint64_t now_ns, bool *is_new_out);
+
+/* graph_fold.c: the rows in force, for a reader or the writer. */
+const struct graph_snapshot *graph_snapshot_of(const struct graph *graph);
 
 #define GRAPH_NOT_DIRTY (UINT32_MAX - 1)
 /* The edge's number; NONE when it was never there. Any thread. */

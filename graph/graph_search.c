@@ -2,8 +2,6 @@
  * graph_search.c - breadth-first search over a snapshot and the newer edges, bounded in hops and
  * visits; never waits, never retries, never allocates.
  */
-#include <urcu/urcu-memb.h>
-
 #include "core/base/assert.h"
 #include "graph/graph_walk.h"
 
@@ -155,7 +153,7 @@ const struct graph_visit *graph_search_run(struct graph_search *search, const st
         .graph = graph,
         .sight = sight_of(graph, start, direction, viewer),
     };
-    const struct graph_snapshot *snapshot = rcu_dereference(graph->snapshot);
+    const struct graph_snapshot *snapshot = graph_snapshot_of(graph);
     bool has_newer = has_newer_edges(graph, snapshot);
     next_generation(search);
     search->marks[start] = search->generation;
@@ -190,7 +188,7 @@ static enum graph_origin origin_of(const struct graph *graph, uint32_t from, uin
 uint32_t graph_neighbours(const struct graph *graph, uint32_t node, enum graph_direction direction,
                           struct graph_neighbour *neighbours_out, uint32_t max) {
     ASSERT(node < graph_nodes_count(graph));
-    const struct graph_snapshot *snapshot = rcu_dereference(graph->snapshot);
+    const struct graph_snapshot *snapshot = graph_snapshot_of(graph);
     struct edge_walk walk =
         walk_edges(graph, snapshot, node, direction, has_newer_edges(graph, snapshot));
     bool is_up = direction == GRAPH_UPSTREAM;

@@ -1,0 +1,380 @@
+/* replay_test.c - what a shard knows after a crash is what it knew: journal, state, poison. */
+#include "tests/base/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/journal.h"
+#include "engine/engine_state.h"
+#include "schemas/derive.h"
+
+enum { HASH_SEED = 7, BATCH_BYTES = 64 * 1024 };
+#define START_NS (UINT64_C(1800000000) * NS_PER_S)
+
+struct world {
+    char directory[32];
+    char journal_path[64];
+    char state_path[64];
+    char poison_path[64];
+    struct loop *loop;
+    struct journal *journal;
+    struct store *store;
+    struct engine engine;
+    struct arena arena;
+    struct batch batch;
+    uint64_t now_ns;
+    bool is_flushed;
+    struct fault fault;
+};
+
+/* --- A scratch shard, by hand --- */
+
+static void on_flushed(void *context, struct status status) {
+    struct world *world = context;
+    assert_status(status, OK);
+    world->is_flushed = true;
+}
+
+/* The state as it is on the disk, then the journal from its cursor. */
+static void start(struct world *world) {
+    struct store_options store_options = {.directory = world->state_path, .map_bytes_max = GIB};
+    assert_status(store_open(&store_options, &world->store, &world->fault), OK);
+    struct engine_options options = {
+        .nodes_max = 1u << 10,
+        .edges_max = 1u << 12,
+        .dedup_keys_max = 1u << 10,
+        .event_ids_max = 1u << 12,
+        .incidents_max = 1u << 8,
+        .hash_seed = HASH_SEED,
+        .store = world->store,
+        .poison_path = world->poison_path,
+    };
+    assert_status(engine_init(&world->engine, &options, &world->fault), OK);
+    struct status status = engine_recover(&world->engine, world->journal_path, &world->fault);
+    if (!status_is_ok(status)) {
+        fail_msg("recover: %s: %s", status_name(status), world->fault.words);
+    }
+}
+
+/* As a crash leaves it: what was not committed is gone. */
+static void crash(struct world *world) {
+    engine_deinit(&world->engine);
+    store_close(world->store);
+}
+
+static void restart(struct world *world) {
+    crash(world);
+    start(world);
+}
+
+/* Makes the open batch a durable record that nobody has applied yet; its bytes are valid until the
+ * next. */
+static struct slice write_record(struct world *world) {
+    struct journal_block block;
+    struct slice record;
+    uint64_t seq = 0;
+    world->now_ns += NS_PER_S;
+    world->is_flushed = false;
+    assert_status(journal_append(world->journal, batch_finish(&world->batch), world->now_ns, &seq),
+                  OK);
+    assert_status(journal_flush(world->journal, on_flushed, world, &block), OK);
+    while (!world->is_flushed) {
+        assert_status(loop_run_once(world->loop, NS_PER_S), OK);
+    }
+    assert_true(journal_block_next(&block, &record));
+    batch_clear(&world->batch, BATCH_EVENTS);
+    return record;
+}
+
+static void apply_record(struct world *world) {
+    assert_status(engine_apply(&world->engine, write_record(world), &world->fault), OK);
+}
+
+static void apply_tick(struct world *world, uint64_t span_ns) {
+    batch_clear(&world->batch, BATCH_TICK);
+    world->now_ns += span_ns;
+    apply_record(world);
+}
+
+static void commit(struct world *world) {
+    assert_status(engine_commit(&world->engine, &world->fault), OK);
+}
+
+static int set_up(void **state) {
+    static struct world world;
+    world = (struct world){.now_ns = START_NS};
+    snprintf(world.directory, sizeof(world.directory), "replay-test-XXXXXX");
+    assert_non_null(mkdtemp(world.directory));
+    snprintf(world.journal_path, sizeof(world.journal_path), "%s/journal", world.directory);
+    snprintf(world.state_path, sizeof(world.state_path), "%s/state", world.directory);
+    snprintf(world.poison_path, sizeof(world.poison_path), "%s/poison", world.directory);
+    assert_status(arena_init(&world.arena, MIB), OK);
+    batch_init(&world.batch, arena_allocate(&world.arena, BATCH_BYTES, 64), BATCH_BYTES);
+    batch_clear(&world.batch, BATCH_EVENTS);
+    struct loop_options loop_options = {.backend = LOOP_EPOLL};
+    assert_status(loop_open(&loop_options, &world.loop, &world.fault), OK);
+    struct journal_options journal_options = {.directory = world.journal_path,
+                                              .sync = JOURNAL_SYNC_NEVER,
+                                              .segment_bytes = 2 * BLOCK_BYTES_MAX,
+                                              .loop = world.loop};
+    assert_status(journal_open(&journal_options, &world.journal, &world.fault), OK);
+    start(&world);
+    *state = &world;
+    return 0;
+}
+
+static int tear_down(void **state) {
+    struct world *world = *state;
+    char command[64];
+    crash(world);
+    journal_close(world->journal);
+    loop_close(world->loop);
+    arena_deinit(&world->arena);
+    snprintf(command, sizeof(command), "rm -r %s", world->directory);
+    return system(command);
+}
+
+/* --- Events --- */
+
+static void add_event(struct world *world, const char *job, enum event_status status,
+                      const char *id, const char *upstream) {
+    struct slice depends_on = slice_of_text(upstream);
+    struct envelope envelope = {
+        .kind = EVENT_KIND_JOB,
+        .status = status,
+        .severity = EVENT_SEVERITY_ERROR,
+        .event_time_ns = START_NS, /* the same event again is the same event */
+        .ingest_time_ns = START_NS,
+        .tenant = SLICE("acme"),
+        .entity = slice_of_text(job),
+        .event_id = slice_of_text(id),
+        .message = SLICE("timeout after 30s"),
+        .source = SLICE("test"),
+        .depends_on = &depends_on,
+        .depends_on_count = upstream == NULL ? 0 : 1,
+    };
+    struct derive_context context = {
+        .hash_seed = HASH_SEED, .now_ns = START_NS, .tenant = SLICE("acme")};
+    uint8_t *scratch = malloc(MIB);
+    struct arena arena = {0};
+    assert_status(arena_init(&arena, MIB), OK);
+    assert_status(derive_envelope(&context, &arena, &envelope, &world->fault), OK);
+    struct writer writer = writer_over(scratch, MIB);
+    assert_status(envelope_encode(&envelope, &writer), OK);
+    assert_status(batch_add(&world->batch, writer_slice(&writer)), OK);
+    arena_deinit(&arena);
+    free(scratch);
+}
+
+/* A storm of three: one cause, two that it takes with it. */
+static void add_storm(struct world *world) {
+    add_event(world, "job:extract", EVENT_STATUS_FAILED, "e-1", NULL);
+    add_event(world, "job:load", EVENT_STATUS_FAILED, "e-2", "job:extract");
+    add_event(world, "job:report", EVENT_STATUS_FAILED, "e-3", "job:load");
+}
+
+static uint64_t counter(struct world *world, enum tenant_counter counter) {
+    const struct tenant *tenant = tenants_find(&world->engine.tenants, SLICE("acme"));
+    return tenant == NULL ? 0 : tenant->counters[counter];
+}
+
+static void assert_same(struct hash128 a, struct hash128 b) {
+    assert_int_equal(a.lo, b.lo);
+    assert_int_equal(a.hi, b.hi);
+}
+
+/* All committed rows of a table, in order. */
+static struct hash128 table_digest(struct world *world, enum store_table table,
+                                   uint32_t *count_out) {
+    struct store_snapshot *snapshot = NULL;
+    struct store_cursor *cursor = NULL;
+    struct slice none = {0};
+    struct slice key;
+    struct slice value;
+    struct hash128 digest = {0};
+    assert_status(store_snapshot_acquire(world->store, &snapshot), OK);
+    assert_status(store_cursor_open(snapshot, table, none, none, &cursor), OK);
+    *count_out = 0;
+    while (status_is_ok(store_cursor_next(cursor, &key, &value))) {
+        digest = hash128_combine(digest, hash128_of(key, 1));
+        digest = hash128_combine(digest, hash128_of(value, 2));
+        *count_out += 1;
+    }
+    store_cursor_close(cursor);
+    store_snapshot_release(snapshot);
+    return digest;
+}
+
+static uint32_t rows_count(struct world *world, enum store_table table) {
+    uint32_t count = 0;
+    (void)table_digest(world, table, &count);
+    return count;
+}
+
+static struct hash128 store_digest(struct world *world) {
+    struct hash128 digest = {0};
+    uint32_t count = 0;
+    for (int table = 0; table < STORE_TABLE_COUNT; table++) {
+        digest = hash128_combine(digest, table_digest(world, (enum store_table)table, &count));
+    }
+    return digest;
+}
+
+/* --- Tests --- */
+
+static void what_was_not_committed_is_replayed_to_the_same_state(void **state) {
+    struct world *world = *state;
+    add_storm(world);
+    apply_record(world);
+    commit(world);
+    add_event(world, "job:extract", EVENT_STATUS_SUCCEEDED, "e-4", NULL);
+    add_event(world, "job:other", EVENT_STATUS_FAILED, "e-5", NULL);
+    apply_record(world);
+    struct hash128 digest = engine_digest(&world->engine);
+    assert_int_equal(world->engine.applied_seq, 2);
+    assert_int_equal(world->engine.committed_seq, 1);
+    restart(world);
+    assert_int_equal(world->engine.applied_seq, 2);
+    assert_int_equal(world->engine.now_ns, world->now_ns);
+    assert_same(engine_digest(&world->engine), digest);
+    assert_int_equal(counter(world, TENANT_COUNTER_EVENTS_ACCEPTED), 5);
+    assert_int_equal(counter(world, TENANT_COUNTER_INCIDENTS_OPENED), 2);
+}
+
+static void a_state_that_is_lost_is_made_anew_row_by_row(void **state) {
+    struct world *world = *state;
+    char path[96];
+    add_storm(world);
+    apply_record(world);
+    commit(world);
+    apply_tick(world, NS_PER_MINUTE); /* the incident is told */
+    commit(world);
+    add_event(world, "job:extract", EVENT_STATUS_SUCCEEDED, "e-4", NULL);
+    apply_record(world);
+    commit(world);
+    struct hash128 rows = store_digest(world);
+    assert_int_equal(rows_count(world, STORE_TABLE_INCIDENT), 1);
+    assert_int_equal(rows_count(world, STORE_TABLE_EVENT_ID), 2);
+    assert_true(rows_count(world, STORE_TABLE_TIMELINE) > 0);
+    crash(world);
+    snprintf(path, sizeof(path), "%s/data.mdb", world->state_path);
+    assert_int_equal(unlink(path), 0);
+    start(world);
+    assert_int_equal(world->engine.applied_seq, 3);
+    assert_same(store_digest(world), rows);
+}
+
+static void a_committed_record_is_not_applied_again(void **state) {
+    struct world *world = *state;
+    add_storm(world);
+    apply_record(world);
+    commit(world);
+    struct hash128 rows = store_digest(world);
+    struct hash128 digest = engine_digest(&world->engine);
+    for (int i = 0; i < 3; i++) {
+        restart(world);
+        assert_int_equal(world->engine.applied_seq, 1);
+        assert_same(engine_digest(&world->engine), digest);
+        assert_same(store_digest(world), rows);
+        assert_int_equal(counter(world, TENANT_COUNTER_EVENTS_RECEIVED), 3);
+        assert_int_equal(counter(world, TENANT_COUNTER_SIGNALS_TOTAL), 3);
+    }
+}
+
+/* The answer was lost with the process: the client sends its batch once more. */
+static void a_batch_sent_again_after_a_restart_changes_nothing(void **state) {
+    struct world *world = *state;
+    add_storm(world);
+    apply_record(world);
+    apply_tick(world, NS_PER_S); /* what one record makes due, the next one does */
+    commit(world);
+    restart(world);
+    struct hash128 digest = engine_digest(&world->engine);
+    add_storm(world);
+    apply_record(world);
+    assert_same(engine_digest(&world->engine), digest);
+    assert_int_equal(counter(world, TENANT_COUNTER_EVENTS_DUPLICATE), 3);
+    assert_int_equal(counter(world, TENANT_COUNTER_SIGNALS_TOTAL), 3);
+    /* Also when it is replayed. */
+    restart(world);
+    assert_same(engine_digest(&world->engine), digest);
+    assert_int_equal(counter(world, TENANT_COUNTER_EVENTS_DUPLICATE), 3);
+}
+
+static void event_ids_survive_a_restart_until_their_horizon(void **state) {
+    struct world *world = *state;
+    add_event(world, "job:extract", EVENT_STATUS_FAILED, "e-1", NULL);
+    apply_record(world);
+    commit(world);
+    restart(world);
+    assert_int_equal(event_ids_count(world->engine.event_ids), 1);
+    add_event(world, "job:elsewhere", EVENT_STATUS_FAILED, "e-1", NULL);
+    add_event(world, "job:extract", EVENT_STATUS_FAILED, "e-2", NULL);
+    apply_record(world);
+    assert_int_equal(counter(world, TENANT_COUNTER_EVENTS_DUPLICATE), 1);
+    assert_int_equal(counter(world, TENANT_COUNTER_SIGNALS_TOTAL), 2);
+    commit(world);
+    restart(world);
+    world->now_ns += 2 * NS_PER_HOUR; /* idempotency.horizon is 1 h */
+    add_event(world, "job:extract", EVENT_STATUS_FAILED, "e-1", NULL);
+    apply_record(world);
+    assert_int_equal(counter(world, TENANT_COUNTER_EVENTS_DUPLICATE), 1);
+    assert_int_equal(counter(world, TENANT_COUNTER_SIGNALS_TOTAL), 3);
+}
+
+/* The process dies in the middle of the record: what the crash handler does. */
+static void die_while_applying(struct world *world, uint64_t seq) {
+    poison_enter(&world->engine.poison, seq);
+    poison_mark_crash(world->engine.poison.page);
+    crash(world);
+}
+
+static void a_record_that_crashed_once_is_tried_again(void **state) {
+    struct world *world = *state;
+    add_storm(world);
+    (void)write_record(world);
+    die_while_applying(world, 1);
+    start(world);
+    assert_int_equal(counter(world, TENANT_COUNTER_INCIDENTS_OPENED), 1);
+    assert_int_equal(rows_count(world, STORE_TABLE_QUARANTINE), 0);
+}
+
+static void a_record_that_crashed_twice_goes_to_the_quarantine(void **state) {
+    struct world *world = *state;
+    add_event(world, "job:before", EVENT_STATUS_FAILED, "e-0", NULL);
+    apply_record(world);
+    commit(world);
+    add_storm(world);
+    (void)write_record(world);
+    add_event(world, "job:behind", EVENT_STATUS_FAILED, "e-9", NULL);
+    (void)write_record(world);
+    die_while_applying(world, 2);
+    struct poison poison = {0};
+    assert_status(poison_open(world->poison_path, &poison, &world->fault), OK);
+    poison_enter(&poison, 2);
+    poison_mark_crash(poison.page); /* the second time, while it is replayed */
+    poison_close(&poison);
+    start(world);
+    assert_int_equal(world->engine.applied_seq, 3);
+    assert_int_equal(rows_count(world, STORE_TABLE_QUARANTINE), 3);
+    assert_int_equal(counter(world, TENANT_COUNTER_SIGNALS_TOTAL), 2); /* before and behind it */
+    assert_int_equal(counter(world, TENANT_COUNTER_INCIDENTS_OPENED), 2);
+    struct hash128 rows = store_digest(world);
+    restart(world); /* it stays there, once */
+    assert_same(store_digest(world), rows);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(what_was_not_committed_is_replayed_to_the_same_state),
+        TEST(a_state_that_is_lost_is_made_anew_row_by_row),
+        TEST(a_committed_record_is_not_applied_again),
+        TEST(a_batch_sent_again_after_a_restart_changes_nothing),
+        TEST(event_ids_survive_a_restart_until_their_horizon),
+        TEST(a_record_that_crashed_once_is_tried_again),
+        TEST(a_record_that_crashed_twice_goes_to_the_quarantine),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
