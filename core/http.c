@@ -189,7 +189,7 @@ static void take_chunked_body(struct http_conn *http) {
                                           http->input_size - http->head_size,
                                           http->server->options.request_bytes_max, &words);
     if (refusal != 0) {
-        refuse(http, refusal, words);
+        refuse(http, refusal, refusal == 413 ? http->server->too_large : words);
         return;
     }
     drop_framing(http);
@@ -222,7 +222,7 @@ static bool grow_for_body(struct http_conn *http) {
 static void start_body(struct http_conn *http) {
     const struct http_options *options = &http->server->options;
     if (http->head.has_length && http->head.content_length > options->request_bytes_max) {
-        refuse(http, 413, "the body is larger than max_request_bytes");
+        refuse(http, 413, http->server->too_large);
         return;
     }
     if (!grow_for_body(http)) {

@@ -83,7 +83,8 @@ struct http_options {
     bool share;
     uint32_t connections_max; /* as the loop's */
     uint64_t request_bytes_max;
-    uint64_t body_bytes_total_max; /* all requests being received together; beyond: 503 */
+    const char *request_limit_name; /* in refusals; NULL: max_request_bytes */
+    uint64_t body_bytes_total_max;  /* all requests being received together; beyond: 503 */
     uint64_t header_timeout_ns;
     uint64_t body_timeout_ns; /* plus the time the length takes at 64 KiB/s */
     uint64_t idle_timeout_ns;
@@ -93,6 +94,11 @@ struct http_options {
     struct stats *stats;    /* may be NULL */
     bool takes_http_2;      /* too, by prior knowledge: a connection that begins with its preface */
 };
+
+enum { HTTP_LIMIT_WORDS_BYTES_MAX = 128 };
+/* "the body is larger than max_request_bytes (67108864 bytes)", with `tail` behind it. */
+void http_limit_words(const char *limit_name, uint64_t bytes_max, const char *tail,
+                      char words_out[HTTP_LIMIT_WORDS_BYTES_MAX]);
 
 /* Listens. port_out may be NULL. IO with words when the address cannot be had. */
 MUST_CHECK struct status http_server_open(const struct http_options *options,

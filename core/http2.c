@@ -224,7 +224,7 @@ static void check_length(struct http2_stream *stream) {
     struct slice text = http_header_find(&request, "content-length");
     if (text.size > 0 && status_is_ok(text_parse_u64(text, &length)) &&
         length > stream->conn->server->options.request_bytes_max) {
-        http2_stream_refuse(stream, 413, "the body is larger than max_request_bytes");
+        http2_stream_refuse(stream, 413, stream->conn->server->too_large);
     }
 }
 

@@ -63,6 +63,7 @@ struct http2_conn {
 
 struct http2_server {
     struct http_options options;
+    char too_large[HTTP_LIMIT_WORDS_BYTES_MAX]; /* why a body is refused with 413 */
     struct arena arena;
     struct http2_conn *conns;
     struct http2_conn *free_conns;

@@ -12,6 +12,8 @@ struct status http2_server_open(const struct http_options *options,
     }
     ASSERT(options->handler->on_refused != NULL);
     server->options = *options;
+    http_limit_words(options->request_limit_name, options->request_bytes_max, "",
+                     server->too_large);
     struct status status = http2_pools_init(server);
     if (!status_is_ok(status)) {
         http2_server_close(server);

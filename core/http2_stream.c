@@ -150,7 +150,7 @@ void http2_stream_add_body(struct http2_stream *stream, struct slice bytes) {
         return;
     }
     if (stream->body.size + bytes.size > server->options.request_bytes_max) {
-        http2_stream_refuse(stream, 413, "the body is larger than max_request_bytes");
+        http2_stream_refuse(stream, 413, server->too_large);
     } else if (!append(&stream->body, bytes, &server->buffered_bytes,
                        server->options.body_bytes_total_max)) {
         http2_stream_refuse(stream, 503, "too many requests are being received, try again");

@@ -40,6 +40,7 @@ struct http_conn {
 
 struct http_server {
     struct http_options options;
+    char too_large[HTTP_LIMIT_WORDS_BYTES_MAX]; /* why a body is refused with 413 */
     struct arena arena;
     struct http_conn *conns;
     struct http_conn *free;

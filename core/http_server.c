@@ -4,7 +4,17 @@
  */
 #include <stdlib.h>
 
+#include "core/base/assert.h"
 #include "core/http_conn.h"
+
+void http_limit_words(const char *limit_name, uint64_t bytes_max, const char *tail,
+                      char words_out[HTTP_LIMIT_WORDS_BYTES_MAX]) {
+    struct text text = text_over(words_out, HTTP_LIMIT_WORDS_BYTES_MAX);
+    text_add_format(&text, "the body is larger than %s (%llu bytes)%s",
+                    limit_name == NULL ? "max_request_bytes" : limit_name,
+                    (unsigned long long)bytes_max, tail);
+    ASSERT(!text.truncated);
+}
 
 static struct status make_conns(struct http_server *server) {
     uint32_t count = server->options.connections_max;
@@ -28,6 +38,8 @@ struct status http_server_open(const struct http_options *options, struct http_s
         return fault_set(fault, STATUS_FULL, "no memory for a server");
     }
     server->options = *options;
+    http_limit_words(options->request_limit_name, options->request_bytes_max, "",
+                     server->too_large);
     struct status status = make_conns(server);
     if (status_is_ok(status)) {
         status = http_server_listen(server, options->address, options->tls, port_out, fault);

@@ -71,9 +71,7 @@ static unsigned inflate_message(struct inflate_buffer *buffer, const struct http
         return 400;
     }
     struct status status = inflate_bytes(buffer, format, *message, bytes_max, message);
-    *words = status.code == STATUS_FULL
-                 ? "the message is larger than max_request_bytes when inflated"
-                 : "the message is not what grpc-encoding says";
+    *words = "the message is not what grpc-encoding says";
     return status_is_ok(status) ? 0 : status.code == STATUS_FULL ? 413 : 400;
 }
 

@@ -14,7 +14,8 @@
 /* Whether the request speaks gRPC: its media type on a connection that can carry trailers. */
 bool grpc_is_request(const struct http_request *request);
 /* The one message of the request, inflated if it is compressed. 0, or the HTTP status to refuse it
- * with and why. `buffer` NULL: a compressed one is refused. */
+ * with and why. 413 has no words: the caller
+ * knows the limit. `buffer` NULL: a compressed one is refused. */
 unsigned grpc_open_message(struct inflate_buffer *buffer, const struct http_request *request,
                            uint64_t bytes_max, struct slice *message_out, const char **words);
 /* An answer: a message with status OK for HTTP status 200, else the words of an error. */

@@ -47,6 +47,7 @@ struct ingest {
     struct arena span_arena;
     struct span_memory *spans;
     struct inflate_buffer inflated;
+    char too_large[HTTP_LIMIT_WORDS_BYTES_MAX]; /* of a request that is too large inflated */
     struct arena rates_arena;
     struct rates rates;
     struct batch small[BATCHES_SMALL];

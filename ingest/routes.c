@@ -162,12 +162,8 @@ static unsigned inflate_body(struct ingest *ingest, const struct http_request *r
     }
     struct status status = inflate_bytes(&ingest->inflated, format, request->body,
                                          ingest->config->request_bytes_max, body_out);
-    if (status.code == STATUS_FULL) {
-        *words = "the body is larger than max_request_bytes when inflated";
-        return 413;
-    }
     *words = "the body is not what its content encoding says";
-    return status_is_ok(status) ? 0 : 400;
+    return status_is_ok(status) ? 0 : status.code == STATUS_FULL ? 413 : 400;
 }
 
 /* --- Who is it --- */
@@ -260,11 +256,16 @@ static void decode_body(struct ingest *ingest, struct http_exchange exchange,
 static unsigned open_body(struct ingest *ingest, const struct format *format,
                           const struct http_request *request, struct slice *body_out,
                           const char **words) {
-    if (format->style == ANSWER_GRPC) {
-        return grpc_open_message(&ingest->inflated, request, ingest->config->request_bytes_max,
-                                 body_out, words);
+    uint64_t bytes_max = ingest->config->request_bytes_max;
+    unsigned refusal =
+        format->style == ANSWER_GRPC
+            ? grpc_open_message(&ingest->inflated, request, bytes_max, body_out, words)
+            : inflate_body(ingest, request, body_out, words);
+    if (refusal == 413) { /* the server has measured what came: it is what it became */
+        http_limit_words(NULL, bytes_max, " when inflated", ingest->too_large);
+        *words = ingest->too_large;
     }
-    return inflate_body(ingest, request, body_out, words);
+    return refusal;
 }
 
 static void take_request(struct ingest *ingest, struct http_exchange exchange,

@@ -58,12 +58,16 @@ class BadInput(Story):
         self.assertEqual(self.q.post("/v1/events", b'{"job_id":"\xff","status":"failed"}')[0], 400)
 
     def test_sizes_and_types(self):
-        self.assertEqual(self.q.request("POST", "/v1/logs", b"x" * (2 << 20),
-                                        {"Content-Type": "application/json"})[0], 413)
+        status, answer, _ = self.q.request("POST", "/v1/logs", b"x" * (2 << 20),
+                                           {"Content-Type": "application/json"})
+        self.assertEqual(status, 413)
+        self.assertIn(b"larger than max_request_bytes (1048576 bytes)", answer)
         bomb = gzip.compress(b" " * (8 << 20))
-        self.assertEqual(self.q.request("POST", "/v1/logs", bomb,
-                                        {"Content-Type": "application/json",
-                                         "Content-Encoding": "gzip"})[0], 413)
+        status, answer, _ = self.q.request("POST", "/v1/logs", bomb,
+                                           {"Content-Type": "application/json",
+                                            "Content-Encoding": "gzip"})
+        self.assertEqual(status, 413)
+        self.assertIn(b"max_request_bytes (1048576 bytes) when inflated", answer)
         for kind in ("text/html", "application/xml"):
             self.assertEqual(self.q.request("POST", "/v1/logs", b"{}",
                                             {"Content-Type": kind})[0], 415)
