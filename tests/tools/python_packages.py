@@ -1,5 +1,6 @@
 """Packages from PyPI for tests, installed once per build folder through pip."""
 import fcntl
+import hashlib
 import os
 import subprocess
 import sys
@@ -8,13 +9,15 @@ import unittest
 
 def want(*packages):
     """Makes the packages importable; raises SkipTest when they cannot be had (a failure in CI)."""
-    folder = os.path.join(os.environ["QUELL_BUILD"], "python-packages")
+    # A folder for each set: pip replaces a namespace that two sets share, such as opentelemetry.
+    name = hashlib.sha256(" ".join(packages).encode()).hexdigest()[:16]
+    folder = os.path.join(os.environ["QUELL_BUILD"], "python-packages", name)
     os.makedirs(folder, exist_ok=True)
     if folder not in sys.path:
         sys.path.insert(0, folder)
     with open(os.path.join(folder, ".lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        marker = os.path.join(folder, "." + "+".join(packages).replace("/", "_"))
+        marker = os.path.join(folder, ".installed")
         if os.path.exists(marker):
             return
         result = subprocess.run(
