@@ -135,6 +135,13 @@ static bool may_connect(void *context, const struct sockaddr *address) {
     return guard_words(atomic_load(&sink->addresses), address) == NULL;
 }
 
+/* Somewhat earlier than the host gives up, so that the words say why: librdkafka looks once a
+ * second whose time is over. */
+static uint64_t before_the_host(uint64_t timeout_ns) {
+    uint64_t early_ns = 1500 * NS_PER_MS;
+    return timeout_ns > 2 * early_ns ? timeout_ns - early_ns : timeout_ns / 2;
+}
+
 static struct status want_producer(struct kafka_sink *sink, struct fault *fault) {
     if (sink->producer != NULL && kafka_producer_is_broken(sink->producer)) {
         kafka_producer_close(sink->producer);
@@ -153,8 +160,7 @@ static struct status want_producer(struct kafka_sink *sink, struct fault *fault)
         .brokers = sink->brokers,
         .properties = sink->properties,
         .properties_count = sink->properties_count,
-        /* A bit before the host's, so that the words say why. */
-        .timeout_ns = sink->timeout_ns - sink->timeout_ns / 10,
+        .timeout_ns = before_the_host(sink->timeout_ns),
         .on_outcome = on_outcome,
         .may_connect = may_connect,
         .context = sink,

@@ -57,14 +57,16 @@ class Sink(Story):
     def test_a_broker_that_is_gone_delays_nobody_else_and_gets_each_message_once_when_it_is_back(self):
         self.broker.create("outage")
         receiver = self.receiver()
-        quell = self.sink("outage", "sink.bus.max_attempts=100", "sink.bus.timeout=2s",
+        quell = self.sink("outage", "sink.bus.max_attempts=100", "sink.bus.timeout=4s",
                           "sink.hook.type=webhook", "sink.hook.url=" + receiver.url)
         quell.events(failure("before"))
         self.wait_for_records("outage", 1)
         self.broker.kill()
+        self.addCleanup(self.broker.ensure)
         quell.events(*[failure(f"job{number}") for number in range(20)])
         self.assertTrue(wait_for(lambda: len(receiver.messages) == 21))
         self.assertTrue(wait_for(lambda: quell.metric("quell_sink_attempts_failed_total") > 0))
+        self.assertTrue(wait_for(lambda: "Message timed out; " in quell.read_log()))
         self.broker.start()
         records = self.wait_for_records("outage", 21, 60)
         self.assertEqual(21, len({key for key, _, _ in records}))

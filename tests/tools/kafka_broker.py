@@ -146,6 +146,11 @@ class Broker:
             self.process.send_signal(signal_number)
             self.process.wait(60)
 
+    def ensure(self):
+        """Runs, whatever a test did to it."""
+        if self.process.poll() is not None:
+            self.start()
+
     def kill(self):
         self.stop(signal.SIGKILL)
 
