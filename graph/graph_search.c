@@ -102,7 +102,7 @@ static bool expand(struct searching *searching, struct edge_walk *walk, uint32_t
 
 /* Asks for the memory that the next visits will want, the nearer the more. */
 static void look_ahead(const struct searching *searching, const struct graph_snapshot *snapshot,
-                       enum graph_direction direction, uint32_t next) {
+                       enum graph_direction direction, bool has_newer, uint32_t next) {
     const struct graph_rows *rows = direction == GRAPH_UPSTREAM ? &snapshot->out : &snapshot->in;
     const struct graph_search *search = searching->search;
     if (next + 2 * ROWS_AHEAD < searching->count) {
@@ -110,6 +110,9 @@ static void look_ahead(const struct searching *searching, const struct graph_sna
     }
     if (next + ROWS_AHEAD < searching->count) {
         uint32_t node = search->visits[next + ROWS_AHEAD].node;
+        if (has_newer) {
+            __builtin_prefetch((const void *)&searching->graph->heads[node]);
+        }
         if (node < snapshot->nodes) {
             __builtin_prefetch((const void *)&rows->items[rows->offsets[node]]);
         }
@@ -161,7 +164,7 @@ const struct graph_visit *graph_search_run(struct graph_search *search, const st
     struct graph_visit current = {.node = start};
     for (uint32_t next = 0; is_whole; next++) {
         if (current.hops < hops_max) {
-            look_ahead(&searching, snapshot, direction, next);
+            look_ahead(&searching, snapshot, direction, has_newer, next);
             struct edge_walk walk = walk_edges(graph, snapshot, current.node, direction, has_newer);
             is_whole = expand(&searching, &walk, current.node, current.hops + 1);
         }
