@@ -328,11 +328,14 @@ struct status incidents_restore_member(struct incidents *incidents, struct slice
 
 struct status incidents_restore_end(struct incidents *incidents, const struct graph *graph) {
     uint32_t nodes_count = graph_nodes_count(graph);
-    for (uint32_t slot = 0; slot < incidents->incidents_max; slot++) {
+    /* No further than the last one in use: memory that was never touched stays so. */
+    uint32_t left = incidents->incidents_max - incidents->incidents_free_count;
+    for (uint32_t slot = 0; left > 0; slot++) {
         struct incident *incident = &incidents->incidents[slot];
         if (!incident->is_used) {
             continue;
         }
+        left--;
         if (incident->root == INDEX_NONE ||
             (incident->suspect_node != GRAPH_NODE_NONE && incident->suspect_node >= nodes_count)) {
             return status_of(STATUS_CORRUPT);

@@ -81,7 +81,9 @@ static uint32_t put_bytes(struct encoder *encoder, struct slice bytes) {
     /* The zero terminator and padding first: they never overlap the text. */
     uint32_t end = (start + 4 + size + 1 + 3) & ~3u;
     put_u32(encoder, end - 4, 0);
-    memcpy(encoder->base + start + 4, bytes.data, size);
+    if (size > 0) {
+        memcpy(encoder->base + start + 4, bytes.data, size);
+    }
     encoder->at = end;
     return start;
 }
