@@ -20,8 +20,12 @@
 #include <toml++/toml.h>
 
 #include <cmath>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <iomanip>
+#include <memory>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -197,6 +201,16 @@ struct status parse_all(const struct toml_source *sources, uint32_t sources_coun
 extern "C" struct status toml_parse(const struct toml_source *sources, uint32_t sources_count,
                                     struct arena *arena, struct toml_value *root_out,
                                     struct fault *fault) {
+    /* What the library throws where nothing may be thrown, for want of memory, ends the process:
+     * with a word instead of an abort. */
+    const std::terminate_handler before = std::set_terminate([] {
+        (void)std::fputs("quell: no memory to read the configuration\n", stderr);
+        std::_Exit(1);
+    });
+    const std::unique_ptr<void, void (*)(void *)> restore(
+        reinterpret_cast<void *>(before), [](void *handler) {
+            std::set_terminate(reinterpret_cast<std::terminate_handler>(handler));
+        });
     try {
         return parse_all(sources, sources_count, arena, root_out, fault);
     } catch (const std::exception &error) {
