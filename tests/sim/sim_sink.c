@@ -57,7 +57,11 @@ void sink_step(struct sim *sim) {
         }
     }
     sim->sink_is_down = sim_random(sim) % 16 == 0 ? !sim->sink_is_down : sim->sink_is_down;
-    if (sim->is_outcome_out || sim->sink_is_down || !take_row(sim, &message, memory)) {
+    if (sim->is_outcome_out || sim->sink_is_down) {
+        return;
+    }
+    sim->outbox_is_empty = !take_row(sim, &message, memory);
+    if (sim->outbox_is_empty) {
         return;
     }
     deliver(sim, &message);
@@ -72,4 +76,5 @@ void sink_step(struct sim *sim) {
 void sink_forget(struct sim *sim) {
     sim->is_outcome_out = false;
     sim->outbox_next = 0;
+    sim->outbox_is_empty = false;
 }

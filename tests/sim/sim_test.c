@@ -232,7 +232,7 @@ static void live_in_peace(struct sim *sim) {
         step(sim);
         SIM_CHECK(sim, atomic_load(&sim->is_ready));
         sim_pass(sim, NS_PER_S / 4);
-        calm = source_is_done(sim) ? calm + 1 : 0;
+        calm = source_is_done(sim) && sim->outbox_is_empty ? calm + 1 : 0;
     }
     check_world(sim);
     shard_stop(sim->shard);

@@ -72,6 +72,7 @@ struct sim {
     struct told told[TOLD_MAX];
     uint32_t told_count;
     bool sink_is_down;
+    bool outbox_is_empty; /* when the sink looked last */
     uint32_t crashes;
     uint32_t acknowledged_events;
     char *json; /* room for an answer of the view */
