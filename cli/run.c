@@ -1,6 +1,6 @@
 /*
  * run.c - the wiring, the only file that knows every room: gates between threads, threads in order,
- * signals. Start: data directory, shard (restores), shard thread, sinks, console, ingest. Stop: the
+ * signals. Start: data directory, console, shard (restores), shard thread, sinks, ingest. Stop: the
  * other way round, so that what was received is durable, applied and committed.
  */
 #include "cli/run.h"
@@ -291,7 +291,6 @@ static struct status open_sinks(struct runtime *runtime, bool stdout_json, struc
 static struct status open_console(struct runtime *runtime, struct fault *fault) {
     struct console_options options = {
         .config = runtime->config,
-        .view = shard_get_view(runtime->shard),
         .gate = &runtime->gates[GATE_CONSOLE],
         .stats = &runtime->stats,
         .board = &runtime->board,
@@ -348,12 +347,14 @@ static struct status open_kafka(struct runtime *runtime, uint32_t number, uint32
 static struct status open_all(struct runtime *runtime, bool stdout_json, struct fault *fault) {
     TRY(datadir_open(runtime->config->data_dir, &runtime->datadir, fault));
     TRY(open_gates(runtime, fault));
+    TRY(open_console(runtime, fault)); /* first: restoring the state may take its time */
     TRY(open_shard(runtime, fault));
     TRY(open_sinks(runtime, stdout_json, fault));
     for (uint32_t i = 0; i < runtime->config->ingest_threads; i++) {
         TRY(open_ingest(runtime, i, fault));
     }
-    TRY(open_console(runtime, fault)); /* last: /readyz says that events are taken */
+    /* Now /readyz says that events are taken. */
+    console_serve(runtime->console, shard_get_view(runtime->shard));
     for (uint32_t i = 0; i < runtime->config->kafkas_count; i++) {
         for (uint32_t k = 0; k < runtime->config->kafkas[i].threads; k++) {
             TRY(open_kafka(runtime, i, k, fault));

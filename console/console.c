@@ -16,6 +16,7 @@ struct status console_open(const struct console_options *options, struct console
     console->options = *options;
     console->config = options->config;
     config_acquire(console->config);
+    atomic_store(&console->next_view, options->view);
     struct status status = arena_init(&console->text_arena, ANSWER_BYTES_MAX);
     if (status_is_ok(status)) {
         status = arena_init(&console->arena, ACTIONS_MAX * ACTION_BATCH_BYTES + 4096);
@@ -52,8 +53,20 @@ static void renew_tls(struct console *console) {
     console->tls = tls;
 }
 
+static struct status take_view(struct console *console, struct fault *fault) {
+    struct view *view = atomic_exchange(&console->next_view, NULL);
+    if (view != NULL && !status_is_ok(view_reader_acquire(view, &console->reader))) {
+        return fault_set(fault, STATUS_FULL, "no memory for the console's reader");
+    }
+    return status_ok();
+}
+
 static void on_wake(void *context) {
     struct console *console = context;
+    struct fault fault;
+    if (!status_is_ok(take_view(console, &fault))) {
+        log_write(console->options.logger, LOG_LEVEL_ERROR, "console", "%s", fault.words);
+    }
     struct config *config = atomic_exchange(&console->next_config, NULL);
     if (config != NULL) {
         config_release(console->config);
@@ -75,9 +88,7 @@ static struct status open_on_thread(struct console *console, uint16_t *port_out,
     TRY(loop_open(&loop_options, &console->loop, fault));
     TRY(loop_waker_open(console->loop, on_wake, console, &console->waker));
     atomic_store(&console->options.gate->source_waker, console->waker);
-    if (!status_is_ok(view_reader_acquire(console->options.view, &console->reader))) {
-        return fault_set(fault, STATUS_FULL, "no memory for the console's reader");
-    }
+    TRY(take_view(console, fault));
     if (config->tls.is_on && config->tls.console) {
         TRY(tls_server_open(&config->tls.options, &console->tls, fault));
     }
@@ -149,6 +160,11 @@ static void wake(struct console *console) {
 
 void console_stop(struct console *console) {
     atomic_store(&console->is_stopping, true);
+    wake(console);
+}
+
+void console_serve(struct console *console, struct view *view) {
+    atomic_store(&console->next_view, view);
     wake(console);
 }
 

@@ -17,7 +17,7 @@ struct console;
 
 struct console_options {
     struct config *config;
-    struct view *view;
+    struct view *view; /* NULL: it comes by console_serve; until then 503, but for health */
     struct gate *gate;
     struct stats *stats;
     const struct sink_board *board;
@@ -33,6 +33,8 @@ MUST_CHECK struct status console_run(struct console *console,
                                      void (*on_listening)(void *context, uint16_t port,
                                                           const struct fault *fault),
                                      void *context);
+/* Any thread: the state is restored, here is its view. Once, when it was not in the options. */
+void console_serve(struct console *console, struct view *view);
 /* Any thread: takes a new configuration. */
 void console_reconfigure(struct console *console, struct config *config);
 /* Any thread. */

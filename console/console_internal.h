@@ -28,13 +28,14 @@ struct console {
     struct console_options options;
     struct config *config;
     struct config *_Atomic next_config;
+    struct view *_Atomic next_view;
     struct loop *loop;
     struct http_server *server;
     struct tls_server *tls; /* NULL: plain */
     struct loop_waker *waker;
-    struct view_reader *reader;
-    struct arena arena;      /* life of the thread */
-    struct arena text_arena; /* one answer */
+    struct view_reader *reader; /* NULL: the state is not restored yet */
+    struct arena arena;         /* life of the thread */
+    struct arena text_arena;    /* one answer */
     struct action actions[ACTIONS_MAX];
     struct action *free_actions;
     uint32_t actions_out;

@@ -135,7 +135,7 @@ static void answer_ready_verbose(struct console *console, struct http_exchange e
 /* "?verbose" says which part is not ready. */
 static void answer_ready(struct console *console, struct http_exchange exchange,
                          const struct http_request *request) {
-    bool takes_events = atomic_load(console->options.is_ready);
+    bool takes_events = console->reader != NULL && atomic_load(console->options.is_ready);
     bool is_ready = takes_events;
     if (console->options.sources != NULL) {
         is_ready = source_board_add_ready(console->options.sources, true, NULL) && is_ready;
@@ -146,8 +146,9 @@ static void answer_ready(struct console *console, struct http_exchange exchange,
     }
     if (is_ready || !takes_events) {
         answer_text(exchange, is_ready ? 200 : 503,
-                    is_ready ? SLICE("ready\n")
-                             : SLICE("not ready: the journal takes no events\n"));
+                    is_ready                  ? SLICE("ready\n")
+                    : console->reader == NULL ? SLICE("not ready: starting\n")
+                                              : SLICE("not ready: the journal takes no events\n"));
         return;
     }
     struct text text = console_text(console);
@@ -251,9 +252,25 @@ static void answer_incident(struct console *console, struct http_exchange exchan
     }
 }
 
+/* Health is answered always; all else tells of the state. */
+static bool needs_state(struct slice path) {
+    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+        if (slice_equals(path, slice_of_text(routes[i].path))) {
+            enum route route = routes[i].route;
+            return route != ROUTE_LIVE && route != ROUTE_READY && route != ROUTE_INDEX;
+        }
+    }
+    return true;
+}
+
 void console_on_request(void *context, struct http_exchange exchange,
                         const struct http_request *request) {
     struct console *console = context;
+    if (console->reader == NULL && needs_state(request->path)) {
+        console_answer_error(exchange, 503, "unavailable",
+                             "quell is starting: it restores its state, try again");
+        return;
+    }
     struct slice prefix = SLICE("/api/v1/incidents/");
     if (slice_starts_with(request->path, prefix) && request->path.size > prefix.size) {
         answer_incident(console, exchange, slice_tail(request->path, prefix.size), request);
