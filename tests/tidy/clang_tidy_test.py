@@ -54,4 +54,5 @@ class ClangTidy(unittest.TestCase):
 
 
 if __name__ == "__main__":
+    os.nice(10)  # minutes of work beside tests that measure time
     unittest.main(verbosity=2)
