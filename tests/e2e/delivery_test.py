@@ -91,6 +91,7 @@ class DeliveryStory(Story):
             http.server.ThreadingHTTPServer = lambda _, handler: original(("127.0.0.1", port),
                                                                           handler)
             receiver.__init__()
+            receiver.path = "/hook"  # what the hanging one was called by
             return True
         except OSError:
             return False

@@ -28,9 +28,15 @@ class Receiver:
         self.messages, self.headers, self.errors, self.status = [], [], [], 200
         receiver = self
 
+        # A port that another test gave back may still be called by that test's quell.
+        self.path = "/hook-" + os.urandom(8).hex()
+
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                if not self.path.startswith(receiver.path):
+                    self.send_error(404)
+                    return
                 receiver.take(dict(self.headers), body)
                 self.send_response(receiver.status)
                 self.send_header("Content-Length", "0")
@@ -40,7 +46,7 @@ class Receiver:
                 pass
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
+        self.url = f"http://127.0.0.1:{self.server.server_port}{self.path}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def take(self, headers, body):
@@ -154,7 +160,7 @@ class Quell:
         before = None
         while True:
             now = self.get("/api/v1/stats")[1]
-            if now == before:
+            if now == before and now["journal_lag_events"] == 0:
                 return now
             before = now
             time.sleep(0.08)
