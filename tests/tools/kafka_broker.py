@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 
@@ -32,7 +31,7 @@ POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
 
 def skip(words):
     print("skipped:", words, flush=True)
-    sys.exit(1 if os.environ.get("CI") else 77)
+    os._exit(1 if os.environ.get("CI") else 77)  # unittest would take a SystemExit for a failure
 
 
 def want_jars():
