@@ -16,7 +16,7 @@ static void add_log_record(struct load_body *body, const struct load_record *rec
                     "{\"key\":\"code.function\",\"value\":{\"stringValue\":\"handle_%u\"}}],",
                     (unsigned)(record->noise >> 8) % 64, (unsigned)(record->noise >> 16) % 40);
     text_add_format(text, "\"traceId\":\"%016llx%016llx\",\"spanId\":\"%016llx\"}",
-                    (unsigned long long)record->noise, (unsigned long long)~record->noise,
+                    (unsigned long long)record->noise, ~(unsigned long long)record->noise,
                     (unsigned long long)record->noise * 31 | 1);
 }
 

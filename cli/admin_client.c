@@ -9,6 +9,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "core/base/assert.h"
 #include "core/base/json_pick.h"
 #include "core/base/limits.h"
 #include "core/tls_client.h"
@@ -176,9 +177,10 @@ struct status admin_client_of(const struct cli_options *options, struct admin_cl
         TRY(cli_load_config(options, config_out));
     }
     const struct config *config = *config_out;
+    ASSERT(address != NULL || config != NULL);
     bool is_secure = config != NULL && config->tls.is_on && config->tls.console;
     client_out->tls = is_secure ? &config->tls.options : NULL;
-    client_out->address = address != NULL ? slice_of_text(address) : (*config_out)->listen_console;
+    client_out->address = address != NULL ? slice_of_text(address) : config->listen_console;
     client_out->token = token != NULL ? token : getenv("QUELL_TOKEN");
     return status_ok();
 }

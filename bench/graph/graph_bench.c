@@ -579,7 +579,7 @@ int main(int count, char **words) {
         is_good = take_option(&bench.options, words[i], words[i + 1]) && is_good;
     }
     if (!is_good || bench.options.readers > READERS_MAX || bench.options.tenants == 0 ||
-        bench.options.nodes < 2 * PLATFORM_NODES + bench.options.tenants) {
+        bench.options.nodes < 2ull * PLATFORM_NODES + bench.options.tenants) {
         fprintf(stderr, "usage: see the top of bench/graph/graph_bench.c\n");
         return 2;
     }
