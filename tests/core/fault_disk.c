@@ -53,7 +53,8 @@ static struct undo *add_undo(struct fault_disk *disk, const char *path) {
     ASSERT(disk->undos_count < UNDO_MAX);
     struct undo *undo = &disk->undos[disk->undos_count++];
     *undo = (struct undo){0};
-    (void)snprintf(undo->path, sizeof(undo->path), "%s", path);
+    size_t size = strnlen(path, sizeof(undo->path) - 1); /* the rest is zero already */
+    memmove(undo->path, path, size);
     return undo;
 }
 
