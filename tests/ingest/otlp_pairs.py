@@ -15,7 +15,11 @@ import unittest
 sys.path.insert(0, os.path.join(os.environ["QUELL_SOURCE"], "tests", "tools"))
 import python_packages
 
-python_packages.want("opentelemetry-proto==1.29.0", "protobuf<6")
+try:
+    python_packages.want("opentelemetry-proto==1.29.0", "protobuf<6")
+except unittest.SkipTest as reason:
+    print(reason)
+    sys.exit(77)
 from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest

@@ -149,13 +149,15 @@ class Tidy(unittest.TestCase):
         self.assertEqual(wrong, [])
 
     def test_no_file_knows_a_machine_or_a_registry(self):
-        tracked = subprocess.run(["git", "-C", SOURCE, "ls-files"], capture_output=True, text=True)
-        if tracked.returncode != 0:
-            self.skipTest("not a git checkout")
+        paths = [os.path.relpath(os.path.join(folder, name), SOURCE)
+                 for folder, folders, names in os.walk(SOURCE) for name in names]
+        skipped = re.compile(r"build|\.git/|.*__pycache__")
         words = re.compile(r"/wo" r"rk/|/ho" r"me/|pypi\.o" r"rg|npm" r"js\.|maven\.o" r"rg|"
                            r"proxy\.gol" r"ang|debian\.o" r"rg")
         wrong = []
-        for path in tracked.stdout.split():
+        for path in [path for path in paths if not skipped.match(path)]:
+            if path == ".git":
+                continue  # a worktree says where its repository is
             with open(os.path.join(SOURCE, path), encoding="utf-8", errors="replace") as file:
                 wrong += [f"{path}: {found}" for found in words.findall(file.read())]
         self.assertEqual(wrong, [])
