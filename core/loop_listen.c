@@ -1,6 +1,7 @@
 /* loop_listen.c - listening sockets and their addresses. See loop.h and loop_internal.h. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/base/assert.h"
@@ -56,20 +57,39 @@ static uint16_t port_of(int fd) {
     return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
 }
 
-static struct status bind_socket(struct slice text, bool share, int *fd_out, struct fault *fault) {
-    struct sockaddr_storage address;
-    socklen_t size = 0;
-    TRY(parse_address(text, &address, &size, fault));
-    int fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+/* After a SIGKILL the kernel gives back what io_uring held a moment after the process is gone: a
+ * quell that is restarted at once finds its own port taken, and waits for it. */
+enum { BIND_ATTEMPTS_MAX = 50 };
+#define BIND_PAUSE_NS (20L * 1000 * 1000)
+
+static int open_bound(const struct sockaddr_storage *address, socklen_t size, bool share) {
+    int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int on = 1;
     bool is_bound = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
                     (!share || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0) &&
-                    bind(fd, (struct sockaddr *)&address, size) == 0 && listen(fd, 4096) == 0;
+                    bind(fd, (const struct sockaddr *)address, size) == 0 && listen(fd, 4096) == 0;
     if (!is_bound) {
         int error = errno;
         loop_close_fd(fd);
+        errno = error;
+        return -1;
+    }
+    return fd;
+}
+
+static struct status bind_socket(struct slice text, bool share, int *fd_out, struct fault *fault) {
+    struct sockaddr_storage address;
+    struct timespec pause = {.tv_nsec = BIND_PAUSE_NS};
+    socklen_t size = 0;
+    TRY(parse_address(text, &address, &size, fault));
+    int fd = open_bound(&address, size, share);
+    for (int i = 1; i < BIND_ATTEMPTS_MAX && fd < 0 && errno == EADDRINUSE; i++) {
+        (void)nanosleep(&pause, NULL);
+        fd = open_bound(&address, size, share);
+    }
+    if (fd < 0) {
         return fault_set(fault, STATUS_IO, "cannot listen on %.*s: %s", SLICE_PRINT(text),
-                         strerror(error));
+                         strerror(errno));
     }
     *fd_out = fd;
     return status_ok();

@@ -3,15 +3,12 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
+import sys
 import time
 
-
-def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
+from ports import free_port
 
 
 class Process:

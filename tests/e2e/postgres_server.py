@@ -3,17 +3,14 @@ import glob
 import os
 import shutil
 import signal
-import socket
 import subprocess
+import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
+from ports import free_port
+
 PROGRAMS = "/usr/lib/postgresql/15/bin"
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Postgres:

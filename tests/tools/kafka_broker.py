@@ -6,10 +6,13 @@ import fcntl
 import os
 import shutil
 import signal
-import socket
 import subprocess
+import sys
 import tempfile
 import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from ports import free_port
 
 VERSION = "3.9.1"
 CLUSTER = "cXVlbGwtdGVzdC1jbHVzdA"
@@ -55,12 +58,6 @@ def want_jars():
             skip("mvn cannot get Kafka: " + result.stdout[-300:])
         open(marker, "w").close()
     return folder
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 class Broker:
