@@ -231,7 +231,7 @@ class Secrets(Story):
 group_wait = "0s"
 [sink.hook]
 type = "webhook"
-url = "http://user:${{env:PLANTED}}@127.0.0.1:{port}/${{env:PLANTED}}?key=${{env:PLANTED}}"
+url = "http://user:${{env:PLANTED}}@127.0.0.1:{port}{bad.path}/${{env:PLANTED}}?key=${{env:PLANTED}}"
 secret = "${{env:PLANTED}}"
 headers = {{ Authorization = "Bearer ${{env:PLANTED}}" }}
 max_attempts = 2
@@ -240,7 +240,7 @@ backoff = "10ms"
 type = "slack"
 token = "${{file:secret}}"
 channel = "#x"
-api_url = "http://127.0.0.1:{port}/api"
+api_url = "http://127.0.0.1:{port}{bad.path}/api"
 max_attempts = 2
 backoff = "10ms"
 [sink.db]
