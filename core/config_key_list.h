@@ -65,5 +65,6 @@ CONFIG_POLICY_KEY("graph.learned_ttl", DURATION, learned_ttl_ns)
 CONFIG_POLICY_KEY("limits.events_per_second", COUNT, limit_events_per_s)
 CONFIG_POLICY_KEY("limits.entities", COUNT, limit_entities)
 CONFIG_POLICY_KEY("limits.incidents_per_hour", COUNT, limit_incidents_per_h)
+CONFIG_POLICY_KEY("limits.dedup_keys", COUNT, limit_dedup_keys)
 CONFIG_POLICY_KEY("owner", TEXT, owner)
 #endif

@@ -16,7 +16,9 @@
 #include "dedup/wheel.h"
 
 #define NONE UINT32_MAX
-enum { ROW_BYTES = 48, EFFECT_BYTES = 16 + 16 + ROW_BYTES, DEAD_SPARE = 1024 };
+enum { ROW_BYTES = 56, ROW_BYTES_OLD = 48, EFFECT_BYTES = 16 + 16 + ROW_BYTES, DEAD_SPARE = 1024 };
+enum { TENANT_NONE = UINT16_MAX };
+static_assert(TENANTS_MAX < TENANT_NONE, "a tenant's number fits");
 
 struct entry {
     struct hash128 fingerprint;
@@ -28,10 +30,12 @@ struct entry {
     uint32_t entity_next; /* also the free list */
     uint32_t entity_previous;
     uint32_t dirty_next;
-    bool is_dirty;
-    bool is_dead;
-    bool has_row;
+    uint16_t tenant; /* TENANT_NONE in rows of before this field */
+    bool is_dirty : 1;
+    bool is_dead : 1;
+    bool has_row : 1;
 };
+static_assert(sizeof(struct entry) == 80, "millions of them: each byte counts");
 
 struct dedup {
     struct entry *entries;
@@ -44,6 +48,8 @@ struct dedup {
     uint32_t free_first;
     uint32_t dirty_first;
     uint32_t dirty_last;
+    uint32_t *tenant_counts; /* of living entries, by the tenant's number */
+    uint64_t unremembered;
 };
 
 struct status dedup_init(struct dedup **dedup_out, const struct dedup_options *options,
@@ -57,7 +63,8 @@ struct status dedup_init(struct dedup **dedup_out, const struct dedup_options *o
     dedup->entries_max = 2 * options->keys_max + DEAD_SPARE;
     dedup->free_first = dedup->dirty_first = dedup->dirty_last = NONE;
     dedup->entries = ARENA_ARRAY(arena, struct entry, dedup->entries_max);
-    if (dedup->entries == NULL) {
+    dedup->tenant_counts = ARENA_ARRAY(arena, uint32_t, TENANTS_MAX);
+    if (dedup->entries == NULL || dedup->tenant_counts == NULL) {
         return status_of(STATUS_FULL);
     }
     TRY(table_init(&dedup->by_fingerprint, options->keys_max, arena));
@@ -155,6 +162,15 @@ static void unlink_entity(struct dedup *dedup, uint32_t number) {
     }
 }
 
+static void count_tenant(struct dedup *dedup, const struct entry *entry, int32_t change) {
+    if (entry->tenant == TENANT_NONE) {
+        return;
+    }
+    uint32_t *count = &dedup->tenant_counts[entry->tenant];
+    ASSERT(change > 0 || *count > 0);
+    *count += (uint32_t)change;
+}
+
 static void remove_entry(struct dedup *dedup, uint32_t number) {
     struct entry *entry = &dedup->entries[number];
     ASSERT(!entry->is_dead);
@@ -162,6 +178,7 @@ static void remove_entry(struct dedup *dedup, uint32_t number) {
     ASSERT(was_there);
     unlink_entity(dedup, number);
     wheel_remove(&dedup->wheel, number);
+    count_tenant(dedup, entry, -1);
     entry->is_dead = true;
     if (entry->has_row) {
         mark_dirty(dedup, number);
@@ -196,6 +213,7 @@ static void insert_entry(struct dedup *dedup, const struct entry *entry) {
     dedup->entries[number] = *entry;
     put(&dedup->by_fingerprint, entry->fingerprint, number);
     link_entity(dedup, number);
+    count_tenant(dedup, entry, 1);
     wheel_set(&dedup->wheel, number, entry->expires_ns);
     if (!entry->has_row) {
         mark_dirty(dedup, number);
@@ -206,19 +224,17 @@ static uint64_t add_saturating(uint64_t a, uint64_t b) {
     return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
-static uint64_t expiry_of(uint64_t first_ns, uint64_t last_ns, uint64_t window_ns,
-                          uint64_t max_window_ns) {
-    uint64_t slid = add_saturating(last_ns, window_ns);
-    uint64_t bound = add_saturating(first_ns, max_window_ns);
+static uint64_t expiry_of(uint64_t first_ns, uint64_t last_ns, const struct dedup_rule *rule) {
+    uint64_t slid = add_saturating(last_ns, rule->window_ns);
+    uint64_t bound = add_saturating(first_ns, rule->max_window_ns);
     return slid < bound ? slid : bound;
 }
 
 static struct dedup_answer count_repeat(struct dedup *dedup, uint32_t number, uint64_t now_ns,
-                                        uint64_t window_ns, uint64_t max_window_ns) {
+                                        const struct dedup_rule *rule) {
     struct entry *entry = &dedup->entries[number];
     entry->last_seen_ns = now_ns > entry->last_seen_ns ? now_ns : entry->last_seen_ns;
-    entry->expires_ns =
-        expiry_of(entry->first_seen_ns, entry->last_seen_ns, window_ns, max_window_ns);
+    entry->expires_ns = expiry_of(entry->first_seen_ns, entry->last_seen_ns, rule);
     entry->count++;
     wheel_set(&dedup->wheel, number, entry->expires_ns);
     mark_dirty(dedup, number);
@@ -227,25 +243,32 @@ static struct dedup_answer count_repeat(struct dedup *dedup, uint32_t number, ui
 }
 
 struct dedup_answer dedup_admit(struct dedup *dedup, struct hash128 fingerprint,
-                                struct hash128 entity_key, uint64_t now_ns, uint64_t window_ns,
-                                uint64_t max_window_ns) {
+                                struct hash128 entity_key, uint64_t now_ns,
+                                const struct dedup_rule *rule) {
     uint32_t number = NONE;
+    ASSERT(rule->tenant < TENANTS_MAX);
     if (table_find(&dedup->by_fingerprint, fingerprint, &number)) {
         if (now_ns < dedup->entries[number].expires_ns) {
-            return count_repeat(dedup, number, now_ns, window_ns, max_window_ns);
+            return count_repeat(dedup, number, now_ns, rule);
         }
         remove_entry(dedup, number);
+    }
+    const struct dedup_answer news = {.passes = true, .count = 1, .first_seen_ns = now_ns};
+    if (rule->keys_max > 0 && dedup->tenant_counts[rule->tenant] >= rule->keys_max) {
+        dedup->unremembered++;
+        return news;
     }
     struct entry entry = {
         .fingerprint = fingerprint,
         .entity_key = entity_key,
         .first_seen_ns = now_ns,
         .last_seen_ns = now_ns,
-        .expires_ns = expiry_of(now_ns, now_ns, window_ns, max_window_ns),
+        .expires_ns = expiry_of(now_ns, now_ns, rule),
         .count = 1,
+        .tenant = (uint16_t)rule->tenant,
     };
     insert_entry(dedup, &entry);
-    return (struct dedup_answer){.passes = true, .count = 1, .first_seen_ns = now_ns};
+    return news;
 }
 
 void dedup_forget_entity(struct dedup *dedup, struct hash128 entity_key) {
@@ -271,12 +294,18 @@ uint32_t dedup_count(const struct dedup *dedup) {
     return dedup->by_fingerprint.count;
 }
 
+uint64_t dedup_unremembered_count(const struct dedup *dedup) {
+    return dedup->unremembered;
+}
+
 static void write_row(struct writer *writer, const struct entry *entry) {
     writer_u64(writer, entry->first_seen_ns);
     writer_u64(writer, entry->last_seen_ns);
     writer_u64(writer, entry->expires_ns);
     writer_u64(writer, entry->count);
     writer_hash128(writer, entry->entity_key);
+    writer_u32(writer, entry->tenant);
+    writer_u32(writer, 0);
     ASSERT(!writer->failed && writer->size == ROW_BYTES);
 }
 
@@ -318,9 +347,13 @@ struct status dedup_restore(struct dedup *dedup, struct slice key, struct slice 
     entry.expires_ns = reader_u64(&row);
     entry.count = reader_u64(&row);
     entry.entity_key = reader_hash128(&row);
+    uint32_t tenant = value.size == ROW_BYTES_OLD ? (uint32_t)TENANT_NONE : reader_u32(&row);
+    entry.tenant = (uint16_t)tenant;
     uint32_t number = NONE;
-    if (keys.failed || row.failed || key.size != 16 || value.size != ROW_BYTES ||
-        entry.count == 0 || table_find(&dedup->by_fingerprint, entry.fingerprint, &number)) {
+    if (keys.failed || row.failed || key.size != 16 ||
+        (value.size != ROW_BYTES && value.size != ROW_BYTES_OLD) ||
+        (tenant >= TENANTS_MAX && tenant != TENANT_NONE) || entry.count == 0 ||
+        table_find(&dedup->by_fingerprint, entry.fingerprint, &number)) {
         return status_of(STATUS_CORRUPT);
     }
     insert_entry(dedup, &entry);

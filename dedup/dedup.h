@@ -5,9 +5,11 @@
  *
  * Invariants: 1. an entry lives in exactly one wheel slot. 2. a window slides with each repeat and
  * never reaches beyond first_seen + max_window. 3. memory is fixed at init. 4. everything is a
- * function of (state, arguments): `now_ns` comes from the journal.
+ * function of (state, arguments): `now_ns` comes from the journal. 5. a tenant has at most as many
+ * entries as its rule says: what comes beyond is news each time, and takes no other's place.
  *
- * Rows: DEDUP: fingerprint -> first_seen u64, last_seen u64, expires u64, count u64, entity_key.
+ * Rows: DEDUP: fingerprint -> first_seen u64, last_seen u64, expires u64, count u64, entity_key,
+ * tenant u32, zero u32 (rows of before end at the tenant: they count for none).
  * EVENT_ID: seq big-endian -> u64 expires, then 16-byte event keys. Thread: the shard.
  */
 #pragma once
@@ -47,6 +49,13 @@ struct dedup;
 struct dedup_options {
     uint32_t keys_max;
 };
+/* Of the tenant that the signal is of. */
+struct dedup_rule {
+    uint64_t window_ns;
+    uint64_t max_window_ns;
+    uint32_t tenant;   /* its number, below TENANTS_MAX */
+    uint32_t keys_max; /* of this tenant; 0: no bound of its own */
+};
 struct dedup_answer {
     bool passes;    /* first of its window */
     uint64_t count; /* with this one */
@@ -54,10 +63,11 @@ struct dedup_answer {
 };
 MUST_CHECK struct status dedup_init(struct dedup **dedup_out, const struct dedup_options *options,
                                     struct arena *arena);
-/* Counts the signal. When the keys are full the entry next to expire makes room (counted). */
+/* Counts the signal. When the keys are full the entry next to expire makes room; when only the
+ * tenant's are, the signal passes and is not remembered. */
 struct dedup_answer dedup_admit(struct dedup *dedup, struct hash128 fingerprint,
-                                struct hash128 entity_key, uint64_t now_ns, uint64_t window_ns,
-                                uint64_t max_window_ns);
+                                struct hash128 entity_key, uint64_t now_ns,
+                                const struct dedup_rule *rule);
 /* Forgets the fingerprints of an entity that recovered: its next failure is news again. */
 void dedup_forget_entity(struct dedup *dedup, struct hash128 entity_key);
 /* Expires what is due. */
@@ -67,6 +77,8 @@ uint64_t dedup_next_due_ns(const struct dedup *dedup);
 /* Emits rows changed since the last call, as far as effects has room; true when all are out. */
 bool dedup_emit(struct dedup *dedup, struct effects *effects);
 uint32_t dedup_count(const struct dedup *dedup);
+/* Signals that passed since init because their tenant's keys were full. */
+uint64_t dedup_unremembered_count(const struct dedup *dedup);
 MUST_CHECK struct status dedup_restore(struct dedup *dedup, struct slice key, struct slice value);
 /* A hash over the logical state, independent of memory layout: replay tests compare it. */
 struct hash128 dedup_digest(const struct dedup *dedup);

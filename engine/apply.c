@@ -55,9 +55,11 @@ static struct status apply_bad_news(struct engine *engine, struct tenant *tenant
                                     const struct signal *signal,
                                     const struct incident_context *context) {
     const struct policy *policy = tenant->policy;
+    const struct dedup_rule rule = {policy->dedup_window_ns, policy->dedup_max_window_ns,
+                                    tenants_number(&engine->tenants, tenant),
+                                    policy->limit_dedup_keys};
     struct dedup_answer answer =
-        dedup_admit(engine->dedup, signal->fingerprint, signal->entity_key, engine->now_ns,
-                    policy->dedup_window_ns, policy->dedup_max_window_ns);
+        dedup_admit(engine->dedup, signal->fingerprint, signal->entity_key, engine->now_ns, &rule);
     tenant_count(&engine->tenants, tenant, TENANT_COUNTER_SIGNALS_TOTAL, 1);
     if (!answer.passes) {
         tenant_count(&engine->tenants, tenant, TENANT_COUNTER_SIGNALS_SUPPRESSED, 1);

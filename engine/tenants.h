@@ -44,6 +44,10 @@ void tenants_deinit(struct tenants *tenants);
 /* The tenant of the name, made when new. FULL at TENANTS_MAX. The pointer stays valid. */
 MUST_CHECK struct status tenants_intern(struct tenants *tenants, struct slice name,
                                         struct tenant **tenant_out);
+/* Below TENANTS_MAX; the same after a restart. */
+static inline uint32_t tenants_number(const struct tenants *tenants, const struct tenant *tenant) {
+    return (uint32_t)(tenant - tenants->items);
+}
 /* NULL when nothing of it was seen yet. */
 struct tenant *tenants_find(struct tenants *tenants, struct slice name);
 /* Points every tenant at its policy of the new set. */

@@ -7,7 +7,7 @@
 
 #include "core/base/assert.h"
 
-enum { POLICY_VERSION = 4, POLICY_VERSION_OLDEST = 1, ITEMS_MAX = 1 << 20 };
+enum { POLICY_VERSION = 5, POLICY_VERSION_OLDEST = 1, ITEMS_MAX = 1 << 20 };
 
 struct policy policy_default(void) {
     return (struct policy){
@@ -90,6 +90,7 @@ static void write_policy(struct writer *writer, const struct policy *policy) {
     writer_u32(writer, policy->limit_events_per_s);
     writer_u32(writer, policy->limit_entities);
     writer_u32(writer, policy->limit_incidents_per_h);
+    writer_u32(writer, policy->limit_dedup_keys);
 }
 
 struct status policy_set_encode(const struct policy_set *set, struct writer *writer) {
@@ -225,6 +226,9 @@ static void read_policy(struct decode *decode, struct policy *policy) {
         policy->limit_events_per_s = reader_u32(reader);
         policy->limit_entities = reader_u32(reader);
         policy->limit_incidents_per_h = reader_u32(reader);
+    }
+    if (decode->version >= 5) {
+        policy->limit_dedup_keys = reader_u32(reader);
     }
 }
 

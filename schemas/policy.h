@@ -71,6 +71,7 @@ struct policy {
     uint32_t limit_events_per_s;    /* at ingest; 0: as many as come, as for those below */
     uint32_t limit_entities;        /* beyond: quarantined */
     uint32_t limit_incidents_per_h; /* beyond: recorded, and told when the hour is over */
+    uint32_t limit_dedup_keys;      /* beyond: told, but repeats are not known as such */
     struct policy_silence *silences;
     uint32_t silences_count;
 };

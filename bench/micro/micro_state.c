@@ -74,8 +74,9 @@ static struct micro_work run_dedup(void *state, uint64_t rounds) {
     for (uint64_t i = 0; i < rounds * BATCH_RECORDS; i++) {
         uint64_t number = random_below(&keys->random, KEYS / 2);
         struct hash128 fingerprint = {number * 0x9E3779B97F4A7C15ULL, number};
-        struct dedup_answer answer = dedup_admit(keys->dedup, fingerprint, fingerprint, NOW_NS,
-                                                 10 * NS_PER_MINUTE, NS_PER_HOUR);
+        const struct dedup_rule rule = {10 * NS_PER_MINUTE, NS_PER_HOUR, 0, 0};
+        struct dedup_answer answer =
+            dedup_admit(keys->dedup, fingerprint, fingerprint, NOW_NS, &rule);
         micro_use(answer.count);
         if (i % 1024 == 0) {
             while (!dedup_emit(keys->dedup, &keys->effects)) {

@@ -26,7 +26,13 @@ static struct hash128 key_of(uint64_t number) {
 
 static struct dedup_answer admit(struct room *room, uint64_t number, uint64_t at_ns) {
     return dedup_admit(room->dedup, key_of(number), key_of(1000 + number % 5), START + at_ns,
-                       WINDOW, MAX_WINDOW);
+                       &(struct dedup_rule){WINDOW, MAX_WINDOW, 0, 0});
+}
+
+static struct dedup_answer admit_of(struct room *room, uint32_t tenant, uint64_t number,
+                                    uint64_t at_ns) {
+    const struct dedup_rule rule = {WINDOW, MAX_WINDOW, tenant, 3};
+    return dedup_admit(room->dedup, key_of(number), key_of(1000 + number), START + at_ns, &rule);
 }
 
 static void repeats_count_and_the_window_slides(void **state) {
@@ -96,6 +102,47 @@ static void when_full_the_next_to_expire_makes_room(void **state) {
     arena_deinit(&room.arena);
 }
 
+static void a_tenant_at_its_limit_takes_no_other_tenants_place(void **state) {
+    struct room room;
+    room_init(&room, 16);
+    for (uint64_t i = 0; i < 3; i++) {
+        assert_true(admit_of(&room, 7, i, i).passes);
+    }
+    assert_true(admit_of(&room, 7, 3, 3).passes); /* news, and again: it is not remembered */
+    assert_true(admit_of(&room, 7, 3, 4).passes);
+    assert_int_equal(dedup_unremembered_count(room.dedup), 2);
+    assert_int_equal(dedup_count(room.dedup), 3);
+    assert_false(admit_of(&room, 7, 0, 5).passes); /* what was remembered still is */
+    assert_true(admit_of(&room, 8, 4, 6).passes);  /* others feel nothing */
+    assert_false(admit_of(&room, 8, 4, 7).passes);
+    dedup_forget_entity(room.dedup, key_of(1000)); /* one recovers: there is room */
+    assert_true(admit_of(&room, 7, 3, 8).passes);
+    assert_false(admit_of(&room, 7, 3, 9).passes);
+    dedup_advance(room.dedup, START + MAX_WINDOW);
+    assert_true(admit_of(&room, 7, 5, MAX_WINDOW).passes);
+    assert_false(admit_of(&room, 7, 5, MAX_WINDOW + 1).passes);
+    arena_deinit(&room.arena);
+}
+
+/* 48 bytes: without a tenant. */
+static void rows_of_before_the_tenant_are_read(void **state) {
+    struct room room;
+    room_init(&room, 16);
+    assert_true(admit(&room, 1, 0).passes);
+    assert_true(dedup_emit(room.dedup, &room.effects));
+    struct effects_cursor cursor = effects_begin(&room.effects);
+    struct effect effect;
+    assert_true(effects_next(&cursor, &effect));
+    struct room other;
+    room_init(&other, 16);
+    assert_status(dedup_restore(other.dedup, effect.key, slice_head(effect.value, 48)), OK);
+    assert_false(admit(&other, 1, 1).passes);
+    dedup_forget_entity(other.dedup, key_of(1001));
+    assert_true(admit(&other, 1, 2).passes);
+    arena_deinit(&room.arena);
+    arena_deinit(&other.arena);
+}
+
 /* The store: the last effect on a key counts. Small, so a list will do. */
 struct rows {
     struct slice keys[4096];
@@ -131,6 +178,9 @@ static void act(struct room *room, uint64_t random, uint64_t now, bool *passes_o
         dedup_forget_entity(room->dedup, key_of(1000 + random / 32 % 5));
     } else if (random % 32 == 1) {
         dedup_advance(room->dedup, START + now);
+    } else if (random % 32 < 8) { /* tenants at their limit */
+        *passes_out =
+            admit_of(room, 1 + (uint32_t)(random % 3), 300 + random / 32 % 30, now).passes;
     } else {
         *passes_out = admit(room, random / 32 % 300, now).passes;
     }
@@ -194,6 +244,8 @@ int main(void) {
         cmocka_unit_test(a_stamp_that_goes_back_is_a_repeat),
         cmocka_unit_test(forgetting_an_entity_makes_its_news_new_and_leaves_others),
         cmocka_unit_test(when_full_the_next_to_expire_makes_room),
+        cmocka_unit_test(a_tenant_at_its_limit_takes_no_other_tenants_place),
+        cmocka_unit_test(rows_of_before_the_tenant_are_read),
         cmocka_unit_test(rows_restore_the_same_state_and_the_same_future),
         cmocka_unit_test(more_evictions_than_the_pool_holds_do_no_harm),
     };

@@ -1,7 +1,9 @@
 """A tenant's own limits: events a second, entities, incidents an hour; others feel nothing."""
 import json
 import os
+import re
 import signal
+import subprocess
 import time
 import unittest
 
@@ -41,6 +43,25 @@ class LimitsStory(Story):
         _, metrics, _ = quell.request("GET", "/metrics", port=quell.console)
         self.assertIn(b"quell_rate_limited_total 2", metrics)
 
+    def test_grpc_is_held_to_the_limit_too(self):
+        quell = self.limited("events_per_second = 5")
+        tenant = b"\x0a\x09tenant.id\x12\x06\x0a\x04acme"
+        resource = b"\x0a" + bytes([len(tenant) + 2]) + b"\x0a" + bytes([len(tenant)]) + tenant
+        records = b"\x12\x04\x12\x02\x10\x11" * 20  # ERROR logs
+        message = b"\x0a" + bytes([len(resource + records) | 128 & 255, len(resource + records) >> 7]
+                                 ) + resource + records
+        answers = []
+        for _ in range(2):
+            done = subprocess.run(
+                ["curl", "-s", "--http2-prior-knowledge", "-D", "-", "-o", "/dev/null", "-H",
+                 "content-type: application/grpc", "--data-binary", "@-", f"http://127.0.0.1:"
+                 f"{quell.grpc}/opentelemetry.proto.collector.logs.v1.LogsService/Export"],
+                input=b"\0" + len(message).to_bytes(4, "big") + message, capture_output=True)
+            answers.append(re.search(rb"grpc-status: (\d+)", done.stdout)[1])
+        self.assertEqual(answers, [b"0", b"14"])  # UNAVAILABLE: to be sent again
+        quell.settle()
+        self.assertEqual(quell.get("/api/v1/stats")[1]["tenants"]["acme"]["events_received"], 20)
+
     def test_entities_beyond_the_limit_stand_in_the_quarantine(self):
         quell = self.limited("entities = 5")
         for tenant in ("acme", "other"):
@@ -69,6 +90,26 @@ class LimitsStory(Story):
         self.send(quell, "acme", failure("job9"), failure("jobx"))
         quell.settle()
         self.assertEqual("".join(entities("acme")), "012349")
+
+    def test_dedup_keys_beyond_the_limit_are_news_each_time_and_leave_others_theirs(self):
+        quell = self.limited("dedup_keys = 2")
+        for turn in range(3):
+            for tenant in ("acme", "other"):
+                self.send(quell, tenant, *[failure(f"job{number}", run_id=f"r{turn}")
+                                           for number in range(4)])
+        quell.settle()
+        stats = quell.get("/api/v1/stats")[1]["tenants"]
+        self.assertEqual(stats["acme"]["signals_suppressed"], 4)  # of two jobs, twice each
+        self.assertEqual(stats["other"]["signals_suppressed"], 8)
+        self.assertEqual(len(quell.incidents("&tenant=acme")), 4)
+        self.assertIn(b"quell_dedup_unremembered_total 6",
+                      quell.request("GET", "/metrics", port=quell.console)[1])
+        quell.stop(signal.SIGKILL)
+        quell.start()  # the count comes back with the rows
+        self.send(quell, "acme", failure("job0"), failure("job2"))
+        quell.settle()
+        stats = quell.get("/api/v1/stats")[1]["tenants"]
+        self.assertEqual(stats["acme"]["signals_suppressed"], 5)
 
     def test_incidents_beyond_the_limit_are_recorded_and_told_later(self):
         hook = self.receiver()

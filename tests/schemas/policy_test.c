@@ -73,6 +73,7 @@ static struct policy make_policy(struct policy_job *job, struct policy_route *ro
         .limit_events_per_s = 13,
         .limit_entities = 14,
         .limit_incidents_per_h = 15,
+        .limit_dedup_keys = 16,
         .silences = silence,
         .silences_count = 1,
     };
@@ -117,7 +118,8 @@ static void spans_and_limits_come_back(void **state) {
         policy->correlate_window_ns,    policy->resolve_after_ns,   policy->reopen_window_ns,
         policy->group_wait_ns,          policy->group_interval_ns,  policy->repeat_interval_ns,
         policy->learned_ttl_ns,         policy->correlate_hops_max, policy->correlate_suspect_min,
-        policy->limit_events_per_s,     policy->limit_entities,     policy->limit_incidents_per_h};
+        policy->limit_events_per_s,     policy->limit_entities,     policy->limit_incidents_per_h,
+        policy->limit_dedup_keys};
     for (uint32_t i = 0; i < sizeof(found) / sizeof(found[0]); i++) {
         assert_int_equal(found[i], i + 1);
     }
