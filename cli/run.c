@@ -61,6 +61,7 @@ struct runtime {
     struct console *console;
     struct ingest_thread ingests[INGEST_MAX];
     uint32_t ingests_count;
+    struct span_memory *spans;
     struct source_board sources;
     struct kafka_threads kafkas;
     pthread_t shard_thread;
@@ -305,6 +306,11 @@ static struct status open_console(struct runtime *runtime, struct fault *fault) 
     return listening_wait(&runtime->console_listening, fault);
 }
 
+static struct status open_spans(struct runtime *runtime, struct fault *fault) {
+    struct status status = span_memory_open(runtime->datadir.hash_seed, &runtime->spans);
+    return status_is_ok(status) ? status : fault_set(fault, status.code, "no memory for spans");
+}
+
 static struct status open_ingest(struct runtime *runtime, uint32_t number, struct fault *fault) {
     struct ingest_thread *thread = &runtime->ingests[number];
     thread->gate = &runtime->gates[GATE_INGEST + number];
@@ -313,6 +319,7 @@ static struct status open_ingest(struct runtime *runtime, uint32_t number, struc
         .hash_seed = runtime->datadir.hash_seed,
         .gates = &thread->gate,
         .gates_count = 1,
+        .spans = runtime->spans,
         .stats = &runtime->stats,
         .logger = &runtime->logger,
         .share_port = runtime->config->ingest_threads > 1,
@@ -336,6 +343,7 @@ static struct status open_kafka(struct runtime *runtime, uint32_t number, uint32
         .thread = thread,
         .gate = &runtime->gates[gate],
         .store = shard_get_store(runtime->shard),
+        .spans = runtime->spans,
         .board = &runtime->sources,
         .stats = &runtime->stats,
         .logger = &runtime->logger,
@@ -350,6 +358,7 @@ static struct status open_all(struct runtime *runtime, bool stdout_json, struct 
     TRY(open_console(runtime, fault)); /* first: restoring the state may take its time */
     TRY(open_shard(runtime, fault));
     TRY(open_sinks(runtime, stdout_json, fault));
+    TRY(open_spans(runtime, fault));
     for (uint32_t i = 0; i < runtime->config->ingest_threads; i++) {
         TRY(open_ingest(runtime, i, fault));
     }
@@ -432,6 +441,7 @@ int runtime_close(struct runtime *runtime) {
         ingest_close(runtime->ingests[i].ingest);
     }
     kafka_threads_close(&runtime->kafkas);
+    span_memory_close(runtime->spans);
     sinks_close(runtime->sinks);
     console_close(runtime->console);
     shard_close(runtime->shard);

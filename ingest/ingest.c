@@ -7,7 +7,6 @@
 #include "ingest/ingest_internal.h"
 
 #define DECODE_ARENA_BYTES (512 * MIB) /* address space; a request's strings and scratch */
-#define SPAN_ARENA_BYTES (32 * MIB)    /* address space */
 #define BODIES_BYTES_MAX (1 * GIB)
 
 static struct status make_batches(struct ingest *ingest, struct batch *batches, uint32_t count,
@@ -32,8 +31,6 @@ static struct status make_pools(struct ingest *ingest) {
     TRY(arena_init(&ingest->decode_arena, DECODE_ARENA_BYTES));
     TRY(arena_init(&ingest->rates_arena, RATES_ARENA_BYTES));
     TRY(rates_init(&ingest->rates, &ingest->rates_arena));
-    TRY(arena_init(&ingest->span_arena, SPAN_ARENA_BYTES));
-    TRY(span_memory_init(&ingest->spans, &ingest->span_arena, ingest->options.hash_seed));
     TRY(make_batches(ingest, ingest->small, BATCHES_SMALL, BATCH_SMALL_BYTES, &ingest->free_small));
     TRY(make_batches(ingest, ingest->large, BATCHES_LARGE, BATCH_BYTES_MAX, &ingest->free_large));
     ingest->pending_items = ARENA_ARRAY(&ingest->arena, struct pending, REQUESTS_MAX);
@@ -229,7 +226,6 @@ void ingest_close(struct ingest *ingest) {
     arena_deinit(&ingest->arena);
     arena_deinit(&ingest->decode_arena);
     arena_deinit(&ingest->rates_arena);
-    arena_deinit(&ingest->span_arena);
     config_release(atomic_exchange(&ingest->next_config, NULL));
     config_release(ingest->config);
     free(ingest);

@@ -11,6 +11,7 @@
 #include "core/config.h"
 #include "core/gate.h"
 #include "core/stats.h"
+#include "ingest/span_memory.h"
 
 struct ingest;
 
@@ -19,6 +20,7 @@ struct ingest_options {
     uint64_t hash_seed;    /* of the data directory */
     struct gate **gates;   /* one a shard, of this thread alone */
     uint32_t gates_count;
+    struct span_memory *spans; /* of all sources; NULL: nothing is learned of spans */
     struct stats *stats;
     const struct logger *logger;
     bool share_port;             /* more than one ingest thread */

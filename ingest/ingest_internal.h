@@ -44,8 +44,6 @@ struct ingest {
     struct loop_waker *waker;
     struct arena arena;        /* life of the thread: batches */
     struct arena decode_arena; /* one request */
-    struct arena span_arena;
-    struct span_memory *spans;
     struct inflate_buffer inflated;
     char too_large[HTTP_LIMIT_WORDS_BYTES_MAX]; /* of a request that is too large inflated */
     struct arena rates_arena;

@@ -22,6 +22,7 @@
 #include "core/source_board.h"
 #include "core/stats.h"
 #include "core/store.h"
+#include "ingest/span_memory.h"
 
 struct kafka_source;
 
@@ -33,6 +34,7 @@ struct kafka_source_options {
     struct gate *gate;     /* of this thread alone */
     struct store *store;   /* of the shard, recovered: where reading goes on */
     struct source_board *board;
+    struct span_memory *spans;
     struct stats *stats;
     const struct logger *logger;
     const atomic_bool *is_ready; /* false: nothing is sent */

@@ -10,6 +10,15 @@
  */
 #include "ingest/otlp_edges.h"
 
+/* An edge is told again four times before it would expire, for the tenants that keep the common
+ * rule. */
+void otlp_edges_begin(struct decode *decode, struct span_memory *spans,
+                      const struct config *config) {
+    uint64_t span_ns = config->policies.defaults.learned_ttl_ns / 4;
+    decode->spans = spans;
+    decode->edge_refresh_ns = span_ns < EDGE_REFRESH_NS_MAX ? span_ns : EDGE_REFRESH_NS_MAX;
+}
+
 static struct status tell(const struct otlp_span *span, struct decode *decode,
                           struct span_edge edge, struct slice raw) {
     const struct envelope *from = &span->record.envelope;
@@ -90,7 +99,7 @@ static struct status learn_leaves(const struct otlp_span *span, struct decode *d
 struct status otlp_edges_learn(const struct otlp_span *span, struct decode *decode,
                                struct slice raw) {
     const struct envelope *envelope = &span->record.envelope;
-    struct span_edge edges[SPAN_EDGES_MAX];
+    struct span_edges edges; /* not cleared: two KiB for every span */
     if (slice_equals(envelope->entity, SLICE("unknown:unidentified"))) {
         return status_ok();
     }
@@ -102,9 +111,9 @@ struct status otlp_edges_learn(const struct otlp_span *span, struct decode *deco
         .parent_span_id = envelope->parent_span_id,
         .kind = span->kind,
     };
-    uint32_t count = span_memory_note(decode->spans, &note, decode->now_ns, edges);
-    for (uint32_t i = 0; i < count; i++) {
-        TRY(tell(span, decode, edges[i], raw));
+    span_memory_note(decode->spans, &note, decode->now_ns, &edges);
+    for (uint32_t i = 0; i < edges.count; i++) {
+        TRY(tell(span, decode, edges.items[i], raw));
     }
     return learn_leaves(span, decode, raw);
 }

@@ -5,7 +5,13 @@
  */
 #pragma once
 
+#include "core/config.h"
 #include "ingest/otlp_record.h"
+
+/* Of this decode's spans is learned, beside those of all other sources that share `spans`; NULL:
+ * nothing is. */
+void otlp_edges_begin(struct decode *decode, struct span_memory *spans,
+                      const struct config *config);
 
 /* The span was taken. Adds an envelope for each edge that was not told of late: kind lineage, flag
  * LEARNED; the answer does not count them. FULL: throttle the request. */

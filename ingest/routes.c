@@ -9,6 +9,7 @@
 #include "ingest/formats.h"
 #include "ingest/ingest_internal.h"
 #include "ingest/native.h"
+#include "ingest/otlp_edges.h"
 #include "ingest/otlp_proto.h"
 
 typedef struct status decode_fn(struct decode *decode, struct slice body);
@@ -223,12 +224,6 @@ static unsigned admit(const struct ingest *ingest, const struct http_request *re
 
 /* --- A request --- */
 
-/* Four times before it would expire, for the tenants that keep the common rule. */
-static uint64_t edge_refresh_ns(const struct config *config) {
-    uint64_t span_ns = config->policies.defaults.learned_ttl_ns / 4;
-    return span_ns < EDGE_REFRESH_NS_MAX ? span_ns : EDGE_REFRESH_NS_MAX;
-}
-
 static void decode_body(struct ingest *ingest, struct http_exchange exchange,
                         const struct http_request *request, const struct format *format,
                         struct decode *decode, struct slice body) {
@@ -241,8 +236,7 @@ static void decode_body(struct ingest *ingest, struct http_exchange exchange,
     decode->now_ns = clock_wall_ns();
     decode->source = format->style == ANSWER_GRPC ? SLICE("otlp-grpc")
                                                   : slice_of_text(routes[format->route].source);
-    decode->spans = ingest->spans;
-    decode->edge_refresh_ns = edge_refresh_ns(ingest->config);
+    otlp_edges_begin(decode, ingest->options.spans, ingest->config);
     decode->batch_for = intake_batch_for;
     decode->dedup_by_for = intake_dedup_by_for;
     decode->on_refused = intake_on_refused;

@@ -7,13 +7,16 @@
  * each edge once in a while only. The journal keeps what was told: this memory may forget at any
  * time, and a replay does not need it.
  *
- * Bounds: three caches of fixed size, in which the oldest of four neighbours gives way; when the
- * names are full, all is forgotten and learned anew. Memory: about 14 MiB of an arena, touched as
- * it is used. Thread: one at a time.
+ * One memory serves all sources: spans of one trace come to any thread. Nobody waits for a lock: an
+ * entry is two words that are true only together, so that one which another thread overwrites
+ * meanwhile is not there. Of a parent and a child that come at the same moment to two threads at
+ * least one finds the other; it may be both, then the edge is told once more.
+ *
+ * Bounds: three caches of fixed size, in which the oldest of four neighbours gives way, and one of
+ * names. Memory: about 16 MiB of its own, touched as it is used. Any thread.
  */
 #pragma once
 
-#include "core/base/arena.h"
 #include "core/base/hash.h"
 #include "core/base/limits.h"
 #include "core/base/status.h"
@@ -44,13 +47,20 @@ struct span_edge {
     struct slice upstream;
 };
 
-/* FULL when the arena is. The seed is a secret: who knows it can make spans collide. */
-MUST_CHECK struct status span_memory_init(struct span_memory **memory_out, struct arena *arena,
-                                          uint64_t hash_seed);
-/* Remembers the span. The edges found by it, at most SPAN_EDGES_MAX; their slices live until the
- * next call. */
-uint32_t span_memory_note(struct span_memory *memory, const struct span_note *note, uint64_t now_ns,
-                          struct span_edge edges_out[SPAN_EDGES_MAX]);
+/* What one span teaches: its parent's edge and its children's. */
+struct span_edges {
+    struct span_edge items[SPAN_EDGES_MAX];
+    uint32_t count;
+    char names[SPAN_EDGES_MAX][ENTITY_BYTES_MAX];
+};
+
+/* FULL without memory. The seed is a secret: who knows it can make spans collide. */
+MUST_CHECK struct status span_memory_open(uint64_t hash_seed, struct span_memory **memory_out);
+/* NULL is allowed. */
+void span_memory_close(struct span_memory *memory);
+/* Remembers the span. The edges found by it; their slices are the note's and edges_out's. */
+void span_memory_note(struct span_memory *memory, const struct span_note *note, uint64_t now_ns,
+                      struct span_edges *edges_out);
 /* Whether the edge was not told within the last refresh_ns; then it counts as told now. */
 bool span_memory_tell(struct span_memory *memory, struct slice tenant, struct span_edge edge,
                       uint64_t now_ns, uint64_t refresh_ns);

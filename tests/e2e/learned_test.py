@@ -1,4 +1,6 @@
 """The graph learned of spans: callers, consumers, leaf nodes; late parents, expiry, a bound."""
+import http.client
+import json
 import time
 import unittest
 
@@ -45,6 +47,30 @@ class Learned(Story):
         self.send(quell, span("cart", 3, 2))
         self.send(quell, span("shop", 2, 1, CLIENT))
         self.expect(quell, ("shop", "cart"), ("cart", "stock"))
+
+    def test_parents_and_children_may_come_to_different_threads(self):
+        quell = self.quell("server.ingest_threads=2")
+        connections = [http.client.HTTPConnection("127.0.0.1", quell.http, timeout=20)
+                       for _ in range(8)]  # the kernel spreads them
+
+        def send(connection, span):
+            connection.request("POST", "/v1/traces", json.dumps({"resourceSpans": [span]}),
+                               {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            self.assertEqual((response.status, response.read()), (200, b"{}"))
+
+        wanted, number = set(), 1
+        for i, first in enumerate(connections):
+            for k, second in enumerate(connections):
+                caller, called = span(f"a-{i}", number, kind=CLIENT), span(f"b-{k}", number + 1, number)
+                for connection, one in zip((first, second), (caller, called) if (i + k) % 2
+                                           else (called, caller)):
+                    send(connection, one)
+                wanted.add((f"a-{i}", f"b-{k}"))
+                number += 2
+        self.expect(quell, *wanted)
+        for connection in connections:
+            connection.close()
 
     def test_other_traces_and_tenants_do_not_match(self):
         quell = self.quell()
