@@ -8,8 +8,8 @@
  * retry, the second Prometheus of a pair) is the same event.
  * 3. An alert whose endsAt has passed is resolved: good news.
  */
-#include "ingest/draft.h"
 #include "ingest/formats.h"
+#include "ingest/json_events.h"
 
 enum { ALERT_LABELS_MAX = 64 };
 #define REPEAT_NS (20 * NS_PER_S)
@@ -78,8 +78,12 @@ static uint64_t take_instant(struct json_walk *walk, struct draft *draft) {
     return time_ns;
 }
 
-static void take_member(struct json_walk *walk, struct alert *alert, struct slice key) {
-    struct draft *draft = &alert->draft;
+static struct alert *alert_of(struct draft *draft) {
+    return (struct alert *)(void *)draft; /* its first member */
+}
+
+static void take_member(struct json_walk *walk, struct draft *draft, struct slice key) {
+    struct alert *alert = alert_of(draft);
     if (json_key_is(key, "labels")) {
         take_labels(walk, alert);
     } else if (json_key_is(key, "annotations")) {
@@ -163,8 +167,8 @@ static struct status settle_event_id(struct decode *decode, struct alert *alert)
     return status_ok();
 }
 
-static struct status add_alert(struct decode *decode, struct alert *alert, struct slice raw) {
-    struct draft *draft = &alert->draft;
+static struct status add_alert(struct decode *decode, struct draft *draft, struct slice raw) {
+    struct alert *alert = alert_of(draft);
     struct envelope *envelope = &draft->envelope;
     bool is_resolved = alert->ends_ns != 0 && alert->ends_ns <= decode->now_ns;
     if (alert->labels_count == 0) {
@@ -185,35 +189,17 @@ static struct status add_alert(struct decode *decode, struct alert *alert, struc
     return draft_finish(decode, draft, raw);
 }
 
-static struct status take_alert(struct decode *decode, struct json_walk *walk) {
-    struct slice raw;
-    struct slice key;
-    if (json_peek(walk) != JSON_OBJECT) {
-        return json_skip(walk, &raw) ? decode_refuse(decode, raw, "an alert is a JSON object")
-                                     : decode_fail(decode, walk);
-    }
-    size_t start = json_next_at(walk);
-    size_t mark = decode->arena->used_bytes;
-    struct alert *alert = ARENA_NEW(decode->arena, struct alert);
-    if (alert == NULL) {
-        return status_of(STATUS_FULL);
-    }
-    json_enter_object(walk);
-    while (json_next_member(walk, &key)) {
-        take_member(walk, alert, key);
-    }
-    raw = slice_of(walk->bytes.data + start, walk->at - start);
-    struct status status =
-        walk->error == NULL ? add_alert(decode, alert, raw) : decode_fail(decode, walk);
-    arena_rewind(decode->arena, mark);
-    return status;
+static struct status take_event(struct decode *decode, struct json_walk *walk, bool is_whole) {
+    static const struct json_event_format format = {
+        .complaint = "an alert is a JSON object",
+        .size = sizeof(struct alert),
+        .take_member = take_member,
+        .add_event = add_alert,
+    };
+    return json_event_take(decode, walk, &format, is_whole);
 }
 
 struct status alerts_decode(struct decode *decode, struct slice body) {
     struct json_walk walk = json_walk_over(body, decode->arena);
-    json_enter_array(&walk);
-    while (json_next_element(&walk)) {
-        TRY(take_alert(decode, &walk));
-    }
-    return json_finish(&walk) ? status_ok() : decode_fail(decode, &walk);
+    return json_events_take_array(decode, &walk, take_event);
 }

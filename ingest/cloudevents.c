@@ -6,6 +6,7 @@
  * id from (source, id), which the specification calls unique.
  */
 #include "ingest/formats.h"
+#include "ingest/json_events.h"
 #include "ingest/native.h"
 
 struct cloudevent {
@@ -150,11 +151,16 @@ static void take_time(struct json_walk *walk, struct cloudevent *event) {
     }
 }
 
-static void take_member(struct json_walk *walk, struct cloudevent *event, struct slice key) {
+static struct cloudevent *event_of(struct draft *draft) {
+    return (struct cloudevent *)(void *)draft; /* its first member */
+}
+
+static void take_member(struct json_walk *walk, struct draft *draft, struct slice key) {
+    struct cloudevent *event = event_of(draft);
     for (size_t i = 0; i < TEXT_ATTRIBUTES; i++) {
         if (slice_equals(key, slice_of_text(text_attributes[i].name))) {
             *attribute_of(event, i) =
-                draft_take_word(walk, &event->draft, "a context attribute is no string");
+                draft_take_word(walk, draft, "a context attribute is no string");
             return;
         }
     }
@@ -168,40 +174,23 @@ static void take_member(struct json_walk *walk, struct cloudevent *event, struct
     }
 }
 
+static struct status add_draft(struct decode *decode, struct draft *draft, struct slice raw) {
+    return add_event(decode, event_of(draft), raw);
+}
+
 static struct status take_event(struct decode *decode, struct json_walk *walk, bool is_whole) {
-    struct slice raw;
-    struct slice key;
-    if (json_peek(walk) != JSON_OBJECT) {
-        return json_skip(walk, &raw) ? decode_refuse(decode, raw, "a CloudEvent is a JSON object")
-                                     : decode_fail(decode, walk);
-    }
-    size_t start = json_next_at(walk);
-    size_t mark = decode->arena->used_bytes;
-    struct cloudevent *event = ARENA_NEW(decode->arena, struct cloudevent);
-    if (event == NULL) {
-        return status_of(STATUS_FULL);
-    }
-    json_enter_object(walk);
-    while (json_next_member(walk, &key)) {
-        take_member(walk, event, key);
-    }
-    raw = slice_of(walk->bytes.data + start, walk->at - start);
-    bool is_sound = walk->error == NULL && (!is_whole || json_finish(walk));
-    struct status status = is_sound ? add_event(decode, event, raw) : decode_fail(decode, walk);
-    arena_rewind(decode->arena, mark);
-    return status;
+    static const struct json_event_format format = {
+        .complaint = "a CloudEvent is a JSON object",
+        .size = sizeof(struct cloudevent),
+        .take_member = take_member,
+        .add_event = add_draft,
+    };
+    return json_event_take(decode, walk, &format, is_whole);
 }
 
 struct status cloudevents_decode(struct decode *decode, struct slice body) {
     struct json_walk walk = json_walk_over(body, decode->arena);
-    if (json_peek(&walk) != JSON_ARRAY) {
-        return take_event(decode, &walk, true);
-    }
-    json_enter_array(&walk);
-    while (json_next_element(&walk)) {
-        TRY(take_event(decode, &walk, false));
-    }
-    return json_finish(&walk) ? status_ok() : decode_fail(decode, &walk);
+    return json_events_take(decode, &walk, take_event);
 }
 
 /* --- Binary mode --- */

@@ -5,8 +5,8 @@
  * It becomes an envelope for the job, one for each output and one for the parent job; only the
  * job's has a status. A job or dataset is named "<namespace>/<name>", as a service is.
  */
-#include "ingest/draft.h"
 #include "ingest/formats.h"
+#include "ingest/json_events.h"
 
 struct lineage_name {
     struct slice namespace;
@@ -152,8 +152,12 @@ static void take_datasets(struct json_walk *walk, struct draft *draft, struct js
     json_skip(walk, NULL);
 }
 
-static void take_member(struct json_walk *walk, struct lineage *lineage, struct slice key) {
-    struct draft *draft = &lineage->draft;
+static struct lineage *lineage_of(struct draft *draft) {
+    return (struct lineage *)(void *)draft; /* its first member */
+}
+
+static void take_member(struct json_walk *walk, struct draft *draft, struct slice key) {
+    struct lineage *lineage = lineage_of(draft);
     if (json_key_is(key, "eventType")) {
         take_event_type(walk, draft);
     } else if (json_key_is(key, "eventTime")) {
@@ -278,8 +282,8 @@ static struct status add_job(struct decode *decode, struct lineage *lineage, str
     return add_outputs(decode, lineage, raw);
 }
 
-static struct status add_event(struct decode *decode, struct lineage *lineage, struct slice raw) {
-    struct draft *draft = &lineage->draft;
+static struct status add_event(struct decode *decode, struct draft *draft, struct slice raw) {
+    struct lineage *lineage = lineage_of(draft);
     if (draft->envelope.event_time_ns == 0) {
         draft_refuse(draft, "eventTime is required", (struct slice){0});
     }
@@ -292,38 +296,16 @@ static struct status add_event(struct decode *decode, struct lineage *lineage, s
 }
 
 static struct status take_event(struct decode *decode, struct json_walk *walk, bool is_whole) {
-    struct slice raw;
-    struct slice key;
-    if (json_peek(walk) != JSON_OBJECT) {
-        return json_skip(walk, &raw)
-                   ? decode_refuse(decode, raw, "an OpenLineage event is a JSON object")
-                   : decode_fail(decode, walk);
-    }
-    size_t start = json_next_at(walk);
-    size_t mark = decode->arena->used_bytes;
-    struct lineage *lineage = ARENA_NEW(decode->arena, struct lineage);
-    if (lineage == NULL) {
-        return status_of(STATUS_FULL);
-    }
-    json_enter_object(walk);
-    while (json_next_member(walk, &key)) {
-        take_member(walk, lineage, key);
-    }
-    raw = slice_of(walk->bytes.data + start, walk->at - start);
-    bool is_sound = walk->error == NULL && (!is_whole || json_finish(walk));
-    struct status status = is_sound ? add_event(decode, lineage, raw) : decode_fail(decode, walk);
-    arena_rewind(decode->arena, mark);
-    return status;
+    static const struct json_event_format format = {
+        .complaint = "an OpenLineage event is a JSON object",
+        .size = sizeof(struct lineage),
+        .take_member = take_member,
+        .add_event = add_event,
+    };
+    return json_event_take(decode, walk, &format, is_whole);
 }
 
 struct status lineage_decode(struct decode *decode, struct slice body) {
     struct json_walk walk = json_walk_over(body, decode->arena);
-    if (json_peek(&walk) != JSON_ARRAY) {
-        return take_event(decode, &walk, true);
-    }
-    json_enter_array(&walk);
-    while (json_next_element(&walk)) {
-        TRY(take_event(decode, &walk, false));
-    }
-    return json_finish(&walk) ? status_ok() : decode_fail(decode, &walk);
+    return json_events_take(decode, &walk, take_event);
 }

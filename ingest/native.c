@@ -7,6 +7,8 @@
  */
 #include "ingest/native.h"
 
+#include "ingest/json_events.h"
+
 /* --- Fields --- */
 
 static void take_depends_on(struct json_walk *walk, struct draft *draft) {
@@ -101,46 +103,21 @@ void native_take_field(struct json_walk *walk, struct draft *draft, struct slice
 
 /* --- Records --- */
 
-static struct status finish_event(struct decode *decode, struct draft *draft, struct slice raw) {
+static struct status add_event(struct decode *decode, struct draft *draft, struct slice raw) {
     if (!draft->has_status) {
         draft_refuse(draft, "status is required", (struct slice){0});
     }
     return draft_finish(decode, draft, raw);
 }
 
-/* is_whole: nothing may follow the event. INVALID: the walk has failed, and nothing was added. */
 static struct status take_event(struct decode *decode, struct json_walk *walk, bool is_whole) {
-    struct slice raw;
-    struct slice key;
-    if (json_peek(walk) != JSON_OBJECT) {
-        return json_skip(walk, &raw) ? decode_refuse(decode, raw, "an event is a JSON object")
-                                     : decode_fail(decode, walk);
-    }
-    size_t start = json_next_at(walk);
-    size_t mark = decode->arena->used_bytes;
-    struct draft *draft =
-        arena_allocate_unset(decode->arena, sizeof(*draft), _Alignof(struct draft));
-    if (draft == NULL) {
-        return status_of(STATUS_FULL);
-    }
-    draft_init(draft);
-    json_enter_object(walk);
-    while (json_next_member(walk, &key)) {
-        native_take_field(walk, draft, key);
-    }
-    raw = slice_of(walk->bytes.data + start, walk->at - start);
-    bool is_sound = walk->error == NULL && (!is_whole || json_finish(walk));
-    struct status status = is_sound ? finish_event(decode, draft, raw) : decode_fail(decode, walk);
-    arena_rewind(decode->arena, mark);
-    return status;
-}
-
-static struct status take_array(struct decode *decode, struct json_walk *walk) {
-    json_enter_array(walk);
-    while (json_next_element(walk)) {
-        TRY(take_event(decode, walk, false));
-    }
-    return json_finish(walk) ? status_ok() : decode_fail(decode, walk);
+    static const struct json_event_format format = {
+        .complaint = "an event is a JSON object",
+        .size = sizeof(struct draft),
+        .take_member = native_take_field,
+        .add_event = add_event,
+    };
+    return json_event_take(decode, walk, &format, is_whole);
 }
 
 static struct slice next_line(struct slice *rest) {
@@ -191,13 +168,10 @@ static bool is_ndjson(struct slice body, struct arena *arena) {
 
 struct status native_decode(struct decode *decode, struct slice body, bool is_ndjson_type) {
     struct json_walk walk = json_walk_over(body, decode->arena);
-    struct json_walk look = walk;
-    enum json_type type = json_peek(&look);
-    if (is_ndjson_type || (type == JSON_OBJECT && is_ndjson(body, decode->arena))) {
+    struct json_walk look = walk; /* what follows may be no JSON value: the walk must not fail */
+    bool is_object = json_peek(&look) == JSON_OBJECT;
+    if (is_ndjson_type || (is_object && is_ndjson(body, decode->arena))) {
         return take_lines(decode, body);
     }
-    if (type == JSON_ARRAY) {
-        return take_array(decode, &walk);
-    }
-    return take_event(decode, &walk, true);
+    return json_events_take(decode, &walk, take_event);
 }

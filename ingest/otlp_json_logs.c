@@ -1,8 +1,5 @@
 /*
  * otlp_json_logs.c - ExportLogsServiceRequest: resourceLogs > scopeLogs > logRecords.
- *
- * A resource or scope may stand behind its children: the walk then goes back to the children once
- * the outer attributes are known (a walk is a value, so a bookmark is a copy).
  */
 #include "core/base/assert.h"
 #include "core/base/text.h"
@@ -56,52 +53,11 @@ static struct status take_record(struct decode *decode, struct json_walk *walk,
 
 static struct status take_records(struct decode *decode, struct json_walk *walk,
                                   const struct otlp_attributes *outer) {
-    if (!json_take_null(walk)) {
-        json_enter_array(walk);
-        while (json_next_element(walk)) {
-            size_t mark = decode->arena->used_bytes;
-            TRY(take_record(decode, walk, outer));
-            arena_rewind(decode->arena, mark);
-        }
-    }
-    return walk->error == NULL ? status_ok() : decode_fail(decode, walk);
-}
-
-static struct status take_scopes(struct decode *decode, struct json_walk *walk,
-                                 const struct otlp_attributes *outer) {
-    static const struct otlp_level level = {
-        {(const uint8_t *)"scope", 5}, {(const uint8_t *)"logRecords", 10}, take_records};
-    if (!json_take_null(walk)) {
-        json_enter_array(walk);
-        while (json_next_element(walk)) {
-            TRY(otlp_take_level(decode, walk, &level, outer));
-        }
-    }
-    return walk->error == NULL ? status_ok() : decode_fail(decode, walk);
-}
-
-static struct status take_resources(struct decode *decode, struct json_walk *walk) {
-    static const struct otlp_level level = {
-        {(const uint8_t *)"resource", 8}, {(const uint8_t *)"scopeLogs", 9}, take_scopes};
-    if (!json_take_null(walk)) {
-        json_enter_array(walk);
-        while (json_next_element(walk)) {
-            TRY(otlp_take_level(decode, walk, &level, NULL));
-        }
-    }
-    return status_ok();
+    return otlp_take_records(decode, walk, outer, take_record);
 }
 
 struct status otlp_json_decode_logs(struct decode *decode, struct slice body) {
-    struct json_walk walk = json_walk_over(body, decode->arena);
-    struct slice key;
-    json_enter_object(&walk);
-    while (json_next_member(&walk, &key)) {
-        if (json_key_is(key, "resourceLogs")) {
-            TRY(take_resources(decode, &walk));
-        } else {
-            json_skip(&walk, NULL);
-        }
-    }
-    return json_finish(&walk) ? status_ok() : decode_fail(decode, &walk);
+    const struct otlp_json_request request = {SLICE("resourceLogs"), SLICE("scopeLogs"),
+                                              SLICE("logRecords"), take_records};
+    return otlp_json_decode_request(decode, body, &request);
 }

@@ -354,48 +354,11 @@ static struct status take_metric(struct decode *decode, struct json_walk *walk,
 
 static struct status take_metrics(struct decode *decode, struct json_walk *walk,
                                   const struct otlp_attributes *outer) {
-    if (!json_take_null(walk)) {
-        json_enter_array(walk);
-        while (json_next_element(walk)) {
-            size_t mark = decode->arena->used_bytes;
-            TRY(take_metric(decode, walk, outer));
-            arena_rewind(decode->arena, mark);
-        }
-    }
-    return walk->error == NULL ? status_ok() : decode_fail(decode, walk);
-}
-
-static struct status take_levels(struct decode *decode, struct json_walk *walk,
-                                 const struct otlp_level *level,
-                                 const struct otlp_attributes *outer) {
-    if (!json_take_null(walk)) {
-        json_enter_array(walk);
-        while (json_next_element(walk)) {
-            TRY(otlp_take_level(decode, walk, level, outer));
-        }
-    }
-    return walk->error == NULL ? status_ok() : decode_fail(decode, walk);
-}
-
-static struct status take_scopes(struct decode *decode, struct json_walk *walk,
-                                 const struct otlp_attributes *outer) {
-    static const struct otlp_level level = {
-        {(const uint8_t *)"scope", 5}, {(const uint8_t *)"metrics", 7}, take_metrics};
-    return take_levels(decode, walk, &level, outer);
+    return otlp_take_records(decode, walk, outer, take_metric);
 }
 
 struct status otlp_json_decode_metrics(struct decode *decode, struct slice body) {
-    static const struct otlp_level level = {
-        {(const uint8_t *)"resource", 8}, {(const uint8_t *)"scopeMetrics", 12}, take_scopes};
-    struct json_walk walk = json_walk_over(body, decode->arena);
-    struct slice key;
-    json_enter_object(&walk);
-    while (json_next_member(&walk, &key)) {
-        if (json_key_is(key, "resourceMetrics")) {
-            TRY(take_levels(decode, &walk, &level, NULL));
-        } else {
-            json_skip(&walk, NULL);
-        }
-    }
-    return json_finish(&walk) ? status_ok() : decode_fail(decode, &walk);
+    const struct otlp_json_request request = {SLICE("resourceMetrics"), SLICE("scopeMetrics"),
+                                              SLICE("metrics"), take_metrics};
+    return otlp_json_decode_request(decode, body, &request);
 }

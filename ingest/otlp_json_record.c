@@ -3,6 +3,8 @@
 
 #include "core/base/text.h"
 
+/* --- Records --- */
+
 static void take_id(struct json_walk *walk, struct otlp_record *record, uint8_t *id_out,
                     size_t size) {
     struct slice text = {0};
@@ -63,23 +65,39 @@ static void inherit_once(struct otlp_attributes *attributes, const struct otlp_a
     *is_done = true;
 }
 
-/* One object with an owner and its children. Usually the owner comes first and the children are
- * taken as they come; else the walk comes back to them once the owner is known. */
-struct status otlp_take_level(struct decode *decode, struct json_walk *walk,
-                              const struct otlp_level *level, const struct otlp_attributes *outer) {
+/* --- Levels --- */
+
+static struct status take_scopes(struct decode *decode, struct json_walk *walk,
+                                 const struct otlp_json_request *request,
+                                 const struct otlp_attributes *outer);
+
+static struct status take_children(struct decode *decode, struct json_walk *walk,
+                                   const struct otlp_json_request *request, bool is_scope,
+                                   const struct otlp_attributes *outer) {
+    return is_scope ? request->take_records(decode, walk, outer)
+                    : take_scopes(decode, walk, request, outer);
+}
+
+/* A resource or a scope: an object with an owner and its children. Usually the owner comes first
+ * and the children are taken as they come; else the walk comes back to them once the owner is
+ * known. */
+static struct status take_level(struct decode *decode, struct json_walk *walk,
+                                const struct otlp_json_request *request, bool is_scope,
+                                const struct otlp_attributes *outer) {
     struct otlp_attributes attributes;
     struct json_walk children = {.error = "none"};
+    struct slice owner_key = is_scope ? SLICE("scope") : SLICE("resource");
     struct slice key;
     bool has_owner = false;
     otlp_attributes_reset(&attributes);
     json_enter_object(walk);
     while (json_next_member(walk, &key)) {
-        bool is_children = slice_equals(key, level->children);
-        if (slice_equals(key, level->owner)) {
+        bool is_children = slice_equals(key, is_scope ? request->records : request->scopes);
+        if (slice_equals(key, owner_key)) {
             take_owner(walk, &attributes);
             inherit_once(&attributes, outer, &has_owner);
         } else if (is_children && has_owner) {
-            TRY(level->take_children(decode, walk, &attributes));
+            TRY(take_children(decode, walk, request, is_scope, &attributes));
         } else {
             children = is_children ? *walk : children;
             json_skip(walk, NULL);
@@ -89,6 +107,40 @@ struct status otlp_take_level(struct decode *decode, struct json_walk *walk,
         return decode_fail(decode, walk);
     }
     inherit_once(&attributes, outer, &has_owner);
-    return children.error != NULL ? status_ok()
-                                  : level->take_children(decode, &children, &attributes);
+    return children.error != NULL
+               ? status_ok()
+               : take_children(decode, &children, request, is_scope, &attributes);
+}
+
+static struct status take_levels(struct decode *decode, struct json_walk *walk,
+                                 const struct otlp_json_request *request, bool is_scope,
+                                 const struct otlp_attributes *outer) {
+    if (!json_take_null(walk)) {
+        json_enter_array(walk);
+        while (json_next_element(walk)) {
+            TRY(take_level(decode, walk, request, is_scope, outer));
+        }
+    }
+    return walk->error == NULL ? status_ok() : decode_fail(decode, walk);
+}
+
+static struct status take_scopes(struct decode *decode, struct json_walk *walk,
+                                 const struct otlp_json_request *request,
+                                 const struct otlp_attributes *outer) {
+    return take_levels(decode, walk, request, true, outer);
+}
+
+struct status otlp_json_decode_request(struct decode *decode, struct slice body,
+                                       const struct otlp_json_request *request) {
+    struct json_walk walk = json_walk_over(body, decode->arena);
+    struct slice key;
+    json_enter_object(&walk);
+    while (json_next_member(&walk, &key)) {
+        if (slice_equals(key, request->resources)) {
+            TRY(take_levels(decode, &walk, request, false, NULL));
+        } else {
+            json_skip(&walk, NULL);
+        }
+    }
+    return json_finish(&walk) ? status_ok() : decode_fail(decode, &walk);
 }

@@ -88,48 +88,11 @@ static struct status take_span(struct decode *decode, struct json_walk *walk,
 
 static struct status take_spans(struct decode *decode, struct json_walk *walk,
                                 const struct otlp_attributes *outer) {
-    if (!json_take_null(walk)) {
-        json_enter_array(walk);
-        while (json_next_element(walk)) {
-            size_t mark = decode->arena->used_bytes;
-            TRY(take_span(decode, walk, outer));
-            arena_rewind(decode->arena, mark);
-        }
-    }
-    return walk->error == NULL ? status_ok() : decode_fail(decode, walk);
-}
-
-static struct status take_levels(struct decode *decode, struct json_walk *walk,
-                                 const struct otlp_level *level,
-                                 const struct otlp_attributes *outer) {
-    if (!json_take_null(walk)) {
-        json_enter_array(walk);
-        while (json_next_element(walk)) {
-            TRY(otlp_take_level(decode, walk, level, outer));
-        }
-    }
-    return walk->error == NULL ? status_ok() : decode_fail(decode, walk);
-}
-
-static struct status take_scopes(struct decode *decode, struct json_walk *walk,
-                                 const struct otlp_attributes *outer) {
-    static const struct otlp_level level = {
-        {(const uint8_t *)"scope", 5}, {(const uint8_t *)"spans", 5}, take_spans};
-    return take_levels(decode, walk, &level, outer);
+    return otlp_take_records(decode, walk, outer, take_span);
 }
 
 struct status otlp_json_decode_traces(struct decode *decode, struct slice body) {
-    static const struct otlp_level level = {
-        {(const uint8_t *)"resource", 8}, {(const uint8_t *)"scopeSpans", 10}, take_scopes};
-    struct json_walk walk = json_walk_over(body, decode->arena);
-    struct slice key;
-    json_enter_object(&walk);
-    while (json_next_member(&walk, &key)) {
-        if (json_key_is(key, "resourceSpans")) {
-            TRY(take_levels(decode, &walk, &level, NULL));
-        } else {
-            json_skip(&walk, NULL);
-        }
-    }
-    return json_finish(&walk) ? status_ok() : decode_fail(decode, &walk);
+    const struct otlp_json_request request = {SLICE("resourceSpans"), SLICE("scopeSpans"),
+                                              SLICE("spans"), take_spans};
+    return otlp_json_decode_request(decode, body, &request);
 }
