@@ -14,10 +14,29 @@ static bool has_same_keys(const struct derive_entity_keys *a, const struct deriv
            is_same_place(a->check_id, b->check_id);
 }
 
+/* Whether the entity is still what the keys, whose places and sizes are the same, say. Its kind
+ * depends on the sizes alone. */
+static bool is_still_said(struct slice entity, const struct derive_entity_keys *keys) {
+    bool is_service = keys->job_id.size + keys->dataset_name.size + keys->check_id.size == 0;
+    struct slice name = keys->job_id.size > 0         ? keys->job_id
+                        : keys->dataset_name.size > 0 ? keys->dataset_name
+                        : keys->check_id.size > 0     ? keys->check_id
+                                                      : keys->service_name;
+    if (is_service && keys->service_name.size == 0) {
+        return true; /* nothing is said */
+    }
+    if (is_service && !slice_equals(keys->service_namespace,
+                                    slice_head(slice_tail(entity, sizeof("service:") - 1),
+                                               keys->service_namespace.size))) {
+        return false;
+    }
+    return slice_equals(slice_tail(entity, entity.size - name.size), name);
+}
+
 struct status derive_memo_entity(struct derive_memo *memo, const struct derive_entity_keys *keys,
                                  struct arena *arena, struct slice *entity_out,
                                  struct fault *reason) {
-    if (memo->has_entity && has_same_keys(&memo->keys, keys)) {
+    if (memo->has_entity && has_same_keys(&memo->keys, keys) && is_still_said(memo->entity, keys)) {
         *entity_out = memo->entity;
         return status_ok();
     }
@@ -37,14 +56,16 @@ struct status derive_memo_entity(struct derive_memo *memo, const struct derive_e
 bool derive_memo_knows(const struct derive_memo *memo, const struct envelope *envelope) {
     return memo->has_identity && memo->kind == envelope->kind &&
            is_same_place(memo->entity, envelope->entity) &&
-           is_same_place(memo->tenant, envelope->tenant);
+           slice_equals(memo->tenant, envelope->tenant);
 }
 
 void derive_memo_keep(struct derive_memo *memo, const struct envelope *envelope) {
     if (!memo->has_entity || !is_same_place(memo->entity, envelope->entity)) {
         return;
     }
-    memo->tenant = envelope->tenant;
+    ASSERT(envelope->tenant.size <= sizeof(memo->tenant_memory));
+    memcpy(memo->tenant_memory, envelope->tenant.data, envelope->tenant.size);
+    memo->tenant = slice_of(memo->tenant_memory, envelope->tenant.size);
     memo->kind = envelope->kind;
     memo->entity_key = envelope->entity_key;
     memo->fingerprint = envelope->fingerprint;

@@ -3,8 +3,11 @@
  *
  * The hundred log lines of a request mostly name one service: its entity, that entity's key and the
  * fingerprint of what is no error are the same for all. A memo recalls those of the record before
- * when the very same bytes (by address) say so; it never changes a result. It lives no longer than
- * the request's bytes. Memory: the struct; zeroed is empty. Thread: one at a time.
+ * when the same bytes say so; it never changes a result. Memory: the struct; zeroed is empty.
+ * Thread: one at a time.
+ *
+ * The same place is a quick sign of the same bytes, never a proof: a string with an escape stands
+ * in the arena, where the next record's stands too. So what is recalled is compared byte by byte.
  */
 #pragma once
 
@@ -13,13 +16,14 @@
 struct derive_memo {
     bool has_entity;
     bool has_identity;
-    struct derive_entity_keys keys; /* by address */
+    struct derive_entity_keys keys; /* their places */
     struct slice entity;            /* over `memory` */
-    struct slice tenant;            /* by address; of entity_key and fingerprint */
+    struct slice tenant;            /* over `tenant_memory`; of entity_key and fingerprint */
     enum event_kind kind;
     struct hash128 entity_key;
     struct hash128 fingerprint; /* without an error class */
     uint8_t memory[ENTITY_BYTES_MAX + 1];
+    uint8_t tenant_memory[TENANT_BYTES_MAX];
 };
 
 /* derive_entity, or what it gave for the same keys before. The entity lives until the next call. */

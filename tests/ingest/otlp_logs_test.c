@@ -117,6 +117,21 @@ static void nested_values_become_json(void **state) {
     arena_deinit(&world.arena);
 }
 
+/* The unescaped names of two records stand in the same place of the arena. */
+static void an_escaped_name_is_not_taken_for_the_one_before(void **state) {
+    struct world world = world_init();
+    assert_int_equal(decode_logs(&world,
+                                 "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":["
+                                 "{\"attributes\":[{\"key\":\"job.id\",\"value\":{\"stringValue\":"
+                                 "\"a\\/1\"}}]},"
+                                 "{\"attributes\":[{\"key\":\"job.id\",\"value\":{\"stringValue\":"
+                                 "\"b\\/2\"}}]}]}]}]}"),
+                     STATUS_OK);
+    assert_slice(envelope_at(&world, 0).entity, "job:a/1");
+    assert_slice(envelope_at(&world, 1).entity, "job:b/2");
+    arena_deinit(&world.arena);
+}
+
 static void broken_body_is_invalid_with_a_place(void **state) {
     struct world world = world_init();
     assert_int_equal(decode_logs(&world, "{\"resourceLogs\":\n [{]}"), STATUS_INVALID);
@@ -131,6 +146,7 @@ int main(void) {
         cmocka_unit_test(unknown_status_word_is_refused_alone_with_its_bytes),
         cmocka_unit_test(record_of_another_tenant_is_refused_under_a_token),
         cmocka_unit_test(nested_values_become_json),
+        cmocka_unit_test(an_escaped_name_is_not_taken_for_the_one_before),
         cmocka_unit_test(broken_body_is_invalid_with_a_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -219,6 +219,54 @@ static void a_memo_never_changes_a_result(void **state) {
     arena_deinit(&room.arena);
 }
 
+/* As unescaped strings stand in an arena that is rewound behind each record. */
+static void a_memo_is_not_fooled_by_other_bytes_in_the_same_place(void **state) {
+    static const char *const names[] = {"a/1", "b/2", "b/2", "c/3"};
+    uint8_t place[5][3];
+    struct room room;
+    (void)state;
+    room_init(&room);
+    for (int field = 0; field < 5; field++) {
+        struct derive_memo memo = {0};
+        for (int i = 0; i < 4; i++) {
+            struct derive_entity_keys keys = {0};
+            struct slice *const fields[] = {&keys.job_id, &keys.dataset_name, &keys.check_id,
+                                            &keys.service_name, &keys.service_namespace};
+            struct slice expected = {0};
+            struct slice recalled = {0};
+            memcpy(place[field], names[i], 3);
+            *fields[field] = slice_of(place[field], 3);
+            keys.service_name = field == 4 ? SLICE("api") : keys.service_name;
+            assert_status(derive_entity(&keys, &room.arena, &expected, &room.reason), OK);
+            assert_status(derive_memo_entity(&memo, &keys, &room.arena, &recalled, &room.reason),
+                          OK);
+            assert_true(slice_equals(expected, recalled));
+        }
+    }
+    arena_deinit(&room.arena);
+}
+
+static void a_memo_is_not_fooled_by_another_tenant_in_the_same_place(void **state) {
+    uint8_t tenant[4];
+    struct derive_memo memo = {0};
+    struct derive_entity_keys keys = {.service_name = SLICE("api")};
+    struct derive_context context = {.hash_seed = 5, .now_ns = NOW, .memo = &memo};
+    struct hash128 seen[2];
+    struct room room;
+    (void)state;
+    room_init(&room);
+    for (int i = 0; i < 2; i++) {
+        memcpy(tenant, i == 0 ? "acme" : "beta", 4);
+        struct envelope envelope = {.tenant = slice_of(tenant, 4), .event_time_ns = NOW};
+        assert_status(derive_memo_entity(&memo, &keys, &room.arena, &envelope.entity, &room.reason),
+                      OK);
+        assert_status(derive_envelope(&context, &room.arena, &envelope, &room.reason), OK);
+        seen[i] = envelope.entity_key;
+    }
+    assert_false(hash128_equals(seen[0], seen[1]));
+    arena_deinit(&room.arena);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_of_job_dataset_check_service_names_the_entity),
@@ -229,6 +277,8 @@ int main(void) {
         cmocka_unit_test(what_has_no_id_is_known_by_tenant_entity_and_content),
         cmocka_unit_test(dedup_by_chooses_what_separates),
         cmocka_unit_test(a_memo_never_changes_a_result),
+        cmocka_unit_test(a_memo_is_not_fooled_by_other_bytes_in_the_same_place),
+        cmocka_unit_test(a_memo_is_not_fooled_by_another_tenant_in_the_same_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
