@@ -56,6 +56,8 @@ struct runtime {
     uint32_t gates_count;
     atomic_bool is_ready;
     _Atomic(struct loop_waker *) outbox_waker;
+    _Atomic uint64_t committed_seq;
+    char journal_path[DATADIR_PATH_BYTES_MAX];
     struct shard *shard;
     struct sinks *sinks;
     struct console *console;
@@ -223,10 +225,9 @@ static struct status open_gates(struct runtime *runtime, struct fault *fault) {
 }
 
 static struct status open_shard(struct runtime *runtime, struct fault *fault) {
-    char journal[DATADIR_PATH_BYTES_MAX];
     char state[DATADIR_PATH_BYTES_MAX];
     char poison[DATADIR_PATH_BYTES_MAX];
-    TRY(datadir_shard_path(&runtime->datadir, 0, "journal", journal));
+    TRY(datadir_shard_path(&runtime->datadir, 0, "journal", runtime->journal_path));
     TRY(datadir_shard_path(&runtime->datadir, 0, "state", state));
     TRY(datadir_shard_path(&runtime->datadir, 0, "poison", poison));
     struct poison_page *page = NULL;
@@ -234,7 +235,7 @@ static struct status open_shard(struct runtime *runtime, struct fault *fault) {
     crash_handler_install(page);
     struct shard_options options = {
         .config = runtime->config,
-        .journal_directory = journal,
+        .journal_directory = runtime->journal_path,
         .state_directory = state,
         .poison_path = poison,
         .hash_seed = runtime->datadir.hash_seed,
@@ -244,6 +245,7 @@ static struct status open_shard(struct runtime *runtime, struct fault *fault) {
         .logger = &runtime->logger,
         .is_ready = &runtime->is_ready,
         .outbox_waker = &runtime->outbox_waker,
+        .committed_seq = &runtime->committed_seq,
     };
     TRY(shard_open(&options, &runtime->shard, fault));
     TRY(start_thread(&runtime->shard_thread, shard_main, runtime, fault));
@@ -274,6 +276,7 @@ static struct status open_sinks(struct runtime *runtime, bool stdout_json, struc
         .gates = kept_gates,
         .shards_count = 1,
         .outbox_waker = &runtime->outbox_waker,
+        .journal = {runtime->journal_path, runtime->datadir.hash_seed, &runtime->committed_seq},
         .stats = &runtime->stats,
         .board = &runtime->board,
         .logger = &runtime->logger,

@@ -70,6 +70,10 @@ void sink_board_add_prometheus(const struct sink_board *board, struct text *text
         {"dead_total", "counter", "Messages that became dead letters since the start"},
         {"superseded_total", "counter", "Messages replaced by a later state of their incident"},
         {"breaker_opened_total", "counter", "How often the circuit breaker opened"},
+        {"events_copied_total", "counter", "Events copied to the sink since the start"},
+        {"events_lost_total", "counter",
+         "Journal records, or refused events, that were not copied"},
+        {"events_behind", "gauge", "Journal records that the copy of events is behind"},
     };
     uint32_t count = atomic_load(&board->count);
     for (uint32_t number = 0; number < SINK_NUMBERS; number++) {

@@ -22,6 +22,9 @@ enum sink_number {
     SINK_NUMBER_DEAD,
     SINK_NUMBER_SUPERSEDED,
     SINK_NUMBER_OPENED, /* the breaker */
+    SINK_NUMBER_COPIED, /* events */
+    SINK_NUMBER_COPY_LOST,
+    SINK_NUMBER_COPY_BEHIND,
     SINK_NUMBERS
 };
 
@@ -53,8 +56,12 @@ static inline void sink_row_set(struct sink_board_row *row, enum sink_number num
         atomic_store_explicit(&row->numbers[number], value, memory_order_relaxed);
     }
 }
-static inline void sink_row_add(struct sink_board_row *row, enum sink_number number) {
+static inline void sink_row_add_many(struct sink_board_row *row, enum sink_number number,
+                                     uint64_t count) {
     if (row != NULL) {
-        atomic_fetch_add_explicit(&row->numbers[number], 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&row->numbers[number], count, memory_order_relaxed);
     }
+}
+static inline void sink_row_add(struct sink_board_row *row, enum sink_number number) {
+    sink_row_add_many(row, number, 1);
 }

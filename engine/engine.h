@@ -32,6 +32,9 @@ struct shard_options {
     const struct files *files; /* of the journal; NULL: the machine's */
     /* Wakes the sinks' thread after a commit with outbox rows; may be NULL until it runs. */
     _Atomic(struct loop_waker *) *outbox_waker;
+    /* The last journal record whose effects are committed, from the first commit on; may be
+     * NULL. */
+    _Atomic uint64_t *committed_seq;
 };
 
 /* Restores the state and replays the journal: when it returns the shard is what it was. */

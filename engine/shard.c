@@ -242,6 +242,9 @@ static void commit(struct shard *shard) {
         return;
     }
     shard->committed_at_ns = clock_monotonic_ns();
+    if (shard->options.committed_seq != NULL) {
+        atomic_store(shard->options.committed_seq, shard->engine.committed_seq);
+    }
     waiting_answer_all(&shard->after_commit, STATUS_OK);
     if (shard->engine.committed_outbox_number == outbox_before) {
         return;

@@ -47,13 +47,13 @@ static void settle(struct sink_host *host, enum outbox_result result) {
 }
 
 /* Full jitter around the doubled backoff: between half of it and all of it. */
-static uint64_t backoff_ns(const struct sink_host *host, const struct queued_message *message) {
-    uint64_t span = host->limits.backoff_ns;
-    for (uint64_t i = 1; i < message->attempts && span < host->limits.backoff_ns_max; i++) {
+uint64_t sink_backoff_ns(const struct sink_limits *limits, uint64_t number, uint64_t attempts) {
+    uint64_t span = limits->backoff_ns;
+    for (uint64_t i = 1; i < attempts && span < limits->backoff_ns_max; i++) {
         span *= 2;
     }
-    span = span < host->limits.backoff_ns_max ? span : host->limits.backoff_ns_max;
-    return span / 2 + jitter_of(message->number, message->attempts) % (span / 2 + 1);
+    span = span < limits->backoff_ns_max ? span : limits->backoff_ns_max;
+    return span / 2 + jitter_of(number, attempts) % (span / 2 + 1);
 }
 
 static void note_failure(struct sink_host *host, uint64_t attempts) {
@@ -85,7 +85,7 @@ static void wait_and_retry(struct sink_host *host, bool is_answered, uint64_t re
         settle(host, OUTBOX_DEAD);
         return;
     }
-    uint64_t wait = backoff_ns(host, message);
+    uint64_t wait = sink_backoff_ns(&host->limits, message->number, message->attempts);
     message->due_ns = now_ns(host) + (retry_after_ns > wait ? retry_after_ns : wait);
     message->is_in_flight = false;
     host->delivery = DELIVERY_IDLE;
@@ -147,30 +147,10 @@ static void on_response(void *context, const struct sink_response *response) {
 
 /* --- Watching sinks --- */
 
-static struct sink_host *host_of(struct sink_watcher *watcher) {
-    return (struct sink_host *)((char *)watcher - offsetof(struct sink_host, watcher));
-}
-
-static void on_watch_ready(void *context, int fd, unsigned events) {
-    (void)fd;
-    (void)events;
-    struct sink_host *host = context;
-    if (host->watch_on_ready != NULL) {
-        host->watch_on_ready(host->watch_state);
-    }
-}
-
-static struct status watch(struct sink_watcher *watcher, int fd, unsigned events,
-                           void (*on_ready)(void *state), void *state) {
-    struct sink_host *host = host_of(watcher);
-    host->watch_on_ready = events == 0 ? NULL : on_ready;
-    host->watch_state = state;
-    return loop_watch(host->sinks->loop, fd, events, on_watch_ready, host);
-}
-
 static void finish_watching(struct sink_watcher *watcher, enum sink_verdict verdict,
                             struct slice words) {
-    struct sink_host *host = host_of(watcher);
+    struct sink_host *host =
+        (struct sink_host *)((char *)watcher - offsetof(struct sink_host, watch));
     ASSERT(host->delivery == DELIVERY_IN_FLIGHT);
     loop_timer_stop(host->sinks->loop, &host->deadline);
     say_words(host, words);
@@ -192,7 +172,7 @@ static void on_deadline(void *context) {
 static void start_watching(struct sink_host *host) {
     host->is_starting = true;
     loop_timer_start(host->sinks->loop, &host->deadline, now_ns(host) + host->limits.timeout_ns);
-    host->type->start(host->state, &host->current, &host->attempt_arena, &host->watcher);
+    host->type->start(host->state, &host->current, &host->attempt_arena, &host->watch.watcher);
     host->is_starting = false;
 }
 
@@ -416,9 +396,8 @@ void sink_host_init(struct sink_host *host) {
     host->timer.context = host;
     host->deadline.on_due = on_deadline;
     host->deadline.context = host;
-    host->watcher.addresses = host->sinks->config->sink_addresses;
-    host->watcher.watch = watch;
-    host->watcher.finish = finish_watching;
+    sink_watch_init(&host->watch, host->sinks->loop, host->sinks->config->sink_addresses,
+                    finish_watching);
     host->breaker.failures_max = (uint32_t)host->limits.breaker_failures;
     host->breaker.wait_ns = host->limits.breaker_wait_ns;
     host->pace.interval_ns = host->limits.pace_ns;

@@ -7,6 +7,8 @@
  *
  *   quell_incidents        (tenant, id): the present state; never set back by a late redelivery
  *   quell_incident_events  (tenant, incident_id, message_id): every message once, append-only
+ *   quell_events           (tenant, event_id): copies of events (postgres_events.h)
+ *   quell_event_copies     (tenant, journal, sink): the place up to which they are there
  *
  * The incident's JSON is stored whole beside the columns, so a view can always ask for more.
  */
@@ -53,6 +55,21 @@ static const char *const step_2 =
     " (a ->> 'since')::timestamptz, severity, id, status FROM quell_incidents,"
     " jsonb_array_elements(incident -> 'affected') AS a) AS failures"
     " WHERE since > now() - interval '7 days' ORDER BY tenant, since DESC;";
+
+/* Copies of events, and how far into which journal they go. */
+static const char *const step_3 =
+    "CREATE TABLE quell_events ("
+    "tenant text NOT NULL, event_id text NOT NULL, kind text, entity text, status text,"
+    "severity text, event_time timestamptz NOT NULL, ingest_time timestamptz NOT NULL,"
+    "run_id text, trace_id text, span_id text, parent_span_id text, error_class text,"
+    "message text, source text, fingerprint text, depends_on jsonb NOT NULL,"
+    "attributes jsonb NOT NULL, PRIMARY KEY (tenant, event_id));"
+    "CREATE INDEX quell_events_time ON quell_events (tenant, event_time DESC);"
+    "CREATE TABLE quell_event_copies ("
+    "tenant text NOT NULL, journal text NOT NULL, sink text NOT NULL,"
+    "next_record bigint NOT NULL DEFAULT 0, next_index bigint NOT NULL DEFAULT 0,"
+    "events bigint NOT NULL DEFAULT 0, records_lost bigint NOT NULL DEFAULT 0,"
+    "copied_at timestamptz, PRIMARY KEY (tenant, journal, sink));";
 
 const char *const postgres_write_statement =
     "WITH said AS (SELECT $1::text AS tenant, $2::text AS message_id, $3::text AS type,"
@@ -106,11 +123,12 @@ void postgres_add_session_script(struct text *script, struct slice schema, uint6
                         SLICE_PRINT(schema), SLICE_PRINT(schema));
     }
     text_add_text(script, "IF to_regclass('quell_schema') IS NOT NULL THEN IF EXISTS (SELECT FROM "
-                          "quell_schema WHERE version >= 2) THEN RETURN; END IF; END IF; "
+                          "quell_schema WHERE version >= 3) THEN RETURN; END IF; END IF; "
                           "PERFORM pg_advisory_xact_lock(8417430551);"
                           "CREATE TABLE IF NOT EXISTS quell_schema (version integer PRIMARY KEY,"
                           " applied_at timestamptz NOT NULL DEFAULT now());");
     add_step(script, 1, step_1);
     add_step(script, 2, step_2);
+    add_step(script, 3, step_3);
     text_add_text(script, "END $quell$");
 }

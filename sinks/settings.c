@@ -184,10 +184,11 @@ struct status sink_limits_read(const struct config_sink *sink, struct sink_limit
     return status_ok();
 }
 
-static void check_sink(const struct config_sink *sink, struct arena *arena,
+static void check_sink(const struct config_sink *sink, struct arena *arena, uint32_t *copies_count,
                        struct config_errors *errors) {
     struct fault fault;
     struct sink_limits limits;
+    bool is_copied = false;
     void *state = NULL;
     const struct sink_type *type = NULL;
     if (!status_is_ok(sink_type_find(sink, &type, &fault))) {
@@ -196,18 +197,25 @@ static void check_sink(const struct config_sink *sink, struct arena *arena,
     }
     check_keys(sink, type, errors);
     if (!status_is_ok(sink_limits_read(sink, &limits, &fault)) ||
+        !status_is_ok(event_copy_is_wanted(sink, type, &is_copied, &fault)) ||
         !status_is_ok(type->open(sink, arena, &state, &fault))) {
         add_error(errors, sink, NULL, fault.words);
     } else if (type->close != NULL) {
         type->close(state);
     }
+    *copies_count += is_copied ? 1 : 0;
+    if (is_copied && *copies_count == EVENT_COPIES_MAX + 1) {
+        add_error(errors, sink, NULL,
+                  "more than 16 sinks with events = true: use one of the defaults");
+    }
 }
 
 struct status sinks_check_config(const struct config *config, struct config_errors *errors) {
     struct arena arena = {0};
+    uint32_t copies_count = 0;
     TRY(arena_init(&arena, GIB));
     for (uint32_t i = 0; i < config->sinks_count; i++) {
-        check_sink(&config->sinks[i], &arena, errors);
+        check_sink(&config->sinks[i], &arena, &copies_count, errors);
         arena_reset(&arena);
     }
     arena_deinit(&arena);

@@ -19,7 +19,7 @@
 #include "core/config.h"
 #include "core/outbox.h"
 
-#define SINK_ABI_VERSION 2u
+#define SINK_ABI_VERSION 3u
 
 /* What the host should do now. */
 enum sink_verdict {
@@ -66,6 +66,33 @@ struct sink_watcher {
     void (*finish)(struct sink_watcher *watcher, enum sink_verdict verdict, struct slice words);
 };
 
+/* --- Copies of events, for sinks that can hold them --- */
+
+/* The setting that asks for them: "true" or "false". */
+#define SINK_SETTING_EVENTS "events"
+
+/* Of an event in our journal: the record's number, and the event's place in it. 0, 0: before all.
+ */
+struct sink_place {
+    uint64_t record;
+    uint32_t index;
+};
+
+/* Events on their way to one sink, and where in the journal they end. The sink keeps the place in
+ * the transaction that holds the events, so that nothing is copied twice and nothing left out. */
+struct sink_copy {
+    struct slice tenant;  /* of the sink; empty: of the defaults */
+    struct slice sink;    /* its name */
+    struct slice journal; /* which journal the places are of: another data directory's differs */
+    struct sink_place from;
+    struct sink_place to;
+    struct slice rows; /* what add_event wrote */
+    uint32_t rows_count;
+    bool asks_for_place;     /* and for nothing else */
+    uint64_t lost_count;     /* journal records that were gone before they could be copied */
+    struct sink_place place; /* the answer: what the sink holds is all before it */
+};
+
 struct sink_type {
     uint32_t abi_version;             /* SINK_ABI_VERSION */
     const char *name;                 /* "webhook": type = "webhook" */
@@ -92,6 +119,13 @@ struct sink_type {
                   struct sink_watcher *watcher);
     /* The delivery took too long or the process ends: let go of everything, finish nothing. */
     void (*cancel)(void *state);
+    /* Sinks that take copies of events; the host opens the type once more for them. add_event
+     * writes one event (an envelope's bytes) behind the rows: FULL when there is no room, and
+     * nothing is written. copy_events makes the rows durable together with the place, if the place
+     * was `from`; begins as start does. */
+    struct status (*add_event)(void *state, struct slice envelope, struct writer *rows);
+    void (*copy_events)(void *state, struct sink_copy *copy, struct arena *arena,
+                        struct sink_watcher *watcher);
     /* Messages a minute unless the config says `rate`; 0: as many as there are. */
     uint32_t rate_per_minute;
 };

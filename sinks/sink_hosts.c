@@ -65,6 +65,21 @@ static void free_host(struct sink_host *host) {
     free(host);
 }
 
+static void close_host(struct sink_host *host) {
+    event_copy_close(host->copy);
+    sink_host_deinit(host);
+    free_host(host);
+}
+
+static struct status open_copy(struct sink_host *host, struct fault *fault) {
+    bool is_wanted = false;
+    TRY(event_copy_is_wanted(&host->config, host->type, &is_wanted, fault));
+    if (!is_wanted || host->sinks->options.journal.directory == NULL) {
+        return status_ok();
+    }
+    return event_copy_open(host, &host->copy, fault);
+}
+
 static struct status make_host(struct sinks *sinks, const struct config_sink *config,
                                struct sink_host **host_out, struct fault *fault) {
     struct sink_host *host = calloc(1, sizeof(*host));
@@ -87,14 +102,14 @@ static struct status make_host(struct sinks *sinks, const struct config_sink *co
         return status;
     }
     sink_host_init(host);
+    status = open_copy(host, fault);
+    if (!status_is_ok(status)) {
+        close_host(host);
+        return status;
+    }
     host->is_fresh = true;
     *host_out = host;
     return status_ok();
-}
-
-static void close_host(struct sink_host *host) {
-    sink_host_deinit(host);
-    free_host(host);
 }
 
 /* --- All of them --- */
@@ -237,7 +252,10 @@ struct status sink_hosts_replace(struct sinks *sinks, const struct config *confi
     sinks->hosts = hosts;
     sinks->hosts_count = count;
     for (uint32_t i = 0; i < count; i++) {
-        hosts[i]->watcher.addresses = config->sink_addresses;
+        hosts[i]->watch.watcher.addresses = config->sink_addresses;
+        if (hosts[i]->copy != NULL) {
+            event_copy_allow(hosts[i]->copy, config->sink_addresses);
+        }
     }
     show_hosts(sinks);
     return status_ok();

@@ -16,6 +16,13 @@
 
 struct sinks;
 
+/* Where copies of events come from: the journal of the one shard. */
+struct sinks_journal {
+    const char *directory;           /* NULL: there are no copies */
+    uint64_t seed;                   /* of the data directory: tells its journal from others */
+    _Atomic uint64_t *committed_seq; /* nothing behind this record is read */
+};
+
 struct sinks_options {
     struct config *config;
     struct store **stores; /* one a shard */
@@ -23,6 +30,7 @@ struct sinks_options {
     uint32_t shards_count;
     /* The sinks' thread puts its waker here: shards wake it after a commit. */
     _Atomic(struct loop_waker *) *outbox_waker;
+    struct sinks_journal journal;
     struct stats *stats;
     struct sink_board *board; /* may be NULL */
     const struct logger *logger;

@@ -4,11 +4,13 @@
 #pragma once
 
 #include "sinks/breaker.h"
+#include "sinks/event_copy.h"
 #include "sinks/http_client.h"
 #include "sinks/sink.h"
 #include "sinks/sink_memory.h"
 #include "sinks/sink_queue.h"
 #include "sinks/sinks.h"
+#include "sinks/watching.h"
 
 enum { OUTCOME_BATCHES = 64, OUTCOME_BATCH_BYTES = 4096 };
 enum { ERROR_BYTES_MAX = 400, STEPS_MAX = 8, PACE_BURST = 3 };
@@ -51,6 +53,7 @@ struct sink_host {
     struct sink_board_row *row; /* may be NULL */
     struct loop_timer timer;    /* when the next attempt is due */
     uint32_t shard;
+    struct event_copy *copy; /* NULL: no events are copied */
 
     /* The attempt in flight. */
     enum delivery_state delivery;
@@ -60,9 +63,7 @@ struct sink_host {
     enum outbox_result result;
     char error[ERROR_BYTES_MAX];
     struct http_attempt *attempt;
-    struct sink_watcher watcher;
-    void (*watch_on_ready)(void *state);
-    void *watch_state;
+    struct sink_watch watch;
     bool is_starting;           /* inside type->start */
     struct loop_timer deadline; /* of a watching sink */
 };
@@ -103,6 +104,8 @@ struct sink_host *sink_hosts_find(const struct sinks *sinks, struct slice tenant
 void sink_host_step(struct sink_host *host);
 void sink_host_init(struct sink_host *host);
 void sink_host_deinit(struct sink_host *host);
+/* delivery.c: how long to wait after so many attempts that failed; `number` spreads it. */
+uint64_t sink_backoff_ns(const struct sink_limits *limits, uint64_t number, uint64_t attempts);
 /* Whether only the latest state of each incident should wait. */
 bool sink_host_lags(const struct sink_host *host);
 /* sinks.c: carries an outcome to the shard; false when no batch is free (ask again later). */

@@ -169,7 +169,19 @@ class PostgresStory(Story):
                            [["8", "8"]])
         self.assertEqual(quell.settle()["deliveries_failed"], 0, quell.read_log())
         self.assertEqual(self.postgres.rows("SELECT version FROM ops.quell_schema ORDER BY 1"),
-                         [["1"], ["2"]])
+                         [["1"], ["2"], ["3"]])
+
+    def test_a_schema_of_before_is_migrated_and_keeps_its_rows(self):
+        quell = self.sink()
+        quell.events(failure("one"))
+        self.wait_for_rows("SELECT count(*) FROM quell_incidents", [["1"]])
+        quell.stop()
+        self.postgres.psql("DROP TABLE quell_events, quell_event_copies;"
+                           "DELETE FROM quell_schema WHERE version > 2")
+        quell.start()
+        quell.events(failure("two"))
+        self.wait_for_rows("SELECT count(*) FROM quell_incidents", [["2"]])
+        self.assertEqual(self.postgres.rows("SELECT count(*) FROM quell_events"), [["0"]])
 
     def test_dropped_tables_come_back(self):
         quell = self.sink()

@@ -28,7 +28,7 @@ OUTSIDE = {
     "liburing.h": ["core/loop_uring.c"], "lmdb.h": ["core/store.c"],
     "xxhash.h": ["core/base/hash.c"], "http_parser.h": ["core/http_parse.c"],
     "toml++/toml.h": ["core/config_toml.cc"], "curl/curl.h": ["sinks/http_client.c"],
-    "libpq-fe.h": ["sinks/postgres.c"],
+    "libpq-fe.h": ["sinks/postgres_link.c"],
     "librdkafka/rdkafka.h": ["core/kafka_client.c", "core/kafka_conf.c", "core/kafka_producer.c"],
     "zlib.h": ["ingest/inflate.c"], "zstd.h": ["ingest/inflate_zstd.c"],
     "nghttp2/nghttp2.h": ["core/http2.c"],
