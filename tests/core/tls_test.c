@@ -47,26 +47,36 @@ struct identity {
     char key[8192];
 };
 
+static void set_serial(mbedtls_x509write_cert *writer) {
+#if MBEDTLS_VERSION_NUMBER >= 0x03040000
+    unsigned char serial[] = {1};
+    assert_int_equal(mbedtls_x509write_crt_set_serial_raw(writer, serial, sizeof(serial)), 0);
+#else
+    mbedtls_mpi serial;
+    mbedtls_mpi_init(&serial);
+    assert_int_equal(mbedtls_mpi_lset(&serial, 1), 0);
+    assert_int_equal(mbedtls_x509write_crt_set_serial(writer, &serial), 0);
+    mbedtls_mpi_free(&serial);
+#endif
+}
+
 static void make_identity(struct identity *identity, const char *name) {
     mbedtls_pk_context key;
     mbedtls_x509write_cert writer;
-    mbedtls_mpi serial;
     char subject[64];
     snprintf(subject, sizeof(subject), "CN=%s", name);
     mbedtls_pk_init(&key);
     mbedtls_x509write_crt_init(&writer);
-    mbedtls_mpi_init(&serial);
     assert_int_equal(mbedtls_pk_setup(&key, mbedtls_pk_info_from_type(MBEDTLS_PK_ECKEY)), 0);
     assert_int_equal(
         mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(key), fill_random, NULL), 0);
-    assert_int_equal(mbedtls_mpi_lset(&serial, 1), 0);
     mbedtls_x509write_crt_set_version(&writer, MBEDTLS_X509_CRT_VERSION_3);
     mbedtls_x509write_crt_set_md_alg(&writer, MBEDTLS_MD_SHA256);
     mbedtls_x509write_crt_set_subject_key(&writer, &key);
     mbedtls_x509write_crt_set_issuer_key(&writer, &key);
     assert_int_equal(mbedtls_x509write_crt_set_subject_name(&writer, subject), 0);
     assert_int_equal(mbedtls_x509write_crt_set_issuer_name(&writer, subject), 0);
-    assert_int_equal(mbedtls_x509write_crt_set_serial(&writer, &serial), 0);
+    set_serial(&writer);
     assert_int_equal(
         mbedtls_x509write_crt_set_validity(&writer, "20200101000000", "20991231235959"), 0);
     assert_int_equal(mbedtls_x509write_crt_pem(&writer, (unsigned char *)identity->certificate,
@@ -74,7 +84,6 @@ static void make_identity(struct identity *identity, const char *name) {
                      0);
     assert_int_equal(
         mbedtls_pk_write_key_pem(&key, (unsigned char *)identity->key, sizeof(identity->key)), 0);
-    mbedtls_mpi_free(&serial);
     mbedtls_x509write_crt_free(&writer);
     mbedtls_pk_free(&key);
 }

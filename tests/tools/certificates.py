@@ -27,14 +27,16 @@ class Authority(Identity):
         super().__init__(folder, name)
         self.folder = folder
         openssl("req", "-x509", *KEYS["ec"], "-nodes", "-keyout", self.key, "-out", self.cert,
-                "-days", "2", "-subj", "/CN=" + name)
+                "-days", "2", "-subj", "/CN=" + name,
+                "-addext", "keyUsage=critical,keyCertSign,cRLSign")  # Python 3.13 insists
 
     def issue(self, name, names="DNS:localhost,IP:127.0.0.1", key="ec", common_name=None):
         identity = Identity(self.folder, name)
         request = os.path.join(self.folder, name + ".csr")
         extensions = os.path.join(self.folder, name + ".ext")
         with open(extensions, "w") as file:
-            file.write("basicConstraints=CA:FALSE\n" +
+            file.write("basicConstraints=CA:FALSE\nsubjectKeyIdentifier=hash\n"
+                       "authorityKeyIdentifier=keyid\n" +
                        (f"subjectAltName={names}\n" if names else ""))
         openssl("req", *KEYS[key], "-nodes", "-keyout", identity.key, "-out", request, "-subj",
                 "/CN=" + (common_name or name))
