@@ -115,12 +115,19 @@ static void refuse(struct http_conn *http, unsigned status, const char *words) {
                  text_slice(&body));
 }
 
+static bool exchange_is_waiting(struct http_exchange exchange) {
+    const struct http_server *server = exchange.server;
+    const struct http_conn *http = &server->conns[exchange.index];
+    return http->generation == exchange.generation && http->phase == PHASE_BUSY;
+}
+
 static void answer_exchange(struct http_exchange exchange, const struct http_answer *answer) {
     struct http_server *server = exchange.server;
     struct http_conn *http = &server->conns[exchange.index];
-    if (http->generation != exchange.generation || http->phase != PHASE_BUSY) {
+    if (!exchange_is_waiting(exchange)) {
         return;
     }
+    ASSERT(!answer->is_unfinished);
     http->generation++;
     bool is_last = http->has_ended && http->input_size == http->request_size;
     if (server->is_draining || is_last) {
@@ -155,7 +162,8 @@ static void hand_over(struct http_conn *http, struct slice body) {
     if (server->options.stats != NULL) {
         stats_add(server->options.stats, STAT_HTTP_REQUESTS, 1);
     }
-    struct http_exchange exchange = {answer_exchange, server, http->index, http->generation};
+    struct http_exchange exchange = {answer_exchange, exchange_is_waiting, server, http->index,
+                                     http->generation};
     server->options.handler->on_request(server->options.context, exchange, &http->request);
 }
 

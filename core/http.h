@@ -54,11 +54,15 @@ struct http_answer {
     struct slice body;        /* copied */
     const char *trailers;     /* as headers, sent behind the body; HTTP/2 only */
     bool is_bare;             /* without Content-Length; HTTP/2 only */
+    /* More of the body follows by the same exchange, until an answer that is not so; what comes
+     * behind the first has a body and trailers only. HTTP/2 only. */
+    bool is_unfinished;
 };
 
 /* Names one request that waits for its answer; stays harmless when the client is gone. */
 struct http_exchange {
     void (*answer)(struct http_exchange exchange, const struct http_answer *answer);
+    bool (*is_waiting)(struct http_exchange exchange);
     void *server; /* of HTTP/1.1 or HTTP/2 */
     uint32_t index;
     uint32_t generation;
@@ -118,6 +122,10 @@ void http_server_close(struct http_server *server);
 /* Answers. Later calls for the same exchange, or after the client left, do nothing. */
 static inline void http_answer(struct http_exchange exchange, const struct http_answer *answer) {
     exchange.answer(exchange, answer);
+}
+/* Whether the client is still there for an answer, or for more of one. */
+static inline bool http_is_waiting(struct http_exchange exchange) {
+    return exchange.is_waiting(exchange);
 }
 void http_respond(struct http_exchange exchange, unsigned status, const char *content_type,
                   const char *headers, struct slice body);

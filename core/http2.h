@@ -4,7 +4,8 @@
  *
  * A request is given to the handler whole; its answer may have trailers, which gRPC needs. Streams
  * are answered in any order. An answer that leaves before its request has wholly come is followed
- * by RST_STREAM(NO_ERROR), as section 8.1 asks.
+ * by RST_STREAM(NO_ERROR), as section 8.1 asks. An answer may go on for as long as the client
+ * listens; one who stays silent meanwhile is pinged, and closed when even that is not answered.
  *
  * Bounds: streams a connection and in all, header fields, a body, all bodies together, time to send
  * a body and to take an answer. Frames that carry no request (pings, settings, resets,

@@ -3,7 +3,11 @@
 
 #include "core/http2.h"
 
-enum { HTTP2_OUTPUT_BYTES = 64 * 1024, HTTP2_FRAME_BYTES_MAX = 16 * 1024 + 9 };
+enum {
+    HTTP2_OUTPUT_BYTES = 64 * 1024,
+    HTTP2_FRAME_BYTES_MAX = 16 * 1024 + 9,
+    HTTP2_RESETS_REMEMBERED = HTTP2_STREAMS_PER_CONNECTION,
+};
 
 struct http2_bytes {
     uint8_t *data;
@@ -35,6 +39,7 @@ struct http2_stream {
     struct http2_bytes body; /* of the request, then of the answer */
     char *trailers;          /* of the answer; NULL: none */
     size_t answer_sent;
+    bool is_unfinished; /* more of the answer follows */
     uint64_t began_ns;
     unsigned refusal; /* an HTTP status once the request is known to be refused */
     const char *refusal_words;
@@ -54,9 +59,13 @@ struct http2_conn {
     bool has_ended;     /* the peer sends no more */
     bool is_terminated; /* GOAWAY was sent for good; nothing more is read */
     uint64_t active_ns; /* when something came last */
+    uint64_t pinged_ns; /* since then; 0: not asked whether it is there */
     uint64_t sent_ns;   /* when the send in flight began */
     uint64_t credit;    /* frames that are no request, times HTTP2_CREDIT_UNIT */
     uint64_t credit_ns;
+    int32_t last_id; /* of the streams that were opened */
+    int32_t reset_ids[HTTP2_RESETS_REMEMBERED];
+    uint32_t resets_count;
     struct loop_timer timer;
     struct http2_conn *next_free;
 };
@@ -88,6 +97,10 @@ void http2_stream_make_request(const struct http2_stream *stream, struct http_he
                                struct http_request *request_out);
 /* Request memory is given back, the answer's body and trailers are kept. False without memory. */
 bool http2_stream_keep_answer(struct http2_stream *stream, const struct http_answer *answer);
+/* One more piece of an unfinished answer. False without memory. */
+bool http2_stream_keep_more(struct http2_stream *stream, const struct http_answer *answer);
+/* Whether it has an answer that the peer has not taken since began_ns. */
+bool http2_stream_has_unsent(const struct http2_stream *stream);
 /* Gives the request's memory back. */
 void http2_stream_drop_request(struct http2_stream *stream);
 
@@ -106,9 +119,19 @@ void http2_answer_add_lines(struct http2_answer_fields *fields, const char *line
 
 /* --- http2.c --- */
 extern const struct loop_conn_handler http2_conn_handler;
-/* False without memory; http2_conn_free either way. */
-bool http2_conn_open_session(struct http2_conn *http2);
 void http2_conn_check(void *http2);
 void http2_conn_drain(struct http2_conn *http2);
 /* Gives all back but the loop's connection. */
 void http2_conn_free(struct http2_conn *http2);
+uint64_t http2_now_ns(const struct http2_conn *http2);
+void http2_count(const struct http2_server *server, enum stat_number stat, uint64_t value);
+/* Ends it with a reason (RFC 9113, section 7); what was not answered never will be. */
+void http2_terminate(struct http2_conn *http2, uint32_t error_code);
+/* Sends what there is to send; closes the connection when that was all. It may be gone behind. */
+void http2_pump(struct http2_conn *http2);
+
+/* --- http2_session.c --- */
+/* False without memory; http2_conn_free either way. */
+bool http2_conn_open_session(struct http2_conn *http2);
+/* The handler gets the request, whole or refused. */
+void http2_stream_hand_over(struct http2_stream *stream);

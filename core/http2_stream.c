@@ -189,18 +189,48 @@ void http2_stream_make_request(const struct http2_stream *stream, struct http_he
 
 /* --- The answer --- */
 
-bool http2_stream_keep_answer(struct http2_stream *stream, const struct http_answer *answer) {
+static bool keep(const struct http_answer *answer, struct http2_bytes *body, char **trailers_out) {
     uint64_t unbounded = 0; /* the handler bounds its answers */
-    struct http2_bytes body = {0};
     char *trailers = answer->trailers == NULL ? NULL : strdup(answer->trailers);
     if ((answer->trailers != NULL && trailers == NULL) ||
-        !append(&body, answer->body, &unbounded, UINT64_MAX)) {
+        !append(body, answer->body, &unbounded, UINT64_MAX)) {
         free(trailers);
+        return false;
+    }
+    *trailers_out = trailers;
+    return true;
+}
+
+bool http2_stream_keep_answer(struct http2_stream *stream, const struct http_answer *answer) {
+    struct http2_bytes body = {0};
+    char *trailers = NULL;
+    if (!keep(answer, &body, &trailers)) {
         return false;
     }
     http2_stream_drop_request(stream);
     stream->state = STREAM_ANSWERING;
     stream->body = body;
     stream->trailers = trailers;
+    stream->is_unfinished = answer->is_unfinished;
+    stream->began_ns = http2_now_ns(stream->conn);
     return true;
+}
+
+bool http2_stream_keep_more(struct http2_stream *stream, const struct http_answer *answer) {
+    ASSERT(stream->state == STREAM_ANSWERING && stream->is_unfinished && stream->trailers == NULL);
+    if (!http2_stream_has_unsent(stream)) {
+        stream->body.size = 0;
+        stream->answer_sent = 0;
+        stream->began_ns = http2_now_ns(stream->conn);
+    }
+    if (!keep(answer, &stream->body, &stream->trailers)) {
+        return false;
+    }
+    stream->is_unfinished = answer->is_unfinished;
+    return true;
+}
+
+bool http2_stream_has_unsent(const struct http2_stream *stream) {
+    return stream->state == STREAM_ANSWERING &&
+           (!stream->is_unfinished || stream->answer_sent < stream->body.size);
 }

@@ -55,6 +55,7 @@ static_assert(2 * BLOCK_BYTES_MAX <= JOURNAL_SEGMENT_BYTES, "a segment holds any
 #define HTTP2_CONNECTIONS_MAX 4096u /* beyond: closed; each has an nghttp2 session, ~12 KiB */
 #define HTTP2_STREAMS_MAX 16384u    /* of all connections together; beyond: REFUSED_STREAM */
 #define HTTP2_STREAMS_PER_CONNECTION 128u
+#define HEALTH_WATCHERS_MAX 256u     /* of an ingest thread; clients and balancers have one each */
 #define HTTP2_WINDOW_BYTES (1 * MIB) /* of a stream: how much may be on its way to us */
 #define HTTP2_CONNECTION_WINDOW_BYTES (8 * MIB)
 #define HTTP2_FLOOD_CREDIT 1000u /* frames that are no request, at once; see http2.c */

@@ -31,7 +31,7 @@ OUTSIDE = {
     "libpq-fe.h": ["sinks/postgres_link.c"],
     "librdkafka/rdkafka.h": ["core/kafka_client.c", "core/kafka_conf.c", "core/kafka_producer.c"],
     "zlib.h": ["ingest/inflate.c"], "zstd.h": ["ingest/inflate_zstd.c"],
-    "nghttp2/nghttp2.h": ["core/http2.c"],
+    "nghttp2/nghttp2.h": ["core/http2.c", "core/http2_session.c"],
     "mbedtls/md.h": ["core/digest.c"], "mbedtls/ssl.h": ["core/tls.c", "core/tls_client.c", "core/tls_internal.h"],
     "urcu/urcu-memb.h": ["graph/graph_fold.c"],
 }
