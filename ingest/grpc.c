@@ -4,24 +4,10 @@
 #include "core/base/assert.h"
 #include "core/digest.h"
 #include "ingest/answer.h"
-#include "ingest/proto_walk.h"
 
-enum { PREFIX_BYTES = 5, ANSWER_BYTES = 4096, RETRY_AFTER_S = 1 };
+enum { PREFIX_BYTES = 5, ANSWER_BYTES = 4096 };
 #define CONTENT_TYPE "application/grpc"
 #define ACCEPTED "grpc-accept-encoding: identity, " INFLATE_NAMES "\r\n"
-
-/* google.rpc.Code */
-enum grpc_code {
-    GRPC_OK = 0,
-    GRPC_INVALID_ARGUMENT = 3,
-    GRPC_DEADLINE_EXCEEDED = 4,
-    GRPC_NOT_FOUND = 5,
-    GRPC_PERMISSION_DENIED = 7,
-    GRPC_RESOURCE_EXHAUSTED = 8,
-    GRPC_UNIMPLEMENTED = 12,
-    GRPC_UNAVAILABLE = 14,
-    GRPC_UNAUTHENTICATED = 16,
-};
 
 static enum grpc_code code_of(unsigned http_status) {
     switch (http_status) {
@@ -116,16 +102,17 @@ static void add_percent_encoded(struct text *text, struct slice words) {
 }
 
 /* google.rpc.Status with one detail, google.rpc.RetryInfo { retry_delay { seconds } }. */
-static void add_retry_details(struct text *lines, enum grpc_code code, struct slice words) {
-    char memory[3][1024];
+static void add_retry_details(struct text *lines, struct slice words, unsigned wait_s) {
+    char memory[4][1024];
     struct text info = text_over(memory[0], sizeof(memory[0]));
     struct text any = text_over(memory[1], sizeof(memory[1]));
     struct text status = text_over(memory[2], sizeof(memory[2]));
-    const uint8_t delay[] = {1 << 3, RETRY_AFTER_S};
-    answer_add_proto_bytes(&info, 1, slice_of(delay, sizeof(delay)));
+    struct text delay = text_over(memory[3], sizeof(memory[3]));
+    answer_add_proto_number(&delay, 1, wait_s);
+    answer_add_proto_bytes(&info, 1, text_slice(&delay));
     answer_add_proto_bytes(&any, 1, SLICE("type.googleapis.com/google.rpc.RetryInfo"));
     answer_add_proto_bytes(&any, 2, text_slice(&info));
-    answer_add_proto_number(&status, 1, code);
+    answer_add_proto_number(&status, 1, GRPC_UNAVAILABLE);
     answer_add_proto_bytes(&status, 2, slice_head(words, sizeof(memory[2]) / 2));
     answer_add_proto_bytes(&status, 3, text_slice(&any));
     ASSERT(!status.truncated);
@@ -138,7 +125,8 @@ static void add_retry_details(struct text *lines, enum grpc_code code, struct sl
 }
 
 /* "Trailers-Only": the status stands in the head, which ends the stream. */
-static void respond_error(struct http_exchange exchange, enum grpc_code code, struct slice words) {
+static void respond_error(struct http_exchange exchange, enum grpc_code code, struct slice words,
+                          unsigned wait_s) {
     char memory[4096];
     struct text lines = text_over(memory, sizeof(memory));
     words = slice_head(words, 512);
@@ -146,7 +134,7 @@ static void respond_error(struct http_exchange exchange, enum grpc_code code, st
     add_percent_encoded(&lines, words);
     text_add_text(&lines, "\r\n" ACCEPTED);
     if (code == GRPC_UNAVAILABLE) {
-        add_retry_details(&lines, code, words);
+        add_retry_details(&lines, words, wait_s);
     }
     ASSERT(!lines.truncated);
     struct http_answer answer = {
@@ -154,62 +142,64 @@ static void respond_error(struct http_exchange exchange, enum grpc_code code, st
     http_answer(exchange, &answer);
 }
 
-static void respond_message(struct http_exchange exchange, struct slice message) {
-    uint8_t framed[PREFIX_BYTES + ANSWER_BYTES] = {0};
+void grpc_respond_error(struct http_exchange exchange, enum grpc_code code, struct slice words) {
+    respond_error(exchange, code, words, 1);
+}
+
+void grpc_refuse(struct http_exchange exchange, unsigned http_status, struct slice words,
+                 unsigned wait_s) {
+    respond_error(exchange, code_of(http_status), words, wait_s);
+}
+
+struct framed {
+    uint8_t bytes[PREFIX_BYTES + ANSWER_BYTES];
+    size_t size;
+};
+
+static void frame_message(struct framed *framed, struct slice message) {
     ASSERT(message.size <= ANSWER_BYTES);
-    framed[3] = (uint8_t)(message.size >> 8);
-    framed[4] = (uint8_t)message.size;
+    memset(framed->bytes, 0, PREFIX_BYTES);
+    framed->bytes[3] = (uint8_t)(message.size >> 8);
+    framed->bytes[4] = (uint8_t)message.size;
     if (message.size > 0) {
-        memcpy(framed + PREFIX_BYTES, message.data, message.size);
+        memcpy(framed->bytes + PREFIX_BYTES, message.data, message.size);
     }
+    framed->size = PREFIX_BYTES + message.size;
+}
+
+static void respond(struct http_exchange exchange, struct slice body, const char *trailers) {
     struct http_answer answer = {.status = 200,
                                  .content_type = CONTENT_TYPE,
                                  .headers = ACCEPTED,
-                                 .body = slice_of(framed, PREFIX_BYTES + message.size),
-                                 .trailers = "grpc-status: 0\r\n",
-                                 .is_bare = true};
+                                 .body = body,
+                                 .trailers = trailers,
+                                 .is_bare = true,
+                                 .is_unfinished = trailers == NULL};
     http_answer(exchange, &answer);
 }
 
 void grpc_respond(struct http_exchange exchange, unsigned http_status, struct slice body) {
-    if (http_status == 200) {
-        respond_message(exchange, body);
-    } else {
-        respond_error(exchange, code_of(http_status), body);
+    if (http_status != 200) {
+        grpc_refuse(exchange, http_status, body, 1);
+        return;
     }
+    struct framed framed;
+    frame_message(&framed, body);
+    respond(exchange, slice_of(framed.bytes, framed.size), "grpc-status: 0\r\n");
 }
 
-/* --- Health (grpc/doc/health-checking.md) --- */
-
-static bool knows_service(struct slice name) {
-    return name.size == 0 ||
-           slice_equals(name, SLICE("opentelemetry.proto.collector.logs.v1.LogsService")) ||
-           slice_equals(name, SLICE("opentelemetry.proto.collector.trace.v1.TraceService")) ||
-           slice_equals(name, SLICE("opentelemetry.proto.collector.metrics.v1.MetricsService"));
+void grpc_stream_message(struct http_exchange exchange, struct slice message) {
+    struct framed framed;
+    frame_message(&framed, message);
+    respond(exchange, slice_of(framed.bytes, framed.size), NULL);
 }
 
-bool grpc_take_health(struct http_exchange exchange, const struct http_request *request,
-                      bool is_serving) {
-    if (!slice_equals(request->path, SLICE("/grpc.health.v1.Health/Check"))) {
-        return false;
-    }
-    struct slice message = {0};
-    const char *words = "";
-    unsigned refusal = grpc_open_message(NULL, request, 0, &message, &words);
-    struct proto_root root = {.bytes = message};
-    struct proto_walk walk = proto_walk_over(&root, message);
-    struct proto_field field;
-    struct slice service = {0};
-    while (refusal == 0 && proto_next(&walk, &field)) {
-        service = proto_is(&field, 1, PROTO_LENGTH) ? field.bytes : service;
-    }
-    if (refusal != 0 || root.error != NULL) {
-        respond_error(exchange, GRPC_INVALID_ARGUMENT, SLICE("this is no HealthCheckRequest"));
-    } else if (!knows_service(service)) {
-        respond_error(exchange, GRPC_NOT_FOUND, SLICE("there is no such service"));
-    } else {
-        const uint8_t serving[] = {1 << 3, is_serving ? 1 : 2};
-        respond_message(exchange, slice_of(serving, sizeof(serving)));
-    }
-    return true;
+void grpc_stream_end(struct http_exchange exchange, enum grpc_code code, const char *words) {
+    char memory[1024];
+    struct text trailers = text_over(memory, sizeof(memory));
+    text_add_format(&trailers, "grpc-status: %u\r\ngrpc-message: ", (unsigned)code);
+    add_percent_encoded(&trailers, slice_of_text(words));
+    text_add_text(&trailers, "\r\n");
+    ASSERT(!trailers.truncated);
+    respond(exchange, slice_of(NULL, 0), memory);
 }

@@ -167,8 +167,11 @@ static struct status open_on_thread(struct ingest *ingest, uint16_t *port_out,
     return status_ok();
 }
 
+/* Answers have left, and their connections have seen our FIN through: who is cut off before that
+ * may lose what was sent. */
 static bool is_drained(const struct ingest *ingest) {
-    return ingest->pending_count == 0 && http_server_busy_count(ingest->server) == 0;
+    return ingest->pending_count == 0 && http_server_busy_count(ingest->server) == 0 &&
+           loop_connections_count(ingest->loop) == 0;
 }
 
 struct status ingest_run(struct ingest *ingest,
@@ -186,8 +189,10 @@ struct status ingest_run(struct ingest *ingest,
     while (status_is_ok(status)) {
         status = loop_run_once(ingest->loop, NS_PER_S);
         ingest_take_back(ingest);
+        health_tell(&ingest->health, atomic_load(ingest->options.is_ready));
         if (atomic_load(&ingest->is_stopping) && !is_draining) {
             is_draining = true;
+            health_end(&ingest->health);
             http_server_drain(ingest->server);
         }
         if (is_draining && is_drained(ingest)) {

@@ -7,6 +7,7 @@
 #include "ingest/answer.h"
 #include "ingest/decode.h"
 #include "ingest/grpc.h"
+#include "ingest/health.h"
 #include "ingest/inflate.h"
 #include "ingest/ingest.h"
 #include "ingest/rates.h"
@@ -55,6 +56,7 @@ struct ingest {
     struct pending *pending_items;
     struct pending *free_pending;
     uint32_t pending_count;
+    struct health health;
     atomic_bool is_stopping;
 };
 

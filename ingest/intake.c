@@ -150,6 +150,10 @@ void ingest_refuse_for(struct ingest *ingest, struct http_exchange exchange,
     if (is_throttle) {
         stats_add(ingest->options.stats, STAT_HTTP_THROTTLED, 1);
     }
+    if (style == ANSWER_GRPC) {
+        grpc_refuse(exchange, status, text_slice(&body), wait_s);
+        return;
+    }
     char wait[64];
     (void)snprintf(wait, sizeof(wait), "Retry-After: %u\r\n", wait_s);
     const char *headers = is_throttle     ? wait

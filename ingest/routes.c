@@ -367,7 +367,7 @@ static void on_ping(struct ingest *ingest, struct http_exchange exchange,
 
 static void take_grpc(struct ingest *ingest, struct http_exchange exchange,
                       const struct http_request *request) {
-    if (grpc_take_health(exchange, request, atomic_load(ingest->options.is_ready))) {
+    if (health_take(&ingest->health, exchange, request, atomic_load(ingest->options.is_ready))) {
         return;
     }
     for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {

@@ -9,23 +9,9 @@ import unittest
 
 from harness import BINARY, Story, wait_for
 from otlp_sdk import Exporters, grpc, python_packages
+from otlp_wire import LOGS, SERVICES, field, log_request
 
-SERVICES = "/opentelemetry.proto.collector."
-LOGS = SERVICES + "logs.v1.LogsService/Export"
 WAYS = [(protocol, packed) for protocol in ("grpc", "http") for packed in ("plain", "gzip", "deflate")]
-
-
-def field(number, payload):
-    assert len(payload) < 1 << 14
-    size = bytes([len(payload) & 0x7F | 0x80, len(payload) >> 7])
-    return bytes([number << 3 | 2]) + size + payload
-
-
-def log_request(service, message=b"boom"):
-    """An ExportLogsServiceRequest with one error record."""
-    attribute = field(1, b"service.name") + field(2, field(1, service.encode()))
-    record = bytes([2 << 3, 17]) + field(5, field(1, message))
-    return field(1, field(1, field(1, attribute)) + field(2, field(2, record)))
 
 
 class Client:
@@ -108,7 +94,7 @@ class Otlp(Story):
         self.assertEqual(client.code(LOGS, b"\xff\xff")[0], "INVALID_ARGUMENT")
         self.assertEqual(client.code(SERVICES + "profiles.v1.ProfilesService/Export", b"")[0],
                          "UNIMPLEMENTED")
-        self.assertEqual(client.code("/grpc.health.v1.Health/Watch", b"")[0], "UNIMPLEMENTED")
+        self.assertEqual(client.code("/grpc.health.v1.Health/List", b"")[0], "UNIMPLEMENTED")
         self.assertEqual(client.code(LOGS, b"\x0a" + bytes(200_000))[0], "RESOURCE_EXHAUSTED")
         self.assertEqual(client.code(LOGS, bytes(10_000_000), gzipped)[0], "RESOURCE_EXHAUSTED")
         self.assertEqual(client.code(LOGS, b"", x_scope_orgid="no/tenant")[0], "INVALID_ARGUMENT")

@@ -66,6 +66,14 @@ static void backpressure_says_when_to_come_again(void **state) {
                   "BjLlJldHJ5SW5mbxIECgIIAQ\r\n\n");
 }
 
+/* The same, RetryInfo { 300 s }. */
+static void who_must_wait_longer_is_told_how_long(void **state) {
+    (void)state;
+    grpc_refuse(exchange, 429, SLICE("busy"), 300);
+    assert_non_null(strstr(answered, "grpc-status-details-bin: CA4SBGJ1c3kaMQoodHlwZS5nb29nbGVhcGlz"
+                                     "LmNvbS9nb29nbGUucnBjLlJldHJ5SW5mbxIFCgMIrAI\r\n"));
+}
+
 static void words_are_percent_encoded(void **state) {
     (void)state;
     grpc_respond(exchange, 400, SLICE("100% \"\xc3\xbc\"\r\nx: y"));
@@ -139,6 +147,7 @@ int main(void) {
         cmocka_unit_test(a_message_has_its_prefix_and_its_status_behind),
         cmocka_unit_test(statuses_are_those_that_exporters_know),
         cmocka_unit_test(backpressure_says_when_to_come_again),
+        cmocka_unit_test(who_must_wait_longer_is_told_how_long),
         cmocka_unit_test(words_are_percent_encoded),
         cmocka_unit_test(one_message_is_opened),
         cmocka_unit_test(what_is_no_message_is_refused),
