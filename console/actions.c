@@ -67,14 +67,13 @@ void action_start(struct console *console, struct http_exchange exchange, struct
                   enum operator_action what, const struct http_request *request) {
     char by_memory[FIELD_BYTES_MAX];
     char note_memory[FIELD_BYTES_MAX];
-    char asked_memory[TENANT_BYTES_MAX];
+    struct parameters parameters;
     char tenant[TENANT_BYTES_MAX];
     size_t tenant_size = 0;
-    struct slice asked;
     struct text by = text_over(by_memory, sizeof(by_memory));
     struct text note = text_over(note_memory, sizeof(note_memory));
     struct operator_request operator_request = {.action = what};
-    if (!api_read_tenant(console, exchange, request, asked_memory, &asked)) {
+    if (!parameters_read(console, exchange, request, &parameters)) {
         return;
     }
     if (!action_read_body(exchange, request, &by, &note)) {
@@ -82,6 +81,7 @@ void action_start(struct console *console, struct http_exchange exchange, struct
     }
     bool is_found = status_is_ok(view_find_incident(
         console->reader, id, &operator_request.incident_id, tenant, &tenant_size));
+    struct slice asked = parameters.values[PARAMETER_TENANT];
     if (!is_found || (asked.size > 0 && !slice_equals(asked, slice_of(tenant, tenant_size)))) {
         console_answer_error(exchange, 404, "not_found", "no incident has this id");
         return;

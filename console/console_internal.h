@@ -10,6 +10,7 @@ enum {
     ACTION_BATCH_BYTES = 16384,
     ID_BYTES_MAX = 64,
     FIELD_BYTES_MAX = 512,
+    PARAMETER_BYTES_MAX = 512,
     CONNECTIONS_MAX = 256,
 };
 #define DRAIN_NS_MAX (10 * NS_PER_S) /* for clients that do not take their answers */
@@ -71,11 +72,39 @@ void api_graph(struct console *console, struct http_exchange exchange,
 void api_stats(struct console *console, struct http_exchange exchange,
                const struct http_request *request);
 
-/* The query parameter `tenant` and the token together: false, and answered, when they do not fit.
- */
-bool api_read_tenant(struct console *console, struct http_exchange exchange,
-                     const struct http_request *request, char memory[TENANT_BYTES_MAX],
-                     struct slice *tenant_out);
+/* --- parameters.c --- */
+enum parameter {
+    PARAMETER_TENANT,
+    PARAMETER_STATUS,
+    PARAMETER_SINCE,
+    PARAMETER_LIMIT,
+    PARAMETER_CURSOR,
+    PARAMETER_ENTITY,
+    PARAMETER_SINK,
+    PARAMETER_DIRECTION,
+    PARAMETER_HOPS,
+    PARAMETERS_COUNT,
+};
+/* The query's parameters, each decoded into its own memory; empty when not given. */
+struct parameters {
+    char memory[PARAMETERS_COUNT][PARAMETER_BYTES_MAX];
+    struct slice values[PARAMETERS_COUNT];
+};
+/* All of them; the tenant is the one whose data may be shown (access_settle_tenant). False, and
+ * answered, when one cannot be read or the tenant may not be. */
+bool parameters_read(struct console *console, struct http_exchange exchange,
+                     const struct http_request *request, struct parameters *parameters);
+/* A number from 1 to max, left alone when not given; false, and answered, when it is none. */
+bool parameters_take_number(struct http_exchange exchange, const struct parameters *parameters,
+                            enum parameter which, uint32_t max, uint32_t *number);
+/* tenant, limit and cursor of a list; false, and answered, when the limit is none. */
+bool parameters_take_page(struct http_exchange exchange, const struct parameters *parameters,
+                          struct view_query *query_out);
+/* Answers with a page of a list; INVALID is a cursor that is not ours. */
+void parameters_answer_page(struct http_exchange exchange, struct status status,
+                            const struct text *page);
+/* Answers 400: "parameter <name>: <wanted>". */
+void parameters_refuse(struct http_exchange exchange, enum parameter which, const char *wanted);
 
 /* --- access.c --- */
 /* The tenant whose data may be shown, empty for all; false, and answered, when it is none.

@@ -6,47 +6,16 @@
 
 #include "core/base/json_pick.h"
 
-enum { SINK_BYTES_MAX = 256, CURSOR_BYTES_MAX = 32, LETTERS_MAX = 1000, LETTERS_DEFAULT = 100 };
-
-/* False, and answered, when it is there but cannot be read. */
-static bool read_value(struct http_exchange exchange, const struct http_request *request,
-                       const char *name, char *memory, size_t capacity, struct slice *value_out) {
-    size_t size = 0;
-    if (!http_query_find(request->query, name, memory, capacity, &size) &&
-        http_query_has(request->query, name)) {
-        console_answer_error(exchange, 400, "invalid", "a parameter is badly encoded or too long");
-        return false;
-    }
-    *value_out = slice_of(memory, size);
-    return true;
-}
-
 static void list_letters(struct console *console, struct http_exchange exchange,
-                         struct slice tenant, const struct http_request *request) {
-    char sink[SINK_BYTES_MAX];
-    char limit_memory[CURSOR_BYTES_MAX];
-    char cursor[CURSOR_BYTES_MAX];
-    struct slice limit_text;
-    uint64_t limit = LETTERS_DEFAULT;
-    struct view_query query = {.tenant = tenant};
-    if (!read_value(exchange, request, "sink", sink, sizeof(sink), &query.sink) ||
-        !read_value(exchange, request, "limit", limit_memory, sizeof(limit_memory), &limit_text) ||
-        !read_value(exchange, request, "cursor", cursor, sizeof(cursor), &query.cursor)) {
+                         const struct parameters *parameters) {
+    struct view_query query;
+    if (!parameters_take_page(exchange, parameters, &query)) {
         return;
     }
-    bool is_number = limit_text.size == 0 || status_is_ok(text_parse_u64(limit_text, &limit));
-    if (!is_number || limit < 1 || limit > LETTERS_MAX) {
-        console_answer_error(exchange, 400, "invalid", "parameter limit: a number from 1 to 1000");
-        return;
-    }
-    query.limit = (uint32_t)limit;
+    query.sink = parameters->values[PARAMETER_SINK];
     struct text text = console_text(console);
     struct status status = view_dead_letters_json(console->reader, &query, &text);
-    if (status.code == STATUS_INVALID) {
-        console_answer_error(exchange, 400, "invalid", "parameter cursor: not one of this API");
-        return;
-    }
-    console_answer(exchange, status, &text);
+    parameters_answer_page(exchange, status, &text);
 }
 
 /* What the letter's JSON says of its tenant. */
@@ -118,18 +87,18 @@ static void answer_letter(struct console *console, struct http_exchange exchange
 
 void letters_on_request(struct console *console, struct http_exchange exchange, struct slice rest,
                         const struct http_request *request) {
-    char memory[TENANT_BYTES_MAX];
-    struct slice tenant;
+    struct parameters parameters;
     if (rest.size > 0 && rest.data[0] != '/') {
         console_answer_error(exchange, 404, "not_found", "there is no such path: GET / lists them");
         return;
     }
-    if (!api_read_tenant(console, exchange, request, memory, &tenant)) {
+    if (!parameters_read(console, exchange, request, &parameters)) {
         return;
     }
     if (rest.size > 1) {
-        answer_letter(console, exchange, tenant, slice_tail(rest, 1), request);
+        answer_letter(console, exchange, parameters.values[PARAMETER_TENANT], slice_tail(rest, 1),
+                      request);
     } else if (console_allow_method(exchange, request, false)) {
-        list_letters(console, exchange, tenant, request);
+        list_letters(console, exchange, &parameters);
     }
 }

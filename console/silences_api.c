@@ -211,15 +211,15 @@ static void list_silences(struct console *console, struct http_exchange exchange
 
 void silences_on_request(struct console *console, struct http_exchange exchange, struct slice rest,
                          const struct http_request *request) {
-    char memory[TENANT_BYTES_MAX];
-    struct slice tenant;
+    struct parameters parameters;
     struct slice id = slice_tail(rest, 1);
     size_t slash = slice_find_byte(id, '/');
     struct slice what = slice_tail(id, slash);
     bool is_post = slice_equals(request->method, SLICE("POST"));
-    if (!api_read_tenant(console, exchange, request, memory, &tenant)) {
+    if (!parameters_read(console, exchange, request, &parameters)) {
         return;
     }
+    struct slice tenant = parameters.values[PARAMETER_TENANT];
     struct slice owner = tenant.size > 0 ? tenant : SLICE("default");
     if (rest.size == 0 && is_post) {
         make_silence(console, exchange, owner, request);
