@@ -78,16 +78,37 @@ static double records_per_cpu_second(const struct load_report *report) {
                : (double)report->records_accepted / report->server.cpu_seconds;
 }
 
+/* What became of the requests: for people, and in JSON. */
+#define REQUEST_COUNT(words, field)                                                                \
+    { words, #field, offsetof(struct load_report, field) }
+static const struct {
+    const char *words;
+    const char *name;
+    size_t offset; /* of a uint64_t in struct load_report */
+} request_counts[] = {
+    REQUEST_COUNT("sent", requests_sent),
+    REQUEST_COUNT("accepted (2xx)", requests_accepted),
+    REQUEST_COUNT("refused (429, 503)", requests_refused),
+    REQUEST_COUNT("rejected (other)", requests_rejected),
+    REQUEST_COUNT("timed out", requests_timed_out),
+    REQUEST_COUNT("connection failed", requests_failed),
+    REQUEST_COUNT("due but never sent", requests_unsent),
+};
+#undef REQUEST_COUNT
+enum { REQUEST_COUNTS = sizeof(request_counts) / sizeof(request_counts[0]) };
+
+static uint64_t request_count_of(const struct load_report *report, size_t i) {
+    uint64_t count;
+    memcpy(&count, (const uint8_t *)report + request_counts[i].offset, sizeof(count));
+    return count;
+}
+
 void load_report_add_table(struct text *text, const struct load_report *report) {
     text_add_format(text, "took %.2f s, %.1f MB/s\nrequests\n", (double)report->took_ns / 1e9,
                     per_second(report->bytes_sent, report->took_ns) / 1e6);
-    add_row(text, "sent", report->requests_sent);
-    add_row(text, "accepted (2xx)", report->requests_accepted);
-    add_row(text, "refused (429, 503)", report->requests_refused);
-    add_row(text, "rejected (other)", report->requests_rejected);
-    add_row(text, "timed out", report->requests_timed_out);
-    add_row(text, "connection failed", report->requests_failed);
-    add_row(text, "due but never sent", report->requests_unsent);
+    for (size_t i = 0; i < REQUEST_COUNTS; i++) {
+        add_row(text, request_counts[i].words, request_count_of(report, i));
+    }
     text_add_text(text, "records\n");
     add_row(text, "accepted", report->records_accepted);
     add_row(text, "accepted per second",
@@ -109,13 +130,9 @@ static void add_field(struct text *text, const char *name, uint64_t value) {
 void load_report_add_json(struct text *text, const struct load_report *report) {
     text_add_char(text, '{');
     add_field(text, "took_ns", report->took_ns);
-    add_field(text, "requests_sent", report->requests_sent);
-    add_field(text, "requests_accepted", report->requests_accepted);
-    add_field(text, "requests_refused", report->requests_refused);
-    add_field(text, "requests_rejected", report->requests_rejected);
-    add_field(text, "requests_timed_out", report->requests_timed_out);
-    add_field(text, "requests_failed", report->requests_failed);
-    add_field(text, "requests_unsent", report->requests_unsent);
+    for (size_t i = 0; i < REQUEST_COUNTS; i++) {
+        add_field(text, request_counts[i].name, request_count_of(report, i));
+    }
     add_field(text, "records_accepted", report->records_accepted);
     add_field(text, "records_per_second",
               (uint64_t)per_second(report->records_accepted, report->took_ns));
