@@ -1,0 +1,76 @@
+/*
+ * graph_bench.h - inside quell-bench-graph: the graph that is made up, and its four parts.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <time.h>
+
+#include "bench/histogram.h"
+#include "bench/random.h"
+#include "core/base/assert.h"
+#include "core/store.h"
+#include "graph/graph.h"
+
+enum { READERS_MAX = 16, STARTS = 400, PLATFORM_NODES = 256, BATCH_CHANGES = 100 };
+
+struct options {
+    uint64_t nodes;
+    uint64_t edges;
+    uint64_t tenants;
+    uint64_t rate;
+    uint64_t seconds;
+    uint64_t readers;
+    uint64_t restart_edges;
+    uint64_t visits;
+    const char *directory;
+};
+
+struct pair {
+    uint32_t from;
+    uint32_t to;
+};
+
+struct bench {
+    struct options options;
+    struct random random;
+    struct arena arena;
+    struct graph *graph;
+    struct graph_options graph_options;
+    struct pair *pairs;
+    struct effects effects;
+    bool is_wrong; /* ours and the floor did not agree */
+    atomic_bool is_over;
+};
+
+uint64_t now_of(clockid_t clock);
+uint64_t wall_ns(void);
+uint64_t resident_bytes(void);
+/* Ends the bench with the words unless the status is OK. */
+void must(struct status status, const char *what);
+/* Zeroed; ends the bench when there is no memory. The caller frees. */
+void *allocate(size_t count, size_t size);
+/* Whose node it is. */
+uint32_t tenant_of(const struct options *options, uint32_t node);
+/* Nodes 0 .. count - 1, the first PLATFORM_NODES of them of "platform". */
+void intern_nodes(struct bench *bench, struct graph *graph, uint64_t count);
+/* An edge between two random nodes of one tenant, or to platform. */
+struct pair random_pair(struct bench *bench);
+/* What the graph has to store is not stored. */
+void drop_effects(struct bench *bench);
+/* Random edges, each new; kept in bench->pairs. How many. */
+uint32_t add_edges(struct bench *bench, struct graph *graph, uint64_t wanted);
+/* A node of a tenant. */
+uint32_t random_start(struct bench *bench);
+struct slice viewer_of(const struct options *options, uint32_t node, char memory[32]);
+/* Nodes downstream of the start. */
+uint32_t our_search(struct graph_search *search, const struct graph *graph, uint32_t start,
+                    struct slice viewer);
+/* 1. Makes bench->graph. */
+void bench_build(struct bench *bench);
+/* 2. Ours beside the floor. */
+void bench_compare(struct bench *bench);
+/* 3. Readers, without and with changes. */
+void bench_read_while_changing(struct bench *bench);
+/* 4. Rows back into a new graph. */
+void bench_restart(struct bench *bench);

@@ -1,0 +1,163 @@
+/* graph_made.c - part 1 of quell-bench-graph: a graph of random edges, and what its parts share. */
+#include "bench/graph/graph_bench.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+uint64_t now_of(clockid_t clock) {
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+uint64_t wall_ns(void) {
+    return now_of(CLOCK_MONOTONIC);
+}
+
+uint64_t resident_bytes(void) {
+    unsigned long long pages = 0;
+    unsigned long long resident = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (file == NULL || fscanf(file, "%llu %llu", &pages, &resident) != 2) {
+        resident = 0;
+    }
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    return resident * 4096;
+}
+
+void must(struct status status, const char *what) {
+    if (!status_is_ok(status)) {
+        fprintf(stderr, "graph bench: %s: %s\n", what, status_name(status));
+        exit(1);
+    }
+}
+
+void *allocate(size_t count, size_t size) {
+    void *memory = calloc(count, size);
+    if (memory == NULL) {
+        must(status_of(STATUS_FULL), "memory");
+    }
+    return memory;
+}
+
+static struct hash128 key_of(uint64_t number) {
+    return hash128_of(slice_of(&number, sizeof(number)), 7);
+}
+
+static uint64_t tenant_share(const struct options *options) {
+    return (options->nodes - PLATFORM_NODES) / options->tenants;
+}
+
+uint32_t tenant_of(const struct options *options, uint32_t node) {
+    uint64_t tenant = (node - PLATFORM_NODES) / tenant_share(options);
+    return (uint32_t)(tenant < options->tenants ? tenant : options->tenants - 1);
+}
+
+void intern_nodes(struct bench *bench, struct graph *graph, uint64_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        char owner[32] = "platform";
+        char entity[64];
+        uint32_t node = 0;
+        if (i >= PLATFORM_NODES) {
+            snprintf(owner, sizeof(owner), "tenant-%u", tenant_of(&bench->options, i));
+        }
+        snprintf(entity, sizeof(entity), "job:team_%u/load_orders_%07u", i % 97, i);
+        must(
+            graph_intern_node(graph, slice_of_text(owner), slice_of_text(entity), key_of(i), &node),
+            "intern");
+        ASSERT(node == i);
+    }
+}
+
+struct pair random_pair(struct bench *bench) {
+    const struct options *options = &bench->options;
+    uint64_t own = options->nodes - PLATFORM_NODES;
+    uint64_t share = tenant_share(options);
+    uint32_t from = (uint32_t)(PLATFORM_NODES + random_below(&bench->random, own));
+    uint64_t first = PLATFORM_NODES + tenant_of(options, from) * share;
+    uint32_t to = (uint32_t)(first + random_below(&bench->random, share));
+    if (random_chance(&bench->random, 0.01)) {
+        to = (uint32_t)random_below(&bench->random, PLATFORM_NODES);
+    }
+    return (struct pair){from, to};
+}
+
+void drop_effects(struct bench *bench) {
+    while (!graph_emit(bench->graph, &bench->effects)) {
+        effects_clear(&bench->effects);
+    }
+    effects_clear(&bench->effects);
+}
+
+uint32_t add_edges(struct bench *bench, struct graph *graph, uint64_t wanted) {
+    uint32_t count = 0;
+    while (count < wanted) {
+        struct pair pair = random_pair(bench);
+        bool is_new = false;
+        if (pair.from == pair.to) {
+            continue;
+        }
+        must(graph_add_edge(graph, pair.from, pair.to, GRAPH_ORIGIN_EVENT, 1, &is_new), "edge");
+        if (is_new) {
+            bench->pairs[count++] = pair;
+        }
+    }
+    return count;
+}
+
+uint32_t random_start(struct bench *bench) {
+    uint64_t own = bench->options.nodes - PLATFORM_NODES;
+    return (uint32_t)(PLATFORM_NODES + random_below(&bench->random, own));
+}
+
+struct slice viewer_of(const struct options *options, uint32_t node, char memory[32]) {
+    snprintf(memory, 32, "tenant-%u", tenant_of(options, node));
+    return slice_of_text(memory);
+}
+
+uint32_t our_search(struct graph_search *search, const struct graph *graph, uint32_t start,
+                    struct slice viewer) {
+    uint32_t count = 0;
+    bool is_truncated = false;
+    graph_reader_begin();
+    (void)graph_search_run(search, graph, start, GRAPH_DOWNSTREAM, GRAPH_HOPS_MAX, viewer, &count,
+                           &is_truncated);
+    graph_reader_end();
+    return count;
+}
+
+void bench_build(struct bench *bench) {
+    const struct options *options = &bench->options;
+    bench->graph_options = (struct graph_options){
+        .nodes_max = (uint32_t)options->nodes,
+        .edges_max = (uint32_t)(options->edges + options->edges / 4),
+    };
+    must(arena_init(&bench->arena, 64 * GIB), "arena");
+    must(effects_init(&bench->effects, 16 * MIB, &bench->arena), "effects");
+    must(graph_init(&bench->graph, &bench->graph_options, &bench->arena), "graph");
+    bench->pairs = allocate(options->edges, sizeof(struct pair));
+    memset(bench->pairs, 1, options->edges * sizeof(struct pair)); /* resident before */
+    uint64_t before = resident_bytes();
+    uint64_t start_ns = wall_ns();
+    intern_nodes(bench, bench->graph, options->nodes);
+    uint64_t nodes_ns = wall_ns() - start_ns;
+    uint64_t with_nodes = resident_bytes();
+    start_ns = wall_ns();
+    (void)add_edges(bench, bench->graph, options->edges);
+    uint64_t edges_ns = wall_ns() - start_ns;
+    drop_effects(bench);
+    start_ns = wall_ns();
+    graph_fold_now(bench->graph);
+    uint64_t fold_ns = wall_ns() - start_ns;
+    uint64_t with_edges = resident_bytes();
+    printf("build: %" PRIu64 " nodes %.0f ns each, %.1f B; %" PRIu64
+           " edges %.0f ns each, %.1f B; whole fold %.0f ms\n",
+           options->nodes, (double)nodes_ns / (double)options->nodes,
+           (double)(with_nodes - before) / (double)options->nodes, options->edges,
+           (double)edges_ns / (double)options->edges,
+           (double)(with_edges - with_nodes) / (double)options->edges, (double)fold_ns / 1e6);
+}
