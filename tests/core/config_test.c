@@ -1,5 +1,5 @@
 /* config_test.c - what a configuration file may say, and how it is told what is wrong with it. */
-#include "tests/base/unit.h"
+#include "tests/base/scratch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,8 +18,7 @@ struct world {
 
 static int set_up(void **state) {
     struct world *world = calloc(1, sizeof(*world));
-    snprintf(world->directory, sizeof(world->directory), "config-test-XXXXXX");
-    assert_non_null(mkdtemp(world->directory));
+    scratch_make(world->directory, sizeof(world->directory));
     snprintf(world->path, sizeof(world->path), "%s/quell.toml", world->directory);
     *state = world;
     return 0;
@@ -27,14 +26,8 @@ static int set_up(void **state) {
 
 static int tear_down(void **state) {
     struct world *world = *state;
-    char path[96];
     config_release(world->config);
-    unlink(world->path);
-    snprintf(path, sizeof(path), "%s/tenants/acme.toml", world->directory);
-    unlink(path);
-    snprintf(path, sizeof(path), "%s/tenants", world->directory);
-    rmdir(path);
-    rmdir(world->directory);
+    scratch_remove(world->directory);
     free(world);
     return 0;
 }

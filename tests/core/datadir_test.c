@@ -1,10 +1,6 @@
 /* datadir_test.c - the data directory: its lock, its format, its seed. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/base/scratch.h"
 
-#include <cmocka.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,8 +17,7 @@ struct world {
 
 static int setup(void **state) {
     struct world *world = calloc(1, sizeof(*world));
-    snprintf(world->parent, sizeof(world->parent), "datadir-test-XXXXXX");
-    assert_non_null(mkdtemp(world->parent));
+    scratch_make(world->parent, sizeof(world->parent));
     snprintf(world->path, sizeof(world->path), "%s/data", world->parent);
     *state = world;
     return 0;
@@ -30,16 +25,7 @@ static int setup(void **state) {
 
 static int teardown(void **state) {
     struct world *world = *state;
-    const char *const names[] = {"LOCK", "FORMAT", "seed"};
-    char path[128];
-    for (size_t i = 0; i < 3; i++) {
-        snprintf(path, sizeof(path), "%s/%s", world->path, names[i]);
-        unlink(path);
-    }
-    snprintf(path, sizeof(path), "%s/shard-0", world->path);
-    rmdir(path);
-    rmdir(world->path);
-    rmdir(world->parent);
+    scratch_remove(world->parent);
     free(world);
     return 0;
 }

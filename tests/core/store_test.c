@@ -1,10 +1,6 @@
 /* store_test.c - the state store over a real LMDB environment. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/base/scratch.h"
 
-#include <cmocka.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -28,8 +24,7 @@ static void world_open(struct world *world) {
 
 static int setup(void **state) {
     struct world *world = calloc(1, sizeof(*world));
-    snprintf(world->directory, sizeof(world->directory), "store-test-XXXXXX");
-    assert_non_null(mkdtemp(world->directory));
+    scratch_make(world->directory, sizeof(world->directory));
     world->options =
         (struct store_options){.directory = world->directory, .map_bytes_max = 4 * GIB};
     world_open(world);
@@ -39,13 +34,8 @@ static int setup(void **state) {
 
 static int teardown(void **state) {
     struct world *world = *state;
-    char path[96];
     store_close(world->store);
-    snprintf(path, sizeof(path), "%s/data.mdb", world->directory);
-    unlink(path);
-    snprintf(path, sizeof(path), "%s/lock.mdb", world->directory);
-    unlink(path);
-    rmdir(world->directory);
+    scratch_remove(world->directory);
     free(world);
     return 0;
 }

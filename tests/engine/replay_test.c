@@ -1,5 +1,5 @@
 /* replay_test.c - what a shard knows after a crash is what it knew: journal, state, poison. */
-#include "tests/base/unit.h"
+#include "tests/base/scratch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,8 +104,7 @@ static void commit(struct world *world) {
 static int set_up(void **state) {
     static struct world world;
     world = (struct world){.now_ns = START_NS};
-    snprintf(world.directory, sizeof(world.directory), "replay-test-XXXXXX");
-    assert_non_null(mkdtemp(world.directory));
+    scratch_make(world.directory, sizeof(world.directory));
     snprintf(world.journal_path, sizeof(world.journal_path), "%s/journal", world.directory);
     snprintf(world.state_path, sizeof(world.state_path), "%s/state", world.directory);
     snprintf(world.poison_path, sizeof(world.poison_path), "%s/poison", world.directory);
@@ -126,13 +125,12 @@ static int set_up(void **state) {
 
 static int tear_down(void **state) {
     struct world *world = *state;
-    char command[64];
     crash(world);
     journal_close(world->journal);
     loop_close(world->loop);
     arena_deinit(&world->arena);
-    snprintf(command, sizeof(command), "rm -r %s", world->directory);
-    return system(command);
+    scratch_remove(world->directory);
+    return 0;
 }
 
 /* --- Events --- */

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "tests/base/unit.h"
+#include "tests/base/scratch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,8 +40,7 @@ static inline void world_say(struct world *world, char *words) {
 static inline struct world *world_open(const char *toml) {
     struct world *world = calloc(1, sizeof(*world));
     char path[96];
-    (void)snprintf(world->directory, sizeof(world->directory), "kafka-test-XXXXXX");
-    assert_non_null(mkdtemp(world->directory));
+    scratch_make(world->directory, sizeof(world->directory));
     (void)snprintf(path, sizeof(path), "%s/quell.toml", world->directory);
     FILE *file = fopen(path, "w");
     assert_non_null(file);
@@ -80,17 +79,11 @@ static inline struct world *world_open(const char *toml) {
 }
 
 static inline void world_close(struct world *world) {
-    static const char *const names[] = {"quell.toml", "data.mdb", "lock.mdb"};
     kafka_source_close(world->source);
     store_close(world->store);
     config_release(world->config);
     arena_deinit(&world->arena);
-    for (size_t i = 0; i < 3; i++) {
-        char path[96];
-        (void)snprintf(path, sizeof(path), "%s/%s", world->directory, names[i]);
-        (void)unlink(path);
-    }
-    (void)rmdir(world->directory);
+    scratch_remove(world->directory);
     for (uint32_t i = 0; i < world->said_count; i++) {
         free(world->said[i]);
     }

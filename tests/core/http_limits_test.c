@@ -1,0 +1,167 @@
+/* http_limits_test.c - what the HTTP server bounds: memory, connections, time; and how it drains.
+ */
+#include "tests/core/http_world.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+static void all_bodies_together_are_bounded(void **state) {
+    struct world *world = world_of(state);
+    int fds[4];
+    for (uint32_t i = 0; i < 4;
+         i++) { /* each asks for 2 MiB of the 4: length, head, and doubling */
+        fds[i] = client_open(world);
+        forget_reply(world);
+        send_words(world, fds[i], HEAD_OF("POST") "Content-Length: 1048576\r\n\r\nx");
+        for (uint32_t turns = 0; turns < 20; turns++) {
+            turn(world, fds[i]);
+        }
+    }
+    expect(world, fds[3], "HTTP/1.1 503 ");
+    expect(world, fds[3], "Retry-After: ");
+    for (uint32_t i = 0; i < 4; i++) {
+        client_close(world, fds[i]);
+    }
+}
+
+static void idle_connections_do_not_starve_a_new_one(void **state) {
+    struct world *world = world_of(state);
+    char *body = calloc(1, 200 * KIB);
+    int fds[5];
+    assert_non_null(body);
+    world->options.body_bytes_total_max = MIB;
+    world_reopen(world);
+    for (uint32_t i = 0; i < 5; i++) { /* each keeps 256 KiB of the 1024 */
+        fds[i] = client_open(world);
+        forget_reply(world);
+        send_words(world, fds[i], HEAD_OF("POST") "Content-Length: 204800\r\n\r\n");
+        send_bytes(world, fds[i], body, 200 * KIB);
+        expect(world, fds[i], "200 OK");
+    }
+    for (uint32_t i = 0; i < 5; i++) {
+        client_close(world, fds[i]);
+    }
+    free(body);
+}
+
+/* --- Time --- */
+
+static void who_sends_nothing_is_closed(void **state) {
+    struct world *world = world_of(state);
+    world->options.header_timeout_ns = 30 * NS_PER_MS;
+    world->options.idle_timeout_ns = 30 * NS_PER_MS;
+    world_reopen(world);
+    int fd = client_open(world);
+    expect_end(world, fd);
+    assert_int_equal(world->reply_size, 0);
+    client_close(world, fd);
+    fd = client_open(world);
+    forget_reply(world);
+    send_words(world, fd, HEAD_OF("GET") "\r\n");
+    expect(world, fd, "<GET /p");
+    expect_end(world, fd);
+    assert_int_equal(count_words(world->reply, "HTTP/1.1"), 1);
+    client_close(world, fd);
+}
+
+static void a_slow_head_times_out(void **state) {
+    struct world *world = world_of(state);
+    world->options.header_timeout_ns = 50 * NS_PER_MS;
+    world_reopen(world);
+    int fd = client_open(world);
+    send_words(world, fd, "GET /p HTTP/1.1\r\n");
+    for (uint32_t i = 0; i < TURNS_MAX && !world->has_ended; i++) { /* bytes do not buy time */
+        send_bytes(world, fd, "a", 1);
+        turn(world, fd);
+        if (strstr(world->reply, "HTTP/1.1 408 ") != NULL) {
+            break;
+        }
+    }
+    expect(world, fd, "HTTP/1.1 408 ");
+    assert_int_equal(world->requests, 0);
+    client_close(world, fd);
+}
+
+static void a_body_that_stops_times_out_whatever_it_promised(void **state) {
+    struct world *world = world_of(state);
+    world->options.body_timeout_ns = 50 * NS_PER_MS;
+    world_reopen(world);
+    int fd = client_open(world);
+    send_words(world, fd, HEAD_OF("POST") "Content-Length: 1000000\r\n\r\nabc");
+    expect(world, fd, "HTTP/1.1 408 ");
+    expect_end(world, fd);
+    client_close(world, fd);
+    fd = client_open(world);
+    forget_reply(world);
+    send_words(world, fd, HEAD_OF("POST") "Transfer-Encoding: chunked\r\n\r\n3\r\nabc");
+    expect(world, fd, "HTTP/1.1 408 ");
+    expect_end(world, fd);
+    client_close(world, fd);
+}
+
+static void a_body_that_flows_may_take_longer(void **state) {
+    struct world *world = world_of(state);
+    char body[8192];
+    memset(body, 'x', sizeof(body));
+    world->options.body_timeout_ns = 50 * NS_PER_MS;
+    world_reopen(world);
+    int fd = client_open(world);
+    send_words(world, fd, HEAD_OF("POST") "Content-Length: 81920\r\n\r\n");
+    uint64_t began_ns = loop_now_ns(world->loop);
+    for (uint32_t i = 0; i < 10; i++) { /* 8 KiB each 20 ms: above 64 KiB/s */
+        uint64_t until_ns = loop_now_ns(world->loop) + 20 * NS_PER_MS;
+        while (loop_now_ns(world->loop) < until_ns) {
+            turn(world, fd);
+        }
+        send_bytes(world, fd, body, sizeof(body));
+    }
+    assert_true(loop_now_ns(world->loop) - began_ns > 150 * NS_PER_MS);
+    expect(world, fd, "200 OK");
+    client_close(world, fd);
+}
+
+/* --- Draining --- */
+
+static void draining_finishes_what_was_received(void **state) {
+    struct world *world = world_of(state);
+    int busy = client_open(world);
+    int idle = client_open(world);
+    int half = client_open(world);
+    world->answers_later = true;
+    send_words(world, busy, HEAD_OF("GET") "\r\n");
+    send_words(world, half, HEAD_OF("POST") "Content-Length: 4\r\n\r\nab");
+    expect_waiting(world, 1);
+    for (uint32_t i = 0; i < 20; i++) {
+        turn(world, -1);
+    }
+    http_server_drain(world->server);
+    expect_end(world, idle);
+    assert_int_equal(http_server_busy_count(world->server), 2);
+    forget_reply(world);
+    http_respond(world->waiting[0], 200, "text/plain", NULL, SLICE("done"));
+    expect(world, busy, "Connection: close\r\n");
+    expect(world, busy, "done");
+    forget_reply(world);
+    send_words(world, half, "cd");
+    expect_waiting(world, 2);
+    http_respond(world->waiting[1], 200, "text/plain", NULL, SLICE("too"));
+    expect(world, half, "too");
+    expect_end(world, half);
+    assert_int_equal(http_server_busy_count(world->server), 0);
+    client_close(world, busy);
+    client_close(world, idle);
+    client_close(world, half);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        EACH(all_bodies_together_are_bounded),
+        EACH(idle_connections_do_not_starve_a_new_one),
+        EACH(who_sends_nothing_is_closed),
+        EACH(a_slow_head_times_out),
+        EACH(a_body_that_stops_times_out_whatever_it_promised),
+        EACH(a_body_that_flows_may_take_longer),
+        EACH(draining_finishes_what_was_received),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
