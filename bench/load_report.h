@@ -30,9 +30,11 @@ struct load_report {
     struct load_server server;
 };
 
+/* Counts one answer; latency only of what was accepted. */
 void load_report_add(struct load_report *report, const struct load_outcome *outcome);
 /* "12.0 s  400,000 records/s  p99 3.1 ms  refused 0  failed 0", no line end. */
 void load_report_add_progress(struct text *text, const struct load_report *report,
                               uint64_t records_before, uint64_t span_ns);
+/* For people, and for programs; nothing of a server without a pid. */
 void load_report_add_table(struct text *text, const struct load_report *report);
 void load_report_add_json(struct text *text, const struct load_report *report);

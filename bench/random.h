@@ -12,6 +12,7 @@ struct random {
     uint64_t state;
 };
 
+/* splitmix64: any state will do, the same state gives the same numbers. */
 static inline uint64_t random_next(struct random *random) {
     uint64_t mixed = random->state += 0x9E3779B97F4A7C15ULL;
     mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9ULL;

@@ -26,6 +26,7 @@ struct console_options {
     struct source_board *sources; /* may be NULL: no sources of their own */
 };
 
+/* Memory and the view; nothing listens yet. FULL with a fault. */
 MUST_CHECK struct status console_open(const struct console_options *options,
                                       struct console **console_out, struct fault *fault);
 /* Thread main; returns after console_stop. on_listening as in ingest.h. */

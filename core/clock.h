@@ -6,5 +6,7 @@
 
 #include <stdint.h>
 
+/* May jump: for what people and journals read. */
 uint64_t clock_wall_ns(void);
+/* Never goes back: for spans and timers. */
 uint64_t clock_monotonic_ns(void);

@@ -20,6 +20,7 @@ struct gate {
     _Atomic(struct loop_waker *) source_waker; /* set by the source when it runs */
 };
 
+/* Both rings from the arena, before either thread runs. FULL. */
 MUST_CHECK struct status gate_init(struct gate *gate, struct arena *arena);
 
 /* Source: hands a finished batch over and wakes the shard. FULL: the batch stays the caller's. */
@@ -31,4 +32,5 @@ struct batch *gate_take_back(struct gate *gate);
 struct batch *gate_receive(struct gate *gate);
 /* Shard: gives a batch back with its outcome. The source is woken by gate_wake_source. */
 void gate_answer(struct gate *gate, struct batch *batch, enum status_code outcome);
+/* Shard: once behind all answers of a turn. */
 void gate_wake_source(struct gate *gate);

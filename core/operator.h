@@ -32,6 +32,7 @@ struct operator_request {
     struct slice detail; /* empty but where an action says otherwise */
 };
 
+/* The writer fails when it has no room. */
 void operator_encode(const struct operator_request *request, struct writer *writer);
 /* CORRUPT for damaged bytes; slices point into them. */
 MUST_CHECK struct status operator_decode(struct slice bytes, struct operator_request *request_out);

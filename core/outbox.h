@@ -49,6 +49,8 @@ struct outbox_outcome {
     struct slice memory;
 };
 
+/* Rows and batches: a writer without room fails; damaged bytes are CORRUPT; what is decoded points
+ * into the bytes. */
 void outbox_message_encode(const struct outbox_message *message, struct writer *writer);
 MUST_CHECK struct status outbox_message_decode(struct slice bytes,
                                                struct outbox_message *message_out);

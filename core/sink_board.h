@@ -40,6 +40,7 @@ struct sink_board {
     _Atomic uint32_t count;
 };
 
+/* FULL without memory. */
 MUST_CHECK struct status sink_board_init(struct sink_board *board);
 void sink_board_deinit(struct sink_board *board);
 /* The writer: the sink's row, found or added; NULL when the board is full. It becomes shown. */
@@ -50,6 +51,7 @@ void sink_board_hide_all(struct sink_board *board);
 /* Any thread: Prometheus text. */
 void sink_board_add_prometheus(const struct sink_board *board, struct text *text);
 
+/* The writer; a NULL row, of a full board, is passed over. */
 static inline void sink_row_set(struct sink_board_row *row, enum sink_number number,
                                 uint64_t value) {
     if (row != NULL) {

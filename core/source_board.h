@@ -35,6 +35,7 @@ struct source_board {
     struct source_entry *first;
 };
 
+/* Empty; entries are the callers' own. */
 void source_board_init(struct source_board *board);
 /* Shows an entry of the caller's; its name, and the room for partitions, are set. */
 void source_board_add(struct source_board *board, struct source_entry *entry);

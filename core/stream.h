@@ -30,6 +30,7 @@ struct stream_place {
     uint32_t part;
 };
 
+/* Within one partition. */
 static inline bool stream_place_is_before(struct stream_place a, struct stream_place b) {
     return a.offset < b.offset || (a.offset == b.offset && a.part < b.part);
 }

@@ -40,5 +40,7 @@ struct dry_run_report {
     uint64_t damaged; /* places of the journal that could not be read */
 };
 
+/* Runs to the end of the range on the caller's thread; reads the journal, writes only to the
+ * scratch directory. INVALID, IO, FULL with a fault; the report then says how far it came. */
 MUST_CHECK struct status dry_run(const struct dry_run_options *options,
                                  struct dry_run_report *report_out, struct fault *fault);

@@ -27,9 +27,11 @@ struct poison {
 
 enum { POISON_CRASHES_MAX = 2 };
 
+/* Maps the file, made when it is not there. IO with a fault. */
 MUST_CHECK struct status poison_open(const char *path, struct poison *poison_out,
                                      struct fault *fault);
 void poison_close(struct poison *poison);
+/* Around the applying of each record: what stays entered when the process dies was the cause. */
 static inline void poison_enter(struct poison *poison, uint64_t seq) {
     poison->page->applying_seq = seq;
 }

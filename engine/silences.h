@@ -27,7 +27,9 @@ struct silences {
     struct silence_slot *slots;
 };
 
+/* Room for SILENCES_MAX from the arena. FULL. */
 MUST_CHECK struct status silences_init(struct silences *silences, struct arena *arena);
+/* Key of the row; its size. */
 size_t silence_key(struct slice tenant, struct hash128 id, uint8_t key[SILENCE_KEY_BYTES_MAX]);
 /* From a row, or new: FULL beyond SILENCES_MAX, CORRUPT for bytes that are none. */
 MUST_CHECK struct status silences_put(struct silences *silences, struct slice key,

@@ -31,8 +31,10 @@ struct stream_group {
     struct stream_place from; /* where the range begins */
 };
 
+/* Room for STREAMS_MAX partitions from the arena. FULL. */
 MUST_CHECK struct status streams_init(struct streams *streams, const struct logger *logger,
                                       struct stats *stats, struct arena *arena);
+/* From a row. FULL, CORRUPT. */
 MUST_CHECK struct status streams_restore(struct streams *streams, struct slice key,
                                          struct slice value);
 /* The next entry of the record: true when it is an envelope that is to be applied; false for a

@@ -38,6 +38,7 @@ struct tenants {
     uint32_t latest; /* events of one tenant come in runs */
 };
 
+/* Room for TENANTS_MAX from the arena; the set of policies outlives it. FULL, IO. */
 MUST_CHECK struct status tenants_init(struct tenants *tenants, const struct policy_set *policies,
                                       struct arena *arena);
 void tenants_deinit(struct tenants *tenants);
@@ -52,10 +53,12 @@ static inline uint32_t tenants_number(const struct tenants *tenants, const struc
 struct tenant *tenants_find(struct tenants *tenants, struct slice name);
 /* Points every tenant at its policy of the new set. */
 void tenants_set_policies(struct tenants *tenants, const struct policy_set *policies);
+/* Adds to a counter and marks its row as changed. */
 void tenant_count(struct tenants *tenants, struct tenant *tenant, enum tenant_counter counter,
                   uint64_t amount);
 /* Emits rows changed since the last call as far as there is room; true when all are out. */
 bool tenants_emit(struct tenants *tenants, struct effects *effects);
+/* From a row. CORRUPT, FULL. */
 MUST_CHECK struct status tenants_restore(struct tenants *tenants, struct slice value);
 /* Reads a TENANT row, for views. CORRUPT. */
 MUST_CHECK struct status tenant_row_read(struct slice value, struct slice *name_out,

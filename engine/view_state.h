@@ -19,6 +19,7 @@ struct view_reader {
     struct graph_search *search;
 };
 
+/* Over the store and graph of a restored engine, which outlive it. FULL. */
 MUST_CHECK struct status view_init(struct view **view_out, struct store *store,
                                    const struct engine *engine, const struct shard_options *options,
                                    struct arena *arena);

@@ -55,6 +55,7 @@ struct incident_context {
     uint32_t cause_index; /* entry within it */
 };
 
+/* All memory from the arena, now: nothing is allocated later. FULL. */
 MUST_CHECK struct status incidents_init(struct incidents **incidents_out,
                                         const struct incidents_options *options,
                                         struct arena *arena);

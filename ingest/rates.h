@@ -26,6 +26,7 @@ struct rates {
     uint32_t count;
 };
 
+/* Room for RATES_MAX tenants from the arena. FULL. */
 MUST_CHECK struct status rates_init(struct rates *rates, struct arena *arena);
 /* The tenant's bucket, as full as it is now; the caller takes RATE_EVENT of it for each event. NULL
  * when there are too many tenants. */

@@ -30,6 +30,7 @@ enum event_severity {
 
 enum signal_news { SIGNAL_NEUTRAL, SIGNAL_BAD, SIGNAL_GOOD };
 
+/* Static words, as JSON and people see them. */
 struct slice event_kind_word(enum event_kind kind);
 struct slice event_status_word(enum event_status status);
 struct slice event_severity_word(enum event_severity severity);

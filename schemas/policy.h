@@ -106,6 +106,7 @@ const struct policy_silence *policy_find_silence(const struct policy_silence *si
                                                  uint32_t count, struct slice tenant,
                                                  const struct policy_subject *subject);
 
+/* The writer fails when it has no room. */
 void policy_silence_encode(const struct policy_silence *silence, struct writer *writer);
 /* Reads one behind the reader; a damaged one makes it fail. */
 struct policy_silence policy_silence_read(struct reader *reader);

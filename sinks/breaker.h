@@ -32,6 +32,7 @@ void breaker_attempt(struct breaker *breaker);
 void breaker_succeed(struct breaker *breaker);
 /* `jitter` is any number: it spreads the wait over its half. True when the breaker opened. */
 bool breaker_fail(struct breaker *breaker, uint64_t now_ns, uint64_t jitter);
+/* Nothing before that time, whatever else it says (Retry-After). */
 void breaker_pause(struct breaker *breaker, uint64_t until_ns);
 
 /* At most one message an interval, but some (burst) at once after a quiet time. */
@@ -41,5 +42,7 @@ struct pace {
     uint64_t next_ns; /* when the next would be due without a burst */
 };
 
+/* When the next message may go; 0: now. */
 uint64_t pace_due_ns(const struct pace *pace);
+/* One went. */
 void pace_take(struct pace *pace, uint64_t now_ns);

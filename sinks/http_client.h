@@ -13,6 +13,7 @@
 struct http_client;
 struct http_attempt;
 
+/* On the loop, and on its thread alone. FULL with a fault. */
 MUST_CHECK struct status http_client_open(struct loop *loop, struct http_client **client_out,
                                           struct fault *fault);
 /* Drops attempts in flight without calling back. NULL is allowed. */
