@@ -57,6 +57,11 @@ class Server:
         with open(f"/proc/{self.process.pid}/status") as file:
             return int(re.search(r"RssAnon:\s+(\d+)", file.read())[1]) * 1024
 
+    def cpu_seconds(self):
+        with open(f"/proc/{self.process.pid}/stat") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(120)
@@ -152,8 +157,9 @@ def measure_telling(binary, count):
 def measure_growth(binary, seconds):
     """How records/s per CPU-second and memory grow over one quantity at a time."""
     axes = {
-        "connections": [["--connections", str(n)] for n in (1, 10, 100, 1000)],
-        "tenants": [["--tenants", str(n), "--connections", "64"] for n in (1, 50, 500, 5000)],
+        "connections": [["--connections", str(n)] for n in (1, 3, 10, 30, 100, 300, 1000)],
+        "tenants": [["--tenants", str(n), "--connections", "64"]
+                    for n in (1, 10, 100, 1000, 5000)],
         "batch": [["--batch", str(n), "--connections", "64"] for n in (1, 10, 100, 1000)],
         "services": [["--services", str(n), "--connections", "64", "--errors", "0.1"]
                      for n in (100, 1000, 10000, 60000)],
@@ -171,27 +177,70 @@ def measure_growth(binary, seconds):
     return results
 
 
+def post_signals(server, classes):
+    """A failure of one entity for each error class: keys grow, entities and incidents do not."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.http)
+    headers = {"Authorization": "Bearer " + TOKEN, "Content-Type": "application/x-ndjson"}
+    for start in range(0, len(classes), 1000):
+        body = "\n".join(f'{{"entity":"job:keys","status":"failed","error_type":"E{one}",'
+                         f'"event_id":"{start + i}"}}'
+                         for i, one in enumerate(classes[start:start + 1000]))
+        answer = {"accepted": 0}
+        while answer.get("accepted") != len(classes[start:start + 1000]):
+            connection.request("POST", "/v1/events", body, headers)
+            answer = json.loads(connection.getresponse().read())
+
+
+def wait_until_applied(server):
+    """What is acknowledged is in the journal; the engine and the store may be behind."""
+    last, still = -1, 0
+    while still < 4:
+        time.sleep(0.25)
+        used = server.cpu_seconds()
+        last, still = used, still + 1 if used - last < 0.02 else 0
+
+
 def measure_keys(binary, counts):
-    """Memory per live dedup key: distinct failing entities, each with a window of its own."""
+    """What a live dedup key costs: as many signals with one key, then each with its own."""
     results = []
     for count in counts:
-        server = Server(binary, f"limits.dedup_keys={max(count * 2, 1000)}",
-                        f"limits.entities={max(count * 2, 1000)}", "notify.group_wait=1h")
-        before = server.memory_bytes()
-        connection = http.client.HTTPConnection("127.0.0.1", server.http)
-        for start in range(0, count, 1000):
-            # One entity with many error classes: keys grow, entities and incidents do not.
-            lines = [json.dumps({"entity": "job:keys", "status": "failed", "error_type": f"E{n}"})
-                     for n in range(start, min(start + 1000, count))]
-            connection.request("POST", "/v1/events", "\n".join(lines),
-                               {"Authorization": "Bearer " + TOKEN,
-                                "Content-Type": "application/x-ndjson"})
-            connection.getresponse().read()
-        time.sleep(1)
-        after = server.memory_bytes()
-        server.stop()
-        results.append({"keys": count, "bytes": after - before})
-        print(f"{count} dedup keys: {(after - before) / 1e6:.1f} MB more", flush=True)
+        found = []
+        for classes in ([0] * count, range(count)):
+            server = Server(binary, f"limits.dedup_keys={max(count * 2, 1000)}",
+                            f"limits.event_ids={max(count * 2, 1000)}", "notify.group_wait=1h",
+                            "dedup.window=1h")
+            before, used = server.memory_bytes(), server.cpu_seconds()
+            post_signals(server, classes)
+            wait_until_applied(server)
+            found.append((server.memory_bytes() - before, server.cpu_seconds() - used))
+            server.stop()
+        (ids_bytes, ids_seconds), (all_bytes, all_seconds) = found
+        results.append({"keys": count, "bytes": all_bytes - ids_bytes, "bytes_all": all_bytes,
+                        "cpu_seconds": all_seconds, "cpu_seconds_one_key": ids_seconds})
+        print(f"{count} dedup keys: {(all_bytes - ids_bytes) / count:.0f} B each, "
+              f"{all_seconds / count * 1e6:.2f} us of CPU a new one, "
+              f"{ids_seconds / count * 1e6:.2f} a repeat", flush=True)
+    return results
+
+
+def measure_edges(program, counts):
+    """The graph alone, ten edges a node; quell-bench-graph tells what it finds in words."""
+    results = []
+    for count in counts:
+        result = subprocess.run([program, "--edges", str(count), "--nodes",
+                                 str(max(count // 10, 1000)), "--seconds", "2", "--readers", "1",
+                                 "--rate", "10000", "--restart-edges", str(min(count, 1000000))],
+                                capture_output=True, text=True, timeout=300, check=True)
+        words = result.stdout
+        found = re.search(r"edges (\d+) ns each, (-?[\d.]+) B; whole fold (\d+) ms", words)
+        search = re.search(r"ours ([\d.]+) ns/edge, plain ([\d.]+) ns/edge", words)
+        back = re.search(r"(\d+) edges back in [\d.]+ s \(processor ([\d.]+) s", words)
+        results.append({"edges": count, "ns_add": int(found[1]), "bytes": float(found[2]),
+                        "fold_ms": int(found[3]), "ns_search": float(search[1]),
+                        "ns_search_plain": float(search[2]),
+                        "ns_restore": float(back[2]) * 1e9 / int(back[1])})
+        print(f"{count} edges: {found[1]} ns to add, {found[2]} B, {search[1]} ns/edge searched "
+              f"(plain {search[2]})", flush=True)
     return results
 
 
@@ -200,14 +249,18 @@ def main():
     parser.add_argument("binary")
     parser.add_argument("--json", help="where the results go")
     parser.add_argument("--seconds", type=int, default=5, help="of each load")
-    parser.add_argument("--only", help="protocols, telling, growth or keys")
+    parser.add_argument("--keys", type=int, default=10000000, help="most live dedup keys")
+    parser.add_argument("--only", help="protocols, telling, growth, keys or edges")
     options = parser.parse_args()
     binary = os.path.abspath(options.binary)
     parts = {
         "protocols": lambda: measure_protocols(binary, options.seconds),
         "telling": lambda: measure_telling(binary, 300),
         "growth": lambda: measure_growth(binary, max(options.seconds // 2, 1)),
-        "keys": lambda: measure_keys(binary, [1000, 100000, 500000]),
+        "keys": lambda: measure_keys(binary, [10 ** n for n in range(3, 7)] + [options.keys]),
+        "edges": lambda: measure_edges(
+            os.path.join(os.path.dirname(binary), "bench", "graph", "quell-bench-graph"),
+            [10 ** n for n in range(3, 8)]),
     }
     results = {name: part() for name, part in parts.items() if options.only in (None, name)}
     if options.json:

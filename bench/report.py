@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Makes docs/performance.md and its plots of results: bench/report.py micro.json end_to_end.json
+"""Makes docs/performance.md and its plots of results: bench/report.py micro.json whole.json peers.json
 
-micro.json comes from `quell-bench --json`, end_to_end.json from `bench/end_to_end.py --json`. The
-words around the tables stand in docs/performance.in.md, where {{name}} is replaced. Plots are made
+micro.json comes from `quell-bench --json`, whole.json from `bench/end_to_end.py --json`, peers.json
+from `bench/peers/compare.py --json`. The words around the tables stand in docs/performance.in.md, where {{name}} is replaced. Plots are made
 by gnuplot where it is installed.
 """
 import json
@@ -49,23 +49,71 @@ def growth_table(points):
                    f"{one['server']['resident_bytes_max'] / 1e6:.0f} MB"] for one in points])
 
 
-def plot_growth(axis, points):
-    data = "\n".join(f"{one['value']} {one['server']['records_per_cpu_second'] / 1e6}"
-                     for one in points)
-    path = os.path.join(DOCS, f"growth_{axis}.svg")
+def plot(axis, label, lines):
+    """Lines over one quantity: name -> points; an image for the page, or nothing without gnuplot."""
+    if not shutil.which("gnuplot"):
+        return ""
+    data = "".join("\n".join(f"{x} {y}" for x, y in points) + "\ne\n" for points in lines.values())
+    curves = ", ".join(f"'-' with linespoints pointtype 7 title '{name}'" for name in lines)
     script = f"""set terminal svg size 640,300 background 'white'
-set output '{path}'
+set output '{os.path.join(DOCS, f"growth_{axis}.svg")}'
 set logscale x
 set yrange [0:*]
-set xlabel '{axis}'
-set ylabel 'million records per CPU-second'
-unset key
-plot '-' with linespoints pointtype 7
-{data}
-e
-"""
+set xlabel '{axis.replace("_", " ")}'
+set ylabel '{label}'
+{"set key bottom left" if len(lines) > 1 else "unset key"}
+plot {curves}
+{data}"""
     subprocess.run(["gnuplot"], input=script, text=True, check=True)
-    return f"![{axis}](growth_{axis}.svg)"
+    return f"![{axis}](growth_{axis}.svg)\n\n"
+
+
+def growth_part(axis, points):
+    rates = [(one["value"], one["server"]["records_per_cpu_second"] / 1e6) for one in points]
+    return plot(axis, "million records per CPU-second", {axis: rates}) + growth_table(points)
+
+
+def keys_part(points):
+    lines = {"a signal with a new key": [(one["keys"], one["cpu_seconds"] / one["keys"] * 1e6)
+                                         for one in points],
+             "a repeat": [(one["keys"], one["cpu_seconds_one_key"] / one["keys"] * 1e6)
+                          for one in points]}
+    rows = [[f"{one['keys']:,}", f"{one['bytes'] / 1e6:,.1f} MB",
+             f"{one['bytes'] / one['keys']:.0f}", f"{one['bytes_all'] / 1e6:,.1f} MB",
+             f"{one['cpu_seconds'] / one['keys'] * 1e6:.2f} µs",
+             f"{one['cpu_seconds_one_key'] / one['keys'] * 1e6:.2f} µs"] for one in points]
+    return plot("dedup_keys", "µs of CPU a signal", lines) + table(
+        ["live dedup keys", "memory for keys", "bytes a key", "all memory since the start",
+         "CPU, a new key", "CPU, a repeat"], rows)
+
+
+def edges_part(points):
+    lines = {"added": [(one["edges"], one["ns_add"]) for one in points],
+             "restored": [(one["edges"], one["ns_restore"]) for one in points],
+             "searched": [(one["edges"], one["ns_search"]) for one in points],
+             "searched, plain array": [(one["edges"], one["ns_search_plain"]) for one in points]}
+    rows = [[f"{one['edges']:,}", f"{one['ns_add']} ns", f"{one['bytes']:.0f}",
+             f"{one['fold_ms']} ms", f"{one['ns_search']:.1f} ns",
+             f"{one['ns_search_plain']:.1f} ns", f"{one['ns_restore']:.0f} ns"] for one in points]
+    return plot("graph_edges", "ns an edge", lines) + table(
+        ["edges", "adding one", "bytes an edge", "folding all", "searching, an edge",
+         "the plain array", "restoring one"], rows)
+
+
+def peers_table(results):
+    ours = {one["protocol"]: one["records_per_cpu_second"] for one in results
+            if one["name"] == "quell"}
+    rows = []
+    for one in results:
+        times = ours[one["protocol"]] / max(one["records_per_cpu_second"], 1)
+        lost = one["requests_sent"] - one["requests_accepted"]
+        rows.append([one["protocol"], one["name"], one["does"],
+                     f"{one['records_per_cpu_second']:,}", f"{one['records_per_second']:,}",
+                     f"{one['resident_bytes_max'] / 1e6:.0f} MB",
+                     "" if one["name"] == "quell" else f"{times:.1f}×",
+                     f"{lost / max(one['requests_sent'], 1) * 100:.1f} %" if lost else "none"])
+    return table(["protocol", "program", "before it answers", "records per CPU-second",
+                  "records/s", "peak resident", "quell does", "requests refused"], rows)
 
 
 def main():
@@ -73,16 +121,16 @@ def main():
         micro = json.load(file)
     with open(sys.argv[2]) as file:
         whole = json.load(file)
-    values = {"micro": micro_table(micro), "protocols": protocols_table(whole["protocols"])}
+    with open(sys.argv[3]) as file:
+        peers = json.load(file)
+    values = {"micro": micro_table(micro), "protocols": protocols_table(whole["protocols"]),
+              "peers": peers_table(peers), "keys": keys_part(whole["keys"]),
+              "edges": edges_part(whole["edges"])}
     telling = whole["telling"]
     values["telling"] = (f"{telling['told']} of {telling['signals']} signals told, p50 "
                          f"{telling['p50_ms']:.1f} ms, p99 {telling['p99_ms']:.1f} ms")
-    values["keys"] = table(["live dedup keys", "memory", "bytes a key"],
-                           [[f"{one['keys']:,}", f"{one['bytes'] / 1e6:.1f} MB",
-                             f"{one['bytes'] / one['keys']:.0f}"] for one in whole["keys"]])
     for axis, points in whole["growth"].items():
-        plot = plot_growth(axis, points) + "\n\n" if shutil.which("gnuplot") else ""
-        values["growth_" + axis] = plot + growth_table(points)
+        values["growth_" + axis] = growth_part(axis, points)
     with open(os.path.join(DOCS, "performance.in.md")) as file:
         text = file.read()
     text = re.sub(r"\{\{(\w+)\}\}", lambda found: values[found[1]], text)

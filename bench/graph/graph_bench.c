@@ -4,7 +4,8 @@
  *   quell-bench-graph [--nodes n] [--edges n] [--tenants n] [--rate changes/s] [--seconds s]
  *                     [--readers n] [--restart-edges n] [--dir scratch]
  *
- * 1. build: nodes and edges a second, bytes a node and an edge (resident memory before and after);
+ * 1. build: processor time a node and an edge, bytes a node and an edge (resident memory before and
+ * after);
  * 2. blast radius from random starts: ours and the plain one in turns, nanoseconds per edge;
  * 3. readers run blast radius while one writer changes edges at the rate and folds; p99 of the
  *    readers' processor time and of wall time, without and with changes;

@@ -12,7 +12,13 @@
 #include "core/store.h"
 #include "graph/graph.h"
 
-enum { READERS_MAX = 16, STARTS = 400, PLATFORM_NODES = 256, BATCH_CHANGES = 100 };
+enum {
+    READERS_MAX = 16,
+    STARTS = 400,
+    PLATFORM_NODES = 256,
+    BATCH_CHANGES = 100,
+    CHANGES_ROOM = 100000, /* what was taken away keeps its room until the next fold */
+};
 
 struct options {
     uint64_t nodes;
