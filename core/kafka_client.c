@@ -284,6 +284,7 @@ static void take_event(struct kafka_consumer *consumer, const rd_kafka_message_t
 uint32_t kafka_consumer_poll(struct kafka_consumer *consumer, struct kafka_message *messages,
                              uint32_t count_max) {
     rd_kafka_message_t *natives[POLL_MAX];
+    rd_kafka_headers_t *headers = NULL;
     size_t wanted = count_max < POLL_MAX ? count_max : POLL_MAX;
     ssize_t got = rd_kafka_consume_batch_queue(consumer->queue, 0, natives, wanted);
     uint32_t count = 0;
@@ -301,6 +302,7 @@ uint32_t kafka_consumer_poll(struct kafka_consumer *consumer, struct kafka_messa
             .offset = (uint64_t)native->offset,
             .partition = (uint32_t)native->partition,
             .is_tombstone = native->payload == NULL,
+            .has_headers = rd_kafka_message_headers(native, &headers) == 0,
             .native = native,
         };
     }
@@ -320,7 +322,7 @@ bool kafka_message_header(const struct kafka_message *message, const char *name,
     rd_kafka_headers_t *headers = NULL;
     const void *value = NULL;
     size_t size = 0;
-    if (message->native == NULL ||
+    if (!message->has_headers ||
         rd_kafka_message_headers(message->native, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
         rd_kafka_header_get_last(headers, name, &value, &size) != RD_KAFKA_RESP_ERR_NO_ERROR) {
         return false;
@@ -335,7 +337,7 @@ bool kafka_message_header_at(const struct kafka_message *message, uint32_t index
     const char *name = NULL;
     const void *value = NULL;
     size_t size = 0;
-    if (message->native == NULL ||
+    if (!message->has_headers ||
         rd_kafka_message_headers(message->native, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
         rd_kafka_header_get_all(headers, index, &name, &value, &size) !=
             RD_KAFKA_RESP_ERR_NO_ERROR) {

@@ -24,7 +24,8 @@ struct kafka_message {
     uint64_t offset;
     uint32_t partition;
     bool is_tombstone; /* it has no value, which is not an empty one */
-    void *native;      /* NULL in tests: it has no headers */
+    bool has_headers;
+    void *native; /* NULL in tests: it has no headers */
 };
 
 /* Offsets that are decided elsewhere; COMMITTED: what the group has, else on_gone. */

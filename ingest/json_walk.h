@@ -47,6 +47,8 @@ struct json_walk {
 struct json_walk json_walk_over(struct slice bytes, struct arena *arena);
 /* The same by a given level of the machine, for tests and benchmarks. */
 struct json_walk json_walk_over_at(struct slice bytes, struct arena *arena, enum json_level level);
+/* The text's first byte behind blanks, without a walk; 0 when there is none. */
+uint8_t json_first_byte(struct slice text);
 /* Where the next token stands. */
 size_t json_next_at(struct json_walk *walk);
 /* Type of the next value, which is not consumed. */

@@ -267,6 +267,7 @@ static struct status make_memory(struct kafka_source *source) {
         return status_of(STATUS_FULL);
     }
     batch_init(&source->scratch, scratch, BATCH_BYTES_MAX);
+    kafka_intake_init(source);
     for (uint32_t i = 0; i < KAFKA_BATCHES; i++) {
         void *memory = arena_allocate(&source->arena, BATCH_BYTES_MAX, 64);
         if (memory == NULL) {

@@ -116,12 +116,8 @@ static enum encoding encoding_of_type(struct slice type) {
 }
 
 static enum encoding encoding_of_bytes(struct slice value) {
-    size_t at = 0;
-    while (at < value.size && (value.data[at] == ' ' || value.data[at] == '\t' ||
-                               value.data[at] == '\n' || value.data[at] == '\r')) {
-        at++;
-    }
-    if (at < value.size && (value.data[at] == '{' || value.data[at] == '[')) {
+    uint8_t first = json_first_byte(value);
+    if (first == '{' || first == '[') {
         return ENCODING_NATIVE;
     }
     /* Field 1, a message: how each of OTLP's requests begins. */

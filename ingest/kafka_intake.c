@@ -11,7 +11,6 @@
 
 #include "core/base/assert.h"
 #include "core/clock.h"
-#include "core/digest.h"
 #include "ingest/kafka_decode.h"
 #include "ingest/kafka_internal.h"
 
@@ -208,92 +207,49 @@ static struct slice dedup_by_for(void *context, struct slice tenant) {
     return policy_set_find(&source->config->policies, tenant)->dedup_by;
 }
 
-/* What was asked by a person who looks at the quarantine: where is it from, what stood beside it?
- */
-static void add_attribute(struct kafka_source *source, struct attribute *attributes,
-                          uint32_t *count, const char *prefix, struct slice name,
-                          struct slice value) {
-    struct slice kept = slice_head(value, KAFKA_HEADER_BYTES_MAX);
-    bool is_text = text_is_utf8(kept);
-    size_t size = strlen(prefix) + slice_head(name, 256).size + 1;
-    size_t room = 2 * kept.size + 8;
-    char *memory = arena_allocate(&source->decode_arena, size + room, 1);
-    if (memory == NULL) {
-        return;
-    }
-    struct text key = text_over(memory, size);
-    text_add_text(&key, prefix);
-    text_add(&key, slice_head(name, 256));
-    struct text text = text_over(memory + size, room);
-    if (is_text) {
-        text_add(&text, kept);
-    } else {
-        text_add_base64(&text, kept);
-    }
-    attributes[(*count)++] =
-        (struct attribute){.key = text_slice(&key),
-                           .value = text_slice(&text),
-                           .type = is_text ? ATTRIBUTE_STRING : ATTRIBUTE_BYTES};
-}
-
-static void add_number(struct kafka_source *source, struct attribute *attributes, uint32_t *count,
-                       const char *name, uint64_t value) {
-    char digits[24];
-    struct text text = text_over(digits, sizeof(digits));
-    text_add_u64(&text, value);
-    add_attribute(source, attributes, count, name, slice_of(NULL, 0), text_slice(&text));
-}
-
-static const struct attribute *refused_attributes(void *context, uint32_t *count_out) {
-    struct kafka_source *source = context;
-    const struct kafka_message *message = source->now.message;
-    uint32_t count = 0;
-    struct attribute *attributes =
-        ARENA_ARRAY(&source->decode_arena, struct attribute, KAFKA_HEADERS_KEPT_MAX + 4);
-    *count_out = 0;
-    if (attributes == NULL) {
-        return NULL;
-    }
-    add_attribute(source, attributes, &count, "kafka.topic", slice_of(NULL, 0), message->topic);
-    add_number(source, attributes, &count, "kafka.partition", message->partition);
-    add_number(source, attributes, &count, "kafka.offset", message->offset);
-    if (message->key.data != NULL) {
-        add_attribute(source, attributes, &count, "kafka.key", slice_of(NULL, 0), message->key);
-    }
-    struct slice name;
-    struct slice value;
-    for (uint32_t i = 0;
-         i < KAFKA_HEADERS_KEPT_MAX && kafka_message_header_at(message, i, &name, &value); i++) {
-        add_attribute(source, attributes, &count, "kafka.header.", name, value);
-    }
-    *count_out = count;
-    return attributes;
-}
-
-static struct decode make_decode(struct kafka_source *source) {
-    const struct kafka_message *message = source->now.message;
-    const struct kafka_place *place = &source->places[source->now.place];
-    char digits[24];
-    struct text text = text_over(digits, sizeof(digits));
-    text_add_u64(&text, message->offset);
-    char *memory = arena_allocate(&source->decode_arena, place->source.size + text.size + 1, 1);
-    ASSERT(memory != NULL); /* the arena was just reset */
-    struct text name = text_over(memory, place->source.size + text.size + 1);
-    text_add(&name, place->source);
-    text_add(&name, text_slice(&text));
-    return (struct decode){
+void kafka_intake_init(struct kafka_source *source) {
+    source->name_place = UINT32_MAX;
+    source->place_latest = UINT32_MAX;
+    source->decode = (struct decode){
         .arena = &source->decode_arena,
         .hash_seed = source->options.hash_seed,
-        .now_ns = source->now_ns,
-        .source = text_slice(&name),
-        .tenant = place->settings->tenant,
-        .tenant_is_bound =
-            place->settings->tenant.size > 0 && source->config->auth_mode == AUTH_TOKEN,
         .batch_for = batch_for,
         .dedup_by_for = dedup_by_for,
-        .refused_attributes = refused_attributes,
+        .refused_attributes = kafka_refused_attributes,
         .context = source,
     };
+}
+
+/* "kafka:orders/3@17": what stands before the offset is the same for most messages in a row. */
+static struct slice name_message(struct kafka_source *source) {
+    const struct kafka_place *place = &source->places[source->now.place];
+    struct text name = text_over(source->name, sizeof(source->name));
+    if (source->name_place != source->now.place) {
+        text_add(&name, place->source);
+        source->name_prefix = name.size;
+        source->name_place = source->now.place;
+    }
+    name.size = source->name_prefix;
+    text_add_u64(&name, source->now.message->offset);
+    ASSERT(!name.truncated);
+    return text_slice(&name);
+}
+
+/* The decoder, made ready for the message. */
+static struct decode *begin_decode(struct kafka_source *source) {
+    const struct kafka_place *place = &source->places[source->now.place];
+    struct decode *decode = &source->decode;
+    decode->now_ns = source->now_ns;
+    decode->source = name_message(source);
+    decode->tenant = place->settings->tenant;
+    decode->tenant_is_bound =
+        place->settings->tenant.size > 0 && source->config->auth_mode == AUTH_TOKEN;
+    derive_memo_forget(&decode->memo);
+    decode->accepted = 0;
+    decode->refused = 0;
+    decode->points = 0;
+    decode->fault.words[0] = 0;
+    return decode;
 }
 
 /* The tenant of the topic, of the header, or of the record, in this order. */
@@ -311,7 +267,9 @@ static struct status decode_message(struct kafka_source *source, struct decode *
     (void)kafka_message_header(message, "content-type", &type);
     enum kafka_format format = source->places[source->now.place].settings->format;
     struct status status = kafka_decode(decode, format, type, message->value);
-    stats_add(source->options.stats, STAT_METRIC_POINTS, decode->points);
+    if (decode->points > 0) {
+        stats_add(source->options.stats, STAT_METRIC_POINTS, decode->points);
+    }
     return status;
 }
 
@@ -339,14 +297,14 @@ static struct status refuse_message(struct kafka_source *source, uint32_t index,
                                     const struct kafka_message *message, const char *words) {
     TRY(want_group(source, index));
     begin_message(source, message, index);
-    struct decode decode = make_decode(source);
-    (void)kafka_message_header(message, "tenant", &decode.tenant);
+    struct decode *decode = begin_decode(source);
+    (void)kafka_message_header(message, "tenant", &decode->tenant);
     struct fault reason;
     if (source->places[index].settings->tenant.size > 0 ||
-        !status_is_ok(derive_check_tenant(decode.tenant, &reason))) {
-        decode.tenant = source->places[index].settings->tenant;
+        !status_is_ok(derive_check_tenant(decode->tenant, &reason))) {
+        decode->tenant = source->places[index].settings->tenant;
     }
-    return decode_refuse(&decode, message->value, words);
+    return decode_refuse(decode, message->value, words);
 }
 
 /* The message as envelopes; when it cannot be read, as a refused one. */
@@ -355,20 +313,21 @@ static struct status fill_message(struct kafka_source *source, uint32_t index,
     struct mark mark = make_mark(source);
     TRY(want_group(source, index));
     begin_message(source, message, index);
-    struct decode decode = make_decode(source);
-    struct status status = decode_message(source, &decode);
+    const struct decode *decode = begin_decode(source);
+    struct status status = decode_message(source, &source->decode);
     bool is_too_large = status.code == STATUS_FULL && is_alone(source, &mark);
     if (status.code == STATUS_INVALID || is_too_large) {
+        struct fault why = decode->fault;
         const char *words =
-            is_too_large ? "the message holds more than can be taken at once" : decode.fault.words;
+            is_too_large ? "the message holds more than can be taken at once" : why.words;
         roll_back(source, &mark);
         TRY(refuse_message(source, index, message, words));
         return kafka_letters_send(source, message, 1, words);
     }
     TRY(status);
-    return decode.refused == 0
+    return decode->refused == 0
                ? status_ok()
-               : kafka_letters_send(source, message, decode.refused, decode.fault.words);
+               : kafka_letters_send(source, message, decode->refused, decode->fault.words);
 }
 
 static struct status add_message(struct kafka_source *source, uint32_t index,
@@ -383,15 +342,34 @@ static struct status add_message(struct kafka_source *source, uint32_t index,
 }
 
 static void count_message(struct kafka_source *source, const struct kafka_message *message) {
-    stats_add(source->options.stats, STAT_KAFKA_MESSAGES, 1);
-    stats_add(source->options.stats, STAT_KAFKA_BYTES, message->value.size);
+    source->messages_uncounted++;
+    source->bytes_uncounted += message->value.size;
     if (message->is_tombstone) {
         stats_add(source->options.stats, STAT_KAFKA_TOMBSTONES, 1);
     }
 }
 
+static void show_counts(struct kafka_source *source) {
+    if (source->messages_uncounted > 0) {
+        stats_add(source->options.stats, STAT_KAFKA_MESSAGES, source->messages_uncounted);
+        stats_add(source->options.stats, STAT_KAFKA_BYTES, source->bytes_uncounted);
+        source->messages_uncounted = 0;
+        source->bytes_uncounted = 0;
+    }
+}
+
+/* Mostly that of the message before. */
+static uint32_t find_place(struct kafka_source *source, const struct kafka_message *message) {
+    uint32_t latest = source->place_latest;
+    if (latest == UINT32_MAX || source->places[latest].partition != message->partition ||
+        !slice_equals(source->places[latest].topic, message->topic)) {
+        source->place_latest = kafka_places_find(source, message->topic, message->partition);
+    }
+    return source->place_latest;
+}
+
 struct status kafka_take(struct kafka_source *source, const struct kafka_message *message) {
-    uint32_t index = kafka_places_find(source, message->topic, message->partition);
+    uint32_t index = find_place(source, message);
     if (index == UINT32_MAX || !source->places[index].is_owned) {
         return status_ok(); /* given back meanwhile: whoever has it now reads it again */
     }
@@ -424,6 +402,7 @@ struct status kafka_take_pin(struct kafka_source *source, uint32_t index) {
 
 void kafka_send(struct kafka_source *source) {
     struct kafka_batch *batch = source->first;
+    show_counts(source);
     if (batch == NULL || source->in_flight != NULL || batch->letters_out > 0 ||
         (source->retry_at_ns != 0 && clock_monotonic_ns() < source->retry_at_ns) ||
         !atomic_load(source->options.is_ready)) {

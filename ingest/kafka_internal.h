@@ -21,6 +21,7 @@ enum {
     KAFKA_HEADERS_KEPT_MAX = 32, /* in the quarantine, each cut to KAFKA_HEADER_BYTES_MAX */
     KAFKA_HEADER_BYTES_MAX = 4096,
     KAFKA_INSTANCE_BYTES = 32,
+    KAFKA_NAME_BYTES_MAX = STREAM_TOPIC_BYTES_MAX + 64,
 };
 static_assert(KAFKA_HEADERS_KEPT_MAX + 4 <= (int)ATTRIBUTES_PER_EVENT_MAX, "they are attributes");
 
@@ -104,6 +105,13 @@ struct kafka_source {
     struct batch scratch; /* takes the envelopes that are skipped */
     struct kafka_group group;
     struct kafka_now now;
+    struct decode decode; /* of the message being decoded; made once, set anew for each */
+    char name[KAFKA_NAME_BYTES_MAX]; /* "kafka:orders/3@17", of that message */
+    size_t name_prefix;              /* bytes of it that are the place's */
+    uint32_t name_place;             /* whose they are */
+    uint32_t place_latest;           /* of the message before */
+    uint64_t messages_uncounted;     /* not in the counters yet: those are shared with the shard */
+    uint64_t bytes_uncounted;
 
     struct kafka_message *held;
     uint32_t held_at;
@@ -150,6 +158,8 @@ enum kafka_resume { KAFKA_AT_PLACE, KAFKA_AT_START, KAFKA_AS_COMMITTED };
 enum kafka_resume kafka_decide(const struct kafka_facts *facts, struct stream_place *place_out);
 
 /* --- kafka_intake.c --- */
+/* Sets what is the same for all messages; before the first. */
+void kafka_intake_init(struct kafka_source *source);
 /* Decodes a message into the open batch. FULL: no batch is free now, nothing was done. */
 MUST_CHECK struct status kafka_take(struct kafka_source *source,
                                     const struct kafka_message *message);
@@ -167,6 +177,9 @@ MUST_CHECK struct status kafka_letters_open(struct kafka_source *source, struct 
 MUST_CHECK struct status kafka_letters_send(struct kafka_source *source,
                                             const struct kafka_message *message, uint32_t refused,
                                             const char *reason);
+
+/* What a refused envelope of the message being decoded keeps beside its bytes. */
+const struct attribute *kafka_refused_attributes(void *context, uint32_t *count_out);
 
 /* --- kafka.c --- */
 /* Tells a person, not twice a minute the same. */

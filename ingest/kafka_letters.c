@@ -1,6 +1,6 @@
 /*
- * kafka_letters.c - dead letters: what was refused goes, as it came and with the reason in headers,
- * also to a topic.
+ * kafka_letters.c - what was refused: what the quarantine says of it, and dead letters: it goes, as
+ * it came and with the reason in headers, also to a topic.
  *
  * A batch waits for the letters of its messages before it is journaled: after a crash between the
  * two a letter may come twice, none is missing. One that the topic does not take is counted and
@@ -8,6 +8,7 @@
  */
 #include <stdio.h>
 
+#include "core/digest.h"
 #include "ingest/kafka_internal.h"
 
 #define LETTER_NS_MAX (30 * NS_PER_S)
@@ -101,4 +102,68 @@ struct status kafka_letters_send(struct kafka_source *source, const struct kafka
         on_outcome(source, source->open, KAFKA_OUTCOME_REFUSED, fault.words);
     }
     return status_ok();
+}
+
+/* --- In the quarantine --- */
+
+/* What was asked by a person who looks at the quarantine: where is it from, what stood beside it?
+ */
+static void add_attribute(struct kafka_source *source, struct attribute *attributes,
+                          uint32_t *count, const char *prefix, struct slice name,
+                          struct slice value) {
+    struct slice kept = slice_head(value, KAFKA_HEADER_BYTES_MAX);
+    bool is_text = text_is_utf8(kept);
+    size_t size = strlen(prefix) + slice_head(name, 256).size + 1;
+    size_t room = 2 * kept.size + 8;
+    char *memory = arena_allocate(&source->decode_arena, size + room, 1);
+    if (memory == NULL) {
+        return;
+    }
+    struct text key = text_over(memory, size);
+    text_add_text(&key, prefix);
+    text_add(&key, slice_head(name, 256));
+    struct text text = text_over(memory + size, room);
+    if (is_text) {
+        text_add(&text, kept);
+    } else {
+        text_add_base64(&text, kept);
+    }
+    attributes[(*count)++] =
+        (struct attribute){.key = text_slice(&key),
+                           .value = text_slice(&text),
+                           .type = is_text ? ATTRIBUTE_STRING : ATTRIBUTE_BYTES};
+}
+
+static void add_number(struct kafka_source *source, struct attribute *attributes, uint32_t *count,
+                       const char *name, uint64_t value) {
+    char digits[24];
+    struct text text = text_over(digits, sizeof(digits));
+    text_add_u64(&text, value);
+    add_attribute(source, attributes, count, name, slice_of(NULL, 0), text_slice(&text));
+}
+
+const struct attribute *kafka_refused_attributes(void *context, uint32_t *count_out) {
+    struct kafka_source *source = context;
+    const struct kafka_message *message = source->now.message;
+    uint32_t count = 0;
+    struct attribute *attributes =
+        ARENA_ARRAY(&source->decode_arena, struct attribute, KAFKA_HEADERS_KEPT_MAX + 4);
+    *count_out = 0;
+    if (attributes == NULL) {
+        return NULL;
+    }
+    add_attribute(source, attributes, &count, "kafka.topic", slice_of(NULL, 0), message->topic);
+    add_number(source, attributes, &count, "kafka.partition", message->partition);
+    add_number(source, attributes, &count, "kafka.offset", message->offset);
+    if (message->key.data != NULL) {
+        add_attribute(source, attributes, &count, "kafka.key", slice_of(NULL, 0), message->key);
+    }
+    struct slice name;
+    struct slice value;
+    for (uint32_t i = 0;
+         i < KAFKA_HEADERS_KEPT_MAX && kafka_message_header_at(message, i, &name, &value); i++) {
+        add_attribute(source, attributes, &count, "kafka.header.", name, value);
+    }
+    *count_out = count;
+    return attributes;
 }

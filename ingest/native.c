@@ -168,8 +168,7 @@ static bool is_ndjson(struct slice body, struct arena *arena) {
 
 struct status native_decode(struct decode *decode, struct slice body, bool is_ndjson_type) {
     struct json_walk walk = json_walk_over(body, decode->arena);
-    struct json_walk look = walk; /* what follows may be no JSON value: the walk must not fail */
-    bool is_object = json_peek(&look) == JSON_OBJECT;
+    bool is_object = json_first_byte(body) == '{'; /* a peek would index it once more */
     if (is_ndjson_type || (is_object && is_ndjson(body, decode->arena))) {
         return take_lines(decode, body);
     }

@@ -65,16 +65,20 @@ static int64_t scan_digits(struct scan *scan, size_t count) {
     return value;
 }
 
-static bool scan_one_of(struct scan *scan, const char *choices) {
-    if (scan->failed || scan->at >= scan->text.size ||
-        strchr(choices, scan->text.data[scan->at]) == NULL || scan->text.data[scan->at] == 0) {
+static inline bool scan_one_of(struct scan *scan, const char *choices) {
+    if (scan->failed || scan->at >= scan->text.size) {
         return false;
     }
-    scan->at++;
-    return true;
+    for (; *choices != 0; choices++) {
+        if ((uint8_t)*choices == scan->text.data[scan->at]) {
+            scan->at++;
+            return true;
+        }
+    }
+    return false;
 }
 
-static void scan_want(struct scan *scan, const char *choices) {
+static inline void scan_want(struct scan *scan, const char *choices) {
     if (!scan_one_of(scan, choices)) {
         scan->failed = true;
     }
@@ -113,6 +117,9 @@ static int64_t scan_offset(struct scan *scan) {
 static bool date_exists(int64_t year, int64_t month, int64_t day) {
     if (year < YEAR_MIN || year > YEAR_MAX || month < 1 || month > 12 || day < 1) {
         return false;
+    }
+    if (day <= 28) {
+        return true;
     }
     int64_t next = month == 12 ? days_of_date(year + 1, 1, 1) : days_of_date(year, month + 1, 1);
     return day <= next - days_of_date(year, month, 1);

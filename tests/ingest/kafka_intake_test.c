@@ -76,6 +76,25 @@ static void partitions_take_turns(void **state) {
                                       "range t/0 1-2 =1\njob:b\n");
 }
 
+/* A buffer of librdkafka's may be used again at once. */
+static void messages_at_the_same_address_are_told_apart(void **state) {
+    struct world *world = *state;
+    char body[256];
+    struct kafka_message one = message("t", 0, "");
+    assign(world, "t", 0);
+    for (uint64_t i = 0; i < 3; i++) {
+        (void)snprintf(
+            body, sizeof(body),
+            "{\"resourceLogs\":[{\"resource\":{\"attributes\":[{\"key\":\"service.name\","
+            "\"value\":{\"stringValue\":\"s%d\"}}]},\"scopeLogs\":[{\"logRecords\":[{}]}]}]}",
+            (int)i);
+        one.offset = i;
+        one.value = slice_of_text(body);
+        assert_status(kafka_take(world->source, &one), OK);
+    }
+    assert_string_equal(flush(world), "range t/0 0-3 =3\nservice:s0\nservice:s1\nservice:s2\n");
+}
+
 /* librdkafka 2.0.2 after a rebalance, a seek or a moved leader. */
 static void what_is_delivered_again_is_passed_over(void **state) {
     struct world *world = *state;
@@ -282,6 +301,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(messages_of_a_partition_are_one_range),
         CASE(partitions_take_turns),
+        CASE(messages_at_the_same_address_are_told_apart),
         CASE(what_is_delivered_again_is_passed_over),
         CASE(offsets_may_have_holes),
         CASE(a_tombstone_moves_the_place_only),
