@@ -89,12 +89,21 @@ static void shut_connection(struct load_client *client, struct connection *conne
     client->shut_count++;
 }
 
+static enum load_fate fate_of(uint16_t http_status, bool is_timeout) {
+    if (http_status == 0) {
+        return is_timeout ? LOAD_TIMED_OUT : LOAD_FAILED;
+    }
+    if (http_status >= 200 && http_status < 300) {
+        return LOAD_ACCEPTED;
+    }
+    return http_status == 429 || http_status == 503 ? LOAD_REFUSED : LOAD_REJECTED;
+}
+
 static void report(struct load_client *client, const struct connection *connection,
                    uint16_t http_status, bool is_timeout) {
     uint64_t now_ns = clock_monotonic_ns();
     struct load_outcome outcome = {
-        .http_status = http_status,
-        .is_timeout = is_timeout,
+        .fate = fate_of(http_status, is_timeout),
         .records = connection->records,
         .latency_ns = now_ns > connection->due_ns ? now_ns - connection->due_ns : 0,
     };
@@ -121,8 +130,8 @@ static bool keep_rest(struct connection *connection, struct slice rest) {
     return connection->rest != NULL;
 }
 
-void load_client_send(struct load_client *client, struct slice bytes, uint32_t records,
-                      uint64_t due_ns) {
+static void send_request(void *way, struct slice bytes, uint32_t records, uint64_t due_ns) {
+    struct load_client *client = way;
     ASSERT(client->free_first != 0);
     struct connection *connection = &client->connections[client->free_first - 1];
     client->free_first = connection->free_next;
@@ -242,7 +251,8 @@ static void check_times(struct load_client *client) {
     }
 }
 
-void load_client_poll(struct load_client *client, uint64_t wait_ns) {
+static void poll_way(void *way, uint64_t wait_ns) {
+    struct load_client *client = way;
     struct epoll_event events[EVENTS_MAX];
     struct timespec wait = {.tv_sec = (time_t)(wait_ns / 1000000000),
                             .tv_nsec = (long)(wait_ns % 1000000000)};
@@ -253,7 +263,8 @@ void load_client_poll(struct load_client *client, uint64_t wait_ns) {
     check_times(client);
 }
 
-bool load_client_has_room(struct load_client *client) {
+static bool has_room(void *way) {
+    struct load_client *client = way;
     while (client->free_first != 0 && client->connections[client->free_first - 1].place == STALE) {
         struct connection *stale = &client->connections[client->free_first - 1];
         client->free_first = stale->free_next;
@@ -262,7 +273,8 @@ bool load_client_has_room(struct load_client *client) {
     return client->free_first != 0;
 }
 
-uint32_t load_client_under_way(const struct load_client *client) {
+static uint32_t under_way(const void *way) {
+    const struct load_client *client = way;
     return client->busy_count;
 }
 
@@ -279,8 +291,8 @@ static struct status probe(const struct load_address *address, struct fault *fau
                        : fault_set(fault, STATUS_IO, "cannot connect to the server: %s", reason);
 }
 
-struct status load_client_open(const struct load_client_options *options,
-                               struct load_client **client_out, struct fault *fault) {
+struct status load_client_open(const struct load_client_options *options, void **way_out,
+                               struct fault *fault) {
     ASSERT(options->connections > 0 && options->connections <= LOAD_CONNECTIONS_MAX);
     TRY(probe(&options->address, fault));
     struct load_client *client =
@@ -299,11 +311,12 @@ struct status load_client_open(const struct load_client_options *options,
         client->connections[i].fd = -1;
         open_connection(client, &client->connections[i]);
     }
-    *client_out = client;
+    *way_out = client;
     return status_ok();
 }
 
-void load_client_close(struct load_client *client) {
+static void close_way(void *way) {
+    struct load_client *client = way;
     if (client == NULL) {
         return;
     }
@@ -316,3 +329,11 @@ void load_client_close(struct load_client *client) {
     close(client->epoll_fd);
     free(client);
 }
+
+const struct load_way load_client_way = {
+    .has_room = has_room,
+    .send = send_request,
+    .poll = poll_way,
+    .under_way = under_way,
+    .close = close_way,
+};

@@ -7,19 +7,21 @@ static const struct {
 } quantiles[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p99.9", 0.999}};
 
 void load_report_add(struct load_report *report, const struct load_outcome *outcome) {
-    uint16_t status = outcome->http_status;
-    if (status >= 200 && status < 300) {
-        report->requests_accepted++;
+    uint64_t *const counts[] = {
+        [LOAD_ACCEPTED] = &report->requests_accepted,
+        [LOAD_REFUSED] = &report->requests_refused,
+        [LOAD_REJECTED] = &report->requests_rejected,
+        [LOAD_TIMED_OUT] = &report->requests_timed_out,
+        [LOAD_FAILED] = &report->requests_failed,
+    };
+    *counts[outcome->fate] += 1;
+    if (outcome->fate == LOAD_ACCEPTED) {
         report->records_accepted += outcome->records;
         histogram_add(&report->latency_ns, outcome->latency_ns);
-    } else if (status == 429 || status == 503) {
-        report->requests_refused++;
-    } else if (status != 0) {
-        report->requests_rejected++;
-    } else if (outcome->is_timeout) {
-        report->requests_timed_out++;
-    } else {
-        report->requests_failed++;
+    }
+    if (outcome->words != NULL && report->trouble[0] == 0) {
+        struct text text = text_over(report->trouble, sizeof(report->trouble) - 1);
+        text_add_text(&text, outcome->words);
     }
 }
 
@@ -106,14 +108,21 @@ static uint64_t request_count_of(const struct load_report *report, size_t i) {
 void load_report_add_table(struct text *text, const struct load_report *report) {
     text_add_format(text, "took %.2f s, %.1f MB/s\nrequests\n", (double)report->took_ns / 1e9,
                     per_second(report->bytes_sent, report->took_ns) / 1e6);
-    for (size_t i = 0; i < REQUEST_COUNTS; i++) {
-        add_row(text, request_counts[i].words, request_count_of(report, i));
-    }
+    add_row(text, "sent", report->requests_sent);
+    add_row(text, "accepted", report->requests_accepted);
+    add_row(text, "refused for now", report->requests_refused);
+    add_row(text, "rejected", report->requests_rejected);
+    add_row(text, "timed out", report->requests_timed_out);
+    add_row(text, "connection failed", report->requests_failed);
+    add_row(text, "due but never sent", report->requests_unsent);
     text_add_text(text, "records\n");
     add_row(text, "accepted", report->records_accepted);
     add_row(text, "accepted per second",
             (uint64_t)per_second(report->records_accepted, report->took_ns));
     add_latency_rows(text, report);
+    if (report->trouble[0] != 0) {
+        text_add_format(text, "first failure: %s\n", report->trouble);
+    }
     if (report->server.pid != 0) {
         text_add_format(text, "server process %u\n  %-22s %.2f\n", report->server.pid,
                         "CPU-seconds", report->server.cpu_seconds);
@@ -143,6 +152,10 @@ void load_report_add_json(struct text *text, const struct load_report *report) {
     }
     add_field(text, "mean", histogram_mean(&report->latency_ns));
     text_add_format(text, "\"max\":%llu}", (unsigned long long)report->latency_ns.value_max);
+    if (report->trouble[0] != 0) {
+        text_add_text(text, ",\"trouble\":");
+        text_add_json_string(text, slice_of_text(report->trouble));
+    }
     if (report->server.pid != 0) {
         text_add_format(text,
                         ",\"server\":{\"cpu_seconds\":%.3f,\"records_per_cpu_second\":%.0f,"

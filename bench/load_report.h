@@ -6,7 +6,8 @@
 #pragma once
 
 #include "bench/histogram.h"
-#include "bench/load_client.h"
+#include "bench/load_way.h"
+#include "core/base/text.h"
 
 /* What the kernel says of the server's process, when its pid was given. */
 struct load_server {
@@ -19,14 +20,15 @@ struct load_report {
     struct histogram latency_ns; /* of accepted requests, and of those that were never sent */
     uint64_t requests_sent;
     uint64_t requests_unsent;   /* due, but no connection was free until the end */
-    uint64_t requests_accepted; /* 2xx */
-    uint64_t requests_refused;  /* 429, 503: backpressure */
+    uint64_t requests_accepted; /* HTTP: 2xx; Kafka: acknowledged */
+    uint64_t requests_refused;  /* HTTP: 429, 503 */
     uint64_t requests_rejected; /* other answers */
     uint64_t requests_timed_out;
     uint64_t requests_failed; /* the connection broke */
     uint64_t records_accepted;
     uint64_t bytes_sent;
     uint64_t took_ns;
+    char trouble[256]; /* the first failure that has words */
     struct load_server server;
 };
 

@@ -21,7 +21,8 @@
 struct run {
     const struct open_loop_options *options;
     struct load_report *report;
-    struct load_client *client;
+    const struct load_way *way;
+    void *client; /* of the way */
     struct load_pool pool;
     struct load_file record;
     struct load_file replay;
@@ -80,7 +81,7 @@ static void send_one(struct run *run, uint64_t due_ns) {
     if (run->record.file != NULL) {
         load_file_add(&run->record, &entry);
     }
-    load_client_send(run->client, entry.bytes, entry.records, run->start_ns + due_ns);
+    run->way->send(run->client, entry.bytes, entry.records, run->start_ns + due_ns);
     run->sent_count++;
     run->report->requests_sent++;
     run->report->bytes_sent += entry.bytes.size;
@@ -91,7 +92,7 @@ static uint64_t send_due(struct run *run) {
     for (;;) {
         uint64_t now_ns = clock_monotonic_ns() - run->start_ns;
         uint64_t due_ns = next_due_ns(run, now_ns);
-        if (run->is_over || !load_client_has_room(run->client)) {
+        if (run->is_over || !run->way->has_room(run->client)) {
             return POLL_NS_MAX;
         }
         if (due_ns > now_ns) {
@@ -145,12 +146,12 @@ static void count_unsent(struct run *run) {
 /* Every connection stands before the clock starts; else the first requests are late for nothing. */
 static void wait_for_connections(struct run *run) {
     uint64_t start_ns = clock_monotonic_ns();
-    while (!load_client_has_room(run->client) &&
+    while (!run->way->has_room(run->client) &&
            clock_monotonic_ns() - start_ns < run->options->timeout_ns) {
-        load_client_poll(run->client, POLL_NS_MAX);
+        run->way->poll(run->client, POLL_NS_MAX);
     }
     for (unsigned i = 0; i < 10; i++) {
-        load_client_poll(run->client, NS_PER_MS);
+        run->way->poll(run->client, NS_PER_MS);
     }
 }
 
@@ -161,13 +162,13 @@ static void drive(struct run *run) {
     uint64_t end_ns =
         run->options->replay_path != NULL ? UINT64_MAX : run->options->duration_ns + GRACE_NS;
     while (!run->is_over) {
-        load_client_poll(run->client, send_due(run));
+        run->way->poll(run->client, send_due(run));
         tick(run);
         run->is_over = run->is_over || run->report->took_ns >= end_ns;
     }
     count_unsent(run);
-    while (load_client_under_way(run->client) > 0) {
-        load_client_poll(run->client, POLL_NS_MAX);
+    while (run->way->under_way(run->client) > 0) {
+        run->way->poll(run->client, POLL_NS_MAX);
         tick(run);
     }
     run->report->took_ns = clock_monotonic_ns() - run->start_ns;
@@ -186,8 +187,16 @@ static void measure(struct run *run) {
     server->resident_bytes_max = after.resident_bytes_max;
 }
 
-static struct status open_parts(struct run *run, struct fault *fault) {
+static struct status open_way(struct run *run, struct fault *fault) {
     const struct open_loop_options *options = run->options;
+    if (options->kafka.brokers.size > 0) {
+        struct load_kafka_options kafka = options->kafka;
+        kafka.timeout_ns = options->timeout_ns;
+        kafka.on_outcome = take_outcome;
+        kafka.owner = run;
+        run->way = &load_kafka_way;
+        return load_kafka_open(&kafka, &run->client, fault);
+    }
     struct load_client_options client = {
         .address = options->address,
         .connections = options->connections,
@@ -195,6 +204,12 @@ static struct status open_parts(struct run *run, struct fault *fault) {
         .on_outcome = take_outcome,
         .owner = run,
     };
+    run->way = &load_client_way;
+    return load_client_open(&client, &run->client, fault);
+}
+
+static struct status open_parts(struct run *run, struct fault *fault) {
+    const struct open_loop_options *options = run->options;
     if (options->replay_path != NULL) {
         TRY(load_file_open(options->replay_path, &run->replay, fault));
     } else {
@@ -203,11 +218,13 @@ static struct status open_parts(struct run *run, struct fault *fault) {
     if (options->record_path != NULL) {
         TRY(load_file_create(options->record_path, &run->record, fault));
     }
-    return load_client_open(&client, &run->client, fault);
+    return open_way(run, fault);
 }
 
 static void close_parts(struct run *run) {
-    load_client_close(run->client);
+    if (run->way != NULL) {
+        run->way->close(run->client);
+    }
     load_pool_deinit(&run->pool);
     load_file_close(&run->record);
     load_file_close(&run->replay);

@@ -1,9 +1,12 @@
 /*
  * open_loop.h - a load at a constant rate: requests are due by the clock, whatever the server does.
  *
+ * Requests go to an HTTP server or, as messages, to a topic of Kafka.
+ *
  * With a rate, request k is due k/rate after the start; it leaves as soon as a connection is free
- * and its latency counts from when it was due. Without one ("max") each connection sends its next
- * request when the last was answered: this finds the largest rate, its latencies mean little.
+ * (Kafka: as there is room among the messages under way) and its latency counts from when it was
+ * due. Without one ("max") each connection sends its next request when the last was answered: this
+ * finds the largest rate, its latencies mean little.
  *
  * A request file (open_loop_options.record_path, .replay_path) holds what was sent and when, for
  * the same load once more or against another server:
@@ -14,12 +17,15 @@
 #pragma once
 
 #include "bench/load_bodies.h"
+#include "bench/load_client.h"
+#include "bench/load_kafka.h"
 #include "bench/load_report.h"
 
 struct open_loop_options {
     struct load_world world;
     struct load_address address;
-    double records_per_second; /* 0: as many as the server takes */
+    struct load_kafka_options kafka; /* with brokers: there, instead of to the address */
+    double records_per_second;       /* 0: as many as the server takes */
     uint64_t duration_ns;
     uint64_t timeout_ns;
     uint32_t connections;

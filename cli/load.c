@@ -1,4 +1,5 @@
-/* load.c - `quell load`: drives any OTLP or quell server at a constant rate (bench/open_loop.h). */
+/* load.c - `quell load`: drives any OTLP or quell server, or a topic of Kafka, at a constant rate
+ * (bench/open_loop.h). */
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,12 +11,16 @@
 
 enum { SERVICES_DEFAULT = 200, REPORT_BYTES_MAX = 8192 };
 
-enum flag_kind { WORDS, COUNT, SHARE, SPAN, RATE, PROTOCOL, SWITCH };
+enum { PROPERTIES_MAX = 32 };
+enum flag_kind { WORDS, COUNT, SHARE, SPAN, RATE, PROTOCOL, PROPERTY, SWITCH };
 
 struct load_flags {
     struct open_loop_options load;
     const char *url;
     char host[LOAD_HOST_BYTES_MAX]; /* taken from the URL */
+    const char *kafka;              /* brokers; NULL: HTTP */
+    const char *topic;
+    struct config_setting properties[PROPERTIES_MAX]; /* of librdkafka */
     bool prints_json;
     bool wants_help;
 };
@@ -31,6 +36,13 @@ static const struct {
     uint32_t count_max;
 } flags[] = {
     {"--url", "URL", "where to (http://127.0.0.1:4318)", FIELD(url), WORDS, 0, 0},
+    {"--kafka", "LIST",
+     "brokers host:port,...: each request is a message there, answered by its "
+     "acknowledgement",
+     FIELD(kafka), WORDS, 0, 0},
+    {"--topic", "NAME", "of Kafka", FIELD(topic), WORDS, 0, 0},
+    {"--property", "K=V", "of librdkafka, such as compression.codec=zstd; may come again",
+     FIELD(properties), PROPERTY, 0, 0},
     {"--protocol", "NAME", "otlp-json, otlp-proto or native (otlp-json)",
      FIELD(load.world.protocol), PROTOCOL, 0, 0},
     {"--rate", "N|max", "records a second, or as many as are taken (10000)",
@@ -115,6 +127,17 @@ static struct status set_protocol(const char *value, enum load_protocol *protoco
     return status_of(STATUS_INVALID);
 }
 
+static struct status add_property(struct load_flags *parsed, struct slice value) {
+    struct load_kafka_options *kafka = &parsed->load.kafka;
+    struct slice key = slice_head(value, slice_find_byte(value, '='));
+    if (kafka->properties_count == PROPERTIES_MAX || key.size == value.size) {
+        return status_of(STATUS_INVALID);
+    }
+    parsed->properties[kafka->properties_count++] =
+        (struct config_setting){.key = key, .value = slice_tail(value, key.size + 1)};
+    return status_ok();
+}
+
 static struct status set_flag(struct load_flags *parsed, size_t flag, const char *value) {
     ASSERT((value == NULL) == (flags[flag].kind == SWITCH));
     void *field = (char *)parsed + flags[flag].field;
@@ -130,6 +153,8 @@ static struct status set_flag(struct load_flags *parsed, size_t flag, const char
         return text_parse_duration(slice_of_text(value), field);
     case PROTOCOL:
         return set_protocol(value, field);
+    case PROPERTY:
+        return add_property(parsed, slice_of_text(value));
     case COUNT:
         return set_count(flag, value, field);
     case RATE:
@@ -182,11 +207,28 @@ static int print_result(const struct load_flags *parsed, const struct load_repor
     return is_whole ? 0 : 1;
 }
 
+static struct status find_kafka(struct load_flags *parsed, struct fault *fault) {
+    struct load_kafka_options *kafka = &parsed->load.kafka;
+    if (parsed->topic == NULL || strlen(parsed->topic) > STREAM_TOPIC_BYTES_MAX) {
+        return fault_set(fault, STATUS_INVALID, "--kafka wants --topic NAME, too");
+    }
+    kafka->brokers = slice_of_text(parsed->kafka);
+    kafka->topic = slice_of_text(parsed->topic);
+    kafka->properties = parsed->properties;
+    parsed->load.world.host = "kafka"; /* in recorded requests */
+    return status_ok();
+}
+
+static struct status find_server(struct load_flags *parsed, struct fault *fault) {
+    struct open_loop_options *load = &parsed->load;
+    load->world.host = parsed->host;
+    return open_loop_parse_url(parsed->url, &load->address, parsed->host, &load->world.path, fault);
+}
+
 static struct status run_load(struct load_flags *parsed, struct load_report *report,
                               struct fault *fault) {
     struct open_loop_options *load = &parsed->load;
-    TRY(open_loop_parse_url(parsed->url, &load->address, parsed->host, &load->world.path, fault));
-    load->world.host = parsed->host;
+    TRY(parsed->kafka != NULL ? find_kafka(parsed, fault) : find_server(parsed, fault));
     load->shows_progress = isatty(STDERR_FILENO) == 1;
     return open_loop_run(load, report, fault);
 }

@@ -147,6 +147,31 @@ void kafka_producer_close(struct kafka_producer *producer) {
     free(producer);
 }
 
+struct status kafka_producer_find_topic(struct kafka_producer *producer, struct slice topic,
+                                        uint64_t wait_ns, struct fault *fault) {
+    char name[STREAM_TOPIC_BYTES_MAX + 1];
+    const struct rd_kafka_metadata *metadata = NULL;
+    ASSERT(topic.size <= STREAM_TOPIC_BYTES_MAX);
+    (void)snprintf(name, sizeof(name), "%.*s", SLICE_PRINT(topic));
+    rd_kafka_topic_t *handle = rd_kafka_topic_new(producer->native, name, NULL);
+    if (handle == NULL) {
+        return fault_set(fault, STATUS_IO, "topic %s: not a name of a topic", name);
+    }
+    rd_kafka_resp_err_t error =
+        rd_kafka_metadata(producer->native, 0, handle, &metadata, (int)(wait_ns / NS_PER_MS));
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        error = metadata->topic_cnt == 1 ? metadata->topics[0].err
+                                         : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+        rd_kafka_metadata_destroy(metadata);
+    }
+    rd_kafka_topic_destroy(handle);
+    (void)rd_kafka_poll(producer->native, 0); /* what went wrong underneath, if anything did */
+    return error == RD_KAFKA_RESP_ERR_NO_ERROR
+               ? status_ok()
+               : fault_set(fault, STATUS_IO, "topic %s: %s%s%s", name, rd_kafka_err2str(error),
+                           producer->trouble[0] == 0 ? "" : "; ", producer->trouble);
+}
+
 /* --- Sending --- */
 
 static rd_kafka_headers_t *make_headers(const struct kafka_record *record) {

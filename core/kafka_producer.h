@@ -54,6 +54,11 @@ MUST_CHECK struct status kafka_producer_open(const struct kafka_producer_options
                                              struct fault *fault);
 /* What is still on its way is let go of, without an outcome. NULL is allowed. */
 void kafka_producer_close(struct kafka_producer *producer);
+/* Asks the brokers for the topic, for at most so long. IO with words: no broker answers, the topic
+ * is not there, or it is not ours to write to. */
+MUST_CHECK struct status kafka_producer_find_topic(struct kafka_producer *producer,
+                                                   struct slice topic, uint64_t wait_ns,
+                                                   struct fault *fault);
 /* FULL: too much is on its way. IO with words: may pass, such as a topic that is missing. INVALID:
  * never. Otherwise on_outcome comes, later. */
 MUST_CHECK struct status kafka_producer_send(struct kafka_producer *producer,

@@ -4,13 +4,14 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
-from harness import Story, failure, wait_for  # noqa: E402
+from harness import BINARY, Story, failure, wait_for  # noqa: E402
 from tools.kafka_broker import Broker  # noqa: E402
 from tools.python_packages import want  # noqa: E402
 
@@ -241,6 +242,42 @@ class Kafka(Story):
             self.assertEqual(is_told, "counts from the next start on" in quell.read_log())
         self.broker.produce("reloaded", [json.dumps(failure("still_read"))])
         self.accepted(quell, 1)
+
+    def load(self, topic, *flags, address=None):
+        result = subprocess.run(
+            [BINARY, "load", "--json", "--kafka", address or self.broker.address, "--topic", topic,
+             "--rate", "20000", "--duration", "500ms", "--batch", "50", *flags],
+            capture_output=True, text=True, timeout=60)
+        return result, json.loads(result.stdout) if result.stdout else None
+
+    def test_quell_load_fills_a_topic_at_a_constant_rate_until_all_is_acknowledged(self):
+        self.broker.create("load", 3)
+        quell = self.kafka("load")
+        kept = os.path.join(quell.directory, "kept.load")
+        for protocol in ("otlp-json", "otlp-proto", "native"):
+            result, report = self.load("load", "--protocol", protocol, "--tenants", "3",
+                                       "--record", kept)
+            self.assertEqual(0, result.returncode, (result.stderr, report))
+            self.assertEqual((200, 200, 10000), (report["requests_sent"],
+                             report["requests_accepted"], report["records_accepted"]))
+            self.assertGreater(report["latency_ns"]["p50"], 0)
+        self.accepted(quell, 30000)
+        self.assertEqual((0, 0), (self.stats(quell)["events_duplicate"],
+                                  self.stats(quell)["events_rejected"]))
+        self.assertEqual({"load-0", "load-1", "load-2"},
+                         set(self.stats(quell)["tenants"]) - {"default"})
+        result, _ = self.load("load", "--replay", kept, "--property", "compression.codec=zstd")
+        self.assertEqual(0, result.returncode, result.stderr)
+        self.assertTrue(wait_for(lambda: self.stats(quell)["events_duplicate"] == 10000))
+
+    def test_quell_load_says_what_is_wrong_with_its_topic(self):
+        for topic, address, words in [("nowhere", None, "topic nowhere: .*Unknown topic"),
+                                      ("any", "127.0.0.1:1", "topic any: .*refused")]:
+            result, report = self.load(topic, "--timeout", "2s", address=address)
+            self.assertEqual((1, None), (result.returncode, report))
+            self.assertRegex(result.stderr, words)
+        self.assertIn("--kafka wants --topic", subprocess.run(
+            [BINARY, "load", "--kafka", "x"], capture_output=True, text=True).stderr)
 
     def quarantine(self, quell):
         """The rows of the quarantine, read from the files of a quell that has stopped."""
