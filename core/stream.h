@@ -24,7 +24,8 @@
 #include "core/base/reader.h"
 #include "core/base/status.h"
 
-/* All messages below `offset` are taken, and the first `part` envelopes of the one at it. */
+/* All messages below `offset` are taken, and of the one at it the first `part` envelopes, without
+ * the edges that spans teach: how many these are depends on what was told before. */
 struct stream_place {
     uint64_t offset;
     uint32_t part;

@@ -75,17 +75,12 @@ static void take_range(struct streams *streams, const struct stream_range *range
 }
 
 /* The offset at the end of an envelope's source, "kafka:orders/3@17". */
-static bool read_offset(struct slice entry, uint64_t *offset_out) {
-    struct envelope envelope;
-    if (!status_is_ok(envelope_verify(entry))) {
-        return false;
-    }
-    envelope_read(entry, &envelope);
-    size_t at = envelope.source.size;
-    while (at > 0 && envelope.source.data[at - 1] != '@') {
+static bool read_offset(const struct envelope *envelope, uint64_t *offset_out) {
+    size_t at = envelope->source.size;
+    while (at > 0 && envelope->source.data[at - 1] != '@') {
         at--;
     }
-    return at > 0 && status_is_ok(text_parse_u64(slice_tail(envelope.source, at), offset_out));
+    return at > 0 && status_is_ok(text_parse_u64(slice_tail(envelope->source, at), offset_out));
 }
 
 /* Whether the next envelope of the range is new. */
@@ -95,8 +90,13 @@ static bool is_envelope_new(struct stream_group *group, struct slice entry) {
         return group->is_new;
     }
     struct stream_place place = {0};
-    if (!read_offset(entry, &place.offset)) {
+    struct envelope envelope;
+    if (!status_is_ok(envelope_verify(entry))) {
         return true;
+    }
+    envelope_read(entry, &envelope);
+    if ((envelope.flags & ENVELOPE_LEARNED) != 0 || !read_offset(&envelope, &place.offset)) {
+        return true; /* an edge that a span taught is no part of its message: told twice is once */
     }
     if (group->has_latest && group->latest.offset == place.offset) {
         place.part = group->latest.part + 1;

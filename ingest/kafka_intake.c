@@ -13,6 +13,7 @@
 #include "core/clock.h"
 #include "ingest/kafka_decode.h"
 #include "ingest/kafka_internal.h"
+#include "ingest/otlp_edges.h"
 
 #define RETRY_NS (100 * NS_PER_MS)
 
@@ -165,15 +166,14 @@ static void roll_back(struct kafka_source *source, const struct mark *mark) {
 
 /* --- One message --- */
 
-static uint32_t emitted_count(const struct kafka_source *source) {
-    return source->now.emitted + source->open->batch.count - source->now.count_before;
+/* Of the message being decoded; the edges that its spans teach do not count, see stream.h. */
+static uint32_t count_records(const struct kafka_source *source) {
+    return source->decode.accepted + source->decode.refused;
 }
 
 /* The envelopes that are durable already, of a message that was cut, go nowhere. */
 static struct batch *scratch_for(struct kafka_source *source, bool is_full) {
-    struct kafka_now *now = &source->now;
-    if (is_full) {
-        now->skip -= source->scratch.count;
+    if (is_full || source->scratch.count == 0) {
         batch_clear(&source->scratch, BATCH_STREAM);
     }
     return &source->scratch;
@@ -183,22 +183,20 @@ static struct batch *batch_for(void *context, struct slice tenant, bool is_full)
     (void)tenant;
     struct kafka_source *source = context;
     struct kafka_now *now = &source->now;
-    if (source->scratch.count < now->skip) {
+    if (count_records(source) < now->part) {
         return scratch_for(source, is_full);
     }
     if (!is_full) {
         return &source->open->batch;
     }
-    uint32_t part = now->part + emitted_count(source);
-    source->group.to = (struct stream_place){.offset = now->message->offset, .part = part};
+    source->group.to =
+        (struct stream_place){.offset = now->message->offset, .part = count_records(source)};
     struct stream_place from = source->group.to;
-    now->emitted = emitted_count(source);
     close_group(source);
     if (open_batch(source) == NULL) {
         return NULL;
     }
     ASSERT(begin_group(source, now->place, from));
-    now->count_before = source->open->batch.count;
     return &source->open->batch;
 }
 
@@ -241,6 +239,7 @@ static struct decode *begin_decode(struct kafka_source *source) {
     struct decode *decode = &source->decode;
     decode->now_ns = source->now_ns;
     decode->source = name_message(source);
+    otlp_edges_begin(decode, source->options.spans, source->config);
     decode->tenant = place->settings->tenant;
     decode->tenant_is_bound =
         place->settings->tenant.size > 0 && source->config->auth_mode == AUTH_TOKEN;
@@ -280,11 +279,8 @@ static void begin_message(struct kafka_source *source, const struct kafka_messag
     source->now = (struct kafka_now){
         .message = message,
         .place = index,
-        .count_before = source->open->batch.count,
         .part = read.offset == message->offset ? read.part : 0,
     };
-    source->now.skip = source->now.part;
-    batch_clear(&source->scratch, BATCH_STREAM);
     arena_reset(&source->decode_arena);
 }
 

@@ -70,10 +70,7 @@ struct kafka_group {
 struct kafka_now {
     const struct kafka_message *message;
     uint32_t place;
-    uint32_t emitted;      /* its envelopes in batches before the open one */
-    uint32_t count_before; /* entries of the open batch when it began there */
-    uint32_t part;         /* of its envelopes, so many are durable already */
-    uint32_t skip;         /* and are still to be passed over */
+    uint32_t part; /* so many of its records are durable already, and passed over */
 };
 
 struct kafka_source {

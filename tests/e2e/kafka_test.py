@@ -38,13 +38,16 @@ def make_logs(service):
     return request
 
 
-def make_traces(service):
+def make_traces(service, number=None, parent=0):
     request = ExportTraceServiceRequest()
     resource = request.resource_spans.add()
     attribute = resource.resource.attributes.add()
     attribute.key, attribute.value.string_value = "service.name", service
     span = resource.scope_spans.add().spans.add()
-    span.trace_id, span.span_id, span.name = bytes(range(16)), service.encode() * 8, "GET /"
+    span.trace_id, span.name, span.kind = bytes(range(16)), "GET /", 2
+    span.span_id = service.encode() * 8 if number is None else number.to_bytes(8, "big")
+    if parent:
+        span.parent_span_id = parent.to_bytes(8, "big")
     span.start_time_unix_nano = span.end_time_unix_nano = time.time_ns()
     span.status.code = 2
     return request
@@ -68,7 +71,7 @@ def as_json(request):
     for resource in value.get("resourceSpans", []):
         for scope in resource["scopeSpans"]:
             for span in scope["spans"]:
-                for name in ("traceId", "spanId"):
+                for name in {"traceId", "spanId", "parentSpanId"} & set(span):
                     span[name] = base64.b64decode(span[name]).hex()
     return json.dumps(value).encode()
 
@@ -204,6 +207,21 @@ class Kafka(Story):
         self.assertEqual({"service:" + name for name in "abdeklm"}
                          | {"job:" + name for name in "ghij"}, self.roots(quell, "default"))
         self.assertEqual(0, self.stats(quell)["events_rejected"])
+
+    def test_spans_of_topics_and_of_http_teach_the_graph_together(self):
+        self.broker.create("spans", 2)
+        quell = self.kafka("spans")
+        spans = [as_json(make_traces(name, number, number - 1))
+                 for number, name in ((3, "stock"), (2, "cart"), (1, "shop"))]
+        self.produce_bytes("spans", spans[0], "-p", "0")
+        self.accepted(quell, 1)
+        self.assertEqual(200, quell.request("POST", "/v1/traces", spans[1],
+                                            {"Content-Type": "application/json"})[0])
+        self.produce_bytes("spans", spans[2], "-p", "1")
+        edges = lambda: {(edge["from"], edge["to"]) for edge in  # noqa: E731
+                         quell.get("/api/v1/graph?tenant=default")[1]["edges"]}
+        wanted = {("service:shop", "service:cart"), ("service:cart", "service:stock")}
+        self.assertTrue(wait_for(lambda: edges() == wanted), edges())
 
     def test_the_tenant_is_the_topics_or_the_headers_or_the_records(self):
         for topic in ("bound", "free"):

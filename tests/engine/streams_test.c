@@ -76,7 +76,10 @@ static void parts_of_one_message_pass_once_each(void **state) {
     assert_int_equal(send(world, tail), 0);
 }
 
-/* Envelopes of the messages at `offsets`; those that are let through, as digits. */
+enum { EDGE = 100 };
+
+/* Envelopes of the messages at `offsets`, of those plus EDGE an edge that a span taught; those that
+ * are let through, as digits. */
 static const char *send_messages(struct world *world, struct stream_range range,
                                  const uint32_t *offsets) {
     static char passed[32];
@@ -90,13 +93,14 @@ static const char *send_messages(struct world *world, struct stream_range range,
     for (uint32_t i = 0; i < range.envelopes; i++) {
         uint8_t bytes[1024];
         char source[32];
-        (void)snprintf(source, sizeof(source), "kafka:t/0@%u", offsets[i]);
+        (void)snprintf(source, sizeof(source), "kafka:t/0@%u", offsets[i] % EDGE);
         struct envelope envelope = {
             .tenant = SLICE("t"), .entity = SLICE("job:a"), .source = slice_of_text(source)};
+        envelope.flags = offsets[i] >= EDGE ? ENVELOPE_LEARNED : 0;
         struct writer one = writer_over(bytes, sizeof(bytes));
         assert_status(envelope_encode(&envelope, &one), OK);
         if (streams_pass(&world->streams, &group, writer_slice(&one), &world->effects)) {
-            text_add_format(&text, "%u", offsets[i]);
+            text_add_format(&text, offsets[i] >= EDGE ? "e" : "%u", offsets[i]);
         }
     }
     text_add_char(&text, 0);
@@ -124,6 +128,17 @@ static void an_overlap_may_end_inside_a_message(void **state) {
     struct stream_range again = {.from = {3, 0}, .to = {6, 0}, .envelopes = 5};
     assert_string_equal(send_messages(world, first, cut), "344");
     assert_string_equal(send_messages(world, again, whole), "45");
+}
+
+/* How many edges come of a message depends on what was told before: they shift no place. */
+static void edges_learned_of_spans_are_no_parts_of_a_message(void **state) {
+    struct world *world = *state;
+    const uint32_t cut[] = {4, EDGE + 4, 4};
+    const uint32_t again[] = {4, EDGE + 4, 4, 4, 5};
+    struct stream_range first = {.from = {4, 0}, .to = {4, 2}, .envelopes = 3};
+    struct stream_range whole = {.from = {4, 0}, .to = {6, 0}, .envelopes = 5};
+    assert_string_equal(send_messages(world, first, cut), "4e4");
+    assert_string_equal(send_messages(world, whole, again), "e45");
 }
 
 static void a_reset_starts_over(void **state) {
@@ -175,6 +190,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(parts_of_one_message_pass_once_each, set_up, tear_down),
         cmocka_unit_test_setup_teardown(of_an_overlap_only_the_new_part_passes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_overlap_may_end_inside_a_message, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(edges_learned_of_spans_are_no_parts_of_a_message, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_reset_starts_over, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_place_at_zero_is_kept_too, set_up, tear_down),
         cmocka_unit_test_setup_teardown(restored_places_are_known, set_up, tear_down),

@@ -208,6 +208,32 @@ static void a_message_that_was_cut_goes_on_where_it_was(void **state) {
     assert_string_equal(flush(world), "range t/0 4.2-6 =2\njob:c\njob:a\n");
 }
 
+#define SPAN(service, id, parent)                                                                  \
+    "{\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":{\"stringValue\":"         \
+    "\"" service "\"}}]},\"scopeSpans\":[{\"spans\":[{\"traceId\":"                                \
+    "\"0123456789abcdef0123456789abcdef\",\"kind\":2,\"spanId\":\"000000000000000" id              \
+    "\",\"parentSpanId\":\"" parent "\"}]}]}"
+static const char spans[] = "{\"resourceSpans\":[" SPAN("shop", "1", "") "," SPAN(
+    "cart", "2", "0000000000000001") "," SPAN("mail", "3", "") "]}";
+
+static void spans_teach_whom_a_service_depends_on(void **state) {
+    struct world *world = *state;
+    assign(world, "t", 0);
+    take(world, 0, spans);
+    assert_string_equal(flush(world), "range t/0 0-1 =4\nservice:shop\nservice:cart\n"
+                                      "edge of service:shop\nservice:mail\n");
+}
+
+/* Its first two records were durable when the process ended; the edge may come again. */
+static void edges_are_no_records_of_a_message_that_was_cut(void **state) {
+    struct world *world = *state;
+    assign(world, "t", 0);
+    world->source->places[0].read = (struct stream_place){.offset = 4, .part = 2};
+    world->source->places[0].has_read = true;
+    take(world, 4, spans);
+    assert_string_equal(flush(world), "range t/0 4.2-5 =2\nedge of service:shop\nservice:mail\n");
+}
+
 static void what_the_shard_refuses_is_sent_again_before_all_else(void **state) {
     struct world *world = *state;
     assign(world, "t", 0);
@@ -309,6 +335,8 @@ int main(void) {
         CASE(messages_of_what_was_given_back_are_dropped),
         CASE(a_large_message_is_cut_between_records),
         CASE(a_message_that_was_cut_goes_on_where_it_was),
+        CASE(spans_teach_whom_a_service_depends_on),
+        CASE(edges_are_no_records_of_a_message_that_was_cut),
         CASE(what_the_shard_refuses_is_sent_again_before_all_else),
         CASE(without_room_nothing_is_done_and_nothing_is_lost),
         CASE(a_message_larger_than_all_room_is_refused),

@@ -1,6 +1,7 @@
 /*
  * kafka_world.h - a Kafka source in a test's hands: its state, an empty store, and a shard that is
- * the test itself. What the shard got is kept as words: "range t/0 0-3 =3", "job:a", "! reason".
+ * the test itself. What the shard got is kept as words: "range t/0 0-3 =3", "job:a", "! reason",
+ * "edge of service:a".
  */
 #pragma once
 
@@ -20,6 +21,7 @@ struct world {
     struct arena arena;
     struct gate gate;
     struct store *store;
+    struct span_memory *spans;
     struct source_board board;
     struct stats stats;
     struct logger logger;
@@ -58,6 +60,7 @@ static inline struct world *world_open(const char *toml) {
     assert_status(store_open(&store_options, &world->store, &fault), OK);
     assert_status(arena_init(&world->arena, 64 * MIB), OK);
     assert_status(gate_init(&world->gate, &world->arena), OK);
+    assert_status(span_memory_open(7, &world->spans), OK);
     source_board_init(&world->board);
     world->logger = (struct logger){.fd = -1, .level_min = LOG_LEVEL_ERROR};
     atomic_store(&world->is_ready, true);
@@ -67,6 +70,7 @@ static inline struct world *world_open(const char *toml) {
         .gate = &world->gate,
         .store = world->store,
         .board = &world->board,
+        .spans = world->spans,
         .stats = &world->stats,
         .logger = &world->logger,
         .is_ready = &world->is_ready,
@@ -81,6 +85,7 @@ static inline struct world *world_open(const char *toml) {
 static inline void world_close(struct world *world) {
     kafka_source_close(world->source);
     store_close(world->store);
+    span_memory_close(world->spans);
     config_release(world->config);
     arena_deinit(&world->arena);
     scratch_remove(world->directory);
@@ -112,7 +117,11 @@ static inline void world_read_envelope(struct world *world, struct slice entry) 
     assert_status(envelope_verify(entry), OK);
     envelope_read(entry, &envelope);
     bool is_refused = (envelope.flags & ENVELOPE_REFUSED) != 0;
-    assert_true(asprintf(&words, "%s%.*s", is_refused ? "! " : "",
+    bool is_edge = (envelope.flags & ENVELOPE_LEARNED) != 0;
+    assert_true(asprintf(&words, "%s%.*s",
+                         is_refused ? "! "
+                         : is_edge  ? "edge of "
+                                    : "",
                          SLICE_PRINT(is_refused ? envelope.reason : envelope.entity)) > 0);
     world_say(world, words);
 }
