@@ -384,22 +384,15 @@ void kafka_consumer_commit(struct kafka_consumer *consumer,
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-static void pause_or_resume(struct kafka_consumer *consumer, bool is_pause) {
-    rd_kafka_topic_partition_list_t *list = NULL;
-    if (rd_kafka_assignment(consumer->native, &list) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return;
+void kafka_consumer_pause(struct kafka_consumer *consumer, const struct kafka_partition *partitions,
+                          uint32_t count, bool is_paused) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
+    for (uint32_t i = 0; i < count; i++) {
+        (void)list_add(list, partitions[i].topic, partitions[i].partition);
     }
-    (void)(is_pause ? rd_kafka_pause_partitions(consumer->native, list)
-                    : rd_kafka_resume_partitions(consumer->native, list));
+    (void)(is_paused ? rd_kafka_pause_partitions(consumer->native, list)
+                     : rd_kafka_resume_partitions(consumer->native, list));
     rd_kafka_topic_partition_list_destroy(list);
-}
-
-void kafka_consumer_pause(struct kafka_consumer *consumer) {
-    pause_or_resume(consumer, true);
-}
-
-void kafka_consumer_resume(struct kafka_consumer *consumer) {
-    pause_or_resume(consumer, false);
 }
 
 /* A seek would not do: after an offset that is gone librdkafka has stopped the partition. */

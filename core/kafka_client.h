@@ -25,7 +25,8 @@ struct kafka_message {
     uint32_t partition;
     bool is_tombstone; /* it has no value, which is not an empty one */
     bool has_headers;
-    void *native; /* NULL in tests: it has no headers */
+    bool is_forgotten; /* by the owner, who has given it back: there is nothing else in it */
+    void *native;      /* NULL in tests: it has no headers */
 };
 
 /* Offsets that are decided elsewhere; COMMITTED: what the group has, else on_gone. */
@@ -89,9 +90,9 @@ bool kafka_message_header_at(const struct kafka_message *message, uint32_t index
 void kafka_consumer_commit(struct kafka_consumer *consumer,
                            const struct kafka_partition *partitions, uint32_t count,
                            const char *words, bool wait);
-/* Stops / restarts the fetching of all that is assigned; the group keeps its member. */
-void kafka_consumer_pause(struct kafka_consumer *consumer);
-void kafka_consumer_resume(struct kafka_consumer *consumer);
+/* Stops or, not is_paused, restarts the fetching of partitions; the group keeps its member. */
+void kafka_consumer_pause(struct kafka_consumer *consumer, const struct kafka_partition *partitions,
+                          uint32_t count, bool is_paused);
 /* Goes on at an offset, also after on_gone. */
 void kafka_consumer_restart(struct kafka_consumer *consumer, struct slice topic, uint32_t partition,
                             uint64_t offset);

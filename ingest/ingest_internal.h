@@ -72,10 +72,8 @@ struct intake {
     char error_memory[ANSWER_BYTES_MAX / 2];
     struct text errors; /* native: the entries of "errors" */
     uint32_t errors_count;
-    uint64_t now_ns;            /* of the request */
-    struct hash128 rated;       /* the tenant let in last, by name; zero: none */
-    struct rate_bucket *bucket; /* of it; NULL: not limited */
-    uint32_t wait_s;            /* a tenant sends too much: when it may come back; 0: none does */
+    uint64_t now_ns; /* of the request */
+    struct rate_turn rate;
 };
 
 /* --- routes.c --- */

@@ -42,28 +42,13 @@ void intake_init(struct intake *intake, struct ingest *ingest, struct http_excha
     intake->errors = text_over(intake->error_memory, sizeof(intake->error_memory));
     intake->errors_count = 0;
     intake->now_ns = clock_wall_ns();
-    intake->rated = (struct hash128){0};
-    intake->bucket = NULL;
-    intake->wait_s = 0;
+    intake->rate = (struct rate_turn){0};
 }
 
-/* Whether the tenant may send one more event: asked once a request and tenant. */
 static bool is_let_in(struct intake *intake, struct slice tenant) {
     const struct config *config = intake->ingest->config;
-    struct hash128 key = hash128_of(tenant, 0);
-    if (!hash128_equals(key, intake->rated)) {
-        uint32_t per_s = policy_set_find(&config->policies, tenant)->limit_events_per_s;
-        uint32_t share = per_s / config->ingest_threads;
-        share = per_s > 0 && share == 0 ? 1 : share;
-        intake->rated = key;
-        intake->bucket =
-            share == 0 ? NULL : rates_find(&intake->ingest->rates, tenant, share, intake->now_ns);
-        intake->wait_s = intake->bucket == NULL ? 0 : rate_wait_s(intake->bucket, share);
-    }
-    if (intake->bucket != NULL && intake->wait_s == 0) {
-        intake->bucket->level -= RATE_EVENT;
-    }
-    return intake->wait_s == 0;
+    return rates_let_in(&intake->ingest->rates, &intake->rate, &config->policies,
+                        config->ingest_threads, tenant, intake->now_ns);
 }
 
 /* The shard is decided by tenant; with one shard every tenant's is the same. */

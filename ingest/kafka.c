@@ -54,6 +54,7 @@ static const struct kafka_handler handler = {
 /* --- Decoding what is held --- */
 
 static void drop_held(struct kafka_source *source) {
+    kafka_hold_release(source);
     for (uint32_t i = source->held_at; i < source->held_count; i++) {
         kafka_message_release(&source->held[i]);
     }
@@ -72,11 +73,9 @@ static void take_pins(struct kafka_source *source) {
 /* As many as there is room for. */
 static void take_held(struct kafka_source *source) {
     while (source->held_at < source->held_count) {
-        struct kafka_message *message = &source->held[source->held_at];
-        if (!status_is_ok(kafka_take(source, message))) {
+        if (!status_is_ok(kafka_hold_take(source, &source->held[source->held_at]))) {
             return;
         }
-        kafka_message_release(message);
         source->held_at++;
         if (source->held_at % KAFKA_TURN_MAX == 0) {
             kafka_take_back(source);
@@ -93,19 +92,19 @@ static void settle_pause(struct kafka_source *source) {
     if (!is_blocked) {
         source->blocked_since_ns = 0;
         if (source->is_paused) {
-            source->is_paused = false;
-            kafka_consumer_resume(source->consumer);
+            kafka_hold_all(source, false);
         }
         return;
     }
     source->blocked_since_ns = source->blocked_since_ns == 0 ? now : source->blocked_since_ns;
-    if (!source->is_paused && now - source->blocked_since_ns >= PAUSE_AFTER_NS) {
-        source->is_paused = true;
-        log_write(source->options.logger, LOG_LEVEL_WARNING, "kafka",
-                  "%.*s: paused until the journal takes events again",
-                  SLICE_PRINT(source->entry.name));
-        kafka_consumer_pause(source->consumer);
+    if (now - source->blocked_since_ns < PAUSE_AFTER_NS) {
+        return;
     }
+    if (!source->is_paused) {
+        log_write(source->options.logger, LOG_LEVEL_WARNING, "kafka",
+                  "%.*s: paused until events are taken again", SLICE_PRINT(source->entry.name));
+    }
+    kafka_hold_all(source, true);
 }
 
 /* true when there is more to poll at once. */
@@ -115,7 +114,8 @@ static bool poll_messages(struct kafka_source *source) {
         return false;
     }
     uint32_t room = KAFKA_HELD_MAX - source->held_count;
-    uint32_t wanted = room < KAFKA_POLL_MAX ? room : KAFKA_POLL_MAX;
+    uint32_t most = source->places_held > 0 ? KAFKA_POLL_HELD_MAX : KAFKA_POLL_MAX;
+    uint32_t wanted = room < most ? room : most;
     if (wanted == 0) {
         return false;
     }
@@ -161,6 +161,7 @@ static bool run_once(struct kafka_source *source) {
     poll_letters(source);
     bool is_more = poll_messages(source);
     take_pins(source);
+    kafka_hold_turn(source);
     take_held(source);
     kafka_send(source);
     settle_pause(source);
@@ -176,6 +177,7 @@ static void on_wake(void *context) {
     if (config != NULL) {
         config_release(source->config);
         source->config = config;
+        kafka_intake_use_config(source);
     }
 }
 
@@ -256,14 +258,18 @@ static struct status make_memory(struct kafka_source *source) {
     TRY(arena_init(&source->decode_arena, SOURCE_DECODE_BYTES));
     source->places = ARENA_ARRAY(&source->arena, struct kafka_place, KAFKA_PARTITIONS_MAX);
     source->held = ARENA_ARRAY(&source->arena, struct kafka_message, KAFKA_HELD_MAX);
+    source->kept = ARENA_ARRAY(&source->arena, struct kafka_message, KAFKA_KEPT_MAX);
+    source->listed = ARENA_ARRAY(&source->arena, struct kafka_partition, KAFKA_PARTITIONS_MAX);
     source->batches = ARENA_ARRAY(&source->arena, struct kafka_batch, KAFKA_BATCHES);
     source->patterns = ARENA_ARRAY(&source->arena, regex_t, source->settings->topics_count);
     source->entry.partitions =
         ARENA_ARRAY(&source->arena, struct source_partition, KAFKA_PARTITIONS_MAX);
     source->entry.partitions_max = KAFKA_PARTITIONS_MAX;
     void *scratch = arena_allocate(&source->arena, BATCH_BYTES_MAX, 64);
-    if (source->places == NULL || source->held == NULL || source->batches == NULL ||
-        source->patterns == NULL || source->entry.partitions == NULL || scratch == NULL) {
+    TRY(rates_init(&source->rates, &source->arena));
+    if (source->places == NULL || source->held == NULL || source->kept == NULL ||
+        source->listed == NULL || source->batches == NULL || source->patterns == NULL ||
+        source->entry.partitions == NULL || scratch == NULL) {
         return status_of(STATUS_FULL);
     }
     batch_init(&source->scratch, scratch, BATCH_BYTES_MAX);

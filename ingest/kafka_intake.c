@@ -179,15 +179,20 @@ static struct batch *scratch_for(struct kafka_source *source, bool is_full) {
     return &source->scratch;
 }
 
+static bool is_let_in(struct kafka_source *source, struct slice tenant) {
+    return !source->has_limits ||
+           rates_let_in(&source->rates, &source->rate, &source->config->policies,
+                        source->settings->threads, tenant, source->now_ns);
+}
+
 static struct batch *batch_for(void *context, struct slice tenant, bool is_full) {
-    (void)tenant;
     struct kafka_source *source = context;
     struct kafka_now *now = &source->now;
     if (count_records(source) < now->part) {
         return scratch_for(source, is_full);
     }
     if (!is_full) {
-        return &source->open->batch;
+        return is_let_in(source, tenant) ? &source->open->batch : NULL;
     }
     source->group.to =
         (struct stream_place){.offset = now->message->offset, .part = count_records(source)};
@@ -205,7 +210,16 @@ static struct slice dedup_by_for(void *context, struct slice tenant) {
     return policy_set_find(&source->config->policies, tenant)->dedup_by;
 }
 
+void kafka_intake_use_config(struct kafka_source *source) {
+    const struct policy_set *policies = &source->config->policies;
+    source->has_limits = policies->defaults.limit_events_per_s > 0;
+    for (uint32_t i = 0; i < policies->tenants_count; i++) {
+        source->has_limits = source->has_limits || policies->tenants[i].limit_events_per_s > 0;
+    }
+}
+
 void kafka_intake_init(struct kafka_source *source) {
+    kafka_intake_use_config(source);
     source->name_place = UINT32_MAX;
     source->place_latest = UINT32_MAX;
     source->decode = (struct decode){
@@ -311,9 +325,11 @@ static struct status fill_message(struct kafka_source *source, uint32_t index,
     begin_message(source, message, index);
     const struct decode *decode = begin_decode(source);
     struct status status = decode_message(source, &source->decode);
-    bool is_too_large = status.code == STATUS_FULL && is_alone(source, &mark);
+    bool is_too_large =
+        status.code == STATUS_FULL && source->rate.wait_s == 0 && is_alone(source, &mark);
     if (status.code == STATUS_INVALID || is_too_large) {
         struct fault why = decode->fault;
+        rates_give_back(&source->rate);
         const char *words =
             is_too_large ? "the message holds more than can be taken at once" : why.words;
         roll_back(source, &mark);
@@ -329,10 +345,12 @@ static struct status fill_message(struct kafka_source *source, uint32_t index,
 static struct status add_message(struct kafka_source *source, uint32_t index,
                                  const struct kafka_message *message) {
     struct mark mark = make_mark(source);
+    source->rate = (struct rate_turn){0};
     struct status status =
         message->is_tombstone ? want_group(source, index) : fill_message(source, index, message);
     if (!status_is_ok(status)) {
         roll_back(source, &mark);
+        rates_give_back(&source->rate);
     }
     return status;
 }
@@ -355,7 +373,7 @@ static void show_counts(struct kafka_source *source) {
 }
 
 /* Mostly that of the message before. */
-static uint32_t find_place(struct kafka_source *source, const struct kafka_message *message) {
+uint32_t kafka_find_place(struct kafka_source *source, const struct kafka_message *message) {
     uint32_t latest = source->place_latest;
     if (latest == UINT32_MAX || source->places[latest].partition != message->partition ||
         !slice_equals(source->places[latest].topic, message->topic)) {
@@ -365,7 +383,7 @@ static uint32_t find_place(struct kafka_source *source, const struct kafka_messa
 }
 
 struct status kafka_take(struct kafka_source *source, const struct kafka_message *message) {
-    uint32_t index = find_place(source, message);
+    uint32_t index = kafka_find_place(source, message);
     if (index == UINT32_MAX || !source->places[index].is_owned) {
         return status_ok(); /* given back meanwhile: whoever has it now reads it again */
     }

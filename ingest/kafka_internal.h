@@ -11,13 +11,17 @@
 #include "core/stream.h"
 #include "ingest/decode.h"
 #include "ingest/kafka.h"
+#include "ingest/rates.h"
 
 enum {
-    KAFKA_BATCHES = 16,          /* one message may fill all but none waits for more */
-    KAFKA_SPANS_MAX = 512,       /* runs of one partition in a batch */
-    KAFKA_POLL_MAX = 1024,       /* messages of one poll */
-    KAFKA_TURN_MAX = 64,         /* messages decoded before the shard is looked at again */
-    KAFKA_HELD_MAX = 2 * 1024,   /* taken from librdkafka, not yet decoded */
+    KAFKA_BATCHES = 16,         /* one message may fill all but none waits for more */
+    KAFKA_SPANS_MAX = 512,      /* runs of one partition in a batch */
+    KAFKA_POLL_MAX = 1024,      /* messages of one poll */
+    KAFKA_POLL_HELD_MAX = 64,   /* the same while a partition waits */
+    KAFKA_TURN_MAX = 64,        /* messages decoded before the shard is looked at again */
+    KAFKA_HELD_MAX = 2 * 1024,  /* taken from librdkafka, not yet decoded */
+    KAFKA_KEPT_MAX = 16 * 1024, /* of partitions that wait, and so many bytes: */
+    KAFKA_KEPT_BYTES_MAX = 64 << 20,
     KAFKA_HEADERS_KEPT_MAX = 32, /* in the quarantine, each cut to KAFKA_HEADER_BYTES_MAX */
     KAFKA_HEADER_BYTES_MAX = 4096,
     KAFKA_INSTANCE_BYTES = 32,
@@ -39,6 +43,11 @@ struct kafka_place {
     bool is_owned;  /* the group has given it to us */
     bool is_reset;  /* the next range starts over */
     bool wants_pin; /* `read` was decided, not read: to be journaled though nothing came yet */
+    bool is_paused; /* librdkafka was told so */
+    bool is_held;   /* waits for its tenant's limit, until: */
+    uint64_t held_until_ns;
+    uint64_t held_told_ns;
+    uint32_t kept; /* of its messages in kafka_source.kept */
 };
 
 struct kafka_span {
@@ -114,6 +123,16 @@ struct kafka_source {
     uint32_t held_at;
     uint32_t held_count;
 
+    struct rates rates;    /* of tenants with a limit */
+    struct rate_turn rate; /* of the message being decoded */
+    bool has_limits;       /* any tenant has one */
+    struct kafka_message *kept;
+    uint32_t kept_count;
+    uint64_t kept_bytes;
+    uint32_t places_held;
+    uint64_t held_due_ns;           /* when the first of them may go on */
+    struct kafka_partition *listed; /* room for a list of them */
+
     struct source_entry entry;
     char label[LABEL_BYTES_MAX + 16]; /* its name: "main", of the second thread "main/1" */
     uint64_t now_ns;                  /* wall time of the latest poll: when its messages came in */
@@ -123,7 +142,7 @@ struct kafka_source {
     uint64_t commit_at_ns;
     uint64_t told_hash; /* of the trouble told last */
     uint64_t told_at_ns;
-    bool is_paused;
+    bool is_paused;  /* all partitions are */
     bool is_refused; /* the broker does not let us */
     bool is_failing; /* the shard did not take the last batch */
     atomic_bool is_stopping;
@@ -157,7 +176,10 @@ enum kafka_resume kafka_decide(const struct kafka_facts *facts, struct stream_pl
 /* --- kafka_intake.c --- */
 /* Sets what is the same for all messages; before the first. */
 void kafka_intake_init(struct kafka_source *source);
-/* Decodes a message into the open batch. FULL: no batch is free now, nothing was done. */
+/* The configuration is another one. */
+void kafka_intake_use_config(struct kafka_source *source);
+/* Decodes a message into the open batch. FULL: nothing was done, because no batch is free now or,
+ * when source->rate says how long to wait, its tenant may not send more. */
 MUST_CHECK struct status kafka_take(struct kafka_source *source,
                                     const struct kafka_message *message);
 /* A range without envelopes, so that the place is durable. FULL as above. */
@@ -165,6 +187,23 @@ MUST_CHECK struct status kafka_take_pin(struct kafka_source *source, uint32_t pl
 /* Sends the oldest batch when none is out; takes back what was answered. */
 void kafka_send(struct kafka_source *source);
 void kafka_take_back(struct kafka_source *source);
+
+/* The message's partition; UINT32_MAX when there are too many. */
+uint32_t kafka_find_place(struct kafka_source *source, const struct kafka_message *message);
+
+/* --- kafka_hold.c --- */
+/* Takes the message or keeps it until its partition's time has come; it is not the caller's any
+ * more. FULL: neither, it is. */
+MUST_CHECK struct status kafka_hold_take(struct kafka_source *source,
+                                         struct kafka_message *message);
+/* Takes what was kept of partitions whose time has come, and resumes them. */
+void kafka_hold_turn(struct kafka_source *source);
+/* The partition is not ours any more: gives back what came of it. */
+void kafka_hold_forget(struct kafka_source *source, uint32_t place);
+/* Pauses all partitions, also those that came since; or resumes those that need not wait. */
+void kafka_hold_all(struct kafka_source *source, bool is_paused);
+/* Gives back all that was kept. */
+void kafka_hold_release(struct kafka_source *source);
 
 /* --- kafka_letters.c --- */
 /* The producer of dead letters, when the settings name a topic for them. */

@@ -183,7 +183,6 @@ void kafka_on_assign(void *context, struct kafka_partition *partitions, uint32_t
                   SLICE_PRINT(place->topic), place->partition, (long long)partitions[i].offset);
     }
     source->is_refused = source->is_refused && count == 0;
-    source->is_paused = false; /* what is assigned anew is not paused */
 }
 
 /* Whether the state's row says what was made durable, within so long. */
@@ -219,6 +218,7 @@ void kafka_on_revoke(void *context, const struct kafka_partition *partitions, ui
         }
         struct kafka_place *place = &source->places[index];
         place->is_owned = false;
+        kafka_hold_forget(source, index);
         if (is_flushed && wait_for_row(source, place, until)) {
             place->has_read = false;
             place->has_durable = false;

@@ -48,3 +48,28 @@ uint32_t rate_wait_s(const struct rate_bucket *bucket, uint32_t per_s) {
     uint64_t wait_s = (missing + (uint64_t)per_s * RATE_EVENT - 1) / ((uint64_t)per_s * RATE_EVENT);
     return wait_s < 3600 ? (uint32_t)wait_s : 3600;
 }
+
+bool rates_let_in(struct rates *rates, struct rate_turn *turn, const struct policy_set *policies,
+                  uint32_t shares, struct slice tenant, uint64_t now_ns) {
+    struct hash128 key = hash128_of(tenant, 0);
+    ASSERT(shares > 0);
+    if (!hash128_equals(key, turn->rated)) {
+        uint32_t per_s = policy_set_find(policies, tenant)->limit_events_per_s;
+        uint32_t share = per_s > 0 && per_s < shares ? 1 : per_s / shares;
+        *turn = (struct rate_turn){.rated = key};
+        turn->bucket = share == 0 ? NULL : rates_find(rates, tenant, share, now_ns);
+        turn->wait_s = turn->bucket == NULL ? 0 : rate_wait_s(turn->bucket, share);
+    }
+    if (turn->bucket != NULL && turn->wait_s == 0) {
+        turn->bucket->level -= RATE_EVENT;
+        turn->events++;
+    }
+    return turn->wait_s == 0;
+}
+
+void rates_give_back(struct rate_turn *turn) {
+    if (turn->bucket != NULL) {
+        turn->bucket->level += (int64_t)turn->events * RATE_EVENT;
+    }
+    turn->events = 0;
+}

@@ -73,7 +73,7 @@ void respond_decoded(struct intake *intake, struct decode *decode, struct status
         respond_unreadable(intake, decode, body);
     } else {
         bool is_alone = intake_has_all_room(intake);
-        uint32_t wait_s = intake->wait_s;
+        uint32_t wait_s = intake->rate.wait_s;
         intake_abort(intake);
         if (wait_s > 0) {
             stats_add(intake->ingest->options.stats, STAT_RATE_LIMITED, 1);

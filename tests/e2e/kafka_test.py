@@ -244,6 +244,25 @@ class Kafka(Story):
         quell.stop()
         self.assertIn(b"header tenant: ", self.quarantine(quell)[0])
 
+    def test_a_tenant_over_its_limit_waits_alone_and_loses_nothing(self):
+        for topic in ("limited.loud", "limited.calm"):
+            self.broker.create(topic)
+        toml = (f'[[kafka]]\nbrokers = "{self.broker.address}"\ngroup = "limited"\n'
+                'topics = [{name = "limited.loud", tenant = "loud"}, '
+                '{name = "limited.calm", tenant = "calm"}]\n')
+        quell = self.quell(files={"quell.toml": toml, "tenants/loud.toml":
+                                  '[tenant]\nid = "loud"\n[limits]\nevents_per_second = 50\n'})
+        tenant = lambda name: self.stats(quell)["tenants"].get(  # noqa: E731
+            name, {}).get("events_accepted", 0)
+        batch = [json.dumps(failure(f"job{number}")) for number in range(300)]
+        self.broker.produce("limited.loud", batch)
+        self.assertTrue(wait_for(lambda: "limited.loud/0 is held back" in quell.read_log()))
+        self.broker.produce("limited.calm", batch)
+        self.assertTrue(wait_for(lambda: tenant("calm") == 300))
+        self.assertLess(tenant("loud"), 300)
+        self.accepted(quell, 600)
+        self.assertEqual(0, self.stats(quell)["events_duplicate"])
+
     def test_a_reload_says_what_waits_for_the_next_start(self):
         self.broker.create("reloaded")
         quell = self.kafka("reloaded")

@@ -2,6 +2,9 @@
  * kafka_intake_test.c - messages, as librdkafka may deliver them, into batches: in order, once,
  * whole or not at all. Messages are made by hand: no broker.
  */
+#include <time.h>
+
+#include "core/clock.h"
 #include "tests/ingest/kafka_world.h"
 
 static const char settings[] = "brokers = \"127.0.0.1:1\"\ntopics = [\"t\", \"u\"]\n";
@@ -284,6 +287,94 @@ static void a_message_larger_than_all_room_is_refused(void **state) {
     assert_int_equal(count_said(world, "! the message holds more"), 1);
 }
 
+/* --- Partitions that wait --- */
+
+enum { LIMIT_PER_S = 20, BURST = 2 * LIMIT_PER_S };
+
+static int set_up_limited(void **state) {
+    char toml[256];
+    (void)snprintf(toml, sizeof(toml), "%s[defaults.limits]\nevents_per_second = %d\n", settings,
+                   LIMIT_PER_S);
+    struct world *world = world_open(toml);
+    world->source->now_ns = clock_wall_ns();
+    *state = world;
+    return 0;
+}
+
+static void offer(struct world *world, const char *topic, uint64_t first, uint64_t behind,
+                  const char *value) {
+    for (uint64_t offset = first; offset < behind; offset++) {
+        struct kafka_message one = message(topic, offset, value);
+        assert_status(kafka_hold_take(world->source, &one), OK);
+    }
+}
+
+/* Until nothing is kept; what came out of it. */
+static void wait_for_kept(struct world *world) {
+    struct timespec span = {.tv_nsec = 20 * 1000 * 1000};
+    for (int i = 0; i < 500 && world->source->places_held > 0; i++) {
+        (void)nanosleep(&span, NULL);
+        kafka_hold_turn(world->source);
+        (void)flush(world);
+    }
+    assert_int_equal(world->source->kept_count, 0);
+    assert_true(world->source->kept_bytes == 0);
+}
+
+static const char loud[] = "{\"tenant_id\":\"loud\",\"job_id\":\"a\",\"status\":\"failed\"}";
+static const char calm[] = "{\"tenant_id\":\"calm\",\"job_id\":\"b\",\"status\":\"failed\"}";
+
+static void a_tenant_over_its_limit_holds_its_partition_back_and_no_other(void **state) {
+    struct world *world = *state;
+    assign(world, "t", 0);
+    assign(world, "u", 0);
+    offer(world, "t", 0, BURST, loud);
+    (void)flush(world); /* with nothing under way the next is not taken for too large, either */
+    offer(world, "t", BURST, BURST + LIMIT_PER_S, loud);
+    offer(world, "u", 0, 5, calm);
+    (void)flush(world);
+    assert_int_equal(count_said(world, "job:a"), BURST);
+    assert_int_equal(count_said(world, "job:b"), 5);
+    assert_true(world->source->places[0].is_paused);
+    assert_false(world->source->places[1].is_paused);
+    wait_for_kept(world);
+    assert_int_equal(count_said(world, "job:a"), BURST + LIMIT_PER_S);
+    assert_int_equal(count_said(world, "! "), 0);
+    assert_true(world->source->places[0].durable.offset == BURST + LIMIT_PER_S);
+    assert_false(world->source->places[0].is_paused);
+    assert_int_equal(stats_get(&world->stats, STAT_RATE_LIMITED), 1);
+}
+
+static void what_was_kept_of_a_partition_that_is_given_back_is_forgotten(void **state) {
+    struct world *world = *state;
+    struct kafka_partition one = {.topic = SLICE("t")};
+    assign(world, "t", 0);
+    offer(world, "t", 0, BURST + 10, loud);
+    (void)flush(world);
+    kafka_on_revoke(world->source, &one, 1, true);
+    assert_int_equal(world->source->places_held, 0);
+    assert_true(world->source->kept_bytes == 0);
+    assign(world, "t", 0);
+    offer(world, "t", BURST, BURST + 10, loud);
+    wait_for_kept(world);
+    assert_int_equal(count_said(world, "job:a"), BURST + 10);
+    assert_true(world->source->places[0].durable.offset == BURST + 10);
+}
+
+static void a_message_that_is_held_back_is_charged_once(void **state) {
+    struct world *world = *state;
+    struct kafka_batch *batches = world->source->free;
+    struct kafka_message one = message("t", 0, loud);
+    assign(world, "t", 0);
+    world->source->free = NULL; /* no room, again and again */
+    for (int i = 0; i < 2 * BURST; i++) {
+        assert_status(kafka_hold_take(world->source, &one), FULL);
+    }
+    world->source->free = batches;
+    offer(world, "t", 0, BURST, loud);
+    assert_int_equal(world->source->kept_count, 0);
+}
+
 /* --- Where reading begins --- */
 
 static enum kafka_resume decide(struct kafka_facts facts, uint64_t *offset_out) {
@@ -321,6 +412,7 @@ static void without_a_place_the_group_decides_else_the_configuration(void **stat
     assert_int_equal(decide((struct kafka_facts){.is_unknown = true}, &at), KAFKA_AS_COMMITTED);
 }
 
+#define LIMITED(name) cmocka_unit_test_setup_teardown(name, set_up_limited, tear_down)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -340,6 +432,9 @@ int main(void) {
         CASE(what_the_shard_refuses_is_sent_again_before_all_else),
         CASE(without_room_nothing_is_done_and_nothing_is_lost),
         CASE(a_message_larger_than_all_room_is_refused),
+        LIMITED(a_tenant_over_its_limit_holds_its_partition_back_and_no_other),
+        LIMITED(what_was_kept_of_a_partition_that_is_given_back_is_forgotten),
+        LIMITED(a_message_that_is_held_back_is_charged_once),
         CASE(our_state_decides_where_to_begin),
         CASE(without_a_place_the_group_decides_else_the_configuration),
     };

@@ -31,18 +31,18 @@ static void *run(void *context) {
     return NULL;
 }
 
-static void start(struct cluster *cluster) {
-    char toml[512];
+static void start(struct cluster *cluster, const char *more) {
+    char toml[640];
     (void)snprintf(toml, sizeof(toml),
                    "brokers = \"%s\"\ntopics = [\"t\"]\n[kafka.properties]\n"
-                   "\"session.timeout.ms\" = 6000\n\"max.poll.interval.ms\" = 6000\n",
-                   rd_kafka_mock_cluster_bootstraps(cluster->mock));
+                   "\"session.timeout.ms\" = 6000\n\"max.poll.interval.ms\" = 6000\n%s",
+                   rd_kafka_mock_cluster_bootstraps(cluster->mock), more);
     cluster->world = world_open(toml);
     cluster->world->source->free->next->next = NULL; /* two batches: soon full */
     assert_int_equal(pthread_create(&cluster->thread, NULL, run, cluster), 0);
 }
 
-static int set_up(void **state) {
+static int set_up_with(void **state, const char *more) {
     struct cluster *cluster = calloc(1, sizeof(*cluster));
     char words[512];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
@@ -52,9 +52,17 @@ static int set_up(void **state) {
     assert_non_null(cluster->native);
     cluster->mock = rd_kafka_handle_mock_cluster(cluster->native);
     assert_int_equal(rd_kafka_mock_topic_create(cluster->mock, "t", 2, 3), 0);
-    start(cluster);
+    start(cluster, more);
     *state = cluster;
     return 0;
+}
+
+static int set_up(void **state) {
+    return set_up_with(state, "");
+}
+
+static int set_up_limited(void **state) {
+    return set_up_with(state, "[defaults.limits]\nevents_per_second = 20\n");
 }
 
 static bool answer(struct cluster *cluster) {
@@ -64,11 +72,10 @@ static bool answer(struct cluster *cluster) {
 static int tear_down(void **state) {
     struct cluster *cluster = *state;
     kafka_source_stop(cluster->world->source);
-    for (int i = 0; i < 100; i++) {
+    while (pthread_tryjoin_np(cluster->thread, NULL) != 0) {
         (void)answer(cluster);
         sleep_ns(10 * NS_PER_MS);
     }
-    (void)pthread_join(cluster->thread, NULL);
     world_close(cluster->world);
     rd_kafka_destroy(cluster->native);
     free(cluster);
@@ -80,8 +87,9 @@ static void produce(struct cluster *cluster, int32_t partition, uint32_t first, 
     char value[2048];
     for (uint32_t i = first; i < first + count; i++) {
         int size = snprintf(value, sizeof(value),
-                            "{\"job_id\":\"j%u\",\"status\":\"failed\",\"message\":\"%0*u\"}", i,
-                            (int)padding, i);
+                            "{\"tenant_id\":\"p%d\",\"job_id\":\"j%u\",\"status\":\"failed\","
+                            "\"message\":\"%0*u\"}",
+                            partition, i, (int)padding, i);
         while (rd_kafka_producev(
                    cluster->native, RD_KAFKA_V_TOPIC("t"), RD_KAFKA_V_PARTITION(partition),
                    RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_VALUE(value, (size_t)size),
@@ -206,7 +214,7 @@ static void a_journal_that_takes_nothing_pauses_and_keeps_the_member(void **stat
     enum { COUNT = 6000, PADDING = 1600 };
     produce(cluster, 0, 0, COUNT / 2, PADDING);
     produce(cluster, 1, COUNT / 2, COUNT / 2, PADDING);
-    sleep_ns(10 * NS_PER_S);
+    sleep_ns(7 * NS_PER_S);
     assert_true(cluster->world->source->is_paused);
     answer_events(cluster, COUNT);
     wait_for_commit(cluster, 0, COUNT / 2);
@@ -218,6 +226,33 @@ static void a_journal_that_takes_nothing_pauses_and_keeps_the_member(void **stat
     assert_null(strstr(cluster->world->source->entry.words, "max.poll"));
 }
 
+/* One tenant's partition waits for longer than a member may be silent; the other tenant's does not
+ * wait at all, and neither is taken from the member. */
+static void a_tenants_limit_pauses_its_partition_alone_and_keeps_the_member(void **state) {
+    struct cluster *cluster = *state;
+    const struct kafka_source *source = cluster->world->source;
+    enum { LOUD = 190, CALM = 30 }; /* 40 at once, then 20 a second */
+    produce(cluster, 0, 0, LOUD, 1);
+    answer_events(cluster, 40);
+    uint64_t start = clock_monotonic_ns();
+    produce(cluster, 1, LOUD, CALM, 1);
+    while (source->places[1].durable.offset < CALM) {
+        assert_true(clock_monotonic_ns() - start < 3 * NS_PER_S);
+        (void)answer(cluster);
+        sleep_ns(NS_PER_MS);
+    }
+    assert_true(source->places[0].is_held);
+    assert_true(source->places[0].is_paused);
+    assert_false(source->places[1].is_paused);
+    answer_events(cluster, LOUD + CALM);
+    assert_true(clock_monotonic_ns() - start > 6500 * NS_PER_MS);
+    wait_for_commit(cluster, 0, LOUD);
+    wait_for_commit(cluster, 1, CALM);
+    assert_int_equal(cluster->world->events_count, LOUD + CALM);
+    assert_null(strstr(source->entry.words, "max.poll"));
+}
+
+#define LIMITED(name) cmocka_unit_test_setup_teardown(name, set_up_limited, tear_down)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -226,6 +261,7 @@ int main(void) {
         CASE(a_moving_leader_neither_loses_nor_repeats),
         CASE(an_offset_that_is_said_to_be_gone_but_is_not_is_read_on),
         CASE(a_journal_that_takes_nothing_pauses_and_keeps_the_member),
+        LIMITED(a_tenants_limit_pauses_its_partition_alone_and_keeps_the_member),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
