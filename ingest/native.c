@@ -47,8 +47,8 @@ static void take_details(struct json_walk *walk, struct draft *draft) {
         if (slice_equals(key, SLICE("score")) && json_peek(walk) == JSON_NUMBER) {
             struct json_walk bookmark = *walk;
             struct slice number;
-            json_take_number(&bookmark, &number);
-            if (draft_parse_decimal(number, &draft->envelope.score)) {
+            if (json_take_number(&bookmark, &number) &&
+                draft_parse_decimal(number, &draft->envelope.score)) {
                 draft->envelope.flags |= ENVELOPE_HAS_SCORE;
             }
         }
