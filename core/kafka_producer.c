@@ -33,12 +33,20 @@ static bool is_permanent(rd_kafka_resp_err_t error) {
            error == RD_KAFKA_RESP_ERR_INVALID_MSG || error == RD_KAFKA_RESP_ERR_INVALID_RECORD;
 }
 
+/* "Fatal error" alone says nothing. */
+static void note_fatal(struct kafka_producer *producer, int error) {
+    if (error == RD_KAFKA_RESP_ERR__FATAL) {
+        producer->is_broken = true;
+        (void)rd_kafka_fatal_error(producer->native, producer->trouble, sizeof(producer->trouble));
+    }
+}
+
 /* "Message timed out" alone says little: what went wrong last says why. */
 static void on_error(rd_kafka_t *native, int error, const char *reason, void *opaque) {
     (void)native;
     struct kafka_producer *producer = opaque;
-    producer->is_broken = producer->is_broken || error == RD_KAFKA_RESP_ERR__FATAL;
-    if (error != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+    note_fatal(producer, error);
+    if (!producer->is_broken && error != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
         (void)snprintf(producer->trouble, sizeof(producer->trouble), "%s", reason);
     }
 }
@@ -48,12 +56,12 @@ static void on_report(rd_kafka_t *native, const rd_kafka_message_t *message, voi
     struct kafka_producer *producer = opaque;
     char words[2 * ERROR_BYTES_MAX];
     bool is_delivered = message->err == RD_KAFKA_RESP_ERR_NO_ERROR;
+    note_fatal(producer, message->err);
     enum kafka_outcome outcome = is_delivered                 ? KAFKA_OUTCOME_DELIVERED
                                  : is_permanent(message->err) ? KAFKA_OUTCOME_REFUSED
                                                               : KAFKA_OUTCOME_FAILED;
     (void)snprintf(words, sizeof(words), "%s%s%s", rd_kafka_err2str(message->err),
                    producer->trouble[0] == 0 ? "" : "; ", producer->trouble);
-    producer->is_broken = producer->is_broken || message->err == RD_KAFKA_RESP_ERR__FATAL;
     if (is_delivered) {
         producer->trouble[0] = 0;
     }
@@ -204,7 +212,10 @@ struct status kafka_producer_send(struct kafka_producer *producer,
         return status_of(STATUS_FULL);
     }
     bool is_never = is_permanent(error) || error == RD_KAFKA_RESP_ERR__INVALID_ARG;
-    producer->is_broken = producer->is_broken || error == RD_KAFKA_RESP_ERR__FATAL;
+    note_fatal(producer, error);
+    if (producer->is_broken) {
+        return fault_set(fault, STATUS_IO, "%s; %s", rd_kafka_err2str(error), producer->trouble);
+    }
     return fault_set(fault, is_never ? STATUS_INVALID : STATUS_IO, "%s", rd_kafka_err2str(error));
 }
 

@@ -93,6 +93,8 @@ struct kafka_source {
     int wake_fd;
     struct kafka_consumer *consumer;
     struct kafka_producer *letters;      /* NULL: no dead-letter topic */
+    uint32_t letters_out;                /* of all batches */
+    uint64_t reopen_at_ns;               /* when it may be made anew, should it be broken */
     struct arena arena;                  /* life of the source */
     struct arena decode_arena;           /* one message */
     char instance[KAFKA_INSTANCE_BYTES]; /* "quell:..." beside our commits */

@@ -8,10 +8,12 @@
  */
 #include <stdio.h>
 
+#include "core/clock.h"
 #include "core/digest.h"
 #include "ingest/kafka_internal.h"
 
 #define LETTER_NS_MAX (30 * NS_PER_S)
+#define REOPEN_NS (5 * NS_PER_S)
 
 enum { OWN_HEADERS = 6 };
 
@@ -19,6 +21,7 @@ static void on_outcome(void *context, void *opaque, enum kafka_outcome outcome, 
     struct kafka_source *source = context;
     struct kafka_batch *batch = opaque;
     batch->letters_out--;
+    source->letters_out--;
     if (outcome == KAFKA_OUTCOME_DELIVERED) {
         stats_add(source->options.stats, STAT_KAFKA_DEAD_LETTERS, 1);
         return;
@@ -28,6 +31,26 @@ static void on_outcome(void *context, void *opaque, enum kafka_outcome outcome, 
     (void)snprintf(told, sizeof(told), "dead-letter topic %.*s: %s",
                    SLICE_PRINT(source->settings->dead_letter_topic), words);
     kafka_tell_trouble(source, told, false);
+}
+
+/* One that may write nowhere is of no use any more (librdkafka calls it fatal); when it may, the
+ * next one is not. */
+static void replace_broken(struct kafka_source *source) {
+    struct kafka_producer *broken = source->letters;
+    struct fault fault;
+    uint64_t now_ns = clock_monotonic_ns();
+    if (!kafka_producer_is_broken(broken) || now_ns < source->reopen_at_ns) {
+        return;
+    }
+    source->reopen_at_ns = now_ns + REOPEN_NS;
+    kafka_producer_purge(broken);
+    kafka_producer_poll(broken);
+    if (source->letters_out > 0) {
+        return; /* their batches wait for outcomes: next time */
+    }
+    if (status_is_ok(kafka_letters_open(source, &fault))) {
+        kafka_producer_close(broken);
+    }
 }
 
 struct status kafka_letters_open(struct kafka_source *source, struct fault *fault) {
@@ -77,6 +100,7 @@ struct status kafka_letters_send(struct kafka_source *source, const struct kafka
     if (source->letters == NULL) {
         return status_ok();
     }
+    replace_broken(source);
     uint32_t count = add_own_headers(message, reason, digits, refused, headers);
     for (uint32_t i = 0;
          i < KAFKA_HEADERS_KEPT_MAX &&
@@ -93,9 +117,11 @@ struct status kafka_letters_send(struct kafka_source *source, const struct kafka
         .opaque = source->open,
     };
     source->open->letters_out++;
+    source->letters_out++;
     struct status status = kafka_producer_send(source->letters, &record, &fault);
     if (status.code == STATUS_FULL) {
         source->open->letters_out--;
+        source->letters_out--;
         return status;
     }
     if (!status_is_ok(status)) {

@@ -358,6 +358,26 @@ class Kafka(Story):
         self.assertIn("status is required", letters[-1])
         self.assertEqual({0: 7}, self.committed("poison"))
 
+    def test_a_dead_letter_topic_that_is_missing_is_told_and_delays_little(self):
+        self.broker.create("lonely")
+        quell = self.kafka("lonely", dead_letter_topic="lonely.dead")
+        self.broker.produce("lonely", ["no json", json.dumps(failure("after"))])
+        self.accepted(quell, 1, 30)
+        self.assertRegex(quell.read_log(), "dead-letter topic lonely.dead: .*Unknown topic")
+        self.assertEqual(1, quell.metric("quell_kafka_dead_letters_failed_total"))
+        self.broker.produce("lonely", [json.dumps(failure("more"))])
+        self.accepted(quell, 2, 30)
+        self.broker.create("lonely.dead")
+        self.assertTrue(wait_for(lambda: self.produce_poison(quell), 30))
+        quell.stop()
+        self.assertIn(b"no json", self.quarantine(quell)[0])
+
+    def produce_poison(self, quell):
+        """Whether a letter has arrived by now."""
+        self.broker.produce("lonely", ["no json again"])
+        time.sleep(0.5)
+        return quell.metric("quell_kafka_dead_letters_total") > 0
+
 
 if __name__ == "__main__":
     unittest.main()

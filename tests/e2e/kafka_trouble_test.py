@@ -11,7 +11,11 @@ from harness import Story, failure, wait_for  # noqa: E402
 from tools.kafka_broker import Broker  # noqa: E402
 
 
-def config(broker, topics, properties=(), group="quell"):
+OTHER_CLUSTER = "cXVlbGwtdGVzdC1vdGhlcg"
+
+
+def config(broker, topics, properties=(), group=None):
+    group = group or topics[0].lstrip("^").rstrip(".*")  # one a test: they share a broker
     lines = ["[[kafka]]", 'name = "main"', f'brokers = "{broker.address}"',
              f"topics = {json.dumps(topics)}", f'group = "{group}"', "[kafka.properties]",
              '"topic.metadata.refresh.interval.ms" = 500', *properties]
@@ -28,6 +32,16 @@ def accepted(quell):
 
 
 class Trouble(Story):
+    shared_broker = None
+
+    @classmethod
+    def shared(cls):
+        """The broker of the tests that do it no harm."""
+        if Trouble.shared_broker is None:
+            Trouble.shared_broker = Broker()
+            cls.addClassCleanup(Trouble.shared_broker.close)
+        return Trouble.shared_broker
+
     def broker(self, **more):
         broker = Broker(**more)
         self.addCleanup(broker.close)
@@ -61,8 +75,37 @@ class Trouble(Story):
         self.wait(lambda: ready(quell)[0] == 200)
         self.assertEqual(0, quell.close())
 
+    def test_two_clusters_are_read_side_by_side(self):
+        brokers = {"one": self.shared(), "two": self.broker(cluster=OTHER_CLUSTER)}
+        text = ""
+        for name, broker in brokers.items():  # the same names of group, topic and partitions
+            broker.create("both", 2)
+            text += config(broker, ["both"])["quell.toml"].replace('"main"', f'"{name}"')
+        send = lambda name, count, batch: brokers[name].produce(  # noqa: E731
+            "both", [json.dumps(failure(f"{name}-{batch}-{i}")) for i in range(count)])
+        quell = self.quell(files={"quell.toml": text})
+        send("one", 100, "a")
+        send("two", 150, "a")
+        self.wait(lambda: accepted(quell) == 250)
+        self.wait(lambda: ready(quell) == (200, "ready\n"))
+        brokers["two"].kill()
+        self.wait(lambda: ready(quell)[0] == 503)
+        self.assertTrue(ready(quell)[1].startswith("not ready: kafka two not connected: "))
+        send("one", 50, "b")
+        self.wait(lambda: accepted(quell) == 300)
+        quell.stop(9)
+        quell.start()
+        brokers["two"].start()
+        send("two", 50, "b")
+        send("one", 50, "c")
+        self.wait(lambda: accepted(quell) == 400)
+        self.wait(lambda: ready(quell)[0] == 200)
+        self.assertEqual(0, quell.get("/api/v1/stats")[1]["events_duplicate"])
+        for name in brokers:
+            self.assertIn(f"{name}: reading both/0 from offset", quell.read_log())
+
     def test_the_lag_of_each_partition_is_a_metric(self):
-        broker = self.broker()
+        broker = self.shared()
         broker.create("lag", 2)
         broker.produce("lag", [json.dumps(failure(f"job{i}")) for i in range(10)], "-p", "1")
         quell = self.quell(files=config(broker, ["^la.*"]))
@@ -75,7 +118,7 @@ class Trouble(Story):
                           metrics())
 
     def test_messages_that_retention_deleted_are_told_and_the_rest_is_read(self):
-        broker = self.broker()
+        broker = self.shared()
         broker.create("kept")
         quell = self.quell(files=config(broker, ["kept"]))
         broker.produce("kept", [json.dumps(failure(f"a{i}")) for i in range(10)])
@@ -96,7 +139,7 @@ class Trouble(Story):
         self.wait(lambda: accepted(quell) == 26)
 
     def test_a_topic_that_was_made_anew_is_read_from_its_beginning(self):
-        broker = self.broker()
+        broker = self.shared()
         broker.create("anew")
         quell = self.quell(files=config(broker, ["anew"]))
         broker.produce("anew", [json.dumps(failure(f"a{i}")) for i in range(10)])
@@ -116,7 +159,7 @@ class Trouble(Story):
         self.assertEqual(0, quell.get("/api/v1/stats")[1]["events_duplicate"])
 
     def test_a_group_shares_partitions_and_nothing_is_lost_or_read_twice(self):
-        broker = self.broker()
+        broker = self.shared()
         broker.create("shared", 6)
         batch = lambda name: [json.dumps(failure(f"{name}{i}")) for i in range(300)]  # noqa: E731
         files = config(broker, ["shared"], ['"session.timeout.ms" = 6000'])
@@ -140,7 +183,7 @@ class Trouble(Story):
         self.assertEqual(0, second.close())
 
     def test_threads_share_partitions_and_take_over_from_one_another(self):
-        broker = self.broker()
+        broker = self.shared()
         broker.create("threads", 6)
         files = config(broker, ["threads"])
         files["quell.toml"] = files["quell.toml"].replace("[kafka.prop", "threads = 3\n[kafka.prop")
@@ -174,6 +217,7 @@ class Trouble(Story):
         broker.add_listener("CLIENT", "SASL_PLAINTEXT")
         broker.start()
         broker.create("secret")
+        broker.create("dead")
         login = lambda word: ['"security.protocol" = "SASL_PLAINTEXT"',  # noqa: E731
                               '"sasl.mechanism" = "PLAIN"', '"sasl.username" = "quell"',
                               f'"sasl.password" = "{word}"']
@@ -182,16 +226,32 @@ class Trouble(Story):
         stranger = self.quell(files=config(broker, ["secret"], login("wrong")))
         self.wait(lambda: "uthentication" in ready(stranger)[1])
         self.assertNotIn("wrong", stranger.read_log())
-        refused = self.quell(files=config(broker, ["secret"], login("${env:QUELL_TEST_PASSWORD}")))
+        files = config(broker, ["secret"], login("${env:QUELL_TEST_PASSWORD}"))
+        files["quell.toml"] = files["quell.toml"].replace(
+            "[kafka.prop", 'dead_letter_topic = "dead"\n[kafka.prop')
+        refused = self.quell(files=files)
         self.wait(lambda: "uthorization" in ready(refused)[1])
         self.assertEqual(503, ready(refused)[0])
         broker.address = plain
-        for resource in (["--topic", "secret"], ["--group", "quell"]):
+        for resource in (["--topic", "secret"], ["--group", "secret"]):
             broker.java(["kafka.admin.AclCommand", "--bootstrap-server", plain, "--add",
                          "--allow-principal", "User:quell", "--operation", "All", *resource])
         broker.produce("secret", [json.dumps(failure("job"))])
         self.wait(lambda: accepted(refused) == 1, 40)
         self.wait(lambda: ready(refused)[0] == 200)
+        # It may read, but not write letters.
+        broker.produce("secret", ["no json", json.dumps(failure("next"))])
+        self.wait(lambda: accepted(refused) == 2, 40)
+        self.assertRegex(refused.read_log(), "dead-letter topic dead: .*[Aa]uthorization")
+        self.assertEqual(1, refused.metric("quell_kafka_dead_letters_failed_total"))
+        self.assertEqual(1, refused.get("/api/v1/stats")[1]["events_rejected"])
+        broker.java(["kafka.admin.AclCommand", "--bootstrap-server", plain, "--add",
+                     "--allow-principal", "User:quell", "--operation", "All", "--topic", "dead"])
+        for _ in range(40):  # the next letters are written, as soon as the producer knows
+            broker.produce("secret", ["no json either"])
+            if wait_for(lambda: refused.metric("quell_kafka_dead_letters_total") > 0, 1):
+                break
+        self.assertGreater(refused.metric("quell_kafka_dead_letters_total"), 0)
 
 
 if __name__ == "__main__":

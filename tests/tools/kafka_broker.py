@@ -63,14 +63,14 @@ def want_jars():
 class Broker:
     """start, stop, kill and start again on the same port and data."""
 
-    def __init__(self, start=True, properties=None):
+    def __init__(self, start=True, properties=None, cluster=CLUSTER):
         self.jars = want_jars()
         self.directory = tempfile.mkdtemp(prefix="quell-kafka-")
         self.port, self.controller = free_port(), free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.process = None
         self.write_config(properties or {})
-        self.java(["kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", self.config])
+        self.java(["kafka.tools.StorageTool", "format", "-t", cluster, "-c", self.config])
         if start:
             self.start()
 
