@@ -257,7 +257,6 @@ static struct decode *begin_decode(struct kafka_source *source) {
     decode->tenant = place->settings->tenant;
     decode->tenant_is_bound =
         place->settings->tenant.size > 0 && source->config->auth_mode == AUTH_TOKEN;
-    derive_memo_forget(&decode->memo);
     decode->accepted = 0;
     decode->refused = 0;
     decode->points = 0;

@@ -26,11 +26,6 @@ struct derive_memo {
     uint8_t tenant_memory[TENANT_BYTES_MAX];
 };
 
-/* For other bytes, which may stand at the same addresses. */
-static inline void derive_memo_forget(struct derive_memo *memo) {
-    memo->has_entity = false;
-    memo->has_identity = false;
-}
 /* derive_entity, or what it gave for the same keys before. The entity lives until the next call. */
 MUST_CHECK struct status derive_memo_entity(struct derive_memo *memo,
                                             const struct derive_entity_keys *keys,
