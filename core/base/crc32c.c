@@ -1,7 +1,8 @@
 /*
- * crc32c.c - CRC-32C (RFC 3720, appendix B.4): one lane of the SSE4.2
- * instruction runs at 8-10 GB/s, far above the disk. By nibbles from a table of 64 bytes, which
- * stays in the cache, where the CPU has none.
+ * crc32c.c - CRC-32C (RFC 3720, appendix B.4). The SSE4.2 instruction takes three cycles and a new
+ * one may begin in each, so three stretches run side by side and are joined by carry-less
+ * multiplication. By nibbles from a table of 64 bytes, which stays in the cache, where the CPU has
+ * no such instruction.
  */
 #include "core/base/hash.h"
 
@@ -22,16 +23,50 @@ uint32_t crc32c_of_by_table(struct slice bytes, uint32_t crc) {
 }
 
 #ifdef __x86_64__
-#include <nmmintrin.h>
+#include <immintrin.h>
 
-__attribute__((target("sse4.2"))) static uint32_t crc32c_hardware(struct slice bytes,
-                                                                  uint32_t crc) {
+/* The bytes of one of the three stretches. */
+enum { LANE_BYTES = 1024 };
+
+/* x^(8n - 33) modulo the polynomial, reflected: a remainder times it, fed to the instruction, is
+ * the remainder moved n bytes on. (33: the instruction multiplies by x^32, and the product of two
+ * reflected words stands one bit too low.) */
+#define MOVE_ONE_LANE 0x170076fa
+#define MOVE_TWO_LANES 0xa51b6135
+
+__attribute__((target("sse4.2"))) static uint64_t take_word(uint64_t crc, const uint8_t *at) {
+    uint64_t word;
+    memcpy(&word, at, sizeof(word));
+    return _mm_crc32_u64(crc, word);
+}
+
+__attribute__((target("sse4.2,pclmul"))) static uint64_t move_on(uint64_t crc, int64_t power) {
+    __m128i product =
+        _mm_clmulepi64_si128(_mm_cvtsi64_si128((int64_t)crc), _mm_cvtsi64_si128(power), 0);
+    return _mm_crc32_u64(0, (uint64_t)_mm_cvtsi128_si64(product));
+}
+
+__attribute__((target("sse4.2,pclmul"))) static uint64_t take_lanes(const uint8_t *at,
+                                                                    uint64_t crc) {
+    uint64_t second = 0;
+    uint64_t third = 0;
+    for (size_t i = 0; i < LANE_BYTES; i += 8) {
+        crc = take_word(crc, at + i);
+        second = take_word(second, at + LANE_BYTES + i);
+        third = take_word(third, at + 2 * (size_t)LANE_BYTES + i);
+    }
+    return move_on(crc, MOVE_TWO_LANES) ^ move_on(second, MOVE_ONE_LANE) ^ third;
+}
+
+__attribute__((target("sse4.2,pclmul"))) static uint32_t crc32c_hardware(struct slice bytes,
+                                                                         uint32_t crc) {
     uint64_t wide = crc;
     size_t at = 0;
+    for (; at + 3 * (size_t)LANE_BYTES <= bytes.size; at += 3 * (size_t)LANE_BYTES) {
+        wide = take_lanes(bytes.data + at, wide);
+    }
     for (; at + 8 <= bytes.size; at += 8) {
-        uint64_t word;
-        memcpy(&word, bytes.data + at, sizeof(word));
-        wide = _mm_crc32_u64(wide, word);
+        wide = take_word(wide, bytes.data + at);
     }
     crc = (uint32_t)wide;
     for (; at < bytes.size; at++) {
@@ -41,7 +76,7 @@ __attribute__((target("sse4.2"))) static uint32_t crc32c_hardware(struct slice b
 }
 
 uint32_t crc32c_of(struct slice bytes, uint32_t crc) {
-    if (__builtin_cpu_supports("sse4.2")) {
+    if (__builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul")) {
         return ~crc32c_hardware(bytes, ~crc);
     }
     return crc32c_of_by_table(bytes, crc);

@@ -16,11 +16,11 @@ static void crc32c_gives_the_published_answers(void **state) {
 }
 
 static void crc32c_is_the_same_by_table_in_pieces_and_unaligned(void **state) {
-    uint8_t bytes[300];
+    static uint8_t bytes[9500]; /* the hardware takes 3,072 at a time */
     for (size_t i = 0; i < sizeof(bytes); i++) {
-        bytes[i] = (uint8_t)(i * 167 + 13);
+        bytes[i] = (uint8_t)(i * i * 167 + 13);
     }
-    for (size_t size = 0; size < 280; size++) {
+    for (size_t size = 0; size < 9400; size += size < 280 ? 1 : 61) {
         struct slice whole = slice_of(bytes + size % 9, size);
         uint32_t crc = crc32c_of(whole, 0);
         assert_int_equal(crc, crc32c_of_by_table(whole, 0));
