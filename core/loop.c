@@ -392,13 +392,26 @@ void loop_waker_wake(struct loop_waker *waker) {
     (void)ignored; /* full counter: the loop will wake anyway */
 }
 
+void loop_waker_mute(struct loop_waker *waker) {
+    waker->is_muted = true;
+    /* As if a wake were on its way. */
+    atomic_store(&waker->is_pending, true);
+}
+
+void loop_waker_listen(struct loop_waker *waker) {
+    waker->is_muted = false;
+    /* An exchange: what was left before a wake that found it pending is seen after it. */
+    (void)atomic_exchange(&waker->is_pending, false);
+}
+
 void loop_run_wakers(struct loop *loop) {
     uint64_t count = 0;
     ssize_t ignored = read(loop->wake_fd, &count, sizeof(count));
     (void)ignored;
     for (uint32_t i = 0; i < loop->wakers_count; i++) {
-        if (atomic_exchange(&loop->wakers[i].is_pending, false)) {
-            loop->wakers[i].on_wake(loop->wakers[i].context);
+        struct loop_waker *waker = &loop->wakers[i];
+        if (!waker->is_muted && atomic_exchange(&waker->is_pending, false)) {
+            waker->on_wake(waker->context);
         }
     }
 }

@@ -118,6 +118,11 @@ MUST_CHECK struct status loop_waker_open(struct loop *loop, void (*on_wake)(void
                                          void *context, struct loop_waker **waker_out);
 /* Any thread. */
 void loop_waker_wake(struct loop_waker *waker);
+/* Loop's thread: until loop_waker_listen wakes cost nothing and do nothing. For a loop that waits
+ * for something else anyway and looks at what others left for it afterwards. */
+void loop_waker_mute(struct loop_waker *waker);
+/* Loop's thread: wakes count again. What was left before this call must be looked for after it. */
+void loop_waker_listen(struct loop_waker *waker);
 
 /* --- Foreign descriptors (libcurl, libpq) --- */
 enum loop_watch_events { LOOP_READABLE = 1, LOOP_WRITABLE = 2 };

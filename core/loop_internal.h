@@ -71,6 +71,7 @@ struct loop_waker {
     void (*on_wake)(void *context);
     void *context;
     atomic_bool is_pending;
+    bool is_muted; /* the loop's thread alone */
 };
 
 struct loop_watch_slot {

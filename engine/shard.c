@@ -180,6 +180,7 @@ static void answer_durable(struct shard *shard, struct waiting_list *list) {
 
 static void on_flushed(void *context, struct status status) {
     struct shard *shard = context;
+    loop_waker_listen(shard->waker); /* shard_turn looks at every gate next */
     struct waiting_list *list = &shard->lists[shard->open_list ^ 1];
     uint64_t events = shard->flushing_events;
     shard->flushing_events = 0;
@@ -209,8 +210,11 @@ static void start_flush(struct shard *shard) {
     ASSERT(shard->lists[shard->open_list].count == 0);
     shard->flushing_events = shard->open_events;
     shard->open_events = 0;
+    /* What arrives meanwhile cannot be made durable before this is: nobody needs to wake us. */
+    loop_waker_mute(shard->waker);
     struct status status = journal_flush(shard->journal, on_flushed, shard, &shard->flushing);
     if (!status_is_ok(status)) {
+        loop_waker_listen(shard->waker);
         shard->flushing_events = 0;
         waiting_answer_all(&shard->lists[shard->open_list ^ 1], status.code);
         if (status.code != STATUS_FULL) {

@@ -115,6 +115,22 @@ static void another_thread_wakes_the_loop(void **state) {
     assert_int_equal(bench->wakes, 1);
 }
 
+static void a_loop_that_listens_no_more_is_not_woken_and_then_again(void **state) {
+    struct bench *bench = bench_of(state);
+    struct loop_waker *waker = NULL;
+    assert_status(loop_waker_open(bench->loop, on_wake, bench, &waker), OK);
+    loop_waker_mute(waker);
+    loop_waker_wake(waker);
+    assert_status(loop_run_once(bench->loop, NS_PER_MS), OK);
+    assert_int_equal(bench->wakes, 0);
+    loop_waker_listen(waker);
+    loop_waker_wake(waker);
+    for (uint32_t i = 0; i < 1000 && bench->wakes == 0; i++) {
+        assert_status(loop_run_once(bench->loop, 10 * NS_PER_MS), OK);
+    }
+    assert_int_equal(bench->wakes, 1);
+}
+
 static void on_done(void *context, struct status status) {
     struct bench *bench = context;
     bench->writes_done++;
@@ -280,6 +296,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         EACH(timers_fire_in_the_order_of_their_time),
         EACH(another_thread_wakes_the_loop),
+        EACH(a_loop_that_listens_no_more_is_not_woken_and_then_again),
         EACH(a_write_is_in_the_file_when_it_is_done),
         EACH(a_write_that_cannot_be_done_says_why),
         cmocka_unit_test_setup_teardown(an_hour_passes_at_once, open_sim, close_bench),
