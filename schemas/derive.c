@@ -177,94 +177,54 @@ static struct status derive_error_class(struct arena *arena, struct envelope *en
 
 /* --- Identity --- */
 
-/* Long texts by their hash, so that they are not copied. */
-enum { CONTENT_TEXT_BYTES_MAX = 4096 };
-
-static void write_slice(struct writer *writer, struct slice slice) {
-    writer_u64(writer, slice.size);
-    if (slice.size > CONTENT_TEXT_BYTES_MAX) {
-        writer_hash128(writer, hash128_of(slice, 0));
-    } else {
-        writer_bytes(writer, slice);
-    }
+/* What is cut before it is encoded still tells records apart. */
+static struct hash128 hash_cut(struct slice text, size_t kept) {
+    return text.size > kept ? hash128_of(text, 0) : (struct hash128){0};
 }
 
-static size_t slice_room(struct slice slice) {
-    return 8 + (slice.size > CONTENT_TEXT_BYTES_MAX ? 16 : slice.size);
+/* A record without an id of its own is known by what it says, whatever encoding it came in: here by
+ * all that is no text; envelope_encode mixes the texts in, which it has in one piece. The event
+ * time is as sent: it is clamped later. The entity's key stands for tenant and entity. */
+static void derive_content_key(const struct derive_context *context, struct envelope *envelope) {
+    struct hash128 message = hash_cut(envelope->message, MESSAGE_BYTES_MAX);
+    struct hash128 run_id = hash_cut(envelope->run_id, RUN_ID_BYTES_MAX);
+    uint64_t score = 0;
+    memcpy(&score, &envelope->score, sizeof(score));
+    uint64_t words[] = {
+        context->hash_seed,
+        envelope->event_time_ns,
+        (uint64_t)envelope->kind << 16 | (uint64_t)envelope->status << 8 |
+            (uint64_t)envelope->severity,
+        score,
+        envelope->trace_id.lo,
+        envelope->trace_id.hi,
+        envelope->span_id,
+        envelope->parent_span_id,
+        envelope->entity_key.lo,
+        envelope->entity_key.hi,
+        message.lo ^ run_id.hi,
+        message.hi ^ run_id.lo,
+    };
+    envelope->event_key = hash128_of(slice_of(words, sizeof(words)), 0);
+    envelope->is_known_by_texts = true;
 }
 
-static size_t content_bytes(const struct envelope *envelope) {
-    size_t bytes = 128 + slice_room(envelope->message) + slice_room(envelope->run_id) +
-                   slice_room(envelope->error_class);
-    for (uint32_t i = 0; i < envelope->attributes_count; i++) {
-        bytes +=
-            4 + slice_room(envelope->attributes[i].key) + slice_room(envelope->attributes[i].value);
-    }
-    for (uint32_t i = 0; i < envelope->depends_on_count; i++) {
-        bytes += slice_room(envelope->depends_on[i]);
-    }
-    return bytes;
-}
-
-static void write_content(const struct envelope *envelope, struct writer *writer) {
-    writer_u64(writer, envelope->event_time_ns);
-    writer_u64(writer, (uint64_t)envelope->kind << 16 | (uint64_t)envelope->status << 8 |
-                           (uint64_t)envelope->severity);
-    writer_f64(writer, envelope->score);
-    writer_hash128(writer, envelope->trace_id);
-    writer_u64(writer, envelope->span_id);
-    writer_u64(writer, envelope->parent_span_id);
-    write_slice(writer, envelope->run_id);
-    write_slice(writer, envelope->error_class);
-    write_slice(writer, envelope->message);
-    for (uint32_t i = 0; i < envelope->attributes_count; i++) {
-        writer_u32(writer, (uint32_t)envelope->attributes[i].type);
-        write_slice(writer, envelope->attributes[i].key);
-        write_slice(writer, envelope->attributes[i].value);
-    }
-    for (uint32_t i = 0; i < envelope->depends_on_count; i++) {
-        write_slice(writer, envelope->depends_on[i]);
-    }
-}
-
-/* A record without an id of its own is known by what it says, whatever encoding it came in. The
- * event time is as sent: it is clamped later. */
-static struct status derive_content_key(const struct derive_context *context, struct arena *arena,
-                                        struct envelope *envelope) {
-    size_t capacity = content_bytes(envelope);
-    size_t mark = arena->used_bytes;
-    void *memory = arena_allocate_unset(arena, capacity, 8);
-    if (memory == NULL) {
-        return status_of(STATUS_FULL);
-    }
-    struct writer writer = writer_over(memory, capacity);
-    /* The seed as a prefix: XXH3 makes a secret of its own for each long text of another seed. */
-    writer_u64(&writer, context->hash_seed);
-    write_content(envelope, &writer);
-    ASSERT(!writer.failed);
-    struct hash128 content_hash = hash128_of(writer_slice(&writer), 0);
-    arena_rewind(arena, mark);
-    /* The entity's key stands for tenant and entity. */
-    envelope->event_key = hash128_combine(content_hash, envelope->entity_key);
-    return status_ok();
-}
-
-static struct status derive_event_key(const struct derive_context *context, struct arena *arena,
-                                      struct envelope *envelope) {
+static void derive_event_key(const struct derive_context *context, struct envelope *envelope) {
+    envelope->is_known_by_texts = false;
     if (envelope->event_id.size > 0) {
         struct slice parts[3] = {envelope->tenant, SLICE("id"), envelope->event_id};
         envelope->event_key = hash128_of_parts(parts, 3, context->hash_seed);
         envelope->flags |= ENVELOPE_OWN_EVENT_ID;
-        return status_ok();
+        return;
     }
     if (envelope->kind == EVENT_KIND_SPAN && envelope->span_id != 0) {
         struct slice parts[3] = {envelope->tenant,
                                  slice_of(&envelope->trace_id, sizeof(envelope->trace_id)),
                                  slice_of(&envelope->span_id, sizeof(envelope->span_id))};
         envelope->event_key = hash128_of_parts(parts, 3, context->hash_seed);
-        return status_ok();
+        return;
     }
-    return derive_content_key(context, arena, envelope);
+    derive_content_key(context, envelope);
 }
 
 /* One key of dedup.by: a field of the envelope or an attribute. */
@@ -350,7 +310,7 @@ struct status derive_envelope(const struct derive_context *context, struct arena
     envelope->entity_key =
         is_known ? context->memo->entity_key
                  : derive_entity_key(envelope->tenant, envelope->entity, context->hash_seed);
-    TRY(derive_event_key(context, arena, envelope));
+    derive_event_key(context, envelope);
     clamp_time(context, envelope);
     cut_texts(envelope);
     derive_news(envelope);

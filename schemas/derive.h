@@ -57,7 +57,8 @@ struct hash128 derive_entity_key(struct slice tenant, struct slice entity, uint6
  * severity, times, ids, message, error_class as given or empty, attributes, depends_on):
  * clamps the event time (missing, or > 1 day ahead: ingest time, flagged), error_class, signal
  * flags, event_key, entity_key, fingerprint. The event key is of the event_id,
- * else of a span's ids, else of all that the source has set.
+ * else of a span's ids, else of all that the record says; its texts are mixed in when it is
+ * encoded (is_known_by_texts).
  * INVALID with a reason: the record is to be refused. FULL: the arena is. */
 MUST_CHECK struct status derive_envelope(const struct derive_context *context, struct arena *arena,
                                          struct envelope *envelope, struct fault *reason);

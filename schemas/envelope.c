@@ -4,7 +4,7 @@
  * Every envelope has the same vtable and table layout, so both are a template; an absent string or
  * vector points at one shared empty one (FlatBuffers allows sharing). Order of the bytes:
  *   root offset, identifier, attribute vtable, envelope vtable, padding, table, shared empty,
- *   strings, vectors.
+ *   strings and vectors of what the record says, then source, reason and raw bytes.
  * Offsets in FlatBuffers point forward, except a table's to its vtable, which may point anywhere.
  */
 #include "schemas/envelope.h"
@@ -173,6 +173,13 @@ static void put_scalars(uint8_t *table, const struct envelope *envelope) {
     table[AT_SEVERITY + 1] = 0;
 }
 
+/* The texts so far in one piece, with their lengths and borders, make the key of the content. */
+static void put_key_of_texts(struct encoder *encoder, struct hash128 key) {
+    struct slice texts = slice_of(encoder->base + STRINGS_AT, encoder->at - STRINGS_AT);
+    key = hash128_combine(hash128_of(texts, 0), key);
+    memcpy(encoder->base + TABLE_AT + AT_EVENT_KEY, &key, sizeof(key));
+}
+
 static void put_head(struct encoder *encoder) {
     memcpy(encoder->base, &envelope_template, sizeof(envelope_template));
     memset(encoder->base + EMPTY_AT, 0, STRINGS_AT - EMPTY_AT);
@@ -194,11 +201,14 @@ struct status envelope_encode(const struct envelope *envelope, struct writer *wr
     put_text_field(&encoder, AT_RUN_ID, envelope->run_id);
     put_text_field(&encoder, AT_ERROR_CLASS, envelope->error_class);
     put_text_field(&encoder, AT_MESSAGE, envelope->message);
+    put_attributes(&encoder, envelope);
+    put_depends_on(&encoder, envelope);
+    if (envelope->is_known_by_texts) {
+        put_key_of_texts(&encoder, envelope->event_key);
+    }
     put_text_field(&encoder, AT_SOURCE, envelope->source);
     put_text_field(&encoder, AT_REASON, envelope->reason);
     put_text_field(&encoder, AT_RAW, envelope->raw);
-    put_attributes(&encoder, envelope);
-    put_depends_on(&encoder, envelope);
     if (encoder.at % 8 != 0) {
         put_u32(&encoder, encoder.at, 0);
         encoder.at += 4;

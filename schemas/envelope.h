@@ -71,9 +71,11 @@ struct envelope {
     uint32_t attributes_count;
     const struct slice *depends_on; /* encode only; entities, may start with "platform/" */
     uint32_t depends_on_count;
+    bool is_known_by_texts; /* encode only: the texts are still to be mixed into event_key */
 };
 
-/* Appends the encoded envelope (a FlatBuffer without size prefix, padded to 8 bytes).
+/* Appends the encoded envelope (a FlatBuffer without size prefix, padded to 8 bytes). The stored
+ * event key of one that is_known_by_texts is of its texts too: of all but source, reason and raw.
  * FULL when the writer has no room: then nothing usable was written and the writer is as before. */
 MUST_CHECK struct status envelope_encode(const struct envelope *envelope, struct writer *writer);
 
