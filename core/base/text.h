@@ -57,7 +57,7 @@ MUST_CHECK struct status text_parse_duration(struct slice text, uint64_t *span_n
 MUST_CHECK struct status text_parse_size(struct slice text, uint64_t *bytes_out);
 /* Decimal digits only, overflow checked. */
 MUST_CHECK struct status text_parse_u64(struct slice text, uint64_t *value_out);
-/* Hex digits of either case; the size must be exactly 2 * size. */
+/* Hex digits of either case; the size must be exactly 2 * size. INVALID may leave some written. */
 MUST_CHECK struct status text_parse_hex(struct slice text, uint8_t *bytes_out, size_t size);
 
 /* Shell-like glob over the whole text: '*' any run, '?' one byte. No recursion; at

@@ -7,14 +7,49 @@ static bool is_digit(uint8_t byte) {
     return byte >= '0' && byte <= '9';
 }
 
+static uint64_t load_u64(const uint8_t *at) {
+    uint64_t word;
+    memcpy(&word, at, sizeof(word));
+    return word;
+}
+
+/* One byte eight times. */
+static const uint64_t each_byte = UINT64_C(0x0101010101010101);
+
+/* Eight decimal digits at once, the first one in the lowest byte: neighbours are joined to pairs,
+ * pairs to fours, fours to eight. False when one is no digit. */
+static bool take_eight_digits(const uint8_t *at, uint64_t *value_out) {
+    uint64_t word = load_u64(at);
+    uint64_t high = word & (each_byte * 0xF0);
+    uint64_t high_of_six_more = (word + each_byte * 6) & (each_byte * 0xF0);
+    if (((high ^ each_byte * 0x30) | (high_of_six_more ^ each_byte * 0x30)) != 0) {
+        return false;
+    }
+    word = (word & each_byte * 0x0F) * (10 * 256 + 1) >> 8;
+    word = (word & UINT64_C(0x00FF00FF00FF00FF)) * (100 * 65536 + 1) >> 16;
+    *value_out = (word & UINT64_C(0x0000FFFF0000FFFF)) * ((UINT64_C(10000) << 32) + 1) >> 32;
+    return true;
+}
+
+enum { U64_DIGITS_SURE = 19 }; /* so many always fit */
+
 struct status text_parse_u64(struct slice text, uint64_t *value_out) {
     uint64_t value = 0;
+    uint64_t eight = 0;
+    size_t at = 0;
     if (text.size == 0) {
         return status_of(STATUS_INVALID);
     }
-    for (size_t i = 0; i < text.size; i++) {
-        if (!is_digit(text.data[i]) || __builtin_mul_overflow(value, 10, &value) ||
-            __builtin_add_overflow(value, (uint64_t)(text.data[i] - '0'), &value)) {
+    while (text.size - at >= 8 && at + 8 <= U64_DIGITS_SURE) {
+        if (!take_eight_digits(text.data + at, &eight)) {
+            return status_of(STATUS_INVALID);
+        }
+        value = value * 100000000 + eight;
+        at += 8;
+    }
+    for (; at < text.size; at++) {
+        if (!is_digit(text.data[at]) || __builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, (uint64_t)(text.data[at] - '0'), &value)) {
             return status_of(STATUS_INVALID);
         }
     }
@@ -57,36 +92,42 @@ struct status text_parse_size(struct slice text, uint64_t *bytes_out) {
     return status_of(STATUS_INVALID);
 }
 
-/* The value of a hex digit; HEX_BAD for what is none. */
-enum { HEX_BAD = 0x80 };
-static const uint8_t hex_values[256] = {
-#define BAD4 HEX_BAD, HEX_BAD, HEX_BAD, HEX_BAD
-#define BAD16 BAD4, BAD4, BAD4, BAD4
-#define LETTERS HEX_BAD, 10, 11, 12, 13, 14, 15, HEX_BAD, BAD4, BAD4
-    BAD16, BAD16, BAD16, 0,       1,       2,     3,       4,     5,       6,
-    7,     8,     9,     HEX_BAD, HEX_BAD, BAD4,  LETTERS, BAD16, LETTERS, BAD16,
-    BAD16, BAD16, BAD16, BAD16,   BAD16,   BAD16, BAD16,   BAD16,
-#undef LETTERS
-#undef BAD16
-#undef BAD4
-};
+/* Eight hex digits at once to four bytes. Each byte's value is its low nibble, and 9 more for what
+ * has a letter's bit; written out again it must be the digit that was there. */
+static bool take_eight_hex_digits(const uint8_t *at, uint8_t *four_bytes_out) {
+    uint64_t word = load_u64(at);
+    uint64_t letters = (word >> 6) & each_byte;
+    uint64_t values = (word & each_byte * 0x0F) + letters * 9;
+    uint64_t above_nine = ((values + each_byte * 6) >> 4) & each_byte;
+    uint64_t written = values + each_byte * '0' + above_nine * ('a' - 10 - '0');
+    if ((values & each_byte * 0xF0) != 0 || written != (word | letters << 5)) {
+        return false;
+    }
+    uint64_t bytes = (values << 4 | values >> 8) & UINT64_C(0x00FF00FF00FF00FF);
+    bytes = (bytes | bytes >> 8) & UINT64_C(0x0000FFFF0000FFFF);
+    uint32_t four = (uint32_t)(bytes | bytes >> 16);
+    memcpy(four_bytes_out, &four, sizeof(four));
+    return true;
+}
+
+static bool take_hex_pair(const uint8_t *at, uint8_t *byte_out) {
+    uint8_t four[4] = {0};
+    uint8_t eight[8] = {at[0], at[1], '0', '0', '0', '0', '0', '0'};
+    bool is_hex = take_eight_hex_digits(eight, four);
+    *byte_out = four[0];
+    return is_hex;
+}
 
 struct status text_parse_hex(struct slice text, uint8_t *bytes_out, size_t size) {
-    if (text.size != 2 * size) {
-        return status_of(STATUS_INVALID);
+    bool is_hex = text.size == 2 * size;
+    size_t at = 0;
+    for (; is_hex && size - at >= 4; at += 4) {
+        is_hex = take_eight_hex_digits(text.data + 2 * at, bytes_out + at);
     }
-    uint8_t seen = 0;
-    for (size_t i = 0; i < text.size; i++) {
-        seen |= hex_values[text.data[i]];
+    for (; is_hex && at < size; at++) {
+        is_hex = take_hex_pair(text.data + 2 * at, bytes_out + at);
     }
-    if ((seen & HEX_BAD) != 0) {
-        return status_of(STATUS_INVALID);
-    }
-    for (size_t i = 0; i < size; i++) {
-        bytes_out[i] =
-            (uint8_t)(hex_values[text.data[2 * i]] << 4 | hex_values[text.data[2 * i + 1]]);
-    }
-    return status_ok();
+    return is_hex ? status_ok() : status_of(STATUS_INVALID);
 }
 
 /* After a mismatch behind a '*', the star takes one byte more: linear for one star, and bounded by

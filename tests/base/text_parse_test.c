@@ -1,6 +1,8 @@
 /* text_parse_test.c - numbers, sizes, hex, globs, near words. */
 #include "tests/base/unit.h"
 
+#include <stdlib.h>
+
 #include "core/base/text.h"
 
 static void numbers_that_overflow_are_refused(void **state) {
@@ -35,6 +37,27 @@ static void hex_needs_its_exact_size(void **state) {
     assert_status(text_parse_hex(SLICE("0g00"), bytes, 2), INVALID);
 }
 
+/* Every byte at every place, against the C library. */
+static void hex_and_numbers_agree_with_the_library_byte_by_byte(void **state) {
+    for (unsigned byte = 0; byte < 256; byte++) {
+        for (size_t place = 0; place < 19; place++) {
+            char digits[] = "1234567890123456789";
+            uint8_t bytes[9] = {0};
+            uint64_t value = 0;
+            digits[place] = (char)byte;
+            struct slice text = slice_of(digits, 19);
+            bool is_digit = byte >= '0' && byte <= '9';
+            assert_int_equal(status_is_ok(text_parse_u64(text, &value)), is_digit);
+            assert_true(!is_digit || value == strtoull(digits, NULL, 10));
+            bool is_hex = is_digit || (byte >= 'a' && byte <= 'f') || (byte >= 'A' && byte <= 'F');
+            bool is_taken = status_is_ok(text_parse_hex(slice_head(text, 18), bytes, 9));
+            assert_int_equal(is_taken, is_hex || place == 18);
+            char pair[3] = {digits[place & ~1U], digits[place | 1], 0};
+            assert_true(place == 18 || !is_hex || bytes[place / 2] == strtoul(pair, NULL, 16));
+        }
+    }
+}
+
 static void globs_match_the_whole_text(void **state) {
     assert_true(text_matches_glob(SLICE("svc:pay-eu"), SLICE("svc:*-eu")));
     assert_true(text_matches_glob(SLICE("aXbXc"), SLICE("a*X?")));
@@ -57,6 +80,7 @@ int main(void) {
         cmocka_unit_test(numbers_that_overflow_are_refused),
         cmocka_unit_test(sizes_know_binary_and_decimal_units),
         cmocka_unit_test(hex_needs_its_exact_size),
+        cmocka_unit_test(hex_and_numbers_agree_with_the_library_byte_by_byte),
         cmocka_unit_test(globs_match_the_whole_text),
         cmocka_unit_test(near_words_are_counted_up_to_the_limit),
     };
