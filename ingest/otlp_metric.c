@@ -260,6 +260,7 @@ static void put_in_front(struct otlp_attributes *attributes, const struct own_at
     memmove(attributes->items + own->count, attributes->items, kept * sizeof(attributes->items[0]));
     memcpy(attributes->items, own->items, own->count * sizeof(own->items[0]));
     attributes->count = kept + own->count;
+    attributes->key_sizes = UINT64_MAX; /* not noted one by one */
 }
 
 struct status otlp_point_finish(struct otlp_point *point, struct decode *decode, struct slice raw,

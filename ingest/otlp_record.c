@@ -4,60 +4,52 @@
 #include "core/base/text.h"
 #include "ingest/otlp_edges.h"
 
-/* The attributes that the rules look for, by name. */
-#define FOR_EACH_KNOWN(X)                                                                          \
-    X(OTLP_JOB_ID, "job.id")                                                                       \
-    X(OTLP_PIPELINE_NAME, "cicd.pipeline.name")                                                    \
-    X(OTLP_DATASET_NAME, "dataset.name")                                                           \
-    X(OTLP_CHECK_ID, "check.id")                                                                   \
-    X(OTLP_SERVICE_NAME, "service.name")                                                           \
-    X(OTLP_SERVICE_NAMESPACE, "service.namespace")                                                 \
-    X(OTLP_JOB_STATUS, "job.status")                                                               \
-    X(OTLP_CHECK_STATUS, "check.status")                                                           \
-    X(OTLP_EVENT_ID, "event.id")                                                                   \
-    X(OTLP_RUN_ID, "run.id")                                                                       \
-    X(OTLP_ERROR_TYPE, "error.type")                                                               \
-    X(OTLP_EXCEPTION_TYPE, "exception.type")                                                       \
-    X(OTLP_EXCEPTION_MESSAGE, "exception.message")                                                 \
-    X(OTLP_TENANT_ID, "tenant.id")                                                                 \
-    X(OTLP_DB_SYSTEM, "db.system")                                                                 \
-    X(OTLP_DB_SYSTEM_NAME, "db.system.name")                                                       \
-    X(OTLP_DB_NAME, "db.name")                                                                     \
-    X(OTLP_DB_NAMESPACE, "db.namespace")                                                           \
-    X(OTLP_SERVER_ADDRESS, "server.address")                                                       \
-    X(OTLP_PEER_SERVICE, "peer.service")                                                           \
-    X(OTLP_MESSAGING_SYSTEM, "messaging.system")                                                   \
-    X(OTLP_MESSAGING_DESTINATION, "messaging.destination")                                         \
-    X(OTLP_MESSAGING_DESTINATION_NAME, "messaging.destination.name")
-
 static const struct slice known_keys[OTLP_KNOWN_COUNT] = {
-#define KEY(name, words) [name] = {(const uint8_t *)(words), sizeof(words) - 1},
-    FOR_EACH_KNOWN(KEY)
+#define KEY(with, name, words) [name] = {(const uint8_t *)(words), sizeof(words) - 1},
+    OTLP_FOR_EACH_KNOWN(KEY, )
 #undef KEY
 };
+static_assert(OTLP_KNOWN_COUNT <= 32, "known_set has a bit for each");
 
-/* Bit n is set when a known key has n bytes. */
-#define SIZE_BIT(name, words) | UINT64_C(1) << (sizeof(words) - 1)
-static const uint64_t known_sizes = 0 FOR_EACH_KNOWN(SIZE_BIT);
-#undef SIZE_BIT
+/* For each length the first known key that is not shorter: those of length n are from
+ * first_of_size[n] to first_of_size[n + 1]. */
+enum { KNOWN_BYTES_MAX = 26 };
+#define IS_SHORTER(size, name, words) +(sizeof(words) - 1 < (size))
+#define FIRST(size) 0 OTLP_FOR_EACH_KNOWN(IS_SHORTER, size)
+#define FIRST_4(size) FIRST(size), FIRST((size) + 1), FIRST((size) + 2), FIRST((size) + 3)
+static const uint8_t first_of_size[KNOWN_BYTES_MAX + 2] = {
+    FIRST_4(0), FIRST_4(4), FIRST_4(8), FIRST_4(12), FIRST_4(16), FIRST_4(20), FIRST_4(24),
+};
+static_assert(FIRST(KNOWN_BYTES_MAX + 1) == OTLP_KNOWN_COUNT, "the longest known key");
+#undef FIRST_4
+#undef FIRST
+#undef IS_SHORTER
 
 static void note_known(struct otlp_attributes *attributes, struct slice key, struct slice value) {
-    /* Few keys have the length of a known one. */
-    if (key.size >= 64 || (known_sizes >> key.size & 1) == 0) {
+    if (key.size > KNOWN_BYTES_MAX) {
         return;
     }
-    for (size_t i = 0; i < OTLP_KNOWN_COUNT; i++) {
-        if (slice_equals(key, known_keys[i])) {
+    for (uint32_t i = first_of_size[key.size]; i < first_of_size[key.size + 1]; i++) {
+        if (memcmp(key.data, known_keys[i].data, key.size) == 0) {
             attributes->known[i] = value;
+            uint32_t bit = UINT32_C(1) << i;
+            attributes->known_set =
+                value.size > 0 ? attributes->known_set | bit : attributes->known_set & ~bit;
             return;
         }
     }
+}
+
+static uint64_t size_bit(struct slice key) {
+    return UINT64_C(1) << (key.size & 63);
 }
 
 void otlp_attributes_reset(struct otlp_attributes *attributes) {
     /* Not the items: 128 of them are not cleared for every record. */
     attributes->count = 0;
     attributes->is_cut = false;
+    attributes->key_sizes = 0;
+    attributes->known_set = 0;
     memset(attributes->known, 0, sizeof(attributes->known));
 }
 
@@ -77,33 +69,51 @@ void otlp_attributes_add(struct otlp_attributes *attributes, const struct attrib
     }
     struct attribute *item = &attributes->items[attributes->count++];
     *item = *attribute;
+    attributes->key_sizes |= size_bit(attribute->key);
     if (item->value.size > ATTRIBUTE_BYTES_MAX) {
         attributes->is_cut = true;
         item->value = cut_value(item->value);
     }
 }
 
-void otlp_inherit(struct otlp_attributes *inner, const struct otlp_attributes *outer) {
-    uint32_t own = inner->count;
-    for (size_t i = 0; i < OTLP_KNOWN_COUNT; i++) {
-        if (inner->known[i].size == 0) {
-            inner->known[i] = outer->known[i];
+/* Takes those of the wanted ones (a bit each) that the inner level does not have. */
+static void inherit_known(struct otlp_attributes *inner, const struct otlp_attributes *outer,
+                          uint32_t wanted) {
+    uint32_t missing = outer->known_set & ~inner->known_set & wanted;
+    inner->known_set |= missing;
+    for (; missing != 0; missing &= missing - 1) {
+        int i = __builtin_ctz(missing);
+        inner->known[i] = outer->known[i];
+    }
+}
+
+/* Whether one of the first `count` has the key. */
+static bool is_named(const struct otlp_attributes *attributes, uint32_t count, struct slice key) {
+    if ((attributes->key_sizes & size_bit(key)) == 0) {
+        return false;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (slice_equals(attributes->items[i].key, key)) {
+            return true;
         }
     }
+    return false;
+}
+
+void otlp_inherit(struct otlp_attributes *inner, const struct otlp_attributes *outer) {
+    uint32_t own = inner->count;
+    inherit_known(inner, outer, UINT32_MAX);
     for (uint32_t i = 0; i < outer->count; i++) {
-        bool is_named = false;
-        for (uint32_t j = 0; j < own && !is_named; j++) {
-            is_named = slice_equals(inner->items[j].key, outer->items[i].key);
-        }
-        if (is_named) {
+        if (is_named(inner, own, outer->items[i].key)) {
             continue;
         }
         if (inner->count == ATTRIBUTES_PER_EVENT_MAX) {
             inner->is_cut = true;
-            return;
+            break;
         }
         inner->items[inner->count++] = outer->items[i];
     }
+    inner->key_sizes |= outer->key_sizes;
 }
 
 /* job.status makes the record a job's, check.status a check's. INVALID for an unknown word. */
@@ -187,11 +197,8 @@ void otlp_span_set_kind(struct otlp_span *span, uint64_t number) {
 }
 
 void otlp_span_note_event(struct otlp_span *span, const struct otlp_attributes *attributes) {
-    static const enum otlp_known wanted[] = {OTLP_EXCEPTION_TYPE, OTLP_EXCEPTION_MESSAGE};
-    for (size_t i = 0; i < 2; i++) {
-        struct slice *known = &span->record.attributes.known[wanted[i]];
-        *known = known->size > 0 ? *known : attributes->known[wanted[i]];
-    }
+    uint32_t wanted = UINT32_C(1) << OTLP_EXCEPTION_TYPE | UINT32_C(1) << OTLP_EXCEPTION_MESSAGE;
+    inherit_known(&span->record.attributes, attributes, wanted);
 }
 
 void otlp_span_settle(struct otlp_span *span) {

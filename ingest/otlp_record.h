@@ -7,40 +7,23 @@
 #pragma once
 
 #include "ingest/decode.h"
+#include "ingest/otlp_known_list.h"
 #include "schemas/envelope.h"
 
 enum otlp_known {
-    OTLP_JOB_ID,
-    OTLP_PIPELINE_NAME,
-    OTLP_DATASET_NAME,
-    OTLP_CHECK_ID,
-    OTLP_SERVICE_NAME,
-    OTLP_SERVICE_NAMESPACE,
-    OTLP_JOB_STATUS,
-    OTLP_CHECK_STATUS,
-    OTLP_EVENT_ID,
-    OTLP_RUN_ID,
-    OTLP_ERROR_TYPE,
-    OTLP_EXCEPTION_TYPE,
-    OTLP_EXCEPTION_MESSAGE,
-    OTLP_TENANT_ID,
-    OTLP_DB_SYSTEM,
-    OTLP_DB_SYSTEM_NAME,
-    OTLP_DB_NAME,
-    OTLP_DB_NAMESPACE,
-    OTLP_SERVER_ADDRESS,
-    OTLP_PEER_SERVICE,
-    OTLP_MESSAGING_SYSTEM,
-    OTLP_MESSAGING_DESTINATION,
-    OTLP_MESSAGING_DESTINATION_NAME,
-    OTLP_KNOWN_COUNT,
+#define NAME(with, name, words) name,
+    OTLP_FOR_EACH_KNOWN(NAME, )
+#undef NAME
+        OTLP_KNOWN_COUNT
 };
 
 /* Attributes of one level and what the rules look for among them and the levels above. */
 struct otlp_attributes {
     struct attribute items[ATTRIBUTES_PER_EVENT_MAX];
     uint32_t count;
-    bool is_cut; /* there were more */
+    bool is_cut;        /* there were more */
+    uint64_t key_sizes; /* bit n % 64: a key has n bytes */
+    uint32_t known_set; /* bit n: known[n] is not empty */
     struct slice known[OTLP_KNOWN_COUNT];
 };
 
