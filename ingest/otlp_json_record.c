@@ -57,10 +57,10 @@ static void take_owner(struct json_walk *walk, struct otlp_attributes *attribute
     }
 }
 
-static void inherit_once(struct otlp_attributes *attributes, const struct otlp_attributes *outer,
-                         bool *is_done) {
-    if (outer != NULL && !*is_done) {
-        otlp_inherit(attributes, outer);
+static void settle_once(struct otlp_attributes *attributes, const struct otlp_attributes *outer,
+                        struct arena *arena, bool *is_done) {
+    if (!*is_done) {
+        otlp_attributes_settle(attributes, outer, arena);
     }
     *is_done = true;
 }
@@ -95,7 +95,7 @@ static struct status take_level(struct decode *decode, struct json_walk *walk,
         bool is_children = slice_equals(key, is_scope ? request->records : request->scopes);
         if (slice_equals(key, owner_key)) {
             take_owner(walk, &attributes);
-            inherit_once(&attributes, outer, &has_owner);
+            settle_once(&attributes, outer, decode->arena, &has_owner);
         } else if (is_children && has_owner) {
             TRY(take_children(decode, walk, request, is_scope, &attributes));
         } else {
@@ -106,7 +106,7 @@ static struct status take_level(struct decode *decode, struct json_walk *walk,
     if (walk->error != NULL) {
         return decode_fail(decode, walk);
     }
-    inherit_once(&attributes, outer, &has_owner);
+    settle_once(&attributes, outer, decode->arena, &has_owner);
     return children.error != NULL
                ? status_ok()
                : take_children(decode, &children, request, is_scope, &attributes);

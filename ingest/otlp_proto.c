@@ -242,9 +242,7 @@ struct status otlp_proto_take_level(struct decode *decode, struct proto_root *ro
             TRY(take_owner(root, field.bytes, level->owner_attributes, decode->arena, &attributes));
         }
     }
-    if (outer != NULL) {
-        otlp_inherit(&attributes, outer);
-    }
+    otlp_attributes_settle(&attributes, outer, decode->arena);
     walk = proto_walk_over(root, message);
     while (proto_next(&walk, &field)) {
         if (proto_is(&field, level->children, PROTO_LENGTH)) {

@@ -50,6 +50,7 @@ void otlp_attributes_reset(struct otlp_attributes *attributes) {
     attributes->is_cut = false;
     attributes->key_sizes = 0;
     attributes->known_set = 0;
+    attributes->block.count = 0;
     memset(attributes->known, 0, sizeof(attributes->known));
 }
 
@@ -114,6 +115,18 @@ void otlp_inherit(struct otlp_attributes *inner, const struct otlp_attributes *o
         inner->items[inner->count++] = outer->items[i];
     }
     inner->key_sizes |= outer->key_sizes;
+}
+
+void otlp_attributes_settle(struct otlp_attributes *attributes, const struct otlp_attributes *outer,
+                            struct arena *arena) {
+    if (outer != NULL) {
+        otlp_inherit(attributes, outer);
+    }
+    if (attributes->count == 0 ||
+        !status_is_ok(attribute_block_encode(attributes->items, attributes->count, arena,
+                                             &attributes->block))) {
+        attributes->block.count = 0;
+    }
 }
 
 /* job.status makes the record a job's, check.status a check's. INVALID for an unknown word. */
@@ -219,7 +232,10 @@ void otlp_span_settle(struct otlp_span *span) {
 struct status otlp_record_finish(struct otlp_record *record, struct decode *decode,
                                  struct slice raw, const struct otlp_attributes *outer) {
     struct fault reason;
+    uint32_t own = record->attributes.count;
     otlp_inherit(&record->attributes, outer);
+    bool has_all = outer->block.count > 0 && record->attributes.count == own + outer->block.count;
+    record->envelope.tail = has_all ? &outer->block : NULL;
     struct status status = settle_record(record, decode, &reason);
     if (status.code == STATUS_INVALID) {
         return decode_refuse(decode, raw, reason.words);

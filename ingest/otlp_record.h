@@ -21,15 +21,20 @@ enum otlp_known {
 struct otlp_attributes {
     struct attribute items[ATTRIBUTES_PER_EVENT_MAX];
     uint32_t count;
-    bool is_cut;        /* there were more */
-    uint64_t key_sizes; /* bit n % 64: a key has n bytes */
-    uint32_t known_set; /* bit n: known[n] is not empty */
+    bool is_cut;                  /* there were more */
+    uint64_t key_sizes;           /* bit n % 64: a key has n bytes */
+    uint32_t known_set;           /* bit n: known[n] is not empty */
+    struct attribute_block block; /* of all items, when they are settled; else of none */
     struct slice known[OTLP_KNOWN_COUNT];
 };
 
 void otlp_attributes_reset(struct otlp_attributes *attributes);
 /* Adds one, cut to ATTRIBUTE_BYTES_MAX; beyond ATTRIBUTES_PER_EVENT_MAX it is only noted. */
 void otlp_attributes_add(struct otlp_attributes *attributes, const struct attribute *attribute);
+/* A level above records has its own attributes: adds those of the level above it, or NULL, and
+ * encodes all of them once for its records (as far as the arena has room). */
+void otlp_attributes_settle(struct otlp_attributes *attributes, const struct otlp_attributes *outer,
+                            struct arena *arena);
 /* Adds the attributes of an outer level that the inner one does not name. */
 void otlp_inherit(struct otlp_attributes *inner, const struct otlp_attributes *outer);
 

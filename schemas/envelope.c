@@ -93,29 +93,47 @@ static void put_text_field(struct encoder *encoder, uint32_t place, struct slice
     put_offset(encoder, field, text.size == 0 ? EMPTY_AT : put_bytes(encoder, text));
 }
 
-static void put_attribute(struct encoder *encoder, uint32_t vector_entry,
-                          const struct attribute *attribute) {
+/* Its table's position. */
+static uint32_t put_attribute(struct encoder *encoder, const struct attribute *attribute) {
     uint32_t table = encoder->at;
     encoder->at += ATTRIBUTE_TABLE_BYTES;
-    put_offset(encoder, vector_entry, table);
     put_u32(encoder, table, table - ATTRIBUTE_VTABLE_AT);
     put_u32(encoder, table + 12, (uint32_t)attribute->type);
     put_offset(encoder, table + 4, put_bytes(encoder, attribute->key));
     put_offset(encoder, table + 8, put_bytes(encoder, attribute->value));
+    return table;
+}
+
+/* Offsets inside the block stay true wherever it lies; only the way to the vtable is another. */
+static void put_block(struct encoder *encoder, uint32_t vector_entry,
+                      const struct attribute_block *block) {
+    uint32_t start = encoder->at;
+    memcpy(encoder->base + start, block->bytes.data, block->bytes.size);
+    encoder->at += (uint32_t)block->bytes.size;
+    for (uint32_t i = 0; i < block->count; i++) {
+        uint32_t table = start + block->tables[i];
+        put_offset(encoder, vector_entry + 4 * i, table);
+        put_u32(encoder, table, table - ATTRIBUTE_VTABLE_AT);
+    }
 }
 
 static void put_attributes(struct encoder *encoder, const struct envelope *envelope) {
     uint32_t field = TABLE_AT + AT_ATTRIBUTES;
-    if (envelope->attributes_count == 0) {
+    uint32_t count = envelope->attributes_count;
+    if (count == 0) {
         put_offset(encoder, field, EMPTY_AT);
         return;
     }
     uint32_t vector = encoder->at;
     put_offset(encoder, field, vector);
-    put_u32(encoder, vector, envelope->attributes_count);
-    encoder->at += 4 + 4 * envelope->attributes_count;
-    for (uint32_t i = 0; i < envelope->attributes_count; i++) {
-        put_attribute(encoder, vector + 4 + 4 * i, &envelope->attributes[i]);
+    put_u32(encoder, vector, count);
+    encoder->at += 4 + 4 * count;
+    uint32_t own = envelope->tail == NULL ? count : count - envelope->tail->count;
+    for (uint32_t i = 0; i < own; i++) {
+        put_offset(encoder, vector + 4 + 4 * i, put_attribute(encoder, &envelope->attributes[i]));
+    }
+    if (envelope->tail != NULL) {
+        put_block(encoder, vector + 4 + 4 * own, envelope->tail);
     }
 }
 
@@ -138,18 +156,27 @@ static size_t bytes_size_max(struct slice bytes) {
     return bytes.size + 8;
 }
 
+static size_t attributes_size_max(const struct attribute *attributes, uint32_t count) {
+    size_t size = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        size += ATTRIBUTE_TABLE_BYTES + bytes_size_max(attributes[i].key) +
+                bytes_size_max(attributes[i].value);
+    }
+    return size;
+}
+
 /* At least what the encoding takes, so that nothing needs a check while writing. */
 static size_t envelope_size_max(const struct envelope *envelope) {
+    const struct attribute_block *tail = envelope->tail;
     size_t size = STRINGS_AT + 16;
     size += bytes_size_max(envelope->tenant) + bytes_size_max(envelope->entity) +
             bytes_size_max(envelope->event_id) + bytes_size_max(envelope->run_id) +
             bytes_size_max(envelope->error_class) + bytes_size_max(envelope->message) +
             bytes_size_max(envelope->source) + bytes_size_max(envelope->reason) +
             bytes_size_max(envelope->raw);
-    for (uint32_t i = 0; i < envelope->attributes_count; i++) {
-        size += 4 + ATTRIBUTE_TABLE_BYTES + bytes_size_max(envelope->attributes[i].key) +
-                bytes_size_max(envelope->attributes[i].value);
-    }
+    uint32_t own = envelope->attributes_count - (tail == NULL ? 0 : tail->count);
+    size += attributes_size_max(envelope->attributes, own) + (tail == NULL ? 0 : tail->bytes.size) +
+            4 * (size_t)envelope->attributes_count;
     for (uint32_t i = 0; i < envelope->depends_on_count; i++) {
         size += 4 + bytes_size_max(envelope->depends_on[i]);
     }
@@ -186,7 +213,25 @@ static void put_head(struct encoder *encoder) {
     encoder->at = STRINGS_AT;
 }
 
+struct status attribute_block_encode(const struct attribute *attributes, uint32_t count,
+                                     struct arena *arena, struct attribute_block *block_out) {
+    size_t size_max = attributes_size_max(attributes, count);
+    uint32_t *tables = arena_allocate_unset(arena, (size_t)count * sizeof(*tables), 4);
+    uint8_t *bytes = arena_allocate_unset(arena, size_max, 4);
+    if (tables == NULL || bytes == NULL || size_max > ENVELOPE_BYTES_MAX) {
+        return status_of(STATUS_FULL);
+    }
+    struct encoder encoder = {.base = bytes};
+    for (uint32_t i = 0; i < count; i++) {
+        tables[i] = put_attribute(&encoder, &attributes[i]);
+    }
+    ASSERT(encoder.at <= size_max);
+    *block_out = (struct attribute_block){slice_of(bytes, encoder.at), tables, count};
+    return status_ok();
+}
+
 struct status envelope_encode(const struct envelope *envelope, struct writer *writer) {
+    ASSERT(envelope->tail == NULL || envelope->tail->count <= envelope->attributes_count);
     size_t size_max = envelope_size_max(envelope);
     if (writer->failed || size_max > ENVELOPE_BYTES_MAX ||
         size_max > writer->capacity - writer->size) {

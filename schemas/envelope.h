@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "core/base/arena.h"
 #include "core/base/hash.h"
 #include "core/base/limits.h"
 #include "core/base/reader.h"
@@ -44,6 +45,13 @@ enum envelope_flags {
     ENVELOPE_LEARNED = 128,     /* depends_on was found out, not declared: it expires */
 };
 
+/* Attributes that many envelopes end with, encoded once: by attribute_block_encode. */
+struct attribute_block {
+    struct slice bytes;
+    const uint32_t *tables; /* where each attribute begins in the bytes */
+    uint32_t count;
+};
+
 struct envelope {
     struct hash128 event_key;   /* of (tenant, event id), or of the content: idempotency */
     struct hash128 fingerprint; /* dedup */
@@ -68,6 +76,7 @@ struct envelope {
     struct slice reason;                /* only when refused */
     struct slice raw;                   /* only when refused */
     const struct attribute *attributes; /* encode only; read them by envelope_attribute_at */
+    const struct attribute_block *tail; /* encode only: the last attributes, or NULL */
     uint32_t attributes_count;
     const struct slice *depends_on; /* encode only; entities, may start with "platform/" */
     uint32_t depends_on_count;
@@ -78,6 +87,13 @@ struct envelope {
  * event key of one that is_known_by_texts is of its texts too: of all but source, reason and raw.
  * FULL when the writer has no room: then nothing usable was written and the writer is as before. */
 MUST_CHECK struct status envelope_encode(const struct envelope *envelope, struct writer *writer);
+
+/* Encodes attributes to be some envelopes' last ones, which then name them in `attributes` and the
+ * block in `tail`; the envelopes are byte for byte what they would be without it. Memory: the
+ * arena's; FULL when there is none: do without. */
+MUST_CHECK struct status attribute_block_encode(const struct attribute *attributes, uint32_t count,
+                                                struct arena *arena,
+                                                struct attribute_block *block_out);
 
 /* Checks every offset and length of untrusted bytes; CORRUPT when any is wrong. */
 MUST_CHECK struct status envelope_verify(struct slice bytes);

@@ -252,6 +252,8 @@ static void read_own(struct slice bytes, struct envelope *envelope) {
     envelope->reason = own_text(bytes, AT_REASON);
     envelope->raw = own_text(bytes, AT_RAW);
     envelope->attributes = NULL;
+    envelope->tail = NULL;
+    envelope->is_known_by_texts = false;
     envelope->depends_on = NULL;
     envelope->attributes_count = (uint32_t)own_text(bytes, AT_ATTRIBUTES).size;
     envelope->depends_on_count = (uint32_t)own_text(bytes, AT_DEPENDS_ON).size;
