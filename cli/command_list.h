@@ -15,4 +15,5 @@ COMMAND("silence", 2, "--console=", "--token=", "--by=", "--tenant=", "--severit
         "--owner=", "--label=", "--for=", "--start=", "--end=", "--reason=", NULL)
 COMMAND("graph", 3, "--console=", "--token=", "--tenant=", "--direction=", "--hops=", "--json",
         NULL)
+COMMAND("audit", 0, "--console=", "--token=", "--tenant=", "--limit=", "--cursor=", "--json", NULL)
 COMMAND("explain", 1, "--console=", "--token=", "--tenant=", "--json", NULL)

@@ -13,6 +13,7 @@ int command_demo(const struct cli_options *options);
 int command_silence(const struct cli_options *options);
 /* Through the admin API of the running quell. */
 int command_graph(const struct cli_options *options);
+int command_audit(const struct cli_options *options);
 int command_explain(const struct cli_options *options);
 int command_quarantine(const struct cli_options *options);
 int command_replay(const struct cli_options *options);

@@ -6,28 +6,32 @@
 
 #include "core/base/limits.h"
 
+enum { WORDS_BYTES = 4096 };
+
 struct diff {
-    struct text *words;
+    struct text words; /* of one tenant */
+    char memory[WORDS_BYTES];
+    void (*on_tenant)(void *context, struct slice tenant, struct slice words);
+    void *context;
     const struct config *old;
     const struct config *new;
     uint8_t *bytes[2]; /* POLICY_BYTES_MAX each */
-    bool is_tenant_named;
 };
 
-static void add_item(struct diff *diff, struct slice tenant, const char *what, struct slice name,
-                     const char *happened) {
-    struct text *words = diff->words;
-    if (!diff->is_tenant_named) {
-        text_add_text(words, words->size == 0 ? "" : "; ");
-        text_add_printable(words, tenant.size == 0 ? SLICE("defaults") : tenant);
-        text_add_text(words, ": ");
-    } else {
-        text_add_text(words, ", ");
-    }
-    diff->is_tenant_named = true;
+static void add_item(struct diff *diff, const char *what, struct slice name, const char *happened) {
+    struct text *words = &diff->words;
+    text_add_text(words, words->size == 0 ? "" : ", ");
     text_add_text(words, what);
     text_add_printable(words, name);
     text_add_text(words, happened);
+}
+
+/* One tenant is through. */
+static void tell(struct diff *diff, struct slice tenant) {
+    if (diff->words.size > 0) {
+        diff->on_tenant(diff->context, tenant, text_slice(&diff->words));
+    }
+    diff->words = text_over(diff->memory, sizeof(diff->memory));
 }
 
 static bool is_same(struct diff *diff, const struct policy *old, const struct policy *new) {
@@ -67,7 +71,7 @@ static void compare_policies(struct diff *diff, const struct policy *old,
     for (enum section section = 0; section < SECTIONS; section++) {
         struct policy parts[2] = {only(old, section), only(new, section)};
         if (!is_same(diff, &parts[0], &parts[1])) {
-            add_item(diff, new->tenant, names[section], slice_of(NULL, 0), "");
+            add_item(diff, names[section], slice_of(NULL, 0), "");
         }
     }
 }
@@ -110,14 +114,13 @@ static void compare_sinks(struct diff *diff, struct slice tenant) {
          i < new->sinks_count &&slice_equals(new->sinks[i].tenant, tenant); i++) {
         const struct config_sink *before = find_sink(old, tenant, new->sinks[i].name);
         if (before == NULL || !sinks_are_same(before, &new->sinks[i])) {
-            add_item(diff, tenant, "sink ", new->sinks[i].name,
-                     before == NULL ? " added" : " changed");
+            add_item(diff, "sink ", new->sinks[i].name, before == NULL ? " added" : " changed");
         }
     }
     for (uint32_t i = first_sink(old, tenant);
          i < old->sinks_count && slice_equals(old->sinks[i].tenant, tenant); i++) {
         if (find_sink(new, tenant, old->sinks[i].name) == NULL) {
-            add_item(diff, tenant, "sink ", old->sinks[i].name, " removed");
+            add_item(diff, "sink ", old->sinks[i].name, " removed");
         }
     }
 }
@@ -137,12 +140,12 @@ static uint64_t tokens_sum(const struct config *config, struct slice tenant) {
 /* --- Whole --- */
 
 static void compare_tenant(struct diff *diff, const struct policy *old, const struct policy *new) {
-    diff->is_tenant_named = false;
     compare_policies(diff, old, new);
     compare_sinks(diff, new->tenant);
     if (tokens_sum(diff->old, new->tenant) != tokens_sum(diff->new, new->tenant)) {
-        add_item(diff, new->tenant, "tokens", slice_of(NULL, 0), "");
+        add_item(diff, "tokens", slice_of(NULL, 0), "");
     }
+    tell(diff, new->tenant);
 }
 
 static void compare_tenants(struct diff *diff) {
@@ -150,25 +153,28 @@ static void compare_tenants(struct diff *diff) {
     const struct policy_set *new = &diff->new->policies;
     uint32_t at_old = 0;
     uint32_t at_new = 0;
-    while ((at_old < old->tenants_count || at_new < new->tenants_count) &&
-           !diff->words->truncated) {
+    while (at_old < old->tenants_count || at_new < new->tenants_count) {
         int order = at_old == old->tenants_count ? 1
                     : at_new == new->tenants_count
                         ? -1
                         : slice_compare(old->tenants[at_old].tenant, new->tenants[at_new].tenant);
-        diff->is_tenant_named = false;
         if (order == 0) {
             compare_tenant(diff, &old->tenants[at_old++], &new->tenants[at_new++]);
         } else if (order < 0) {
-            add_item(diff, old->tenants[at_old++].tenant, "removed", slice_of(NULL, 0), "");
+            add_item(diff, "removed", slice_of(NULL, 0), "");
+            tell(diff, old->tenants[at_old++].tenant);
         } else {
-            add_item(diff, new->tenants[at_new++].tenant, "added", slice_of(NULL, 0), "");
+            add_item(diff, "added", slice_of(NULL, 0), "");
+            tell(diff, new->tenants[at_new++].tenant);
         }
     }
 }
 
-void config_diff_add(struct text *words, const struct config *old, const struct config *new) {
-    struct diff diff = {.words = words, .old = old, .new = new};
+void config_diff_each(const struct config *old, const struct config *new,
+                      void (*on_tenant)(void *context, struct slice tenant, struct slice words),
+                      void *context) {
+    struct diff diff = {.on_tenant = on_tenant, .context = context, .old = old, .new = new};
+    diff.words = text_over(diff.memory, sizeof(diff.memory));
     diff.bytes[0] = malloc(POLICY_BYTES_MAX);
     diff.bytes[1] = malloc(POLICY_BYTES_MAX);
     if (diff.bytes[0] != NULL && diff.bytes[1] != NULL) {

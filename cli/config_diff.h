@@ -6,5 +6,8 @@
 
 #include "core/config.h"
 
-/* "acme: rules, routes, sink oncall changed; globex: added"; nothing when both are the same. */
-void config_diff_add(struct text *words, const struct config *old, const struct config *new);
+/* Says for each tenant that changes (empty: the defaults) what does: "rules, routes, sink oncall
+ * changed", "added", "removed". */
+void config_diff_each(const struct config *old, const struct config *new,
+                      void (*on_tenant)(void *context, struct slice tenant, struct slice words),
+                      void *context);

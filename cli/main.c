@@ -17,7 +17,7 @@ static const struct {
     {"run", command_run},       {"check", command_check},     {"demo", command_demo},
     {"dlq", command_dlq},       {"silence", command_silence}, {"version", command_version},
     {"graph", command_graph},   {"explain", command_explain}, {"quarantine", command_quarantine},
-    {"replay", command_replay},
+    {"replay", command_replay}, {"audit", command_audit},
 };
 
 static int unknown_command(const char *name) {

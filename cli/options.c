@@ -26,6 +26,7 @@ static const char usage[] =
     "  graph     a tenant's dependencies as DOT: [ENTITY] [--tenant t] [--direction up|down]\n"
     "            [--hops n] [--json]\n"
     "  explain   why an incident has its root: inc_... [--tenant t] [--json]\n"
+    "  audit     who changed what, when: [--tenant t] [--limit n] [--cursor c] [--json]\n"
     "  demo      a living example: forty failures become one incident\n"
     "  load      send a load at a constant rate and measure (quell load --help)\n"
     "  version   print the version\n";

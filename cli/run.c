@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
-#include "cli/config_diff.h"
+#include "cli/config_audit.h"
 #include "cli/crash.h"
 #include "cli/notify.h"
 #include "cli/run_kafka.h"
@@ -150,7 +150,16 @@ static struct status start_thread(pthread_t *thread, void *(*run)(void *), void 
 
 /* --- Configuration --- */
 
-/* Puts the policies into the journal and waits until they are in force. */
+/* Hands the batch to the shard and waits until it is in force. The main thread has no loop; a
+ * reload is rare, so it looks every millisecond. */
+static struct status journal_batch(struct runtime *runtime, struct batch *batch) {
+    TRY(gate_send(&runtime->gates[GATE_MAIN], batch));
+    while (gate_take_back(&runtime->gates[GATE_MAIN]) == NULL) {
+        usleep(1000);
+    }
+    return status_of(batch->outcome);
+}
+
 static struct status journal_config(struct runtime *runtime, const struct config *config) {
     struct batch *batch = &runtime->config_batch;
     batch_clear(batch, BATCH_CONFIG);
@@ -158,28 +167,23 @@ static struct status journal_config(struct runtime *runtime, const struct config
     TRY(policy_set_encode(&config->policies, &writer));
     batch_entry_commit(batch, writer.size);
     (void)batch_finish(batch);
-    TRY(gate_send(&runtime->gates[GATE_MAIN], batch));
-    /* The main thread has no loop; a reload is rare, so it looks every millisecond. */
-    while (gate_take_back(&runtime->gates[GATE_MAIN]) == NULL) {
-        usleep(1000);
-    }
-    return status_of(batch->outcome);
+    return journal_batch(runtime, batch);
 }
 
-static void audit_reload(struct runtime *runtime, const struct config *config, const char *who) {
-    char memory[8192];
-    struct text words = text_over(memory, sizeof(memory));
-    config_diff_add(&words, runtime->config, config);
-    log_write(&runtime->logger, LOG_LEVEL_INFO, "audit", "configuration changed by %s: %s%s", who,
-              words.size > 0 ? memory : "nothing of a tenant", words.truncated ? "..." : "");
+/* Before it is in force: what is changed has a line in the audit, whatever happens then. */
+static struct status audit_config(struct runtime *runtime, const struct config *old,
+                                  const struct config *config, const char *who) {
+    config_audit_fill(&runtime->config_batch, old, config, who, &runtime->logger);
+    return journal_batch(runtime, &runtime->config_batch);
 }
 
 void runtime_reload(struct runtime *runtime, const char *who) {
     struct config *config = NULL;
     notify_reloading();
     struct status status = cli_load_config(&runtime->cli, &config);
+    struct status audited = audit_config(runtime, runtime->config, config, who);
     if (status_is_ok(status)) {
-        status = journal_config(runtime, config);
+        status = status_is_ok(audited) ? journal_config(runtime, config) : audited;
     }
     stats_set(&runtime->stats, STAT_CONFIG_RELOAD_OK, status_is_ok(status) ? 1 : 0);
     if (!status_is_ok(status)) {
@@ -199,7 +203,6 @@ void runtime_reload(struct runtime *runtime, const char *who) {
     kafka_threads_reconfigure(&runtime->kafkas, config, runtime->config, &runtime->logger);
     log_write(&runtime->logger, LOG_LEVEL_INFO, "config", "reloaded: %u tenants, %u sinks",
               config->policies.tenants_count, config->sinks_count);
-    audit_reload(runtime, config, who);
     config_release(runtime->config);
     runtime->config = config;
     notify_send("READY=1");
@@ -256,7 +259,10 @@ static struct status open_shard(struct runtime *runtime, struct fault *fault) {
         }
         usleep(1000);
     }
-    struct status status = journal_config(runtime, runtime->config);
+    struct status status = audit_config(runtime, NULL, runtime->config, "quell");
+    if (status_is_ok(status)) {
+        status = journal_config(runtime, runtime->config);
+    }
     return status_is_ok(status)
                ? status
                : fault_set(fault, status.code, "the configuration could not be journaled");

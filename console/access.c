@@ -43,6 +43,7 @@ bool access_settle_tenant(struct console *console, struct http_exchange exchange
         return false;
     }
     if (asked.size > 0 && !slice_equals(asked, tenant)) {
+        refusals_note(&console->refusals, tenant, asked, 1);
         console_answer_error(exchange, 403, "forbidden", "the token is another tenant's");
         return false;
     }

@@ -128,14 +128,20 @@ static void answer_action(struct console *console, struct action *action,
     console_answer(action->exchange, status, &text);
 }
 
+static void end_action(struct console *console, const struct batch *batch) {
+    struct action *action = batch->request;
+    answer_action(console, action, batch->outcome);
+    action->next = console->free_actions;
+    console->free_actions = action;
+    console->actions_out--;
+}
+
 void actions_take_back(struct console *console) {
     struct batch *batch = gate_take_back(console->options.gate);
     while (batch != NULL) {
-        struct action *action = batch->request;
-        answer_action(console, action, batch->outcome);
-        action->next = console->free_actions;
-        console->free_actions = action;
-        console->actions_out--;
+        if (!refusals_take_back(&console->refusals, batch)) {
+            end_action(console, batch);
+        }
         batch = gate_take_back(console->options.gate);
     }
 }

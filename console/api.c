@@ -94,6 +94,28 @@ void api_graph(struct console *console, struct http_exchange exchange,
     console_answer(exchange, status, &text);
 }
 
+void api_audit(struct console *console, struct http_exchange exchange,
+               const struct http_request *request) {
+    struct parameters parameters;
+    if (!read_parameters(console, exchange, request, &parameters)) {
+        return;
+    }
+    struct view_query query = {.tenant = parameters.values[TENANT],
+                               .limit = LIMIT_DEFAULT,
+                               .cursor = parameters.values[CURSOR]};
+    if (!parse_number(parameters.values[LIMIT], LIMIT_MAX, &query.limit)) {
+        refuse_parameter(exchange, "limit", "a number from 1 to 1000");
+        return;
+    }
+    struct text text = console_text(console);
+    struct status status = view_audit_json(console->reader, &query, &text);
+    if (status.code == STATUS_INVALID) {
+        refuse_parameter(exchange, "cursor", "not one that this API gave");
+        return;
+    }
+    console_answer(exchange, status, &text);
+}
+
 void api_stats(struct console *console, struct http_exchange exchange,
                const struct http_request *request) {
     struct parameters parameters;

@@ -88,6 +88,7 @@ static struct status open_on_thread(struct console *console, uint16_t *port_out,
     TRY(loop_open(&loop_options, &console->loop, fault));
     TRY(loop_waker_open(console->loop, on_wake, console, &console->waker));
     atomic_store(&console->options.gate->source_waker, console->waker);
+    refusals_init(&console->refusals, "console", console->options.gate, console->loop);
     TRY(take_view(console, fault));
     if (config->tls.is_on && config->tls.console) {
         TRY(tls_server_open(&config->tls.options, &console->tls, fault));
@@ -110,7 +111,8 @@ static struct status open_on_thread(struct console *console, uint16_t *port_out,
 }
 
 static bool is_drained(const struct console *console, uint64_t drain_until_ns) {
-    bool is_idle = console->actions_out == 0 && http_server_busy_count(console->server) == 0;
+    bool is_idle = console->actions_out == 0 && !console->refusals.is_out &&
+                   http_server_busy_count(console->server) == 0;
     return drain_until_ns != 0 && (is_idle || loop_now_ns(console->loop) >= drain_until_ns);
 }
 
@@ -123,6 +125,7 @@ static struct status run_loop(struct console *console) {
         if (atomic_load(&console->is_stopping) && drain_until_ns == 0) {
             drain_until_ns = loop_now_ns(console->loop) + DRAIN_NS_MAX;
             http_server_drain(console->server);
+            refusals_flush(&console->refusals);
         }
         if (is_drained(console, drain_until_ns)) {
             return status_ok();

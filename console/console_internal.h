@@ -4,6 +4,7 @@
 #include "console/console.h"
 #include "core/http.h"
 #include "core/operator.h"
+#include "core/refusals.h"
 
 enum {
     ACTIONS_MAX = 16,
@@ -40,6 +41,7 @@ struct console {
     struct action actions[ACTIONS_MAX];
     struct action *free_actions;
     uint32_t actions_out;
+    struct refusals refusals;
     atomic_bool is_stopping;
 };
 
@@ -68,6 +70,8 @@ void api_timeline(struct console *console, struct http_exchange exchange, struct
 void api_explain(struct console *console, struct http_exchange exchange, struct slice id,
                  const struct http_request *request);
 void api_graph(struct console *console, struct http_exchange exchange,
+               const struct http_request *request);
+void api_audit(struct console *console, struct http_exchange exchange,
                const struct http_request *request);
 void api_stats(struct console *console, struct http_exchange exchange,
                const struct http_request *request);

@@ -12,6 +12,7 @@ static const char index_page[] =
     "POST /api/v1/incidents/<id>/resolve\n"
     "GET  /api/v1/graph?tenant=&entity=&direction=up|down&hops=\n"
     "GET  /api/v1/stats?tenant=\n"
+    "GET  /api/v1/audit?tenant=&limit=&cursor=\n"
     "GET  /api/v1/dlq?tenant=&sink=&limit=&cursor=\n"
     "GET  /api/v1/dlq/<number>\n"
     "GET  /api/v1/quarantine?tenant=&limit=&cursor=\n"
@@ -163,6 +164,7 @@ enum route {
     ROUTE_INCIDENTS,
     ROUTE_GRAPH,
     ROUTE_STATS,
+    ROUTE_AUDIT,
     ROUTE_METRICS,
     ROUTE_LIVE,
     ROUTE_READY
@@ -176,6 +178,7 @@ static const struct {
     {"/api/v1/incidents", ROUTE_INCIDENTS},
     {"/api/v1/graph", ROUTE_GRAPH},
     {"/api/v1/stats", ROUTE_STATS},
+    {"/api/v1/audit", ROUTE_AUDIT},
     {"/metrics", ROUTE_METRICS},
     {"/healthz", ROUTE_LIVE},
     {"/livez", ROUTE_LIVE},
@@ -198,6 +201,9 @@ static void answer_route(struct console *console, struct http_exchange exchange,
         return;
     case ROUTE_STATS:
         api_stats(console, exchange, request);
+        return;
+    case ROUTE_AUDIT:
+        api_audit(console, exchange, request);
         return;
     case ROUTE_METRICS:
         answer_metrics(console, exchange, request);

@@ -20,7 +20,7 @@ struct status operator_decode(struct slice bytes, struct operator_request *reque
     request.note = reader_text(&reader);
     /* Journals of before this field end here. */
     request.detail = reader_left(&reader) == 0 ? slice_of(NULL, 0) : reader_text(&reader);
-    if (reader.failed || action < OPERATOR_ACKNOWLEDGE || action > OPERATOR_DROP_QUARANTINED) {
+    if (reader.failed || action < OPERATOR_ACKNOWLEDGE || action >= OPERATOR_ACTIONS) {
         return status_of(STATUS_CORRUPT);
     }
     *request_out = request;

@@ -20,12 +20,15 @@ enum operator_action {
     OPERATOR_UNSILENCE = 6,
     OPERATOR_RETRY_QUARANTINED = 7, /* it is applied again */
     OPERATOR_DROP_QUARANTINED = 8,
+    OPERATOR_AUDIT = 9, /* nothing but a line of the audit: `note` is what, `detail` more */
+    OPERATOR_ACTIONS
 };
 
 struct operator_request {
     enum operator_action action;
     struct hash128 incident_id; /* of a dead letter: its number in `lo`; of a quarantined
-                                   record: seq in `lo`, index in `hi`; or a silence's */
+                                   record: seq in `lo`, index in `hi`; or a silence's; of an audit
+                                   line: enum audit_ring in `lo` */
     struct slice tenant;
     struct slice by;
     struct slice note;

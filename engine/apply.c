@@ -248,6 +248,10 @@ static struct status apply_operator(struct engine *engine, struct batch_view *ba
         TRY(engine_make_room(engine, EVENT_EFFECT_BYTES_MIN, fault));
         struct operator_request request;
         TRY(operator_decode(entry, &request));
+        engine_audit(engine, &request);
+        if (request.action == OPERATOR_AUDIT) {
+            continue;
+        }
         if (request.action == OPERATOR_RETRY_DEAD || request.action == OPERATOR_DROP_DEAD) {
             TRY(engine_operate_dead(engine, &request));
             continue;

@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include "core/audit.h"
 #include "core/batch.h"
 #include "core/operator.h"
 #include "core/store.h"
@@ -58,6 +59,7 @@ struct engine {
     bool has_uncommitted_outbox;
     uint64_t committed_seq;
     uint64_t committed_outbox_number;
+    uint64_t audit_numbers[AUDIT_RINGS]; /* of the next lines */
 };
 
 /* --- apply.c --- */
@@ -109,6 +111,10 @@ MUST_CHECK struct status engine_apply_again(struct engine *engine, struct slice 
 MUST_CHECK struct status engine_intern_node(struct engine *engine, struct slice owner,
                                             struct slice entity, struct hash128 key,
                                             uint32_t *node_out);
+
+/* --- audit_log.c --- */
+/* What the request is, for the audit. */
+void engine_audit(struct engine *engine, const struct operator_request *request);
 
 /* --- operate_silence.c --- */
 void engine_operate_silence(struct engine *engine, const struct operator_request *request);

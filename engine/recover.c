@@ -170,6 +170,13 @@ static struct status restore_meta(struct engine *engine, struct store_snapshot *
     }
     engine->committed_seq = engine->applied_seq;
     engine->committed_outbox_number = incidents_next_outbox_number(engine->incidents);
+    status = store_get(snapshot, STORE_TABLE_META, SLICE("audit"), &row);
+    if (status_is_ok(status)) {
+        status = audit_numbers_decode(row, engine->audit_numbers);
+    }
+    if (!status_is_ok(status) && status.code != STATUS_MISSING) {
+        return status;
+    }
     status = store_get(snapshot, STORE_TABLE_META, SLICE("policy"), &row);
     return status.code == STATUS_MISSING ? status_ok() : engine_set_policies(engine, row, fault);
 }

@@ -62,6 +62,10 @@ MUST_CHECK struct status view_quarantine_json(struct view_reader *reader,
 /* One of them with its raw bytes. `tenant` empty: any. MISSING. */
 MUST_CHECK struct status view_quarantined_json(struct view_reader *reader, struct slice tenant,
                                                uint64_t seq, uint32_t index, struct text *json);
+/* {"audit":[{"at","tenant","by","what","detail"}],"next_cursor":null|"..."}, newest first: what of
+ * the two rings is still there. INVALID for a cursor that is none. */
+MUST_CHECK struct status view_audit_json(struct view_reader *reader, const struct view_query *query,
+                                         struct text *json);
 /* {"dead_letters":[{"number","tenant","sink","incident","type","message_id","created_at","died_at",
  * "attempts","error"}],"next_cursor":null|"..."}, oldest first. INVALID for a cursor that is none.
  */

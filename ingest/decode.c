@@ -50,9 +50,10 @@ struct status decode_refuse(struct decode *decode, struct slice raw, const char 
 }
 
 /* The record's tenant: bound or given by the request, else its own claim, else "default". */
-static struct status settle_tenant(const struct decode *decode, struct slice claimed,
+static struct status settle_tenant(struct decode *decode, struct slice claimed,
                                    struct slice *tenant_out, struct fault *reason) {
     if (decode->tenant_is_bound && claimed.size > 0 && !slice_equals(claimed, decode->tenant)) {
+        decode->foreign_claim = decode->foreign++ == 0 ? claimed : decode->foreign_claim;
         return fault_set(reason, STATUS_INVALID, "the record claims the tenant of another token");
     }
     struct slice tenant = decode->tenant.size > 0 ? decode->tenant

@@ -139,6 +139,7 @@ static struct status open_on_thread(struct ingest *ingest, uint16_t *port_out,
     TRY(loop_open(&loop_options, &ingest->loop, fault));
     TRY(loop_waker_open(ingest->loop, on_wake, ingest, &ingest->waker));
     atomic_store(&ingest->options.gates[0]->source_waker, ingest->waker);
+    refusals_init(&ingest->refusals, "ingest", ingest->options.gates[0], ingest->loop);
     if (config->tls.is_on) {
         TRY(open_tls(ingest, &ingest->tls, fault));
     }
@@ -170,8 +171,8 @@ static struct status open_on_thread(struct ingest *ingest, uint16_t *port_out,
 /* Answers have left, and their connections have seen our FIN through: who is cut off before that
  * may lose what was sent. */
 static bool is_drained(const struct ingest *ingest) {
-    return ingest->pending_count == 0 && http_server_busy_count(ingest->server) == 0 &&
-           loop_connections_count(ingest->loop) == 0;
+    return ingest->pending_count == 0 && !ingest->refusals.is_out &&
+           http_server_busy_count(ingest->server) == 0 && loop_connections_count(ingest->loop) == 0;
 }
 
 struct status ingest_run(struct ingest *ingest,
@@ -194,6 +195,7 @@ struct status ingest_run(struct ingest *ingest,
             is_draining = true;
             health_end(&ingest->health);
             http_server_drain(ingest->server);
+            refusals_flush(&ingest->refusals);
         }
         if (is_draining && is_drained(ingest)) {
             return status_ok();

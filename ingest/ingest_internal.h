@@ -4,6 +4,7 @@
 #pragma once
 
 #include "core/http.h"
+#include "core/refusals.h"
 #include "ingest/answer.h"
 #include "ingest/decode.h"
 #include "ingest/grpc.h"
@@ -49,6 +50,7 @@ struct ingest {
     char too_large[HTTP_LIMIT_WORDS_BYTES_MAX]; /* of a request that is too large inflated */
     struct arena rates_arena;
     struct rates rates;
+    struct refusals refusals;
     struct batch small[BATCHES_SMALL];
     struct batch large[BATCHES_LARGE];
     struct batch *free_small;

@@ -248,7 +248,9 @@ void intake_commit(struct intake *intake, unsigned status, struct slice body) {
 void ingest_take_back(struct ingest *ingest) {
     struct batch *batch = gate_take_back(ingest->options.gates[0]);
     while (batch != NULL) {
-        settle_batch(ingest, batch, batch->outcome);
+        if (!refusals_take_back(&ingest->refusals, batch)) {
+            settle_batch(ingest, batch, batch->outcome);
+        }
         batch = gate_take_back(ingest->options.gates[0]);
     }
 }

@@ -212,9 +212,13 @@ static unsigned authenticate(const struct ingest *ingest, const struct http_requ
 }
 
 /* 0, or why not: who it is, and whether quell is ready for anybody. */
-static unsigned admit(const struct ingest *ingest, const struct http_request *request,
+static unsigned admit(struct ingest *ingest, const struct http_request *request,
                       struct decode *decode, const char **words) {
     unsigned refusal = authenticate(ingest, request, decode, words);
+    if (refusal == 403 && decode->tenant_is_bound) {
+        refusals_note(&ingest->refusals, decode->tenant, http_header_find(request, "x-scope-orgid"),
+                      1);
+    }
     if (refusal == 0 && !atomic_load(ingest->options.is_ready)) {
         *words = "not ready to take events";
         refusal = 503;
@@ -243,6 +247,9 @@ static void decode_body(struct ingest *ingest, struct http_exchange exchange,
     decode->context = intake;
     struct status status = format->decode(decode, body);
     stats_add(ingest->options.stats, STAT_METRIC_POINTS, decode->points);
+    if (decode->foreign > 0) {
+        refusals_note(&ingest->refusals, decode->tenant, decode->foreign_claim, decode->foreign);
+    }
     respond_decoded(intake, decode, status, body, routes[format->route].rejected_key);
 }
 

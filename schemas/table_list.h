@@ -21,3 +21,4 @@ STORE_TABLE(13, RECENT, "recent")         /* tenant, 0, ~opened_ns (8), incident
 STORE_TABLE(14, STREAM, "stream")         /* core/stream.h: partition of a log -> place in it */
 STORE_TABLE(15, MEMORY, "memory")         /* incident id (16), sink's name -> what it remembers */
 STORE_TABLE(16, SILENCE, "silence")       /* engine/silences.h: tenant, 0, id -> policy_silence */
+STORE_TABLE(17, AUDIT, "audit")           /* core/audit.h: a ring of who did what when */

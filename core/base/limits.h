@@ -103,7 +103,9 @@ static_assert(2 * BLOCK_BYTES_MAX <= JOURNAL_SEGMENT_BYTES, "a segment holds any
 #define SINKS_PER_TENANT_MAX 32u
 #define ROUTES_PER_TENANT_MAX 128u
 #define SILENCES_PER_TENANT_MAX 64u
-#define SILENCES_MAX 1024u         /* made by operators, of all tenants */
-#define SILENCE_BYTES_MAX 4096u    /* one of them, encoded */
-#define POLICY_BYTES_MAX (3 * MIB) /* one config record, all tenants; fits in a batch */
+#define SILENCES_MAX 1024u           /* made by operators, of all tenants */
+#define SILENCE_BYTES_MAX 4096u      /* one of them, encoded */
+#define AUDIT_ROWS_MAX 16384u        /* kept of changes, and as many of refusals */
+#define AUDIT_DETAIL_BYTES_MAX 2048u /* cut */
+#define POLICY_BYTES_MAX (3 * MIB)   /* one config record, all tenants; fits in a batch */
 static_assert(POLICY_BYTES_MAX < BATCH_BYTES_MAX, "a configuration version fits in a batch");

@@ -98,7 +98,7 @@ static void operator_requests_read_back(void **state) {
         struct status status = operator_decode(slice_of(memory, size), &back);
         assert_int_equal(status.code, size == without_detail ? STATUS_OK : STATUS_CORRUPT);
     }
-    memory[0] = 9;
+    memory[0] = OPERATOR_ACTIONS;
     assert_status(operator_decode(writer_slice(&writer), &back), CORRUPT);
 }
 

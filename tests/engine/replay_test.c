@@ -363,6 +363,53 @@ static void a_record_that_crashed_twice_goes_to_the_quarantine(void **state) {
     assert_same(store_digest(world), rows);
 }
 
+/* --- The audit --- */
+
+static void add_audit_line(struct world *world, uint32_t number) {
+    char memory[32];
+    struct text by = text_over(memory, sizeof(memory));
+    text_add_u64(&by, number);
+    const struct operator_request line = {.action = OPERATOR_AUDIT, .by = text_slice(&by)};
+    struct writer writer = batch_entry_begin(&world->batch);
+    operator_encode(&line, &writer);
+    batch_entry_commit(&world->batch, writer.size);
+}
+
+static void assert_audit_line(struct world *world, uint64_t number, const char *by) {
+    uint8_t key[AUDIT_KEY_BYTES];
+    struct slice row;
+    struct audit_entry entry;
+    struct store_snapshot *snapshot = NULL;
+    assert_status(store_snapshot_acquire(world->store, &snapshot), OK);
+    assert_status(
+        store_get(snapshot, STORE_TABLE_AUDIT, audit_key(AUDIT_CHANGES, number, key), &row), OK);
+    assert_status(audit_decode(row, &entry), OK);
+    assert_int_equal(entry.number, number);
+    assert_slice(entry.by, by);
+    store_snapshot_release(snapshot);
+}
+
+static void the_audit_keeps_its_newest_lines_over_a_crash(void **state) {
+    struct world *world = *state;
+    const uint32_t lines = AUDIT_ROWS_MAX + 616;
+    for (uint32_t number = 0; number < lines; number += 500) {
+        batch_clear(&world->batch, BATCH_OPERATOR);
+        for (uint32_t i = number; i < number + 500 && i < lines; i++) {
+            add_audit_line(world, i);
+        }
+        apply_record(world);
+        if (number == 8000) {
+            commit(world);
+        }
+    }
+    restart(world); /* what was not committed comes out of the journal, with the same numbers */
+    assert_int_equal(world->engine.audit_numbers[AUDIT_CHANGES], lines);
+    assert_int_equal(world->engine.audit_numbers[AUDIT_REFUSALS], 0);
+    commit(world);
+    assert_audit_line(world, lines - 1, "16999");
+    assert_audit_line(world, lines - AUDIT_ROWS_MAX, "616");
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
@@ -373,6 +420,7 @@ int main(void) {
         TEST(event_ids_survive_a_restart_until_their_horizon),
         TEST(a_record_that_crashed_once_is_tried_again),
         TEST(a_record_that_crashed_twice_goes_to_the_quarantine),
+        TEST(the_audit_keeps_its_newest_lines_over_a_crash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
