@@ -78,17 +78,6 @@ static void compare_policies(struct diff *diff, const struct policy *old,
 
 /* --- Sinks and tokens --- */
 
-static const struct config_sink *find_sink(const struct config *config, struct slice tenant,
-                                           struct slice name) {
-    for (uint32_t i = 0; i < config->sinks_count; i++) {
-        const struct config_sink *sink = &config->sinks[i];
-        if (slice_equals(sink->tenant, tenant) && slice_equals(sink->name, name)) {
-            return sink;
-        }
-    }
-    return NULL;
-}
-
 static bool sinks_are_same(const struct config_sink *a, const struct config_sink *b) {
     bool is_same = slice_equals(a->type, b->type) && a->settings_count == b->settings_count;
     for (uint32_t i = 0; is_same && i < a->settings_count; i++) {
@@ -112,14 +101,14 @@ static void compare_sinks(struct diff *diff, struct slice tenant) {
     const struct config *old = diff->old;
     for (uint32_t i = first_sink(new, tenant);
          i < new->sinks_count &&slice_equals(new->sinks[i].tenant, tenant); i++) {
-        const struct config_sink *before = find_sink(old, tenant, new->sinks[i].name);
+        const struct config_sink *before = config_find_sink(old, tenant, new->sinks[i].name);
         if (before == NULL || !sinks_are_same(before, &new->sinks[i])) {
             add_item(diff, "sink ", new->sinks[i].name, before == NULL ? " added" : " changed");
         }
     }
     for (uint32_t i = first_sink(old, tenant);
          i < old->sinks_count && slice_equals(old->sinks[i].tenant, tenant); i++) {
-        if (find_sink(new, tenant, old->sinks[i].name) == NULL) {
+        if (config_find_sink(new, tenant, old->sinks[i].name) == NULL) {
             add_item(diff, "sink ", old->sinks[i].name, " removed");
         }
     }

@@ -16,7 +16,7 @@ static void write_batch(struct action *action, const struct operator_request *re
 }
 
 /* Live incidents only: a resolved one takes no action any more. */
-static bool is_resolved(struct console *console, struct slice id) {
+bool action_is_too_late(struct console *console, struct slice id) {
     struct text text = console_text(console);
     struct slice resolved = SLICE("\"status\":\"resolved\"");
     if (!status_is_ok(view_incident_json(console->reader, slice_of(NULL, 0), id, &text))) {
@@ -31,8 +31,8 @@ static bool is_resolved(struct console *console, struct slice id) {
     return false;
 }
 
-void action_send(struct console *console, struct http_exchange exchange, struct slice id,
-                 const struct operator_request *request) {
+static void send(struct console *console, struct http_exchange exchange, struct slice id,
+                 const struct operator_request *request, bool is_quiet) {
     struct action *action = console->free_actions;
     if (action == NULL || id.size > sizeof(action->id)) {
         console_answer_error(exchange, 429, "throttled", "too many actions at once");
@@ -41,6 +41,7 @@ void action_send(struct console *console, struct http_exchange exchange, struct 
     write_batch(action, request);
     action->exchange = exchange;
     action->what = request->action;
+    action->is_quiet = is_quiet;
     memcpy(action->id, id.data, id.size);
     action->id_size = id.size;
     action->batch.request = action;
@@ -50,6 +51,16 @@ void action_send(struct console *console, struct http_exchange exchange, struct 
     }
     console->free_actions = action->next;
     console->actions_out++;
+}
+
+void action_send(struct console *console, struct http_exchange exchange, struct slice id,
+                 const struct operator_request *request) {
+    send(console, exchange, id, request, false);
+}
+
+void action_send_quietly(struct console *console, struct http_exchange exchange, struct slice id,
+                         const struct operator_request *request) {
+    send(console, exchange, id, request, true);
 }
 
 bool action_read_body(struct http_exchange exchange, const struct http_request *request,
@@ -86,7 +97,7 @@ void action_start(struct console *console, struct http_exchange exchange, struct
         console_answer_error(exchange, 404, "not_found", "no incident has this id");
         return;
     }
-    if (is_resolved(console, id)) {
+    if (action_is_too_late(console, id)) {
         console_answer_error(exchange, 409, "conflict", "the incident is resolved already");
         return;
     }
@@ -101,6 +112,10 @@ static void answer_action(struct console *console, struct action *action,
     if (outcome != STATUS_OK) {
         console_answer_error(action->exchange, 503, "unavailable",
                              "the action could not be stored, try again");
+        return;
+    }
+    if (action->is_quiet) {
+        http_respond(action->exchange, 200, NULL, NULL, slice_of(NULL, 0));
         return;
     }
     struct text text = console_text(console);

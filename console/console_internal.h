@@ -23,6 +23,7 @@ struct action {
     enum operator_action what;
     char id[ID_BYTES_MAX]; /* as the path says it */
     size_t id_size;
+    bool is_quiet; /* the answer has no words */
     struct action *next;
 };
 
@@ -127,6 +128,16 @@ bool action_read_body(struct http_exchange exchange, const struct http_request *
 void action_send(struct console *console, struct http_exchange exchange, struct slice id,
                  const struct operator_request *request);
 void actions_take_back(struct console *console);
+/* The same; answered 200 without words. */
+void action_send_quietly(struct console *console, struct http_exchange exchange, struct slice id,
+                         const struct operator_request *request);
+/* Whether the incident is resolved already. */
+bool action_is_too_late(struct console *console, struct slice id);
+
+/* --- slack_actions.c --- */
+/* POST /api/v1/slack/interactions */
+void slack_on_request(struct console *console, struct http_exchange exchange,
+                      const struct http_request *request);
 
 /* --- dead_letters.c --- */
 /* /api/v1/dlq[/<number>[/retry|/drop]]; `rest` is what stands behind dlq. */

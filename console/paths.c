@@ -23,6 +23,7 @@ static const char index_page[] =
     "\"...\",\"by\":\"...\"}\n"
     "POST /api/v1/silences/<id>/expire\n"
     "POST /api/v1/dlq/<number>/retry|drop  {\"by\":\"...\",\"note\":\"...\"}\n"
+    "POST /api/v1/slack/interactions    signed by Slack\n"
     "GET  /metrics /healthz /livez /readyz\n";
 
 /* --- Answers --- */
@@ -293,6 +294,10 @@ void console_on_request(void *context, struct http_exchange exchange,
     if (slice_starts_with(request->path, quarantine) &&
         (behind.size == 0 || behind.data[0] == '/')) {
         quarantine_on_request(console, exchange, behind, request);
+        return;
+    }
+    if (slice_equals(request->path, SLICE("/api/v1/slack/interactions"))) {
+        slack_on_request(console, exchange, request);
         return;
     }
     struct slice letters = SLICE("/api/v1/dlq");

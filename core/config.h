@@ -160,6 +160,9 @@ MUST_CHECK struct status config_find_token(const struct config *config, struct s
 /* The tenant that a client's certificate stands for; MISSING, also when the peer is NULL. */
 MUST_CHECK struct status config_find_peer(const struct config *config, const struct tls_peer *peer,
                                           struct slice *tenant_out);
+/* The tenant's own sink of that name (empty: of the defaults); NULL. */
+const struct config_sink *config_find_sink(const struct config *config, struct slice tenant,
+                                           struct slice name);
 /* Whether all [[kafka]] say the same. */
 bool config_kafkas_are_equal(const struct config *a, const struct config *b);
 /* Whether only this machine can reach the address. */

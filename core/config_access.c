@@ -204,3 +204,14 @@ struct status config_find_peer(const struct config *config, const struct tls_pee
     *tenant_out = found->tenant;
     return status_ok();
 }
+
+const struct config_sink *config_find_sink(const struct config *config, struct slice tenant,
+                                           struct slice name) {
+    for (uint32_t i = 0; i < config->sinks_count; i++) {
+        const struct config_sink *sink = &config->sinks[i];
+        if (slice_equals(sink->tenant, tenant) && slice_equals(sink->name, name)) {
+            return sink;
+        }
+    }
+    return NULL;
+}

@@ -44,6 +44,7 @@ struct incidents_options {
 
 /* What the engine hands to every call. */
 struct incident_context {
+    struct slice acknowledged_by; /* who does, in this call; else empty */
     struct graph *graph;
     struct graph_search *search;
     const struct policy_set *policies;

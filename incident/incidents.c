@@ -178,7 +178,9 @@ struct status incidents_operate(struct incidents *incidents, const struct incide
         incident->status = INCIDENT_ACKNOWLEDGED;
         timeline_add(incidents, context, incident, "acknowledged", text_slice(&detail));
         telling_note(incidents, context, incident, CHANGE_ACKNOWLEDGED);
-        (void)telling_run(incidents, context, incident);
+        struct incident_context said = *context;
+        said.acknowledged_by = slice_head(by, LABEL_BYTES_MAX);
+        (void)telling_run(incidents, &said, incident);
     }
     return status_ok();
 }

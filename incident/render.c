@@ -174,30 +174,39 @@ static void add_head(struct text *json, const struct incident_row *row, bool is_
     add_string(json, "title", row->title);
 }
 
+static bool label_is_ours(struct slice key) {
+    return slice_equals(key, SLICE("merged_into")) || slice_equals(key, SLICE("affected_total")) ||
+           slice_equals(key, SLICE("acknowledged_by"));
+}
+
+static void add_label(struct text *json, struct slice key, struct slice value, bool *is_first) {
+    text_add_text(json, *is_first ? "" : ",");
+    text_add_json_string(json, key);
+    text_add_char(json, ':');
+    text_add_json_string(json, value);
+    *is_first = false;
+}
+
 /* The tenant's own, and what we say in the same place: ours come last and win. */
 static void add_labels(struct text *json, const struct incident_row *row,
                        const struct render_options *options, uint32_t total, uint32_t written) {
-    bool is_merged = !slice_is_empty(options->merged_into);
     bool is_first = true;
     text_add_text(json, ",\"labels\":{");
     for (uint32_t i = 0; i < row->labels_count; i++) {
-        bool is_ours = slice_equals(row->labels[i].key, SLICE("merged_into")) ||
-                       slice_equals(row->labels[i].key, SLICE("affected_total"));
-        if (!is_ours) {
-            text_add_text(json, is_first ? "" : ",");
-            text_add_json_string(json, row->labels[i].key);
-            text_add_char(json, ':');
-            text_add_json_string(json, row->labels[i].value);
-            is_first = false;
+        if (!label_is_ours(row->labels[i].key)) {
+            add_label(json, row->labels[i].key, row->labels[i].value, &is_first);
         }
     }
-    if (is_merged || written < total) {
-        text_add_text(json, is_first ? "" : ",");
+    if (!slice_is_empty(options->acknowledged_by)) {
+        add_label(json, SLICE("acknowledged_by"), options->acknowledged_by, &is_first);
     }
-    if (is_merged) {
-        add_string(json, "merged_into", options->merged_into);
+    if (!slice_is_empty(options->merged_into)) {
+        add_label(json, SLICE("merged_into"), options->merged_into, &is_first);
     } else if (written < total) {
-        text_add_format(json, "\"affected_total\":\"%u\"", total);
+        char memory[16];
+        struct text count = text_over(memory, sizeof(memory));
+        text_add_u64(&count, total);
+        add_label(json, SLICE("affected_total"), text_slice(&count), &is_first);
     }
     text_add_char(json, '}');
 }

@@ -41,10 +41,13 @@ struct slack_state {
     struct slice channel;
     enum slack_updates updates;
     struct slack_links links;
+    bool is_interactive; /* there is a secret that Slack signs clicks with */
 };
 
-static const char *const setting_names[] = {"url",     "token",    "channel",         "api_url",
-                                            "updates", "open_url", "acknowledge_url", NULL};
+static const char *const setting_names[] = {
+    "url",     "token",    "channel",         "api_url",
+    "updates", "open_url", "acknowledge_url", SLACK_SETTING_SECRET,
+    NULL};
 
 /* --- Settings --- */
 
@@ -116,6 +119,12 @@ static struct status slack_open(const struct config_sink *config, struct arena *
     state->api_url = state->api_url.size > 0 ? state->api_url : SLICE("https://slack.com/api");
     state->links.open_url = sink_setting_find(config, "open_url");
     state->links.acknowledge_url = sink_setting_find(config, "acknowledge_url");
+    struct slice secret = sink_setting_find(config, SLACK_SETTING_SECRET);
+    state->is_interactive = secret.size > 0;
+    if (secret.size > TOKEN_BYTES_MAX ||
+        (secret.size > 0 && state->links.acknowledge_url.size > 0)) {
+        return fault_set(fault, STATUS_INVALID, "either signing_secret or acknowledge_url");
+    }
     TRY(check_address(state, fault));
     TRY(read_updates(sink_setting_find(config, "updates"), &state->updates, fault));
     TRY(check_link(state->links.open_url, "open_url", fault));
@@ -182,7 +191,9 @@ static void add_body(struct text *json, const struct slack_state *state,
     if (call == CALL_REPLY) {
         slack_add_reply(json, delivery->message.type, delivery->message.payload);
     } else {
-        slack_add_message(json, delivery->message.type, delivery->message.payload, &state->links);
+        struct slack_links links = state->links;
+        links.acknowledge_sink = state->is_interactive ? delivery->message.sink : slice_of(NULL, 0);
+        slack_add_message(json, delivery->message.type, delivery->message.payload, &links);
     }
     text_add_char(json, '}');
 }

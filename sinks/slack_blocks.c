@@ -2,97 +2,28 @@
  * what broke first, since when, who is hit, what is at risk, how much noise was kept away. */
 #include "sinks/slack_blocks.h"
 
+#include <stdlib.h>
+
 #include "core/base/assert.h"
 #include "core/base/json_pick.h"
 #include "core/base/limits.h"
+#include "sinks/slack_text.h"
 
 enum {
-    PICKED_BYTES_MAX = 2048, /* one value of the incident, unescaped */
-    NAME_BYTES_MAX = 200,    /* an entity shown */
+    PICKED_BYTES_MAX = SLACK_PICKED_BYTES_MAX,
+    NAME_BYTES_MAX = 200, /* an entity shown */
     MESSAGE_BYTES_SHOWN_MAX = 800,
     AFFECTED_SHOWN_MAX = 5,
     EVIDENCE_SHOWN_MAX = 3,
-    CONTEXT_BYTES_MAX = 900,
+    CONTEXT_BYTES_MAX = 1500,
+    FALLBACK_MESSAGE_BYTES_MAX = 200,
+    ALTERNATIVES_SHOWN_MAX = 2,
+    SURE_PERCENT = 60,  /* less is called probable */
+    WORTH_PERCENT = 10, /* less likely roots are not shown */
+    ACTION_BYTES_MAX = 512,
 };
 static_assert(AFFECTED_SHOWN_MAX * (NAME_BYTES_MAX + 16) < SLACK_SECTION_BYTES_MAX,
               "the list of the affected fits in a section");
-
-#define ELLIPSIS "\xE2\x80\xA6"
-
-/* --- Text --- */
-
-static struct slice entity_of(uint8_t byte) {
-    switch (byte) {
-    case '&':
-        return SLICE("&amp;");
-    case '<':
-        return SLICE("&lt;");
-    case '>':
-        return SLICE("&gt;");
-    case '`':
-        return SLICE("'"); /* would end a code span */
-    default:
-        return slice_of(NULL, 0);
-    }
-}
-
-static size_t character_bytes(uint8_t lead) {
-    return lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
-}
-
-void slack_add_escaped(struct text *text, struct slice value, size_t bytes_max) {
-    char memory[PICKED_BYTES_MAX];
-    struct text clean = text_over(memory, sizeof(memory));
-    text_add_printable(&clean, value); /* control characters, ANSI, broken UTF-8 */
-    size_t room = bytes_max - (sizeof(ELLIPSIS) - 1);
-    size_t used = 0;
-    for (size_t at = 0; at < clean.size;) {
-        struct slice rest = slice_tail(text_slice(&clean), at);
-        size_t size = character_bytes(rest.data[0]);
-        struct slice shown = entity_of(rest.data[0]);
-        shown = shown.size > 0 ? shown : slice_head(rest, size);
-        if (used + shown.size > room) {
-            text_add_text(text, ELLIPSIS);
-            return;
-        }
-        text_add(text, shown);
-        used += shown.size;
-        at += size;
-    }
-    if (clean.truncated) {
-        text_add_text(text, ELLIPSIS);
-    }
-}
-
-static void add_code(struct text *text, struct slice value, size_t bytes_max) {
-    if (value.size > 0) {
-        text_add_char(text, '`');
-        slack_add_escaped(text, value, bytes_max);
-        text_add_char(text, '`');
-    }
-}
-
-/* A member of an object, as a code span. */
-static void add_member(struct text *text, struct slice object, const char *name, size_t bytes_max) {
-    char memory[PICKED_BYTES_MAX];
-    struct text value = text_over(memory, sizeof(memory));
-    json_pick_text(object, name, &value);
-    add_code(text, text_slice(&value), bytes_max);
-}
-
-/* Shown in the reader's own time zone; the plain form is for clients that cannot. */
-static void add_date(struct text *text, struct slice object, const char *name) {
-    char memory[64];
-    struct text value = text_over(memory, sizeof(memory));
-    uint64_t time_ns = 0;
-    json_pick_text(object, name, &value);
-    if (status_is_ok(text_parse_time(text_slice(&value), &time_ns))) {
-        text_add_format(text, "<!date^%llu^{date_short_pretty} {time_secs}|",
-                        (unsigned long long)(time_ns / NS_PER_S));
-        text_add_time(text, time_ns, 0);
-        text_add_char(text, '>');
-    }
-}
 
 /* --- Blocks --- */
 
@@ -113,6 +44,15 @@ struct severity_look {
     const char *word;
     const char *sign;
 };
+
+/* Whether the incident goes on as another: its end is none. */
+static bool is_merged(struct slice incident) {
+    return json_pick(json_pick(incident, "labels"), "merged_into").size > 0;
+}
+
+static bool is_acknowledged(struct slice incident) {
+    return slice_equals(json_pick(incident, "status"), SLICE("\"acknowledged\""));
+}
 
 /* "(red) CRITICAL job:x failed", or "(green) RESOLVED ..."; event text is escaped. */
 static void add_headline(struct text *text, enum outbox_type type, struct slice incident,
@@ -135,7 +75,12 @@ static void add_headline(struct text *text, enum outbox_type type, struct slice 
             text_add_text(text, looks[i].sign);
         }
     }
-    text_add_text(text, type == OUTBOX_RESOLVED ? "\xF0\x9F\x9F\xA2 RESOLVED " : "");
+    if (type == OUTBOX_RESOLVED) {
+        text_add_text(text, is_merged(incident) ? "\xF0\x9F\x94\x80 MERGED "
+                                                : "\xF0\x9F\x9F\xA2 RESOLVED ");
+    } else if (is_acknowledged(incident)) {
+        text_add_text(text, "(acknowledged) ");
+    }
     slack_add_escaped(text, text_slice(&title), bytes_max - (text->size - before));
 }
 
@@ -149,52 +94,77 @@ static void add_header(struct text *json, enum outbox_type type, struct slice in
     text_add_text(json, "}}");
 }
 
-enum field { FIELD_ROOT, FIELD_SINCE, FIELD_HIT, FIELD_RISK, FIELD_NOISE, FIELD_OWNER, FIELDS };
+enum field { FIELD_ROOT, FIELD_SINCE, FIELD_LASTED, FIELD_HIT, FIELD_RISK, FIELD_OWNER, FIELDS };
 static_assert((int)FIELDS <= (int)SLACK_FIELDS_MAX, "Slack refuses more");
 
-static void add_counts(struct text *text, enum field field, struct slice incident) {
-    struct slice radius = json_pick(incident, "blast_radius");
-    struct slice signals = json_pick(incident, "signals");
-    uint64_t total = json_pick_u64(signals, "total");
-    switch (field) {
-    case FIELD_HIT:
-        text_add_text(text, "*Failing now*\n");
-        text_add_u64(text, json_pick_u64(radius, "failing"));
-        return;
-    case FIELD_RISK:
-        text_add_text(text, "*At risk downstream*\n");
-        text_add_u64(text, json_pick_u64(radius, "at_risk"));
-        return;
-    default:
-        text_add_text(text, "*Noise kept away*\n");
-        text_add_u64(text, json_pick_u64(signals, "suppressed"));
-        text_add_text(text, " of ");
-        text_add_u64(text, total);
-        text_add_text(text, total == 1 ? " signal" : " signals");
+/* "0.9677" as 97. */
+static unsigned percent_of(struct slice share) {
+    char memory[32];
+    struct text text = text_over(memory, sizeof(memory));
+    text_add(&text, share);
+    double value = strtod(memory, NULL);
+    return value > 0 && value <= 1 ? (unsigned)(value * 100 + 0.5) : 0;
+}
+
+static void add_root(struct text *text, struct slice incident) {
+    struct slice root = json_pick(incident, "root_cause");
+    unsigned percent = percent_of(json_pick(root, "confidence"));
+    text_add_text(text, percent >= SURE_PERCENT ? "*Broke first*\n" : "*Broke first, probably*\n");
+    slack_add_member(text, root, "entity", NAME_BYTES_MAX);
+    text_add_char(text, ' ');
+    slack_add_member(text, root, "error_class", NAME_BYTES_MAX);
+    text_add_format(text, " (%u %% sure)", percent);
+}
+
+static uint64_t time_of(struct slice object, const char *name) {
+    char memory[64];
+    struct text value = text_over(memory, sizeof(memory));
+    uint64_t time_ns = 0;
+    json_pick_text(object, name, &value);
+    return status_is_ok(text_parse_time(text_slice(&value), &time_ns)) ? time_ns : 0;
+}
+
+static void add_lasted(struct text *text, struct slice incident) {
+    uint64_t end_ns = time_of(incident, "resolved_at");
+    uint64_t start_ns = time_of(json_pick(incident, "root_cause"), "first_seen");
+    if (end_ns > start_ns && start_ns > 0 && !is_merged(incident)) {
+        text_add_text(text, "*Lasted*\n");
+        text_add_duration(text, (end_ns - start_ns) / NS_PER_S * NS_PER_S);
     }
 }
 
+static void add_count(struct text *text, const char *words, uint64_t count) {
+    if (count > 0) {
+        text_add_text(text, words);
+        text_add_u64(text, count);
+    }
+}
+
+/* Nothing for what says nothing: each word costs a tired reader time. */
 static void add_field_words(struct text *text, enum field field, struct slice incident) {
-    struct slice root = json_pick(incident, "root_cause");
+    struct slice radius = json_pick(incident, "blast_radius");
     switch (field) {
     case FIELD_ROOT:
-        text_add_text(text, "*Broke first*\n");
-        add_member(text, root, "entity", NAME_BYTES_MAX);
-        text_add_char(text, ' ');
-        add_member(text, root, "error_class", NAME_BYTES_MAX);
+        add_root(text, incident);
         return;
     case FIELD_SINCE:
         text_add_text(text, "*Since*\n");
-        add_date(text, root, "first_seen");
+        slack_add_date(text, json_pick(incident, "root_cause"), "first_seen");
         return;
-    case FIELD_OWNER:
-        if (json_pick(incident, "owner").size > 2) {
-            text_add_text(text, "*Owner*\n");
-            add_member(text, incident, "owner", NAME_BYTES_MAX);
-        }
+    case FIELD_LASTED:
+        add_lasted(text, incident);
+        return;
+    case FIELD_HIT:
+        add_count(text, "*Failing now*\n", json_pick_u64(radius, "failing"));
+        return;
+    case FIELD_RISK:
+        add_count(text, "*At risk downstream*\n", json_pick_u64(radius, "at_risk"));
         return;
     default:
-        add_counts(text, field, incident);
+        if (json_pick(incident, "owner").size > 2) {
+            text_add_text(text, "*Owner*\n");
+            slack_add_member(text, incident, "owner", NAME_BYTES_MAX);
+        }
     }
 }
 
@@ -258,9 +228,9 @@ static void add_affected(struct text *json, struct slice incident) {
     text_add_format(&words, "*Affected: %llu*", (unsigned long long)total);
     while (shown < AFFECTED_SHOWN_MAX && json_pick_item(&rest, &item)) {
         text_add_text(&words, "\n");
-        add_member(&words, item, "entity", NAME_BYTES_MAX);
+        slack_add_member(&words, item, "entity", NAME_BYTES_MAX);
         text_add_char(&words, ' ');
-        add_member(&words, item, "status", 32);
+        slack_add_member(&words, item, "status", 32);
         shown++;
     }
     if (shown < total) {
@@ -269,25 +239,65 @@ static void add_affected(struct text *json, struct slice incident) {
     add_section(json, &words);
 }
 
-/* Why this is thought to be the cause, and where the incident is found again. */
-static void add_context(struct text *json, struct slice incident) {
-    char memory[CONTEXT_BYTES_MAX + 1];
-    struct text words = text_over(memory, sizeof(memory));
-    struct slice root = json_pick(incident, "root_cause");
+static void add_evidence(struct text *words, struct slice root) {
     struct slice rest = json_pick(root, "evidence");
     struct slice item;
-    add_member(&words, incident, "id", 64);
-    text_add_text(&words, " tenant ");
-    add_member(&words, incident, "tenant", 80);
-    text_add_text(&words, " confidence ");
-    text_add(&words, slice_head(json_pick(root, "confidence"), 8));
     for (uint32_t i = 0; i < EVIDENCE_SHOWN_MAX && json_pick_item(&rest, &item); i++) {
         char picked[PICKED_BYTES_MAX];
         struct text evidence = text_over(picked, sizeof(picked));
         json_pick_unescape(item, &evidence);
-        text_add_text(&words, i == 0 ? ": " : ", ");
-        add_code(&words, text_slice(&evidence), NAME_BYTES_MAX);
+        text_add_text(words, i == 0 ? "Why: " : ", ");
+        slack_add_code(words, text_slice(&evidence), NAME_BYTES_MAX);
     }
+}
+
+/* What else it may have been, when that is worth a look. */
+static void add_alternatives(struct text *words, struct slice root) {
+    struct slice rest = json_pick(root, "alternatives");
+    struct slice item;
+    for (uint32_t i = 0; i < ALTERNATIVES_SHOWN_MAX && json_pick_item(&rest, &item); i++) {
+        unsigned percent = percent_of(json_pick(item, "confidence"));
+        if (percent >= WORTH_PERCENT) {
+            text_add_text(words, i == 0 ? ". Or: " : ", ");
+            slack_add_member(words, item, "entity", NAME_BYTES_MAX);
+            text_add_format(words, " (%u %%)", percent);
+        }
+    }
+}
+
+static void add_noise(struct text *words, struct slice incident) {
+    struct slice signals = json_pick(incident, "signals");
+    uint64_t total = json_pick_u64(signals, "total");
+    uint64_t suppressed = json_pick_u64(signals, "suppressed");
+    if (suppressed == 0) {
+        return;
+    }
+    text_add_text(words, ". Noise kept away: ");
+    text_add_u64(words, suppressed);
+    text_add_text(words, " of ");
+    text_add_u64(words, total);
+    text_add_text(words, total == 1 ? " signal" : " signals");
+}
+
+/* Why this is thought to be the cause, what was kept away, and where the incident is found again.
+ */
+static void add_context(struct text *json, struct slice incident) {
+    char memory[CONTEXT_BYTES_MAX + 1];
+    struct text words = text_over(memory, sizeof(memory));
+    struct slice root = json_pick(incident, "root_cause");
+    if (is_merged(incident)) {
+        text_add_text(&words, "Goes on as ");
+        slack_add_member(&words, json_pick(incident, "labels"), "merged_into", 64);
+        text_add_text(&words, ". ");
+    }
+    add_evidence(&words, root);
+    add_alternatives(&words, root);
+    add_noise(&words, incident);
+    text_add_text(&words, ". Tenant ");
+    slack_add_member(&words, incident, "tenant", 80);
+    text_add_char(&words, ' ');
+    slack_add_member(&words, incident, "id", 64);
+    ASSERT(!words.truncated);
     text_add_text(json, ",{\"type\":\"context\",\"elements\":[");
     add_mrkdwn(json, &words);
     text_add_text(json, "]}");
@@ -328,25 +338,80 @@ static bool add_button(struct text *json, const char *words, struct slice patter
     return true;
 }
 
+/* A button that Slack answers to us: its value says what, whose, and by which sink's secret. */
+static void add_action(struct text *json, struct slice incident, struct slice sink) {
+    char memory[ACTION_BYTES_MAX];
+    struct text value = text_over(memory, sizeof(memory));
+    json_pick_text(incident, "id", &value);
+    text_add_char(&value, ' ');
+    json_pick_text(incident, "tenant", &value);
+    text_add_char(&value, ' ');
+    text_add(&value, sink);
+    text_add_text(json, "{\"type\":\"button\",\"action_id\":\"" SLACK_ACTION_ACKNOWLEDGE
+                        "\",\"style\":\"primary\",\"text\":{\"type\":\"plain_text\",\"text\":"
+                        "\"Acknowledge\"},\"value\":");
+    text_add_json_string(json, text_slice(&value));
+    text_add_char(json, '}');
+}
+
 static void add_buttons(struct text *json, enum outbox_type type, struct slice incident,
                         const struct slack_links *links) {
-    struct slice acknowledge_url =
-        type == OUTBOX_RESOLVED ? slice_of(NULL, 0) : links->acknowledge_url;
-    if (links->open_url.size == 0 && acknowledge_url.size == 0) {
+    bool is_done = type == OUTBOX_RESOLVED || is_acknowledged(incident);
+    struct slice acknowledge_url = is_done ? slice_of(NULL, 0) : links->acknowledge_url;
+    bool has_first = !is_done && links->acknowledge_sink.size > 0;
+    if (links->open_url.size == 0 && acknowledge_url.size == 0 && !has_first) {
         return;
     }
     text_add_text(json, ",{\"type\":\"actions\",\"elements\":[");
-    bool has_first = add_button(json, "Acknowledge", acknowledge_url, incident, true);
+    if (has_first) {
+        add_action(json, incident, links->acknowledge_sink);
+    } else {
+        has_first = add_button(json, "Acknowledge", acknowledge_url, incident, true);
+    }
     (void)add_button(json, "Open", links->open_url, incident, !has_first);
     text_add_text(json, "]}");
 }
 
+/* All that a phone shows: also what the error says. */
 static void add_fallback(struct text *json, enum outbox_type type, struct slice incident) {
-    char memory[512];
+    char memory[512 + 2 * FALLBACK_MESSAGE_BYTES_MAX];
+    char picked[PICKED_BYTES_MAX];
     struct text words = text_over(memory, sizeof(memory));
-    add_headline(&words, type, incident, sizeof(memory) - 1);
+    struct text message = text_over(picked, sizeof(picked));
+    add_headline(&words, type, incident, 511);
+    json_pick_text(json_pick(incident, "root_cause"), "message", &message);
+    if (type != OUTBOX_RESOLVED && message.size > 0) {
+        text_add_text(&words, " \xE2\x80\x94 ");
+        slack_add_escaped(&words, text_slice(&message), FALLBACK_MESSAGE_BYTES_MAX);
+    }
     text_add_text(json, "\"text\":");
     text_add_json_string(json, text_slice(&words));
+}
+
+/* "Resolved <when>, after 12m", "Acknowledged by ann", "Now 13 failing, 18 at risk downstream". */
+static void add_change(struct text *words, enum outbox_type type, struct slice incident) {
+    struct slice radius = json_pick(incident, "blast_radius");
+    struct slice labels = json_pick(incident, "labels");
+    if (type == OUTBOX_RESOLVED) {
+        text_add_text(words, is_merged(incident) ? "Goes on as " : "Resolved ");
+        if (is_merged(incident)) {
+            slack_add_member(words, labels, "merged_into", 64);
+        } else {
+            slack_add_date(words, incident, "resolved_at");
+        }
+        return;
+    }
+    if (is_acknowledged(incident)) {
+        text_add_text(words, "Acknowledged");
+        if (json_pick(labels, "acknowledged_by").size > 0) {
+            text_add_text(words, " by ");
+            slack_add_member(words, labels, "acknowledged_by", LABEL_BYTES_MAX);
+        }
+        text_add_text(words, ". ");
+    }
+    text_add_format(words, "Now %llu failing, %llu at risk downstream",
+                    (unsigned long long)json_pick_u64(radius, "failing"),
+                    (unsigned long long)json_pick_u64(radius, "at_risk"));
 }
 
 void slack_add_message(struct text *json, enum outbox_type type, struct slice incident,
@@ -369,10 +434,9 @@ void slack_add_reply(struct text *json, enum outbox_type type, struct slice inci
     add_fallback(json, type, incident);
     text_add_text(json, ",\"blocks\":[");
     add_header(json, type, incident);
-    text_add_text(&words, type == OUTBOX_RESOLVED ? "Resolved " : "Now ");
-    add_date(&words, incident, type == OUTBOX_RESOLVED ? "resolved_at" : "updated_at");
+    add_change(&words, type, incident);
     text_add_text(&words, ". Broke first: ");
-    add_member(&words, root, "entity", NAME_BYTES_MAX);
+    slack_add_member(&words, root, "entity", NAME_BYTES_MAX);
     text_add_format(&words, ". Affected: %llu.", (unsigned long long)count_affected(incident));
     add_section(json, &words);
     text_add_char(json, ']');

@@ -8,6 +8,7 @@
 
 #include "core/base/text.h"
 #include "core/outbox.h"
+#include "core/slack_action.h"
 
 /* https://docs.slack.dev/reference/block-kit/blocks, in characters; counted here in bytes, which
  * are never fewer. Slack refuses larger messages as a whole (invalid_blocks). The total is no
@@ -25,6 +26,8 @@ enum {
 struct slack_links {
     struct slice open_url;        /* with {id} for the incident's; empty: no button */
     struct slice acknowledge_url; /* the same */
+    /* The sink's name: the button acknowledges by itself (console/slack_actions.c); empty: not. */
+    struct slice acknowledge_sink;
 };
 
 /* Adds `"text":"...","blocks":[...]`: the fallback line and the blocks. */
@@ -32,6 +35,3 @@ void slack_add_message(struct text *json, enum outbox_type type, struct slice in
                        const struct slack_links *links);
 /* One short section: what changed, for a reply in the thread. */
 void slack_add_reply(struct text *json, enum outbox_type type, struct slice incident);
-/* Adds the value with & < > escaped and control characters replaced, whole characters only, at most
- * bytes_max bytes; an ellipsis shows a cut. */
-void slack_add_escaped(struct text *text, struct slice value, size_t bytes_max);

@@ -1,9 +1,11 @@
 """Slack: one message an incident, edited and threaded, also over a restart; webhooks; throttling."""
+import hmac
 import http.server
 import json
 import threading
 import time
 import unittest
+import urllib.parse
 
 from harness import Story, failure, wait_for
 
@@ -60,11 +62,11 @@ class SlackStory(Story):
         self.addCleanup(slack.close)
         return slack
 
-    def bot(self, slack, *overrides):
+    def bot(self, slack, *overrides, **more):
         return self.quell("notify.group_wait=0s", "notify.group_interval=0s",
                           "sink.chat.type=slack", "sink.chat.token=xoxb-secret",
                           "sink.chat.channel=#oncall", "sink.chat.api_url=" + slack.url + "/api",
-                          "sink.chat.backoff=50ms", "sink.chat.rate=100/s", *overrides)
+                          "sink.chat.backoff=50ms", "sink.chat.rate=100/s", *overrides, **more)
 
     def test_updates_edit_the_first_message_and_thread_under_it_also_after_a_restart(self):
         slack = self.slack()
@@ -98,6 +100,98 @@ class SlackStory(Story):
         threads = [body["thread_ts"] for _, body, _ in slack.calls if "thread_ts" in body]
         self.assertEqual(len(threads), 30)
         self.assertEqual(len(set(threads)), 30)
+
+    # --- Clicks ---
+
+    def click(self, quell, value, secret=b"5l4ck", action="quell_acknowledge", age=0, body=None,
+              user="ann"):
+        payload = {"type": "block_actions", "user": {"id": "U1", "username": user},
+                   "actions": [{"action_id": action, "value": value, "type": "button"}],
+                   "message": {"text": "a + b & c=d"}}
+        body = body or urllib.parse.urlencode({"payload": json.dumps(payload)}).encode()
+        stamp = str(int(time.time()) - age)
+        signature = hmac.new(secret, b"v0:" + stamp.encode() + b":" + body, "sha256").hexdigest()
+        return quell.request("POST", "/api/v1/slack/interactions", body, {
+            "Content-Type": "application/x-www-form-urlencoded", "X-Slack-Signature":
+            "v0=" + signature, "X-Slack-Request-Timestamp": stamp}, quell.console)[:2]
+
+    def test_a_click_acknowledges_and_the_message_says_who(self):
+        slack = self.slack()
+        quell = self.bot(slack, "sink.chat.signing_secret=5l4ck", "sink.chat.open_url=http://x/{id}")
+        quell.events(failure("extract"))
+        self.assertTrue(wait_for(lambda: slack.calls))
+        button, opens = slack.calls[0][1]["blocks"][-1]["elements"]
+        self.assertEqual(opens["url"], "http://x/" + quell.incidents()[0]["id"])
+        self.assertEqual(self.click(quell, "", action="Open")[0], 401)
+        self.assertEqual(self.click(quell, button["value"], action="Open")[0], 200)
+        self.assertEqual(quell.incidents()[0]["status"], "open")
+        self.assertEqual(self.click(quell, button["value"]), (200, b""))
+        self.assertEqual(quell.incidents()[0]["status"], "acknowledged")
+        self.assertTrue(wait_for(lambda: len(slack.calls) == 3))
+        edit, reply = slack.calls[1][1], slack.calls[2][1]
+        self.assertIn("(acknowledged)", edit["blocks"][0]["text"]["text"])
+        self.assertNotIn("quell_acknowledge", json.dumps(edit))
+        self.assertIn("Acknowledged by `slack: ann (U1)`", json.dumps(reply))
+        self.assertEqual(self.click(quell, button["value"], user="bob")[0], 200)  # once is enough
+        lines = [(line["by"], line["what"]) for line in quell.get("/api/v1/audit")[1]["audit"]]
+        self.assertIn(("slack: ann (U1)", "acknowledge incident"), lines)
+        quell.events({"job_id": "extract", "status": "succeeded"})
+        quell.settle()
+        self.assertEqual(self.click(quell, button["value"])[0], 200)  # too late: nothing to do
+        self.assertEqual(quell.incidents()[0]["status"], "resolved")
+
+    def test_what_slack_did_not_sign_now_does_nothing(self):
+        slack = self.slack()
+        quell = self.bot(slack, "sink.chat.signing_secret=5l4ck", "sink.mute.type=slack",
+                         "sink.mute.url=" + slack.url + "/hook")
+        quell.events(failure("extract"))
+        quell.settle()
+        incident = quell.incidents()[0]["id"]
+        good = f"{incident} default chat"
+        for more in ({"secret": b"other"}, {"secret": b""}, {"age": 301}, {"age": -301},
+                     {"body": b"payload=%7B%7D"}, {"body": b"payload"}, {"body": b"x" * 900000},
+                     {"body": b"payload=" + b"%7B" * 20000}):
+            self.assertEqual(self.click(quell, good, **more)[0], 401, more)
+        for value in (f"{incident} default mute", f"{incident} default nobody", incident,
+                      f"{incident}  chat", "x" * 5000):
+            for secret in (b"5l4ck", b""):
+                self.assertEqual(self.click(quell, value, secret=secret)[0], 401, value)
+        for headers in ({}, {"X-Slack-Signature": "v0="}, {"X-Slack-Signature": "v1=" + "0" * 64},
+                        {"X-Slack-Signature": "v0=" + "0" * 64, "X-Slack-Request-Timestamp": "x"}):
+            status, _, _ = quell.request("POST", "/api/v1/slack/interactions", "payload=%7B%7D",
+                                         headers, quell.console)
+            self.assertEqual(status, 401)
+        self.assertEqual(quell.request("GET", "/api/v1/slack/interactions",
+                                       port=quell.console)[0], 405)
+        self.assertEqual(quell.incidents()[0]["status"], "open")
+
+    def test_a_tenants_secret_acts_for_that_tenant_alone(self):
+        slack = self.slack()
+
+        def tenant(name, secret):
+            return (f'[tenant]\nid = "{name}"\n[notify]\ngroup_wait = "0s"\n[sink.chat]\n'
+                    f'type = "slack"\nurl = "{slack.url}/hook"\nsigning_secret = "{secret}"\n')
+        quell = self.bot(slack, "sink.chat.signing_secret=5l4ck", "tenants_dir=tenants",
+                         files={"tenants/acme.toml": tenant("acme", "of-acme"),
+                                "tenants/umbrella.toml": tenant("umbrella", "of-umbrella")})
+        for name in ("acme", "umbrella", "other"):
+            quell.events({**failure("load"), "tenant_id": name})
+        quell.settle()
+        ids = {name: quell.incidents("&tenant=" + name)[0]["id"]
+               for name in ("acme", "umbrella", "other")}
+        for secret, value, wanted in (
+                (b"of-acme", f"{ids['umbrella']} acme chat", 200),  # found for nobody of acme
+                (b"of-acme", f"{ids['umbrella']} umbrella chat", 401),
+                (b"5l4ck", f"{ids['umbrella']} umbrella chat", 401),  # it has its own
+                (b"of-acme", f"{ids['other']} other chat", 401)):
+            self.assertEqual(self.click(quell, value, secret=secret)[0], wanted, value)
+        self.assertEqual({item["status"] for item in quell.incidents()}, {"open"})
+        self.assertEqual(self.click(quell, f"{ids['other']} other chat")[0], 200)
+        self.assertEqual(self.click(quell, f"{ids['umbrella']} umbrella chat",
+                                    secret=b"of-umbrella")[0], 200)
+        self.assertEqual({item["id"]: item["status"] for item in quell.incidents()},
+                         {ids["acme"]: "open", ids["umbrella"]: "acknowledged",
+                          ids["other"]: "acknowledged"})
 
     def test_retry_after_is_honoured(self):
         slack = self.slack()

@@ -72,7 +72,8 @@ class SlackBlocks(unittest.TestCase):
                 self.assertEqual(len(names), len(set(names)))
                 for button in block["elements"]:
                     self.assertLessEqual(len(button["text"]["text"]), 75)
-                    self.assertLessEqual(len(button["url"]), 3000)
+                    self.assertLessEqual(len(button.get("url", "")), 3000)
+                    self.assertLessEqual(len(button.get("value", "")), 2000)
                     self.assertLessEqual(len(button["action_id"]), 255)
 
     def test_five_seconds_are_enough(self):
@@ -81,14 +82,66 @@ class SlackBlocks(unittest.TestCase):
         shown = json.dumps(message["blocks"], ensure_ascii=False)
         for wanted in ("CRITICAL", "Broke first", "`job:extract_orders`", "<!date^1795143600^", "Affected: 12", "and 7 more",
                        "398 of 412 signals", "*At risk downstream*\\n18", "Acknowledge",
+                       "*Failing now*\\n13", "93 % sure",
                        "https://quell.example/i/inc_" + "0" * 26):
             self.assertIn(wanted, shown)
         self.assertIn("CRITICAL", message["text"])
+        self.assertEqual([block["type"] for block in message["blocks"]],
+                         ["header", "section", "section", "section", "context", "actions"])
+
+    def test_what_says_nothing_is_left_out(self):
+        calm = incident("extract", affected=0, owner="", blast_radius={
+            "total": 1, "failing": 1, "at_risk": 0, "by_kind": {"job": 1}})
+        shown = json.dumps(render(calm)["blocks"])
+        for absent in ("At risk", "Affected", "Owner", "Or:", "probably"):
+            self.assertNotIn(absent, shown)
+
+    def test_a_doubtful_root_says_so_and_names_the_next(self):
+        value = incident("extract")
+        value["root_cause"].update(confidence=0.41, alternatives=[
+            {"entity": "job:other", "confidence": 0.305}, {"entity": "job:third", "confidence": 0.04}])
+        shown = json.dumps(render(value)["blocks"])
+        for wanted in ("Broke first, probably", "41 % sure", "Or: `job:other` (31 %)"):
+            self.assertIn(wanted, shown)
+        self.assertNotIn("job:third", shown)
+
+    def test_a_phone_shows_what_the_error_says(self):
+        value = incident("extract")
+        value["root_cause"]["message"] = "statement timeout: 3000ms & <more>" + "x" * 400
+        text = render(value)["text"]
+        self.assertIn("statement timeout: 3000ms &amp; &lt;more&gt;xxx", text)
+        self.assertLess(len(text), 500)
+
+    def test_an_acknowledged_incident_says_by_whom_and_asks_for_nothing_more(self):
+        value = incident("extract", status="acknowledged", labels={"acknowledged_by": "ann <!here>"})
+        message = render(value, "updated")
+        self.assertIn("CRITICAL (acknowledged) job:extract", message["blocks"][0]["text"]["text"])
+        self.assertNotIn('"Acknowledge"', json.dumps(message))
+        reply = render(value, "updated", "reply")
+        self.assertIn("Acknowledged by `ann &lt;!here&gt;`. Now 13 failing, 18 at risk",
+                      reply["blocks"][1]["text"]["text"])
+
+    def test_a_merged_incident_is_not_called_resolved(self):
+        value = incident("extract", status="resolved", labels={"merged_into": "inc_" + "1" * 26},
+                         resolved_at="2026-11-20T03:05:00.000Z")
+        for shape in ("message", "reply"):
+            message = render(value, "resolved", shape)
+            self.assertIn("MERGED", message["blocks"][0]["text"]["text"])
+            self.assertNotIn("RESOLVED", json.dumps(message))
+            self.assertIn("Goes on as `inc_" + "1" * 26, json.dumps(message))
+
+    def test_a_signed_button_carries_what_is_needed_to_act(self):
+        message = render(incident("extract"), "opened", "interactive")
+        button = message["blocks"][-1]["elements"][0]
+        self.assertEqual((button["action_id"], button["value"]),
+                         ("quell_acknowledge", "inc_" + "0" * 26 + " acme on call"))
+        self.assertNotIn("url", button)
 
     def test_resolved_says_so_and_asks_for_nothing(self):
         message = render(incident(status="resolved", resolved_at="2026-11-20T04:00:00.000Z"),
                          "resolved")
         self.assertIn("RESOLVED", message["blocks"][0]["text"]["text"])
+        self.assertIn("*Lasted*\\n1h", json.dumps(message))
         self.assertNotIn("Acknowledge", json.dumps(message))
         self.assert_within_limits(render(incident(resolved_at="2026-11-20T04:00:00.000Z"),
                                          "resolved", "reply"))

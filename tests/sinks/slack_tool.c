@@ -17,8 +17,12 @@ int main(int count, char **words) {
     enum outbox_type type = strcmp(words[2], "resolved") == 0  ? OUTBOX_RESOLVED
                             : strcmp(words[2], "updated") == 0 ? OUTBOX_UPDATED
                                                                : OUTBOX_OPENED;
-    struct slack_links links = {SLICE("https://quell.example/i/{id}"),
-                                SLICE("https://quell.example/i/{id}/ack")};
+    bool is_interactive = strcmp(words[1], "interactive") == 0;
+    struct slack_links links = {
+        .open_url = SLICE("https://quell.example/i/{id}"),
+        .acknowledge_url =
+            is_interactive ? slice_of(NULL, 0) : SLICE("https://quell.example/i/{id}/ack"),
+        .acknowledge_sink = is_interactive ? SLICE("on call") : slice_of(NULL, 0)};
     text_add_text(&text, "{");
     if (strcmp(words[1], "reply") == 0) {
         slack_add_reply(&text, type, slice_of(incident, size));

@@ -1,0 +1,78 @@
+/* slack_text.c - see slack_text.h. */
+#include "sinks/slack_text.h"
+
+#include "core/base/json_pick.h"
+#include "core/base/limits.h"
+
+#define ELLIPSIS "\xE2\x80\xA6"
+
+static struct slice entity_of(uint8_t byte) {
+    switch (byte) {
+    case '&':
+        return SLICE("&amp;");
+    case '<':
+        return SLICE("&lt;");
+    case '>':
+        return SLICE("&gt;");
+    case '`':
+        return SLICE("'"); /* would end a code span */
+    default:
+        return slice_of(NULL, 0);
+    }
+}
+
+static size_t character_bytes(uint8_t lead) {
+    return lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
+}
+
+void slack_add_escaped(struct text *text, struct slice value, size_t bytes_max) {
+    char memory[SLACK_PICKED_BYTES_MAX];
+    struct text clean = text_over(memory, sizeof(memory));
+    text_add_printable(&clean, value); /* control characters, ANSI, broken UTF-8 */
+    size_t room = bytes_max - (sizeof(ELLIPSIS) - 1);
+    size_t used = 0;
+    for (size_t at = 0; at < clean.size;) {
+        struct slice rest = slice_tail(text_slice(&clean), at);
+        size_t size = character_bytes(rest.data[0]);
+        struct slice shown = entity_of(rest.data[0]);
+        shown = shown.size > 0 ? shown : slice_head(rest, size);
+        if (used + shown.size > room) {
+            text_add_text(text, ELLIPSIS);
+            return;
+        }
+        text_add(text, shown);
+        used += shown.size;
+        at += size;
+    }
+    if (clean.truncated) {
+        text_add_text(text, ELLIPSIS);
+    }
+}
+
+void slack_add_code(struct text *text, struct slice value, size_t bytes_max) {
+    if (value.size > 0) {
+        text_add_char(text, '`');
+        slack_add_escaped(text, value, bytes_max);
+        text_add_char(text, '`');
+    }
+}
+
+void slack_add_member(struct text *text, struct slice object, const char *name, size_t bytes_max) {
+    char memory[SLACK_PICKED_BYTES_MAX];
+    struct text value = text_over(memory, sizeof(memory));
+    json_pick_text(object, name, &value);
+    slack_add_code(text, text_slice(&value), bytes_max);
+}
+
+void slack_add_date(struct text *text, struct slice object, const char *name) {
+    char memory[64];
+    struct text value = text_over(memory, sizeof(memory));
+    uint64_t time_ns = 0;
+    json_pick_text(object, name, &value);
+    if (status_is_ok(text_parse_time(text_slice(&value), &time_ns))) {
+        text_add_format(text, "<!date^%llu^{date_short_pretty} {time_secs}|",
+                        (unsigned long long)(time_ns / NS_PER_S));
+        text_add_time(text, time_ns, 0);
+        text_add_char(text, '>');
+    }
+}

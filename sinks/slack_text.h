@@ -1,0 +1,20 @@
+/*
+ * slack_text.h - words of events inside a Slack message: escaped, cut, in code spans, so that they
+ * mention nobody and change no look. Pure.
+ */
+#pragma once
+
+#include "core/base/text.h"
+
+enum { SLACK_PICKED_BYTES_MAX = 2048 }; /* one value of the incident, unescaped; cut */
+
+/* Adds the value with & < > escaped and control characters replaced, whole characters only, at most
+ * bytes_max bytes; an ellipsis shows a cut. */
+void slack_add_escaped(struct text *text, struct slice value, size_t bytes_max);
+/* The same as a code span; nothing for an empty value. */
+void slack_add_code(struct text *text, struct slice value, size_t bytes_max);
+/* A member of a JSON object, as a code span. */
+void slack_add_member(struct text *text, struct slice object, const char *name, size_t bytes_max);
+/* A member that is a time, shown in the reader's own time zone; the plain form is for clients that
+ * cannot. */
+void slack_add_date(struct text *text, struct slice object, const char *name);
