@@ -122,15 +122,45 @@ template = '{"words":"{{severity}} {{type}}: {{ title }}","who":"{{root_cause.en
             quell.close()
         self.assertEqual(inside.requests, [])
 
+    def assert_all_refused(self, quell, count):
+        quell.events(failure("one"))
+        self.assertTrue(wait_for(lambda: len(quell.get("/api/v1/dlq")[1]["dead_letters"]) == count),
+                        quell.get("/api/v1/dlq"))
+        for letter in quell.get("/api/v1/dlq")[1]["dead_letters"]:
+            self.assertIn("link-local", letter["error"], letter["sink"])
+            self.assertEqual(letter["attempts"], 1)
+
     def test_link_local_addresses_are_refused_whatever_they_look_like(self):
-        for host in ("169.254.169.254", "[fe80::1]", "[::ffff:169.254.169.254]", "2852039166",
-                     "0xA9.254.169.254", "[64:ff9b::a9fe:a9fe]"):
-            quell = self.hook(f"http://{host}/latest/meta-data")
-            quell.events(failure("one"))
-            self.assertTrue(wait_for(lambda: quell.get("/api/v1/dlq")[1]["dead_letters"]), host)
-            letter, = quell.get("/api/v1/dlq")[1]["dead_letters"]
-            self.assertIn("link-local", letter["error"], host)
-            quell.close()
+        hosts = ("169.254.169.254", "[fe80::1]", "[::ffff:169.254.169.254]", "2852039166",
+                 "0xA9.254.169.254", "[64:ff9b::a9fe:a9fe]", "0251.0376.0251.0376", "169.254.43518",
+                 "169.16689662", "0xa9fea9fe", "[::ffff:a9fe:a9fe]", "[0:0:0:0:0:ffff:a9fe:a9fe]",
+                 "[2002:a9fe:a9fe::1]", "[fd00:ec2::254]", "100.100.100.200", "user@169.254.169.254",
+                 "%31%369.254.169.254")
+        sinks = "".join(f'[sink.s{number}]\ntype = "webhook"\nurl = "http://{host}/latest"\n'
+                        for number, host in enumerate(hosts))
+        quell = self.quell(files={"quell.toml": '[notify]\ngroup_wait = "0s"\n' + sinks})
+        self.assert_all_refused(quell, len(hosts))
+
+    @unittest.skipUnless(os.environ.get("QUELL_FAKE_NAMES"), "names cannot be faked here")
+    def test_a_name_that_leads_to_a_link_local_address_is_refused(self):
+        config = """[notify]
+group_wait = "0s"
+[sink.hook]
+type = "webhook"
+url = "http://meta.test/latest"
+[sink.chat]
+type = "slack"
+url = "http://meta.test/hook"
+[sink.db]
+type = "postgres"
+dsn = "postgresql://u@meta.test/x"
+"""
+        os.environ["LD_PRELOAD"] = os.environ["QUELL_FAKE_NAMES"]
+        try:
+            quell = self.quell(files={"quell.toml": config})
+        finally:
+            del os.environ["LD_PRELOAD"]
+        self.assert_all_refused(quell, 3)
 
     def test_an_operator_can_keep_sinks_out_of_private_networks(self):
         listener = self.listener()
