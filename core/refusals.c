@@ -20,11 +20,10 @@ void refusals_init(struct refusals *refusals, const char *where, struct gate *ga
 }
 
 /* The last place is for all that finds none. */
-static struct refusal *find(struct refusals *refusals, struct slice tenant, struct slice claim) {
+static struct refusal *find(struct refusals *refusals, const struct refusal *wanted) {
     for (uint32_t i = 0; i < refusals->count; i++) {
         struct refusal *item = &refusals->items[i];
-        if (slice_equals(slice_of_text(item->tenant), tenant) &&
-            slice_equals(slice_of_text(item->claim), claim)) {
+        if (strcmp(item->tenant, wanted->tenant) == 0 && strcmp(item->claim, wanted->claim) == 0) {
             return item;
         }
     }
@@ -32,17 +31,21 @@ static struct refusal *find(struct refusals *refusals, struct slice tenant, stru
         return &refusals->items[REFUSALS_MAX - 1];
     }
     struct refusal *item = &refusals->items[refusals->count++];
-    bool is_last = refusals->count == REFUSALS_MAX;
-    struct text tenant_text = text_over(item->tenant, sizeof(item->tenant));
-    struct text claim_text = text_over(item->claim, sizeof(item->claim));
-    text_add_printable(&tenant_text, is_last ? slice_of(NULL, 0) : tenant);
-    text_add_printable(&claim_text, is_last ? SLICE("others") : claim);
+    *item = *wanted;
+    if (refusals->count == REFUSALS_MAX) {
+        *item = (struct refusal){.claim = "of others"};
+    }
     return item;
 }
 
 void refusals_note(struct refusals *refusals, struct slice tenant, struct slice claim,
                    uint64_t count) {
-    find(refusals, tenant, slice_head(claim, TENANT_BYTES_MAX))->count += count;
+    struct refusal wanted = {.count = 0};
+    struct text tenant_text = text_over(wanted.tenant, sizeof(wanted.tenant));
+    struct text claim_text = text_over(wanted.claim, sizeof(wanted.claim));
+    text_add_printable(&tenant_text, tenant);
+    text_add_printable(&claim_text, claim);
+    find(refusals, &wanted)->count += count;
     if (refusals->timer.due_ns == 0) {
         refusals_flush(refusals);
     }

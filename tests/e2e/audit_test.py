@@ -103,6 +103,8 @@ class Audit(Story):
             self.assertEqual(status, 403)
         status, _ = self.audit(quell, "tenant=umbrella", "acme")
         self.assertEqual(status, 403)
+        for _ in range(50):
+            self.assertEqual(self.audit(quell, "tenant=umbrella%00", "acme")[0], 403)
 
         def refused():
             return [line for line in self.lines(quell, "tenant=acme") if line[2] == "refused"]
@@ -115,6 +117,8 @@ class Audit(Story):
         lines = [line[3] for line in refused()]
         counts = [int(line.split()[0]) for line in lines if line.endswith("tenant umbrella")]
         self.assertEqual(sum(counts), 40 * 5 + 2)
+        counts = [int(line.split()[0]) for line in lines if line.endswith("tenant umbrella?")]
+        self.assertEqual((sum(counts), len(counts)), (50, 1))
         self.assertIn("1 on the ingest port claimed tenant a/b <x>", lines)
         self.assertEqual(self.lines(quell, token="umbrella"), [])
 

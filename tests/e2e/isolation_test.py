@@ -11,10 +11,13 @@ import random
 import re
 import socket
 import subprocess
+import sys
 import time
 import unittest
 import urllib.parse
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
+import python_packages  # noqa: E402
 from harness import BINARY, Story, failure, wait_for
 
 IS_SANITIZED = any(word in BINARY for word in ("asan", "tsan"))
@@ -60,13 +63,39 @@ class Pipe:
             self.socket.close()
 
 
-def request(method, path, token, body=None, more=()):
+def request(method, path, token, body=None, more=(), media="application/json"):
     data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
     head = [f"{method} {path} HTTP/1.1", "Host: x", f"Authorization: Bearer {token}",
             f"Content-Length: {len(data)}", *more]
     if method == "POST":
-        head.append("Content-Type: application/json")
+        head.append("Content-Type: " + media)
     return "\r\n".join(head).encode() + b"\r\n\r\n" + data
+
+
+def field(number, value):
+    """One field of a protobuf message: bytes, or a number as fixed64."""
+    if isinstance(value, int):
+        return bytes([number << 3 | 1]) + value.to_bytes(8, "little")
+    size = len(value)
+    return (bytes([number << 3 | 2]) +
+            (bytes([size]) if size < 128 else bytes([size & 127 | 128, size >> 7])) + value)
+
+
+def otlp_proto(signal, claim, name):
+    """An OTLP request with one record whose resource claims a tenant."""
+    text = lambda key, value: field(1, key) + field(2, field(1, value))  # noqa: E731
+    resource = field(1, field(1, text(b"tenant.id", claim.encode()))
+                     + field(1, text(b"service.name", name.encode())))
+    if signal == "logs":
+        record = b"\x10\x11" + field(5, field(1, b"boom"))
+    elif signal == "traces":
+        record = (field(1, os.urandom(16)) + field(2, os.urandom(8)) + field(5, name.encode()) +
+                  field(7, 1763600000000000000) + field(8, 1763600001000000000) +
+                  field(15, b"\x18\x02"))
+    else:
+        record = field(1, name.encode()) + field(5, field(1, field(3, 1763600000000000000) +
+                                                          b"\x31" + bytes(8)))
+    return field(1, resource + field(2, field(2, record)))
 
 
 class Isolation(Story):
@@ -87,6 +116,9 @@ class Isolation(Story):
                                  "run_id": f"zq7run{number}", "event_id": f"zq7event{number}",
                                  "details": {"zq7": 1}} for number in range(12)],
                   {**failure("zq7shared"), "depends_on": ["platform/service:warehouse"]})
+        self.server.post("/v1/events", [{"job_id": f"zq7bad{number}", "status": "zq7 nonsense"}
+                                        for number in range(5)], {"Authorization":
+                                                                  "Bearer umbrella"})
         self.send("acme", *[failure(f"own{number}") for number in range(5)],
                   {**failure("shared"), "depends_on": ["platform/service:warehouse"]})
         self.send("platform", {"entity": "service:warehouse", "status": "down"})
@@ -101,8 +133,12 @@ class Isolation(Story):
             "incident": [item["id"] for item in self.of("incidents?x", "incidents")],
             "letter": [str(item["number"]) for item in self.of("dlq?x", "dead_letters")],
             "silence": [item["id"] for item in self.of("silences?x", "silences")],
+            "record": [item["id"] for item in self.of("quarantine?x", "quarantine")],
             "cursor": [self.page("umbrella", "incidents"), self.page("", "incidents"),
-                       self.page("umbrella", "dlq"), self.page("", "dlq")]}
+                       self.page("umbrella", "dlq"), self.page("", "dlq"),
+                       self.page("umbrella", "quarantine"), self.page("", "audit")]}
+        self.stolen["cursor"] = [cursor for cursor in self.stolen["cursor"] if cursor]
+        self.assertEqual([name for name, items in self.stolen.items() if not items], [])
 
     def send(self, tenant, *events):
         self.server.events(*events, Authorization="Bearer " + tenant)
@@ -121,7 +157,8 @@ class Isolation(Story):
     def everything(self):
         """All that umbrella has, as the operator sees it."""
         parts = [self.ask(f"/api/v1/{path}&tenant=umbrella&limit=500")[1] for path in
-                 ("incidents?x", "dlq?x", "silences?x", "graph?x", "stats?x")]
+                 ("incidents?x", "dlq?x", "silences?x", "graph?x", "stats?x", "quarantine?x",
+                  "audit?x")]
         for incident in json.loads(parts[0])["incidents"]:
             parts.append(self.ask(f"/api/v1/incidents/{incident['id']}/timeline")[1])
         return parts
@@ -153,23 +190,68 @@ class Isolation(Story):
         words = "&".join(f"{name}={query[name]}" for name in names)
         incident, letter = source.choice(stolen["incident"]), source.choice(stolen["letter"])
         silence = source.choice(stolen["silence"])
+        stolen_record = source.choice(stolen["record"])
         post = source.random() < 0.3
         if post:
             path = source.choice([f"incidents/{incident}/ack", f"incidents/{incident}/resolve",
                                   f"dlq/{letter}/retry", f"dlq/{letter}/drop",
-                                  f"silences/{silence}/expire"])
+                                  f"silences/{silence}/expire",
+                                  f"quarantine/{stolen_record}/retry",
+                                  f"quarantine/{stolen_record}/drop", "slack/interactions"])
             body = source.choice([{}, {"by": "eve", "note": "x"}, {"by": "eve", "tenant": "umbrella"}])
         else:
             path = source.choice(["incidents", "graph", "stats", "dlq", "silences", "incidents",
                                   f"incidents/{incident}", f"incidents/{incident}/timeline",
                                   f"incidents/{incident}/explain", f"dlq/{letter}",
-                                  "../../metrics", "tenants", "quarantine"])
+                                  "../../metrics", "tenants", "quarantine", "audit",
+                                  f"quarantine/{stolen_record}"])
             body = None
         more = source.choice([(), (), ("X-Scope-OrgID: umbrella",)])
         return request("POST" if post else "GET", f"/api/v1/{path}?{words}", "acme", body, more)
 
+    def formats(self, source, claim):
+        """(path, body, media type, method) of all that the ingest port takes beside events."""
+        name = source.choice(["x", "shared", "y"])
+        resource = {"attributes": [{"key": "tenant.id", "value": {"stringValue": claim}},
+                                   {"key": "service.name", "value": {"stringValue": name}}]}
+        span = {"traceId": f"{source.getrandbits(128) | 1:032x}", "name": name,
+                "spanId": f"{source.getrandbits(64) | 1:016x}", "parentSpanId": "00000000000000ff",
+                "startTimeUnixNano": "1763600000000000000",
+                "endTimeUnixNano": "1763600001000000000", "status": {"code": 2}}
+        point = {"timeUnixNano": "1763600000000000000", "asDouble": source.random()}
+        event = {"specversion": "1.0", "id": str(source.getrandbits(60)), "source": "/" + claim,
+                 "type": "x", "tenantid": claim, "subject": name, "tenant": claim,
+                 "data": {"tenant_id": claim, "job_id": name, "status": "failed"}}
+        run = {"eventType": "FAIL", "eventTime": "2026-11-20T03:00:00Z", "producer": claim,
+               "run": {"runId": "r", "facets": {"parent": {"run": {"runId": "p"}, "job": {
+                   "namespace": claim, "name": "zz"}}}}, "job": {"namespace": claim, "name": name},
+               "inputs": [{"namespace": claim, "name": "x"}], "outputs": [], "tenant_id": claim}
+        signal = source.choice(["logs", "traces", "metrics"])
+        json_type, proto = "application/json", "application/x-protobuf"
+        slug = source.choice(["x", "shared", claim])
+        return [
+            ("/v1/traces", {"resourceSpans": [{"resource": resource, "scopeSpans": [
+                {"spans": [span]}]}]}, json_type, "POST"),
+            ("/v1/metrics", {"resourceMetrics": [{"resource": resource, "scopeMetrics": [
+                {"metrics": [{"name": name, "gauge": {"dataPoints": [point]}}]}]}]}, json_type,
+             "POST"),
+            ("/v1/" + signal, otlp_proto(signal, claim, name), proto, "POST"),
+            ("/v1/cloudevents", event, "application/cloudevents+json", "POST"),
+            ("/v1/cloudevents", [event], "application/cloudevents-batch+json", "POST"),
+            ("/api/v1/lineage", source.choice([run, [run, run]]), json_type, "POST"),
+            (f"/ping/acme/{slug}/fail?tenant={claim}", None, json_type, "GET"),
+            (f"/ping/11f2c3d4-0000-4000-8000-{source.getrandbits(48):012x}/1", claim.encode(),
+             "text/plain", "POST"),
+            (f"/ping/acme/{claim}/../x", None, json_type, "GET"),
+            ("/v1/events", b'{"tenant_id":"%s","job_id":"x","status":"failed"}\n' % claim.encode(),
+             "application/x-ndjson", "POST")]
+
     def ingest_call(self, source):
         claim = source.choice(["umbrella", "platform"])
+        if source.random() < 0.7:
+            path, body, media, method = source.choice(self.formats(source, claim))
+            more = source.choice([(), (), (f"X-Scope-OrgID: {claim}",)])
+            return request(method, path, "acme", body, more, media)
         event = {"tenant_id": claim, "job_id": source.choice(["x", "shared", "y"]),
                  "status": source.choice(["failed", "succeeded", "nonsense"]),
                  "depends_on": [source.choice(["job:x", "umbrella/job:x", "platform/service:y"])]}
@@ -190,7 +272,8 @@ class Isolation(Story):
             calls = [make(source) for _ in range(64)]
             for call, (status, answer) in zip(calls, pipe.exchange(calls)):
                 statuses[status] = statuses.get(status, 0) + 1
-                found = MARK in answer or b"umbrella" in answer.replace(b"/umbrella", b"")
+                own = re.sub(rb"claimed tenant [^\"]*", b"", answer.replace(b"/umbrella", b""))
+                found = MARK in answer or b"umbrella" in own
                 if found and MARK not in answer:  # only ever an echo of what acme itself said
                     found = b"umbrella" not in call
                 self.assertFalse(found, (call, answer[:2000]))
@@ -205,9 +288,43 @@ class Isolation(Story):
         self.assertGreater(asked[403], CALLS // 50)
         told = self.run_calls(self.server.http, self.ingest_call, CALLS // 10, 2)
         self.assertGreater(sum(asked.values()) + sum(told.values()), CALLS - 1)
+        self.assertGreater(told[200], CALLS // 100)
+        self.assertGreater(told[403], CALLS // 100)
+        self.assertEqual(self.grpc_calls(CALLS // 50, 3)["OK"] > 0, True)
         self.server.settle()
         self.assertEqual(self.everything(), self.before)
         self.assertEqual(self.hook.messages, [])
+
+    def grpc_calls(self, count, seed):
+        """By the official client, many at once: whole answers, with what their trailers say."""
+        python_packages.want("opentelemetry-sdk==1.29.0",
+                             "opentelemetry-exporter-otlp-proto-grpc==1.29.0",
+                             "opentelemetry-exporter-otlp-proto-http==1.29.0", "protobuf<6")
+        import grpc
+        channel = grpc.insecure_channel(f"127.0.0.1:{self.server.grpc}")
+        self.addCleanup(channel.close)
+        source, codes, services = random.Random(seed), {}, {
+            signal: channel.unary_unary(f"/opentelemetry.proto.collector.{package}/Export")
+            for signal, package in (("logs", "logs.v1.LogsService"),
+                                    ("traces", "trace.v1.TraceService"),
+                                    ("metrics", "metrics.v1.MetricsService"))}
+        for _ in range(0, count, 100):
+            calls = []
+            for _ in range(100):
+                claim, signal = source.choice(["umbrella", "platform"]), source.choice([*services])
+                metadata = [("authorization", "Bearer acme")]
+                metadata += source.choice([[], [("x-scope-orgid", claim)]])
+                calls.append(services[signal].future(otlp_proto(signal, claim, "x"), timeout=30,
+                                                     metadata=metadata))
+            for call in calls:
+                code = call.code().name
+                codes[code] = codes.get(code, 0) + 1
+                answer = repr((call.details(), call.initial_metadata(), call.trailing_metadata(),
+                               call.result() if code == "OK" else None)).encode()
+                self.assertNotIn(MARK, answer)
+                self.assertNotIn(b"umbrella", answer)
+                self.assertIn(code, ("OK", "PERMISSION_DENIED"), answer)
+        return codes
 
     def test_what_the_shared_root_breaks_is_told_to_each_without_the_other(self):
         status, text, _ = self.server.request("GET", "/api/v1/incidents", None,
