@@ -74,6 +74,8 @@ static void print_order(struct slice explained) {
         print_member(item, "status");
         (void)printf("  ");
         print_member(item, "entity");
+        bool complains = slice_equals(json_pick(item, "complains"), SLICE("true"));
+        (void)printf("%s", complains ? "  (has not failed, complains)" : "");
         struct slice path = json_pick(item, "path");
         if (slice_equals(path, SLICE("[]"))) {
             (void)printf("   (no known path from the root)");

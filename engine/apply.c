@@ -93,11 +93,29 @@ static bool is_beyond_learning(const struct engine *engine, const struct envelop
     return !is_known;
 }
 
+/* News that are neither good nor bad may say that their entity is hit by an open incident. What
+ * finds no room is not shown, and that is all. */
+static void apply_complaint(struct engine *engine, const struct envelope *envelope,
+                            const struct signal *signal, uint32_t index) {
+    if (signal->news != SIGNAL_NEUTRAL || slice_is_empty(signal->message) ||
+        incidents_open_count(engine->incidents) == 0) {
+        return;
+    }
+    struct incident_context context = engine_incident_context(engine, index);
+    uint32_t node = graph_find_node(engine->graph, envelope->entity_key);
+    if (incidents_is_complaint(engine->incidents, &context, node, signal) &&
+        status_is_ok(engine_intern_node(engine, envelope->tenant, envelope->entity,
+                                        envelope->entity_key, &node))) {
+        incidents_apply_complaint(engine->incidents, &context, node, signal);
+    }
+}
+
 static struct status apply_admitted(struct engine *engine, struct tenant *tenant,
                                     const struct envelope *envelope, struct slice bytes,
                                     uint32_t index) {
     struct signal signal = signal_classify(envelope);
     if (!event_concerns_graph(envelope, &signal)) {
+        apply_complaint(engine, envelope, &signal, index);
         return status_ok();
     }
     struct incident_context context = engine_incident_context(engine, index);
@@ -115,6 +133,7 @@ static struct status apply_admitted(struct engine *engine, struct tenant *tenant
         incidents_apply_good(engine->incidents, &context, node, &signal);
         dedup_forget_entity(engine->dedup, envelope->entity_key);
     }
+    apply_complaint(engine, envelope, &signal, index);
     return status_ok();
 }
 

@@ -170,6 +170,7 @@ static void add_member(struct explained *explained, const struct incident_member
     add_time(json, member->since_ns);
     int64_t after_ms =
         ((int64_t)member->since_ns - (int64_t)explained->root.since_ns) / (int64_t)NS_PER_MS;
+    text_add_text(json, member->is_complaining ? ",\"complains\":true" : "");
     text_add_format(json, ",\"after_root_ms\":%lld,\"path\":[", (long long)after_ms);
     for (uint32_t i = 0; i < count; i++) {
         text_add_text(json, i == 0 ? "" : ",");
@@ -224,6 +225,12 @@ static void add_alternative_reason(struct explained *explained, uint32_t node, s
     const struct incident_member_facts *member = member_of(explained, node);
     uint32_t path[PATH_MAX_HOPS];
     uint32_t hops = node < explained->nodes_count ? path_to(explained, node, path) : 0;
+    const struct graph *graph = explained->reader->view->graph;
+    if (node < explained->nodes_count &&
+        graph_get_node(graph, node).state.status == EVENT_STATUS_NONE && member == NULL) {
+        text_add_text(words, "has reported nothing, but another that depends on it fails as well");
+        return;
+    }
     if (member == NULL) {
         text_add_text(words, "it broke before, but no known edge leads from it to the root");
         return;

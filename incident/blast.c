@@ -67,12 +67,8 @@ static void look_at_visit(struct incidents *incidents, const struct incident_con
     }
 }
 
-void incident_refresh(struct incidents *incidents, const struct incident_context *context,
-                      struct incident *incident) {
-    ASSERT(incident->root != INDEX_NONE);
-    if (incident->suspect_node == GRAPH_NODE_NONE) {
-        strength_choose_root(incidents, context, incident);
-    }
+static void look_downstream(struct incidents *incidents, const struct incident_context *context,
+                            struct incident *incident) {
     struct member *root = member_at(incidents, incident->root);
     uint32_t start =
         incident->suspect_node == GRAPH_NODE_NONE ? root->node : incident->suspect_node;
@@ -87,6 +83,19 @@ void incident_refresh(struct incidents *incidents, const struct incident_context
     for (uint32_t i = 0; i < count; i++) {
         look_at_visit(incidents, context, incident, &visits[i]);
     }
+}
+
+void incident_refresh(struct incidents *incidents, const struct incident_context *context,
+                      struct incident *incident) {
+    ASSERT(incident->root != INDEX_NONE);
+    if (incident->suspect_node == GRAPH_NODE_NONE) {
+        strength_choose_root(incidents, context, incident);
+    }
+    look_downstream(incidents, context, incident);
+    if (suspect_reconsider(incidents, context, incident)) {
+        look_downstream(incidents, context, incident);
+    }
+    struct member *root = member_at(incidents, incident->root);
     if (root->is_recovered && !root->is_foreign) {
         incident->at_risk_count++;
         count_kind(incident, graph_get_node(context->graph, root->node).entity);
@@ -94,7 +103,10 @@ void incident_refresh(struct incidents *incidents, const struct incident_context
     for (uint32_t at = incident->members_first; at != INDEX_NONE;) {
         struct member *member = member_at(incidents, at);
         at = member->next;
-        if (!member->is_foreign && !member->is_recovered) {
+        bool is_aside =
+            member->is_complaining && member->reached_generation != incidents->generation;
+        incident->at_risk_count += is_aside ? 1 : 0;
+        if (is_aside || (!member->is_foreign && !member->is_recovered)) {
             count_kind(incident, graph_get_node(context->graph, member->node).entity);
         }
     }

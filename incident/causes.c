@@ -64,7 +64,7 @@ uint32_t platform_root(struct incidents *incidents, uint32_t node) {
 /* A member is a cause while it is bad; once recovered only for what turned bad before that. */
 static bool is_cause(struct incidents *incidents, const struct outlook *outlook,
                      const struct member *member) {
-    if (!incident_is_live(incident_at(incidents, member->incident))) {
+    if (member->is_complaining || !incident_is_live(incident_at(incidents, member->incident))) {
         return false;
     }
     if (member->is_recovered && outlook->from_ns > member->recovered_event_ns) {

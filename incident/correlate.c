@@ -87,7 +87,7 @@ static struct member *create_foreign(struct incidents *incidents,
                                      const struct incident_context *context,
                                      struct incident *incident, uint32_t node) {
     struct graph_node seen = graph_get_node(context->graph, node);
-    struct member *member = member_create(incidents, incident, node, true);
+    struct member *member = member_create(incidents, incident, node, MEMBER_FOREIGN);
     ASSERT(member != NULL);
     member->status = seen.state.status;
     member->since_ns = seen.state.since_ns;
@@ -242,7 +242,7 @@ struct member *correlate_place(struct incidents *incidents, const struct inciden
         target = incident_at(incidents, incidents->gathered[0]);
         shift_hops(incidents, target, place.cause.hops + target->mark_root_hops);
     }
-    struct member *member = member_create(incidents, target, node, false);
+    struct member *member = member_create(incidents, target, node, MEMBER_OWN);
     ASSERT(member != NULL);
     member_fill(incidents, context, member, signal);
     member->resources = resources;

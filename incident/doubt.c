@@ -13,46 +13,13 @@
  *
  * Bounded: the DOUBT_LOOKED_AT_MAX members placed last.
  */
-#include "incident/incident_state.h"
+#include "incident/doubt.h"
+#include "incident/words.h"
 
 #define DOUBT_LOOKED_AT_MAX 512u
-#define DOUBT_MESSAGE_BYTES_MAX 512u
 /* Clocks differ: a storm that began this little later may have begun before. */
 #define DOUBT_SLACK_NS (5 * NS_PER_S)
 #define ODDS_ALONE 30.0
-
-static uint8_t lower(uint8_t byte) {
-    return byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte + 32) : byte;
-}
-
-static bool contains(struct slice words, struct slice part) {
-    for (size_t at = 0; at + part.size <= words.size; at++) {
-        size_t same = 0;
-        while (same < part.size && lower(words.data[at + same]) == part.data[same]) {
-            same++;
-        }
-        if (same == part.size) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Errors that a caller has because of what it calls. */
-static bool speaks_of_another(struct slice words) {
-    static const char *const parts[] = {
-        "timeout",      "timed out",   "deadline", "connection refused", "connection reset",
-        "unreachable",  "unavailable", "upstream", "no response",        "bad gateway",
-        "could not co", "http 502",    "http 503", "http 504",           "broken pipe",
-    };
-    struct slice head = slice_head(words, DOUBT_MESSAGE_BYTES_MAX);
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        if (contains(head, slice_of_text(parts[i]))) {
-            return true;
-        }
-    }
-    return false;
-}
 
 static bool is_earlier_storm(const struct incidents *incidents, const struct incident *incident,
                              const struct member *other, uint64_t since_ns, uint64_t window_ns) {
@@ -103,8 +70,8 @@ struct doubt doubt_of(const struct incidents *incidents, const struct incident_c
         }
         at = other->placed_previous;
     }
-    doubt.blames = speaks_of_another(slice_of(root->error_class, root->error_class_size)) ||
-                   speaks_of_another(slice_of(root->message, root->message_size));
+    doubt.blames = words_blame_another(slice_of(root->error_class, root->error_class_size)) ||
+                   words_blame_another(slice_of(root->message, root->message_size));
     return doubt;
 }
 

@@ -73,6 +73,13 @@ MUST_CHECK struct status incidents_apply_bad(struct incidents *incidents,
 /* Good news about a node: its member recovers. */
 void incidents_apply_good(struct incidents *incidents, const struct incident_context *context,
                           uint32_t node, const struct signal *signal);
+/* Whether news that are not bad tell of trouble that an incident of the tenant explains: an entity
+ * that says so is hit. `node`: GRAPH_NODE_NONE when the entity has none yet. */
+bool incidents_is_complaint(struct incidents *incidents, const struct incident_context *context,
+                            uint32_t node, const struct signal *signal);
+/* Right after that, with a node: the entity is shown as affected, degraded and at risk. */
+void incidents_apply_complaint(struct incidents *incidents, const struct incident_context *context,
+                               uint32_t node, const struct signal *signal);
 /* A new edge may connect incidents that stood apart: looks again at the bad nodes it joins. */
 void incidents_apply_edge(struct incidents *incidents, const struct incident_context *context,
                           uint32_t from, uint32_t to);
@@ -152,7 +159,8 @@ MUST_CHECK struct status incident_root_read(struct slice incident_row,
 struct incident_member_facts {
     struct slice entity;
     uint32_t node;
-    bool is_foreign; /* a platform node in another tenant's incident */
+    bool is_foreign;     /* a platform node in another tenant's incident */
+    bool is_complaining; /* has not failed, but says that something is wrong */
     bool is_recovered;
     enum event_status status;
     uint64_t since_ns;

@@ -109,7 +109,9 @@ static void list_add(struct incidents *incidents, struct incident *incident,
         member_at(incidents, member->next)->previous = slot;
     }
     incident->members_first = slot;
-    if (!member->is_foreign) {
+    if (member->is_complaining) {
+        incident->complaining_count++;
+    } else if (!member->is_foreign) {
         incident->members_count++;
         incident->failing_count += member->is_recovered ? 0 : 1;
     }
@@ -126,7 +128,10 @@ static void list_remove(struct incidents *incidents, struct member *member) {
     if (member->next != INDEX_NONE) {
         member_at(incidents, member->next)->previous = member->previous;
     }
-    if (!member->is_foreign) {
+    if (member->is_complaining) {
+        ASSERT(incident->complaining_count > 0);
+        incident->complaining_count--;
+    } else if (!member->is_foreign) {
         ASSERT(incident->members_count > 0);
         incident->members_count--;
         incident->failing_count -= member->is_recovered ? 0 : 1;
@@ -172,7 +177,7 @@ struct member *foreign_next(struct incidents *incidents, uint32_t node, struct m
 }
 
 struct member *member_create(struct incidents *incidents, struct incident *incident, uint32_t node,
-                             bool is_foreign) {
+                             enum member_kind kind) {
     ASSERT(incidents->members_free_count > 0);
     uint32_t slot = incidents->members_free[incidents->members_free_count - 1];
     if (!status_is_ok(
@@ -184,13 +189,15 @@ struct member *member_create(struct incidents *incidents, struct incident *incid
     *member = (struct member){
         .is_used = true,
         .node = node,
-        .is_foreign = is_foreign,
+        .is_foreign = kind == MEMBER_FOREIGN,
+        .is_complaining = kind == MEMBER_COMPLAINING,
+        .is_recovered = kind == MEMBER_COMPLAINING,
         .silence_due_ns = NEVER_NS,
     };
     list_add(incidents, incident, member);
-    if (is_foreign) {
+    if (kind == MEMBER_FOREIGN) {
         foreign_add(incidents, member);
-    } else {
+    } else if (kind == MEMBER_OWN) {
         placed_add(incidents, member);
     }
     member_touch(incidents, member);
@@ -211,7 +218,7 @@ void member_drop(struct incidents *incidents, struct member *member, enum row_fa
     (void)table_remove(&incidents->by_member, member_key(incident->tenant_hash, member->node));
     if (member->is_foreign) {
         foreign_remove(incidents, member);
-    } else {
+    } else if (!member->is_complaining) {
         placed_remove(incidents, member);
     }
     timers_remove(&incidents->member_timers, member_slot(incidents, member));

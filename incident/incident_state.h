@@ -38,7 +38,6 @@
 #define MENTIONS_LOOKED_AT_MAX 512u
 #define MENTION_BYTES_MIN 5u
 #define RESOURCES_PER_MEMBER_MAX 4u
-#define DOUBT_STORMS_MAX 3u
 /* Repeats often say more than the first signal; a storm of them does not. */
 #define RESOURCE_SIGNALS_MAX 64u
 
@@ -56,6 +55,8 @@ enum change_flags {
     CHANGE_ACKNOWLEDGED = 16,
     CHANGE_SILENCED = 32, /* a silence is why it is not told; stands in the timeline */
 };
+
+enum member_kind { MEMBER_OWN, MEMBER_FOREIGN, MEMBER_COMPLAINING };
 
 struct dirty_link {
     uint32_t next;
@@ -83,7 +84,8 @@ struct member {
     struct dirty_link dirty;
     enum row_fate fate;
     bool is_used;
-    bool is_foreign; /* a platform node in another tenant's incident: shown, not counted */
+    bool is_foreign;     /* a platform node in another tenant's incident: shown, not counted */
+    bool is_complaining; /* has not failed: complaint.c; always is_recovered as well */
     bool is_recovered;
     bool recovers_by_silence;
     bool has_row;
@@ -152,7 +154,8 @@ struct incident {
     uint32_t suspect_count; /* of its dependants, failing */
     uint32_t suspect_total;
     uint32_t members_first;
-    uint32_t members_count; /* own, without foreign */
+    uint32_t members_count; /* own, without foreign and complaining */
+    uint32_t complaining_count;
     uint32_t failing_count; /* own and not recovered */
     uint32_t at_risk_count;
     uint32_t version;
@@ -221,6 +224,8 @@ struct incidents {
     uint32_t members_dirty_last;
     uint32_t placed_last;
     uint32_t open_count;
+    uint64_t complaints_seq; /* the record in which that many complaints were looked at */
+    uint32_t complaints_count;
     uint64_t next_outbox_number;
     uint64_t generation;
     uint32_t *gathered; /* scratch: incidents found by a search */
@@ -256,7 +261,7 @@ struct incident *incident_find(struct incidents *incidents, struct hash128 id);
 struct incident *incident_create(struct incidents *incidents, struct hash128 id,
                                  struct slice tenant);
 struct member *member_create(struct incidents *incidents, struct incident *incident, uint32_t node,
-                             bool is_foreign);
+                             enum member_kind kind);
 void member_move(struct incidents *incidents, struct member *member, struct incident *incident);
 void member_drop(struct incidents *incidents, struct member *member, enum row_fate fate);
 void incident_drop(struct incidents *incidents, struct incident *incident, enum row_fate fate);
@@ -316,6 +321,13 @@ void strength_choose_root(struct incidents *incidents, const struct incident_con
                           struct incident *incident);
 
 /* --- suspect.c --- */
+/* Suspects a silent neighbour of the root when others share it whom the root does not reach;
+ * true when the incident has another root now. The last refresh has marked what is reached. */
+bool suspect_reconsider(struct incidents *incidents, const struct incident_context *context,
+                        struct incident *incident);
+/* A silent neighbour that the root shares with another root; GRAPH_NODE_NONE when there is none. */
+uint32_t suspect_hint(struct incidents *incidents, const struct incident_context *context,
+                      const struct incident *incident);
 /* The name of the suspected root as the incident's tenant sees it. */
 void suspect_add_entity(struct text *text, const struct incident_context *context,
                         const struct incident *incident);
@@ -357,6 +369,8 @@ void incident_forget(struct incidents *incidents, const struct incident_context 
                      struct incident *incident);
 void member_fill(struct incidents *incidents, const struct incident_context *context,
                  struct member *member, const struct signal *signal);
+void member_fill_complaint(struct incidents *incidents, const struct incident_context *context,
+                           struct member *member, const struct signal *signal);
 
 /* --- telling.c --- */
 /* Notes a change worth telling and when it is due. */
@@ -385,17 +399,6 @@ struct slice severity_owner(const struct policy *policy, struct slice entity);
 /* Raises the incident's severity to what its members say; never lowers it. */
 void severity_raise(struct incidents *incidents, const struct incident_context *context,
                     struct incident *incident, enum event_severity severity);
-
-/* --- doubt.c --- */
-struct doubt {
-    bool blames;
-    uint32_t storms_count;
-    uint32_t storms[DOUBT_STORMS_MAX]; /* their roots, as members; the largest first */
-};
-struct doubt doubt_of(const struct incidents *incidents, const struct incident_context *context,
-                      const struct incident *incident);
-/* How much of the confidence is left, 0..1. */
-double doubt_share(const struct doubt *doubt, bool is_suspected);
 
 /* --- rank.c --- */
 void rank_incident(struct incidents *incidents, const struct incident_context *context,
@@ -472,6 +475,7 @@ struct member_row {
     struct slice entity;
     uint32_t node; /* of the key */
     bool is_foreign;
+    bool is_complaining;
     bool is_recovered;
     enum event_status status;
     enum event_status recovered_status;

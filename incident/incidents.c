@@ -67,6 +67,11 @@ static struct member *come_back(struct incidents *incidents, const struct incide
                                 struct member *member, const struct signal *signal,
                                 const struct policy *policy) {
     struct incident *incident = incident_at(incidents, member->incident);
+    if (member->is_complaining) {
+        member_drop(incidents, member, FATE_DELETE);
+        incident_touch(incidents, incident);
+        return NULL;
+    }
     if (!incident_is_live(incident)) {
         incident_reopen(incidents, context, incident);
     } else if (context->now_ns - member->recovered_ns > policy->reopen_window_ns &&

@@ -73,6 +73,20 @@ void member_fill(struct incidents *incidents, const struct incident_context *con
     member_touch(incidents, member);
 }
 
+void member_fill_complaint(struct incidents *incidents, const struct incident_context *context,
+                           struct member *member, const struct signal *signal) {
+    ASSERT(member->is_complaining && member->is_recovered);
+    member->status = EVENT_STATUS_DEGRADED;
+    member->recovered_status = EVENT_STATUS_DEGRADED;
+    member->severity = signal->severity;
+    member->since_ns = signal->event_time_ns;
+    member->last_signal_ns = signal->event_time_ns;
+    member->recovered_event_ns = signal->event_time_ns;
+    member->recovered_ns = context->now_ns;
+    keep_words(member, signal);
+    member_touch(incidents, member);
+}
+
 /* Explicit failure is worse news than lateness; a member keeps the worst it was told. */
 static bool worsen(const struct incident_context *context, struct member *member,
                    const struct signal *signal) {

@@ -7,12 +7,19 @@
  * part before the first dash. The one that names depends on the one named: a learned edge, unless a
  * path joins them already in either direction, so a mention never makes a cycle.
  *
- * Bounded: the MENTIONS_LOOKED_AT_MAX members placed last, MENTION_EDGES_MAX edges a call.
+ * An error that blames another may name an entity that is known and has reported nothing: what is
+ * dead does not report. That is an edge as well, by which suspect.c may find it.
+ *
+ * Bounded: the MENTIONS_LOOKED_AT_MAX members placed last, MENTION_EDGES_MAX edges a call, the
+ * first BLAMED_WORDS_MAX words that may be names.
  */
 #include "incident/incident_state.h"
+#include "incident/words.h"
+#include "schemas/derive.h"
 
 #define MENTION_EDGES_MAX 8u
 #define MENTION_MESSAGE_BYTES_MAX 2048u
+#define BLAMED_WORDS_MAX 32u
 
 static bool is_word_byte(uint8_t byte) {
     return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
@@ -100,6 +107,61 @@ static bool is_near(const struct member *member, uint64_t event_ns, uint64_t win
     return member->last_signal_ns >= event_ns || event_ns - member->last_signal_ns <= window_ns;
 }
 
+/* The next word that may be a name, taken off *rest; empty at the end. */
+static struct slice take_name(struct slice *rest) {
+    while (rest->size > 0) {
+        size_t size = 0;
+        while (size < rest->size && (is_word_byte(rest->data[size]) || rest->data[size] == '.' ||
+                                     rest->data[size] == '/')) {
+            size++;
+        }
+        struct slice word = slice_head(*rest, size);
+        *rest = slice_tail(*rest, size < rest->size ? size + 1 : size);
+        while (word.size > 0 && !is_word_byte(word.data[word.size - 1])) {
+            word.size--;
+        }
+        if (word.size >= MENTION_BYTES_MIN && word.size <= ENTITY_BYTES_MAX) {
+            return word;
+        }
+    }
+    return slice_of(NULL, 0);
+}
+
+/* The tenant's entity of that name, of whatever kind. */
+static uint32_t find_named(const struct incidents *incidents,
+                           const struct incident_context *context, struct slice tenant,
+                           struct slice name) {
+    static const char *const kinds[] = {"service:", "job:", "dataset:", "check:"};
+    uint32_t node = GRAPH_NODE_NONE;
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]) && node == GRAPH_NODE_NONE; i++) {
+        char memory[ENTITY_BYTES_MAX + 16];
+        struct text entity = text_over(memory, sizeof(memory));
+        text_add_text(&entity, kinds[i]);
+        text_add(&entity, name);
+        struct hash128 key = derive_entity_key(tenant, text_slice(&entity), incidents->hash_seed);
+        node = graph_find_node(context->graph, key);
+    }
+    return node;
+}
+
+static void learn_blamed(const struct incidents *incidents, const struct incident_context *context,
+                         uint32_t node, struct slice message, struct slice tenant) {
+    struct slice rest = slice_head(message, MENTION_MESSAGE_BYTES_MAX);
+    if (!words_blame_another(rest)) {
+        return;
+    }
+    for (uint32_t i = 0; i < BLAMED_WORDS_MAX; i++) {
+        struct slice name = take_name(&rest);
+        if (slice_is_empty(name)) {
+            return;
+        }
+        uint32_t blamed = find_named(incidents, context, tenant, name);
+        if (blamed != GRAPH_NODE_NONE) {
+            (void)learn(context, node, blamed, tenant);
+        }
+    }
+}
+
 void mention_learn(struct incidents *incidents, const struct incident_context *context,
                    uint32_t node, const struct signal *signal, const struct policy *policy) {
     struct graph_node seen = graph_get_node(context->graph, node);
@@ -108,6 +170,7 @@ void mention_learn(struct incidents *incidents, const struct incident_context *c
     uint64_t tenant_hash = tenant_hash_of(incidents, seen.owner);
     uint32_t at = incidents->placed_last;
     uint32_t edges = 0;
+    learn_blamed(incidents, context, node, signal->message, seen.owner);
     for (uint32_t i = 0; i < MENTIONS_LOOKED_AT_MAX && at != INDEX_NONE; i++) {
         struct member *member = member_at(incidents, at);
         at = member->placed_previous;

@@ -13,7 +13,7 @@
  * the affected: 2 for failing before the root, 2 for not being reached, 1 / (1 + hops) for standing
  * near it; the heaviest are the alternatives.
  */
-#include "incident/incident_state.h"
+#include "incident/doubt.h"
 
 #define STORM_WEIGHT 6.0
 
@@ -85,7 +85,7 @@ void rank_incident(struct incidents *incidents, const struct incident_context *c
     for (uint32_t at = incident->members_first; at != INDEX_NONE;) {
         struct member *member = member_at(incidents, at);
         at = member->next;
-        if ((member == root && !is_suspected) || member->is_foreign) {
+        if ((member == root && !is_suspected) || member->is_foreign || member->is_complaining) {
             continue;
         }
         double weight = weight_of(root, member);
@@ -94,6 +94,11 @@ void rank_incident(struct incidents *incidents, const struct incident_context *c
         rank.reached_count += member->reached_generation == root->reached_generation ? 1 : 0;
         rank.earlier_count += member->since_ns < root->since_ns ? 1 : 0;
         keep_alternative(&rank, member->node, weight);
+    }
+    uint32_t hint = suspect_hint(incidents, context, incident);
+    if (hint != GRAPH_NODE_NONE) {
+        keep_alternative(&rank, hint, STORM_WEIGHT);
+        weight_micros += (uint64_t)(STORM_WEIGHT * 1e6);
     }
     rank.confidence = is_suspected ? suspect_confidence(&rank) : root_confidence(&rank);
     rank.confidence *= doubt_share(&doubt, is_suspected);

@@ -307,14 +307,17 @@ struct status incidents_restore_member(struct incidents *incidents, struct slice
     if (member_find(incidents, incident->tenant_hash, row.node) != NULL) {
         return status_of(STATUS_CORRUPT);
     }
-    struct member *member = member_create(incidents, incident, row.node, row.is_foreign);
+    struct member *member = member_create(incidents, incident, row.node,
+                                          row.is_foreign       ? MEMBER_FOREIGN
+                                          : row.is_complaining ? MEMBER_COMPLAINING
+                                                               : MEMBER_OWN);
     if (member == NULL) {
         return status_of(STATUS_FULL);
     }
     TRY(member_decode_state(row.state, member));
     take_member(member, &row);
     member->row_id = incident->id;
-    if (row.is_recovered) {
+    if (row.is_recovered && !row.is_complaining) {
         member->is_recovered = true;
         incident->failing_count -= row.is_foreign ? 0 : 1;
     }
@@ -393,8 +396,8 @@ struct hash128 incidents_digest(const struct incidents *incidents) {
         struct writer writer = writer_over(bytes, sizeof(bytes));
         writer_hash128(&writer, incidents->incidents[member->incident].id);
         writer_u32(&writer, member->node);
-        writer_u32(&writer, (uint32_t)member->status << 2 | (member->is_foreign ? 2u : 0u) |
-                                (member->is_recovered ? 1u : 0u));
+        writer_u32(&writer, (uint32_t)member->status << 3 | (member->is_complaining ? 4u : 0u) |
+                                (member->is_foreign ? 2u : 0u) | (member->is_recovered ? 1u : 0u));
         writer_u32(&writer, member->hops);
         writer_u64(&writer, member->since_ns);
         member_encode_state(member, &writer);

@@ -8,8 +8,8 @@
  * u32 node, f64) alternatives, u32 failing, u32 at risk, u8 n + n (text, u32) kinds, u64 signals
  * total, unique, u64 opened, updated, resolved, u8 n + n hash128 traces, text state, since
  * format 2: u8 n + n (text, text) labels. MEMBER: u8
- * format, u8 flags (1 foreign, 2 recovered), u8 status, u8 recovered status, u64 since, u32 hops,
- * text entity, text state.
+ * format, u8 flags (1 foreign, 2 recovered, 4 complaining), u8 status, u8 recovered status, u64
+ * since, u32 hops, text entity, text state.
  */
 #include "incident/incident_state.h"
 
@@ -97,7 +97,11 @@ static void write_rank(const struct incident *incident, const struct incident_co
     writer_u8(writer, (uint8_t)rank->alternatives_count);
     for (uint32_t i = 0; i < rank->alternatives_count; i++) {
         uint32_t node = rank->alternatives[i].node;
-        writer_text(writer, graph_get_node(context->graph, node).entity);
+        struct graph_node seen = graph_get_node(context->graph, node);
+        char name[ENTITY_BYTES_MAX + 16];
+        struct text entity = text_over(name, sizeof(name));
+        entity_add(&entity, seen.entity, !slice_equals(seen.owner, incident_tenant(incident)));
+        writer_text(writer, text_slice(&entity));
         writer_u32(writer, node);
         writer_f64(writer, rank->alternatives[i].confidence);
     }
@@ -119,7 +123,8 @@ static void write_root(const struct incident *incident, const struct incident_co
     struct text entity = text_over(entity_words, sizeof(entity_words));
     bool is_suspected = incident->suspect_node != GRAPH_NODE_NONE;
     incident_add_root(&entity, context, incident, root->is_foreign);
-    uint32_t affected = incident->members_count - (root->is_foreign || is_suspected ? 0 : 1);
+    uint32_t affected = incident->members_count + incident->complaining_count -
+                        (root->is_foreign || is_suspected ? 0 : 1);
     char title_words[DETAIL_BYTES_MAX];
     struct text title = text_over(title_words, sizeof(title_words));
     title_add(&title, text_slice(&entity), is_suspected ? NULL : root, affected);
@@ -197,7 +202,8 @@ struct slice member_encode(const struct incidents *incidents,
                            const struct incident_context *context, const struct member *member) {
     struct writer writer = writer_over(incidents->member_row, ROW_BYTES_MAX);
     writer_u8(&writer, MEMBER_FORMAT);
-    writer_u8(&writer, (uint8_t)((member->is_foreign ? 1 : 0) | (member->is_recovered ? 2 : 0)));
+    writer_u8(&writer, (uint8_t)((member->is_foreign ? 1 : 0) | (member->is_recovered ? 2 : 0) |
+                                 (member->is_complaining ? 4 : 0)));
     writer_u8(&writer, (uint8_t)member->status);
     writer_u8(&writer, (uint8_t)member->recovered_status);
     writer_u64(&writer, member->since_ns);
@@ -302,6 +308,7 @@ struct status member_row_decode(struct slice key, struct slice bytes, struct mem
     uint8_t flags = reader_u8(&reader);
     row.is_foreign = (flags & 1) != 0;
     row.is_recovered = (flags & 2) != 0;
+    row.is_complaining = (flags & 4) != 0;
     row.status = (enum event_status)reader_u8(&reader);
     row.recovered_status = (enum event_status)reader_u8(&reader);
     row.since_ns = reader_u64(&reader);
@@ -363,6 +370,7 @@ struct status incident_member_read(struct slice key, struct slice value,
         .node = row.node,
         .is_foreign = row.is_foreign,
         .is_recovered = row.is_recovered,
+        .is_complaining = row.is_complaining,
         .status = row.is_recovered ? row.recovered_status : row.status,
         .since_ns = row.since_ns,
         .hops = row.hops,

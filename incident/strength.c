@@ -9,8 +9,9 @@
  *
  * reach: share of the incident's strength that lies at the member and downstream of it; strength:
  * its own against the strongest; strengths count by log2(1 + score), so that a z-score of 100 is
- * not ten times one of 10. Members without a score count as the mean of those with one. The root
- * changes when another is better by CHOICE_MARGIN, or by more once people were told.
+ * not ten times one of 10. Members without a score count as the mean of those with one. Who blames
+ * the root by name does not take its place. The root changes when another is better by
+ * CHOICE_MARGIN, or by more once people were told.
  *
  * Whole numbers (millionths), so that no order of a sum shows. Bounded: CANDIDATES_MAX searches.
  */
@@ -33,6 +34,14 @@ static uint64_t weight_of(float strength) {
 
 static bool is_candidate(const struct member *member) {
     return !member->is_foreign && !member->is_recovered;
+}
+
+/* Who blames the root by name is louder than it, not the cause of it. */
+static bool may_be_root(const struct incident_context *context, const struct member *member,
+                        const struct member *root) {
+    return is_candidate(member) && member != root &&
+           !mention_names(slice_of(member->message, member->message_size),
+                          graph_get_node(context->graph, root->node).entity);
 }
 
 struct weights {
@@ -126,7 +135,7 @@ void strength_choose_root(struct incidents *incidents, const struct incident_con
     for (uint32_t at = incident->members_first; at != INDEX_NONE;) {
         struct choice choice = {.member = member_at(incidents, at)};
         at = choice.member->next;
-        if (!is_candidate(choice.member) || choice.member == root) {
+        if (!may_be_root(context, choice.member, root)) {
             continue;
         }
         choice.value = value_of(incidents, context, incident, choice.member, &weights);

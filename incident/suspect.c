@@ -5,9 +5,13 @@
  * least correlate.suspect_min direct dependants of one silent node fail in the window, that is
  * half or more of all it has, and nothing else explains them, they are one incident and the node is
  * named as its suspected root. Two are enough, of however many, when an error of theirs names the
- * node. The members' own
- * first failure stays the root in all other respects, so that the suspicion goes the moment that
- * somebody upstream reports.
+ * node. The members' own first failure stays the root in all other respects, so that the suspicion
+ * goes the moment that somebody upstream reports.
+ *
+ * Failures that joined by other paths count as well, once they are in one incident: when its root
+ * does not reach all of its members, a silent neighbour of the root that the others share may. Two
+ * of at most four dependants, in incidents of their own, are too few to be merged: the neighbour is
+ * named among the alternatives only.
  *
  * Bounded: SUSPECTS_MAX neighbours upstream, SUSPECT_DEPENDANTS_MAX dependants of each.
  */
@@ -41,8 +45,28 @@ static struct member *find_symptom(struct incidents *incidents, const struct out
                                                                                         : NULL;
 }
 
+/* The bad member of that incident at the node which its root does not reach. */
+static struct member *find_unreached(struct incidents *incidents, const struct outlook *outlook,
+                                     uint32_t node, const struct incident *home) {
+    struct member *member = member_find(incidents, outlook->tenant_hash, node);
+    const struct member *root = member_at(incidents, home->root);
+    return member != NULL && member->incident == incident_slot(incidents, home) &&
+                   !member->is_foreign && !member->is_recovered &&
+                   member->reached_generation != root->reached_generation
+               ? member
+               : NULL;
+}
+
+/* What `node`, whose errors say `message`, shares with others: those of `home`, or, when that is
+ * NULL, of any incident. */
+struct asked {
+    uint32_t node;
+    struct slice message;
+    const struct incident *home;
+};
+
 static struct suspicion weigh(struct incidents *incidents, const struct incident_context *context,
-                              const struct outlook *outlook, uint32_t node, struct slice message,
+                              const struct outlook *outlook, const struct asked *asked,
                               uint32_t suspect) {
     struct graph_neighbour below[SUSPECT_DEPENDANTS_MAX];
     struct slice name = graph_get_node(context->graph, suspect).entity;
@@ -50,15 +74,17 @@ static struct suspicion weigh(struct incidents *incidents, const struct incident
     uint32_t count =
         graph_neighbours(context->graph, suspect, GRAPH_DOWNSTREAM, below, SUSPECT_DEPENDANTS_MAX);
     count = count < SUSPECT_DEPENDANTS_MAX ? count : SUSPECT_DEPENDANTS_MAX;
-    suspicion.named = mention_names(message, name) ? 1 : 0;
+    suspicion.named = mention_names(asked->message, name) ? 1 : 0;
     for (uint32_t i = 0; i < count; i++) {
         struct slice owner = graph_get_node(context->graph, below[i].node).owner;
         if (!slice_equals(owner, outlook->tenant)) {
             continue;
         }
         suspicion.total++;
-        struct member *member = find_symptom(incidents, outlook, below[i].node, suspect);
-        if (below[i].node != node && member != NULL) {
+        struct member *member =
+            asked->home == NULL ? find_symptom(incidents, outlook, below[i].node, suspect)
+                                : find_unreached(incidents, outlook, below[i].node, asked->home);
+        if (below[i].node != asked->node && member != NULL) {
             suspicion.count++;
             suspicion.named +=
                 mention_names(slice_of(member->message, member->message_size), name) ? 1 : 0;
@@ -89,27 +115,82 @@ static bool is_stronger(const struct suspicion *a, const struct suspicion *b) {
     return a->count != b->count ? a->count > b->count : a->node < b->node;
 }
 
-struct suspicion suspect_find(struct incidents *incidents, const struct incident_context *context,
-                              const struct outlook *outlook, uint32_t node, struct slice message) {
+/* Two that share a neighbour of few dependants: worth a word, not a merge. */
+static bool is_hint(const struct outlook *outlook, const struct suspicion *suspicion) {
+    (void)outlook;
+    return suspicion->count >= SUSPECT_PAIR && suspicion->count * 2 >= suspicion->total;
+}
+
+static struct suspicion
+find_strongest(struct incidents *incidents, const struct incident_context *context,
+               const struct outlook *outlook, const struct asked *asked,
+               bool (*is_enough)(const struct outlook *, const struct suspicion *)) {
     struct graph_neighbour above[SUSPECTS_MAX];
     struct suspicion best = {.node = GRAPH_NODE_NONE};
     if (outlook->suspect_min == 0) {
         return best;
     }
-    uint32_t count = graph_neighbours(context->graph, node, GRAPH_UPSTREAM, above, SUSPECTS_MAX);
+    uint32_t count =
+        graph_neighbours(context->graph, asked->node, GRAPH_UPSTREAM, above, SUSPECTS_MAX);
     count = count < SUSPECTS_MAX ? count : SUSPECTS_MAX;
     for (uint32_t i = 0; i < count; i++) {
         if (!is_silent(incidents, context, outlook, above[i].node)) {
             continue;
         }
-        struct suspicion suspicion =
-            weigh(incidents, context, outlook, node, message, above[i].node);
-        if (is_sound(outlook, &suspicion) &&
+        struct suspicion suspicion = weigh(incidents, context, outlook, asked, above[i].node);
+        if (is_enough(outlook, &suspicion) &&
             (best.node == GRAPH_NODE_NONE || is_stronger(&suspicion, &best))) {
             best = suspicion;
         }
     }
     return best;
+}
+
+struct suspicion suspect_find(struct incidents *incidents, const struct incident_context *context,
+                              const struct outlook *outlook, uint32_t node, struct slice message) {
+    struct asked asked = {.node = node, .message = message};
+    return find_strongest(incidents, context, outlook, &asked, is_sound);
+}
+
+static bool may_be_shared(struct incidents *incidents, const struct incident *incident) {
+    const struct member *root = member_at(incidents, incident->root);
+    return !root->is_foreign && !root->is_recovered && incident->suspect_node == GRAPH_NODE_NONE;
+}
+
+bool suspect_reconsider(struct incidents *incidents, const struct incident_context *context,
+                        struct incident *incident) {
+    const struct member *root = member_at(incidents, incident->root);
+    bool is_whole = true;
+    for (uint32_t at = incident->members_first; at != INDEX_NONE;) {
+        const struct member *member = member_at(incidents, at);
+        at = member->next;
+        is_whole = is_whole && (member->is_foreign || member->is_recovered ||
+                                member->reached_generation == root->reached_generation);
+    }
+    if (is_whole || !may_be_shared(incidents, incident)) {
+        return false;
+    }
+    struct outlook outlook = outlook_of_member(incidents, context, root);
+    struct asked asked = {.node = root->node,
+                          .message = slice_of(root->message, root->message_size),
+                          .home = incident};
+    struct suspicion found = find_strongest(incidents, context, &outlook, &asked, is_sound);
+    if (found.node != GRAPH_NODE_NONE) {
+        suspect_set(incidents, context, incident, &found);
+    }
+    return found.node != GRAPH_NODE_NONE;
+}
+
+uint32_t suspect_hint(struct incidents *incidents, const struct incident_context *context,
+                      const struct incident *incident) {
+    if (!may_be_shared(incidents, incident)) {
+        return GRAPH_NODE_NONE;
+    }
+    const struct member *root = member_at(incidents, incident->root);
+    struct outlook outlook = outlook_of_member(incidents, context, root);
+    struct asked asked = {.node = root->node,
+                          .message = slice_of(root->message, root->message_size)};
+    return find_strongest(incidents, context, &outlook, &asked, is_hint).node;
 }
 
 static void gather_once(struct incidents *incidents, struct incident *incident) {

@@ -100,15 +100,30 @@ def specificity(drive, runs, seed):
 
 # --- The real cases ---
 
-def run_case(drive, path):
+def run_case(drive, events):
     """The events in the order of the file, each received when it occurred, or later."""
-    with open(path, encoding="utf-8") as file:
-        events = [json.loads(line) for line in file]
     at, lines = scenarios.START, []
     for event in events:
         at += 10**6
         lines.append(f"@ {at} {json.dumps(event)}\n")
     return drive.run(lines + [f". {at + 20 * scenarios.SECOND}\n?\n"])["list"]["incidents"]
+
+
+def blast_radius(incidents, events):
+    """Names of what quell counts as failing or at risk: affected, and downstream of the root."""
+    upstream = {event["entity"]: [] for event in events}
+    for event in events:
+        for other in event.get("depends_on", []):
+            upstream.setdefault(other, [])
+            upstream[event["entity"]].append(other)
+    downstream = scenarios.reverse(upstream)
+    names = set()
+    for incident in incidents:
+        root = incident["root_cause"]["entity"]
+        mine = {a["entity"] for a in incident["affected"]} | scenarios.reach(downstream, [root])
+        assert len(mine | {root}) == incident["blast_radius"]["total"], incident
+        names |= mine - {root}
+    return names
 
 
 def jaccard(left, right):
@@ -118,17 +133,21 @@ def jaccard(left, right):
 def run_cases(drive, folder, out):
     with open(os.path.join(folder, "ANSWERS.json"), encoding="utf-8") as file:
         answers = json.load(file)
-    right, blast = 0, []
+    right, affected, blast = 0, [], []
     for tenant, answer in sorted(answers.items()):
-        incidents = run_case(drive, os.path.join(folder, tenant + ".ndjson"))
+        with open(os.path.join(folder, tenant + ".ndjson"), encoding="utf-8") as file:
+            events = [json.loads(line) for line in file]
+        incidents = run_case(drive, events)
         roots = [incident["root_cause"]["entity"] for incident in incidents]
         hit = {a["entity"] for i in incidents for a in i["affected"]}
-        near = jaccard(hit - {answer["root_cause"]}, set(answer["blast_radius"]))
+        labelled = set(answer["blast_radius"])
+        affected.append(jaccard(hit - {answer["root_cause"]}, labelled))
+        blast.append(jaccard(blast_radius(incidents, events), labelled))
         right += roots == [answer["root_cause"]]
-        blast.append(near)
-        print(f"  {tenant:42} {near:.2f} {'' if roots == [answer['root_cause']] else roots}",
+        print(f"  {tenant:42} {blast[-1]:.2f} {affected[-1]:.2f} {'' if roots == [answer['root_cause']] else roots}",
               file=out)
-    return {"cases": len(answers), "roots": right, "jaccard": sum(blast) / max(len(blast), 1)}
+    return {"cases": len(answers), "roots": right, "jaccard": sum(blast) / len(blast),
+            "jaccard of affected alone": sum(affected) / len(affected)}
 
 
 # --- Printing ---

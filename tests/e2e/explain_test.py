@@ -57,6 +57,18 @@ class Explain(Story):
         self.assertIn("job:disk: upstream of the root, has reported nothing bad", words)
         self.assertIn("cycle    ", words)
 
+    def test_who_complains_without_failing_is_shown_as_hit(self):
+        self.q.events(failure("extract"), {"entity": "service:shop", "status": "ok",
+                                           "message": "extract is slow, using old prices"})
+        self.q.settle()
+        incident, = self.q.incidents()
+        self.assertEqual([(one["entity"], one["status"]) for one in incident["affected"]],
+                         [("service:shop", "degraded")])
+        self.assertEqual(incident["blast_radius"]["failing"], 1)
+        self.assertEqual(incident["signals"]["total"], 1)
+        self.assertIn("service:shop  (has not failed, complains)",
+                      self.command("explain", incident["id"]))
+
     def test_a_suspected_root_is_explained_too(self):
         self.q.events(*[failure(f"load_{i}", "warehouse") for i in range(4)])
         self.q.settle()

@@ -1,4 +1,5 @@
-"""The labelled incidents of ../shared/data/rca: one incident each, with the labelled root."""
+"""The labelled incidents of ../shared/data/rca: one incident each, with the labelled root; the mean
+Jaccard index of the blast radius with the labelled one."""
 import glob
 import json
 import os
@@ -25,6 +26,18 @@ class RootCauses(Story):
         for tenant, answer in answers.items():
             roots = [i["root_cause"]["entity"] for i in quell.incidents("&tenant=" + tenant)]
             self.assertEqual(roots, [answer["root_cause"]], tenant)
+        near = [self.nearness(quell, tenant, answer) for tenant, answer in answers.items()]
+        self.assertGreaterEqual(sum(near) / len(near), 0.80)
+
+    @staticmethod
+    def nearness(quell, tenant, answer):
+        incident, = quell.incidents("&tenant=" + tenant)
+        graph = quell.get(f"/api/v1/graph?tenant={tenant}&direction=down&entity="
+                          + answer["root_cause"])[1]
+        hit = {entity["entity"] for entity in incident["affected"] + graph["nodes"]}
+        hit -= {answer["root_cause"]}
+        labelled = set(answer["blast_radius"])
+        return len(hit & labelled) / len(hit | labelled) if hit | labelled else 1.0
 
 
 if __name__ == "__main__":

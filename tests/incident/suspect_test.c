@@ -11,6 +11,11 @@ static void expect_root(struct world *world, const char *entity) {
     free(json);
 }
 
+static void expect_root_after_commit(struct world *world, const char *entity) {
+    world_commit(world);
+    expect_root(world, entity);
+}
+
 static void depend_all(struct world *world, unsigned count, const char *upstream) {
     for (unsigned i = 0; i < count; i++) {
         char name[32];
@@ -105,6 +110,74 @@ static void those_with_a_cause_of_their_own_raise_no_suspicion(void **state) {
     world_deinit(&world);
 }
 
+static void fail_saying(struct world *world, const char *entity, const char *message,
+                        uint64_t event_ns) {
+    struct signal signal = world_signal("acme", entity, EVENT_STATUS_FAILED, event_ns);
+    signal.message = slice_of_text(message);
+    world_bad_signal(world, "acme", entity, &signal, false);
+}
+
+static void an_entity_that_two_errors_blame_is_suspected_without_a_known_edge(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    (void)world_node(&world, "acme", "service:ledger");
+    fail_saying(&world, "job:load_0", "upstream ledger: connection refused", START_NS);
+    assert_int_equal(incidents_open_count(world.incidents), 1);
+    expect_root_after_commit(&world, "job:load_0"); /* one may be wrong */
+    fail_saying(&world, "job:load_1", "ledger: deadline exceeded", START_NS + NS_PER_S);
+    assert_int_equal(incidents_open_count(world.incidents), 1);
+    expect_root_after_commit(&world, "service:ledger");
+    world_deinit(&world);
+}
+
+static void words_that_blame_nobody_teach_no_edge(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    (void)world_node(&world, "acme", "service:ledger");
+    fail_saying(&world, "job:load_0", "row 17 of ledger is not valid", START_NS);
+    fail_saying(&world, "job:load_1", "no column a in ledger", START_NS);
+    assert_int_equal(graph_edges_count(world.graph), 0);
+    assert_int_equal(incidents_open_count(world.incidents), 2);
+    world_deinit(&world);
+}
+
+/* load_2 is the root by time and place, yet it does not reach load_3 and load_4: they came to the
+ * incident by check, which depends on all three. */
+static void a_silent_upstream_of_those_the_root_does_not_reach_is_suspected(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    depend_all(&world, 5, "service:warehouse");
+    world_depend(&world, "check:all", "job:load_2");
+    world_depend(&world, "check:all", "job:load_3");
+    world_depend(&world, "check:all", "job:load_4");
+    world_fail(&world, "check:all", START_NS + 9 * NS_PER_S);
+    world_fail(&world, "job:load_2", START_NS);
+    world_fail(&world, "job:load_3", START_NS + NS_PER_S);
+    world_fail(&world, "job:load_4", START_NS + NS_PER_S);
+    world_run(&world, START_NS + NS_PER_MINUTE);
+    assert_int_equal(world_incidents(&world, "acme"), 1);
+    expect_root_after_commit(&world, "service:warehouse");
+    world_deinit(&world);
+}
+
+static void a_silent_neighbour_that_two_share_is_an_alternative(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    depend_all(&world, 3, "service:warehouse");
+    fail_some(&world, 2);
+    world_run(&world, START_NS + NS_PER_MINUTE);
+    world_commit(&world);
+    assert_int_equal(incidents_open_count(world.incidents), 2);
+    char *json = world_json(&world, "acme", 0);
+    assert_non_null(strstr(json, "\"alternatives\":[{\"entity\":\"service:warehouse\""));
+    free(json);
+    world_deinit(&world);
+}
+
 static void degrade(struct world *world, const char *entity, double score, uint64_t event_ns) {
     struct signal signal = world_signal("acme", entity, EVENT_STATUS_DEGRADED, event_ns);
     signal.has_score = true;
@@ -144,6 +217,25 @@ static void a_strong_anomaly_upstream_is_the_root(void **state) {
     world_deinit(&world);
 }
 
+static void a_louder_victim_that_blames_the_root_is_not_the_root(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "service:web", "service:api");
+    world_depend(&world, "service:api", "service:ledger");
+    struct signal signal =
+        world_signal("acme", "service:api", EVENT_STATUS_DEGRADED, START_NS + NS_PER_S);
+    signal.has_score = true;
+    signal.score = 400;
+    signal.message = SLICE("upstream ledger failed");
+    degrade(&world, "service:ledger", 4, START_NS);
+    world_bad_signal(&world, "acme", "service:api", &signal, false);
+    degrade(&world, "service:web", 30, START_NS + NS_PER_S);
+    world_run(&world, START_NS + 2 * NS_PER_S);
+    expect_root_after_commit(&world, "service:ledger");
+    world_deinit(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_silent_upstream_of_all_that_fail_is_suspected),
@@ -153,6 +245,11 @@ int main(void) {
         cmocka_unit_test(those_with_a_cause_of_their_own_raise_no_suspicion),
         cmocka_unit_test(a_weak_anomaly_upstream_is_not_the_root_of_a_strong_one),
         cmocka_unit_test(a_strong_anomaly_upstream_is_the_root),
+        cmocka_unit_test(an_entity_that_two_errors_blame_is_suspected_without_a_known_edge),
+        cmocka_unit_test(words_that_blame_nobody_teach_no_edge),
+        cmocka_unit_test(a_silent_upstream_of_those_the_root_does_not_reach_is_suspected),
+        cmocka_unit_test(a_silent_neighbour_that_two_share_is_an_alternative),
+        cmocka_unit_test(a_louder_victim_that_blames_the_root_is_not_the_root),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

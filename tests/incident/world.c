@@ -1,6 +1,10 @@
 /* world.c - see world.h. */
 #include "tests/incident/world.h"
 
+#include "schemas/derive.h"
+
+#define WORLD_HASH_SEED 7
+
 #include "core/outbox.h"
 
 #define PLATFORM "platform"
@@ -18,7 +22,8 @@ struct incident_context world_context(struct world *world) {
 }
 
 static void make_room(struct world *world) {
-    struct incidents_options options = {.incidents_max = 256, .members_max = 1024, .hash_seed = 7};
+    struct incidents_options options = {
+        .incidents_max = 256, .members_max = 1024, .hash_seed = WORLD_HASH_SEED};
     assert_true(status_is_ok(incidents_init(&world->incidents, &options, &world->arena)));
 }
 
@@ -162,7 +167,8 @@ uint32_t world_node(struct world *world, const char *tenant, const char *entity)
     struct slice parts[2] = {slice_of_text(tenant), slice_of_text(entity)};
     uint32_t node = GRAPH_NODE_NONE;
     assert_true(status_is_ok(
-        graph_intern_node(world->graph, parts[0], parts[1], hash128_of_parts(parts, 2, 3), &node)));
+        graph_intern_node(world->graph, parts[0], parts[1],
+                          derive_entity_key(parts[0], parts[1], WORLD_HASH_SEED), &node)));
     return node;
 }
 
