@@ -1,6 +1,6 @@
 /* graph.c - nodes, edges and states, by the one writer. See graph.h and graph_internal.h. */
 #include "core/base/assert.h"
-#include "graph/graph_internal.h"
+#include "graph/graph_walk.h"
 
 /* The oldest last-seen that is worth a write: fresher ones change nothing anybody asks. */
 #define LAST_SEEN_STEP_NS (10 * NS_PER_MINUTE)
@@ -87,7 +87,7 @@ struct status graph_init(struct graph **graph_out, const struct graph_options *o
         !init_half(&graph->halves[1], options, arena)) {
         return status_of(STATUS_FULL);
     }
-    graph->snapshot = &graph->halves[0];
+    atomic_init(&graph->snapshot, &graph->halves[0]);
     TRY(init_tables(graph, arena));
     size_t names_bytes = (size_t)options->nodes_max * 64 + 16 * MIB;
     void *names = arena_allocate(arena, names_bytes, 64);
@@ -238,16 +238,16 @@ uint32_t graph_find_edge(const struct graph *graph, uint32_t from, uint32_t to) 
             return NONE;
         }
         const struct graph_edge *edge = &graph->edges[held - 1];
-        if (edge->from == from && edge->to == to) {
+        if (graph_peek(&edge->from) == from && graph_peek(&edge->to) == to) {
             return held - 1;
         }
         slot = (slot + 1) & graph->edge_slots_mask;
     }
 }
 
-static void publish_edge(struct graph *graph, uint32_t number) {
+void graph_publish_edge(struct graph *graph, uint32_t number) {
     const struct graph_edge *edge = &graph->edges[number];
-    uint32_t slot = edge_slot(graph, edge->from, edge->to);
+    uint32_t slot = edge_slot(graph, graph_peek(&edge->from), graph_peek(&edge->to));
     while (atomic_load_explicit(&graph->edge_slots[slot], memory_order_relaxed) != 0) {
         slot = (slot + 1) & graph->edge_slots_mask;
     }
@@ -257,18 +257,18 @@ static void publish_edge(struct graph *graph, uint32_t number) {
 static void append_edge(struct graph *graph, uint32_t number, uint32_t from, uint32_t to,
                         enum graph_origin origin, uint64_t now_ns) {
     struct graph_edge *edge = &graph->edges[number];
-    edge->from = from;
-    edge->to = to;
+    graph_poke(&edge->from, from);
+    graph_poke(&edge->to, to);
     edge->last_seen_ns = now_ns;
     edge->dirty_next = GRAPH_NOT_DIRTY;
-    edge->next_out = atomic_load_explicit(&graph->heads[from].out, memory_order_relaxed);
-    edge->next_in = atomic_load_explicit(&graph->heads[to].in, memory_order_relaxed);
+    graph_poke(&edge->next_out, graph_peek(&graph->heads[from].out));
+    graph_poke(&edge->next_in, graph_peek(&graph->heads[to].in));
     atomic_init(&edge->origin, (uint32_t)origin);
     uint32_t owner = graph->node_owners[to];
     if (owner != graph->node_owners[from] && owner != graph->platform) {
         atomic_store_explicit(&graph->crosses, true, memory_order_release);
     }
-    publish_edge(graph, number);
+    graph_publish_edge(graph, number);
     atomic_store_explicit(&graph->edges_count, number + 1, memory_order_release);
     atomic_store_explicit(&graph->heads[from].out, number, memory_order_release);
     atomic_store_explicit(&graph->heads[to].in, number, memory_order_release);
@@ -312,9 +312,10 @@ struct status graph_put_edge(struct graph *graph, uint32_t from, uint32_t to,
         refresh_edge(graph, number, origin, now_ns, &is_new);
     } else {
         number = atomic_load_explicit(&graph->edges_count, memory_order_relaxed);
-        if (number == graph->options.edges_max) {
+        if (number == graph->options.edges_max && !graph_compact(graph)) {
             return status_of(STATUS_FULL);
         }
+        number = atomic_load_explicit(&graph->edges_count, memory_order_relaxed);
         append_edge(graph, number, from, to, origin, now_ns);
         graph->edges_live++;
         graph->learned_live += origin == GRAPH_ORIGIN_LEARNED ? 1 : 0;
@@ -383,8 +384,9 @@ void graph_expire_learned(struct graph *graph,
         if (atomic_load_explicit(&edge->origin, memory_order_relaxed) != GRAPH_ORIGIN_LEARNED) {
             continue;
         }
-        if (graph->node_owners[edge->from] != owner) {
-            owner = graph->node_owners[edge->from];
+        uint32_t from = graph_peek(&edge->from);
+        if (graph->node_owners[from] != owner) {
+            owner = graph->node_owners[from];
             ttl_ns = ttl_ns_of(context, graph_owner_name(graph, owner));
         }
         if (now_ns >= edge->last_seen_ns && now_ns - edge->last_seen_ns > ttl_ns) {
@@ -405,13 +407,16 @@ static bool is_kept(uint32_t to, const uint32_t *keep, uint32_t keep_count) {
 void graph_replace_edges(struct graph *graph, uint32_t from, enum graph_origin origin,
                          const uint32_t *keep, uint32_t keep_count) {
     ASSERT(from < graph_nodes_count(graph));
-    uint32_t number = atomic_load_explicit(&graph->heads[from].out, memory_order_relaxed);
-    while (number != NONE) {
-        struct graph_edge *edge = &graph->edges[number];
-        if (atomic_load_explicit(&edge->origin, memory_order_relaxed) == (uint32_t)origin &&
-            !is_kept(edge->to, keep, keep_count)) {
+    const struct graph_snapshot *snapshot = graph_snapshot_of(graph);
+    struct edge_walk walk =
+        walk_edges(graph, snapshot, from, GRAPH_UPSTREAM, has_newer_edges(graph, snapshot));
+    for (uint32_t to = walk_next(&walk); to != NONE; to = walk_next(&walk)) {
+        uint32_t number = graph_find_edge(graph, from, to);
+        ASSERT(number != NONE);
+        if (atomic_load_explicit(&graph->edges[number].origin, memory_order_relaxed) ==
+                (uint32_t)origin &&
+            !is_kept(to, keep, keep_count)) {
             remove_edge(graph, number);
         }
-        number = edge->next_out;
     }
 }

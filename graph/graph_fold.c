@@ -24,6 +24,16 @@ enum {
     FOLD_STEPS_PER_NEW_EDGE = 32,
 };
 
+/* ThreadSanitizer does not see into liburcu: it is told that a grace period orders what readers
+ * did before what the writer does after. */
+#ifdef __SANITIZE_THREAD__
+#include <sanitizer/tsan_interface.h>
+#define GRACE_TELL(what) __tsan_##what((void *)(uintptr_t)&grace)
+static const char grace;
+#else
+#define GRACE_TELL(what) (void)0
+#endif
+
 static struct graph_snapshot *folding_half(struct graph *graph) {
     return &graph->halves[graph->half ^ 1];
 }
@@ -33,8 +43,8 @@ static struct graph_snapshot *folding_half(struct graph *graph) {
 typedef void fold_one(struct graph *graph, struct graph_snapshot *half, uint32_t at);
 
 static void count_edge(struct graph *graph, struct graph_snapshot *half, uint32_t at) {
-    half->in.offsets[graph->edges[at].to + 1]++;
-    half->out.offsets[graph->edges[at].from + 1]++;
+    half->in.offsets[graph_peek(&graph->edges[at].to) + 1]++;
+    half->out.offsets[graph_peek(&graph->edges[at].from) + 1]++;
 }
 
 static void sum_node(struct graph *graph, struct graph_snapshot *half, uint32_t at) {
@@ -48,7 +58,8 @@ static void place(struct graph_rows *rows, uint32_t node, uint32_t neighbour) {
 }
 
 static void place_edge(struct graph *graph, struct graph_snapshot *half, uint32_t at) {
-    place(&half->in, graph->edges[at].to, graph->edges[at].from);
+    const struct graph_edge *edge = &graph->edges[at];
+    place(&half->in, graph_peek(&edge->to), graph_peek(&edge->from));
 }
 
 /* Placing has moved each offset to the end of its row, the beginning of the next. */
@@ -89,7 +100,7 @@ static void flag_item(const struct graph_rows *rows, uint32_t node, uint32_t nei
     uint32_t high = rows->offsets[node + 1];
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        uint32_t item = atomic_load_explicit(&rows->items[middle], memory_order_relaxed);
+        uint32_t item = graph_peek(&rows->items[middle]);
         if ((item & ~ROW_DEAD) < neighbour) {
             low = middle + 1;
         } else {
@@ -105,8 +116,10 @@ static void flag_item(const struct graph_rows *rows, uint32_t node, uint32_t nei
 static void flag_both(const struct graph *graph, const struct graph_snapshot *half, uint32_t number,
                       bool is_dead) {
     const struct graph_edge *edge = &graph->edges[number];
-    flag_item(&half->out, edge->from, edge->to, is_dead);
-    flag_item(&half->in, edge->to, edge->from, is_dead);
+    uint32_t from = graph_peek(&edge->from);
+    uint32_t to = graph_peek(&edge->to);
+    flag_item(&half->out, from, to, is_dead);
+    flag_item(&half->in, to, from, is_dead);
 }
 
 static void flag_edge(struct graph *graph, struct graph_snapshot *half, uint32_t at) {
@@ -136,7 +149,7 @@ static const struct {
 
 static void fold_begin(struct graph *graph, uint32_t edges) {
     struct graph_snapshot *half = folding_half(graph);
-    urcu_memb_synchronize_rcu(); /* readers of that half's last life are done */
+    graph_wait_for_readers(); /* readers of that half's last life are done */
     half->nodes = graph_nodes_count(graph);
     half->edges = edges;
     memset(half->in.offsets, 0, ((size_t)half->nodes + 1) * sizeof(uint32_t));
@@ -149,7 +162,7 @@ static void fold_publish(struct graph *graph) {
     struct graph_snapshot *half = folding_half(graph);
     ASSERT(half->out.offsets[half->nodes] == half->edges);
     ASSERT(half->in.offsets[half->nodes] == half->edges);
-    rcu_set_pointer(&graph->snapshot, half);
+    atomic_store_explicit(&graph->snapshot, half, memory_order_release);
     graph->half ^= 1;
     graph->fold.phase = FOLD_IDLE;
     graph->fold.published++;
@@ -230,7 +243,12 @@ void graph_flag_edge(struct graph *graph, uint32_t number, bool is_dead) {
 }
 
 const struct graph_snapshot *graph_snapshot_of(const struct graph *graph) {
-    return rcu_dereference(graph->snapshot);
+    return atomic_load_explicit(&graph->snapshot, memory_order_acquire);
+}
+
+void graph_wait_for_readers(void) {
+    urcu_memb_synchronize_rcu();
+    GRACE_TELL(acquire);
 }
 
 void graph_reader_register(void) {
@@ -246,5 +264,6 @@ void graph_reader_begin(void) {
 }
 
 void graph_reader_end(void) {
+    GRACE_TELL(release);
     urcu_memb_read_unlock();
 }

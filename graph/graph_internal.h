@@ -1,7 +1,8 @@
 /*
  * graph_internal.h - the graph's memory. Only graph*.c include it.
  *
- * Edges are records in one append-only array; an edge's number never changes. Each node heads two
+ * Edges are records in one append-only array; an edge's number changes only when all numbers have
+ * been given out and the removed ones are taken back (graph_compact.c). Each node heads two
  * chains through the edges (out: what it depends on; in: what depends on it), newest first. A fold
  * writes all edges into compressed rows (CSR) of neighbours' numbers, each row in their order; a
  * reader walks a node's row, then its chain down to the first edge that the fold already has. So
@@ -25,12 +26,13 @@
 #define ROW_DEAD (UINT32_C(1) << 31)
 
 struct graph_edge {
-    uint32_t from;
-    uint32_t to;
-    uint32_t next_out;       /* older edge from the same node */
-    uint32_t next_in;        /* older edge to the same node */
-    _Atomic uint32_t origin; /* enum graph_origin; 0: removed */
-    uint32_t dirty_next;     /* NONE - 1: not in the list */
+    /* Written again only when no chain leads here; atomic for who asks for an origin. */
+    _Atomic uint32_t from;
+    _Atomic uint32_t to;
+    _Atomic uint32_t next_out; /* older edge from the same node */
+    _Atomic uint32_t next_in;  /* older edge to the same node */
+    _Atomic uint32_t origin;   /* enum graph_origin; 0: removed */
+    uint32_t dirty_next;       /* NONE - 1: not in the list */
     uint64_t last_seen_ns;
 };
 
@@ -54,8 +56,8 @@ struct graph_rows {
 };
 
 struct graph_snapshot {
-    uint32_t nodes; /* rows there are */
-    uint32_t edges; /* edges with a smaller number are in the rows */
+    uint32_t nodes;         /* rows there are */
+    _Atomic uint32_t edges; /* edges with a smaller number are in the rows */
     struct graph_rows out;
     struct graph_rows in;
 };
@@ -103,7 +105,7 @@ struct graph {
     _Atomic uint32_t *key_slots; /* readers find nodes here: node + 1, by key, never removed */
     uint32_t key_slots_mask;
     struct graph_snapshot halves[2];
-    struct graph_snapshot *snapshot; /* RCU: graph_snapshot_of */
+    struct graph_snapshot *_Atomic snapshot; /* RCU: graph_snapshot_of */
     uint32_t half;
     struct graph_fold fold;
     uint32_t dirty_node;
@@ -136,7 +138,23 @@ struct status graph_put_edge(struct graph *graph, uint32_t from, uint32_t to,
 const struct graph_snapshot *graph_snapshot_of(const struct graph *graph);
 
 #define GRAPH_NOT_DIRTY (UINT32_MAX - 1)
-/* The edge's number; NONE when it was never there. Any thread. */
+/* The edge's number; NONE when it was never there. Any thread; a reader may miss an edge while the
+ * numbers of removed ones are taken back. */
 uint32_t graph_find_edge(const struct graph *graph, uint32_t from, uint32_t to);
+/* The writer's plain access, and whoever comes by a chain. */
+static inline uint32_t graph_peek(const _Atomic uint32_t *word) {
+    return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+static inline void graph_poke(_Atomic uint32_t *word, uint32_t value) {
+    atomic_store_explicit(word, value, memory_order_relaxed);
+}
+
+/* Puts the edge under its ends, for graph_find_edge. */
+void graph_publish_edge(struct graph *graph, uint32_t number);
+/* graph_fold.c: until those who read now have ended. */
+void graph_wait_for_readers(void);
+/* graph_compact.c: whether numbers of removed edges are free again. */
+bool graph_compact(struct graph *graph);
 /* graph_fold.c: an edge was removed or has come back; its places in the rows say so. */
 void graph_flag_edge(struct graph *graph, uint32_t number, bool is_dead);

@@ -42,8 +42,8 @@ static void emit_edge(const struct graph_edge *edge, struct effects *effects) {
     uint8_t key[8];
     uint8_t row[9];
     struct writer key_writer = writer_over(key, sizeof(key));
-    write_number(&key_writer, edge->from);
-    write_number(&key_writer, edge->to);
+    write_number(&key_writer, graph_peek(&edge->from));
+    write_number(&key_writer, graph_peek(&edge->to));
     uint32_t origin = atomic_load_explicit(&edge->origin, memory_order_relaxed);
     if (origin == 0) {
         effect_delete(effects, STORE_TABLE_EDGE, writer_slice(&key_writer));
@@ -130,7 +130,8 @@ struct hash128 graph_digest(const struct graph *graph) {
     uint32_t edges = atomic_load_explicit(&graph->edges_count, memory_order_relaxed);
     for (uint32_t i = 0; i < edges; i++) {
         uint32_t origin = atomic_load_explicit(&graph->edges[i].origin, memory_order_relaxed);
-        uint64_t words[3] = {graph->edges[i].from, graph->edges[i].to, origin};
+        uint64_t words[3] = {graph_peek(&graph->edges[i].from), graph_peek(&graph->edges[i].to),
+                             origin};
         struct hash128 hash = hash128_of(slice_of(words, sizeof(words)), 2);
         sum.lo += origin == 0 ? 0 : hash.lo;
         sum.hi += origin == 0 ? 0 : hash.hi;

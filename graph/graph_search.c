@@ -182,9 +182,10 @@ const struct graph_visit *graph_search_run(struct graph_search *search, const st
 
 static enum graph_origin origin_of(const struct graph *graph, uint32_t from, uint32_t to) {
     uint32_t number = graph_find_edge(graph, from, to);
-    ASSERT(number != NONE);
-    uint32_t origin = atomic_load_explicit(&graph->edges[number].origin, memory_order_acquire);
-    /* Removed since the row was read: it was there with some origin then. */
+    uint32_t origin =
+        number == NONE ? 0
+                       : atomic_load_explicit(&graph->edges[number].origin, memory_order_acquire);
+    /* Removed, or about to get another number, since the row was read: it had some origin then. */
     return origin == 0 ? GRAPH_ORIGIN_LEARNED : (enum graph_origin)origin;
 }
 

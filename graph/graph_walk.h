@@ -48,9 +48,9 @@ static inline uint32_t walk_row(struct edge_walk *walk) {
 static inline uint32_t walk_chain(struct edge_walk *walk) {
     while (walk->chain != NONE && walk->chain >= walk->folded) {
         const struct graph_edge *edge = &walk->graph->edges[walk->chain];
-        walk->chain = walk->is_up ? edge->next_out : edge->next_in;
+        walk->chain = graph_peek(walk->is_up ? &edge->next_out : &edge->next_in);
         if (atomic_load_explicit(&edge->origin, memory_order_acquire) != 0) {
-            return walk->is_up ? edge->to : edge->from;
+            return graph_peek(walk->is_up ? &edge->to : &edge->from);
         }
     }
     return NONE;
