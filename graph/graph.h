@@ -127,6 +127,9 @@ const struct graph_visit *graph_search_run(struct graph_search *search, const st
                                            uint32_t start, enum graph_direction direction,
                                            uint32_t hops_max, struct slice viewer,
                                            uint32_t *count_out, bool *truncated_out);
+/* How many tenants, platform not counted, own one of the visited nodes. */
+uint32_t graph_count_tenants(const struct graph *graph, const struct graph_visit *visits,
+                             uint32_t count);
 /* Direct neighbours with origin, for showing edges: up to `max`, returns how many there are. */
 struct graph_neighbour {
     uint32_t node;

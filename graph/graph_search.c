@@ -180,6 +180,19 @@ const struct graph_visit *graph_search_run(struct graph_search *search, const st
     return search->visits;
 }
 
+uint32_t graph_count_tenants(const struct graph *graph, const struct graph_visit *visits,
+                             uint32_t count) {
+    uint64_t seen[TENANTS_MAX / 64 + 1] = {0};
+    uint32_t tenants = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t owner = graph->node_owners[visits[i].node];
+        uint64_t bit = UINT64_C(1) << owner % 64;
+        tenants += owner != graph->platform && (seen[owner / 64] & bit) == 0 ? 1 : 0;
+        seen[owner / 64] |= bit;
+    }
+    return tenants;
+}
+
 static enum graph_origin origin_of(const struct graph *graph, uint32_t from, uint32_t to) {
     uint32_t number = graph_find_edge(graph, from, to);
     uint32_t origin =

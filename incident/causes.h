@@ -59,6 +59,13 @@ bool cause_is_in_window(const struct outlook *outlook, uint64_t since_ns, uint64
 void correlate_rehome(struct incidents *incidents, const struct incident_context *context,
                       struct member *cause);
 
+/* reach.c: of an incident of the platform, how many tenants it reaches; else nothing. */
+void reach_count_tenants(struct incidents *incidents, const struct incident_context *context,
+                         const struct incident *incident, struct rank *rank);
+/* A tenant's incident has that platform node as its root from now on: counted again soon. */
+void reach_changed(struct incidents *incidents, const struct incident_context *context,
+                   uint32_t node);
+
 /* suspect.c: a silent upstream neighbour; node is GRAPH_NODE_NONE when there is none. */
 struct suspicion {
     uint32_t node;

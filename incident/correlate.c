@@ -92,6 +92,7 @@ static struct member *create_foreign(struct incidents *incidents,
     member->status = seen.state.status;
     member->since_ns = seen.state.since_ns;
     member->last_signal_ns = seen.state.since_ns;
+    reach_changed(incidents, context, node);
     return member;
 }
 

@@ -33,10 +33,8 @@
 #define DETAIL_BYTES_MAX 700u
 /* From this many failing members on an error is critical. */
 #define FAILING_CRITICAL_MIN 10u
-/* How many roots one new edge may explain, and members one message may be compared with. */
+/* How many roots one new edge may explain. */
 #define EDGE_ROOTS_MAX 256u
-#define MENTIONS_LOOKED_AT_MAX 512u
-#define MENTION_BYTES_MIN 5u
 #define RESOURCES_PER_MEMBER_MAX 4u
 /* Repeats often say more than the first signal; a storm of them does not. */
 #define RESOURCE_SIGNALS_MAX 64u
@@ -132,6 +130,8 @@ struct rank {
     bool blames;           /* its error speaks of something else */
     uint32_t storms_count; /* incidents of more than one entity that began before it */
     uint32_t storm_node;   /* root of the largest; GRAPH_NODE_NONE */
+    uint32_t tenants_hit;  /* of a platform incident: reach.c */
+    uint32_t tenants_at_risk;
     uint32_t alternatives_count;
     struct rank_alternative alternatives[INCIDENT_ALTERNATIVES_MAX];
 };
@@ -220,7 +220,7 @@ struct incidents {
     struct timers member_timers;
     uint32_t incidents_dirty;
     uint32_t
-        members_dirty; /* oldest first: a dropped member's row goes before its successor's comes */
+        members_dirty; /* oldest first: a dropped one's row goes before its successor's comes */
     uint32_t members_dirty_last;
     uint32_t placed_last;
     uint32_t open_count;

@@ -18,6 +18,8 @@
 #include "schemas/derive.h"
 
 #define MENTION_EDGES_MAX 8u
+#define MENTION_BYTES_MIN 5u
+#define MENTIONS_LOOKED_AT_MAX 512u
 #define MENTION_MESSAGE_BYTES_MAX 2048u
 #define BLAMED_WORDS_MAX 32u
 

@@ -13,6 +13,7 @@
  * the affected: 2 for failing before the root, 2 for not being reached, 1 / (1 + hops) for standing
  * near it; the heaviest are the alternatives.
  */
+#include "incident/causes.h"
 #include "incident/doubt.h"
 
 #define STORM_WEIGHT 6.0
@@ -105,6 +106,7 @@ void rank_incident(struct incidents *incidents, const struct incident_context *c
     for (uint32_t i = 0; i < rank.alternatives_count; i++) {
         rank.alternatives[i].confidence *= (1.0 - rank.confidence) * 1e6 / (double)weight_micros;
     }
+    reach_count_tenants(incidents, context, incident, &rank);
     incident->rank = rank;
 }
 
@@ -143,6 +145,11 @@ bool rank_evidence(const struct rank *rank, const struct graph *graph, uint32_t 
         return true;
     }
     index -= 3;
+    if (rank->tenants_hit + rank->tenants_at_risk > 0 && index-- == 0) {
+        text_add_format(text, "tenants hit: %u, at risk: %u", rank->tenants_hit,
+                        rank->tenants_at_risk);
+        return true;
+    }
     if (rank->storms_count > 0 && index-- == 0) {
         text_add_text(text, "against it: a storm that no known edge joins to it began before, at ");
         text_add(text, graph_get_node(graph, rank->storm_node).entity);

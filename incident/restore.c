@@ -67,6 +67,8 @@ void incident_encode_state(const struct incident *incident, struct writer *write
     write_state_rank(&incident->rank, writer);
     writer_u32(writer, incident->rank.storms_count);
     writer_u32(writer, incident->rank.storm_node);
+    writer_u32(writer, incident->rank.tenants_hit);
+    writer_u32(writer, incident->rank.tenants_at_risk);
 }
 
 struct status incident_decode_state(struct slice bytes, struct incident *incident) {
@@ -92,6 +94,10 @@ struct status incident_decode_state(struct slice bytes, struct incident *inciden
     if (reader_left(&reader) > 0) { /* older rows know of no storms */
         incident->rank.storms_count = reader_u32(&reader);
         incident->rank.storm_node = reader_u32(&reader);
+    }
+    if (reader_left(&reader) > 0) { /* nor of the tenants that the platform reaches */
+        incident->rank.tenants_hit = reader_u32(&reader);
+        incident->rank.tenants_at_risk = reader_u32(&reader);
     }
     return status_of(reader.failed || reader_left(&reader) != 0 ? STATUS_CORRUPT : STATUS_OK);
 }

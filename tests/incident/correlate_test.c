@@ -285,6 +285,31 @@ static void a_platform_node_is_the_root_of_each_tenants_own_incident(void **stat
     }
 }
 
+static void the_platform_is_told_how_many_tenants_it_hits_but_no_names(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "acme|job:load", "platform|service:db");
+    world_depend(&world, "acme|job:more", "platform|service:db");
+    world_depend(&world, "globex|job:load", "platform|service:db");
+    world_depend(&world, "umbrella|job:load", "platform|service:cache");
+    world_depend(&world, "platform|service:cache", "platform|service:db");
+    world_bad(&world, "platform", "service:db", EVENT_STATUS_DOWN, START_NS);
+    world_fail(&world, "job:load", START_NS + 1);
+    world_fail(&world, "job:more", START_NS + 1);
+    world_run(&world, START_NS + NS_PER_MINUTE);
+    world_commit(&world);
+    world_restart(&world);
+    char *json = world_json(&world, "platform", 0);
+    assert_non_null(strstr(json, "\"tenants hit: 1, at risk: 2\""));
+    assert_null(strstr(json, "acme"));
+    free(json);
+    json = world_json(&world, "acme", 0);
+    assert_null(strstr(json, "tenants"));
+    free(json);
+    world_deinit(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_rotation_of_a_cascade_is_one_incident),
@@ -294,6 +319,7 @@ int main(void) {
         cmocka_unit_test(unrelated_failures_stay_apart),
         cmocka_unit_test(two_causes_of_one_stay_two_incidents),
         cmocka_unit_test(failures_outside_the_window_stay_apart),
+        cmocka_unit_test(the_platform_is_told_how_many_tenants_it_hits_but_no_names),
         cmocka_unit_test(a_platform_node_is_the_root_of_each_tenants_own_incident),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
