@@ -151,7 +151,11 @@ struct status admin_call(const struct admin_client *client, struct slice path, s
     if (client->token != NULL) {
         text_add_format(&head, "Authorization: Bearer %s\r\n", client->token);
     }
-    text_add_format(&head, "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
+    if (client->tenant != NULL) {
+        text_add_format(&head, "X-Scope-OrgID: %s\r\n", client->tenant);
+    }
+    text_add_format(&head, "Content-Type: %s\r\nContent-Length: %zu\r\n\r\n",
+                    client->media_type == NULL ? "application/json" : client->media_type,
                     body.size);
     struct link link;
     if (head.truncated) {
@@ -179,6 +183,7 @@ struct status admin_client_of(const struct cli_options *options, struct admin_cl
     const struct config *config = *config_out;
     ASSERT(address != NULL || config != NULL);
     bool is_secure = config != NULL && config->tls.is_on && config->tls.console;
+    *client_out = (struct admin_client){.tenant = NULL};
     client_out->tls = is_secure ? &config->tls.options : NULL;
     client_out->address = address != NULL ? slice_of_text(address) : config->listen_console;
     client_out->token = token != NULL ? token : getenv("QUELL_TOKEN");

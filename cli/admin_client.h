@@ -12,6 +12,8 @@ struct admin_client {
     struct slice address;          /* "127.0.0.1:8418" */
     const char *token;             /* NULL: none */
     const struct tls_options *tls; /* the server's; NULL: plain */
+    const char *tenant;            /* X-Scope-OrgID; NULL: not said */
+    const char *media_type;        /* of the body; NULL: JSON */
 };
 
 /* Of --console, else the configuration's; the token of --token or QUELL_TOKEN. `config_out` keeps

@@ -14,6 +14,8 @@ int command_silence(const struct cli_options *options);
 /* Through the admin API of the running quell. */
 int command_graph(const struct cli_options *options);
 int command_audit(const struct cli_options *options);
+/* `quell graph import FILE`. */
+int graph_import(const struct cli_options *options);
 int command_explain(const struct cli_options *options);
 int command_quarantine(const struct cli_options *options);
 int command_replay(const struct cli_options *options);

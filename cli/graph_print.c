@@ -70,6 +70,10 @@ static void print_dot(struct slice graph) {
 }
 
 int command_graph(const struct cli_options *options) {
+    const char *word = cli_word(options, 0);
+    if (word != NULL && strcmp(word, "import") == 0) {
+        return graph_import(options);
+    }
     struct text answer;
     char memory[PATH_BYTES_MAX];
     struct text path = text_over(memory, sizeof(memory));

@@ -1,8 +1,10 @@
 """Edge lists by POST /v1/edges: CSV, JSON, what quell has printed; what is no edge is refused."""
 import json
+import os
+import subprocess
 import unittest
 
-from harness import Story, failure
+from harness import BINARY, Story, failure
 
 CSV = """from,to
 # the night run
@@ -39,6 +41,22 @@ class Edges(Story):
         self.q.settle()
         incident, = self.q.incidents()
         self.assertEqual(incident["root_cause"]["entity"], "job:extract")
+
+    def test_the_command_line_imports_a_file_and_says_what_was_refused(self):
+        path = os.path.join(self.q.directory, "edges.csv")
+        with open(path, "w") as file:
+            file.write(CSV)
+        run = subprocess.run([BINARY, "graph", "import", path, "--tenant", "acme", "--to",
+                              f"127.0.0.1:{self.q.http}"],
+                             capture_output=True, text=True, timeout=60)
+        self.assertEqual(run.returncode, 1, run.stderr)
+        self.assertIn("3 edges taken, 3 refused", run.stdout)
+        self.assertIn("edge 3: ", run.stdout)
+        self.assertIn(("job:load", "job:extract"), self.edges("acme")[0])
+        run = subprocess.run([BINARY, "graph", "import", path + ".missing"],
+                             capture_output=True, text=True, timeout=60)
+        self.assertEqual(run.returncode, 1)
+        self.assertIn("edges.csv.missing", run.stderr)
 
     def test_what_one_quell_prints_another_takes(self):
         self.send("job:a,job:b\njob:b,job:c\n", "text/csv")

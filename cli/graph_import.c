@@ -1,0 +1,99 @@
+/*
+ * graph_import.c - `quell graph import FILE`: who depends on whom, from a CSV or JSON file or what
+ * `quell graph --json` has printed, by POST /v1/edges to the running quell.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli/admin_client.h"
+#include "cli/commands.h"
+#include "core/base/json_pick.h"
+#include "core/base/limits.h"
+#include "core/config_rules.h"
+
+enum { REASON_BYTES_MAX_SHOWN = 512 };
+#define FILE_BYTES_MAX (64 * MIB)
+#define ANSWER_BYTES_MAX (8 * MIB)
+
+/* The listener for events; the address of --to wins. */
+static void aim(const struct cli_options *options, const struct config *config,
+                struct admin_client *client) {
+    const char *token = cli_option(options, "--token");
+    const char *to = cli_option(options, "--to");
+    bool is_secure = config->tls.is_on && config->tls.http;
+    client->tls = is_secure ? &config->tls.options : NULL;
+    client->address = to != NULL ? slice_of_text(to) : config->listen_http;
+    client->token = token != NULL ? token : getenv("QUELL_TOKEN");
+    client->tenant = cli_option(options, "--tenant");
+}
+
+static const char *media_type_of(struct slice file) {
+    size_t at = 0;
+    while (at < file.size && (file.data[at] == ' ' || file.data[at] == '\n')) {
+        at++;
+    }
+    bool is_json = at < file.size && (file.data[at] == '{' || file.data[at] == '[');
+    return is_json ? "application/json" : "text/csv";
+}
+
+/* Whether all edges were taken. */
+static bool print_answer(struct slice answer) {
+    struct slice rejected = json_pick(answer, "rejected");
+    struct slice errors = json_pick(answer, "errors");
+    struct slice item;
+    (void)printf("%.*s edges taken, %.*s refused\n", SLICE_PRINT(json_pick(answer, "accepted")),
+                 SLICE_PRINT(rejected));
+    while (json_pick_item(&errors, &item)) {
+        char memory[REASON_BYTES_MAX_SHOWN];
+        char shown_memory[REASON_BYTES_MAX_SHOWN];
+        struct text reason = text_over(memory, sizeof(memory));
+        struct text shown = text_over(shown_memory, sizeof(shown_memory));
+        json_pick_text(item, "reason", &reason);
+        text_add_printable(&shown, text_slice(&reason));
+        (void)printf("  edge %.*s: %s\n", SLICE_PRINT(json_pick(item, "index")), shown_memory);
+    }
+    return slice_equals(rejected, SLICE("0"));
+}
+
+static bool import(const struct cli_options *options, const struct config *config,
+                   struct arena *arena) {
+    struct fault fault;
+    struct slice file;
+    struct admin_client client;
+    struct text answer = text_over(arena_allocate(arena, ANSWER_BYTES_MAX, 1), ANSWER_BYTES_MAX);
+    unsigned http_status = 0;
+    aim(options, config, &client);
+    struct status status =
+        config_read_file(cli_word(options, 1), FILE_BYTES_MAX, arena, &file, &fault);
+    if (status_is_ok(status)) {
+        client.media_type = media_type_of(file);
+        status = admin_call(&client, SLICE("/v1/edges"), file, &http_status, &answer, &fault);
+    }
+    if (!status_is_ok(status)) {
+        (void)fprintf(stderr, "quell: %s\n", fault.words);
+        return false;
+    }
+    if (http_status != 200 && http_status != 400) {
+        (void)fprintf(stderr, "quell: refused (%u)\n", http_status);
+        return false;
+    }
+    return print_answer(text_slice(&answer));
+}
+
+int graph_import(const struct cli_options *options) {
+    struct config *config = NULL;
+    struct arena arena;
+    if (cli_word(options, 1) == NULL) {
+        (void)fprintf(stderr, "quell: which file? quell graph import FILE\n");
+        return 1;
+    }
+    if (!status_is_ok(cli_load_config(options, &config)) ||
+        !status_is_ok(arena_init(&arena, FILE_BYTES_MAX + ANSWER_BYTES_MAX + 4 * MIB))) {
+        config_release(config);
+        return 1;
+    }
+    bool is_good = import(options, config, &arena);
+    arena_deinit(&arena);
+    config_release(config);
+    return is_good ? 0 : 1;
+}
