@@ -102,8 +102,8 @@ static void apply_complaint(struct engine *engine, const struct envelope *envelo
         return;
     }
     struct incident_context context = engine_incident_context(engine, index);
-    uint32_t node = graph_find_node(engine->graph, envelope->entity_key);
-    if (incidents_is_complaint(engine->incidents, &context, node, signal) &&
+    uint32_t node = GRAPH_NODE_NONE;
+    if (incidents_is_complaint(engine->incidents, &context, signal) &&
         status_is_ok(engine_intern_node(engine, envelope->tenant, envelope->entity,
                                         envelope->entity_key, &node))) {
         incidents_apply_complaint(engine->incidents, &context, node, signal);

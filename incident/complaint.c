@@ -10,13 +10,17 @@
  * what it calls. It stays until the incident ends. When it fails itself, it is placed as if it had
  * never complained.
  *
- * Such a member is a recovered one with a flag. Bounded: COMPLAINTS_PER_RECORD_MAX looks a journal
- * record, so that a replay looks at the same; each at COMPLAINT_NEIGHBOURS_MAX neighbours a
- * direction and the COMPLAINT_LOOKED_AT_MAX members placed last.
+ * Such a member is a recovered one with a flag. Bounded, by journal record, so that a replay reads
+ * the same: all of the first MESSAGES_READ messages and every MESSAGES_STRIDEth behind them, since
+ * who is hit says so more than once; COMPLAINTS_PER_RECORD_MAX looks at who may be meant; each at
+ * COMPLAINT_NEIGHBOURS_MAX neighbours a direction and the COMPLAINT_LOOKED_AT_MAX members placed
+ * last.
  */
 #include "incident/causes.h"
 #include "incident/words.h"
 
+#define MESSAGES_READ 512u
+#define MESSAGES_STRIDE 16u
 #define COMPLAINTS_PER_RECORD_MAX 32u
 #define COMPLAINT_NEIGHBOURS_MAX 32u
 #define COMPLAINT_LOOKED_AT_MAX 128u
@@ -84,17 +88,27 @@ static struct member *find_complained(struct incidents *incidents,
                : find_neighbour(incidents, context, &outlook, node);
 }
 
-bool incidents_is_complaint(struct incidents *incidents, const struct incident_context *context,
-                            uint32_t node, const struct signal *signal) {
+/* Whether this message of the record is read. */
+static bool is_in_turn(struct incidents *incidents, const struct incident_context *context) {
     if (incidents->complaints_seq != context->cause_seq) {
         incidents->complaints_seq = context->cause_seq;
         incidents->complaints_count = 0;
+        incidents->messages_count = 0;
     }
-    if (incidents->complaints_count == COMPLAINTS_PER_RECORD_MAX ||
-        !words_tell_trouble(signal->message)) {
+    if (incidents->complaints_count == COMPLAINTS_PER_RECORD_MAX) {
+        return false;
+    }
+    return incidents->messages_count++ < MESSAGES_READ ||
+           (context->cause_seq + context->cause_index) % MESSAGES_STRIDE == 0;
+}
+
+bool incidents_is_complaint(struct incidents *incidents, const struct incident_context *context,
+                            const struct signal *signal) {
+    if (!is_in_turn(incidents, context) || !words_tell_trouble(signal->message)) {
         return false;
     }
     incidents->complaints_count++;
+    uint32_t node = graph_find_node(context->graph, signal->entity_key);
     return incidents->members_free_count >= 2 &&
            effects_room(context->effects) >= INCIDENTS_EFFECT_BYTES_MIN &&
            find_complained(incidents, context, node, signal) != NULL;

@@ -74,10 +74,10 @@ MUST_CHECK struct status incidents_apply_bad(struct incidents *incidents,
 void incidents_apply_good(struct incidents *incidents, const struct incident_context *context,
                           uint32_t node, const struct signal *signal);
 /* Whether news that are not bad tell of trouble that an incident of the tenant explains: an entity
- * that says so is hit. `node`: GRAPH_NODE_NONE when the entity has none yet. */
+ * that says so is hit, even when it has no node yet. */
 bool incidents_is_complaint(struct incidents *incidents, const struct incident_context *context,
-                            uint32_t node, const struct signal *signal);
-/* Right after that, with a node: the entity is shown as affected, degraded and at risk. */
+                            const struct signal *signal);
+/* Right after that, with its node: the entity is shown as affected, degraded and at risk. */
 void incidents_apply_complaint(struct incidents *incidents, const struct incident_context *context,
                                uint32_t node, const struct signal *signal);
 /* A new edge may connect incidents that stood apart: looks again at the bad nodes it joins. */

@@ -226,6 +226,7 @@ struct incidents {
     uint32_t open_count;
     uint64_t complaints_seq; /* the record in which that many complaints were looked at */
     uint32_t complaints_count;
+    uint32_t messages_count; /* read for complaints in that record */
     uint64_t next_outbox_number;
     uint64_t generation;
     uint32_t *gathered; /* scratch: incidents found by a search */

@@ -8,33 +8,65 @@
 
 #define WORDS_BYTES_MAX 512u
 
-static bool is_letter(uint8_t byte) {
-    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
-}
+enum { LETTERS = 26, BEGINNINGS_MAX = 5 };
 
-static uint8_t lower(uint8_t byte) {
-    return byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte | 0x20) : byte;
+/* By their first letter, so that a word is held against few. */
+typedef const char *const beginnings[LETTERS][BEGINNINGS_MAX];
+
+#define LETTER(letter) [letter - 'a']
+
+static beginnings of_blame = {
+    LETTER('b') = {"bad gateway", "broken pipe"},
+    LETTER('c') = {"connection refused", "connection reset", "could not co"},
+    LETTER('d') = {"deadline"},
+    LETTER('h') = {"http 502", "http 503", "http 504"},
+    LETTER('n') = {"no response"},
+    LETTER('t') = {"timeout", "timed out"},
+    LETTER('u') = {"unreachable", "unavailable", "upstream"},
+};
+
+static beginnings of_trouble = {
+    LETTER('a') = {"aborted"},
+    LETTER('b') = {"broken"},
+    LETTER('c') = {"crash"},
+    LETTER('d') = {"deadline", "degrad"},
+    LETTER('e') = {"error", "exceed", "exhaust"},
+    LETTER('f') = {"fail"},
+    LETTER('n') = {"no resp"},
+    LETTER('o') = {"overloa"},
+    LETTER('p') = {"panic"},
+    LETTER('r') = {"refus", "reject", "reset"},
+    LETTER('s') = {"slow", "stall"},
+    LETTER('t') = {"timeout", "timed out", "throttl"},
+    LETTER('u') = {"unavail", "unreac"},
+};
+
+/* 0..25; LETTERS for what is none. */
+static uint8_t letter_of(uint8_t byte) {
+    uint8_t number = (uint8_t)((byte | 0x20) - 'a');
+    return number < LETTERS ? number : LETTERS;
 }
 
 static bool starts_with(struct slice words, const char *part) {
     for (size_t i = 0; part[i] != '\0'; i++) {
-        if (i == words.size || lower(words.data[i]) != (uint8_t)part[i]) {
+        uint8_t byte = i < words.size ? words.data[i] : 0;
+        byte = byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte | 0x20) : byte;
+        if (byte != (uint8_t)part[i]) {
             return false;
         }
     }
     return true;
 }
 
-static bool has_any(struct slice words, const char *const *parts, size_t count) {
+static bool has_any(struct slice words, beginnings *parts) {
     struct slice head = slice_head(words, WORDS_BYTES_MAX);
+    bool is_inside = false;
     for (size_t at = 0; at < head.size; at++) {
-        if (!is_letter(head.data[at]) || (at > 0 && is_letter(head.data[at - 1]))) {
-            continue;
-        }
-        struct slice rest = slice_tail(head, at);
-        uint8_t first = lower(rest.data[0]);
-        for (size_t i = 0; i < count; i++) {
-            if ((uint8_t)parts[i][0] == first && starts_with(rest, parts[i])) {
+        uint8_t letter = letter_of(head.data[at]);
+        bool begins = !is_inside && letter < LETTERS;
+        is_inside = letter < LETTERS;
+        for (uint32_t i = 0; begins && (*parts)[letter][i] != NULL; i++) {
+            if (starts_with(slice_tail(head, at), (*parts)[letter][i])) {
                 return true;
             }
         }
@@ -43,19 +75,9 @@ static bool has_any(struct slice words, const char *const *parts, size_t count) 
 }
 
 bool words_blame_another(struct slice words) {
-    static const char *const parts[] = {
-        "timeout",      "timed out",   "deadline", "connection refused", "connection reset",
-        "unreachable",  "unavailable", "upstream", "no response",        "bad gateway",
-        "could not co", "http 502",    "http 503", "http 504",           "broken pipe",
-    };
-    return has_any(words, parts, sizeof(parts) / sizeof(parts[0]));
+    return has_any(words, &of_blame);
 }
 
 bool words_tell_trouble(struct slice words) {
-    static const char *const parts[] = {
-        "fail",    "error",  "timeout", "timed out", "deadline", "exceed",  "refus", "reject",
-        "unavail", "unreac", "reset",   "degrad",    "slow",     "overloa", "panic", "crash",
-        "no resp", "broken", "throttl", "stall",     "aborted",  "exhaust",
-    };
-    return has_any(words, parts, sizeof(parts) / sizeof(parts[0]));
+    return has_any(words, &of_trouble);
 }
