@@ -195,6 +195,7 @@ void runtime_reload(struct runtime *runtime, const char *who) {
         return;
     }
     stats_set(&runtime->stats, STAT_CONFIG_RELOAD_NS, clock_wall_ns());
+    config_keep_tickets(config, runtime->config);
     sinks_reconfigure(runtime->sinks, config);
     for (uint32_t i = 0; i < runtime->ingests_count; i++) {
         ingest_reconfigure(runtime->ingests[i].ingest, config);

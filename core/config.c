@@ -463,6 +463,7 @@ void config_release(struct config *config) {
     if (config == NULL || atomic_fetch_sub(&config->references, 1) > 1) {
         return;
     }
+    tls_tickets_release(config->tls.options.tickets);
     explicit_bzero(config->arena.base, config->arena.used_bytes);
     arena_deinit(&config->arena);
     free(config);

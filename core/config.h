@@ -150,6 +150,9 @@ struct config_options {
 /* INVALID with errors_out filled; on success the caller owns one reference. */
 MUST_CHECK struct status config_load(const struct config_options *options,
                                      struct config **config_out, struct config_errors *errors_out);
+/* Sessions of TLS go on to resume by the keys of the configuration before, where clients are judged
+ * as before. For the reader's thread, before others see the new one. */
+void config_keep_tickets(struct config *config, const struct config *before);
 void config_acquire(struct config *config);
 /* Accepts NULL. Wipes secrets when the last reference goes. */
 void config_release(struct config *config);

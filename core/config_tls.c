@@ -46,5 +46,22 @@ void config_read_tls(struct config_build *build, const struct toml_value *sectio
         return;
     }
     tls_server_release(server);
+    if (!status_is_ok(tls_tickets_open(&tls->options.tickets))) {
+        config_error(build, section, "no memory for TLS");
+        return;
+    }
     tls->is_on = true;
+}
+
+void config_keep_tickets(struct config *config, const struct config *before) {
+    struct tls_options *options = &config->tls.options;
+    const struct tls_options *known = &before->tls.options;
+    if (options->tickets == NULL || known->tickets == NULL ||
+        options->client_auth != known->client_auth ||
+        !slice_equals(options->client_ca_pem, known->client_ca_pem)) {
+        return;
+    }
+    tls_tickets_release(options->tickets);
+    tls_tickets_acquire(known->tickets);
+    options->tickets = known->tickets;
 }

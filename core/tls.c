@@ -12,7 +12,6 @@
 #include <mbedtls/oid.h>
 #include <mbedtls/sha256.h>
 #include <mbedtls/ssl.h>
-#include <mbedtls/ssl_ticket.h>
 #include <mbedtls/version.h>
 #include <mbedtls/x509_crt.h>
 #include <stdlib.h>
@@ -22,7 +21,6 @@
 #include "core/tls_internal.h"
 
 enum {
-    TICKET_LIFETIME_S = 6 * 3600,
     PLAINTEXT_BYTES = 16 * 1024,     /* a record */
     OUTPUT_BYTES_ENOUGH = 64 * 1024, /* encrypted ahead of the network */
     OUTPUT_BYTES_MAX = 256 * 1024,
@@ -40,7 +38,7 @@ struct tls_server {
     mbedtls_x509_crt certificate;
     mbedtls_x509_crt client_ca;
     mbedtls_pk_context key;
-    mbedtls_ssl_ticket_context tickets;
+    struct tls_tickets *tickets;
     uint32_t references;
     uint8_t plaintext[PLAINTEXT_BYTES];
 };
@@ -85,13 +83,31 @@ static bool is_pair(const mbedtls_x509_crt *certificate, const mbedtls_pk_contex
     return mbedtls_pk_check_pair(&certificate->pk, key, tls_fill_random, NULL) == 0;
 }
 
-static void set_versions(mbedtls_ssl_config *config) {
-#if MBEDTLS_VERSION_NUMBER >= 0x03020000
-    mbedtls_ssl_conf_min_tls_version(config, MBEDTLS_SSL_VERSION_TLS1_2);
-#else
+#if MBEDTLS_VERSION_NUMBER < 0x03020000
+static void set_versions(mbedtls_ssl_config *config, bool asks_for_certificate) {
+    (void)asks_for_certificate;
     mbedtls_ssl_conf_min_version(config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
-#endif
+    mbedtls_ssl_conf_max_version(config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
 }
+#elif MBEDTLS_VERSION_NUMBER < 0x03060000 || !defined(MBEDTLS_THREADING_C) ||                      \
+    !defined(MBEDTLS_SSL_PROTO_TLS1_3)
+/* 1.3 stands on PSA's one table of keys, which threads may share since 3.6. */
+static void set_versions(mbedtls_ssl_config *config, bool asks_for_certificate) {
+    (void)asks_for_certificate;
+    mbedtls_ssl_conf_min_tls_version(config, MBEDTLS_SSL_VERSION_TLS1_2);
+    mbedtls_ssl_conf_max_tls_version(config, MBEDTLS_SSL_VERSION_TLS1_2);
+}
+#else
+/* A ticket of 1.3 does not say who the client was, so who must show a certificate shows it each
+ * time. */
+static void set_versions(mbedtls_ssl_config *config, bool asks_for_certificate) {
+    mbedtls_ssl_conf_min_tls_version(config, MBEDTLS_SSL_VERSION_TLS1_2);
+    if (asks_for_certificate) {
+        mbedtls_ssl_conf_tls13_key_exchange_modes(config,
+                                                  MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL);
+    }
+}
+#endif
 
 static bool init_library(void) {
     return psa_crypto_init() == PSA_SUCCESS; /* TLS 1.3 stands on it; later calls do nothing */
@@ -111,10 +127,11 @@ static bool is_pair(const mbedtls_x509_crt *certificate, const mbedtls_pk_contex
 
 /* 2.28 prefers the largest curve that the client offers, secp521r1: twice the work of a handshake.
  */
-static void set_versions(mbedtls_ssl_config *config) {
+static void set_versions(mbedtls_ssl_config *config, bool asks_for_certificate) {
     static const mbedtls_ecp_group_id curves[] = {MBEDTLS_ECP_DP_CURVE25519,
                                                   MBEDTLS_ECP_DP_SECP256R1,
                                                   MBEDTLS_ECP_DP_SECP384R1, MBEDTLS_ECP_DP_NONE};
+    (void)asks_for_certificate;
     mbedtls_ssl_conf_min_version(config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
     mbedtls_ssl_conf_curves(config, curves);
 }
@@ -215,7 +232,7 @@ static int configure(struct tls_server *server, const struct tls_options *option
     if (result != 0) {
         return result;
     }
-    set_versions(config);
+    set_versions(config, asks);
     mbedtls_ssl_conf_rng(config, tls_fill_random, NULL);
     mbedtls_ssl_conf_ciphersuites(config, suites);
     mbedtls_ssl_conf_authmode(config, asks ? modes[options->client_auth] : modes[TLS_CLIENT_NONE]);
@@ -228,12 +245,11 @@ static int configure(struct tls_server *server, const struct tls_options *option
     if (result == 0) {
         result = mbedtls_ssl_conf_own_cert(config, &server->certificate, &server->key);
     }
-    if (result == 0) {
-        result = mbedtls_ssl_ticket_setup(&server->tickets, tls_fill_random, NULL,
-                                          MBEDTLS_CIPHER_AES_256_GCM, TICKET_LIFETIME_S);
+    if (options->tickets != NULL) {
+        tls_tickets_acquire(options->tickets);
+        server->tickets = options->tickets;
+        tls_tickets_configure(server->tickets, config);
     }
-    mbedtls_ssl_conf_session_tickets_cb(config, mbedtls_ssl_ticket_write, mbedtls_ssl_ticket_parse,
-                                        &server->tickets);
     return result;
 }
 
@@ -249,7 +265,6 @@ struct status tls_server_open(const struct tls_options *options, struct tls_serv
     mbedtls_x509_crt_init(&server->certificate);
     mbedtls_x509_crt_init(&server->client_ca);
     mbedtls_pk_init(&server->key);
-    mbedtls_ssl_ticket_init(&server->tickets);
     struct status status = read_identity(server, options, fault);
     if (status_is_ok(status)) {
         int result = configure(server, options);
@@ -273,7 +288,7 @@ void tls_server_release(struct tls_server *server) {
         return;
     }
     mbedtls_ssl_config_free(&server->config);
-    mbedtls_ssl_ticket_free(&server->tickets);
+    tls_tickets_release(server->tickets);
     mbedtls_x509_crt_free(&server->certificate);
     mbedtls_x509_crt_free(&server->client_ca);
     mbedtls_pk_free(&server->key);

@@ -3,8 +3,10 @@
  * connections. By mbedTLS, 2.28 and 3.x (tls.c is the only file that knows its TLS).
  *
  * TLS 1.2 at least, 1.3 where the library has it; only suites with forward secrecy and AEAD, as
- * HTTP/2 asks (RFC 9113, section 9.2.2); no renegotiation; sessions resume by tickets whose keys
- * live in this memory only and change every TICKET_LIFETIME_S.
+ * HTTP/2 asks (RFC 9113, section 9.2.2); no renegotiation. Sessions resume by tickets whose keys
+ * live in memory only, change every six hours, and are shared by all servers that are given them
+ * (struct tls_tickets). What a ticket holds was true of its client when it was made: who judges
+ * clients otherwise than before needs new keys.
  *
  * Memory: about 40 KiB a connection, of mbedTLS. Thread: a server and its connections belong to one
  * thread; the count of references too.
@@ -18,6 +20,7 @@
 
 struct tls_server;
 struct tls_conn;
+struct tls_tickets;
 
 enum tls_client_auth {
     TLS_CLIENT_NONE,
@@ -30,8 +33,15 @@ struct tls_options {
     struct slice key_pem;
     struct slice client_ca_pem; /* who signs clients' certificates; empty: nobody is asked */
     enum tls_client_auth client_auth;
-    bool takes_http_2; /* offered by ALPN beside http/1.1 */
+    bool takes_http_2;           /* offered by ALPN beside http/1.1 */
+    struct tls_tickets *tickets; /* the server acquires a reference; NULL: no session resumes */
 };
+
+/* FULL without memory. One reference. Any thread. */
+MUST_CHECK struct status tls_tickets_open(struct tls_tickets **tickets_out);
+void tls_tickets_acquire(struct tls_tickets *tickets);
+/* NULL is allowed. */
+void tls_tickets_release(struct tls_tickets *tickets);
 
 /* Who the client proved to be. Slices live as long as the connection. */
 struct tls_peer {

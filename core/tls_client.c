@@ -106,6 +106,11 @@ bool tls_client_send(struct tls_client *client, struct slice bytes) {
 
 long tls_client_receive(struct tls_client *client, void *bytes, size_t size) {
     int got = mbedtls_ssl_read(&client->ssl, bytes, size);
+#if defined(MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET)
+    while (got == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET) { /* of no use to us */
+        got = mbedtls_ssl_read(&client->ssl, bytes, size);
+    }
+#endif
     return got == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY ? 0 : got;
 }
 

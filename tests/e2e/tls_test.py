@@ -160,6 +160,59 @@ class Tls(Story):
                 reused.append(client.session_reused)
         self.assertEqual(reused, [False, True, True])
 
+    def resume(self, quell, context, session=None):
+        """One request; the session behind it, and whether the one before was resumed."""
+        raw = socket.create_connection(("localhost", quell.http))
+        with context.wrap_socket(raw, server_hostname="localhost", session=session) as client:
+            client.sendall(b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n[]")
+            answer = client.recv(65536)
+            self.assertIn(b"200", answer.split(b"\r\n")[0], answer)
+            return client.session, client.session_reused
+
+    def test_a_session_is_resumed_by_every_thread(self):
+        quell = self.secure("server.ingest_threads=2")
+        context = self.context()
+        session, _ = self.resume(quell, context)
+        reused = [self.resume(quell, context, session)[1] for _ in range(12)]  # the kernel spreads
+        self.assertEqual(reused, [True] * 12)
+
+    def test_sessions_outlive_a_certificate_but_not_the_authority_over_clients(self):
+        directory = tempfile.mkdtemp(prefix="quell-test-")
+        live = os.path.join(directory, "live")
+
+        def install(identity, authority):
+            shutil.copy(identity.cert, live + ".crt")
+            shutil.copy(identity.key, live + ".key")
+            shutil.copy(authority.cert, live + ".ca")
+
+        def reload(quell):
+            before = quell.read_log().count('"reloaded: ')
+            quell.process.send_signal(signal.SIGHUP)
+            self.assertTrue(wait_for(lambda: quell.read_log().count('"reloaded: ') > before))
+
+        install(self.server, self.authority)
+        quell = self.quell("tls.cert_file=live.crt", "tls.key_file=live.key",
+                           "tls.client_ca_file=live.ca", "server.ingest_threads=2",
+                           "tls.client_auth=request", directory=directory)
+        # 1.2, because 1.3 resumes nobody where clients are asked for certificates.
+        context = self.context(maximum_version=ssl.TLSVersion.TLSv1_2)
+        session, _ = self.resume(quell, context)
+        install(self.authority.issue("renewed"), self.authority)
+        reload(quell)
+        self.assertEqual([self.resume(quell, context, session)[1] for _ in range(6)], [True] * 6)
+        install(self.server, Authority(self.folder, "another"))
+        reload(quell)
+        self.assertTrue(wait_for(lambda: not any(
+            self.resume(quell, context, session)[1] for _ in range(6))))
+
+    def test_who_resumes_is_still_known(self):
+        quell = self.mutual()
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            context = self.context(self.acme, maximum_version=version)
+            session = None
+            for _ in range(4):  # 401 were the answer to a stranger
+                session, _ = self.resume(quell, context, session)
+
     def test_large_answers_and_requests_in_pieces(self):
         quell = self.secure()
         events = [failure(f"job-{i}", message="m" * 200) for i in range(4000)]
