@@ -107,6 +107,10 @@ class Quell:
             time.sleep(0.01)
         raise AssertionError("quell does not listen: " + self.read_log())
 
+    def thread_ports(self):
+        """Of each ingest thread: with port 0 asked for, each has one of its own."""
+        return [int(port) for port in re.findall(r"listening on port (\d+) with", self.read_log())]
+
     def read_log(self, start=0):
         with open(os.path.join(self.directory, "log")) as file:
             file.seek(start)

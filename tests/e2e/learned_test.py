@@ -50,8 +50,9 @@ class Learned(Story):
 
     def test_parents_and_children_may_come_to_different_threads(self):
         quell = self.quell("server.ingest_threads=2")
-        connections = [http.client.HTTPConnection("127.0.0.1", quell.http, timeout=20)
-                       for _ in range(8)]  # the kernel spreads them
+        connections = [http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+                       for port in quell.thread_ports()]
+        self.assertEqual(len(connections), 2)
 
         def send(connection, span):
             connection.request("POST", "/v1/traces", json.dumps({"resourceSpans": [span]}),
@@ -60,10 +61,12 @@ class Learned(Story):
             self.assertEqual((response.status, response.read()), (200, b"{}"))
 
         wanted, number = set(), 1
-        for i, first in enumerate(connections):
-            for k, second in enumerate(connections):
+        for i in range(20):
+            for order in (False, True):
+                k = 2 * i + order
+                first, second = connections[i % 2], connections[(i + 1) % 2]
                 caller, called = span(f"a-{i}", number, kind=CLIENT), span(f"b-{k}", number + 1, number)
-                for connection, one in zip((first, second), (caller, called) if (i + k) % 2
+                for connection, one in zip((first, second), (caller, called) if order
                                            else (called, caller)):
                     send(connection, one)
                 wanted.add((f"a-{i}", f"b-{k}"))
