@@ -28,6 +28,8 @@ static void take_record_member(struct json_walk *walk, struct slice key,
         otlp_take_any(walk, &record->envelope.message, &type);
     } else if (json_key_is(key, "attributes")) {
         otlp_take_attributes(walk, &record->attributes);
+    } else if (json_key_is(key, "eventName")) {
+        otlp_take_text(walk, &record->event_name);
     } else if (json_key_is(key, "traceId") || json_key_is(key, "spanId")) {
         otlp_take_ids(walk, key, record);
     } else {

@@ -26,6 +26,7 @@ enum log_field {
     LOG_TRACE_ID = 9,
     LOG_SPAN_ID = 10,
     LOG_OBSERVED_TIME = 11,
+    LOG_EVENT_NAME = 12,
 };
 
 static struct status take_log_bytes(struct decode *decode, struct proto_root *root,
@@ -42,6 +43,9 @@ static struct status take_log_bytes(struct decode *decode, struct proto_root *ro
         return status_ok();
     case LOG_SPAN_ID:
         otlp_proto_take_id(record, OTLP_PROTO_SPAN_ID, field->bytes);
+        return status_ok();
+    case LOG_EVENT_NAME:
+        (void)proto_text(root, field, &record->event_name);
         return status_ok();
     default:
         return status_ok();

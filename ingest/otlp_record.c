@@ -183,6 +183,7 @@ void otlp_record_init(struct otlp_record *record, enum event_kind kind) {
     memset(&record->envelope, 0, sizeof(record->envelope));
     otlp_attributes_reset(&record->attributes);
     record->observed_ns = 0;
+    record->event_name = slice_of(NULL, 0);
     record->reason = NULL;
     record->span = NULL;
     record->envelope.kind = kind;
@@ -229,9 +230,23 @@ void otlp_span_settle(struct otlp_span *span) {
 
 /* --- The end --- */
 
+/* Where OTLP had it before it had a field of its own; whoever sends both means one thing. */
+static void add_event_name(struct otlp_record *record) {
+    struct attribute attribute = {SLICE("event.name"), record->event_name, ATTRIBUTE_STRING};
+    for (uint32_t i = 0; i < record->attributes.count; i++) {
+        if (slice_equals(record->attributes.items[i].key, attribute.key)) {
+            return;
+        }
+    }
+    otlp_attributes_add(&record->attributes, &attribute);
+}
+
 struct status otlp_record_finish(struct otlp_record *record, struct decode *decode,
                                  struct slice raw, const struct otlp_attributes *outer) {
     struct fault reason;
+    if (record->event_name.size > 0) {
+        add_event_name(record);
+    }
     uint32_t own = record->attributes.count;
     otlp_inherit(&record->attributes, outer);
     bool has_all = outer->block.count > 0 && record->attributes.count == own + outer->block.count;

@@ -44,6 +44,7 @@ struct otlp_record {
     struct envelope envelope;
     struct otlp_attributes attributes;
     uint64_t observed_ns;         /* the event's time when it has none of its own */
+    struct slice event_name;      /* becomes the attribute event.name */
     const char *reason;           /* to be refused for, NULL when good */
     const struct otlp_span *span; /* of which it is the record; NULL: of none */
 };
