@@ -1,6 +1,7 @@
 """Small Go programs of the tests, built of modules from the Go module proxy, once per build folder."""
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 import unittest
@@ -11,9 +12,21 @@ def read(path):
         return file.read()
 
 
+def want_go(version):
+    """SkipTest where there is no Go that new: no package of Debian 12 is."""
+    try:
+        words = subprocess.run(["go", "version"], capture_output=True, text=True).stdout
+    except OSError:
+        raise unittest.SkipTest("there is no Go") from None
+    found = re.search(r"go(\d+)\.(\d+)", words)
+    if not found or (int(found[1]), int(found[2])) < version:
+        raise unittest.SkipTest(f"a newer Go is wanted than {words.strip()}")
+
+
 def want(source):
     """The path of the program in the folder `source`; SkipTest when it cannot be had (a failure in
-    CI)."""
+    CI, where there is Go)."""
+    want_go((1, 22))
     root = os.path.join(os.environ["QUELL_BUILD"], "go")
     folder = os.path.join(root, os.path.basename(source))
     os.makedirs(folder, exist_ok=True)
