@@ -1,5 +1,6 @@
 """OTLP as real exporters speak it: gRPC and HTTP, with and without compression."""
 import concurrent.futures
+import json
 import shutil
 import signal
 import socket
@@ -192,16 +193,32 @@ class Otlp(Story):
             self.assertEqual(quell.request("POST", "/v1/events", body, {
                 "Content-Type": "application/json", "Content-Encoding": "zstd"})[0], code)
 
+    def by_http_2(self, port, path, media_type, body):
+        """The answer, the protocol and the status."""
+        return subprocess.run(
+            ["curl", "-s", "--http2-prior-knowledge", "-w", " %{http_version} %{http_code}", "-H",
+             "Content-Type: " + media_type, "--data-binary", "@-", f"http://127.0.0.1:{port}{path}"],
+            input=body, capture_output=True, timeout=30).stdout
+
     def test_http_by_http_2(self):
         quell = self.quell()
         for body in (b'{"job_id":"load","status":"failed"}', b"[" + b" " * 3_000_000 +
                      b'{"job_id":"other","status":"failed"}]'):
-            result = subprocess.run(
-                ["curl", "-s", "--http2-prior-knowledge", "-w", " %{http_version} %{http_code}",
-                 "--data-binary", "@-", f"http://127.0.0.1:{quell.http}/v1/events"],
-                input=body, capture_output=True, timeout=30)
-            self.assertEqual(result.stdout.decode(),
-                             '{"accepted":1,"rejected":0,"errors":[]} 2 200')
+            self.assertEqual(self.by_http_2(quell.http, "/v1/events", "application/json", body),
+                             b'{"accepted":1,"rejected":0,"errors":[]} 2 200')
+
+    def test_otlp_http_by_http_2(self):
+        quell = self.quell()
+        proto, text = "application/x-protobuf", "application/json"
+        logs = {"resourceLogs": [{"scopeLogs": [{"logRecords": [{"severityNumber": 17}]}]}]}
+        for port in (quell.http, quell.grpc):
+            for path in ("/v1/logs", "/v1/traces", "/v1/metrics"):
+                self.assertEqual(self.by_http_2(port, path, proto, b""), b" 2 200")
+            self.assertEqual(self.by_http_2(port, "/v1/logs", proto, log_request("a")), b" 2 200")
+            self.assertEqual(self.by_http_2(port, "/v1/logs", text, json.dumps(logs).encode()),
+                             b"{} 2 200")
+            self.assertEqual(self.by_http_2(port, "/v1/logs", proto, b"\xff")[-6:], b" 2 400")
+        self.assertGreater(quell.settle()["events_accepted"], 0)
 
 
 if __name__ == "__main__":
