@@ -97,23 +97,14 @@ void api_graph(struct console *console, struct http_exchange exchange,
 void api_audit(struct console *console, struct http_exchange exchange,
                const struct http_request *request) {
     struct parameters parameters;
-    if (!read_parameters(console, exchange, request, &parameters)) {
-        return;
-    }
-    struct view_query query = {.tenant = parameters.values[TENANT],
-                               .limit = LIMIT_DEFAULT,
-                               .cursor = parameters.values[CURSOR]};
-    if (!parse_number(parameters.values[LIMIT], LIMIT_MAX, &query.limit)) {
-        refuse_parameter(exchange, "limit", "a number from 1 to 1000");
+    struct view_query query;
+    if (!parameters_read(console, exchange, request, &parameters) ||
+        !parameters_take_page(exchange, &parameters, &query)) {
         return;
     }
     struct text text = console_text(console);
     struct status status = view_audit_json(console->reader, &query, &text);
-    if (status.code == STATUS_INVALID) {
-        refuse_parameter(exchange, "cursor", "not one that this API gave");
-        return;
-    }
-    console_answer(exchange, status, &text);
+    parameters_answer_page(exchange, status, &text);
 }
 
 void api_stats(struct console *console, struct http_exchange exchange,

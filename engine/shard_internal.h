@@ -1,0 +1,48 @@
+/*
+ * shard_internal.h - the shard's own struct, for its two files: shard.c (its life) and shard_turn.c
+ * (what it does over and over).
+ */
+#pragma once
+
+#include "engine/engine_state.h"
+#include "engine/room.h"
+#include "engine/stamp.h"
+#include "engine/waiting.h"
+
+struct shard {
+    struct shard_options options;
+    struct engine engine;
+    struct store *store;
+    struct loop *loop;
+    struct journal *journal;
+    struct loop_waker *waker;
+    struct view *view;
+    struct arena arena;
+    struct batch tick;
+    struct waiting_list lists[2]; /* of the open block and of the block in flight */
+    uint32_t open_list;
+    struct waiting_list after_commit;
+    struct waiting held; /* did not fit into the open block */
+    struct journal_block flushing;
+    struct journal_block durable; /* to be applied; count 0: none */
+    bool has_durable;
+    /* Events not applied yet: in the open block, in the one in flight, in the durable one. */
+    uint64_t open_events;
+    uint64_t flushing_events;
+    uint64_t durable_events;
+    bool is_failed;
+    struct room room;
+    struct fault fault;
+    struct stamp stamp;
+    uint64_t committed_at_ns;
+    uint64_t retained_at_ns;
+    atomic_bool is_stopping;
+};
+
+/* One round: receive, append, flush, apply, commit what is due, sleep until something happens. END
+ * when the shard was told to stop and is done. */
+MUST_CHECK struct status shard_turn(struct shard *shard);
+/* After what cannot be mended here: nothing more is accepted; says so once, with shard->fault. */
+void shard_fail(struct shard *shard, const char *what, struct status status);
+/* The end: what still waits in the gates or for the disk is answered with an error. */
+void shard_refuse_leftovers(struct shard *shard);

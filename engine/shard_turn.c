@@ -1,0 +1,317 @@
+/*
+ * shard_turn.c - the order in which a shard's journal, state and graph move: receive, append,
+ * flush; while that block syncs, apply the one before; answer; commit.
+ *
+ * Invariants:
+ * 1. A batch is answered OK only after the block that holds it is durable as journal.sync says.
+ * 2. Only durable blocks are applied, in order, each record once.
+ * 3. Operator and configuration batches are answered after the commit, so that whoever asked reads
+ *    the result.
+ * 4. After a failed flush nothing is answered OK any more, is_ready is false, and the process goes
+ *    on only to say so (/readyz 503) until it is restarted.
+ *
+ * Memory: none of its own. Thread: shard_run's.
+ */
+#include "engine/shard_internal.h"
+
+#include "core/base/assert.h"
+#include "core/clock.h"
+
+/* A commit costs the shard a sync of the state, for which the next block waits. What sinks wait for
+ * is in a hurry, and an idle shard has the time; the rest is safe in the journal. */
+#define COMMIT_INTERVAL_NEWS_NS (10 * NS_PER_MS)
+#define COMMIT_INTERVAL_IDLE_NS (20 * NS_PER_MS)
+#define COMMIT_INTERVAL_NS (100 * NS_PER_MS)
+#define RETAIN_INTERVAL_NS (10 * NS_PER_S)
+
+void shard_fail(struct shard *shard, const char *what, struct status status) {
+    if (!shard->is_failed) {
+        log_write(shard->options.logger, LOG_LEVEL_ERROR, "shard",
+                  "%s (%s%s%s): nothing more is accepted until a restart", what,
+                  status_name(status), shard->fault.words[0] != 0 ? ": " : "", shard->fault.words);
+    }
+    shard->is_failed = true;
+    atomic_store(shard->options.is_ready, false);
+    if (shard->options.stats != NULL) {
+        stats_set(shard->options.stats, STAT_JOURNAL_FAILED, 1);
+    }
+}
+
+/* --- Receive and append --- */
+
+/* false: the open block is full, the batch is held for the next one. */
+static bool append_batch(struct shard *shard, struct waiting one) {
+    if (shard->is_failed) {
+        waiting_answer(one, STATUS_IO);
+        return true;
+    }
+    bool is_news = one.batch->kind == BATCH_EVENTS || one.batch->kind == BATCH_STREAM;
+    if (is_news && !room_is_enough(&shard->room)) {
+        waiting_answer(one, STATUS_FULL);
+        return true;
+    }
+    uint64_t seq = 0;
+    struct slice bytes = slice_of(one.batch->writer.data, one.batch->writer.size);
+    struct status status = journal_append(shard->journal, bytes, stamp_next(&shard->stamp), &seq);
+    if (status.code == STATUS_FULL) {
+        ASSERT(shard->held.batch == NULL);
+        shard->held = one;
+        return false;
+    }
+    if (!status_is_ok(status)) {
+        if (journal_is_failed(shard->journal)) {
+            shard_fail(shard, "the journal cannot be written", status);
+        }
+        waiting_answer(one, status.code);
+        return true;
+    }
+    waiting_add(&shard->lists[shard->open_list], one.gate, one.batch);
+    bool has_events = one.batch->kind == BATCH_EVENTS || one.batch->kind == BATCH_STREAM;
+    shard->open_events += has_events ? one.batch->count : 0;
+    return true;
+}
+
+static bool list_has_room(const struct shard *shard) {
+    return shard->lists[shard->open_list].count < WAITING_MAX &&
+           shard->after_commit.count + shard->lists[0].count + shard->lists[1].count < WAITING_MAX;
+}
+
+static void receive_batches(struct shard *shard) {
+    if (shard->held.batch != NULL) {
+        struct waiting held = shard->held;
+        shard->held = (struct waiting){0};
+        if (!append_batch(shard, held)) {
+            return;
+        }
+    }
+    bool is_any = true;
+    while (is_any) {
+        is_any = false;
+        /* One batch a source and turn: none starves another. */
+        for (uint32_t i = 0; i < shard->options.gates_count; i++) {
+            if (!list_has_room(shard)) {
+                return;
+            }
+            struct gate *gate = shard->options.gates[i];
+            struct batch *batch = gate_receive(gate);
+            if (batch == NULL) {
+                continue;
+            }
+            is_any = true;
+            if (!append_batch(shard, (struct waiting){gate, batch})) {
+                return;
+            }
+        }
+    }
+}
+
+static void append_tick(struct shard *shard) {
+    uint64_t now = stamp_next(&shard->stamp);
+    if (shard->is_failed || engine_next_due_ns(&shard->engine) > now) {
+        return;
+    }
+    if (journal_open_bytes(shard->journal) > 0 || shard->has_durable ||
+        journal_is_flushing(shard->journal)) {
+        return; /* a record on its way carries a stamp of its own */
+    }
+    batch_clear(&shard->tick, BATCH_TICK);
+    uint64_t seq = 0;
+    struct status status = journal_append(shard->journal, batch_finish(&shard->tick), now, &seq);
+    if (!status_is_ok(status) && journal_is_failed(shard->journal)) {
+        shard_fail(shard, "the journal cannot be written", status);
+    }
+}
+
+/* --- Flush --- */
+
+/* Answers what waits only for durability; keeps what waits for the commit. */
+static void answer_durable(struct shard *shard, struct waiting_list *list) {
+    struct waiting_list *kept = &shard->after_commit;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < list->count; i++) {
+        enum batch_kind kind = list->items[i].batch->kind;
+        if (kind == BATCH_OPERATOR || kind == BATCH_CONFIG) {
+            waiting_add(kept, list->items[i].gate, list->items[i].batch);
+        } else {
+            list->items[count++] = list->items[i];
+        }
+    }
+    list->count = count;
+    waiting_answer_all(list, STATUS_OK);
+}
+
+static void on_flushed(void *context, struct status status) {
+    struct shard *shard = context;
+    loop_waker_listen(shard->waker); /* shard_turn looks at every gate next */
+    struct waiting_list *list = &shard->lists[shard->open_list ^ 1];
+    uint64_t events = shard->flushing_events;
+    shard->flushing_events = 0;
+    if (status_is_ok(status)) {
+        ASSERT(!shard->has_durable);
+        shard->durable_events = events;
+        shard->durable = shard->flushing;
+        shard->has_durable = true;
+        answer_durable(shard, list);
+        return;
+    }
+    if (status.code != STATUS_FULL) {
+        shard_fail(shard, "the journal could not be made durable", status);
+    } else {
+        log_write(shard->options.logger, LOG_LEVEL_ERROR, "shard",
+                  "no space left for the journal: sources are asked to try again");
+    }
+    waiting_answer_all(list, status.code);
+}
+
+static void start_flush(struct shard *shard) {
+    if (shard->is_failed || journal_is_flushing(shard->journal) || shard->has_durable ||
+        journal_open_bytes(shard->journal) == 0) {
+        return;
+    }
+    shard->open_list ^= 1;
+    ASSERT(shard->lists[shard->open_list].count == 0);
+    shard->flushing_events = shard->open_events;
+    shard->open_events = 0;
+    /* What arrives meanwhile cannot be made durable before this is: nobody needs to wake us. */
+    loop_waker_mute(shard->waker);
+    struct status status = journal_flush(shard->journal, on_flushed, shard, &shard->flushing);
+    if (!status_is_ok(status)) {
+        loop_waker_listen(shard->waker);
+        shard->flushing_events = 0;
+        waiting_answer_all(&shard->lists[shard->open_list ^ 1], status.code);
+        if (status.code != STATUS_FULL) {
+            shard_fail(shard, "the journal cannot be flushed", status);
+        }
+    }
+}
+
+/* --- Apply and commit --- */
+
+static void apply_block(struct shard *shard, struct journal_block block) {
+    struct slice record;
+    while (!shard->is_failed && journal_block_next(&block, &record)) {
+        shard->fault.words[0] = 0;
+        struct status status = engine_apply(&shard->engine, record, &shard->fault);
+        if (!status_is_ok(status)) {
+            shard_fail(shard, "a durable record could not be applied", status);
+        }
+    }
+}
+
+static void commit(struct shard *shard) {
+    uint64_t outbox_before = shard->engine.committed_outbox_number;
+    shard->fault.words[0] = 0;
+    struct status status = engine_commit(&shard->engine, &shard->fault);
+    if (!status_is_ok(status)) {
+        shard_fail(shard, "the state could not be committed", status);
+        waiting_answer_all(&shard->after_commit, STATUS_IO);
+        return;
+    }
+    shard->committed_at_ns = clock_monotonic_ns();
+    if (shard->options.committed_seq != NULL) {
+        atomic_store(shard->options.committed_seq, shard->engine.committed_seq);
+    }
+    waiting_answer_all(&shard->after_commit, STATUS_OK);
+    if (shard->engine.committed_outbox_number == outbox_before) {
+        return;
+    }
+    struct loop_waker *waker =
+        shard->options.outbox_waker == NULL ? NULL : atomic_load(shard->options.outbox_waker);
+    if (waker != NULL) {
+        loop_waker_wake(waker);
+    }
+}
+
+static bool shard_is_idle(const struct shard *shard) {
+    return !shard->has_durable && shard->held.batch == NULL &&
+           !journal_is_flushing(shard->journal) && journal_open_bytes(shard->journal) == 0;
+}
+
+/* How long what was applied may still wait for its commit; 0: commit now. */
+static uint64_t commit_wait_ns(const struct shard *shard) {
+    bool has_news = engine_has_news(&shard->engine);
+    bool is_idle = shard_is_idle(shard);
+    bool is_stopping = atomic_load(&shard->is_stopping);
+    if (shard->after_commit.count > 0 || (is_idle && (has_news || is_stopping))) {
+        return 0;
+    }
+    uint64_t interval_ns = has_news  ? COMMIT_INTERVAL_NEWS_NS
+                           : is_idle ? COMMIT_INTERVAL_IDLE_NS
+                                     : COMMIT_INTERVAL_NS;
+    uint64_t since_ns = clock_monotonic_ns() - shard->committed_at_ns;
+    return since_ns >= interval_ns ? 0 : interval_ns - since_ns;
+}
+
+static bool has_uncommitted(const struct shard *shard) {
+    return !shard->is_failed && shard->engine.applied_seq != shard->engine.committed_seq;
+}
+
+static void commit_when_due(struct shard *shard) {
+    if (has_uncommitted(shard) && commit_wait_ns(shard) == 0) {
+        commit(shard);
+    }
+}
+
+static void retain_when_due(struct shard *shard) {
+    uint64_t now = clock_monotonic_ns();
+    journal_tick(shard->journal);
+    if (now - shard->retained_at_ns < RETAIN_INTERVAL_NS) {
+        return;
+    }
+    shard->retained_at_ns = now;
+    journal_retain(shard->journal, shard->engine.committed_seq + 1, clock_wall_ns());
+}
+
+static uint64_t shard_timeout_ns(struct shard *shard) {
+    if (shard->has_durable) {
+        return shard->is_failed ? 100 * NS_PER_MS : 0;
+    }
+    if (has_uncommitted(shard)) {
+        return commit_wait_ns(shard);
+    }
+    uint64_t due = engine_next_due_ns(&shard->engine);
+    uint64_t now = stamp_next(&shard->stamp);
+    uint64_t wait = due <= now ? 0 : due - now;
+    /* Also look up now and then: retention, and a wall clock that was stepped. */
+    return wait < NS_PER_S ? wait : NS_PER_S;
+}
+
+static void publish_lag(struct shard *shard) {
+    if (shard->options.stats != NULL) {
+        stats_set(shard->options.stats, STAT_JOURNAL_LAG_EVENTS,
+                  shard->open_events + shard->flushing_events + shard->durable_events);
+    }
+}
+
+struct status shard_turn(struct shard *shard) {
+    receive_batches(shard);
+    append_tick(shard);
+    struct journal_block block = shard->durable;
+    bool has_block = shard->has_durable;
+    shard->has_durable = false;
+    start_flush(shard);
+    publish_lag(shard);
+    if (has_block) {
+        apply_block(shard, block);
+        shard->durable_events = 0;
+    }
+    commit_when_due(shard);
+    retain_when_due(shard);
+    if (atomic_load(&shard->is_stopping) && !has_uncommitted(shard) &&
+        (shard_is_idle(shard) || (shard->is_failed && !journal_is_flushing(shard->journal)))) {
+        return status_of(STATUS_END);
+    }
+    publish_lag(shard);
+    uint64_t timeout = shard_timeout_ns(shard);
+    bool has_more = shard->held.batch != NULL && !journal_is_flushing(shard->journal);
+    return loop_run_once(shard->loop, has_more ? 0 : timeout);
+}
+
+/* Nobody will come for these any more: they get their answer. */
+void shard_refuse_leftovers(struct shard *shard) {
+    shard->is_failed = true;
+    receive_batches(shard);
+    waiting_answer_all(&shard->lists[0], STATUS_IO);
+    waiting_answer_all(&shard->lists[1], STATUS_IO);
+    waiting_answer_all(&shard->after_commit, STATUS_IO);
+}
