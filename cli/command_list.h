@@ -14,6 +14,6 @@ COMMAND("dlq", 8, "--console=", "--token=", "--by=", "--tenant=", "--sink=", "--
 COMMAND("silence", 2, "--console=", "--token=", "--by=", "--tenant=", "--severity=", "--entity=",
         "--owner=", "--label=", "--for=", "--start=", "--end=", "--reason=", NULL)
 COMMAND("graph", 3, "--console=", "--token=", "--tenant=", "--direction=", "--hops=", "--json",
-         "--to=", NULL)
+        "--to=", NULL)
 COMMAND("audit", 0, "--console=", "--token=", "--tenant=", "--limit=", "--cursor=", "--json", NULL)
 COMMAND("explain", 1, "--console=", "--token=", "--tenant=", "--json", NULL)

@@ -5,6 +5,7 @@
  * before it has changed anything.
  */
 #include "incident/incident_state.h"
+#include "incident/rows.h"
 
 static struct status init_slots(struct incidents *incidents, struct arena *arena) {
     incidents->incidents = ARENA_ARRAY(arena, struct incident, incidents->incidents_max);

@@ -6,6 +6,7 @@
  * closing message under its own id. Its other rows go.
  */
 #include "incident/incident_state.h"
+#include "incident/rows.h"
 
 bool incident_precedes(const struct incidents *incidents, uint32_t a, uint32_t b) {
     const struct incident *left = &incidents->incidents[a];

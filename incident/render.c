@@ -5,6 +5,7 @@
  * options or the room in `json` end; `labels.affected_total` then says how many there are.
  */
 #include "incident/incident_state.h"
+#include "incident/rows.h"
 
 /* Closing brackets, counts, times, traces: what must still fit behind the affected. */
 #define TAIL_BYTES_MAX 8192u

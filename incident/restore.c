@@ -5,6 +5,7 @@
  * a member but scratch and links, so a restored room answers as the one that wrote it.
  */
 #include "incident/incident_state.h"
+#include "incident/rows.h"
 
 static void write_state_rank(const struct rank *rank, struct writer *writer) {
     writer_f64(writer, rank->confidence);

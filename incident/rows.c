@@ -11,6 +11,7 @@
  * format, u8 flags (1 foreign, 2 recovered, 4 complaining), u8 status, u8 recovered status, u64
  * since, u32 hops, text entity, text state.
  */
+#include "incident/rows.h"
 #include "incident/incident_state.h"
 
 /* Of incidents: 1 had no labels. */

@@ -16,6 +16,7 @@
  * Bounded: SUSPECTS_MAX neighbours upstream, SUSPECT_DEPENDANTS_MAX dependants of each.
  */
 #include "incident/causes.h"
+#include "incident/rows.h"
 
 #define SUSPECTS_MAX 32u
 #define SUSPECT_DEPENDANTS_MAX 256u

@@ -16,6 +16,7 @@
  * (incident id, version, sink): the same after a replay.
  */
 #include "incident/incident_state.h"
+#include "incident/rows.h"
 
 /* Formats of core/outbox.h, written here because this room may not look into core. */
 enum outbox_row_type { ROW_OPENED = 1, ROW_UPDATED = 2, ROW_RESOLVED = 3 };

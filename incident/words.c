@@ -11,11 +11,11 @@
 enum { LETTERS = 26, BEGINNINGS_MAX = 5 };
 
 /* By their first letter, so that a word is held against few. */
-typedef const char *const beginnings[LETTERS][BEGINNINGS_MAX];
+typedef const char *beginnings[LETTERS][BEGINNINGS_MAX];
 
 #define LETTER(letter) [letter - 'a']
 
-static beginnings of_blame = {
+static const beginnings of_blame = {
     LETTER('b') = {"bad gateway", "broken pipe"},
     LETTER('c') = {"connection refused", "connection reset", "could not co"},
     LETTER('d') = {"deadline"},
@@ -25,7 +25,7 @@ static beginnings of_blame = {
     LETTER('u') = {"unreachable", "unavailable", "upstream"},
 };
 
-static beginnings of_trouble = {
+static const beginnings of_trouble = {
     LETTER('a') = {"aborted"},
     LETTER('b') = {"broken"},
     LETTER('c') = {"crash"},
@@ -58,7 +58,7 @@ static bool starts_with(struct slice words, const char *part) {
     return true;
 }
 
-static bool has_any(struct slice words, beginnings *parts) {
+static bool has_any(struct slice words, const beginnings *parts) {
     struct slice head = slice_head(words, WORDS_BYTES_MAX);
     bool is_inside = false;
     for (size_t at = 0; at < head.size; at++) {
