@@ -432,6 +432,11 @@ struct slice kafka_consumer_cluster(const struct kafka_consumer *consumer) {
     return slice_of_text(consumer->cluster == NULL ? "" : consumer->cluster);
 }
 
+bool kafka_consumer_is_dead(const struct kafka_consumer *consumer) {
+    char words[ERROR_BYTES_MAX];
+    return rd_kafka_fatal_error(consumer->native, words, sizeof(words)) != 0;
+}
+
 bool kafka_consumer_is_connected(struct kafka_consumer *consumer) {
     if (!consumer->is_connected && !consumer->is_closing) {
         const struct rd_kafka_metadata *metadata = NULL;

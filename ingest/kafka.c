@@ -23,6 +23,8 @@
 #define PAUSE_AFTER_NS (1 * NS_PER_S)
 #define TELL_AGAIN_NS (60 * NS_PER_S)
 #define STOP_NS_MAX (10 * NS_PER_S)
+#define RENEW_NS_MIN (1 * NS_PER_S)
+#define RENEW_NS_MAX (30 * NS_PER_S)
 
 /* --- Trouble --- */
 
@@ -125,6 +127,51 @@ static bool poll_messages(struct kafka_source *source) {
     return got > 0 && !is_blocked;
 }
 
+/* --- The consumer --- */
+
+static struct status open_consumer(struct kafka_source *source,
+                                   struct kafka_consumer **consumer_out, struct fault *fault) {
+    char member[48];
+    uint64_t hash = hash64_of(source->settings->name, source->options.hash_seed);
+    (void)snprintf(member, sizeof(member), "quell-%016llx-%u", (unsigned long long)hash,
+                   source->options.thread);
+    struct kafka_consumer_options options = {
+        .member = member,
+        .settings = source->settings,
+        .handler = &handler,
+        .context = source,
+        .logger = source->options.logger,
+        .wake_fd = source->wake_fd,
+    };
+    return kafka_consumer_open(&options, consumer_out, fault);
+}
+
+/* The group may take another for this member: a second process with its name, or the member itself
+ * from before its broker came back. librdkafka then gives the consumer up; a new one takes its
+ * place, later each time, and reads on where the journal says. */
+static void renew_dead_consumer(struct kafka_source *source, uint64_t now) {
+    struct fault fault;
+    struct kafka_consumer *next = NULL;
+    if (now < source->renew_at_ns || !kafka_consumer_is_dead(source->consumer)) {
+        return;
+    }
+    bool is_long_ago = now > source->renew_at_ns + 2 * RENEW_NS_MAX;
+    uint64_t wait_ns = is_long_ago ? RENEW_NS_MIN : 2 * source->renew_wait_ns;
+    source->renew_wait_ns = wait_ns < RENEW_NS_MAX ? wait_ns : RENEW_NS_MAX;
+    source->renew_at_ns = now + source->renew_wait_ns;
+    if (!status_is_ok(open_consumer(source, &next, &fault))) {
+        kafka_tell_trouble(source, fault.words, false);
+        return;
+    }
+    log_write(source->options.logger, LOG_LEVEL_WARNING, "kafka",
+              "%.*s: the group knows this member no more, joining it anew",
+              SLICE_PRINT(source->entry.name));
+    drop_held(source);
+    kafka_consumer_close(source->consumer);
+    source->consumer = next;
+    source->is_paused = false;
+}
+
 /* --- Now and then --- */
 
 static void tick(struct kafka_source *source) {
@@ -137,6 +184,7 @@ static void tick(struct kafka_source *source) {
         return;
     }
     source->tick_at_ns = now + TICK_NS;
+    renew_dead_consumer(source, now);
     bool is_connected = kafka_consumer_is_connected(source->consumer) && !source->is_refused;
     source_board_lock(source->options.board);
     if (is_connected && !source->entry.is_connected) {
@@ -298,24 +346,10 @@ static void compile_patterns(struct kafka_source *source) {
     }
 }
 
-static struct status open_consumer(struct kafka_source *source, struct fault *fault) {
+static struct status open_wake(struct kafka_source *source, struct fault *fault) {
     source->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (source->wake_fd < 0) {
-        return fault_set(fault, STATUS_IO, "no eventfd for a Kafka source");
-    }
-    char member[48];
-    uint64_t hash = hash64_of(source->settings->name, source->options.hash_seed);
-    (void)snprintf(member, sizeof(member), "quell-%016llx-%u", (unsigned long long)hash,
-                   source->options.thread);
-    struct kafka_consumer_options options = {
-        .member = member,
-        .settings = source->settings,
-        .handler = &handler,
-        .context = source,
-        .logger = source->options.logger,
-        .wake_fd = source->wake_fd,
-    };
-    return kafka_consumer_open(&options, &source->consumer, fault);
+    return source->wake_fd >= 0 ? status_ok()
+                                : fault_set(fault, STATUS_IO, "no eventfd for a Kafka source");
 }
 
 struct status kafka_source_open(const struct kafka_source_options *options,
@@ -343,7 +377,8 @@ struct status kafka_source_open(const struct kafka_source_options *options,
         status = fault_set(fault, status.code, "no memory for a Kafka source");
     } else {
         compile_patterns(source);
-        status = open_consumer(source, fault);
+        status = open_wake(source, fault);
+        status = status_is_ok(status) ? open_consumer(source, &source->consumer, fault) : status;
         status = status_is_ok(status) ? kafka_letters_open(source, fault) : status;
     }
     if (!status_is_ok(status)) {

@@ -90,6 +90,8 @@ struct kafka_source {
     struct config *_Atomic next_config;
     struct loop *loop;
     struct loop_waker *waker;
+    uint64_t renew_at_ns;   /* not before, when the consumer is dead */
+    uint64_t renew_wait_ns; /* after the next renewal */
     int wake_fd;
     struct kafka_consumer *consumer;
     struct kafka_producer *letters;      /* NULL: no dead-letter topic */

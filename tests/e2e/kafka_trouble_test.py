@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import subprocess
 import sys
 import time
 import unittest
@@ -73,6 +74,28 @@ class Trouble(Story):
         broker.produce("later", [json.dumps(failure("again"))])
         self.wait(lambda: accepted(quell) == 22)
         self.wait(lambda: ready(quell)[0] == 200)
+        self.assertEqual(0, quell.close())
+
+    def test_a_member_that_the_group_took_another_for_joins_anew(self):
+        broker = self.shared()
+        broker.create("twin", 1)
+        quell = self.quell(files=config(broker, ["twin"]))
+        self.wait(lambda: ready(quell)[0] == 200)
+        broker.produce("twin", [json.dumps(failure("one"))])
+        self.wait(lambda: accepted(quell) == 1)
+        members = broker.java(["org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
+                               "--bootstrap-server", broker.address, "--describe", "--group",
+                               "twin", "--members"])
+        name = re.search(r"quell-[0-9a-f]{16}-\d+", members)[0]
+        twin = subprocess.Popen(["kcat", "-b", broker.address, "-X", "group.instance.id=" + name,
+                                 "-X", "partition.assignment.strategy=cooperative-sticky",
+                                 "-G", "twin", "twin"], stdout=subprocess.DEVNULL,
+                                stderr=subprocess.DEVNULL)
+        self.addCleanup(lambda: (twin.kill(), twin.wait()))
+        self.wait(lambda: "joining it anew" in quell.read_log())
+        twin.kill()
+        broker.produce("twin", [json.dumps(failure("two"))])
+        self.wait(lambda: accepted(quell) == 2)
         self.assertEqual(0, quell.close())
 
     def test_two_clusters_are_read_side_by_side(self):
