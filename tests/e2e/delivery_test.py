@@ -1,4 +1,5 @@
 """A sink that hangs or is away: others are not delayed, memory stays flat, the latest state comes."""
+import os
 import re
 import socket
 import threading
@@ -6,6 +7,7 @@ import unittest
 
 from harness import BINARY, Receiver, Story, failure, wait_for
 
+INCIDENTS = int(os.environ.get("QUELL_DELIVERY_INCIDENTS", "300"))
 IS_SANITIZED = any(word in BINARY for word in ("asan", "tsan"))
 
 
@@ -43,15 +45,17 @@ class DeliveryStory(Story):
         with open(f"/proc/{quell.process.pid}/status") as file:
             return int(re.search(r"RssAnon:\s+(\d+)", file.read())[1])
 
+    def bad_sink(self, url, *overrides):
+        return self.quell("notify.group_wait=0s", "notify.group_interval=0s",
+                          "sink.bad.type=webhook", "sink.bad.url=" + url,
+                          "sink.bad.timeout=200ms", "sink.bad.backoff=30ms",
+                          "sink.bad.backoff_max=200ms", "sink.bad.breaker_failures=3",
+                          "sink.bad.breaker_wait=300ms", *overrides)
+
     def two_sinks(self, url, *overrides):
         good = self.receiver()
-        quell = self.quell("notify.group_wait=0s", "notify.group_interval=0s",
-                           "sink.good.type=webhook", "sink.good.url=" + good.url,
-                           "sink.bad.type=webhook", "sink.bad.url=" + url,
-                           "sink.bad.timeout=200ms", "sink.bad.backoff=30ms",
-                           "sink.bad.backoff_max=200ms", "sink.bad.breaker_failures=3",
-                           "sink.bad.breaker_wait=300ms", *overrides)
-        return quell, good
+        return self.bad_sink(url, "sink.good.type=webhook", "sink.good.url=" + good.url,
+                             *overrides), good
 
     def test_a_sink_that_hangs_delays_nobody_and_later_gets_the_latest_of_everything(self):
         hanging = Hanging()
@@ -80,6 +84,46 @@ class DeliveryStory(Story):
         self.assertEqual(last.pop("job:first"), "open")
         self.assertEqual(set(last.values()), {"resolved"})
         self.assertEqual(self.metric(quell, "breaker_state", "bad"), 0)
+        self.assertEqual(quell.settle()["deliveries_dead"], 0)
+        self.assertEqual(back.errors, [])
+
+    def test_more_than_a_queue_holds_waits_on_disk_and_comes_as_it_is_at_last(self):
+        """A third of the incidents changes eight times while the sink hangs. With 5000 of them the
+        queue of 4,096 is not enough; that takes a quiet machine some ten seconds."""
+        hanging = Hanging()
+        quell = self.bad_sink(hanging.url)
+        jobs, turn_jobs = range(INCIDENTS), range(INCIDENTS // 3)
+
+        def send(status, numbers, turn):
+            for start in range(0, len(numbers), 500):
+                quell.events(*[{"job_id": f"j{number}", "status": status, "run_id": f"r{turn}",
+                                "message": "x" * 300, "error_type": "E"}
+                               for number in numbers[start:start + 500]])
+            quell.settle()
+        send("failed", jobs, 0)
+        self.assertTrue(wait_for(lambda: self.metric(quell, "pending", "bad") ==
+                                 min(INCIDENTS, 4096)))
+        before = self.memory_kib(quell)
+        for turn in range(1, 5):
+            send("succeeded", turn_jobs, turn)
+            send("failed", turn_jobs, turn)
+        send("succeeded", turn_jobs[:50], 5)
+        after = self.memory_kib(quell)
+        self.assertLessEqual(self.metric(quell, "pending", "bad"), 4096)
+        if not IS_SANITIZED:
+            self.assertLess(after - before, 8 * 1024)
+        hanging.close()
+        back = Receiver.__new__(Receiver)
+        self.assertTrue(wait_for(lambda: self.take_over(back, hanging.port)))
+        self.addCleanup(back.close)
+        self.assertTrue(wait_for(lambda: len(back.messages) >= INCIDENTS and
+                                 self.metric(quell, "pending", "bad") == 0, INCIDENTS / 5))
+        last = {message["data"]["root_cause"]["entity"]: message["data"]["status"]
+                for message in back.messages}
+        self.assertEqual(len(last), INCIDENTS)
+        self.assertLess(len(back.messages), INCIDENTS + 2 * len(turn_jobs))  # of eight times
+        self.assertEqual({entity for entity, status in last.items() if status == "resolved"},
+                         {f"job:j{number}" for number in range(50)})
         self.assertEqual(quell.settle()["deliveries_dead"], 0)
         self.assertEqual(back.errors, [])
 
