@@ -356,6 +356,7 @@ backoff = "10ms"
 [sink.chat]
 type = "slack"
 token = "${{file:secret}}"
+signing_secret = "${{env:PLANTED}}"
 channel = "#x"
 api_url = "http://127.0.0.1:{port}{bad.path}/api"
 max_attempts = 2
@@ -363,6 +364,7 @@ backoff = "10ms"
 [sink.db]
 type = "postgres"
 dsn = "postgresql://u:${{env:PLANTED}}@127.0.0.1:{port}/x"
+events = true
 max_attempts = 2
 backoff = "10ms"
 timeout = "300ms"
@@ -380,7 +382,8 @@ backoff = "10ms"
         time.sleep(0.5)
         shown = [quell.read_log().encode()]
         for path in ("/metrics", "/", "/api/v1/stats", "/api/v1/incidents", "/api/v1/dlq",
-                     "/api/v1/graph", "/api/v1/silences", "/readyz?verbose"):
+                     "/api/v1/graph", "/api/v1/silences", "/api/v1/audit",
+                     "/readyz?verbose"):
             shown.append(quell.request("GET", path, port=quell.console)[1])
         for letter in quell.get("/api/v1/dlq")[1]["dead_letters"]:
             shown.append(quell.request("GET", f"/api/v1/dlq/{letter['number']}",
