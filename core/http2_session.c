@@ -29,7 +29,9 @@ static ssize_t read_answer(nghttp2_session *session, int32_t id, uint8_t *buffer
     (void)context;
     size_t left = stream->body.size - stream->answer_sent;
     size_t take = left < size ? left : size;
-    memcpy(buffer, stream->body.data + stream->answer_sent, take);
+    if (take > 0) { /* an answer may be its trailers only */
+        memcpy(buffer, stream->body.data + stream->answer_sent, take);
+    }
     stream->answer_sent += take;
     if (take < left) {
         return (ssize_t)take;
