@@ -261,7 +261,8 @@ def main():
         "protocols": lambda: measure_protocols(binary, options.seconds),
         "telling": lambda: measure_telling(binary, 300),
         "growth": lambda: measure_growth(binary, max(options.seconds // 2, 1)),
-        "keys": lambda: measure_keys(binary, [10 ** n for n in range(3, 7)] + [options.keys]),
+        "keys": lambda: measure_keys(
+            binary, sorted({10 ** n for n in range(3, 7)} | {options.keys})),
         "edges": lambda: measure_edges(
             os.path.join(os.path.dirname(binary), "bench", "graph", "quell-bench-graph"),
             [10 ** n for n in range(3, 8)]),

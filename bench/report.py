@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Makes docs/performance.md and its plots of results: bench/report.py micro.json whole.json peers.json
+"""Makes docs/performance.md and its plots of results:
 
-micro.json comes from `quell-bench --json`, whole.json from `bench/end_to_end.py --json`, peers.json
-from `bench/peers/compare.py --json`. The words around the tables stand in docs/performance.in.md, where {{name}} is replaced. Plots are made
-by gnuplot where it is installed.
+    bench/report.py micro.json whole.json peers.json
+
+of `quell-bench --json`, `bench/end_to_end.py --json` and `bench/peers/compare.py --json`. The words
+around the tables stand in docs/performance.in.md, where {{name}} is replaced. Plots are made by
+gnuplot where it is installed.
 """
 import json
 import os
@@ -50,7 +52,7 @@ def growth_table(points):
 
 
 def plot(axis, label, lines):
-    """Lines over one quantity: name -> points; an image for the page, or nothing without gnuplot."""
+    """Lines over one quantity: name -> points; an image, or nothing without gnuplot."""
     if not shutil.which("gnuplot"):
         return ""
     data = "".join("\n".join(f"{x} {y}" for x, y in points) + "\ne\n" for points in lines.values())
@@ -74,14 +76,19 @@ def growth_part(axis, points):
 
 
 def keys_part(points):
-    lines = {"a signal with a new key": [(one["keys"], one["cpu_seconds"] / one["keys"] * 1e6)
-                                         for one in points],
-             "a repeat": [(one["keys"], one["cpu_seconds_one_key"] / one["keys"] * 1e6)
-                          for one in points]}
+    def cost(one, name):
+        """CPU is counted in ticks of 10 ms: fewer than five say nothing."""
+        return one[name] / one["keys"] * 1e6 if one[name] > 0.05 else None
+
+    def words(one, name):
+        return "–" if cost(one, name) is None else f"{cost(one, name):.2f} µs"
+
+    lines = {title: [(one["keys"], cost(one, name)) for one in points if cost(one, name)]
+             for title, name in (("a signal with a new key", "cpu_seconds"),
+                                 ("a repeat", "cpu_seconds_one_key"))}
     rows = [[f"{one['keys']:,}", f"{one['bytes'] / 1e6:,.1f} MB",
              f"{one['bytes'] / one['keys']:.0f}", f"{one['bytes_all'] / 1e6:,.1f} MB",
-             f"{one['cpu_seconds'] / one['keys'] * 1e6:.2f} µs",
-             f"{one['cpu_seconds_one_key'] / one['keys'] * 1e6:.2f} µs"] for one in points]
+             words(one, "cpu_seconds"), words(one, "cpu_seconds_one_key")] for one in points]
     return plot("dedup_keys", "µs of CPU a signal", lines) + table(
         ["live dedup keys", "memory for keys", "bytes a key", "all memory since the start",
          "CPU, a new key", "CPU, a repeat"], rows)

@@ -109,7 +109,8 @@ def collector(program, storage, sink_port):
             f"receivers:\n  otlp: {{protocols: {{http: {{endpoint: 127.0.0.1:{port}}}}}}}\n"
             f"{extensions}exporters:\n  {exporter}\nservice:\n{used}"
             "  telemetry: {metrics: {level: none}, logs: {level: error}}\n"
-            f"  pipelines: {{logs: {{receivers: [otlp], exporters: [{exporter.split(':')[0]}]}}}}\n")]
+            "  pipelines:\n"
+            f"    logs: {{receivers: [otlp], exporters: [{exporter.split(':')[0]}]}}\n")]
     return lambda: Peer(command)
 
 
@@ -136,7 +137,8 @@ pipeline:
 def vector(program, stores):
     def command(directory, port):
         buffer = "{type: disk, max_size: 1073741824}" if stores else "{type: memory}"
-        return [program, "--quiet", "--config", write(directory, "vector.yaml", f"""data_dir: {directory}
+        return [program, "--quiet", "--config", write(directory, "vector.yaml", f"""
+data_dir: {directory}
 sources:
   otlp:
     type: opentelemetry
