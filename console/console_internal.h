@@ -139,6 +139,18 @@ bool action_is_too_late(struct console *console, struct slice id);
 void slack_on_request(struct console *console, struct http_exchange exchange,
                       const struct http_request *request);
 
+/* --- put_aside_api.c: what dead letters and the quarantine share --- */
+/* What stands behind .../dlq or .../quarantine: nothing, or '/' and more. */
+struct aside_path {
+    struct slice id; /* empty: the list is asked for */
+    bool is_retry;
+    bool is_drop;
+};
+/* "", "/<id>", "/<id>/retry" or "/<id>/drop", with a method that fits; false, and answered, when it
+ * is none of them. */
+bool aside_read_path(struct http_exchange exchange, const struct http_request *request,
+                     struct slice rest, struct aside_path *path_out);
+
 /* --- dead_letters.c --- */
 /* /api/v1/dlq[/<number>[/retry|/drop]]; `rest` is what stands behind dlq. */
 void letters_on_request(struct console *console, struct http_exchange exchange, struct slice rest,

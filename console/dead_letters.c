@@ -63,23 +63,14 @@ static void show_letter(struct console *console, struct http_exchange exchange, 
 }
 
 static void answer_letter(struct console *console, struct http_exchange exchange,
-                          struct slice tenant, struct slice path,
+                          struct slice tenant, const struct aside_path *path,
                           const struct http_request *request) {
-    struct slice id = slice_head(path, slice_find_byte(path, '/'));
-    struct slice what = slice_tail(path, id.size);
-    bool is_retry = slice_equals(what, SLICE("/retry"));
-    bool is_drop = slice_equals(what, SLICE("/drop"));
     uint64_t number = 0;
-    if (!status_is_ok(text_parse_u64(id, &number)) || (what.size > 0 && !is_retry && !is_drop)) {
+    if (!status_is_ok(text_parse_u64(path->id, &number))) {
         console_answer_error(exchange, 404, "not_found", "no dead letter has this number");
-        return;
-    }
-    if (!console_allow_method(exchange, request, is_retry || is_drop)) {
-        return;
-    }
-    if (is_retry || is_drop) {
-        operate_letter(console, exchange, tenant, id, number,
-                       is_retry ? OPERATOR_RETRY_DEAD : OPERATOR_DROP_DEAD, request);
+    } else if (path->is_retry || path->is_drop) {
+        operate_letter(console, exchange, tenant, path->id, number,
+                       path->is_retry ? OPERATOR_RETRY_DEAD : OPERATOR_DROP_DEAD, request);
     } else {
         show_letter(console, exchange, tenant, number);
     }
@@ -88,17 +79,14 @@ static void answer_letter(struct console *console, struct http_exchange exchange
 void letters_on_request(struct console *console, struct http_exchange exchange, struct slice rest,
                         const struct http_request *request) {
     struct parameters parameters;
-    if (rest.size > 0 && rest.data[0] != '/') {
-        console_answer_error(exchange, 404, "not_found", "there is no such path: GET / lists them");
+    struct aside_path path;
+    if (!aside_read_path(exchange, request, rest, &path) ||
+        !parameters_read(console, exchange, request, &parameters)) {
         return;
     }
-    if (!parameters_read(console, exchange, request, &parameters)) {
-        return;
-    }
-    if (rest.size > 1) {
-        answer_letter(console, exchange, parameters.values[PARAMETER_TENANT], slice_tail(rest, 1),
-                      request);
-    } else if (console_allow_method(exchange, request, false)) {
+    if (path.id.size > 0) {
+        answer_letter(console, exchange, parameters.values[PARAMETER_TENANT], &path, request);
+    } else {
         list_letters(console, exchange, &parameters);
     }
 }

@@ -270,6 +270,17 @@ static bool needs_state(struct slice path) {
     return true;
 }
 
+/* What answers for itself whatever stands behind its path. */
+static const struct {
+    const char *path;
+    void (*on_request)(struct console *console, struct http_exchange exchange, struct slice rest,
+                       const struct http_request *request);
+} folders[] = {
+    {"/api/v1/silences", silences_on_request},
+    {"/api/v1/quarantine", quarantine_on_request},
+    {"/api/v1/dlq", letters_on_request},
+};
+
 void console_on_request(void *context, struct http_exchange exchange,
                         const struct http_request *request) {
     struct console *console = context;
@@ -283,27 +294,17 @@ void console_on_request(void *context, struct http_exchange exchange,
         answer_incident(console, exchange, slice_tail(request->path, prefix.size), request);
         return;
     }
-    struct slice silences = SLICE("/api/v1/silences");
-    struct slice behind = slice_tail(request->path, silences.size);
-    if (slice_starts_with(request->path, silences) && (behind.size == 0 || behind.data[0] == '/')) {
-        silences_on_request(console, exchange, behind, request);
-        return;
-    }
-    struct slice quarantine = SLICE("/api/v1/quarantine");
-    behind = slice_tail(request->path, quarantine.size);
-    if (slice_starts_with(request->path, quarantine) &&
-        (behind.size == 0 || behind.data[0] == '/')) {
-        quarantine_on_request(console, exchange, behind, request);
-        return;
-    }
     if (slice_equals(request->path, SLICE("/api/v1/slack/interactions"))) {
         slack_on_request(console, exchange, request);
         return;
     }
-    struct slice letters = SLICE("/api/v1/dlq");
-    if (slice_starts_with(request->path, letters)) {
-        letters_on_request(console, exchange, slice_tail(request->path, letters.size), request);
-        return;
+    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+        struct slice folder = slice_of_text(folders[i].path);
+        struct slice rest = slice_tail(request->path, folder.size);
+        if (slice_starts_with(request->path, folder) && (rest.size == 0 || rest.data[0] == '/')) {
+            folders[i].on_request(console, exchange, rest, request);
+            return;
+        }
     }
     for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
         if (slice_equals(request->path, slice_of_text(routes[i].path))) {

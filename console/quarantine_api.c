@@ -57,27 +57,20 @@ static void operate_record(struct console *console, struct http_exchange exchang
 }
 
 static void answer_record(struct console *console, struct http_exchange exchange,
-                          struct slice tenant, struct slice path,
+                          struct slice tenant, const struct aside_path *path,
                           const struct http_request *request) {
-    struct slice id = slice_head(path, slice_find_byte(path, '/'));
-    struct slice what = slice_tail(path, id.size);
-    bool is_retry = slice_equals(what, SLICE("/retry"));
-    bool is_drop = slice_equals(what, SLICE("/drop"));
     uint64_t seq = 0;
     uint64_t index = 0;
-    if (!parse_id(id, &seq, &index) || (what.size > 0 && !is_retry && !is_drop)) {
+    if (!parse_id(path->id, &seq, &index)) {
         console_answer_error(exchange, 404, "not_found", "no quarantined record has this id");
         return;
     }
-    if (!console_allow_method(exchange, request, is_retry || is_drop)) {
-        return;
-    }
-    if (is_retry || is_drop) {
+    if (path->is_retry || path->is_drop) {
         struct operator_request operation = {
-            .action = is_retry ? OPERATOR_RETRY_QUARANTINED : OPERATOR_DROP_QUARANTINED,
+            .action = path->is_retry ? OPERATOR_RETRY_QUARANTINED : OPERATOR_DROP_QUARANTINED,
             .incident_id = {.lo = seq, .hi = index},
         };
-        operate_record(console, exchange, tenant, id, operation, request);
+        operate_record(console, exchange, tenant, path->id, operation, request);
         return;
     }
     struct text text = console_text(console);
@@ -89,13 +82,14 @@ static void answer_record(struct console *console, struct http_exchange exchange
 void quarantine_on_request(struct console *console, struct http_exchange exchange,
                            struct slice rest, const struct http_request *request) {
     struct parameters parameters;
-    if (!parameters_read(console, exchange, request, &parameters)) {
+    struct aside_path path;
+    if (!aside_read_path(exchange, request, rest, &path) ||
+        !parameters_read(console, exchange, request, &parameters)) {
         return;
     }
-    if (rest.size > 1) {
-        answer_record(console, exchange, parameters.values[PARAMETER_TENANT], slice_tail(rest, 1),
-                      request);
-    } else if (console_allow_method(exchange, request, false)) {
+    if (path.id.size > 0) {
+        answer_record(console, exchange, parameters.values[PARAMETER_TENANT], &path, request);
+    } else {
         list_records(console, exchange, &parameters);
     }
 }

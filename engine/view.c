@@ -171,8 +171,11 @@ struct status view_get_incident_row(struct store_snapshot *snapshot, struct slic
     return get_incident(snapshot, tenant, id, row_out);
 }
 
-struct status view_incident_json(struct view_reader *reader, struct slice tenant,
-                                 struct slice incident_id, struct text *json) {
+typedef struct status render_one(struct store_snapshot *snapshot, struct slice row,
+                                 struct hash128 id, struct text *json);
+
+static struct status view_one(struct view_reader *reader, struct slice tenant,
+                              struct slice incident_id, render_one *render, struct text *json) {
     struct store_snapshot *snapshot = NULL;
     TRY(store_snapshot_acquire(reader->view->store, &snapshot));
     struct hash128 id;
@@ -180,10 +183,15 @@ struct status view_incident_json(struct view_reader *reader, struct slice tenant
     struct slice owner;
     struct status status = view_get_incident_row(snapshot, tenant, incident_id, &id, &row, &owner);
     if (status_is_ok(status)) {
-        status = render_incident(snapshot, row, id, json);
+        status = render(snapshot, row, id, json);
     }
     store_snapshot_release(snapshot);
     return status_is_ok(status) ? view_text_done(json) : status;
+}
+
+struct status view_incident_json(struct view_reader *reader, struct slice tenant,
+                                 struct slice incident_id, struct text *json) {
+    return view_one(reader, tenant, incident_id, render_incident, json);
 }
 
 struct status view_find_incident(struct view_reader *reader, struct slice incident_id,
@@ -206,8 +214,9 @@ struct status view_find_incident(struct view_reader *reader, struct slice incide
 
 /* --- Timeline --- */
 
-static struct status render_timeline(struct store_snapshot *snapshot, struct hash128 id,
-                                     struct text *json) {
+static struct status render_timeline(struct store_snapshot *snapshot, struct slice row,
+                                     struct hash128 id, struct text *json) {
+    (void)row;
     uint8_t prefix[16];
     struct writer writer = writer_over(prefix, sizeof(prefix));
     write_id(&writer, id);
@@ -229,22 +238,12 @@ static struct status render_timeline(struct store_snapshot *snapshot, struct has
     }
     text_add_text(json, "]}");
     store_cursor_close(cursor);
-    return status.code == STATUS_END ? view_text_done(json) : status;
+    return status.code == STATUS_END ? status_ok() : status;
 }
 
 struct status view_timeline_json(struct view_reader *reader, struct slice tenant,
                                  struct slice incident_id, struct text *json) {
-    struct store_snapshot *snapshot = NULL;
-    TRY(store_snapshot_acquire(reader->view->store, &snapshot));
-    struct hash128 id;
-    struct slice row;
-    struct slice owner;
-    struct status status = view_get_incident_row(snapshot, tenant, incident_id, &id, &row, &owner);
-    if (status_is_ok(status)) {
-        status = render_timeline(snapshot, id, json);
-    }
-    store_snapshot_release(snapshot);
-    return status;
+    return view_one(reader, tenant, incident_id, render_timeline, json);
 }
 
 /* --- List --- */
