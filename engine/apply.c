@@ -137,15 +137,21 @@ static struct status apply_admitted(struct engine *engine, struct tenant *tenant
     return status_ok();
 }
 
-/* An event on its way: opened some events before its turn, so that the line of the id index that
- * it needs has come when it is applied. */
+/* An event on its way: opened some events before its turn, so that what it needs of the id index
+ * and the graph has come when it is applied. */
 struct opened_event {
     struct slice bytes;
     struct envelope envelope;
     struct status status; /* CORRUPT: not an envelope */
 };
 
-enum { OPENED_AHEAD = 8 };
+enum { OPENED_AHEAD = 8, NODE_AHEAD = 4 };
+
+/* Good or bad news: neutral events look for no node. */
+static bool is_news(const struct opened_event *event) {
+    return status_is_ok(event->status) &&
+           (event->envelope.flags & (ENVELOPE_SIGNAL | ENVELOPE_GOOD)) != 0;
+}
 
 static void open_event(struct engine *engine, struct slice bytes, struct opened_event *event) {
     event->bytes = bytes;
@@ -153,6 +159,16 @@ static void open_event(struct engine *engine, struct slice bytes, struct opened_
     if (status_is_ok(event->status)) {
         envelope_read(bytes, &event->envelope);
         event_ids_prefetch(engine->event_ids, event->envelope.event_key);
+    }
+    if (is_news(event)) {
+        graph_prefetch_slot(engine->graph, event->envelope.entity_key);
+    }
+}
+
+/* The slot has come meanwhile. */
+static void fetch_node(struct engine *engine, const struct opened_event *event) {
+    if (is_news(event)) {
+        graph_prefetch_node(engine->graph, event->envelope.entity_key);
     }
 }
 
@@ -221,6 +237,9 @@ static struct status apply_in_turn(struct engine *engine, struct batch_view *bat
             if (has_more) {
                 open_event(engine, entry, &events[opened++ % OPENED_AHEAD]);
             }
+        }
+        if (index + NODE_AHEAD < opened) {
+            fetch_node(engine, &events[(index + NODE_AHEAD) % OPENED_AHEAD]);
         }
         if (index < opened) {
             TRY(apply_turn(engine, batch, &events[index % OPENED_AHEAD], &group, index, fault));

@@ -169,6 +169,18 @@ struct status graph_make_node(struct graph *graph, struct slice owner, struct sl
     return status_ok();
 }
 
+void graph_prefetch_slot(const struct graph *graph, struct hash128 key) {
+    __builtin_prefetch((const void *)&graph->key_slots[(uint32_t)key.lo & graph->key_slots_mask]);
+}
+
+void graph_prefetch_node(const struct graph *graph, struct hash128 key) {
+    uint32_t slot = (uint32_t)key.lo & graph->key_slots_mask;
+    uint32_t held = atomic_load_explicit(&graph->key_slots[slot], memory_order_acquire);
+    if (held != 0) {
+        __builtin_prefetch(&graph->nodes[held - 1]);
+    }
+}
+
 struct status graph_intern_node(struct graph *graph, struct slice owner, struct slice entity,
                                 struct hash128 key, uint32_t *node_out) {
     ASSERT(entity.size > 0 && entity.size <= ENTITY_BYTES_MAX);

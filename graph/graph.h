@@ -101,6 +101,10 @@ void graph_reader_end(void);
 
 /* GRAPH_NODE_NONE when there is none. */
 uint32_t graph_find_node(const struct graph *graph, struct hash128 key);
+/* Ahead of graph_find_node, whose memory is rarely near: brings the key's slot; a little later,
+ * when that has come, the node that it names. */
+void graph_prefetch_slot(const struct graph *graph, struct hash128 key);
+void graph_prefetch_node(const struct graph *graph, struct hash128 key);
 /* Names live as long as the graph. */
 struct graph_node graph_get_node(const struct graph *graph, uint32_t node);
 uint32_t graph_nodes_count(const struct graph *graph);
