@@ -235,16 +235,17 @@ void kafka_intake_init(struct kafka_source *source) {
 /* "kafka:orders/3@17": what stands before the offset is the same for most messages in a row. */
 static struct slice name_message(struct kafka_source *source) {
     const struct kafka_place *place = &source->places[source->now.place];
-    struct text name = text_over(source->name, sizeof(source->name));
     if (source->name_place != source->now.place) {
-        text_add(&name, place->source);
-        source->name_prefix = name.size;
+        ASSERT(place->source.size < sizeof(source->name));
+        memcpy(source->name, place->source.data, place->source.size);
+        source->name_prefix = place->source.size;
         source->name_place = source->now.place;
     }
-    name.size = source->name_prefix;
-    text_add_u64(&name, source->now.message->offset);
-    ASSERT(!name.truncated);
-    return text_slice(&name);
+    struct text offset =
+        text_over(source->name + source->name_prefix, sizeof(source->name) - source->name_prefix);
+    text_add_u64(&offset, source->now.message->offset);
+    ASSERT(!offset.truncated);
+    return slice_of(source->name, source->name_prefix + offset.size);
 }
 
 /* The decoder, made ready for the message. */

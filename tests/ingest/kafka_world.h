@@ -116,6 +116,8 @@ static inline void world_read_envelope(struct world *world, struct slice entry) 
     char *words = NULL;
     assert_status(envelope_verify(entry), OK);
     envelope_read(entry, &envelope);
+    assert_true(slice_starts_with(envelope.source, SLICE("kafka:")));
+    assert_true(slice_find_byte(envelope.source, '@') < envelope.source.size);
     bool is_refused = (envelope.flags & ENVELOPE_REFUSED) != 0;
     bool is_edge = (envelope.flags & ENVELOPE_LEARNED) != 0;
     assert_true(asprintf(&words, "%s%.*s",
