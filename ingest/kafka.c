@@ -169,7 +169,6 @@ static void renew_dead_consumer(struct kafka_source *source, uint64_t now) {
     drop_held(source);
     kafka_consumer_close(source->consumer);
     source->consumer = next;
-    source->is_paused = false;
 }
 
 /* --- Now and then --- */

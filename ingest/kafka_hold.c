@@ -188,5 +188,13 @@ void kafka_hold_release(struct kafka_source *source) {
     for (uint32_t i = 0; i < source->kept_count; i++) {
         kafka_message_release(&source->kept[i]);
     }
+    for (uint32_t i = 0; i < source->places_count; i++) {
+        source->places[i].is_paused = false;
+        source->places[i].is_held = false;
+        source->places[i].kept = 0;
+    }
     source->kept_count = 0;
+    source->kept_bytes = 0;
+    source->places_held = 0;
+    source->is_paused = false;
 }

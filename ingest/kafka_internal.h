@@ -206,7 +206,7 @@ void kafka_hold_turn(struct kafka_source *source);
 void kafka_hold_forget(struct kafka_source *source, uint32_t place);
 /* Pauses all partitions, also those that came since; or resumes those that need not wait. */
 void kafka_hold_all(struct kafka_source *source, bool is_paused);
-/* Gives back all that was kept. */
+/* The consumer goes: gives back all that was kept, no partition waits any more. */
 void kafka_hold_release(struct kafka_source *source);
 
 /* --- kafka_letters.c --- */

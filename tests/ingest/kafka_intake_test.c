@@ -361,6 +361,18 @@ static void what_was_kept_of_a_partition_that_is_given_back_is_forgotten(void **
     assert_true(world->source->places[0].durable.offset == BURST + 10);
 }
 
+static void with_its_consumer_all_that_was_kept_goes(void **state) {
+    struct world *world = *state;
+    assign(world, "t", 0);
+    offer(world, "t", 0, BURST + 10, loud);
+    assert_int_equal(world->source->kept_count, 10);
+    kafka_hold_release(world->source);
+    assert_int_equal(world->source->places_held, 0);
+    offer(world, "t", BURST, BURST + 10, loud); /* the next one reads on where the first was */
+    wait_for_kept(world);
+    assert_int_equal(count_said(world, "job:a"), BURST + 10);
+}
+
 static void a_message_that_is_held_back_is_charged_once(void **state) {
     struct world *world = *state;
     struct kafka_batch *batches = world->source->free;
@@ -434,6 +446,7 @@ int main(void) {
         CASE(a_message_larger_than_all_room_is_refused),
         LIMITED(a_tenant_over_its_limit_holds_its_partition_back_and_no_other),
         LIMITED(what_was_kept_of_a_partition_that_is_given_back_is_forgotten),
+        LIMITED(with_its_consumer_all_that_was_kept_goes),
         LIMITED(a_message_that_is_held_back_is_charged_once),
         CASE(our_state_decides_where_to_begin),
         CASE(without_a_place_the_group_decides_else_the_configuration),
