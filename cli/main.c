@@ -20,10 +20,26 @@ static const struct {
     {"replay", command_replay}, {"audit", command_audit},
 };
 
-static int unknown_command(const char *name) {
-    (void)fprintf(stderr, "quell: unknown command \"%s\"\n\n", name);
-    cli_print_usage(STDERR_FILENO);
+/* The words first and last: a page of usage would hide them. */
+static int misused(const char *words) {
+    (void)fprintf(stderr, "quell: %s; quell --help tells what there is\n", words);
     return 2;
+}
+
+static int unknown_command(const char *name) {
+    struct slice word = slice_of_text(name);
+    unsigned best = text_typo_distance_max(word) + 1;
+    const char *nearest = NULL;
+    struct fault fault;
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        unsigned distance = text_distance(word, slice_of_text(commands[i].name), best);
+        nearest = distance < best ? commands[i].name : nearest;
+        best = distance < best ? distance : best;
+    }
+    fault_write(&fault, "unknown command \"%s\"%s%s%s", name,
+                nearest == NULL ? "" : ": did you mean \"", nearest == NULL ? "" : nearest,
+                nearest == NULL ? "" : "\"?");
+    return misused(fault.words);
 }
 
 int main(int count, char **words) {
@@ -33,9 +49,7 @@ int main(int count, char **words) {
         return command_load(count - 2, words + 2);
     }
     if (!status_is_ok(cli_options_parse(count, words, &options, &fault))) {
-        (void)fprintf(stderr, "quell: %s\n\n", fault.words);
-        cli_print_usage(STDERR_FILENO);
-        return 2;
+        return misused(fault.words);
     }
     if (options.wants_help || options.command == NULL) {
         cli_print_usage(options.wants_help ? STDOUT_FILENO : STDERR_FILENO);

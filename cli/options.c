@@ -114,6 +114,9 @@ static struct status set_common(struct cli_options *options, unsigned flag, cons
         options->overrides[options->overrides_count++] = value;
         return status_ok();
     }
+    if (flag == LOG_FORMAT && strcmp(value, "json") != 0 && strcmp(value, "text") != 0) {
+        return fault_set(fault, STATUS_INVALID, "--log-format is json or text");
+    }
     *(flag == CONFIG ? &options->config_path : &options->log_format) = value;
     return status_ok();
 }
@@ -180,8 +183,14 @@ static struct status parse_word(struct words *words, struct cli_options *options
     const struct command *command = find_command(options->command);
     const char *word = words->words[words->at];
     bool is_taken = false;
-    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+    bool is_first = options->command == NULL;
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 ||
+        (is_first && strcmp(word, "help") == 0)) {
         options->wants_help = true;
+        return status_ok();
+    }
+    if (is_first && strcmp(word, "--version") == 0) {
+        options->command = "version";
         return status_ok();
     }
     TRY(take_common_flag(words, options, &is_taken, fault));
@@ -245,12 +254,10 @@ struct status cli_load_config(const struct cli_options *options, struct config *
         .path = cli_config_path(options),
         .overrides = options->overrides,
         .overrides_count = options->overrides_count,
+        .check_more = sinks_check_config,
     };
     struct config *config = NULL;
     struct status status = config_load(&load, &config, &errors);
-    if (status_is_ok(status)) {
-        status = sinks_check_config(config, &errors);
-    }
     if (!status_is_ok(status)) {
         (void)fprintf(stderr, "%s", memory);
         if (memory[0] == 0) {

@@ -163,6 +163,10 @@ static void apply_sections(struct config_build *build, const struct toml_value *
             config_apply_table(build, name, section, NULL, true);
         } else if (is_table && is_one_of(section->key, scalar_sections)) {
             config_apply_table(build, name, section, policy, false);
+        } else if (!is_table && (is_one_of(section->key, scalar_sections) ||
+                                 (is_process && is_one_of(section->key, process_sections)))) {
+            config_error(build, section, "%.*s is a table: [%.*s]", SLICE_PRINT(section->key),
+                         SLICE_PRINT(section->key));
         } else if (!is_one_of(section->key, list_sections) &&
                    !(is_process && is_one_of(section->key, process_lists))) {
             struct toml_value single = {.children = section, .children_count = 1};
@@ -184,19 +188,6 @@ static void apply_lists(struct config_build *build, const struct toml_value *tab
     }
 }
 
-static void check_policy(struct config_build *build, const struct toml_value *at,
-                         const struct policy *policy) {
-    if (policy->dedup_window_ns > policy->dedup_max_window_ns) {
-        config_error(build, at, "dedup.window is longer than dedup.max_window");
-    }
-    if (policy->learned_ttl_ns < NS_PER_S) {
-        config_error(build, at, "graph.learned_ttl is at least 1s");
-    }
-    if (policy->correlate_hops_max > GRAPH_HOPS_MAX) {
-        config_error(build, at, "correlate.max_hops is at most %u", GRAPH_HOPS_MAX);
-    }
-}
-
 static void apply_process(struct config_build *build, const struct toml_value *root) {
     struct policy *defaults = &build->config->policies.defaults;
     struct slice nobody = slice_of(NULL, 0);
@@ -211,12 +202,7 @@ static void apply_process(struct config_build *build, const struct toml_value *r
         apply_sections(build, section, defaults, false);
         apply_lists(build, section, nobody, defaults);
     }
-    struct toml_value place = file_place("quell.toml");
-    const struct toml_value *at = root->file.size > 0 ? root : &place;
-    if (build->config->journal_segment_bytes < 2 * BATCH_BYTES_MAX) {
-        config_error(build, at, "journal.segment_bytes is at least 8MiB");
-    }
-    check_policy(build, at, defaults);
+    config_check_policy(build, root, defaults);
 }
 
 /* Nobody named a sink: incidents go to stdout, so that the first run says something. */
@@ -280,7 +266,7 @@ static void apply_tenant(struct config_build *build, const struct toml_value *ro
         policy->routes_count = 0; /* own sinks: the defaults' routes name others */
     }
     apply_lists(build, root, tenant, policy);
-    check_policy(build, root, policy);
+    config_check_policy(build, root, policy);
 }
 
 static void load_tenant(struct config_build *build, const char *directory, struct slice name,
@@ -390,48 +376,23 @@ static void load_tenants(struct config_build *build) {
 
 /* --- Whole --- */
 
-bool config_address_is_loopback(struct slice address) {
-    return address.size == 0 || slice_starts_with(address, SLICE("127.")) ||
-           slice_starts_with(address, SLICE("[::1]")) ||
-           slice_starts_with(address, SLICE("localhost:"));
-}
-
-static void check_whole(struct config_build *build, const char *path) {
-    struct config *config = build->config;
-    struct toml_value place = file_place(path == NULL ? "quell.toml" : path);
-    bool is_open = config->auth_mode == AUTH_NONE && !config->auth_allow_insecure;
-    if (is_open && (!config_address_is_loopback(config->listen_http) ||
-                    !config_address_is_loopback(config->listen_grpc) ||
-                    !config_address_is_loopback(config->listen_console))) {
-        config_error(build, &place,
-                     "auth.mode = \"none\" is for loopback only: set auth.mode = \"token\", or "
-                     "auth.allow_insecure = true");
-    }
-    if (config->shards != 1) {
-        config_error(build, &place, "server.shards: only 1 is supported by this version");
-    }
-    if (config->ingest_threads > 64) {
-        config_error(build, &place, "server.ingest_threads is at most 64");
-    }
-    uint8_t *encoded = arena_allocate(build->arena, POLICY_BYTES_MAX, 8);
-    struct writer writer = writer_over(encoded, encoded == NULL ? 0 : POLICY_BYTES_MAX);
-    if (build->errors->count == 0 && !status_is_ok(policy_set_encode(&config->policies, &writer))) {
-        config_error(build, &place, "all tenants' rules together are larger than %u KiB",
-                     (unsigned)(POLICY_BYTES_MAX / KIB));
-    }
-}
-
 static void load_all(struct config_build *build, const struct config_options *options) {
     struct toml_value root;
     if (!read_process_toml(build, options, &root)) {
         return;
     }
+    root.file = slice_of_text(options->path == NULL ? "built-in" : options->path);
+    root.line = 1;
+    root.column = 1;
     apply_process(build, &root);
     add_default_sink(build);
     load_tenants(build);
     build->config->listen_grpc_is_given = build->config->listen_grpc.data != default_grpc.data;
     config_sort_tokens(build);
-    check_whole(build, options->path);
+    config_check_process(build, &root);
+    if (options->check_more != NULL) {
+        (void)options->check_more(build->config, build->errors);
+    }
 }
 
 struct status config_load(const struct config_options *options, struct config **config_out,
@@ -446,6 +407,7 @@ struct status config_load(const struct config_options *options, struct config **
     errors_out->count = 0;
     struct config_build build = {config, &config->arena, errors_out};
     load_all(&build, options);
+    config_sort_errors(&build);
     if (errors_out->count > 0) {
         config_release(config);
         return status_of(STATUS_INVALID);

@@ -32,6 +32,8 @@ struct config_sink {
     struct slice name;   /* [sink.oncall] */
     struct slice type;   /* "slack" */
     struct slice file;   /* where it stands, for errors */
+    uint32_t line;
+    uint32_t column;
     struct config_setting *settings; /* all keys but type */
     uint32_t settings_count;
 };
@@ -40,6 +42,9 @@ struct config_token {
     uint8_t sha256[32];
     struct slice tenant;
     uint64_t expires_ns; /* wall time from which it is no token any more; 0: never */
+    struct slice file;   /* where it stands, for errors */
+    uint32_t line;
+    uint32_t column;
 };
 
 /* What sinks may reach: always more than the word before. */
@@ -135,7 +140,7 @@ struct config {
     _Atomic uint32_t references;
 };
 
-/* "file:line:column: words", one per error, each ended by a newline. */
+/* "file:line:column: words", one per error, each ended by a newline, in the order of the lines. */
 struct config_errors {
     struct text text;
     uint32_t count;
@@ -145,6 +150,9 @@ struct config_options {
     const char *path;             /* NULL: built-in defaults only (and --set) */
     const char *const *overrides; /* "key=value" of --set; dotted keys */
     uint32_t overrides_count;
+    /* One more check of what was read, as far as it could be; NULL: none. Errors go in beside the
+     * others, so that a person is told all of them at once. */
+    struct status (*check_more)(const struct config *config, struct config_errors *errors);
 };
 
 /* INVALID with errors_out filled; on success the caller owns one reference. */

@@ -37,7 +37,8 @@ static bool read_token(struct config_build *build, const struct toml_value *valu
 static bool add_token(struct config_build *build, const struct toml_value *value,
                       struct slice tenant) {
     struct config *config = build->config;
-    struct config_token token = {.tenant = tenant};
+    struct config_token token = {
+        .tenant = tenant, .file = value->file, .line = value->line, .column = value->column};
     if (!read_token(build, value, &token)) {
         return false;
     }
@@ -68,9 +69,11 @@ void config_read_tokens(struct config_build *build, const struct toml_value *arr
     }
 }
 
-static int compare_tokens(const void *a, const void *b) {
-    return memcmp(((const struct config_token *)a)->sha256,
-                  ((const struct config_token *)b)->sha256, DIGEST_SHA256_BYTES);
+static int compare_tokens(const void *left, const void *right) {
+    const struct config_token *a = left;
+    const struct config_token *b = right;
+    int order = memcmp(a->sha256, b->sha256, DIGEST_SHA256_BYTES);
+    return order != 0 ? order : slice_compare(a->tenant, b->tenant);
 }
 
 void config_sort_tokens(struct config_build *build) {
@@ -83,7 +86,8 @@ void config_sort_tokens(struct config_build *build) {
         struct config_token *token = &config->tokens[i];
         bool is_same = memcmp(before->sha256, token->sha256, sizeof(token->sha256)) == 0;
         if (is_same && !slice_equals(before->tenant, token->tenant)) {
-            struct toml_value place = {.file = config->tenants_dir, .line = 1, .column = 1};
+            struct toml_value place = {
+                .file = token->file, .line = token->line, .column = token->column};
             config_error(build, &place, "tenants %.*s and %.*s have the same token",
                          SLICE_PRINT(before->tenant), SLICE_PRINT(token->tenant));
         }

@@ -2,7 +2,8 @@
  * X-macro CONFIG_KEY(path, TYPE, struct config field): the scalar keys of quell.toml.
  * CONFIG_POLICY_KEY(path, TYPE, struct policy field): the rules of a tenant, in tenants/<id>.toml,
  * or in quell.toml at the top or under [defaults]. A field may be reached by more than one path.
- * TYPE: TEXT, SIZE, DURATION, COUNT, SWITCH, or a WORD_ list of config_rules.c.
+ * TYPE: TEXT (may hold ${env:} and ${file:}), NAME (is shown in incidents: may not), SIZE,
+ * DURATION, COUNT, SWITCH, or a WORD_ list of config_rules.c.
  */
 #ifdef CONFIG_KEY
 CONFIG_KEY("data_dir", TEXT, data_dir)
@@ -66,5 +67,5 @@ CONFIG_POLICY_KEY("limits.events_per_second", COUNT, limit_events_per_s)
 CONFIG_POLICY_KEY("limits.entities", COUNT, limit_entities)
 CONFIG_POLICY_KEY("limits.incidents_per_hour", COUNT, limit_incidents_per_h)
 CONFIG_POLICY_KEY("limits.dedup_keys", COUNT, limit_dedup_keys)
-CONFIG_POLICY_KEY("owner", TEXT, owner)
+CONFIG_POLICY_KEY("owner", NAME, owner)
 #endif

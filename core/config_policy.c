@@ -75,18 +75,19 @@ static void read_job_key(struct config_build *build, const struct toml_value *va
         job->owner = config_text(build, value);
     } else if (slice_equals(value->key, SLICE("tier"))) {
         if (value->kind != TOML_INTEGER || value->integer < 1 || value->integer > 9) {
-            config_error(build, value, "a tier is a number from 1 (most important) to 9");
+            config_error_value(build, value,
+                               "a number from 1 (most important) to 9 is wanted here");
             return;
         }
         job->tier = (uint32_t)value->integer;
     } else if (!is_schedule_key(value->key)) {
         config_error_unknown(build, value, value->key, keys);
     } else if (value->kind != TOML_STRING) {
-        config_error(build, value, "a string in quotes is wanted here");
+        config_error_value(build, value, "a string in quotes is wanted here");
     } else if (!slice_equals(value->key, SLICE("schedule")) &&
                !slice_equals(value->key, SLICE("timezone")) &&
                !status_is_ok(text_parse_duration(value->text, &span))) {
-        config_error(build, value, "a duration is wanted here, such as \"10m\"");
+        config_error_value(build, value, "a duration is wanted here, such as \"10m\"");
     }
 }
 
@@ -267,6 +268,8 @@ static void read_sink(struct config_build *build, const struct toml_value *table
     sink->tenant = tenant;
     sink->name = table->key;
     sink->file = table->file;
+    sink->line = table->line;
+    sink->column = table->column;
     const struct toml_value *type = config_child(table, "type");
     if (table->kind != TOML_TABLE || type == NULL) {
         config_error(build, table, "this sink has no type, such as type = \"webhook\"");

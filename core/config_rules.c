@@ -4,14 +4,13 @@
  */
 #include "core/config_rules.h"
 
-#include <stdarg.h>
 #include <stddef.h>
-#include <stdio.h>
 
 #include "core/base/assert.h"
 
 enum rule_type {
     RULE_TEXT,
+    RULE_NAME,
     RULE_SIZE,
     RULE_DURATION,
     RULE_COUNT,
@@ -73,42 +72,6 @@ static const struct rule_word rule_words[RULE_TYPE_COUNT][5] = {
                              {"error", LOG_LEVEL_ERROR}},
 };
 
-/* --- Errors --- */
-
-void config_error(struct config_build *build, const struct toml_value *at, const char *format,
-                  ...) {
-    char words[FAULT_WORDS_BYTES_MAX];
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(words, sizeof(words), format, arguments);
-    va_end(arguments);
-    text_add_format(&build->errors->text, "%.*s:%u:%u: ", SLICE_PRINT(at->file), at->line,
-                    at->column);
-    text_add_printable(&build->errors->text, slice_of_text(words));
-    text_add_char(&build->errors->text, '\n');
-    build->errors->count++;
-}
-
-void config_error_unknown(struct config_build *build, const struct toml_value *at, struct slice key,
-                          const char *const *candidates) {
-    const char *nearest = NULL;
-    unsigned distance_min = 4;
-    for (uint32_t i = 0; candidates[i] != NULL; i++) {
-        unsigned distance =
-            text_distance(slice_head(key, 64), slice_of_text(candidates[i]), distance_min);
-        if (distance < distance_min) {
-            distance_min = distance;
-            nearest = candidates[i];
-        }
-    }
-    if (nearest != NULL) {
-        config_error(build, at, "unknown key \"%.*s\": did you mean \"%s\"?", SLICE_PRINT(key),
-                     nearest);
-    } else {
-        config_error(build, at, "unknown key \"%.*s\"", SLICE_PRINT(key));
-    }
-}
-
 const struct toml_value *config_child(const struct toml_value *table, const char *key) {
     if (table == NULL || table->kind != TOML_TABLE) {
         return NULL;
@@ -125,7 +88,7 @@ const struct toml_value *config_child(const struct toml_value *table, const char
 
 struct slice config_text(struct config_build *build, const struct toml_value *value) {
     if (value->kind != TOML_STRING) {
-        config_error(build, value, "a string in quotes is wanted here");
+        config_error_value(build, value, "a string in quotes is wanted here");
         return slice_of(NULL, 0);
     }
     return value->text;
@@ -134,7 +97,8 @@ struct slice config_text(struct config_build *build, const struct toml_value *va
 bool config_text_array(struct config_build *build, const struct toml_value *value,
                        struct slice **items_out, uint32_t *count_out) {
     if (value->kind != TOML_ARRAY) {
-        config_error(build, value, "an array of strings is wanted here, such as [\"a\", \"b\"]");
+        config_error_value(build, value,
+                           "an array of strings is wanted here, such as [\"a\", \"b\"]");
         return false;
     }
     struct slice *items = ARENA_ARRAY(build->arena, struct slice, value->children_count + 1);
@@ -150,11 +114,25 @@ bool config_text_array(struct config_build *build, const struct toml_value *valu
     return true;
 }
 
+static void apply_text(struct config_build *build, const struct toml_value *value,
+                       struct slice *target) {
+    struct fault fault;
+    bool is_secret = false;
+    struct slice text = config_text(build, value);
+    if (value->kind != TOML_STRING) {
+        return; /* told; what was there stays, so that nothing else is told about it */
+    }
+    if (!status_is_ok(config_expand(text, build->arena, target, &is_secret, &fault))) {
+        config_error_value(build, value, "%s", fault.words);
+    }
+}
+
 static void apply_duration(struct config_build *build, const struct toml_value *value,
                            uint64_t *target) {
     uint64_t span = 0;
     if (value->kind != TOML_STRING || !status_is_ok(text_parse_duration(value->text, &span))) {
-        config_error(build, value, "a duration is wanted here, such as \"10s\", \"5m\" or \"4h\"");
+        config_error_value(build, value,
+                           "a duration is wanted here, such as \"10s\", \"5m\" or \"4h\"");
         return;
     }
     *target = span;
@@ -166,7 +144,7 @@ static void apply_size(struct config_build *build, const struct toml_value *valu
     bool is_number = value->kind == TOML_INTEGER && value->integer >= 0;
     if (!is_number &&
         (value->kind != TOML_STRING || !status_is_ok(text_parse_size(value->text, &bytes)))) {
-        config_error(build, value, "a size is wanted here, such as \"64KiB\" or \"1GiB\"");
+        config_error_value(build, value, "a size is wanted here, such as \"64KiB\" or \"1GiB\"");
         return;
     }
     *target = is_number ? (uint64_t)value->integer : bytes;
@@ -175,7 +153,7 @@ static void apply_size(struct config_build *build, const struct toml_value *valu
 static void apply_count(struct config_build *build, const struct toml_value *value,
                         uint32_t *target) {
     if (value->kind != TOML_INTEGER || value->integer < 1 || value->integer > (1 << 30)) {
-        config_error(build, value, "a whole number from 1 to %d is wanted here", 1 << 30);
+        config_error_value(build, value, "a whole number from 1 to %d is wanted here", 1 << 30);
         return;
     }
     *target = (uint32_t)value->integer;
@@ -192,13 +170,16 @@ static void apply_word(struct config_build *build, const struct toml_value *valu
         }
         text_add_format(&text, "%s\"%s\"", i == 0 ? "" : ", ", words[i].word);
     }
-    config_error(build, value, "one of %s is wanted here", list);
+    config_error_value(build, value, "one of %s is wanted here", list);
 }
 
 static void apply_rule(struct config_build *build, const struct rule *rule,
                        const struct toml_value *value, uint8_t *target) {
     switch (rule->type) {
     case RULE_TEXT:
+        apply_text(build, value, (struct slice *)(void *)(target + rule->offset));
+        return;
+    case RULE_NAME:
         *(struct slice *)(void *)(target + rule->offset) = config_text(build, value);
         return;
     case RULE_SIZE:
@@ -212,7 +193,7 @@ static void apply_rule(struct config_build *build, const struct rule *rule,
         return;
     case RULE_SWITCH:
         if (value->kind != TOML_BOOLEAN) {
-            config_error(build, value, "true or false is wanted here");
+            config_error_value(build, value, "true or false is wanted here");
             return;
         }
         *(bool *)(target + rule->offset) = value->boolean;

@@ -15,6 +15,12 @@ struct config_build {
 /* Adds "file:line:column: words". */
 __attribute__((format(printf, 3, 4))) void
 config_error(struct config_build *build, const struct toml_value *at, const char *format, ...);
+/* The same about a value: its key comes before the words. */
+__attribute__((format(printf, 3, 4))) void config_error_value(struct config_build *build,
+                                                              const struct toml_value *value,
+                                                              const char *format, ...);
+/* Brings what was told so far into the order of the files' lines. */
+void config_sort_errors(struct config_build *build);
 /* Adds "unknown key "x"" with the nearest of the candidates when one is near. */
 void config_error_unknown(struct config_build *build, const struct toml_value *at, struct slice key,
                           const char *const *candidates);
@@ -36,6 +42,13 @@ void config_apply_table(struct config_build *build, const char *prefix,
 struct slice config_text(struct config_build *build, const struct toml_value *value);
 bool config_text_array(struct config_build *build, const struct toml_value *value,
                        struct slice **items_out, uint32_t *count_out);
+
+/* --- config_check.c --- */
+/* What a tenant's values say together; `root`: the file that gave them. */
+void config_check_policy(struct config_build *build, const struct toml_value *root,
+                         const struct policy *policy);
+/* The same of the process, once everything is read. */
+void config_check_process(struct config_build *build, const struct toml_value *root);
 
 /* --- config_policy.c --- */
 void config_read_job(struct config_build *build, const struct toml_value *table,

@@ -106,9 +106,8 @@ static struct status open_all(struct datadir *datadir, struct fault *fault) {
 
 struct status datadir_open(struct slice path, struct datadir *datadir_out, struct fault *fault) {
     struct datadir datadir = {.lock_fd = -1};
-    if (path.size == 0 || path.size > DATADIR_PATH_BYTES_MAX - 64) {
-        return fault_set(fault, STATUS_INVALID, "data_dir has 1 to %d bytes",
-                         DATADIR_PATH_BYTES_MAX - 64);
+    if (path.size == 0 || path.size > DATADIR_BYTES_MAX) {
+        return fault_set(fault, STATUS_INVALID, "data_dir has 1 to %d bytes", DATADIR_BYTES_MAX);
     }
     memcpy(datadir.path, path.data, path.size);
     struct status status = open_all(&datadir, fault);
@@ -123,7 +122,7 @@ struct status datadir_open(struct slice path, struct datadir *datadir_out, struc
 static struct status check_exists(struct slice path, struct fault *fault) {
     char format[DATADIR_PATH_BYTES_MAX];
     int size = snprintf(format, sizeof(format), "%.*s/FORMAT", SLICE_PRINT(path));
-    if (size >= DATADIR_PATH_BYTES_MAX - 64 || access(format, F_OK) != 0) {
+    if (size >= DATADIR_BYTES_MAX || access(format, F_OK) != 0) {
         return fault_set(fault, STATUS_MISSING, "%.*s is no data directory of quell",
                          SLICE_PRINT(path));
     }

@@ -12,7 +12,7 @@
 
 #include "core/base/fault.h"
 
-enum { DATADIR_PATH_BYTES_MAX = 1024 };
+enum { DATADIR_PATH_BYTES_MAX = 1024, DATADIR_BYTES_MAX = DATADIR_PATH_BYTES_MAX - 64 };
 
 struct datadir {
     int lock_fd;

@@ -77,6 +77,12 @@ static int open_bound(const struct sockaddr_storage *address, socklen_t size, bo
     return fd;
 }
 
+struct status loop_check_address(struct slice address, struct fault *fault) {
+    struct sockaddr_storage parsed;
+    socklen_t size = 0;
+    return parse_address(address, &parsed, &size, fault);
+}
+
 static struct status bind_socket(struct slice text, bool share, int *fd_out, struct fault *fault) {
     struct sockaddr_storage address;
     struct timespec pause = {.tv_nsec = BIND_PAUSE_NS};

@@ -66,7 +66,7 @@ struct status plugin_find_type(const struct config_sink *sink, const struct sink
     text_add(&text, sink->type);
     if (!slice_starts_with(sink->type, SLICE("/")) || text.truncated) {
         return fault_set(fault, STATUS_INVALID,
-                         "unknown type: known are stdout, webhook, slack, postgres, kafka, or the "
+                         "type is none of stdout, webhook, slack, postgres, kafka, nor the "
                          "absolute path of a shared object");
     }
     TRY(check_path(path, fault));

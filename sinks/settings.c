@@ -63,8 +63,8 @@ static bool setting_is_known(const struct sink_type *type, struct slice key) {
 static void add_error(struct config_errors *errors, const struct config_sink *sink,
                       const struct config_setting *setting, const char *words) {
     text_add_format(&errors->text, "%.*s:%u:%u: sink \"%.*s\": ", SLICE_PRINT(sink->file),
-                    setting == NULL ? 1 : setting->line, setting == NULL ? 1 : setting->column,
-                    SLICE_PRINT(sink->name));
+                    setting == NULL ? sink->line : setting->line,
+                    setting == NULL ? sink->column : setting->column, SLICE_PRINT(sink->name));
     text_add_printable(&errors->text, slice_of_text(words));
     text_add_char(&errors->text, '\n');
     errors->count++;
@@ -72,7 +72,7 @@ static void add_error(struct config_errors *errors, const struct config_sink *si
 
 static const char *nearest_setting(const struct sink_type *type, struct slice key) {
     const char *nearest = NULL;
-    unsigned best = 4;
+    unsigned best = text_typo_distance_max(key) + 1;
     for (uint32_t i = 0; type->setting_names[i] != NULL; i++) {
         unsigned distance = text_distance(key, slice_of_text(type->setting_names[i]), best);
         nearest = distance < best ? type->setting_names[i] : nearest;
@@ -184,6 +184,20 @@ struct status sink_limits_read(const struct config_sink *sink, struct sink_limit
     return status_ok();
 }
 
+/* Words that begin with a setting's name are about that setting. */
+static void add_fault(struct config_errors *errors, const struct config_sink *sink,
+                      const struct fault *fault) {
+    struct slice words = slice_of_text(fault->words);
+    const struct config_setting *blamed = NULL;
+    for (uint32_t i = 0; i < sink->settings_count; i++) {
+        struct slice key = sink->settings[i].key;
+        bool is_named = slice_starts_with(words, key) && words.size > key.size &&
+                        (words.data[key.size] == ' ' || words.data[key.size] == ':');
+        blamed = is_named ? &sink->settings[i] : blamed;
+    }
+    add_error(errors, sink, blamed, fault->words);
+}
+
 static void check_sink(const struct config_sink *sink, struct arena *arena, uint32_t *copies_count,
                        struct config_errors *errors) {
     struct fault fault;
@@ -191,15 +205,18 @@ static void check_sink(const struct config_sink *sink, struct arena *arena, uint
     bool is_copied = false;
     void *state = NULL;
     const struct sink_type *type = NULL;
+    if (sink->type.size == 0) {
+        return; /* told already */
+    }
     if (!status_is_ok(sink_type_find(sink, &type, &fault))) {
-        add_error(errors, sink, NULL, fault.words);
+        add_fault(errors, sink, &fault);
         return;
     }
     check_keys(sink, type, errors);
     if (!status_is_ok(sink_limits_read(sink, &limits, &fault)) ||
         !status_is_ok(event_copy_is_wanted(sink, type, &is_copied, &fault)) ||
         !status_is_ok(type->open(sink, arena, &state, &fault))) {
-        add_error(errors, sink, NULL, fault.words);
+        add_fault(errors, sink, &fault);
     } else if (type->close != NULL) {
         type->close(state);
     }

@@ -45,7 +45,7 @@ static struct status add_secret(struct webhook_state *state, struct slice text,
         struct status status = digest_parse_base64(slice_tail(text, prefix.size), secret->bytes,
                                                    SECRET_BYTES_MAX, &secret->size);
         if (!status_is_ok(status)) {
-            return fault_set(fault, STATUS_INVALID, "the secret behind whsec_ is no base64");
+            return fault_set(fault, STATUS_INVALID, "secret: what follows whsec_ is no base64");
         }
     } else if (text.size > SECRET_BYTES_MAX) {
         return fault_set(fault, STATUS_INVALID, "a secret has at most %d bytes", SECRET_BYTES_MAX);
@@ -91,7 +91,9 @@ static struct status webhook_open(const struct config_sink *config, struct arena
     bool is_http = slice_starts_with(state->url, SLICE("http://")) ||
                    slice_starts_with(state->url, SLICE("https://"));
     if (!is_http || has_line_break(state->url)) {
-        return fault_set(fault, STATUS_INVALID, "url = \"https://...\" is missing");
+        return fault_set(fault, STATUS_INVALID, "%s",
+                         state->url.size == 0 ? "url = \"https://...\" is missing"
+                                              : "url is no http:// or https:// address");
     }
     state->template = sink_setting_find(config, "template");
     TRY(template_check(state->template, fault));

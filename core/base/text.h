@@ -69,6 +69,8 @@ bool text_is_utf8(struct slice text);
 
 /* Edit distance up to `limit` (limit + 1 when more); for "did you mean". Inputs <= 64 bytes. */
 unsigned text_distance(struct slice a, struct slice b, unsigned limit);
+/* How far from what was meant a mistyped word may be, to be worth a "did you mean". */
+unsigned text_typo_distance_max(struct slice word);
 
 /* 26 characters of Crockford base32 of a 128-bit value, lower case: the tail of incident ids. */
 enum { TEXT_BASE32_SIZE = 26 };

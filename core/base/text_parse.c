@@ -181,3 +181,8 @@ unsigned text_distance(struct slice a, struct slice b, unsigned limit) {
     }
     return row[b.size] <= limit ? row[b.size] : limit + 1;
 }
+
+/* Half of a short word: "htp" may be "http", "x" may be nothing. */
+unsigned text_typo_distance_max(struct slice word) {
+    return word.size / 2 < 3 ? (unsigned)(word.size / 2) : 3;
+}

@@ -103,11 +103,80 @@ static void all_errors_are_told_with_their_places(void **state) {
                        NULL),
                   INVALID);
     assert_int_equal(world->errors.count, 4);
-    assert_says(world, ":2:1", "one of \"auto\", \"io_uring\", \"epoll\" is wanted here");
-    assert_says(world, ":3:3", "a whole number from ");
-    assert_says(world, ":5:1", "a duration is wanted here");
-    assert_says(world, ":7:1", "a size is wanted here");
+    assert_says(world, ":2:1", "io: one of \"auto\", \"io_uring\", \"epoll\" is wanted here");
+    assert_says(world, ":3:3", "max_connections: a whole number from ");
+    assert_says(world, ":5:1", "window: a duration is wanted here");
+    assert_says(world, ":7:1", "segment_bytes: a size is wanted here");
     assert_null(world->config);
+}
+
+/* Where the words stand among the errors. */
+static long place_of(struct world *world, const char *words) {
+    const char *found = strstr(world->words, words);
+    assert_non_null(found);
+    return found - world->words;
+}
+
+static void errors_stand_in_the_order_of_the_lines(void **state) {
+    struct world *world = *state;
+    assert_status(load(world,
+                       "zeal = 1\n[server]\nio = \"kqueue\"\n[journal]\nsync = \"no\"\n"
+                       "[auth]\nmode = \"open\"\n[dedup]\nwindow = 5\n",
+                       NULL),
+                  INVALID);
+    assert_int_equal(world->errors.count, 5);
+    assert_true(place_of(world, ":1:1: unknown") < place_of(world, ":3:1: io"));
+    assert_true(place_of(world, ":3:1: io") < place_of(world, ":5:1: sync"));
+    assert_true(place_of(world, ":5:1: sync") < place_of(world, ":7:1: mode"));
+    assert_true(place_of(world, ":7:1: mode") < place_of(world, ":9:1: window"));
+}
+
+static void what_does_not_go_together_is_told_at_its_key(void **state) {
+    struct world *world = *state;
+    assert_status(load(world,
+                       "\n[listen]\nhttp = \"nonsense\"\n  console = \"0.0.0.0:8418\"\n"
+                       "[server]\nshards = 2\n[defaults.dedup]\nwindow = \"5h\"\n"
+                       "[correlate]\nmax_hops = 99\n",
+                       NULL),
+                  INVALID);
+    assert_says(world, ":3:1", "listen.http: \"nonsense\" is no address");
+    assert_says(world, ":4:3", "listen.console: auth.mode = \"none\" is for loopback only");
+    assert_says(world, ":6:1", "server.shards: only 1");
+    assert_says(world, ":8:1", "dedup.window is longer than dedup.max_window");
+    assert_says(world, ":10:1", "correlate.max_hops is at most 32");
+    assert_int_equal(world->errors.count, 5);
+    assert_status(load(world, "listen = 3\ndata_dir = \"\"\n", NULL), INVALID);
+    assert_says(world, ":1:1", "listen is a table: [listen]");
+    assert_says(world, ":2:1", "data_dir has 1 to 960 bytes");
+}
+
+static struct status find_fault(const struct config *config, struct config_errors *errors) {
+    text_add_format(&errors->text, "late:1:1: %u sinks\n", config->sinks_count);
+    errors->count++;
+    return status_of(STATUS_INVALID);
+}
+
+static void another_rooms_errors_come_with_ours(void **state) {
+    struct world *world = *state;
+    struct config_options options = {.path = world->path, .check_more = find_fault};
+    write_file(world->path, "[server]\nio = \"kqueue\"\n[sink.a]\ntype = \"stdout\"\n");
+    world->errors.text = text_over(world->words, sizeof(world->words));
+    assert_status(config_load(&options, &world->config, &world->errors), INVALID);
+    assert_int_equal(world->errors.count, 2);
+    assert_says(world, ":2:1", "io: one of ");
+    assert_non_null(strstr(world->words, "late:1:1: 1 sinks\n"));
+}
+
+static void a_process_value_may_come_from_the_environment(void **state) {
+    struct world *world = *state;
+    const char *file = "data_dir = \"${env:QUELL_TEST_STATE}/quell\"\n";
+    unsetenv("QUELL_TEST_STATE");
+    assert_status(load(world, file, NULL), INVALID);
+    assert_says(world, ":1:1", "data_dir: environment variable QUELL_TEST_STATE is not set");
+    assert_int_equal(setenv("QUELL_TEST_STATE", "/var/lib", 1), 0);
+    assert_status(load(world, file, NULL), OK);
+    assert_slice(world->config->data_dir, "/var/lib/quell");
+    unsetenv("QUELL_TEST_STATE");
 }
 
 static void what_is_no_toml_is_told_with_its_place(void **state) {
@@ -119,16 +188,18 @@ static void what_is_no_toml_is_told_with_its_place(void **state) {
 
 static void an_unknown_key_is_refused_with_the_nearest_one(void **state) {
     struct world *world = *state;
-    assert_status(load(world,
-                       "dat_dir = \"x\"\n[listen]\nhtp = \"127.0.0.1:1\"\n"
-                       "[defaults.notify]\ngroup_wiat = \"10s\"\n[server]\nsomething_else = 1\n",
-                       NULL),
-                  INVALID);
-    assert_int_equal(world->errors.count, 4);
+    assert_status(
+        load(world,
+             "dat_dir = \"x\"\n[listen]\nhtp = \"127.0.0.1:1\"\n"
+             "[defaults.notify]\ngroup_wiat = \"10s\"\n[server]\nsomething_else = 1\n[bogus]\n",
+             NULL),
+        INVALID);
+    assert_int_equal(world->errors.count, 5);
     assert_says(world, ":1:1", "unknown key \"dat_dir\": did you mean \"data_dir\"?");
     assert_says(world, ":3:1", "unknown key \"htp\": did you mean \"http\"?");
     assert_says(world, ":5:1", "unknown key \"group_wiat\": did you mean \"group_wait\"?");
     assert_says(world, ":7:1", "unknown key \"something_else\"\n");
+    assert_says(world, ":8:2", "unknown key \"bogus\"\n"); /* not "log" */
 }
 
 static void an_override_wins_over_the_file(void **state) {
@@ -151,7 +222,7 @@ static void a_wrong_override_is_told_as_one(void **state) {
     assert_says(world, "--set:1:1", "\"data_dir\" is not key=value");
     /* What the file says there is right: it is not to blame. */
     assert_status(load(world, "[server]\nio = \"epoll\"\n", "server.io=kqueue"), INVALID);
-    assert_says(world, "--set:1:8", "one of ");
+    assert_says(world, "--set:1:8", "io: one of ");
     assert_int_equal(world->errors.count, 1);
 }
 
@@ -209,6 +280,10 @@ int main(void) {
         TEST(without_a_file_there_are_the_defaults),
         TEST(values_of_every_kind_are_read),
         TEST(all_errors_are_told_with_their_places),
+        TEST(errors_stand_in_the_order_of_the_lines),
+        TEST(what_does_not_go_together_is_told_at_its_key),
+        TEST(another_rooms_errors_come_with_ours),
+        TEST(a_process_value_may_come_from_the_environment),
         TEST(what_is_no_toml_is_told_with_its_place),
         TEST(an_unknown_key_is_refused_with_the_nearest_one),
         TEST(an_override_wins_over_the_file),

@@ -1,0 +1,120 @@
+/*
+ * config_check.c - what only the whole configuration can say: values that do not go together, and
+ * listeners that nothing guards. Each error stands at the key that is to be changed.
+ */
+#include "core/config_rules.h"
+
+#include "core/datadir.h"
+
+/* Where `section.key` was given, also under [defaults]; NULL: nowhere. */
+static const struct toml_value *find_key(const struct toml_value *root, const char *section,
+                                         const char *key) {
+    const struct toml_value *given = config_child(config_child(root, section), key);
+    const struct toml_value *defaults = config_child(config_child(root, "defaults"), section);
+    return given != NULL ? given : config_child(defaults, key);
+}
+
+/* The same; where it was not given, the file itself. */
+static const struct toml_value *place_of(const struct toml_value *root, const char *section,
+                                         const char *key) {
+    const struct toml_value *given = find_key(root, section, key);
+    return given != NULL ? given : root;
+}
+
+/* --- One tenant's rules --- */
+
+static void check_dedup(struct config_build *build, const struct toml_value *root,
+                        const struct policy *policy) {
+    const struct toml_value *window = find_key(root, "dedup", "window");
+    const struct toml_value *max_window = find_key(root, "dedup", "max_window");
+    if (policy->dedup_window_ns > policy->dedup_max_window_ns &&
+        (window != NULL || max_window != NULL)) {
+        config_error(build, window != NULL ? window : max_window,
+                     "dedup.window is longer than dedup.max_window");
+    }
+}
+
+/* What a file did not say itself was told where it was said. */
+void config_check_policy(struct config_build *build, const struct toml_value *root,
+                         const struct policy *policy) {
+    const struct toml_value *learned_ttl = find_key(root, "graph", "learned_ttl");
+    const struct toml_value *max_hops = find_key(root, "correlate", "max_hops");
+    check_dedup(build, root, policy);
+    if (learned_ttl != NULL && policy->learned_ttl_ns < NS_PER_S) {
+        config_error(build, learned_ttl, "graph.learned_ttl is at least 1s");
+    }
+    if (max_hops != NULL && policy->correlate_hops_max > GRAPH_HOPS_MAX) {
+        config_error(build, max_hops, "correlate.max_hops is at most %u", GRAPH_HOPS_MAX);
+    }
+}
+
+/* --- The process --- */
+
+bool config_address_is_loopback(struct slice address) {
+    return address.size == 0 || slice_starts_with(address, SLICE("127.")) ||
+           slice_starts_with(address, SLICE("[::1]")) ||
+           slice_starts_with(address, SLICE("localhost:"));
+}
+
+static void check_listeners(struct config_build *build, const struct toml_value *root) {
+    const struct config *config = build->config;
+    const struct {
+        const char *key;
+        struct slice address;
+        bool may_be_off;
+    } listeners[] = {
+        {"http", config->listen_http, false},
+        {"grpc", config->listen_grpc, true},
+        {"console", config->listen_console, false},
+    };
+    bool is_open = config->auth_mode == AUTH_NONE && !config->auth_allow_insecure;
+    for (size_t i = 0; i < sizeof(listeners) / sizeof(listeners[0]); i++) {
+        struct slice address = listeners[i].address;
+        const struct toml_value *at = place_of(root, "listen", listeners[i].key);
+        struct fault fault;
+        if (address.size == 0 && listeners[i].may_be_off) {
+            continue;
+        }
+        if (!status_is_ok(loop_check_address(address, &fault))) {
+            config_error(build, at, "listen.%s: %s", listeners[i].key, fault.words);
+        } else if (is_open && !config_address_is_loopback(address)) {
+            config_error(build, at,
+                         "listen.%s: auth.mode = \"none\" is for loopback only: set auth.mode = "
+                         "\"token\", or auth.allow_insecure = true",
+                         listeners[i].key);
+        }
+    }
+}
+
+static void check_sizes(struct config_build *build, const struct toml_value *root) {
+    const struct config *config = build->config;
+    if (config->data_dir.size == 0 || config->data_dir.size > DATADIR_BYTES_MAX) {
+        const struct toml_value *at = config_child(root, "data_dir");
+        config_error(build, at != NULL ? at : root, "data_dir has 1 to %d bytes",
+                     DATADIR_BYTES_MAX);
+    }
+    if (config->shards != 1) {
+        config_error(build, place_of(root, "server", "shards"),
+                     "server.shards: only 1 is supported by this version");
+    }
+    if (config->ingest_threads > 64) {
+        config_error(build, place_of(root, "server", "ingest_threads"),
+                     "server.ingest_threads is at most 64");
+    }
+    if (config->journal_segment_bytes < 2 * BATCH_BYTES_MAX) {
+        config_error(build, place_of(root, "journal", "segment_bytes"),
+                     "journal.segment_bytes is at least 8MiB");
+    }
+}
+
+void config_check_process(struct config_build *build, const struct toml_value *root) {
+    check_listeners(build, root);
+    check_sizes(build, root);
+    uint8_t *encoded = arena_allocate(build->arena, POLICY_BYTES_MAX, 8);
+    struct writer writer = writer_over(encoded, encoded == NULL ? 0 : POLICY_BYTES_MAX);
+    if (build->errors->count == 0 &&
+        !status_is_ok(policy_set_encode(&build->config->policies, &writer))) {
+        config_error(build, root, "all tenants' rules together are larger than %u KiB",
+                     (unsigned)(POLICY_BYTES_MAX / KIB));
+    }
+}

@@ -1,0 +1,93 @@
+"""The command line as a person meets it: versions, typing errors, every fault of a configuration."""
+import os
+import subprocess
+import tempfile
+import unittest
+
+from harness import BINARY
+
+QUELL_TOML = """data_dri = "x"
+[listen]
+http = "nonsense"
+[sink.page]
+type = "slak"
+"""
+ACME_TOML = """[tenant]
+id = "acme"
+tokens_sha256 = ["{token}"]
+[dedup]
+windw = "1m"
+[sink.hook]
+type = "webhook"
+url = "nowhere"
+[sink.chat]
+type = "slack"
+url = "${{env:QUELL_NO_SUCH_THING}}"
+"""
+BETA_TOML = """[tenant]
+id = "beta"
+tokens_sha256 = ["{token}"]
+[sink.rows]
+type = "postgres"
+"""
+
+
+class CommandLine(unittest.TestCase):
+    def run_quell(self, *words, files=None):
+        with tempfile.TemporaryDirectory(prefix="quell-test-") as folder:
+            for name, text in (files or {}).items():
+                path = os.path.join(folder, name)
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                with open(path, "w") as file:
+                    file.write(text)
+            return subprocess.run([BINARY, *words], cwd=folder, capture_output=True, text=True,
+                                  timeout=60)
+
+    def test_the_version_is_told_by_word_and_by_flag(self):
+        by_word = self.run_quell("version")
+        self.assertRegex(by_word.stdout, r"^quell \d+\.\d+\.\d+\n$")
+        self.assertEqual(self.run_quell("--version").stdout, by_word.stdout)
+
+    def test_help_goes_to_stdout_and_names_every_command(self):
+        for words in ("--help",), ("-h",), ("help",), ("run", "--help"):
+            result = self.run_quell(*words)
+            self.assertEqual(result.returncode, 0, words)
+            for command in ("run", "check", "load", "demo", "replay", "dlq", "quarantine",
+                            "version"):
+                self.assertRegex(result.stdout, rf"(?m)^  {command} ", words)
+
+    def test_what_is_mistyped_ends_with_2_and_one_line(self):
+        for words, told in ((("chekc",), 'did you mean "check"?'),
+                            (("run", "--confg", "x"), '"--confg"'),
+                            (("run", "--log-format", "xml"), "--log-format is json or text"),
+                            (("run", "--format", "xml"), "--format is text or json"),
+                            (("check", "--set"), "--set wants a value")):
+            result = self.run_quell(*words)
+            self.assertEqual(result.returncode, 2, words)
+            self.assertIn(told, result.stderr)
+            self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
+
+    def test_check_tells_every_error_of_every_file_with_its_place(self):
+        result = self.run_quell("check", files={
+            "quell.toml": QUELL_TOML, "tenants/acme.toml": ACME_TOML.format(token="9f" * 32),
+            "tenants/beta.toml": BETA_TOML.format(token="9f" * 32)})
+        self.assertEqual((result.returncode, result.stdout), (1, ""))
+        for told in ('quell.toml:1:1: unknown key "data_dri": did you mean "data_dir"?',
+                     'quell.toml:3:1: listen.http: "nonsense" is no address',
+                     'quell.toml:4:7: sink "page": type is none of',
+                     'acme.toml:5:1: unknown key "windw": did you mean "window"?',
+                     'acme.toml:8:1: sink "hook": url is no http:// or https:// address',
+                     'acme.toml:11:1: environment variable QUELL_NO_SUCH_THING is not set',
+                     'beta.toml:3:18: tenants acme and beta have the same token',
+                     'beta.toml:4:7: sink "rows": dsn = '):
+            self.assertIn(told, result.stderr)
+        self.assertNotIn(":1:1: sink", result.stderr)
+
+    def test_check_says_when_no_tenant_has_a_file(self):
+        result = self.run_quell("check", "--set", "tenants_dir=nowhere")
+        self.assertEqual(result.returncode, 0)
+        self.assertIn("there is no directory nowhere", result.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
