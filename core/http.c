@@ -93,28 +93,6 @@ static void write_answer(struct http_conn *http, unsigned status, const char *co
     }
 }
 
-/* An error of the server's own; the connection closes behind it. */
-static void refuse(struct http_conn *http, unsigned status, const char *words) {
-    char memory[1024];
-    struct text body = text_over(memory, sizeof(memory));
-    const char *content_type = "application/json";
-    struct http_server *server = http->server;
-    server->options.handler->on_error(server->options.context, status, words, &body, &content_type);
-    if (server->options.stats != NULL) {
-        stats_add(server->options.stats, STAT_HTTP_ERRORS, 1);
-    }
-    if (http->phase != PHASE_BUSY) {
-        server->busy_count++;
-    }
-    http->phase = PHASE_BUSY;
-    http->generation++;
-    http->closes_after = true;
-    http->request.is_head =
-        slice_starts_with(slice_of(http->input, http->input_size), SLICE("HEAD "));
-    write_answer(http, status, content_type, status == 503 ? "Retry-After: 1\r\n" : NULL,
-                 text_slice(&body));
-}
-
 static bool exchange_is_waiting(struct http_exchange exchange) {
     const struct http_server *server = exchange.server;
     const struct http_conn *http = &server->conns[exchange.index];
@@ -139,21 +117,66 @@ static void answer_exchange(struct http_exchange exchange, const struct http_ans
     write_answer(http, answer->status, answer->content_type, answer->headers, answer->body);
 }
 
+static struct http_exchange exchange_of(const struct http_conn *http) {
+    return (struct http_exchange){answer_exchange, exchange_is_waiting, http->server, http->index,
+                                  http->generation};
+}
+
 /* --- Requests --- */
 
-static void hand_over(struct http_conn *http, struct slice body) {
-    struct http_server *server = http->server;
-    size_t question = slice_find_byte(http->head.target, '?');
+static void make_request(struct http_conn *http, struct slice body) {
+    struct slice target = http_target_without_host(http->head.target);
+    size_t question = slice_find_byte(target, '?');
     http->request = (struct http_request){
         .method = http->head.method,
-        .path = slice_head(http->head.target, question),
-        .query = slice_tail(http->head.target, question + 1),
+        .path = slice_head(target, question),
+        .query = slice_tail(target, question + 1),
         .headers = http->head.headers,
         .headers_count = http->head.headers_count,
         .body = body,
         .peer = loop_conn_identity(http->conn),
         .is_head = slice_equals(http->head.method, SLICE("HEAD")),
     };
+}
+
+/* An error of the server's own before it knows what is asked. */
+static void refuse_unknown(struct http_conn *http, unsigned status, const char *words) {
+    char memory[1024];
+    struct text body = text_over(memory, sizeof(memory));
+    const char *content_type = "application/json";
+    const struct http_options *options = &http->server->options;
+    options->handler->on_error(options->context, status, words, &body, &content_type);
+    if (options->stats != NULL) {
+        stats_add(options->stats, STAT_HTTP_ERRORS, 1);
+    }
+    http->request.is_head =
+        slice_starts_with(slice_of(http->input, http->input_size), SLICE("HEAD "));
+    write_answer(http, status, content_type, status == 503 ? "Retry-After: 1\r\n" : NULL,
+                 text_slice(&body));
+}
+
+/* The connection closes behind it. Once the head is read, the handler knows the answer's form. */
+static void refuse(struct http_conn *http, unsigned status, const char *words) {
+    struct http_server *server = http->server;
+    const struct http_options *options = &server->options;
+    if (http->phase != PHASE_BUSY) {
+        server->busy_count++;
+    }
+    http->phase = PHASE_BUSY;
+    http->generation++;
+    http->closes_after = true;
+    if (!http->has_head || options->handler->on_refused == NULL) {
+        refuse_unknown(http, status, words);
+        return;
+    }
+    make_request(http, slice_of(NULL, 0));
+    options->handler->on_refused(options->context, exchange_of(http), &http->request, status,
+                                 words);
+}
+
+static void hand_over(struct http_conn *http, struct slice body) {
+    struct http_server *server = http->server;
+    make_request(http, body);
     http->phase = PHASE_BUSY;
     http->closes_after = !http->head.keeps_alive;
     http->generation++;
@@ -162,9 +185,7 @@ static void hand_over(struct http_conn *http, struct slice body) {
     if (server->options.stats != NULL) {
         stats_add(server->options.stats, STAT_HTTP_REQUESTS, 1);
     }
-    struct http_exchange exchange = {answer_exchange, exchange_is_waiting, server, http->index,
-                                     http->generation};
-    server->options.handler->on_request(server->options.context, exchange, &http->request);
+    server->options.handler->on_request(server->options.context, exchange_of(http), &http->request);
 }
 
 static uint64_t body_due_ns(const struct http_conn *http) {
@@ -273,6 +294,7 @@ static void take_head(struct http_conn *http) {
         refuse(http, refusal, words);
         return;
     }
+    http->has_head = true;
     start_body(http);
 }
 
@@ -331,6 +353,7 @@ static void next_request(struct http_conn *http) {
     memmove(http->input, http->input + http->request_size, http->input_size);
     http->request_size = 0;
     http->searched = 0;
+    http->has_head = false;
     http->phase = PHASE_HEAD;
     if (http->input_size == 0 && http->input_capacity > HTTP_KEPT_BYTES_MAX) {
         http_input_drop(http);

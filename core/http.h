@@ -75,8 +75,8 @@ struct http_handler {
     /* The body and content type of an error that the server itself answers with. */
     void (*on_error)(void *context, unsigned status, const char *words, struct text *body,
                      const char **content_type_out);
-    /* HTTP/2: a request refused by the server (too large, too slow) is answered by the handler; it
-     * comes without its body. */
+    /* A request that the server refuses once its head is known (too large, too slow) is answered by
+     * the handler, during the call; it comes without its body. NULL: by on_error, and no HTTP/2. */
     void (*on_refused)(void *context, struct http_exchange exchange,
                        const struct http_request *request, unsigned status, const char *words);
 };

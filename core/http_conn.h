@@ -25,6 +25,7 @@ struct http_conn {
     uint64_t body_began_ns;
     uint64_t body_received_bytes;
     struct http_head head;
+    bool has_head; /* `head` is that of the present request */
     struct http_request request;
     char *output;
     size_t output_capacity;

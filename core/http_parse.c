@@ -298,6 +298,19 @@ unsigned http_head_parse(struct slice bytes, struct http_head *head_out, const c
     return refusal == 0 ? read_framing(head_out, words_out) : refusal;
 }
 
+struct slice http_target_without_host(struct slice target) {
+    struct slice head = slice_head(target, 8);
+    size_t scheme = slice_equals_ignoring_case(head, SLICE("https://"))                 ? 8
+                    : slice_equals_ignoring_case(slice_head(head, 7), SLICE("http://")) ? 7
+                                                                                        : 0;
+    if (scheme == 0) {
+        return target;
+    }
+    struct slice rest = slice_tail(target, scheme);
+    struct slice path = slice_tail(rest, slice_find_byte(rest, '/'));
+    return path.size > 0 ? path : SLICE("/");
+}
+
 /* --- Chunked bodies (RFC 9112, section 7.1) --- */
 
 static int hex_digit(uint8_t byte) {

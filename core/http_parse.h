@@ -29,6 +29,10 @@ unsigned http_head_check_part(struct slice bytes, size_t from, const char **word
 /* Reads a complete head. 0, or the HTTP status to refuse it with and why. */
 unsigned http_head_parse(struct slice bytes, struct http_head *head_out, const char **words_out);
 
+/* Path and query. "A server MUST accept the absolute-form in requests" (RFC 9112, section 3.2.2).
+ */
+struct slice http_target_without_host(struct slice target);
+
 /* Decodes chunks in place, as far as they came. */
 struct http_chunks {
     size_t read_at;  /* next undecoded byte */

@@ -421,11 +421,22 @@ void ingest_on_error(void *context, unsigned status, const char *words, struct t
     answer_error(body, ANSWER_OTLP, status, words);
 }
 
+/* The form in which a client understands why its request was not even read. */
+static enum answer_style style_of(const struct http_request *request) {
+    if (grpc_is_request(request)) {
+        return ANSWER_GRPC;
+    }
+    for (size_t i = 0; i < ROUTE_PING; i++) {
+        if (slice_equals(request->path, slice_of_text(routes[i].path))) {
+            bool is_proto = routes[i].style == ANSWER_OTLP &&
+                            type_is(media_type(request), "application/x-protobuf");
+            return is_proto ? ANSWER_PROTO : routes[i].style;
+        }
+    }
+    return ANSWER_PLAIN;
+}
+
 void ingest_on_refused(void *context, struct http_exchange exchange,
                        const struct http_request *request, unsigned status, const char *words) {
-    bool is_proto = type_is(media_type(request), "application/x-protobuf");
-    enum answer_style style = grpc_is_request(request) ? ANSWER_GRPC
-                              : is_proto               ? ANSWER_PROTO
-                                                       : ANSWER_OTLP;
-    ingest_refuse(context, exchange, style, status, words);
+    ingest_refuse(context, exchange, style_of(request), status, words);
 }

@@ -74,6 +74,17 @@ class BadInput(Story):
         self.assertEqual(self.q.request("GET", "/v1/logs")[0], 405)
         self.assertEqual(self.q.request("GET", "/nothing")[0], 404)
 
+    def test_what_is_too_large_is_refused_in_the_requests_own_form(self):
+        status, answer, headers = self.q.request("POST", "/v1/logs", b"x" * (2 << 20),
+                                                 {"Content-Type": "application/x-protobuf"})
+        self.assertEqual((status, headers["Content-Type"]), (413, "application/x-protobuf"))
+        self.assertTrue(answer.startswith(b"\x08\x08\x12"), answer)  # google.rpc.Status
+        for path in ("/v1/events", "/api/v2/alerts", "/api/v1/lineage"):
+            status, answer, headers = self.q.request("POST", path, b"x" * (2 << 20),
+                                                     {"Content-Type": "application/json"})
+            self.assertEqual((status, headers["Content-Type"]), (413, "application/json"))
+            self.assertEqual(json.loads(answer)["error"]["code"], "too_large")
+
     def test_gzip_is_taken(self):
         body = gzip.compress(json.dumps(failure("zipped")).encode())
         status, _, _ = self.q.request("POST", "/v1/events", body,
