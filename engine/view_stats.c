@@ -102,10 +102,22 @@ struct prometheus_walk {
     uint32_t counter;
 };
 
+/* Prometheus counters end in _total; one of ours does already. */
+static void add_counter_name(struct text *text, uint32_t counter) {
+    struct slice name = slice_of_text(counter_names[counter]);
+    struct slice suffix = SLICE("_total");
+    bool has_suffix =
+        name.size > suffix.size && slice_equals(slice_tail(name, name.size - suffix.size), suffix);
+    text_add_text(text, "quell_");
+    text_add(text, name);
+    text_add_text(text, has_suffix ? "" : "_total");
+}
+
 static void add_sample(void *context, struct slice name,
                        const uint64_t counters[TENANT_COUNTER_COUNT]) {
     struct prometheus_walk *walk = context;
-    text_add_format(walk->text, "quell_%s_total{tenant=\"", counter_names[walk->counter]);
+    add_counter_name(walk->text, walk->counter);
+    text_add_text(walk->text, "{tenant=\"");
     text_add(walk->text, name); /* tenant ids hold no quote or backslash (derive_check_tenant) */
     text_add_text(walk->text, "\"} ");
     text_add_u64(walk->text, counters[walk->counter]);
@@ -117,10 +129,11 @@ struct status view_stats_prometheus(struct view_reader *reader, struct text *tex
     TRY(store_snapshot_acquire(reader->view->store, &snapshot));
     struct status status = status_ok();
     for (uint32_t i = 0; i < TENANT_COUNTER_COUNT && status_is_ok(status); i++) {
-        text_add_format(text,
-                        "# HELP quell_%s_total Per tenant, since the data directory was made\n",
-                        counter_names[i]);
-        text_add_format(text, "# TYPE quell_%s_total counter\n", counter_names[i]);
+        text_add_text(text, "# HELP ");
+        add_counter_name(text, i);
+        text_add_text(text, " Per tenant, since the data directory was made\n# TYPE ");
+        add_counter_name(text, i);
+        text_add_text(text, " counter\n");
         struct prometheus_walk walk = {text, i};
         status = walk_tenants(snapshot, add_sample, &walk);
     }

@@ -5,6 +5,7 @@
  * from the last word of `type` that is one ("com.acme.job.failed"), the time from `time`, the event
  * id from (source, id), which the specification calls unique.
  */
+#include "core/digest.h"
 #include "ingest/formats.h"
 #include "ingest/json_events.h"
 #include "ingest/native.h"
@@ -20,6 +21,7 @@ struct cloudevent {
     struct slice traceparent;
     uint64_t time_ns;
     struct json_walk data; /* a bookmark; bytes.size 0: there is none */
+    struct slice data_base64;
 };
 
 struct text_attribute {
@@ -73,20 +75,15 @@ static void settle_entity(struct cloudevent *event) {
     *(is_entity ? &draft->entity : &draft->job_id) = event->subject;
 }
 
-/* W3C Trace Context: 00-<32 hex>-<16 hex>-<2 hex>. */
+/* W3C Trace Context: 00-<32 hex>-<16 hex>-<2 hex>. It orders nothing: a wrong one is not worth the
+ * event. */
 static void settle_trace(struct cloudevent *event) {
     struct envelope *envelope = &event->draft.envelope;
-    uint8_t bytes[24];
-    struct slice trace = slice_head(slice_tail(event->traceparent, 3), 32);
-    struct slice span = slice_head(slice_tail(event->traceparent, 36), 16);
-    if (!status_is_ok(text_parse_hex(trace, bytes, 16)) ||
-        !status_is_ok(text_parse_hex(span, bytes + 16, 8))) {
-        return; /* it orders nothing: a wrong one is not worth the event */
-    }
-    for (size_t i = 0; i < 8; i++) {
-        envelope->trace_id.lo = envelope->trace_id.lo << 8 | bytes[i];
-        envelope->trace_id.hi = envelope->trace_id.hi << 8 | bytes[8 + i];
-        envelope->span_id = envelope->span_id << 8 | bytes[16 + i];
+    struct hash128 trace_id;
+    if (draft_parse_trace_id(slice_head(slice_tail(event->traceparent, 3), 32), &trace_id) &&
+        draft_parse_span_id(slice_head(slice_tail(event->traceparent, 36), 16),
+                            &envelope->span_id)) {
+        envelope->trace_id = trace_id;
     }
 }
 
@@ -105,6 +102,30 @@ static struct status settle_event_id(struct decode *decode, struct cloudevent *e
     text_add_char(&id, ' ');
     text_add(&id, event->id);
     envelope->event_id = text_slice(&id);
+    return status_ok();
+}
+
+/* "data_base64": the data as Base64 (JSON event format 1.0.2, section 3.1); it may be JSON. */
+static struct status open_base64(struct decode *decode, struct cloudevent *event) {
+    size_t size = 0;
+    size_t capacity = event->data_base64.size / 4 * 3 + 3;
+    if (event->data_base64.size == 0) {
+        return status_ok();
+    }
+    uint8_t *bytes = arena_allocate(decode->arena, capacity, 1);
+    if (bytes == NULL) {
+        return status_of(STATUS_FULL);
+    }
+    if (!status_is_ok(digest_parse_base64(event->data_base64, bytes, capacity, &size))) {
+        draft_refuse(&event->draft, "data_base64 is no base64", (struct slice){0});
+        return status_ok();
+    }
+    struct json_walk walk = json_walk_over(slice_of(bytes, size), decode->arena);
+    event->data = walk;
+    bool is_json = json_skip(&walk, NULL) && json_finish(&walk);
+    if (!is_json) {
+        event->data = (struct json_walk){0};
+    }
     return status_ok();
 }
 
@@ -128,6 +149,7 @@ static struct status add_event(struct decode *decode, struct cloudevent *event, 
     if (event->id.size == 0 || event->source.size == 0 || event->type.size == 0) {
         draft_refuse(draft, "id, source and type are required", (struct slice){0});
     }
+    TRY(open_base64(decode, event));
     take_data(event);
     settle_status(event);
     settle_entity(event);
@@ -169,6 +191,8 @@ static void take_member(struct json_walk *walk, struct draft *draft, struct slic
     } else if (json_key_is(key, "data")) {
         event->data = *walk;
         json_skip(walk, NULL);
+    } else if (json_key_is(key, "data_base64")) {
+        event->data_base64 = draft_take_word(walk, &event->draft, "data_base64 is no string");
     } else {
         json_skip(walk, NULL);
     }

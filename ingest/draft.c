@@ -163,6 +163,43 @@ static void settle_entity(struct decode *decode, struct draft *draft) {
     draft->is_refused = draft->is_refused || !status_is_ok(status);
 }
 
+/* --- Traces --- */
+
+bool draft_parse_span_id(struct slice hex, uint64_t *span_id_out) {
+    uint8_t bytes[8];
+    if (!status_is_ok(text_parse_hex(hex, bytes, sizeof(bytes)))) {
+        return false;
+    }
+    struct reader reader = reader_over(slice_of(bytes, sizeof(bytes)));
+    *span_id_out = reader_u64_big_endian(&reader);
+    return true;
+}
+
+bool draft_parse_trace_id(struct slice hex, struct hash128 *trace_id_out) {
+    struct hash128 id;
+    bool is_sound = hex.size == 32 && draft_parse_span_id(slice_head(hex, 16), &id.lo) &&
+                    draft_parse_span_id(slice_tail(hex, 16), &id.hi);
+    if (is_sound) {
+        *trace_id_out = id;
+    }
+    return is_sound;
+}
+
+void draft_take_trace_id(struct json_walk *walk, struct draft *draft, struct slice key) {
+    struct slice hex = draft_take_word(walk, draft, "trace_id is no string");
+    if (hex.size > 0 && !draft_parse_trace_id(hex, &draft->envelope.trace_id)) {
+        draft_add_attribute(draft, key, hex);
+    }
+}
+
+void draft_take_span_id(struct json_walk *walk, struct draft *draft, struct slice key,
+                        uint64_t *span_id_out) {
+    struct slice hex = draft_take_word(walk, draft, "a span id is no string");
+    if (hex.size > 0 && !draft_parse_span_id(hex, span_id_out)) {
+        draft_add_attribute(draft, key, hex);
+    }
+}
+
 struct status draft_finish(struct decode *decode, struct draft *draft, struct slice raw) {
     if (!draft->is_refused) {
         settle_entity(decode, draft);

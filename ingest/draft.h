@@ -37,6 +37,12 @@ void draft_take_status(struct json_walk *walk, struct draft *draft);
 void draft_take_severity(struct json_walk *walk, struct draft *draft);
 /* Any value becomes an attribute; composites keep their JSON; what has no room sets the flag. */
 void draft_take_attribute(struct json_walk *walk, struct draft *draft, struct slice key);
+/* 32 and 16 hex digits; what is none orders nothing and stays an attribute. */
+void draft_take_trace_id(struct json_walk *walk, struct draft *draft, struct slice key);
+void draft_take_span_id(struct json_walk *walk, struct draft *draft, struct slice key,
+                        uint64_t *span_id_out);
+bool draft_parse_trace_id(struct slice hex, struct hash128 *trace_id_out);
+bool draft_parse_span_id(struct slice hex, uint64_t *span_id_out);
 /* Adds a text attribute under the same bounds. */
 void draft_add_attribute(struct draft *draft, struct slice key, struct slice value);
 /* A finite decimal number of at most 63 bytes. */

@@ -27,12 +27,13 @@ MUST_CHECK struct status cloudevents_decode_binary(struct decode *decode,
 
 /* What a ping's path says. */
 struct ping {
-    struct slice key;    /* of the project: empty in /ping/<uuid> */
-    struct slice name;   /* the uuid or the slug */
+    struct slice key;    /* of the project: empty in /ping/<uuid> and /ping/<name> */
+    struct slice name;   /* the uuid, the name or the slug */
     struct slice action; /* "", "start", "fail", "log" or an exit status */
     uint8_t exit_status;
 };
-/* Parses "/ping/<uuid>[/action]" or "/ping/<key>/<slug>[/action]"; INVALID for anything else. */
+/* Parses "/ping/<uuid or name>[/action]" or "/ping/<key>/<slug>[/action]"; INVALID for anything
+ * else. */
 MUST_CHECK struct status ping_parse(struct slice path, struct ping *ping_out);
 /* Adds the event; run_id may be empty; the body's head becomes the message. */
 MUST_CHECK struct status ping_decode(struct decode *decode, const struct ping *ping,

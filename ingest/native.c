@@ -96,6 +96,12 @@ void native_take_field(struct json_walk *walk, struct draft *draft, struct slice
         take_depends_on(walk, draft);
     } else if (slice_equals(key, SLICE("details"))) {
         take_details(walk, draft);
+    } else if (slice_equals(key, SLICE("trace_id"))) {
+        draft_take_trace_id(walk, draft, key);
+    } else if (slice_equals(key, SLICE("span_id"))) {
+        draft_take_span_id(walk, draft, key, &draft->envelope.span_id);
+    } else if (slice_equals(key, SLICE("parent_span_id"))) {
+        draft_take_span_id(walk, draft, key, &draft->envelope.parent_span_id);
     } else {
         draft_take_attribute(walk, draft, key);
     }

@@ -54,17 +54,26 @@ static bool parse_action(struct ping *ping) {
     return is_status;
 }
 
+/* A word behind the first name that is no action is the slug of a project's check: the name before
+ * it was the key. */
+static void read_parts(struct slice rest, struct ping *ping, struct slice *rest_out) {
+    ping->name = next_part(&rest);
+    ping->action = next_part(&rest);
+    if (!is_uuid(ping->name) && (rest.size > 0 || !parse_action(ping))) {
+        ping->key = ping->name;
+        ping->name = ping->action;
+        ping->action = next_part(&rest);
+    }
+    *rest_out = rest;
+}
+
 struct status ping_parse(struct slice path, struct ping *ping_out) {
     struct slice rest = slice_tail(path, sizeof("/ping/") - 1);
-    struct ping ping = {.name = next_part(&rest)};
+    struct ping ping = {0};
     if (!slice_starts_with(path, SLICE("/ping/"))) {
         return status_of(STATUS_INVALID);
     }
-    if (!is_uuid(ping.name)) {
-        ping.key = ping.name;
-        ping.name = next_part(&rest);
-    }
-    ping.action = next_part(&rest);
+    read_parts(rest, &ping, &rest);
     bool is_sound = is_name(ping.name) && (ping.key.size == 0 || is_name(ping.key)) &&
                     rest.size == 0 && parse_action(&ping);
     if (!is_sound) {

@@ -337,7 +337,7 @@ static void take_ping(struct ingest *ingest, struct http_exchange exchange,
     struct decode decode = {0};
     struct slice body = {0};
     struct ping ping;
-    const char *words = "a ping is /ping/<uuid> or /ping/<key>/<slug>, then /start, /fail, /log "
+    const char *words = "a ping is /ping/<name> or /ping/<key>/<slug>, then /start, /fail, /log "
                         "or an exit status";
     unsigned refusal = status_is_ok(ping_parse(request->path, &ping)) ? 0 : 404;
     refusal = refusal != 0 ? refusal : admit_ping(ingest, request, &ping, &decode, &words);

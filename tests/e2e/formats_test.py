@@ -1,4 +1,5 @@
 """Formats of other systems: OpenLineage, Prometheus alerts, CloudEvents, pings, OTLP by the SDK."""
+import base64
 import datetime
 import json
 import os
@@ -9,7 +10,7 @@ import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
 import python_packages  # noqa: E402
-from harness import SHARED, Story, wait_for  # noqa: E402
+from harness import SHARED, Story, failure, wait_for  # noqa: E402
 
 QUICK = ("defaults.notify.group_wait=0s",)
 
@@ -183,6 +184,23 @@ class CloudEvents(Story):
         self.assertEqual(quell.post("/v1/cloudevents", "x", {"Content-Type": "text/html"})[0], 415)
 
 
+class NativeFields(Story):
+    def test_a_native_event_and_base64_data_carry_their_trace(self):
+        quell = self.quell(*QUICK)
+        trace = "5b8efff798038103d269b633813fc60c"
+        event = failure("traced", trace_id=trace.upper(), span_id="eee19b7ec3c1b174")
+        quell.events(event, failure("untraced", trace_id="no hex"))
+        data = base64.b64encode(json.dumps(failure("packed", trace_id=trace)).encode()).decode()
+        cloud = {"specversion": "1.0", "id": "1", "source": "/s", "type": "t"}
+        kind = {"Content-Type": "application/cloudevents+json"}
+        for value, status in ((data, 200), ("?", 400), ("bm8ganNvbg==", 400)):
+            answer = quell.post("/v1/cloudevents", {**cloud, "data_base64": value}, kind)
+            self.assertEqual(answer[0], status, answer)
+        quell.settle()
+        self.assertEqual({i["root_cause"]["entity"]: i["trace_ids"] for i in quell.incidents()},
+                         {"job:traced": [trace], "job:untraced": [], "job:packed": [trace]})
+
+
 class Pings(Story):
     CHECK = "11f2c3d4-0000-4000-8000-0123456789ab"
 
@@ -231,9 +249,25 @@ class Pings(Story):
         quell.settle()
         self.assertEqual(len(quell.incidents("&tenant=acme")), 1)
 
+    def test_a_check_of_ones_own_needs_no_project(self):
+        quell = self.quell(*QUICK)
+
+        def state(entity):
+            quell.settle()
+            found = [i for i in quell.incidents() if i["root_cause"]["entity"] == entity]
+            return [(i["tenant"], i["status"]) for i in found]
+        self.assertEqual(self.ping(quell, "backup/fail"), 200)  # and no good news of "fail"
+        self.assertEqual(state("check:backup"), [("default", "open")])
+        self.assertEqual(self.ping(quell, "backup"), 200)
+        self.assertEqual(state("check:backup"), [("default", "resolved")])
+        self.assertEqual(self.ping(quell, "backup/7"), 200)
+        self.assertEqual(state("check:backup"), [("default", "open")])
+        self.assertEqual(self.ping(quell, "acme/backup/fail"), 200)
+        self.assertEqual(state("check:backup"), [("acme", "open"), ("default", "open")])
+
     def test_paths_that_are_no_ping_are_refused(self):
         quell = self.quell(*QUICK)
-        for path in ("", "x", "a/b/c/d", self.CHECK + "/256", "a/b/stop", "a/b%20c", "a/../b"):
+        for path in ("", "a/b/c/d", self.CHECK + "/256", "a/b/stop", "a/b%20c", "a/../b"):
             self.assertEqual(self.ping(quell, path), 404, path)
         self.assertEqual(self.ping(quell, self.CHECK, "PUT", "x"), 405)
         self.assertEqual(quell.settle()["events_received"], 0)
