@@ -129,8 +129,8 @@ static struct status apply_admitted(struct engine *engine, struct tenant *tenant
     if (signal.news == SIGNAL_BAD) {
         return apply_bad_news(engine, tenant, node, &signal, &context);
     }
-    if (signal.news == SIGNAL_GOOD) {
-        incidents_apply_good(engine->incidents, &context, node, &signal);
+    if (signal.news == SIGNAL_GOOD &&
+        incidents_apply_good(engine->incidents, &context, node, &signal)) {
         dedup_forget_entity(engine->dedup, envelope->entity_key);
     }
     apply_complaint(engine, envelope, &signal, index);

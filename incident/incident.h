@@ -70,8 +70,8 @@ MUST_CHECK struct status incidents_apply_bad(struct incidents *incidents,
                                              const struct incident_context *context, uint32_t node,
                                              const struct signal *signal, bool is_repeat,
                                              struct incident_change *change_out);
-/* Good news about a node: its member recovers. */
-void incidents_apply_good(struct incidents *incidents, const struct incident_context *context,
+/* Good news about a node: its member recovers. False: it is not this source's to say. */
+bool incidents_apply_good(struct incidents *incidents, const struct incident_context *context,
                           uint32_t node, const struct signal *signal);
 /* Whether news that are not bad tell of trouble that an incident of the tenant explains: an entity
  * that says so is hit, even when it has no node yet. */

@@ -86,6 +86,9 @@ struct member {
     bool is_complaining; /* has not failed: complaint.c; always is_recovered as well */
     bool is_recovered;
     bool recovers_by_silence;
+    enum event_kind told_by; /* kind of source, and which, that told of the trouble */
+    uint64_t told_by_key;
+    bool is_told_by_many; /* others too: no one of them can say that it is over */
     bool has_row;
     struct hash128 row_id;   /* incident under which the row stands, when has_row */
     struct hash128 final_id; /* incident under which it is to stand, when forgotten */
@@ -362,6 +365,9 @@ void member_relapse(struct incidents *incidents, const struct incident_context *
                     struct member *member, const struct signal *signal);
 void member_recover(struct incidents *incidents, const struct incident_context *context,
                     struct member *member, enum event_status status, uint64_t event_ns);
+/* Whether the good news ends this member's trouble: of a source's own word only when no other told
+ * of it. */
+bool member_heeds_good(const struct member *member, const struct signal *signal);
 /* Whether it is worse news than the member was known for. */
 bool member_count_signal(struct incidents *incidents, const struct incident_context *context,
                          struct member *member, const struct signal *signal, bool is_repeat);

@@ -133,18 +133,19 @@ struct status incidents_apply_bad(struct incidents *incidents,
     return status_ok();
 }
 
-void incidents_apply_good(struct incidents *incidents, const struct incident_context *context,
+bool incidents_apply_good(struct incidents *incidents, const struct incident_context *context,
                           uint32_t node, const struct signal *signal) {
     ASSERT(signal->news == SIGNAL_GOOD);
     struct slice tenant = graph_get_node(context->graph, node).owner;
     struct member *member = member_find(incidents, tenant_hash_of(incidents, tenant), node);
-    if (member == NULL || member->is_recovered) {
-        return;
+    if (member == NULL || member->is_recovered || !member_heeds_good(member, signal)) {
+        return !signal->is_own_word_only;
     }
     if (signal->event_time_ns < member->last_signal_ns) {
-        return; /* older than the trouble: a late report of a run before it */
+        return true; /* older than the trouble: a late report of a run before it */
     }
     member_recover(incidents, context, member, signal->status, signal->event_time_ns);
+    return true;
 }
 
 void incidents_apply_edge(struct incidents *incidents, const struct incident_context *context,

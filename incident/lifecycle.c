@@ -62,6 +62,9 @@ static void wait_for_silence(struct incidents *incidents, const struct incident_
 
 void member_fill(struct incidents *incidents, const struct incident_context *context,
                  struct member *member, const struct signal *signal) {
+    member->told_by = signal->kind;
+    member->told_by_key = signal->source_key;
+    member->is_told_by_many = false;
     member->status = signal->status;
     member->severity = signal->severity;
     member->since_ns = signal->event_time_ns;
@@ -85,6 +88,20 @@ void member_fill_complaint(struct incidents *incidents, const struct incident_co
     member->recovered_ns = context->now_ns;
     keep_words(member, signal);
     member_touch(incidents, member);
+}
+
+static bool is_told_by(const struct member *member, enum event_kind kind, uint64_t key) {
+    return member->told_by == kind && member->told_by_key == key;
+}
+
+/* Of an alert its name is enough: who sends its end may leave out a label. */
+bool member_heeds_good(const struct member *member, const struct signal *signal) {
+    ASSERT(signal->news == SIGNAL_GOOD);
+    struct slice known = slice_of(member->error_class, member->error_class_size);
+    bool is_its_own = !member->is_told_by_many && member->told_by == signal->kind &&
+                      (signal->kind != EVENT_KIND_ALERT ||
+                       slice_equals(known, slice_head(signal->error_class, ERROR_CLASS_BYTES_MAX)));
+    return !signal->is_own_word_only || is_its_own;
 }
 
 /* Explicit failure is worse news than lateness; a member keeps the worst it was told. */
@@ -118,6 +135,8 @@ bool member_count_signal(struct incidents *incidents, const struct incident_cont
     }
     bool is_worse = worsen(context, member, signal);
     keep_strength(member, signal);
+    member->is_told_by_many =
+        member->is_told_by_many || !is_told_by(member, signal->kind, signal->source_key);
     wait_for_silence(incidents, context, member, signal);
     incident->signals_total++;
     incident->signals_unique += is_repeat ? 0 : 1;

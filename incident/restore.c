@@ -120,6 +120,9 @@ void member_encode_state(const struct member *member, struct writer *writer) {
     }
     writer_text(writer, slice_of(member->error_class, member->error_class_size));
     writer_text(writer, slice_of(member->message, member->message_size));
+    writer_u8(writer, (uint8_t)member->told_by);
+    writer_u8(writer, member->is_told_by_many ? 1 : 0);
+    writer_u64(writer, member->told_by_key);
 }
 
 struct status member_decode_state(struct slice bytes, struct member *member) {
@@ -141,6 +144,12 @@ struct status member_decode_state(struct slice bytes, struct member *member) {
     }
     struct slice error_class = reader_text(&reader);
     struct slice message = reader_text(&reader);
+    member->is_told_by_many = true;
+    if (reader_left(&reader) > 0) { /* older rows do not say who told */
+        member->told_by = (enum event_kind)reader_u8(&reader);
+        member->is_told_by_many = reader_u8(&reader) != 0;
+        member->told_by_key = reader_u64(&reader);
+    }
     if (reader.failed || reader_left(&reader) != 0 || error_class.size > ERROR_CLASS_BYTES_MAX ||
         message.size > MESSAGE_KEPT_BYTES_MAX || member->severity >= EVENT_SEVERITY_COUNT) {
         return status_of(STATUS_CORRUPT);

@@ -13,11 +13,26 @@ static bool recovers_by_news(struct slice entity) {
            has_kind(entity, SLICE("check:"));
 }
 
+/* What somebody states about an entity, and does not merely log in passing. */
+static bool is_statement(enum event_kind kind) {
+    return kind == EVENT_KIND_ALERT || kind == EVENT_KIND_CHECK || kind == EVENT_KIND_JOB ||
+           kind == EVENT_KIND_LINEAGE;
+}
+
+/* An alert's event id begins with "alert:" and 16 hex digits of its labels (ingest/alerts.c). */
+static uint64_t source_key_of(const struct envelope *envelope) {
+    enum { LABELS_END = 6 + 16 };
+    return envelope->kind == EVENT_KIND_ALERT
+               ? hash64_of(slice_head(envelope->event_id, LABELS_END), 0)
+               : 0;
+}
+
 struct signal signal_classify(const struct envelope *envelope) {
     ASSERT(envelope->status < EVENT_STATUS_COUNT);
     bool by_news = recovers_by_news(envelope->entity);
     enum signal_news news = event_status_news(envelope->status);
-    if (news == SIGNAL_GOOD && !by_news) {
+    bool is_alert = envelope->kind == EVENT_KIND_ALERT;
+    if (news == SIGNAL_GOOD && !by_news && !is_statement(envelope->kind)) {
         news = SIGNAL_NEUTRAL; /* one served request does not end a service's trouble */
     }
     return (struct signal){
@@ -26,7 +41,9 @@ struct signal signal_classify(const struct envelope *envelope) {
         .severity = envelope->severity,
         .kind = envelope->kind,
         /* An alert is repeated while it fires: when nobody repeats it, it is over. */
-        .recovers_by_silence = !by_news || envelope->kind == EVENT_KIND_ALERT,
+        .recovers_by_silence = !by_news || is_alert,
+        .is_own_word_only = news == SIGNAL_GOOD && (!by_news || is_alert),
+        .source_key = source_key_of(envelope),
         .has_score = (envelope->flags & ENVELOPE_HAS_SCORE) != 0,
         .score = envelope->score,
         .event_time_ns = envelope->event_time_ns,

@@ -14,6 +14,8 @@ struct signal {
     enum event_severity severity; /* as the source said, NONE when it did not */
     enum event_kind kind;
     bool recovers_by_silence; /* services, log sources, unknown: resolve_after; else by good news */
+    bool is_own_word_only;    /* good news that ends no trouble but what the same source told */
+    uint64_t source_key;      /* which one of a kind's sources: of an alert its labels; else 0 */
     bool has_score;
     double score;
     uint64_t event_time_ns;
@@ -27,5 +29,6 @@ struct signal {
 };
 
 /* Slices point into the envelope's bytes. A job, dataset, check recovers by good news; a service or
- * unknown entity by silence only (its `ok` is NEUTRAL). */
+ * unknown entity by silence, or when who told of its trouble says that it is over: an alert that is
+ * resolved, a probe's `ok`. What its logs and spans call good is NEUTRAL. */
 struct signal signal_classify(const struct envelope *envelope);

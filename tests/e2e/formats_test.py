@@ -134,6 +134,44 @@ class Alerts(Story):
         self.assertEqual(stats["signals_total"], 40)
         self.assertEqual(stats["signals_suppressed"], 39)
 
+    def told(self, quell, path, *events):
+        """Sends and settles; entity and status of every incident."""
+        status, _, _ = quell.request("POST", path, json.dumps(events),
+                                     {"Content-Type": "application/json"})
+        self.assertEqual(status, 200)
+        quell.settle()
+        return {i["root_cause"]["entity"]: i["status"] for i in quell.incidents()}
+
+    def test_the_only_alert_of_a_service_ends_its_incident_and_one_of_many_does_not(self):
+        quell = self.quell(*QUICK, "resolve_after=1h")
+        down, slow = (dict(service="shop", pod=pod) for pod in ("shop-1", "shop-2"))
+
+        def tell(name, ends, labels):
+            return self.told(quell, "/api/v2/alerts", alert(name, ends=ends, **labels))
+        self.assertEqual(tell("Down", 240, down), {"service:shop": "open"})
+        self.assertEqual(tell("Other", -1, down), {"service:shop": "open"})
+        self.assertEqual(tell("Down", -1, down), {"service:shop": "resolved"})
+        self.assertEqual(tell("Slow", 240, slow), {"service:shop": "open"})
+        quell.stop()
+        quell.start()  # who told of it is kept
+        self.assertEqual(tell("Down", 250, down), {"service:shop": "open"})
+        self.assertEqual(tell("Slow", -1, slow), {"service:shop": "open"})
+
+    def test_a_probe_ends_the_trouble_that_it_told_of_but_not_what_logs_tell(self):
+        quell = self.quell(*QUICK, "resolve_after=1h")
+
+        def probe(name, status, **more):
+            return self.told(quell, "/v1/events", {"entity": "service:" + name, "status": status,
+                                                   **more})
+        self.assertEqual(probe("shop", "down", message="no answer"), {"service:shop": "open"})
+        self.assertEqual(probe("shop", "ok"), {"service:shop": "resolved"})
+        attributes = [{"key": "service.name", "value": {"stringValue": "shop"}}]
+        record = {"severityNumber": 17, "body": {"stringValue": "disk full"}}
+        quell.post("/v1/logs", {"resourceLogs": [{"resource": {"attributes": attributes},
+                                                  "scopeLogs": [{"logRecords": [record]}]}]})
+        quell.settle()
+        self.assertEqual(probe("shop", "ok", event_id="later"), {"service:shop": "open"})
+
     def test_an_alert_without_labels_is_refused(self):
         quell = self.quell(*QUICK)
         for body in ("[{}]", "[{\"labels\":{}}]", "{}", "[{\"labels\":{\"a\":{}}}]", "[3]"):

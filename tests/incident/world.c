@@ -229,7 +229,8 @@ void world_good(struct world *world, const char *tenant, const char *entity, uin
     struct signal signal = world_signal(tenant, entity, EVENT_STATUS_SUCCEEDED, event_ns);
     world->seq++;
     struct incident_context context = world_context(world);
-    incidents_apply_good(world->incidents, &context, world_node(world, tenant, entity), &signal);
+    (void)incidents_apply_good(world->incidents, &context, world_node(world, tenant, entity),
+                               &signal);
     world_commit(world);
 }
 

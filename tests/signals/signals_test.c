@@ -15,18 +15,44 @@ static void a_failed_job_is_bad_and_recovers_by_good_news(void **state) {
     assert_int_equal(classify(SLICE("job:a"), EVENT_STATUS_RUNNING, 0).news, SIGNAL_NEUTRAL);
 }
 
-static void the_ok_of_a_service_is_neutral(void **state) {
-    struct signal signal = classify(SLICE("service:a"), EVENT_STATUS_OK, ENVELOPE_GOOD);
-    assert_int_equal(signal.news, SIGNAL_NEUTRAL);
-    assert_true(signal.recovers_by_silence);
+static struct signal classify_kind(enum event_kind kind, enum event_status status,
+                                   const char *event_id) {
+    struct envelope envelope = {.entity = SLICE("service:a"),
+                                .kind = kind,
+                                .status = status,
+                                .event_id = slice_of_text(event_id)};
+    return signal_classify(&envelope);
+}
+
+static void what_a_service_logs_is_neutral_and_what_a_probe_says_is_its_own(void **state) {
+    struct signal log = classify_kind(EVENT_KIND_LOG, EVENT_STATUS_OK, "");
+    assert_int_equal(log.news, SIGNAL_NEUTRAL);
+    assert_true(log.recovers_by_silence);
+    assert_int_equal(classify_kind(EVENT_KIND_SPAN, EVENT_STATUS_OK, "").news, SIGNAL_NEUTRAL);
+    struct signal probe = classify_kind(EVENT_KIND_CHECK, EVENT_STATUS_OK, "x");
+    assert_int_equal(probe.news, SIGNAL_GOOD);
+    assert_true(probe.is_own_word_only && probe.recovers_by_silence && probe.source_key == 0);
+    assert_false(classify(SLICE("check:a"), EVENT_STATUS_OK, 0).is_own_word_only);
     assert_int_equal(classify(SLICE("check:a"), EVENT_STATUS_OK, 0).news, SIGNAL_GOOD);
     assert_true(classify(SLICE("unknown:unidentified"), EVENT_STATUS_DOWN, 0).recovers_by_silence);
+}
+
+static void an_alert_is_known_by_its_labels(void **state) {
+    const char *firing = "alert:0123456789abcdef:7:9";
+    struct signal bad = classify_kind(EVENT_KIND_ALERT, EVENT_STATUS_FAILED, firing);
+    struct signal good =
+        classify_kind(EVENT_KIND_ALERT, EVENT_STATUS_OK, "alert:0123456789abcdef:7:0");
+    struct signal other =
+        classify_kind(EVENT_KIND_ALERT, EVENT_STATUS_OK, "alert:1123456789abcdef:7:0");
+    assert_true(bad.recovers_by_silence && good.is_own_word_only && !bad.is_own_word_only);
+    assert_true(bad.source_key == good.source_key && bad.source_key != other.source_key);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_failed_job_is_bad_and_recovers_by_good_news),
-        cmocka_unit_test(the_ok_of_a_service_is_neutral),
+        cmocka_unit_test(what_a_service_logs_is_neutral_and_what_a_probe_says_is_its_own),
+        cmocka_unit_test(an_alert_is_known_by_its_labels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
