@@ -3,7 +3,7 @@
  *
  * One bounded search from the root gives the shortest hops of each member, what is at risk, the
  * counts by kind, and what the ranking needs. It runs when an incident opens, before each telling,
- * and REFRESH_DELAY_NS after members changed: a storm of a thousand joins costs one search.
+ * and a delay after members changed: a storm of a thousand joins costs a few searches.
  * Members beyond the search keep the hops they were last known to have.
  */
 #include "incident/incident_state.h"
@@ -119,7 +119,9 @@ void incident_refresh(struct incidents *incidents, const struct incident_context
 void incident_refresh_later(struct incidents *incidents, const struct incident_context *context,
                             struct incident *incident) {
     if (incident->refresh_due_ns == NEVER_NS && incident->root != INDEX_NONE) {
-        incident->refresh_due_ns = context->now_ns + REFRESH_DELAY_NS;
+        bool is_small = incident->failing_count + incident->at_risk_count <= REFRESH_SMALL_MAX;
+        incident->refresh_due_ns =
+            context->now_ns + (is_small ? REFRESH_DELAY_SMALL_NS : REFRESH_DELAY_NS);
         incident_schedule(incidents, incident);
     }
 }

@@ -25,8 +25,11 @@
 #define MERGE_ROOM_BYTES_MIN (TELLING_BYTES_MAX + (UINT64_C(1) << 19))
 /* Bound of an incident's and a member's encoded row (rows.c). */
 #define ROW_BYTES_MAX 12288u
-/* How long blast radius and ranking may lag behind the members between two tellings. */
+/* How long blast radius and ranking may lag behind the members between two tellings: a person who
+ * looks at a small incident sees numbers that agree, a large one costs one search a second. */
 #define REFRESH_DELAY_NS NS_PER_S
+#define REFRESH_DELAY_SMALL_NS (50 * NS_PER_MS)
+#define REFRESH_SMALL_MAX 256u /* failing and at risk */
 #define TIMERS_PER_ADVANCE_MAX 1024u
 #define KINDS_MAX 8u
 #define KIND_BYTES_MAX 24u

@@ -339,6 +339,31 @@ static void a_message_has_every_field_of_the_contract(void **state) {
     world_deinit(&world);
 }
 
+static void whoever_looks_sees_numbers_that_agree(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "job:b", "job:a");
+    world_fail(&world, "job:a", START_NS);
+    for (uint64_t i = 0; i < 3; i++) { /* nobody knew of these */
+        char name[32];
+        snprintf(name, sizeof(name), "job:c%u", (unsigned)i);
+        world_depend(&world, name, "job:b");
+        world_fail(&world, name, START_NS + i);
+    }
+    world_run(&world, START_NS + 100 * NS_PER_MS); /* before anybody is told */
+    assert_int_equal(world.told_count, 0);
+    char *json = world_json(&world, "acme", 0);
+    assert_non_null(
+        strstr(json, "{\"total\":5,\"failing\":4,\"at_risk\":1,\"by_kind\":{\"job\":5}}"));
+    world_good(&world, "acme", "job:a", START_NS + 200 * NS_PER_MS);
+    world_run(&world, START_NS + 300 * NS_PER_MS);
+    json = world_json(&world, "acme", 0);
+    assert_non_null(
+        strstr(json, "{\"total\":5,\"failing\":3,\"at_risk\":2,\"by_kind\":{\"job\":5}}"));
+    world_deinit(&world);
+}
+
 static void a_huge_incident_tells_a_bounded_list(void **state) {
     (void)state;
     struct world world;
@@ -397,6 +422,7 @@ int main(void) {
         cmocka_unit_test(each_sink_gets_its_own_message_id),
         cmocka_unit_test(severity_follows_tier_status_and_number),
         cmocka_unit_test(a_message_has_every_field_of_the_contract),
+        cmocka_unit_test(whoever_looks_sees_numbers_that_agree),
         cmocka_unit_test(a_huge_incident_tells_a_bounded_list),
         cmocka_unit_test(without_room_the_answer_is_full_and_nothing_changes),
     };
