@@ -247,6 +247,20 @@ const char *cli_config_path(const struct cli_options *options) {
     return has_default ? default_path : options->config_path;
 }
 
+/* A log on stderr is one record a line, also of what is wrong with a file. */
+static void tell_errors(const struct logger *logger, struct slice errors, struct status status) {
+    if (errors.size == 0) {
+        (void)fprintf(stderr, "quell: cannot load the configuration: %s\n", status_name(status));
+    } else if (logger == NULL) {
+        (void)fprintf(stderr, "%.*s", SLICE_PRINT(errors));
+    }
+    while (logger != NULL && errors.size > 0) {
+        struct slice line = slice_head(errors, slice_find_byte(errors, '\n'));
+        log_write(logger, LOG_LEVEL_ERROR, "config", "%.*s", SLICE_PRINT(line));
+        errors = slice_tail(errors, line.size + 1);
+    }
+}
+
 struct status cli_load_config(const struct cli_options *options, struct config **config_out) {
     char memory[64 * 1024];
     struct config_errors errors = {.text = text_over(memory, sizeof(memory))};
@@ -259,11 +273,7 @@ struct status cli_load_config(const struct cli_options *options, struct config *
     struct config *config = NULL;
     struct status status = config_load(&load, &config, &errors);
     if (!status_is_ok(status)) {
-        (void)fprintf(stderr, "%s", memory);
-        if (memory[0] == 0) {
-            (void)fprintf(stderr, "quell: cannot load the configuration: %s\n",
-                          status_name(status));
-        }
+        tell_errors(options->logger, text_slice(&errors.text), status);
         config_release(config);
         return status;
     }

@@ -16,6 +16,8 @@ struct cli_options {
     uint32_t overrides_count;
     bool format_json;       /* --format json: incidents */
     const char *log_format; /* NULL: as the config says */
+    const struct logger
+        *logger; /* takes the errors of a configuration; NULL: stderr, as they are */
     bool wants_help;
     const char *words[WORDS_MAX]; /* what stands after the command and is no flag */
     uint32_t words_count;
@@ -40,8 +42,8 @@ MUST_CHECK struct status cli_option_number(const struct cli_options *options, co
 const char *cli_word(const struct cli_options *options, uint32_t at);
 /* The file that is loaded: the named one, ./quell.toml when it is there, or NULL. */
 const char *cli_config_path(const struct cli_options *options);
-/* Loads the named configuration, or ./quell.toml when no path is given and it is there. Prints all
- * errors on stderr; INVALID then. */
+/* Loads the named configuration, or ./quell.toml when no path is given and it is there. Tells all
+ * errors, a line or a log record each; INVALID then. */
 MUST_CHECK struct status cli_load_config(const struct cli_options *options,
                                          struct config **config_out);
 void cli_print_usage(int fd);

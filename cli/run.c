@@ -401,6 +401,7 @@ struct status runtime_open(const struct runtime_options *options, struct runtime
     source_board_init(&runtime->sources);
     runtime->config = options->config;
     runtime->cli = *options->cli;
+    runtime->cli.logger = &runtime->logger;
     runtime->logger = make_logger(options->config, options->cli->log_format);
     stats_set(&runtime->stats, STAT_CONFIG_RELOAD_OK, 1);
     stats_set(&runtime->stats, STAT_CONFIG_RELOAD_NS, clock_wall_ns());

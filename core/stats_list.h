@@ -25,7 +25,7 @@ STAT(JOURNAL_BYTES, "quell_journal_bytes", GAUGE, "Bytes of journal segments on 
 STAT(JOURNAL_APPENDED_BYTES, "quell_journal_appended_bytes_total", COUNTER, "Bytes appended")
 STAT(JOURNAL_SYNCS, "quell_journal_syncs_total", COUNTER, "Group commits made durable")
 STAT(JOURNAL_SYNC_NS, "quell_journal_sync_nanoseconds_total", COUNTER, "Time spent in them")
-STAT(JOURNAL_LAG_EVENTS, "quell_journal_lag_events", GAUGE, "Events journaled, not yet applied")
+STAT(JOURNAL_LAG_EVENTS, "quell_journal_lag_events", GAUGE, "Events journaled, not yet to be seen")
 STAT(STORAGE_FULL, "quell_storage_full", GAUGE, "1 while the disk has no room for journal or state")
 STAT(JOURNAL_FAILED, "quell_journal_failed", GAUGE, "1 after a failed write: nothing is taken")
 STAT(STORE_COMMITS, "quell_store_commits_total", COUNTER, "LMDB transactions committed")

@@ -30,6 +30,7 @@ struct shard {
     uint64_t open_events;
     uint64_t flushing_events;
     uint64_t durable_events;
+    uint64_t applied_events; /* not yet committed: nobody sees them */
     bool is_failed;
     struct room room;
     struct fault fault;

@@ -148,7 +148,7 @@ static void on_flushed(void *context, struct status status) {
     shard->flushing_events = 0;
     if (status_is_ok(status)) {
         ASSERT(!shard->has_durable);
-        shard->durable_events = events;
+        shard->durable_events += events;
         shard->durable = shard->flushing;
         shard->has_durable = true;
         answer_durable(shard, list);
@@ -208,6 +208,7 @@ static void commit(struct shard *shard) {
         return;
     }
     shard->committed_at_ns = clock_monotonic_ns();
+    shard->applied_events = 0;
     if (shard->options.committed_seq != NULL) {
         atomic_store(shard->options.committed_seq, shard->engine.committed_seq);
     }
@@ -279,7 +280,8 @@ static uint64_t shard_timeout_ns(struct shard *shard) {
 static void publish_lag(struct shard *shard) {
     if (shard->options.stats != NULL) {
         stats_set(shard->options.stats, STAT_JOURNAL_LAG_EVENTS,
-                  shard->open_events + shard->flushing_events + shard->durable_events);
+                  shard->open_events + shard->flushing_events + shard->durable_events +
+                      shard->applied_events);
     }
 }
 
@@ -288,12 +290,14 @@ struct status shard_turn(struct shard *shard) {
     append_tick(shard);
     struct journal_block block = shard->durable;
     bool has_block = shard->has_durable;
+    uint64_t block_events = shard->durable_events; /* the flush may bring the next block's */
     shard->has_durable = false;
     start_flush(shard);
     publish_lag(shard);
     if (has_block) {
         apply_block(shard, block);
-        shard->durable_events = 0;
+        shard->applied_events += block_events;
+        shard->durable_events -= block_events;
     }
     commit_when_due(shard);
     retain_when_due(shard);

@@ -45,6 +45,7 @@ static struct status walk_tenants(struct store_snapshot *snapshot, tenant_row_vi
 struct stats_sum {
     struct slice tenant; /* empty: all */
     uint64_t counters[TENANT_COUNTER_COUNT];
+    uint64_t lag_events;
     struct text *json;
     bool is_first;
 };
@@ -81,7 +82,7 @@ static struct status render_stats(struct view_reader *reader, struct store_snaps
     text_add_text(sum->json, ",\"journal_bytes\":");
     text_add_u64(sum->json, stats_get(reader->view->stats, STAT_JOURNAL_BYTES));
     text_add_text(sum->json, ",\"journal_lag_events\":");
-    text_add_u64(sum->json, stats_get(reader->view->stats, STAT_JOURNAL_LAG_EVENTS));
+    text_add_u64(sum->json, sum->lag_events);
     text_add_text(sum->json, ",\"tenants\":{");
     TRY(walk_tenants(snapshot, add_row, sum));
     text_add_text(sum->json, "}}");
@@ -89,7 +90,11 @@ static struct status render_stats(struct view_reader *reader, struct store_snaps
 }
 
 struct status view_stats_json(struct view_reader *reader, struct slice tenant, struct text *json) {
-    struct stats_sum sum = {.tenant = tenant, .json = json, .is_first = true};
+    /* The lag before the snapshot: where it is 0, the counters beside it have everything. */
+    struct stats_sum sum = {.tenant = tenant,
+                            .lag_events = stats_get(reader->view->stats, STAT_JOURNAL_LAG_EVENTS),
+                            .json = json,
+                            .is_first = true};
     struct store_snapshot *snapshot = NULL;
     TRY(store_snapshot_acquire(reader->view->store, &snapshot));
     struct status status = render_stats(reader, snapshot, &sum);

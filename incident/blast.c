@@ -8,6 +8,12 @@
  */
 #include "incident/incident_state.h"
 
+/* How long blast radius and ranking may lag behind the members between two tellings: a person who
+ * looks at a small incident sees numbers that agree, a large one costs one search a second. */
+#define REFRESH_DELAY_NS NS_PER_S
+#define REFRESH_DELAY_SMALL_NS (50 * NS_PER_MS)
+enum { REFRESH_SMALL_MAX = 256 }; /* failing and at risk */
+
 static void count_kind(struct incident *incident, struct slice entity) {
     struct slice word = slice_head(entity, slice_find_byte(entity, ':'));
     word = slice_head(word, KIND_BYTES_MAX);

@@ -25,11 +25,6 @@
 #define MERGE_ROOM_BYTES_MIN (TELLING_BYTES_MAX + (UINT64_C(1) << 19))
 /* Bound of an incident's and a member's encoded row (rows.c). */
 #define ROW_BYTES_MAX 12288u
-/* How long blast radius and ranking may lag behind the members between two tellings: a person who
- * looks at a small incident sees numbers that agree, a large one costs one search a second. */
-#define REFRESH_DELAY_NS NS_PER_S
-#define REFRESH_DELAY_SMALL_NS (50 * NS_PER_MS)
-#define REFRESH_SMALL_MAX 256u /* failing and at risk */
 #define TIMERS_PER_ADVANCE_MAX 1024u
 #define KINDS_MAX 8u
 #define KIND_BYTES_MAX 24u
@@ -89,9 +84,9 @@ struct member {
     bool is_complaining; /* has not failed: complaint.c; always is_recovered as well */
     bool is_recovered;
     bool recovers_by_silence;
+    bool is_told_by_many;    /* so no one of them can say that it is over */
     enum event_kind told_by; /* kind of source, and which, that told of the trouble */
     uint64_t told_by_key;
-    bool is_told_by_many; /* others too: no one of them can say that it is over */
     bool has_row;
     struct hash128 row_id;   /* incident under which the row stands, when has_row */
     struct hash128 final_id; /* incident under which it is to stand, when forgotten */
@@ -368,8 +363,7 @@ void member_relapse(struct incidents *incidents, const struct incident_context *
                     struct member *member, const struct signal *signal);
 void member_recover(struct incidents *incidents, const struct incident_context *context,
                     struct member *member, enum event_status status, uint64_t event_ns);
-/* Whether the good news ends this member's trouble: of a source's own word only when no other told
- * of it. */
+/* Whether the good news may end its trouble: a source's own word, when no other told of it. */
 bool member_heeds_good(const struct member *member, const struct signal *signal);
 /* Whether it is worse news than the member was known for. */
 bool member_count_signal(struct incidents *incidents, const struct incident_context *context,

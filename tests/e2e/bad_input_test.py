@@ -85,6 +85,11 @@ class BadInput(Story):
             self.assertEqual((status, headers["Content-Type"]), (413, "application/json"))
             self.assertEqual(json.loads(answer)["error"]["code"], "too_large")
 
+    def test_a_target_may_name_its_host(self):
+        for target, status in (("http://quell:8418/healthz?x=1", 200), ("HTTPS://quell", 200),
+                               ("http://quell:8418/nothing", 404)):
+            self.assertEqual(self.q.request("GET", target, port=self.q.console)[0], status, target)
+
     def test_gzip_is_taken(self):
         body = gzip.compress(json.dumps(failure("zipped")).encode())
         status, _, _ = self.q.request("POST", "/v1/events", body,

@@ -123,6 +123,17 @@ class Life(Story):
         self.assertEqual(headers["webhook-signature"], "v1," + wanted)
         self.assertTrue(wait_for(lambda: quell.get("/api/v1/stats")[1]["deliveries_ok"] == 1))
 
+    def test_without_lag_everything_is_to_be_seen(self):
+        quell = self.quell("notify.group_wait=1h")
+        for sent in range(1, 9):
+            refused = [{"status": "nonsense"}] * 5000
+            self.assertEqual(quell.post("/v1/events", refused)[0], 400)
+            while True:
+                stats = quell.get("/api/v1/stats")[1]
+                if stats["journal_lag_events"] == 0:
+                    break
+            self.assertEqual(stats["events_rejected"], 5000 * sent)
+
     def test_tenants_do_not_see_each_other(self):
         token = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("acme", "globex")}
         files = {f"tenants/{name}.toml": f'[tenant]\nid = "{name}"\ntokens_sha256 = ["{digest}"]\n'

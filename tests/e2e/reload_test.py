@@ -94,6 +94,9 @@ class ReloadStory(Story):
         self.write(quell, "acme", self.config(hook, "[labels]\na = 1\n[nonsense]\n"))
         self.write(quell, "umbrella", self.config(hook, "[dedup]\nwindow = '7m'\n"))
         self.assertTrue(wait_for(lambda: "is refused, the old one stays" in quell.read_log()))
+        told = [json.loads(line)["message"] for line in quell.read_log().splitlines()]
+        self.assertTrue(any('acme.toml:' in one and 'unknown key "nonsense"' in one
+                            for one in told), told)  # the log is JSON, also where it tells errors
         self.assertIn("acme.toml:", quell.read_log())
         self.assertEqual(len(audits()), 2)
         os.remove(os.path.join(quell.directory, "tenants", "acme.toml"))
