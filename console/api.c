@@ -1,17 +1,27 @@
 /* api.c - the reading half of the admin API (product.md, "Admin API"). */
 #include "console/console_internal.h"
 
-/* RFC 3339, or seconds since 1970. */
+/* RFC 3339, its '+' also as the blank that a query makes of it; or epoch seconds, ms, us or ns by
+ * magnitude, as occurred_at. */
 static bool parse_since(struct slice text, uint64_t *since_ns_out) {
-    uint64_t seconds = 0;
-    if (text.size == 0 || status_is_ok(text_parse_time(text, since_ns_out))) {
+    char memory[64];
+    struct text time = text_over(memory, sizeof(memory));
+    uint64_t number = 0;
+    size_t blank = slice_find_byte(text, ' ');
+    text_add(&time, slice_head(text, blank));
+    text_add_text(&time, blank < text.size ? "+" : "");
+    text_add(&time, slice_tail(text, blank + 1));
+    if (text.size == 0 || status_is_ok(text_parse_time(text_slice(&time), since_ns_out))) {
         return true;
     }
-    if (!status_is_ok(text_parse_u64(text, &seconds)) || seconds > UINT64_C(9000000000)) {
-        return false;
+    bool is_number = status_is_ok(text_parse_u64(text, &number)) && number <= INT64_MAX;
+    for (uint64_t unit_ns = NS_PER_S; is_number && unit_ns > 0; unit_ns /= 1000) {
+        if (number <= INT64_MAX / unit_ns) {
+            *since_ns_out = number * unit_ns;
+            return true;
+        }
     }
-    *since_ns_out = seconds * NS_PER_S;
-    return true;
+    return false;
 }
 
 static bool status_word_is_known(struct slice word) {
@@ -35,7 +45,7 @@ void api_incidents(struct console *console, struct http_exchange exchange,
         return;
     }
     if (!parse_since(parameters.values[PARAMETER_SINCE], &query.since_ns)) {
-        parameters_refuse(exchange, PARAMETER_SINCE, "an RFC 3339 time or seconds since 1970");
+        parameters_refuse(exchange, PARAMETER_SINCE, "an RFC 3339 time or an epoch time");
         return;
     }
     struct text text = console_text(console);

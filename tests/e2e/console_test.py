@@ -51,6 +51,10 @@ class Console(Story):
         self.assertEqual(self.q.incidents("&status=resolved"), [])
         self.assertEqual(len(self.q.incidents("&since=2020-01-01T00:00:00Z")), 3)
         self.assertEqual(self.q.incidents("&since=2250-01-01T00:00:00Z"), [])
+        for since, found in (("2020-01-01T00:00:00+01:00", 3), ("1600000000", 3), ("8000000000", 0),
+                             ("1600000000123", 3), ("8000000000000", 0),
+                             ("1600000000123456789", 3), ("8000000000000000000", 0)):
+            self.assertEqual(len(self.q.incidents("&since=" + since)), found, since)
         one, = self.q.incidents("&tenant=other")
         path = f"/api/v1/incidents/{one['id']}"
         self.assertEqual(self.q.get(path + "?tenant=other")[1]["id"], one["id"])
