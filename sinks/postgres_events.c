@@ -97,7 +97,7 @@ static bool is_number(struct slice value) {
         return false;
     }
     for (size_t i = 0; i < value.size; i++) {
-        if (memchr("0123456789.eE+-", value.data[i], 15) == NULL) {
+        if (slice_find_byte(SLICE("0123456789.eE+-"), value.data[i]) == 15) {
             return false;
         }
     }

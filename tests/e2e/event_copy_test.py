@@ -204,6 +204,17 @@ class EventCopy(Story):
             self.assertEqual(result.returncode, 1)
             self.assertIn("events", result.stdout + result.stderr)
 
+    def test_more_than_sixteen_copies_in_a_process_are_a_config_error(self):
+        def check(count):
+            words = [word for number in range(count) for setting in (
+                "type=postgres", "dsn=" + self.postgres.dsn, "events=true")
+                for word in ("--set", f"sink.s{number}.{setting}")]
+            return subprocess.run([BINARY, "check", *words], capture_output=True, text=True)
+        self.assertEqual(check(16).returncode, 0, check(16).stderr)
+        refused = check(17)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("more than 16 sinks with events = true", refused.stdout + refused.stderr)
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)
