@@ -4,8 +4,9 @@
 usage: compare.py BUILD_FOLDER [--messages N] [--bytes N] [--failing PERCENT] [--rounds N] [--codec C]
 
 bare poll: rd_kafka_consumer_poll, as librdkafka's rdkafka_performance does. bare batch:
-rd_kafka_consume_batch_queue, as quell does. Each round reads the whole topic with all three, one after the other; quell with an empty data
-directory, its whole pipeline behind it and journal.sync = always, until every event is applied.
+rd_kafka_consume_batch_queue, as quell does. Each round reads the whole topic with all three, one
+after the other; quell with an empty data directory, its whole pipeline behind it and
+journal.sync = always, until every event is applied.
 """
 import argparse
 import json
