@@ -6,7 +6,7 @@
 #include "graph/graph_walk.h"
 
 /* How far memory is asked for in advance: items of a row, visits. */
-enum { MARKS_AHEAD = 16, ROWS_AHEAD = 4 };
+enum { MARKS_AHEAD = 16, ROWS_AHEAD = 4, EDGES_AHEAD = 2 };
 
 struct graph_search {
     struct graph_visit *visits;
@@ -105,6 +105,7 @@ static void look_ahead(const struct searching *searching, const struct graph_sna
                        enum graph_direction direction, bool has_newer, uint32_t next) {
     const struct graph_rows *rows = direction == GRAPH_UPSTREAM ? &snapshot->out : &snapshot->in;
     const struct graph_search *search = searching->search;
+    uint32_t folded = graph_peek(&snapshot->edges);
     if (next + 2 * ROWS_AHEAD < searching->count) {
         __builtin_prefetch(&rows->offsets[search->visits[next + 2 * ROWS_AHEAD].node]);
     }
@@ -115,6 +116,14 @@ static void look_ahead(const struct searching *searching, const struct graph_sna
         }
         if (node < snapshot->nodes) {
             __builtin_prefetch((const void *)&rows->items[rows->offsets[node]]);
+        }
+    }
+    if (has_newer && next + EDGES_AHEAD < searching->count) {
+        const struct graph_heads *heads =
+            &searching->graph->heads[search->visits[next + EDGES_AHEAD].node];
+        uint32_t newest = graph_peek(direction == GRAPH_UPSTREAM ? &heads->out : &heads->in);
+        if (newest != NONE && newest >= folded) {
+            __builtin_prefetch(&searching->graph->edges[newest]);
         }
     }
     uint32_t soon = next < searching->count ? search->visits[next].node : NONE;
