@@ -2,10 +2,11 @@
  * graph_compact.c - the numbers of removed edges are given to others, when all have been given out.
  *
  * A graph that changes for months would run out of edges while few are there. Searches know edges
- * by their chains alone, once all are folded into rows: so everything is folded, every chain is
- * emptied, and after a grace period nobody but the writer, and whoever asks for an edge's origin,
- * looks at an edge by its number. Then the live ones move together. Rows keep the dead items that
- * they have, which no search follows, until the next fold.
+ * by their chains alone, once all are folded into rows: so everything is folded; when no
+ * reader has older rows, every chain is emptied; and after another grace period nobody but the
+ * writer, and whoever asks for an edge's origin, looks at an edge by its number. Then the live ones
+ * move together. Rows keep the dead items that they have, which no search follows, until the next
+ * fold.
  *
  * It costs the writer some 0.1 us an edge at once, and only when at least one of COMPACT_PARTS is
  * removed: a microsecond or two a removed edge. Readers never wait; who asks for an origin
@@ -71,6 +72,7 @@ bool graph_compact(struct graph *graph) {
         return false;
     }
     graph_fold_now(graph);
+    graph_wait_for_readers(); /* who has older rows needs the chains */
     empty_chains(graph);
     graph_wait_for_readers(); /* searches that walk chains are done */
     uint32_t kept = move_together(graph, edges);
