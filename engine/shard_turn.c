@@ -22,6 +22,8 @@
 #define COMMIT_INTERVAL_NEWS_NS (10 * NS_PER_MS)
 #define COMMIT_INTERVAL_IDLE_NS (20 * NS_PER_MS)
 #define COMMIT_INTERVAL_NS (100 * NS_PER_MS)
+/* From so many records since the last commit on, a quiet moment is one between two gusts. */
+#define STORM_RECORDS_MIN 64u
 #define RETAIN_INTERVAL_NS (10 * NS_PER_S)
 
 void shard_fail(struct shard *shard, const char *what, struct status status) {
@@ -236,9 +238,10 @@ static uint64_t commit_wait_ns(const struct shard *shard) {
     if (shard->after_commit.count > 0 || (is_idle && (has_news || is_stopping))) {
         return 0;
     }
-    uint64_t interval_ns = has_news  ? COMMIT_INTERVAL_NEWS_NS
-                           : is_idle ? COMMIT_INTERVAL_IDLE_NS
-                                     : COMMIT_INTERVAL_NS;
+    bool is_storm = shard->engine.applied_seq - shard->engine.committed_seq >= STORM_RECORDS_MIN;
+    uint64_t interval_ns = has_news               ? COMMIT_INTERVAL_NEWS_NS
+                           : is_idle && !is_storm ? COMMIT_INTERVAL_IDLE_NS
+                                                  : COMMIT_INTERVAL_NS;
     uint64_t since_ns = clock_monotonic_ns() - shard->committed_at_ns;
     return since_ns >= interval_ns ? 0 : interval_ns - since_ns;
 }
