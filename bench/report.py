@@ -22,14 +22,15 @@ def table(head, rows):
     return "\n".join(lines + ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows])
 
 
-def micro_table(results):
+def micro_table(results, instructions):
     rows = []
     for one in results:
         gigabytes = one["bytes_per_operation"] / one["ns_per_operation"]
         floor = f"{one['times_floor']:.1f}x {one['floor']}" if "floor" in one else ""
         rows.append([one["name"], f"{one['ns_per_operation']:,.1f} ns/{one['operation']}",
-                     f"{gigabytes:.2f} GB/s", f"±{one['spread'] * 50:.0f} %", floor])
-    return table(["stage", "cost", "bytes", "spread", "against its floor"], rows)
+                     f"{gigabytes:.2f} GB/s", f"±{one['spread'] * 50:.0f} %", floor,
+                     f"{instructions[one['name']]:,.0f}" if one["name"] in instructions else ""])
+    return table(["stage", "cost", "bytes", "spread", "against its floor", "instructions"], rows)
 
 
 def protocols_table(results):
@@ -130,7 +131,9 @@ def main():
         whole = json.load(file)
     with open(sys.argv[3]) as file:
         peers = json.load(file)
-    values = {"micro": micro_table(micro), "protocols": protocols_table(whole["protocols"]),
+    with open(sys.argv[4]) as file:
+        instructions = json.load(file)
+    values = {"micro": micro_table(micro, instructions), "protocols": protocols_table(whole["protocols"]),
               "peers": peers_table(peers), "keys": keys_part(whole["keys"]),
               "edges": edges_part(whole["edges"])}
     telling = whole["telling"]

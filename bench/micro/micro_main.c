@@ -1,5 +1,7 @@
 /*
- * micro_main.c - quell-bench [--json] [--only PREFIX] [--time SPAN]: runs the benches of micro.h.
+ * micro_main.c - quell-bench [--json] [--only PREFIX] [--time SPAN | --rounds N]: runs the benches
+ * of micro.h. With --rounds each runs so often, once, and tells how much that was: for whoever
+ * counts something else than time (bench/instructions.py).
  */
 #include <ftw.h>
 #include <stdio.h>
@@ -24,6 +26,7 @@ struct options {
     bool prints_json;
     const char *only;
     uint64_t run_ns;
+    uint64_t rounds; /* 0: by time */
 };
 
 static int compare(const void *a, const void *b) {
@@ -95,8 +98,13 @@ static bool run_bench(const struct micro_bench *bench, const struct options *opt
         return false;
     }
     void *state = bench->init(directory);
-    if (state != NULL) {
+    if (state != NULL && options->rounds > 0) {
+        struct micro_work work = bench->run(state, options->rounds);
+        (void)printf("%s %llu\n", bench->name, (unsigned long long)work.operations);
+    } else if (state != NULL) {
         *result_out = measure(bench, state, options->run_ns);
+    }
+    if (state != NULL) {
         bench->deinit(state);
     }
     (void)nftw(directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
@@ -163,6 +171,9 @@ static bool parse_options(int count, char **words, struct options *options) {
         } else if (strcmp(words[i], "--time") == 0 && has_value &&
                    status_is_ok(text_parse_duration(slice_of_text(words[++i]), &options->run_ns))) {
             continue;
+        } else if (strcmp(words[i], "--rounds") == 0 && has_value &&
+                   status_is_ok(text_parse_u64(slice_of_text(words[++i]), &options->rounds))) {
+            continue;
         } else {
             return false;
         }
@@ -177,13 +188,15 @@ int main(int count, char **words) {
     struct result results[RESULTS_MAX];
     uint32_t found = 0;
     if (!parse_options(count, words, &options)) {
-        (void)fprintf(stderr, "usage: quell-bench [--json] [--only PREFIX] [--time SPAN]\n");
+        (void)fprintf(stderr,
+                      "usage: quell-bench [--json] [--only PREFIX] [--time SPAN | --rounds N]\n");
         return 2;
     }
     for (size_t group = 0; group < sizeof(groups) / sizeof(groups[0]); group++) {
         for (const struct micro_bench *bench = groups[group]; bench->name != NULL; bench++) {
             if (strncmp(bench->name, options.only, strlen(options.only)) != 0 ||
-                found == RESULTS_MAX || !run_bench(bench, &options, &results[found])) {
+                found == RESULTS_MAX || !run_bench(bench, &options, &results[found]) ||
+                options.rounds > 0) {
                 continue;
             }
             found++;
@@ -192,7 +205,7 @@ int main(int count, char **words) {
             }
         }
     }
-    if (options.prints_json) {
+    if (options.prints_json && options.rounds == 0) {
         print_json(results, found);
     }
     return 0;
