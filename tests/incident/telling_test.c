@@ -356,11 +356,13 @@ static void whoever_looks_sees_numbers_that_agree(void **state) {
     char *json = world_json(&world, "acme", 0);
     assert_non_null(
         strstr(json, "{\"total\":5,\"failing\":4,\"at_risk\":1,\"by_kind\":{\"job\":5}}"));
+    free(json);
     world_good(&world, "acme", "job:a", START_NS + 200 * NS_PER_MS);
     world_run(&world, START_NS + 300 * NS_PER_MS);
     json = world_json(&world, "acme", 0);
     assert_non_null(
         strstr(json, "{\"total\":5,\"failing\":3,\"at_risk\":2,\"by_kind\":{\"job\":5}}"));
+    free(json);
     world_deinit(&world);
 }
 
