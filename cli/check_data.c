@@ -6,10 +6,9 @@
 #include <stdio.h>
 
 #include "cli/commands.h"
-#include "core/base/reader.h"
 #include "core/datadir.h"
 #include "core/journal.h"
-#include "core/store.h"
+#include "core/state_copy.h"
 #include "core/store_check.h"
 
 enum { DAMAGES_SHOWN_MAX = 20 };
@@ -23,7 +22,7 @@ struct found {
     uint64_t damages;
     bool has_state;
     struct store_check_result state;
-    uint64_t applied_seq;
+    uint64_t copy_seq; /* what the copy of the state has applied; 0: there is none */
 };
 
 static void tell(struct found *found, const char *words) {
@@ -56,26 +55,6 @@ static struct status check_journal(const struct datadir *datadir, struct found *
     return status.code == STATUS_END ? status_ok() : status;
 }
 
-static struct status read_cursor(const char *path, struct found *found, struct fault *fault) {
-    struct store *store = NULL;
-    struct store_snapshot *snapshot = NULL;
-    struct slice row;
-    struct store_options options = {
-        .directory = path, .map_bytes_max = UINT64_C(64) << 30, .read_only = true};
-    TRY(store_open(&options, &store, fault));
-    struct status status = store_snapshot_acquire(store, &snapshot);
-    if (status_is_ok(status)) {
-        status = store_get(snapshot, STORE_TABLE_META, SLICE("cursor"), &row);
-        if (status_is_ok(status)) {
-            struct reader reader = reader_over(row);
-            found->applied_seq = reader_u64(&reader);
-        }
-        store_snapshot_release(snapshot);
-    }
-    store_close(store);
-    return status.code == STATUS_MISSING ? status_ok() : status;
-}
-
 static struct status check_state(const struct datadir *datadir, struct found *found,
                                  struct fault *fault) {
     char path[DATADIR_PATH_BYTES_MAX];
@@ -90,7 +69,20 @@ static struct status check_state(const struct datadir *datadir, struct found *fo
     }
     TRY(status);
     found->has_state = true;
-    return read_cursor(path, found, fault);
+    return status_ok();
+}
+
+static void check_copy(const struct datadir *datadir, struct found *found, struct fault *fault) {
+    char path[DATADIR_PATH_BYTES_MAX];
+    char copy[STATE_COPY_PATH_BYTES_MAX];
+    struct store_check_result result;
+    if (!status_is_ok(datadir_shard_path(datadir, 0, "state", path))) {
+        return;
+    }
+    found->copy_seq = state_copy_find(path, copy);
+    if (found->copy_seq > 0 && !status_is_ok(store_check(NULL, copy, &result, fault))) {
+        tell(found, fault->words);
+    }
 }
 
 /* The state must not miss records between what it has applied and what the journal holds. */
@@ -98,16 +90,17 @@ static void check_joint(struct found *found, struct fault *fault) {
     if (!found->has_state || found->records == 0) {
         return;
     }
-    if (found->applied_seq + 1 < found->first_seq) {
-        (void)!status_is_ok(fault_set(
-            fault, STATUS_CORRUPT, "records %llu to %llu are in neither state nor journal",
-            (unsigned long long)found->applied_seq + 1, (unsigned long long)found->first_seq - 1));
+    if (found->state.applied_seq + 1 < found->first_seq) {
+        (void)!status_is_ok(fault_set(fault, STATUS_CORRUPT,
+                                      "records %llu to %llu are in neither state nor journal",
+                                      (unsigned long long)found->state.applied_seq + 1,
+                                      (unsigned long long)found->first_seq - 1));
         tell(found, fault->words);
     }
-    if (found->applied_seq > found->last_seq) {
+    if (found->state.applied_seq > found->last_seq) {
         (void)!status_is_ok(fault_set(
             fault, STATUS_CORRUPT, "the journal ends at record %llu, the state has applied %llu",
-            (unsigned long long)found->last_seq, (unsigned long long)found->applied_seq));
+            (unsigned long long)found->last_seq, (unsigned long long)found->state.applied_seq));
         tell(found, fault->words);
     }
 }
@@ -115,22 +108,26 @@ static void check_joint(struct found *found, struct fault *fault) {
 static void print_found(const struct found *found, bool is_json) {
     static const char text[] = "journal: records %llu to %llu, %llu bytes\n"
                                "state: %llu rows in %llu pages, record %llu applied, %llu behind\n"
+                               "copy of the state: record %llu (0: none)\n"
                                "digest: %016llx%016llx\n"
                                "%llu damaged places\n";
     static const char json[] =
         "{\"first_record\":%llu,\"last_record\":%llu,\"journal_bytes\":%llu,\"rows\":%llu,"
-        "\"pages\":%llu,\"applied\":%llu,\"behind\":%llu,\"digest\":\"%016llx%016llx\","
+        "\"pages\":%llu,\"applied\":%llu,\"behind\":%llu,\"copy\":%llu,\"digest\":\"%016llx%"
+        "016llx\","
         "\"damages\":%llu}\n";
     typedef unsigned long long number;
-    number behind = found->last_seq > found->applied_seq ? found->last_seq - found->applied_seq : 0;
+    number behind =
+        found->last_seq > found->state.applied_seq ? found->last_seq - found->state.applied_seq : 0;
     number numbers[] = {
-        found->first_seq,       found->last_seq,    found->bytes, found->state.rows,
-        found->state.pages,     found->applied_seq, behind,       found->state.digest.hi,
-        found->state.digest.lo, found->damages};
+        found->first_seq,       found->last_seq,          found->bytes,  found->state.rows,
+        found->state.pages,     found->state.applied_seq, behind,        found->copy_seq,
+        found->state.digest.hi, found->state.digest.lo,   found->damages};
     char memory[1024];
     struct text line = text_over(memory, sizeof(memory));
     text_add_format(&line, is_json ? json : text, numbers[0], numbers[1], numbers[2], numbers[3],
-                    numbers[4], numbers[5], numbers[6], numbers[7], numbers[8], numbers[9]);
+                    numbers[4], numbers[5], numbers[6], numbers[7], numbers[8], numbers[9],
+                    numbers[10]);
     (void)printf("%s", memory);
 }
 
@@ -145,6 +142,7 @@ int check_data(const struct cli_options *options) {
     }
     if (status_is_ok(status)) {
         status = check_state(&datadir, &found, &fault);
+        check_copy(&datadir, &found, &fault);
     }
     datadir_close(&datadir);
     if (!status_is_ok(status)) {

@@ -45,6 +45,11 @@ static void set_defaults(struct config *config) {
     config->header_timeout_ns = 10 * NS_PER_S;
     config->body_timeout_ns = 30 * NS_PER_S;
     config->idle_timeout_ns = 75 * NS_PER_S;
+    config->send_timeout_ns = 30 * NS_PER_S;
+    config->waiting_requests_max = WAITING_REQUESTS_MAX;
+    config->tenant_share_percent = 75;
+    config->buffered_bytes_max = GIB;
+    config->lag_events_max = LAG_EVENTS_DEFAULT;
     config->log_level = LOG_LEVEL_INFO;
     config->entities_max = GRAPH_NODES_DEFAULT;
     config->edges_max = GRAPH_EDGES_DEFAULT;

@@ -110,9 +110,14 @@ struct config {
     uint64_t store_reserve_bytes; /* kept free for the state, or nothing is accepted */
     uint64_t request_bytes_max;
     uint32_t connections_max;
+    uint32_t waiting_requests_max; /* for the journal, of each ingest thread */
+    uint32_t tenant_share_percent; /* of those, that one tenant may have */
+    uint64_t buffered_bytes_max;   /* of requests being received, of each ingest thread */
     uint64_t header_timeout_ns;
     uint64_t body_timeout_ns;
     uint64_t idle_timeout_ns;
+    uint64_t send_timeout_ns;
+    uint32_t lag_events_max; /* journaled, or about to be, and not yet applied */
     enum auth_mode auth_mode;
     bool auth_allow_insecure;
     enum log_format log_format;

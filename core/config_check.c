@@ -107,9 +107,30 @@ static void check_sizes(struct config_build *build, const struct toml_value *roo
     }
 }
 
+static void check_bounds(struct config_build *build, const struct toml_value *root) {
+    const struct config *config = build->config;
+    if (config->lag_events_max < 1) {
+        config_error(build, place_of(root, "journal", "max_lag_events"),
+                     "journal.max_lag_events is at least 1");
+    }
+    if (config->waiting_requests_max - 1 >= WAITING_REQUESTS_MAX) {
+        config_error(build, place_of(root, "server", "max_waiting_requests"),
+                     "server.max_waiting_requests is 1 to %u", WAITING_REQUESTS_MAX);
+    }
+    if (config->tenant_share_percent - 1 >= 100) {
+        config_error(build, place_of(root, "server", "tenant_share"),
+                     "server.tenant_share is 1 to 100, in percent");
+    }
+    if (config->buffered_bytes_max < config->request_bytes_max) {
+        config_error(build, place_of(root, "server", "max_buffered_bytes"),
+                     "server.max_buffered_bytes is less than one request may have");
+    }
+}
+
 void config_check_process(struct config_build *build, const struct toml_value *root) {
     check_listeners(build, root);
     check_sizes(build, root);
+    check_bounds(build, root);
     uint8_t *encoded = arena_allocate(build->arena, POLICY_BYTES_MAX, 8);
     struct writer writer = writer_over(encoded, encoded == NULL ? 0 : POLICY_BYTES_MAX);
     if (build->errors->count == 0 &&

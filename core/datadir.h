@@ -4,7 +4,7 @@
  *   <path>/LOCK            held with flock while a process uses the directory
  *   <path>/FORMAT          "quell-data 1"
  *   <path>/seed            8 random bytes, made once
- *   <path>/shard-0/journal, state, poison
+ *   <path>/shard-0/journal, state, poison; state.copy-<record> (core/state_copy.h)
  *
  * Thread: main.
  */

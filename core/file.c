@@ -123,6 +123,16 @@ int file_sync_data(const struct files *files, int fd) {
     return files->ops->sync(files->context, fd, 1);
 }
 
+int file_sync_directory(const struct files *files, const char *path) {
+    int fd = file_open(files, path, O_RDONLY | O_DIRECTORY);
+    if (fd < 0) {
+        return -1;
+    }
+    int result = file_sync(files, fd);
+    file_close(files, fd);
+    return result;
+}
+
 int file_allocate(const struct files *files, int fd, uint64_t offset, uint64_t size) {
     files = or_machine(files);
     return files->ops->allocate(files->context, fd, offset, size);

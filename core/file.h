@@ -43,6 +43,8 @@ int file_write(const struct files *files, int fd, const void *data, size_t size,
 /* fsync; of the data alone: fdatasync. */
 int file_sync(const struct files *files, int fd);
 int file_sync_data(const struct files *files, int fd);
+/* fsync of a directory: the names in it. */
+int file_sync_directory(const struct files *files, const char *path);
 /* Allocated, zeroed room; where fallocate is unknown the C library writes the zeroes. */
 int file_allocate(const struct files *files, int fd, uint64_t offset, uint64_t size);
 int file_truncate(const struct files *files, int fd, uint64_t size);

@@ -17,7 +17,6 @@
 #include "core/http_conn.h"
 
 enum { PIPELINED_BYTES = 64 * 1024, SLOWEST_BYTES_PER_S = 64 * 1024 };
-#define SEND_TIMEOUT_NS (30 * NS_PER_S)
 
 static void take_input(struct http_conn *http);
 
@@ -55,7 +54,7 @@ static void send_output(struct http_conn *http) {
     struct slice whole = slice_of(http->output, http->output_size);
     http->is_sending = true;
     http->has_output = false;
-    start_timer(http, SEND_TIMEOUT_NS);
+    start_timer(http, http->server->options.send_timeout_ns);
     loop_conn_send(http->conn, &whole, 1);
 }
 
@@ -111,8 +110,8 @@ static void answer_exchange(struct http_exchange exchange, const struct http_ans
     if (server->is_draining || is_last) {
         http->closes_after = true;
     }
-    if (answer->status >= 400 && server->options.stats != NULL) {
-        stats_add(server->options.stats, STAT_HTTP_ERRORS, 1);
+    if (answer->status >= 400) {
+        http_count(server, STAT_HTTP_ERRORS);
     }
     write_answer(http, answer->status, answer->content_type, answer->headers, answer->body);
 }
@@ -146,9 +145,7 @@ static void refuse_unknown(struct http_conn *http, unsigned status, const char *
     const char *content_type = "application/json";
     const struct http_options *options = &http->server->options;
     options->handler->on_error(options->context, status, words, &body, &content_type);
-    if (options->stats != NULL) {
-        stats_add(options->stats, STAT_HTTP_ERRORS, 1);
-    }
+    http_count(http->server, STAT_HTTP_ERRORS);
     http->request.is_head =
         slice_starts_with(slice_of(http->input, http->input_size), SLICE("HEAD "));
     write_answer(http, status, content_type, status == 503 ? "Retry-After: 1\r\n" : NULL,
@@ -174,6 +171,11 @@ static void refuse(struct http_conn *http, unsigned status, const char *words) {
                                  words);
 }
 
+static void refuse_for_memory(struct http_conn *http) {
+    http_count(http->server, STAT_BUFFERS_FULL);
+    refuse(http, 503, "too many requests are being received, try again");
+}
+
 static void hand_over(struct http_conn *http, struct slice body) {
     struct http_server *server = http->server;
     make_request(http, body);
@@ -182,9 +184,7 @@ static void hand_over(struct http_conn *http, struct slice body) {
     http->generation++;
     server->busy_count++;
     loop_timer_stop(server->options.loop, &http->timer);
-    if (server->options.stats != NULL) {
-        stats_add(server->options.stats, STAT_HTTP_REQUESTS, 1);
-    }
+    http_count(server, STAT_HTTP_REQUESTS);
     server->options.handler->on_request(server->options.context, exchange_of(http), &http->request);
 }
 
@@ -255,7 +255,7 @@ static void start_body(struct http_conn *http) {
         return;
     }
     if (!grow_for_body(http)) {
-        refuse(http, 503, "too many requests are being received, try again");
+        refuse_for_memory(http);
         return;
     }
     http->phase = PHASE_BODY;
@@ -385,6 +385,10 @@ static void on_timeout(void *context) {
         loop_timer_start(loop, &http->timer, body_due_ns(http));
         return;
     }
+    bool is_idle = http->phase == PHASE_HEAD && http->input_size == 0;
+    if (!is_idle) {
+        http_count(http->server, STAT_CLIENTS_SLOW);
+    }
     bool has_begun =
         http->phase == PHASE_BODY || (http->phase == PHASE_HEAD && http->input_size > 0);
     if (has_begun) {
@@ -429,7 +433,7 @@ static void on_receive(void *context, struct loop_conn *conn, struct slice bytes
         if (http->phase >= PHASE_BUSY) {
             http_conn_close(http);
         } else {
-            refuse(http, 503, "too many requests are being received, try again");
+            refuse_for_memory(http);
         }
         return;
     }

@@ -92,6 +92,7 @@ struct http_options {
     uint64_t header_timeout_ns;
     uint64_t body_timeout_ns; /* plus the time the length takes at 64 KiB/s */
     uint64_t idle_timeout_ns;
+    uint64_t send_timeout_ns; /* 0: 30 s; for one answer to be taken by the client's side */
     const struct http_handler *handler;
     void *context;
     struct tls_server *tls; /* NULL: plain; the server takes its own reference */

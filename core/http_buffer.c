@@ -6,8 +6,16 @@
 
 enum { INPUT_BYTES_MIN = 16 * 1024 };
 
+/* Of all ingest threads together: a sum, to which a negative amount wraps round. */
+static void tell_buffered(struct http_server *server, uint64_t grown_by) {
+    server->buffered_bytes += grown_by;
+    if (server->options.stats != NULL) {
+        stats_add(server->options.stats, STAT_BUFFERED_BYTES, grown_by);
+    }
+}
+
 void http_input_drop(struct http_conn *http) {
-    http->server->buffered_bytes -= http->input_capacity;
+    tell_buffered(http->server, UINT64_C(0) - http->input_capacity);
     free(http->input);
     http->input = NULL;
     http->input_capacity = 0;
@@ -46,7 +54,7 @@ bool http_input_reserve(struct http_conn *http, size_t size) {
     }
     http->input = grown;
     http->input_capacity = capacity;
-    server->buffered_bytes += grown_by;
+    tell_buffered(server, grown_by);
     return true;
 }
 

@@ -51,6 +51,12 @@ struct http_server {
     struct http2_server *http2; /* NULL: HTTP/1.1 only */
 };
 
+static inline void http_count(const struct http_server *server, enum stat_number stat) {
+    if (server->options.stats != NULL) {
+        stats_add(server->options.stats, stat, 1);
+    }
+}
+
 extern const struct loop_conn_handler http_conn_handler;
 /* Gives the slot back; close: and closes the connection. */
 void http_conn_free(struct http_conn *http);

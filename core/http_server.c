@@ -7,6 +7,8 @@
 #include "core/base/assert.h"
 #include "core/http_conn.h"
 
+#define SEND_TIMEOUT_NS (30 * NS_PER_S)
+
 void http_limit_words(const char *limit_name, uint64_t bytes_max, const char *tail,
                       char words_out[HTTP_LIMIT_WORDS_BYTES_MAX]) {
     struct text text = text_over(words_out, HTTP_LIMIT_WORDS_BYTES_MAX);
@@ -38,6 +40,9 @@ struct status http_server_open(const struct http_options *options, struct http_s
         return fault_set(fault, STATUS_FULL, "no memory for a server");
     }
     server->options = *options;
+    if (options->send_timeout_ns == 0) {
+        server->options.send_timeout_ns = SEND_TIMEOUT_NS;
+    }
     http_limit_words(options->request_limit_name, options->request_bytes_max, "",
                      server->too_large);
     struct status status = make_conns(server);

@@ -335,6 +335,15 @@ static bool may_go(const struct journal *journal, uint32_t index, uint64_t keep_
            (options->retention_bytes_max > 0 && bytes_left > options->retention_bytes_max);
 }
 
+uint64_t journal_expired_seq(const struct journal *journal, uint64_t keep_seq, uint64_t now_ns) {
+    uint32_t gone = 0;
+    uint64_t bytes = journal->bytes;
+    while (may_go(journal, gone, keep_seq, now_ns, bytes)) {
+        bytes -= journal->segments[gone++].size_bytes;
+    }
+    return gone == 0 ? journal_first_seq(journal) : journal->segments[gone].first_seq;
+}
+
 void journal_retain(struct journal *journal, uint64_t keep_seq, uint64_t now_ns) {
     journal_tick(journal);
     uint32_t gone = 0;

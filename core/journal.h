@@ -85,6 +85,8 @@ bool journal_block_next(struct journal_block *block, struct slice *record_out);
  * flush came to do it. Blocks for one fdatasync. Call it about every second. */
 void journal_tick(struct journal *journal);
 
+/* The oldest record that would be left by journal_retain of the same arguments. */
+uint64_t journal_expired_seq(const struct journal *journal, uint64_t keep_seq, uint64_t now_ns);
 /* Old segments whose records are all below keep_seq may go, as retention says. now_ns: wall. Does
  * journal_tick too. */
 void journal_retain(struct journal *journal, uint64_t keep_seq, uint64_t now_ns);

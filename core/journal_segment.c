@@ -112,13 +112,8 @@ struct status journal_segment_list(const char *directory, struct journal_segment
 
 struct status journal_directory_sync(const struct files *files, const char *directory,
                                      struct fault *fault) {
-    int fd = file_open(files, directory, O_RDONLY | O_DIRECTORY);
-    if (fd < 0) {
-        return fail(fault, "open", directory);
-    }
-    struct status status = file_sync(files, fd) == 0 ? status_ok() : fail(fault, "sync", directory);
-    file_close(files, fd);
-    return status;
+    return file_sync_directory(files, directory) == 0 ? status_ok()
+                                                      : fail(fault, "sync", directory);
 }
 
 /* --- Making one --- */

@@ -60,11 +60,16 @@ static uint16_t port_of(int fd) {
 /* After a SIGKILL the kernel gives back what io_uring held a moment after the process is gone: a
  * quell that is restarted at once finds its own port taken, and waits for it. */
 enum { BIND_ATTEMPTS_MAX = 50 };
+/* What the kernel keeps of answers that a client does not read; connections inherit it. Left to
+ * itself it grows to 4 MiB for each. */
+enum { SEND_BUFFER_BYTES = 128 * 1024 };
 #define BIND_PAUSE_NS (20L * 1000 * 1000)
 
 static int open_bound(const struct sockaddr_storage *address, socklen_t size, bool share) {
     int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int on = 1;
+    int send_bytes = SEND_BUFFER_BYTES;
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof(send_bytes)); /* best effort */
     bool is_bound = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
                     (!share || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0) &&
                     bind(fd, (const struct sockaddr *)address, size) == 0 && listen(fd, 4096) == 0;

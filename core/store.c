@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
 #include "core/base/assert.h"
 #include "core/base/hash.h"
+#include "core/file.h"
 
 enum { READERS_MAX = 254, CRC_BYTES = 4 };
 
@@ -195,6 +197,24 @@ void store_abort(struct store *store) {
         mdb_txn_abort(store->txn);
         store->txn = NULL;
     }
+}
+
+struct status store_copy(struct store *store, const char *directory, struct fault *fault) {
+    char path[4096];
+    if (mkdir(directory, 0700) != 0 && errno != EEXIST) {
+        return fault_set(fault, STATUS_IO, "cannot make %s: %s", directory, strerror(errno));
+    }
+    int code = mdb_env_copy2(store->env, directory, MDB_CP_COMPACT);
+    if (code != 0) {
+        return refuse(fault, code, directory);
+    }
+    (void)snprintf(path, sizeof(path), "%s/data.mdb", directory);
+    int fd = file_open(NULL, path, O_RDONLY);
+    bool is_durable =
+        fd >= 0 && file_sync(NULL, fd) == 0 && file_sync_directory(NULL, directory) == 0;
+    code = errno;
+    file_close(NULL, fd);
+    return is_durable ? status_ok() : refuse(fault, code, path);
 }
 
 struct status store_reserve(struct store *store, uint64_t bytes, struct fault *fault) {

@@ -36,6 +36,11 @@ MUST_CHECK struct status store_delete(struct store *store, enum store_table tabl
                                       struct fault *fault);
 MUST_CHECK struct status store_commit(struct store *store, struct fault *fault);
 void store_abort(struct store *store);
+/* Makes `directory` with a durable copy of what is committed, also beside a transaction. Any
+ * thread.
+ */
+MUST_CHECK struct status store_copy(struct store *store, const char *directory,
+                                    struct fault *fault);
 /* Makes sure that the file can grow by `bytes` without asking the file system for room, so that a
  * commit does not meet a full disk. FULL when there is not that much. File systems that cannot
  * reserve say OK. */

@@ -172,6 +172,9 @@ static struct status check_row(struct check *check, uint64_t page, struct slice 
         return damaged(check, page, "a row's checksum does not hold");
     }
     struct slice parts[2] = {key, bytes};
+    if (is_meta && slice_equals(key, SLICE("cursor")) && bytes.size >= 8) {
+        check->result.applied_seq = u64_at(bytes.data);
+    }
     if (!is_meta) {
         check->result.digest =
             hash128_combine(check->result.digest, hash128_of_parts(parts, 2, check->result.rows));

@@ -19,6 +19,7 @@ struct store_check_result {
     uint64_t pages;        /* that the tree reaches */
     uint64_t rows;         /* of all tables */
     uint64_t transaction;  /* of the newest root */
+    uint64_t applied_seq;  /* the journal record that it has applied last; 0: none */
     struct hash128 digest; /* of all rows with their keys, but table meta: equal states
                               have equal ones, however often the process was started */
 };

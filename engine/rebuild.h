@@ -16,8 +16,9 @@ struct rebuild_options {
 };
 
 /* Opens the store when its file is whole. A damaged one is renamed to "<state>.damaged-<time>",
- * said in the log, and an empty one opened: the replay makes it what it was. CORRUPT, with what to
- * do, when the journal does not begin at record 1 any more. */
+ * said in the log, and an empty one opened: the replay makes it what it was. When the journal does
+ * not begin at record 1 any more, the copy of the state (core/state_copy.h) takes its place and the
+ * replay goes on behind it. CORRUPT, with what to do, when there is no such copy. */
 MUST_CHECK struct status rebuild_open_store(const struct rebuild_options *options,
                                             struct store **store_out, struct fault *fault);
 /* The state has applied records that the journal does not hold: with sync = interval or never after

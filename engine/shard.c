@@ -75,6 +75,13 @@ static struct status state_open(struct shard *shard, struct fault *fault) {
     TRY(engine_init(&shard->engine, &engine_options, fault));
     TRY(engine_recover(&shard->engine, shard->options.journal_directory, fault));
     shard->stamp = stamp_from(shard->engine.now_ns);
+    struct state_copy_options copy_options = {
+        .store = shard->store,
+        .state_directory = shard->options.state_directory,
+        .reserve_bytes = config->store_reserve_bytes,
+        .logger = shard->options.logger,
+    };
+    TRY(state_copy_open(&copy_options, &shard->retain.copy));
     return view_init(&shard->view, shard->store, &shard->engine, &shard->options, &shard->arena);
 }
 
@@ -86,6 +93,8 @@ struct status shard_open(const struct shard_options *options, struct shard **sha
         return fault_set(fault, STATUS_FULL, "no memory for a shard");
     }
     shard->options = *options;
+    shard->lag =
+        (struct lag){.events_max = options->config->lag_events_max, .stats = options->stats};
     struct status status = arena_init(&shard->arena, 64 * MIB);
     if (status_is_ok(status)) {
         void *memory = arena_allocate(&shard->arena, 4096, 64);
@@ -142,6 +151,7 @@ void shard_close(struct shard *shard) {
     while (shard->journal != NULL && journal_is_flushing(shard->journal) &&
            status_is_ok(loop_run_once(shard->loop, NS_PER_S))) {
     }
+    state_copy_close(shard->retain.copy);
     journal_close(shard->journal);
     loop_close(shard->loop);
     engine_deinit(&shard->engine);

@@ -5,6 +5,8 @@
 #pragma once
 
 #include "engine/engine_state.h"
+#include "engine/lag.h"
+#include "engine/retain.h"
 #include "engine/room.h"
 #include "engine/stamp.h"
 #include "engine/waiting.h"
@@ -17,6 +19,7 @@ struct shard {
     struct journal *journal;
     struct loop_waker *waker;
     struct view *view;
+    struct retain retain;
     struct arena arena;
     struct batch tick;
     struct waiting_list lists[2]; /* of the open block and of the block in flight */
@@ -26,17 +29,12 @@ struct shard {
     struct journal_block flushing;
     struct journal_block durable; /* to be applied; count 0: none */
     bool has_durable;
-    /* Events not applied yet: in the open block, in the one in flight, in the durable one. */
-    uint64_t open_events;
-    uint64_t flushing_events;
-    uint64_t durable_events;
-    uint64_t applied_events; /* not yet committed: nobody sees them */
+    struct lag lag;
     bool is_failed;
     struct room room;
     struct fault fault;
     struct stamp stamp;
     uint64_t committed_at_ns;
-    uint64_t retained_at_ns;
     atomic_bool is_stopping;
 };
 

@@ -24,7 +24,6 @@
 #define COMMIT_INTERVAL_NS (100 * NS_PER_MS)
 /* From so many records since the last commit on, a quiet moment is one between two gusts. */
 #define STORM_RECORDS_MIN 64u
-#define RETAIN_INTERVAL_NS (10 * NS_PER_S)
 
 void shard_fail(struct shard *shard, const char *what, struct status status) {
     if (!shard->is_failed) {
@@ -48,7 +47,7 @@ static bool append_batch(struct shard *shard, struct waiting one) {
         return true;
     }
     bool is_news = one.batch->kind == BATCH_EVENTS || one.batch->kind == BATCH_STREAM;
-    if (is_news && !room_is_enough(&shard->room)) {
+    if (is_news && (!room_is_enough(&shard->room) || !lag_takes(&shard->lag, one.batch->count))) {
         waiting_answer(one, STATUS_FULL);
         return true;
     }
@@ -68,8 +67,7 @@ static bool append_batch(struct shard *shard, struct waiting one) {
         return true;
     }
     waiting_add(&shard->lists[shard->open_list], one.gate, one.batch);
-    bool has_events = one.batch->kind == BATCH_EVENTS || one.batch->kind == BATCH_STREAM;
-    shard->open_events += has_events ? one.batch->count : 0;
+    lag_add(&shard->lag, is_news ? one.batch->count : 0);
     return true;
 }
 
@@ -146,11 +144,9 @@ static void on_flushed(void *context, struct status status) {
     struct shard *shard = context;
     loop_waker_listen(shard->waker); /* shard_turn looks at every gate next */
     struct waiting_list *list = &shard->lists[shard->open_list ^ 1];
-    uint64_t events = shard->flushing_events;
-    shard->flushing_events = 0;
+    lag_flushed(&shard->lag, status_is_ok(status));
     if (status_is_ok(status)) {
         ASSERT(!shard->has_durable);
-        shard->durable_events += events;
         shard->durable = shard->flushing;
         shard->has_durable = true;
         answer_durable(shard, list);
@@ -172,14 +168,13 @@ static void start_flush(struct shard *shard) {
     }
     shard->open_list ^= 1;
     ASSERT(shard->lists[shard->open_list].count == 0);
-    shard->flushing_events = shard->open_events;
-    shard->open_events = 0;
+    lag_flush(&shard->lag);
     /* What arrives meanwhile cannot be made durable before this is: nobody needs to wake us. */
     loop_waker_mute(shard->waker);
     struct status status = journal_flush(shard->journal, on_flushed, shard, &shard->flushing);
     if (!status_is_ok(status)) {
         loop_waker_listen(shard->waker);
-        shard->flushing_events = 0;
+        lag_flushed(&shard->lag, false);
         waiting_answer_all(&shard->lists[shard->open_list ^ 1], status.code);
         if (status.code != STATUS_FULL) {
             shard_fail(shard, "the journal cannot be flushed", status);
@@ -210,7 +205,7 @@ static void commit(struct shard *shard) {
         return;
     }
     shard->committed_at_ns = clock_monotonic_ns();
-    shard->applied_events = 0;
+    lag_committed(&shard->lag);
     if (shard->options.committed_seq != NULL) {
         atomic_store(shard->options.committed_seq, shard->engine.committed_seq);
     }
@@ -256,16 +251,6 @@ static void commit_when_due(struct shard *shard) {
     }
 }
 
-static void retain_when_due(struct shard *shard) {
-    uint64_t now = clock_monotonic_ns();
-    journal_tick(shard->journal);
-    if (now - shard->retained_at_ns < RETAIN_INTERVAL_NS) {
-        return;
-    }
-    shard->retained_at_ns = now;
-    journal_retain(shard->journal, shard->engine.committed_seq + 1, clock_wall_ns());
-}
-
 static uint64_t shard_timeout_ns(struct shard *shard) {
     if (shard->has_durable) {
         return shard->is_failed ? 100 * NS_PER_MS : 0;
@@ -280,35 +265,26 @@ static uint64_t shard_timeout_ns(struct shard *shard) {
     return wait < NS_PER_S ? wait : NS_PER_S;
 }
 
-static void publish_lag(struct shard *shard) {
-    if (shard->options.stats != NULL) {
-        stats_set(shard->options.stats, STAT_JOURNAL_LAG_EVENTS,
-                  shard->open_events + shard->flushing_events + shard->durable_events +
-                      shard->applied_events);
-    }
-}
-
 struct status shard_turn(struct shard *shard) {
     receive_batches(shard);
     append_tick(shard);
     struct journal_block block = shard->durable;
     bool has_block = shard->has_durable;
-    uint64_t block_events = shard->durable_events; /* the flush may bring the next block's */
+    uint64_t block_events = shard->lag.durable; /* the flush may bring the next block's */
     shard->has_durable = false;
     start_flush(shard);
-    publish_lag(shard);
+    lag_publish(&shard->lag);
     if (has_block) {
         apply_block(shard, block);
-        shard->applied_events += block_events;
-        shard->durable_events -= block_events;
+        lag_applied(&shard->lag, block_events);
     }
     commit_when_due(shard);
-    retain_when_due(shard);
+    retain_when_due(&shard->retain, shard->journal, shard->engine.committed_seq);
     if (atomic_load(&shard->is_stopping) && !has_uncommitted(shard) &&
         (shard_is_idle(shard) || (shard->is_failed && !journal_is_flushing(shard->journal)))) {
         return status_of(STATUS_END);
     }
-    publish_lag(shard);
+    lag_publish(&shard->lag);
     uint64_t timeout = shard_timeout_ns(shard);
     bool has_more = shard->held.batch != NULL && !journal_is_flushing(shard->journal);
     return loop_run_once(shard->loop, has_more ? 0 : timeout);

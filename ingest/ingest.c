@@ -7,7 +7,6 @@
 #include "ingest/ingest_internal.h"
 
 #define DECODE_ARENA_BYTES (512 * MIB) /* address space; a request's strings and scratch */
-#define BODIES_BYTES_MAX (1 * GIB)
 
 static struct status make_batches(struct ingest *ingest, struct batch *batches, uint32_t count,
                                   size_t bytes, struct batch **list) {
@@ -54,6 +53,7 @@ struct status ingest_open(const struct ingest_options *options, struct ingest **
     ingest->options = *options;
     ingest->config = options->config;
     config_acquire(ingest->config);
+    ingest->late_timer = (struct loop_timer){.on_due = ingest_answer_late, .context = ingest};
     struct status status = make_pools(ingest);
     if (!status_is_ok(status)) {
         ingest_close(ingest);
@@ -149,10 +149,11 @@ static struct status open_on_thread(struct ingest *ingest, uint16_t *port_out,
         .share = ingest->options.share_port,
         .connections_max = config->connections_max,
         .request_bytes_max = config->request_bytes_max,
-        .body_bytes_total_max = BODIES_BYTES_MAX,
+        .body_bytes_total_max = config->buffered_bytes_max,
         .header_timeout_ns = config->header_timeout_ns,
         .body_timeout_ns = config->body_timeout_ns,
         .idle_timeout_ns = config->idle_timeout_ns,
+        .send_timeout_ns = config->send_timeout_ns,
         .handler = &handler,
         .context = ingest,
         .tls = config->tls.http ? ingest->tls : NULL,

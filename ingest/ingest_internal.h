@@ -11,13 +11,15 @@
 #include "ingest/health.h"
 #include "ingest/inflate.h"
 #include "ingest/ingest.h"
+#include "ingest/late.h"
+#include "ingest/pressure.h"
 #include "ingest/rates.h"
 
 enum {
-    BATCHES_SMALL = 256, /* for the usual request */
-    BATCHES_LARGE = 24,  /* BATCH_BYTES_MAX each, for what does not fit */
+    BATCHES_SMALL = WAITING_REQUESTS_MAX, /* for the usual request */
+    BATCHES_LARGE = 24,                   /* BATCH_BYTES_MAX each, for what does not fit */
     BATCH_SMALL_BYTES = 256 * 1024,
-    REQUESTS_MAX = 1024, /* decoded and waiting for the journal */
+    REQUESTS_MAX = PRESSURE_REQUESTS_MAX, /* decoded and waiting for the journal */
     ANSWER_BYTES_MAX = 256 * 1024,
 };
 
@@ -30,7 +32,8 @@ struct pending {
     enum status_code outcome; /* the worst */
     unsigned status;          /* the answer when all went well */
     enum answer_style style;
-    char *body; /* malloc'd answer; NULL: `inline_body` */
+    uint32_t place; /* in `pressure` */
+    char *body;     /* malloc'd answer; NULL: `inline_body` */
     size_t body_size;
     char inline_body[512];
     struct pending *next;
@@ -59,7 +62,17 @@ struct ingest {
     struct pending *free_pending;
     uint32_t pending_count;
     struct health health;
+    struct pressure pressure;
+    struct late late;
+    struct loop_timer late_timer;
     atomic_bool is_stopping;
+};
+
+/* Why a tenant's request is put off, and for how long. */
+struct put_off {
+    uint32_t wait_s; /* 0: it is not */
+    enum stat_number stat;
+    const char *words;
 };
 
 /* A request being decoded: where its envelopes go and what it will be answered. */
@@ -76,6 +89,7 @@ struct intake {
     uint32_t errors_count;
     uint64_t now_ns; /* of the request */
     struct rate_turn rate;
+    struct put_off refusal; /* of the tenant asked for last */
 };
 
 /* --- routes.c --- */
@@ -98,21 +112,28 @@ void intake_init(struct intake *intake, struct ingest *ingest, struct http_excha
 struct batch *intake_batch_for(void *context, struct slice tenant, bool is_full);
 struct slice intake_dedup_by_for(void *context, struct slice tenant);
 void intake_on_refused(void *context, uint32_t index, const char *reason);
+/* Whether a request of the tenant (empty: not known yet) may be taken now. */
+struct put_off intake_ask(struct ingest *ingest, struct slice tenant, uint64_t now_ns);
+void intake_refuse(struct ingest *ingest, struct http_exchange exchange, enum answer_style style,
+                   const struct put_off *refusal);
 /* Whether this request alone has filled all that there is: waiting would not help it. */
 bool intake_has_all_room(const struct intake *intake);
 /* Gives the batches back unsent. */
 void intake_abort(struct intake *intake);
 /* Sends the batches; the answer goes out when all are durable. */
 void intake_commit(struct intake *intake, unsigned status, struct slice body);
+/* Sends those refusals that are due. */
+void ingest_answer_late(void *context);
 /* A batch came back. */
 void ingest_take_back(struct ingest *ingest);
 /* Answers in the style of the request; `headers` as http_answer's. */
 void ingest_answer(struct http_exchange exchange, enum answer_style style, unsigned status,
                    const char *headers, struct slice body);
-/* Answers at once with an error; counts what is throttled. */
+/* Answers with an error; counts what is throttled. */
 void ingest_refuse(struct ingest *ingest, struct http_exchange exchange, enum answer_style style,
                    unsigned status, const char *words);
-/* The same; a throttled client is asked to wait so long. */
+/* The same; a throttled client is asked to wait so long. 429 goes out a moment later (late.h), so
+ * `words` is a literal. */
 void ingest_refuse_for(struct ingest *ingest, struct http_exchange exchange,
                        enum answer_style style, unsigned status, const char *words,
                        unsigned wait_s);

@@ -43,12 +43,57 @@ void intake_init(struct intake *intake, struct ingest *ingest, struct http_excha
     intake->errors_count = 0;
     intake->now_ns = clock_wall_ns();
     intake->rate = (struct rate_turn){0};
+    intake->refusal = (struct put_off){0};
+}
+
+static struct put_off ask_queue(const struct ingest *ingest) {
+    return ingest->pressure.count >= ingest->config->waiting_requests_max
+               ? (struct put_off){1, STAT_QUEUE_FULL, "too many requests wait, try again"}
+               : (struct put_off){0};
+}
+
+static struct put_off ask_share(const struct ingest *ingest, struct hash128 tenant) {
+    const struct config *config = ingest->config;
+    return pressure_is_shared_out(&ingest->pressure, tenant, config->waiting_requests_max,
+                                  config->tenant_share_percent)
+               ? (struct put_off){1, STAT_SHARE_LIMITED,
+                                  "too many requests of the tenant wait (server.tenant_share)"}
+               : (struct put_off){0};
+}
+
+/* One event more of the tenant's, by its rate and its share. */
+static struct put_off ask_tenant(struct ingest *ingest, struct rate_turn *turn, struct slice tenant,
+                                 uint64_t now_ns) {
+    const struct config *config = ingest->config;
+    struct hash128 before = turn->rated;
+    if (!rates_let_in(&ingest->rates, turn, &config->policies, config->ingest_threads, tenant,
+                      now_ns)) {
+        return (struct put_off){turn->wait_s, STAT_RATE_LIMITED,
+                                "the tenant sends more than limits.events_per_second"};
+    }
+    return hash128_equals(before, turn->rated) ? (struct put_off){0}
+                                               : ask_share(ingest, turn->rated);
+}
+
+struct put_off intake_ask(struct ingest *ingest, struct slice tenant, uint64_t now_ns) {
+    struct rate_turn turn = {0};
+    struct put_off refusal = ask_queue(ingest);
+    if (refusal.wait_s == 0 && tenant.size > 0) {
+        refusal = ask_tenant(ingest, &turn, tenant, now_ns);
+        rates_give_back(&turn);
+    }
+    return refusal;
+}
+
+void intake_refuse(struct ingest *ingest, struct http_exchange exchange, enum answer_style style,
+                   const struct put_off *refusal) {
+    stats_add(ingest->options.stats, refusal->stat, 1);
+    ingest_refuse_for(ingest, exchange, style, 429, refusal->words, refusal->wait_s);
 }
 
 static bool is_let_in(struct intake *intake, struct slice tenant) {
-    const struct config *config = intake->ingest->config;
-    return rates_let_in(&intake->ingest->rates, &intake->rate, &config->policies,
-                        config->ingest_threads, tenant, intake->now_ns);
+    intake->refusal = ask_tenant(intake->ingest, &intake->rate, tenant, intake->now_ns);
+    return intake->refusal.wait_s == 0;
 }
 
 /* The shard is decided by tenant; with one shard every tenant's is the same. */
@@ -122,7 +167,7 @@ void ingest_answer(struct http_exchange exchange, enum answer_style style, unsig
     }
 }
 
-void ingest_refuse_for(struct ingest *ingest, struct http_exchange exchange,
+static void refuse_now(struct ingest *ingest, struct http_exchange exchange,
                        enum answer_style style, unsigned status, const char *words,
                        unsigned wait_s) {
     char memory[2048];
@@ -147,6 +192,31 @@ void ingest_refuse_for(struct ingest *ingest, struct http_exchange exchange,
     ingest_answer(exchange, style, status, headers, text_slice(&body));
 }
 
+void ingest_answer_late(void *context) {
+    struct ingest *ingest = context;
+    uint64_t now_ns = loop_now_ns(ingest->loop);
+    const struct late_answer *first = late_first(&ingest->late);
+    for (; first != NULL && first->due_ns <= now_ns; first = late_first(&ingest->late)) {
+        struct late_answer answer = *first;
+        late_drop_first(&ingest->late);
+        refuse_now(ingest, answer.exchange, answer.style, 429, answer.words, answer.wait_s);
+    }
+    if (first != NULL) {
+        loop_timer_start(ingest->loop, &ingest->late_timer, first->due_ns);
+    }
+}
+
+void ingest_refuse_for(struct ingest *ingest, struct http_exchange exchange,
+                       enum answer_style style, unsigned status, const char *words,
+                       unsigned wait_s) {
+    struct late_answer late = {exchange, loop_now_ns(ingest->loop) + LATE_NS, words, style, wait_s};
+    if (status != 429 || !late_add(&ingest->late, &late)) {
+        refuse_now(ingest, exchange, style, status, words, wait_s);
+    } else if (ingest->late.count == 1) {
+        loop_timer_start(ingest->loop, &ingest->late_timer, late.due_ns);
+    }
+}
+
 void ingest_refuse(struct ingest *ingest, struct http_exchange exchange, enum answer_style style,
                    unsigned status, const char *words) {
     ingest_refuse_for(ingest, exchange, style, status, words, 1);
@@ -160,6 +230,8 @@ static void free_pending(struct ingest *ingest, struct pending *pending) {
     pending->next = ingest->free_pending;
     ingest->free_pending = pending;
     ingest->pending_count--;
+    pressure_remove(&ingest->pressure, pending->place);
+    stats_add(ingest->options.stats, STAT_REQUESTS_WAITING, UINT64_MAX); /* one less */
 }
 
 static void answer_pending(struct ingest *ingest, struct pending *pending) {
@@ -199,6 +271,8 @@ static struct pending *make_pending(struct intake *intake, unsigned status, stru
                                 .body = memory,
                                 .body_size = body.size};
     memcpy(memory == NULL ? pending->inline_body : memory, body.data, body.size);
+    pressure_add(&ingest->pressure, intake->rate.rated, &pending->place);
+    stats_add(ingest->options.stats, STAT_REQUESTS_WAITING, 1);
     return pending;
 }
 

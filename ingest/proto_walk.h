@@ -32,8 +32,10 @@ struct proto_field {
 };
 
 static inline struct proto_walk proto_walk_over(struct proto_root *root, struct slice message) {
-    return (struct proto_walk){
-        .root = root, .at = message.data, .end = message.data + message.size};
+    /* A message that is empty may be nowhere, and nothing can be added to that, not even nothing.
+     */
+    const uint8_t *end = message.size == 0 ? message.data : message.data + message.size;
+    return (struct proto_walk){.root = root, .at = message.data, .end = end};
 }
 
 /* The next field, consumed whole; false at the end of the message or on failure. */

@@ -73,13 +73,13 @@ void respond_decoded(struct intake *intake, struct decode *decode, struct status
         respond_unreadable(intake, decode, body);
     } else {
         bool is_alone = intake_has_all_room(intake);
-        uint32_t wait_s = intake->rate.wait_s;
         intake_abort(intake);
-        if (wait_s > 0) {
-            stats_add(intake->ingest->options.stats, STAT_RATE_LIMITED, 1);
-            ingest_refuse_for(intake->ingest, intake->exchange, intake->style, 429,
-                              "the tenant sends more than limits.events_per_second", wait_s);
+        if (intake->refusal.wait_s > 0) {
+            intake_refuse(intake->ingest, intake->exchange, intake->style, &intake->refusal);
             return;
+        }
+        if (!is_alone) {
+            stats_add(intake->ingest->options.stats, STAT_QUEUE_FULL, 1);
         }
         ingest_refuse(intake->ingest, intake->exchange, intake->style, is_alone ? 413 : 429,
                       is_alone ? "the request holds more events than fit at once: send fewer"

@@ -226,6 +226,16 @@ static unsigned admit(struct ingest *ingest, const struct http_request *request,
     return refusal;
 }
 
+/* True: the answer was given. */
+static bool is_put_off(struct ingest *ingest, struct http_exchange exchange,
+                       enum answer_style style, const struct decode *decode) {
+    struct put_off refusal = intake_ask(ingest, decode->tenant, clock_wall_ns());
+    if (refusal.wait_s > 0) {
+        intake_refuse(ingest, exchange, style, &refusal);
+    }
+    return refusal.wait_s > 0;
+}
+
 /* --- A request --- */
 
 static void decode_body(struct ingest *ingest, struct http_exchange exchange,
@@ -275,6 +285,9 @@ static void take_request(struct ingest *ingest, struct http_exchange exchange,
     struct slice body = {0};
     const char *words = "";
     unsigned refusal = admit(ingest, request, &decode, &words);
+    if (refusal == 0 && is_put_off(ingest, exchange, format->style, &decode)) {
+        return;
+    }
     refusal = refusal != 0 ? refusal : open_body(ingest, format, request, &body, &words);
     if (refusal != 0) {
         ingest_refuse(ingest, exchange, format->style, refusal, words);
@@ -341,6 +354,9 @@ static void take_ping(struct ingest *ingest, struct http_exchange exchange,
                         "or an exit status";
     unsigned refusal = status_is_ok(ping_parse(request->path, &ping)) ? 0 : 404;
     refusal = refusal != 0 ? refusal : admit_ping(ingest, request, &ping, &decode, &words);
+    if (refusal == 0 && is_put_off(ingest, exchange, ANSWER_PLAIN, &decode)) {
+        return;
+    }
     refusal = refusal != 0 ? refusal : inflate_body(ingest, request, &body, &words);
     if (refusal != 0) {
         ingest_refuse(ingest, exchange, ANSWER_PLAIN, refusal, words);

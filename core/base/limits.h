@@ -63,7 +63,9 @@ static_assert(2 * BLOCK_BYTES_MAX <= JOURNAL_SEGMENT_BYTES, "a segment holds any
 #define TLS_PEER_NAMES_MAX 16u /* of a client's certificate; the first ones count */
 #define JSON_DEPTH_MAX 64u     /* deeper input is refused; OTLP needs about 12 and AnyValue nests */
 #define CONNECTIONS_DEFAULT 10000u
-#define PING_BODY_BYTES_MAX 10000u /* kept of what a cron line says; told in Ping-Body-Limit */
+#define WAITING_REQUESTS_MAX 256u /* decoded and on their way to the disk, of one ingest thread */
+#define LAG_EVENTS_DEFAULT (1u << 18) /* some tenths of a second of applying */
+#define PING_BODY_BYTES_MAX 10000u    /* kept of what a cron line says; told in Ping-Body-Limit */
 
 /* --- Kafka --- */
 #define STREAM_CLUSTER_BYTES_MAX 64u /* Kafka's are 22 */

@@ -17,7 +17,7 @@
 #include "core/journal.h"
 #include "tests/core/fault_disk.h"
 
-enum { LIVES = 4, RECORDS_MAX = 4096, BATCH_BYTES = 16384 };
+enum { LIVES = 4, MUTATIONS = 5, RECORDS_MAX = 4096, BATCH_BYTES = 16384 };
 #define SEGMENT_BYTES (64 * KIB)
 
 struct loop {
@@ -217,25 +217,29 @@ static uint32_t write_places(struct world *world, struct place *places) {
     return count;
 }
 
-static void mutate(struct world *world, const char *path, uint64_t *from_out, uint64_t *to_out) {
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-    CHECK(world, fd >= 0);
+/* Bytes of the segment before they were damaged. */
+struct damage {
+    uint64_t at;
+    size_t size;
+    uint8_t before[512];
+};
+
+static void mutate(struct world *world, int fd, struct damage *damage_out) {
     uint64_t at = fault_disk_random(world->disk) % SEGMENT_BYTES;
-    uint8_t bytes[600];
+    uint8_t bytes[512];
     /* A flipped bit, a few bytes of noise, a zeroed sector. */
     uint64_t kind = fault_disk_random(world->disk) % 3;
     size_t size = kind == 0 ? 1 : kind == 1 ? 1 + fault_disk_random(world->disk) % 64 : 512;
     at = at + size > SEGMENT_BYTES ? SEGMENT_BYTES - size : at;
     CHECK(world, pread(fd, bytes, size, (off_t)at) == (ssize_t)size);
+    *damage_out = (struct damage){.at = at, .size = size};
+    memcpy(damage_out->before, bytes, size);
     for (size_t i = 0; i < size; i++) {
         uint8_t flip = (uint8_t)(1u << (fault_disk_random(world->disk) % 8));
         uint8_t noise = (uint8_t)(kind == 0 ? flip : fault_disk_random(world->disk));
         bytes[i] = (uint8_t)(kind == 2 ? 0 : bytes[i] ^ noise);
     }
     CHECK(world, pwrite(fd, bytes, size, (off_t)at) == (ssize_t)size);
-    close(fd);
-    *from_out = at;
-    *to_out = at + size;
 }
 
 /* What is found: records that came, and how often damage was told. */
@@ -276,8 +280,24 @@ static void read_mutated(struct world *world, struct found *found) {
 }
 
 /* A damaged block costs itself: it is told, and all others are read. */
-static void mutate_and_read(struct world *world, uint64_t seed) {
+static void check_found(struct world *world, const struct place *places, uint32_t count,
+                        const struct damage *damage) {
     static struct found found;
+    uint64_t to = damage->at + damage->size;
+    bool hits_header = damage->at < 48;
+    read_mutated(world, &found);
+    for (uint32_t i = 0; i < count && !hits_header; i++) {
+        bool is_hit = damage->at < places[i].end && to > places[i].offset;
+        CHECK(world, is_hit || found.has[i + 1]);
+        /* Only what has nothing whole behind it may look like a torn tail. */
+        bool is_tail = i + 1 == count || !found.has[i + 2];
+        CHECK(world, found.has[i + 1] || is_tail || found.told > 0);
+    }
+    CHECK(world, !hits_header || found.told > 0 || found.has[1]);
+}
+
+/* One journal, damaged in one place, mended, damaged in another. */
+static void mutate_and_read(struct world *world, uint64_t seed) {
     struct fault_disk_options options = {.seed = seed};
     struct place places[16];
     char path[160];
@@ -285,20 +305,17 @@ static void mutate_and_read(struct world *world, uint64_t seed) {
     world->disk = fault_disk_open(&options);
     world->next_content = 1;
     uint32_t count = write_places(world, places);
-    uint64_t from = 0;
-    uint64_t to = 0;
     (void)snprintf(path, sizeof(path), "%s/%020d.qj", world->directory, 1);
-    mutate(world, path, &from, &to);
-    read_mutated(world, &found);
-    bool hits_header = from < 48;
-    for (uint32_t i = 0; i < count && !hits_header; i++) {
-        bool is_hit = from < places[i].end && to > places[i].offset;
-        CHECK(world, is_hit || found.has[i + 1]);
-        /* Only what has nothing whole behind it may look like a torn tail. */
-        bool is_tail = i + 1 == count || !found.has[i + 2];
-        CHECK(world, found.has[i + 1] || is_tail || found.told > 0);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    CHECK(world, fd >= 0);
+    for (int i = 0; i < MUTATIONS; i++) {
+        struct damage damage;
+        mutate(world, fd, &damage);
+        check_found(world, places, count, &damage);
+        CHECK(world,
+              pwrite(fd, damage.before, damage.size, (off_t)damage.at) == (ssize_t)damage.size);
     }
-    CHECK(world, !hits_header || found.told > 0 || found.has[1]);
+    close(fd);
     fault_disk_close(world->disk);
     remove_files(world->directory);
 }
@@ -318,6 +335,6 @@ int main(int count, char **words) {
     }
     (void)printf("%llu rounds of %d lives, %llu failed calls, %llu mutations\n",
                  (unsigned long long)rounds, LIVES, (unsigned long long)failures,
-                 (unsigned long long)rounds);
+                 (unsigned long long)(rounds * MUTATIONS));
     return rmdir(world.directory);
 }

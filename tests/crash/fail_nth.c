@@ -20,10 +20,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *memory, size_t size);
-void *__libc_memalign(size_t align, size_t size);
 struct io_uring;
 struct io_uring_params;
 int io_uring_queue_init_params(unsigned entries, struct io_uring *ring,
@@ -60,25 +56,26 @@ __attribute__((destructor)) static void tell(void) {
     (void)ignored;
 }
 
+/* The C library's, or the sanitizer's, which finds what leaks when one of them failed. */
 void *malloc(size_t size) {
-    return fails("malloc", ENOMEM) ? NULL : __libc_malloc(size);
+    void *(*next)(size_t) = (void *(*)(size_t))dlsym(RTLD_NEXT, "malloc");
+    return fails("malloc", ENOMEM) ? NULL : next(size);
 }
 
 void *calloc(size_t count, size_t size) {
-    return fails("malloc", ENOMEM) ? NULL : __libc_calloc(count, size);
+    void *(*next)(size_t, size_t) = (void *(*)(size_t, size_t))dlsym(RTLD_NEXT, "calloc");
+    return fails("malloc", ENOMEM) ? NULL : next(count, size);
 }
 
 void *realloc(void *memory, size_t size) {
-    return fails("malloc", ENOMEM) ? NULL : __libc_realloc(memory, size);
+    void *(*next)(void *, size_t) = (void *(*)(void *, size_t))dlsym(RTLD_NEXT, "realloc");
+    return fails("malloc", ENOMEM) ? NULL : next(memory, size);
 }
 
 int posix_memalign(void **memory_out, size_t align, size_t size) {
-    if (fails("malloc", ENOMEM)) {
-        return ENOMEM;
-    }
-    void *memory = __libc_memalign(align, size);
-    *memory_out = memory;
-    return memory == NULL ? ENOMEM : 0;
+    int (*next)(void **, size_t, size_t) =
+        (int (*)(void **, size_t, size_t))dlsym(RTLD_NEXT, "posix_memalign");
+    return fails("malloc", ENOMEM) ? ENOMEM : next(memory_out, align, size);
 }
 
 int open(const char *path, int flags, ...) {

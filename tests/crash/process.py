@@ -1,4 +1,5 @@
 """The real binary on fixed ports, so that clients find it again after each restart."""
+import glob
 import http.client
 import json
 import os
@@ -51,6 +52,17 @@ class Process:
             return response.status, response.read()
         finally:
             connection.close()
+
+    def cpu_seconds(self):
+        """That its threads have had, to the microsecond: what the clock says on a quiet machine."""
+        spent = 0
+        for path in glob.glob(f"/proc/{self.process.pid}/task/*/schedstat"):
+            try:
+                with open(path) as file:
+                    spent += int(file.read().split()[0])
+            except OSError:
+                pass  # the thread has ended
+        return spent / 1e9
 
     def json(self, path):
         status, text = self.get(path)

@@ -63,9 +63,9 @@ class Storage(unittest.TestCase):
         cls.receiver.close()
 
     @classmethod
-    def process(cls, directory):
+    def process(cls, directory, *overrides):
         return Process(BINARY, directory, os.environ.get("QUELL_IO", "epoll"),
-                       OVERRIDES + ["sink.hook.url=" + cls.receiver.url])
+                       OVERRIDES + ["sink.hook.url=" + cls.receiver.url, *overrides])
 
     def copy(self):
         directory = tempfile.mkdtemp(prefix="quell-storage-")
@@ -133,6 +133,66 @@ class Storage(unittest.TestCase):
             self.process(directory).start()
         self.assertRegex(str(caught.exception), r"data\.mdb is damaged at offset 0")
         self.assertIn("the journal begins at record 2", str(caught.exception))
+
+    def with_a_cut_journal(self):
+        """A directory whose journal no longer begins at record 1, and what check says of it."""
+        directory = tempfile.mkdtemp(prefix="quell-storage-")
+        self.addCleanup(shutil.rmtree, directory)
+        process = self.process(directory, "journal.segment_bytes=8MiB",
+                               "journal.retention_bytes=16MiB")
+        process.start()
+        client = Client("native1", "native", process.http, None, SEED, 0)
+        for number in range(240):
+            names = cause(f"cut{number}", 9)
+            path, body = native_body(names)
+            body = body.replace(b'"boom"', b'"boom ' + b"x" * 15000 + b'"')
+            self.assertEqual(client.post(path, body), 200)
+            deadline = time.monotonic() + 20
+            while number == 220 and "0001.qj" in self.segments(directory)[0]:
+                self.assertLess(time.monotonic(), deadline, process.log_end())
+                time.sleep(0.1)
+        client.disconnect()
+        time.sleep(2)
+        process.kill()
+        code, found, words = check(directory)
+        self.assertEqual((code, words), (0, ""))
+        self.assertGreater(found["first_record"], 1)
+        self.assertGreaterEqual(found["copy"] + 1, found["first_record"], process.log_end())
+        return directory, found
+
+    def test_behind_a_cut_journal_a_damaged_state_is_made_anew_from_its_copy(self):
+        directory, before = self.with_a_cut_journal()
+        for number in range(3):
+            if number == 0:
+                self.damage(self.state(directory), 0, bytes(8192))
+            elif number == 1:
+                os.truncate(self.state(directory), os.path.getsize(self.state(directory)) // 2)
+            else:
+                shutil.rmtree(os.path.dirname(self.state(directory)))
+            process = self.process(directory)
+            process.start()
+            self.assertEqual(len(process.incidents()), 240)
+            self.assertIn("made anew from the journal and", process.log_text())
+            deadline = time.monotonic() + 20
+            while "a copy of the state" not in process.log_text():  # a new one, for the next time
+                self.assertLess(time.monotonic(), deadline, process.log_end())
+                time.sleep(0.1)
+            self.assertEqual(process.stop(), 0)
+            os.unlink(os.path.join(directory, "log"))
+            code, after, words = check(directory)
+            self.assertEqual((code, after["digest"], words), (0, before["digest"], ""))
+
+    def test_a_damaged_copy_is_not_used_and_told(self):
+        directory, _ = self.with_a_cut_journal()
+        copy, = glob.glob(os.path.join(directory, "data/shard-0/state.copy-*/data.mdb"))
+        self.flip(copy, 3 * 4096 + self.chance.randrange(2, 8))
+        code, _, words = check(directory)
+        self.assertEqual(code, 1)
+        self.assertIn(copy, words)
+        self.damage(self.state(directory), 0, bytes(8192))
+        words = self.fails_to_start(directory)
+        self.assertIn("no sound copy of the state", words)
+        self.assertIn(copy + " is damaged", words)
 
     def block_offsets(self, path):
         with open(path, "rb") as file:

@@ -1,5 +1,5 @@
 """The n-th malloc, open, mmap, accept, ring set-up fails: quell says so and ends, or goes on; it never
-crashes, and what it acknowledged is there after a restart.
+crashes, leaks (in an ASan build), and what it acknowledged is there after a restart.
 
   python3 tests/crash/torture_test.py [--seconds 30 | --all] [--seed N] [--call malloc --n 17]
 """
@@ -19,14 +19,26 @@ from process import Process
 
 BINARY = os.environ.get("QUELL_BINARY", "build/quell")
 LIBRARY = os.environ.get("QUELL_FAIL_NTH", "build/tests/crash/libfail_nth.so")
+HERE = os.path.dirname(os.path.abspath(__file__))
 REQUESTS = 200
 OVERRIDES = ["notify.group_wait=1h", "log.level=info"]
 
 
+def sanitizer():
+    """In an ASan build its library comes second; it tells what leaks at the end."""
+    linked = subprocess.run(["ldd", BINARY], capture_output=True, text=True).stdout
+    return re.findall(r"libasan\S* => (\S+)", linked)
+
+
+SANITIZER = sanitizer()
+
+
 class Tortured(Process):
     def begin(self, call, n):
-        environment = {**os.environ, "LD_PRELOAD": os.path.abspath(LIBRARY),
-                       "QUELL_FAIL_CALL": call, "QUELL_FAIL_N": str(n)}
+        environment = {**os.environ, "LD_PRELOAD": " ".join([os.path.abspath(LIBRARY), *SANITIZER]),
+                       "QUELL_FAIL_CALL": call, "QUELL_FAIL_N": str(n),
+                       "ASAN_OPTIONS": "verify_asan_link_order=0:allocator_may_return_null=1",
+                       "LSAN_OPTIONS": f"print_suppressions=0:suppressions={HERE}/leaks.supp"}
         with open(os.path.join(self.directory, "log"), "a") as log:
             self.process = subprocess.Popen(self.command, stderr=log, stdout=subprocess.DEVNULL,
                                             env=environment)

@@ -17,7 +17,7 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.dirname(os.path.dirname(HERE))
 TARGETS = ["http", "otlp_json", "otlp_proto", "native", "toml", "block", "envelope"]
-INPUT_BYTES_MAX, KEPT_BYTES_MAX = 8192, 2048
+INPUT_BYTES_MAX, KEPT_BYTES_MAX = 8192, 256
 
 
 def build(directory):
