@@ -49,11 +49,19 @@ struct status decode_refuse(struct decode *decode, struct slice raw, const char 
     return status_ok();
 }
 
+static void note_foreign(struct decode *decode, struct slice claimed) {
+    if (decode->foreign++ == 0) {
+        claimed = slice_head(claimed, sizeof(decode->claimed));
+        memcpy(decode->claimed, claimed.data, claimed.size);
+        decode->claimed_size = (uint32_t)claimed.size;
+    }
+}
+
 /* The record's tenant: bound or given by the request, else its own claim, else "default". */
 static struct status settle_tenant(struct decode *decode, struct slice claimed,
                                    struct slice *tenant_out, struct fault *reason) {
     if (decode->tenant_is_bound && claimed.size > 0 && !slice_equals(claimed, decode->tenant)) {
-        decode->foreign_claim = decode->foreign++ == 0 ? claimed : decode->foreign_claim;
+        note_foreign(decode, claimed);
         return fault_set(reason, STATUS_INVALID, "the record claims the tenant of another token");
     }
     struct slice tenant = decode->tenant.size > 0 ? decode->tenant

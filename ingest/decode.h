@@ -38,10 +38,12 @@ struct decode {
     /* Results. */
     uint32_t accepted;
     uint32_t refused;
-    uint32_t foreign;           /* of the refused: claimed another tenant than the token's */
-    struct slice foreign_claim; /* the first of them */
-    uint64_t points;            /* of metrics, in both */
-    struct fault fault;         /* the first reason of a refusal, or why the body is INVALID */
+    uint32_t foreign; /* of the refused: claimed another tenant than the token's */
+    uint32_t claimed_size;
+    uint8_t
+        claimed[TENANT_BYTES_MAX]; /* by the first of them, cut; the record's memory is reused */
+    uint64_t points;               /* of metrics, in both */
+    struct fault fault;            /* the first reason of a refusal, or why the body is INVALID */
 };
 
 /* A decoded record: derives, encodes, adds. `claimed` is the tenant that the record names, maybe

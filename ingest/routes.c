@@ -258,7 +258,8 @@ static void decode_body(struct ingest *ingest, struct http_exchange exchange,
     struct status status = format->decode(decode, body);
     stats_add(ingest->options.stats, STAT_METRIC_POINTS, decode->points);
     if (decode->foreign > 0) {
-        refusals_note(&ingest->refusals, decode->tenant, decode->foreign_claim, decode->foreign);
+        refusals_note(&ingest->refusals, decode->tenant,
+                      slice_of(decode->claimed, decode->claimed_size), decode->foreign);
     }
     respond_decoded(intake, decode, status, body, routes[format->route].rejected_key);
 }
