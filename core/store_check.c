@@ -253,6 +253,12 @@ static struct table read_table(const uint8_t *bytes) {
     };
 }
 
+/* A start writes into meta and, of itself, into the audit. */
+static enum content content_of(struct slice table) {
+    bool is_of_starts = slice_equals(table, SLICE("meta")) || slice_equals(table, SLICE("audit"));
+    return is_of_starts ? CONTENT_META : CONTENT_ROWS;
+}
+
 static struct status check_entry(struct check *check, struct walk *walk, uint64_t page,
                                  const struct entry *entry) {
     walk->entries++;
@@ -262,9 +268,7 @@ static struct status check_entry(struct check *check, struct walk *walk, uint64_
         }
         struct table table = read_table(entry->data.data);
         return table.flags == 0 && table.pad == 0
-                   ? check_table(check, &table,
-                                 slice_equals(entry->key, SLICE("meta")) ? CONTENT_META
-                                                                         : CONTENT_ROWS)
+                   ? check_table(check, &table, content_of(entry->key))
                    : damaged(check, page, "a table's flags are wrong");
     }
     struct slice data = entry->data;

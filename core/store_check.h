@@ -20,7 +20,7 @@ struct store_check_result {
     uint64_t rows;         /* of all tables */
     uint64_t transaction;  /* of the newest root */
     uint64_t applied_seq;  /* the journal record that it has applied last; 0: none */
-    struct hash128 digest; /* of all rows with their keys, but table meta: equal states
+    struct hash128 digest; /* of all rows with their keys, but tables meta and audit: equal states
                               have equal ones, however often the process was started */
 };
 
