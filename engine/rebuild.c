@@ -62,7 +62,7 @@ static struct status find_origin(const struct rebuild_options *options, struct o
 static struct status set_aside(const struct rebuild_options *options, char *path_out,
                                struct fault *fault) {
     int size = snprintf(path_out, PATH_BYTES_MAX, "%s.damaged-%llu", options->state_directory,
-                        (unsigned long long)(clock_wall_ns() / NS_PER_S));
+                        (unsigned long long)(clock_wall_ns() / NS_PER_MS));
     ASSERT(size > 0);
     bool is_done = size < PATH_BYTES_MAX &&
                    (rename(options->state_directory, path_out) == 0 || errno == ENOENT);
