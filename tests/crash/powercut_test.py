@@ -9,6 +9,7 @@ first. What was acknowledged before a copy began must be in it.
 import argparse
 import os
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -104,7 +105,8 @@ def main():
     except unittest.SkipTest as reason:
         print("skipped:", reason)
         return 77
-    oracle = Oracle(os.path.join(tempfile.mkdtemp(prefix="quell-cut-"), "obligations"))
+    kept = tempfile.mkdtemp(prefix="quell-cut-")
+    oracle = Oracle(os.path.join(kept, "obligations"))
     process = Process(BINARY, inner.path, options.io, OVERRIDES)
     is_good = True
     try:
@@ -137,6 +139,7 @@ def main():
         inner.close()
         outer.close()
         os.unlink(image)
+        shutil.rmtree(kept)
     if not is_good:
         print(f"FAILED; again: python3 tests/crash/powercut_test.py --cuts {options.cuts} "
               f"--seed {options.seed}")

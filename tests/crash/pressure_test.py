@@ -30,7 +30,9 @@ class Pressure(unittest.TestCase):
     def start(self, directory, *overrides, descriptors=None):
         self.receiver = Receiver(1)
         self.addCleanup(self.receiver.close)
-        self.oracle = Oracle(os.path.join(tempfile.mkdtemp(prefix="quell-pressure-"), "obligations"))
+        kept = tempfile.mkdtemp(prefix="quell-pressure-")
+        self.addCleanup(shutil.rmtree, kept)
+        self.oracle = Oracle(os.path.join(kept, "obligations"))
         self.addCleanup(self.oracle.file.close)
         process = Process(BINARY, directory, IO,
                           ["notify.group_wait=0s", "sink.hook.type=webhook",

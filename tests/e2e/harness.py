@@ -81,7 +81,11 @@ class Quell:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "w") as file:
                 file.write(text)
-        self.start()
+        try:
+            self.start()
+        except AssertionError:  # says what the log says
+            shutil.rmtree(self.directory, ignore_errors=True)
+            raise
 
     def start(self):
         command = [BINARY, "run"]
