@@ -33,11 +33,14 @@ class Mount:
         return facts.f_bavail * facts.f_frsize
 
     def fill(self, leave=0):
-        """A ballast file that takes all but `leave` bytes."""
+        """A ballast file that takes all but `leave` bytes; with 0 to the last page, whatever the
+        file system says is free."""
         try:
             with open(self.join("ballast"), "wb", buffering=0) as file:
                 while self.free() > leave:
                     file.write(bytes(min(1 << 20, self.free() - leave)))
+                while leave == 0:
+                    file.write(bytes(4096))
         except OSError:
             pass  # full
         assert self.free() <= leave + (1 << 20), self.free()
@@ -51,10 +54,12 @@ def tmpfs(mib):
 
 
 def loop(image, mib):
-    """ext4 on a sparse image; the image's own file system may be smaller than it says."""
+    """ext4 on a sparse image; the image's own file system may be smaller than it says. Its blocks are
+    pages of the image: Linux's loop driver takes a short write for a whole one, so a write that
+    began in a page which is there already and ended where there is none would be lied about."""
     with open(image, "w") as file:
         file.truncate(mib << 20)
-    made = run("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=1,nodiscard", image)
+    made = run("mkfs.ext4", "-q", "-F", "-b", "4096", "-E", "lazy_itable_init=1,nodiscard", image)
     if made.returncode != 0:
         raise unittest.SkipTest("mkfs.ext4 is not to be had: " + made.stderr.strip())
     return Mount("-o", "loop", image)
