@@ -13,12 +13,6 @@ static bool recovers_by_news(struct slice entity) {
            has_kind(entity, SLICE("check:"));
 }
 
-/* What somebody states about an entity, and does not merely log in passing. */
-static bool is_statement(enum event_kind kind) {
-    return kind == EVENT_KIND_ALERT || kind == EVENT_KIND_CHECK || kind == EVENT_KIND_JOB ||
-           kind == EVENT_KIND_LINEAGE;
-}
-
 /* An alert's event id begins with "alert:" and 16 hex digits of its labels (ingest/alerts.c). */
 static uint64_t source_key_of(const struct envelope *envelope) {
     enum { LABELS_END = 6 + 16 };
@@ -32,7 +26,7 @@ struct signal signal_classify(const struct envelope *envelope) {
     bool by_news = recovers_by_news(envelope->entity);
     enum signal_news news = event_status_news(envelope->status);
     bool is_alert = envelope->kind == EVENT_KIND_ALERT;
-    if (news == SIGNAL_GOOD && !by_news && !is_statement(envelope->kind)) {
+    if (news == SIGNAL_GOOD && !by_news && !is_alert) {
         news = SIGNAL_NEUTRAL; /* one served request does not end a service's trouble */
     }
     return (struct signal){

@@ -24,14 +24,12 @@ static struct signal classify_kind(enum event_kind kind, enum event_status statu
     return signal_classify(&envelope);
 }
 
-static void what_a_service_logs_is_neutral_and_what_a_probe_says_is_its_own(void **state) {
+static void what_a_service_says_is_neutral_unless_an_alert_says_it(void **state) {
     struct signal log = classify_kind(EVENT_KIND_LOG, EVENT_STATUS_OK, "");
     assert_int_equal(log.news, SIGNAL_NEUTRAL);
     assert_true(log.recovers_by_silence);
     assert_int_equal(classify_kind(EVENT_KIND_SPAN, EVENT_STATUS_OK, "").news, SIGNAL_NEUTRAL);
-    struct signal probe = classify_kind(EVENT_KIND_CHECK, EVENT_STATUS_OK, "x");
-    assert_int_equal(probe.news, SIGNAL_GOOD);
-    assert_true(probe.is_own_word_only && probe.recovers_by_silence && probe.source_key == 0);
+    assert_int_equal(classify_kind(EVENT_KIND_CHECK, EVENT_STATUS_OK, "").news, SIGNAL_NEUTRAL);
     assert_false(classify(SLICE("check:a"), EVENT_STATUS_OK, 0).is_own_word_only);
     assert_int_equal(classify(SLICE("check:a"), EVENT_STATUS_OK, 0).news, SIGNAL_GOOD);
     assert_true(classify(SLICE("unknown:unidentified"), EVENT_STATUS_DOWN, 0).recovers_by_silence);
@@ -51,7 +49,7 @@ static void an_alert_is_known_by_its_labels(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_failed_job_is_bad_and_recovers_by_good_news),
-        cmocka_unit_test(what_a_service_logs_is_neutral_and_what_a_probe_says_is_its_own),
+        cmocka_unit_test(what_a_service_says_is_neutral_unless_an_alert_says_it),
         cmocka_unit_test(an_alert_is_known_by_its_labels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
