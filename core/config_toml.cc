@@ -158,7 +158,8 @@ struct status copy_node(const toml::node &node, struct arena *arena, struct toml
     if (const auto *text = node.as_string()) {
         return copy_text(text->get(), arena, &value->text);
     }
-    value->integer = node.value_or<int64_t>(0);
+    /* Not value_or: it casts any float first, also one that no integer holds. */
+    value->integer = node.is_integer() ? node.as_integer()->get() : 0;
     value->number = node.value_or<double>(0);
     value->boolean = node.value_or<bool>(false);
     return copy_text(written(node), arena, &value->text);

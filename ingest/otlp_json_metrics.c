@@ -43,13 +43,15 @@ static bool take_double(struct json_walk *walk, double *value_out) {
     if (!is_taken) {
         return false;
     }
-    char *end = copy;
-    if (text.size < sizeof(copy)) {
-        memcpy(copy, text.data, text.size);
-        copy[text.size] = 0;
-        *value_out = strtod(copy, &end);
+    if (text.size == 0 || text.size >= sizeof(copy)) {
+        json_fail(walk, "not a number");
+        return false;
     }
-    if (text.size == 0 || end != copy + text.size) {
+    char *end = copy;
+    memcpy(copy, text.data, text.size);
+    copy[text.size] = 0;
+    *value_out = strtod(copy, &end);
+    if (end != copy + text.size) {
         json_fail(walk, "not a number");
     }
     return walk->error == NULL;

@@ -1,6 +1,6 @@
 """libFuzzer over every target, starting from the kept corpus; what it finds lands in crashes/.
 
-  python3 tests/fuzz/run_fuzz.py [--seconds 60] [--build build-fuzz] [--only http] [--keep DIRECTORY]
+  python3 tests/fuzz/run_fuzz.py [--seconds 60] [--build build-fuzz] [--only http] [--seed N] [--keep DIRECTORY]
 
 Needs clang-14; builds into build-fuzz with ASan and UBSan. Without clang: exit 77, skipped.
 --keep: new inputs stay in DIRECTORY/<target> from run to run, and --shrink adds the smallest set of
@@ -47,13 +47,13 @@ def cpu_seconds():
     return used.ru_utime + used.ru_stime
 
 
-def fuzz(binary, target, seconds, work):
+def fuzz(binary, target, seconds, work, seed):
     crashes = os.path.join(HERE, "crashes", target)
     os.makedirs(crashes, exist_ok=True)
     before = len(os.listdir(work))
     begin = cpu_seconds()
     result = run(binary, target, work, corpus_of(target), f"-max_total_time={seconds}",
-                 f"-max_len={INPUT_BYTES_MAX}", "-timeout=20", "-rss_limit_mb=4096",
+                 f"-max_len={INPUT_BYTES_MAX}", f"-seed={seed}", "-timeout=20", "-rss_limit_mb=4096",
                  "-print_final_stats=1", f"-artifact_prefix={crashes}/")
     numbers = [line.split()[-1] for line in result.stderr.splitlines()
                if line.startswith("stat::number_of_executed_units")]
@@ -82,6 +82,7 @@ def main():
     parser.add_argument("--build", default=os.path.join(SOURCE, "build-fuzz"))
     parser.add_argument("--binary", help="built already")
     parser.add_argument("--only")
+    parser.add_argument("--seed", type=int, default=0, help="the same search again; 0: another")
     parser.add_argument("--keep")
     parser.add_argument("--shrink", action="store_true")
     options = parser.parse_args()
@@ -92,7 +93,7 @@ def main():
             work = os.path.join(options.keep, target) if options.keep else nowhere
             os.makedirs(work, exist_ok=True)
             is_good = (shrink(binary, target, work) if options.shrink
-                       else fuzz(binary, target, options.seconds, work)) and is_good
+                       else fuzz(binary, target, options.seconds, work, options.seed)) and is_good
     return 0 if is_good else 1
 
 
