@@ -85,12 +85,14 @@ def torture(call, n, io):
                 wrong.append("does not end")
                 process.kill()
         code = process.process.returncode
-        if code not in (0, 1):
-            wrong.append(f"ended with {code}")
         log = process.log_text()
+        # The sanitizer allocates, too, when a thread starts, and gives up when it cannot.
+        is_sanitizers_own = "__sanitizer::CheckFailed" in log
+        if code not in (0, 1) and not is_sanitizers_own:
+            wrong.append(f"ended with {code}")
         if code == 1 and not re.sub(r"calls \d+", "", log).strip():
             wrong.append("ended without a word")
-        if "Sanitizer" in log:
+        if "Sanitizer" in log and not is_sanitizers_own:
             wrong.append("a sanitizer spoke")
         calls = [int(found) for found in re.findall(r"^calls (\d+)$", log, re.M)]
         process.start()
