@@ -94,13 +94,13 @@ static bool is_told_by(const struct member *member, enum event_kind kind, uint64
     return member->told_by == kind && member->told_by_key == key;
 }
 
-/* Of an alert its name is enough: who sends its end may leave out a label. */
+/* Only alerts have but their own word. Their name is enough: who sends the end may leave out a
+ * label. */
 bool member_heeds_good(const struct member *member, const struct signal *signal) {
     ASSERT(signal->news == SIGNAL_GOOD);
     struct slice known = slice_of(member->error_class, member->error_class_size);
     bool is_its_own = !member->is_told_by_many && member->told_by == signal->kind &&
-                      (signal->kind != EVENT_KIND_ALERT ||
-                       slice_equals(known, slice_head(signal->error_class, ERROR_CLASS_BYTES_MAX)));
+                      slice_equals(known, slice_head(signal->error_class, ERROR_CLASS_BYTES_MAX));
     return !signal->is_own_word_only || is_its_own;
 }
 

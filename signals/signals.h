@@ -29,6 +29,6 @@ struct signal {
 };
 
 /* Slices point into the envelope's bytes. A job, dataset, check recovers by good news; a service or
- * unknown entity by silence, or when who told of its trouble says that it is over: an alert that is
- * resolved, a probe's `ok`. What its logs and spans call good is NEUTRAL. */
+ * unknown entity by silence, or when the one alert that told of its trouble is resolved. What it
+ * calls good itself is NEUTRAL. */
 struct signal signal_classify(const struct envelope *envelope);
