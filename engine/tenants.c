@@ -74,7 +74,6 @@ void tenants_set_policies(struct tenants *tenants, const struct policy_set *poli
     tenants->policies = policies;
     for (uint32_t i = 0; i < tenants->count; i++) {
         tenants->items[i].policy = policy_set_find(policies, tenants->items[i].name);
-        tenants->items[i].entities_are_known = false; /* its jobs become nodes */
         ASSERT(tenants->items[i].policy != NULL);
     }
 }

@@ -22,8 +22,6 @@ struct tenant {
     struct slice name;
     const struct policy *policy; /* of the set in force */
     uint64_t counters[TENANT_COUNTER_COUNT];
-    uint32_t entities; /* nodes; engine/entities.c */
-    bool entities_are_known;
     bool is_dirty;
     uint32_t next_dirty;
 };

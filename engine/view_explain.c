@@ -22,7 +22,6 @@ struct explained {
     struct incident_member_facts *members;
     uint32_t members_count;
     bool is_truncated;
-    uint32_t nodes_count;
     const struct graph_visit *visits; /* downstream of the root */
     uint32_t visits_count;
     uint32_t *visit_of; /* a node's visit + 1; 0: not reached */
@@ -79,7 +78,8 @@ static struct status find_root_node(struct explained *explained) {
             view->graph,
             derive_entity_key(explained->root.tenant, explained->root.entity, view->hash_seed));
     }
-    return explained->root_node < explained->nodes_count ? status_ok() : status_of(STATUS_MISSING);
+    return graph_has_node(view->graph, explained->root_node) ? status_ok()
+                                                             : status_of(STATUS_MISSING);
 }
 
 static void show(struct explained *explained, uint32_t node) {
@@ -116,9 +116,7 @@ static void gather_slice(struct explained *explained) {
                                          explained->root_node, GRAPH_DOWNSTREAM, GRAPH_HOPS_MAX,
                                          explained->root.tenant, &explained->visits_count, NULL);
     for (uint32_t i = 0; i < explained->visits_count; i++) {
-        if (explained->visits[i].node < explained->nodes_count) {
-            explained->visit_of[explained->visits[i].node] = i + 1;
-        }
+        explained->visit_of[explained->visits[i].node] = i + 1;
     }
     show(explained, explained->root_node);
     for (uint32_t i = 0; i < explained->members_count; i++) {
@@ -224,10 +222,11 @@ static void add_order(struct explained *explained, const struct incident_member_
 static void add_alternative_reason(struct explained *explained, uint32_t node, struct text *words) {
     const struct incident_member_facts *member = member_of(explained, node);
     uint32_t path[PATH_MAX_HOPS];
-    uint32_t hops = node < explained->nodes_count ? path_to(explained, node, path) : 0;
     const struct graph *graph = explained->reader->view->graph;
-    if (node < explained->nodes_count &&
-        graph_get_node(graph, node).state.status == EVENT_STATUS_NONE && member == NULL) {
+    bool is_there = graph_has_node(graph, node);
+    uint32_t hops = is_there ? path_to(explained, node, path) : 0;
+    if (is_there && graph_get_node(graph, node).state.status == EVENT_STATUS_NONE &&
+        member == NULL) {
         text_add_text(words, "has reported nothing, but another that depends on it fails as well");
         return;
     }
@@ -330,10 +329,10 @@ static struct status write_all(struct explained *explained, struct hash128 id) {
 static struct status explain(struct explained *explained, struct store_snapshot *snapshot,
                              struct slice row, struct hash128 id) {
     struct arena *arena = &explained->reader->arena;
-    explained->nodes_count = graph_nodes_count(explained->reader->view->graph);
+    uint32_t numbers_max = graph_numbers_max(&explained->reader->view->graph_options);
     explained->members = ARENA_ARRAY(arena, struct incident_member_facts, EXPLAIN_MEMBERS_MAX);
-    explained->visit_of = ARENA_ARRAY(arena, uint32_t, (size_t)explained->nodes_count + 1);
-    explained->is_shown = ARENA_ARRAY(arena, bool, (size_t)explained->nodes_count + 1);
+    explained->visit_of = ARENA_ARRAY(arena, uint32_t, numbers_max);
+    explained->is_shown = ARENA_ARRAY(arena, bool, numbers_max);
     explained->shown = ARENA_ARRAY(arena, uint32_t, (size_t)EXPLAIN_MEMBERS_MAX * PATH_MAX_HOPS);
     if (explained->members == NULL || explained->visit_of == NULL || explained->is_shown == NULL ||
         explained->shown == NULL) {

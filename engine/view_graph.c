@@ -157,9 +157,14 @@ static void show(struct shown_nodes *shown, uint32_t number, uint32_t hops) {
 }
 
 static void collect_tenant(struct view_reader *reader, struct slice tenant,
-                           struct shown_nodes *shown, uint32_t nodes_count) {
-    for (uint32_t i = 0; i < nodes_count; i++) {
-        struct graph_node node = graph_get_node(reader->view->graph, i);
+                           struct shown_nodes *shown) {
+    const struct graph *graph = reader->view->graph;
+    uint32_t end = graph_numbers_end(graph);
+    for (uint32_t i = 0; i < end; i++) {
+        if (!graph_has_node(graph, i)) {
+            continue;
+        }
+        struct graph_node node = graph_get_node(graph, i);
         bool is_own = slice_is_empty(tenant) || slice_equals(node.owner, tenant);
         if (!is_own) {
             continue;
@@ -174,13 +179,12 @@ static void collect_tenant(struct view_reader *reader, struct slice tenant,
 
 static struct status collect_around(struct view_reader *reader, struct slice viewer,
                                     struct shown_nodes *shown, struct slice entity,
-                                    enum graph_direction direction, uint32_t hops,
-                                    uint32_t nodes_count) {
+                                    enum graph_direction direction, uint32_t hops) {
     struct view *view = reader->view;
     struct slice tenant = slice_is_empty(viewer) ? SLICE("default") : viewer;
     uint32_t start =
         graph_find_node(view->graph, derive_entity_key(tenant, entity, view->hash_seed));
-    if (start == GRAPH_NODE_NONE || start >= nodes_count) {
+    if (start == GRAPH_NODE_NONE) {
         return status_of(STATUS_MISSING);
     }
     uint32_t count = 0;
@@ -189,7 +193,7 @@ static struct status collect_around(struct view_reader *reader, struct slice vie
     show(shown, start, 0);
     for (uint32_t i = 0; i < count; i++) {
         struct graph_node node = graph_get_node(view->graph, visits[i].node);
-        if (visits[i].node < nodes_count && view_may_show(viewer, &node)) {
+        if (view_may_show(viewer, &node)) {
             show(shown, visits[i].node, visits[i].hops);
         }
     }
@@ -210,19 +214,19 @@ static struct status graph_fill(struct view_reader *reader, struct slice tenant,
                                 struct slice entity, enum graph_direction direction,
                                 uint32_t hops) {
     struct arena *arena = &reader->arena;
-    uint32_t nodes_count = graph_nodes_count(reader->view->graph);
+    uint32_t numbers_max = graph_numbers_max(&reader->view->graph_options);
     struct shown_nodes shown = {
         .numbers = ARENA_ARRAY(arena, uint32_t, GRAPH_VISITS_MAX + 1),
         .hops = ARENA_ARRAY(arena, uint32_t, GRAPH_VISITS_MAX + 1),
-        .is_shown = ARENA_ARRAY(arena, bool, reader->view->graph_options.nodes_max),
+        .is_shown = ARENA_ARRAY(arena, bool, numbers_max),
     };
     if (shown.numbers == NULL || shown.hops == NULL || shown.is_shown == NULL) {
         return status_of(STATUS_FULL);
     }
     if (slice_is_empty(entity)) {
-        collect_tenant(reader, tenant, &shown, nodes_count);
+        collect_tenant(reader, tenant, &shown);
     } else {
-        TRY(collect_around(reader, tenant, &shown, entity, direction, hops, nodes_count));
+        TRY(collect_around(reader, tenant, &shown, entity, direction, hops));
     }
     struct view_slice slice = {
         .tenant = tenant,

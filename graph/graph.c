@@ -1,4 +1,4 @@
-/* graph.c - nodes, edges and states, by the one writer. See graph.h and graph_internal.h. */
+/* graph.c - the graph's life, and its edges by the one writer. See graph.h, graph_internal.h. */
 #include "core/base/assert.h"
 #include "graph/graph_walk.h"
 
@@ -18,9 +18,9 @@ static void *allocate_dense(struct arena *arena, size_t count, size_t size) {
 
 static bool init_half(struct graph_snapshot *half, const struct graph_options *options,
                       struct arena *arena) {
-    size_t nodes = (size_t)options->nodes_max + 1;
-    half->out.offsets = allocate_dense(arena, nodes, sizeof(uint32_t));
-    half->in.offsets = allocate_dense(arena, nodes, sizeof(uint32_t));
+    size_t rows = (size_t)graph_numbers_max(options) + 1;
+    half->out.offsets = allocate_dense(arena, rows, sizeof(uint32_t));
+    half->in.offsets = allocate_dense(arena, rows, sizeof(uint32_t));
     half->out.items = allocate_dense(arena, options->edges_max, sizeof(_Atomic uint32_t));
     half->in.items = allocate_dense(arena, options->edges_max, sizeof(_Atomic uint32_t));
     return half->out.offsets != NULL && half->in.offsets != NULL && half->out.items != NULL &&
@@ -43,44 +43,29 @@ static struct status init_tables(struct graph *graph, struct arena *arena) {
     graph->key_slots = ARENA_ARRAY(arena, _Atomic uint32_t, key_slots);
     graph->edge_slots_mask = edge_slots - 1;
     graph->edge_slots = ARENA_ARRAY(arena, _Atomic uint32_t, edge_slots);
-    graph->owners = ARENA_ARRAY(arena, struct slice, TENANTS_MAX);
+    graph->owners = ARENA_ARRAY(arena, struct graph_owner, TENANTS_MAX);
     if (graph->key_slots == NULL || graph->edge_slots == NULL || graph->owners == NULL) {
         return status_of(STATUS_FULL);
     }
     return table_init(&graph->owner_numbers, TENANTS_MAX, arena);
 }
 
-static struct status intern_owner(struct graph *graph, struct slice owner, uint32_t *owner_out) {
-    struct hash128 key = hash128_of(owner, 0);
-    if (table_find(&graph->owner_numbers, key, owner_out)) {
-        return status_ok();
-    }
-    uint32_t number = atomic_load(&graph->owners_count);
-    if (number == TENANTS_MAX) {
-        return status_of(STATUS_FULL);
-    }
-    TRY(arena_copy(&graph->names, owner, &graph->owners[number]));
-    TRY(table_put(&graph->owner_numbers, key, number));
-    atomic_store_explicit(&graph->owners_count, number + 1, memory_order_release);
-    *owner_out = number;
-    return status_ok();
-}
-
 struct status graph_init(struct graph **graph_out, const struct graph_options *options,
                          struct arena *arena) {
-    ASSERT(options->nodes_max > 0 && options->nodes_max < (1u << 30) && options->edges_max > 0);
+    ASSERT(options->nodes_max > 0 && options->nodes_max < (1u << 29) && options->edges_max > 0);
     ASSERT(options->edges_max <= (1u << 30));
-    static_assert(TENANTS_MAX <= UINT16_MAX, "an owner's number fits");
+    uint32_t numbers = graph_numbers_max(options);
     struct graph *graph = ARENA_NEW(arena, struct graph);
     if (graph == NULL) {
         return status_of(STATUS_FULL);
     }
     graph->options = *options;
+    graph->numbers_max = numbers;
     graph->dirty_node = NONE;
     graph->dirty_edge = NONE;
-    graph->nodes = allocate_dense(arena, options->nodes_max, sizeof(struct graph_record));
-    graph->heads = allocate_dense(arena, options->nodes_max, sizeof(struct graph_heads));
-    graph->node_owners = allocate_dense(arena, options->nodes_max, sizeof(uint16_t));
+    graph->nodes = allocate_dense(arena, numbers, sizeof(struct graph_record));
+    graph->heads = allocate_dense(arena, numbers, sizeof(struct graph_heads));
+    graph->node_owners = allocate_dense(arena, numbers, sizeof(_Atomic uint16_t));
     graph->edges = allocate_dense(arena, options->edges_max, sizeof(struct graph_edge));
     if (graph->nodes == NULL || graph->heads == NULL || graph->node_owners == NULL ||
         graph->edges == NULL || !init_half(&graph->halves[0], options, arena) ||
@@ -95,7 +80,7 @@ struct status graph_init(struct graph **graph_out, const struct graph_options *o
         return status_of(STATUS_FULL);
     }
     graph->names = (struct arena){.base = names, .capacity_bytes = names_bytes};
-    TRY(intern_owner(graph, SLICE("platform"), &graph->platform));
+    TRY(graph_intern_owner(graph, SLICE("platform"), &graph->platform));
     *graph_out = graph;
     return status_ok();
 }
@@ -105,37 +90,7 @@ void graph_deinit(struct graph *graph) {
     (void)graph;
 }
 
-/* --- Nodes --- */
-
-uint32_t graph_find_node(const struct graph *graph, struct hash128 key) {
-    uint32_t slot = (uint32_t)key.lo & graph->key_slots_mask;
-    for (;;) {
-        uint32_t held = atomic_load_explicit(&graph->key_slots[slot], memory_order_acquire);
-        if (held == 0) {
-            return GRAPH_NODE_NONE;
-        }
-        if (hash128_equals(graph->nodes[held - 1].key, key)) {
-            return held - 1;
-        }
-        slot = (slot + 1) & graph->key_slots_mask;
-    }
-}
-
-static void publish_key(struct graph *graph, struct hash128 key, uint32_t node) {
-    uint32_t slot = (uint32_t)key.lo & graph->key_slots_mask;
-    while (atomic_load_explicit(&graph->key_slots[slot], memory_order_relaxed) != 0) {
-        slot = (slot + 1) & graph->key_slots_mask;
-    }
-    atomic_store_explicit(&graph->key_slots[slot], node + 1, memory_order_release);
-}
-
-static void mark_node(struct graph *graph, uint32_t node) {
-    struct graph_record *record = &graph->nodes[node];
-    if (record->dirty_next == GRAPH_NOT_DIRTY) {
-        record->dirty_next = graph->dirty_node;
-        graph->dirty_node = node;
-    }
-}
+/* --- Edges --- */
 
 static void mark_edge(struct graph *graph, uint32_t number) {
     struct graph_edge *edge = &graph->edges[number];
@@ -144,96 +99,6 @@ static void mark_edge(struct graph *graph, uint32_t number) {
         graph->dirty_edge = number;
     }
 }
-
-struct status graph_make_node(struct graph *graph, struct slice owner, struct slice entity,
-                              struct hash128 key, uint32_t *node_out) {
-    uint32_t node = atomic_load_explicit(&graph->nodes_count, memory_order_relaxed);
-    if (node == graph->options.nodes_max) {
-        return status_of(STATUS_FULL);
-    }
-    struct graph_record *record = &graph->nodes[node];
-    uint32_t owner_number = 0;
-    struct slice name;
-    TRY(intern_owner(graph, owner, &owner_number));
-    TRY(arena_copy(&graph->names, entity, &name));
-    record->entity = name;
-    record->key = key;
-    graph->node_owners[node] = (uint16_t)owner_number;
-    record->dirty_next = GRAPH_NOT_DIRTY;
-    atomic_init(&record->state, 0);
-    atomic_init(&graph->heads[node].out, NONE);
-    atomic_init(&graph->heads[node].in, NONE);
-    atomic_store_explicit(&graph->nodes_count, node + 1, memory_order_release);
-    publish_key(graph, key, node);
-    *node_out = node;
-    return status_ok();
-}
-
-void graph_prefetch_slot(const struct graph *graph, struct hash128 key) {
-    __builtin_prefetch((const void *)&graph->key_slots[(uint32_t)key.lo & graph->key_slots_mask]);
-}
-
-void graph_prefetch_node(const struct graph *graph, struct hash128 key) {
-    uint32_t slot = (uint32_t)key.lo & graph->key_slots_mask;
-    uint32_t held = atomic_load_explicit(&graph->key_slots[slot], memory_order_acquire);
-    if (held != 0) {
-        __builtin_prefetch(&graph->nodes[held - 1]);
-    }
-}
-
-struct status graph_intern_node(struct graph *graph, struct slice owner, struct slice entity,
-                                struct hash128 key, uint32_t *node_out) {
-    ASSERT(entity.size > 0 && entity.size <= ENTITY_BYTES_MAX);
-    uint32_t node = graph_find_node(graph, key);
-    if (node == GRAPH_NODE_NONE) {
-        TRY(graph_make_node(graph, owner, entity, key, &node));
-        mark_node(graph, node);
-    }
-    *node_out = node;
-    return status_ok();
-}
-
-struct graph_node graph_get_node(const struct graph *graph, uint32_t node) {
-    ASSERT(node < graph_nodes_count(graph));
-    const struct graph_record *record = &graph->nodes[node];
-    uint64_t word = atomic_load_explicit(&record->state, memory_order_acquire);
-    return (struct graph_node){
-        .owner = graph_owner_name(graph, graph->node_owners[node]),
-        .entity = record->entity,
-        .key = record->key,
-        .state = graph_state_unpack(word),
-    };
-}
-
-void graph_set_state(struct graph *graph, uint32_t node, struct graph_state state) {
-    ASSERT(node < graph_nodes_count(graph) && state.status < EVENT_STATUS_COUNT);
-    uint64_t word = graph_state_pack(state);
-    uint64_t before =
-        atomic_exchange_explicit(&graph->nodes[node].state, word, memory_order_acq_rel);
-    if (before != word) {
-        mark_node(graph, node);
-    }
-}
-
-uint32_t graph_nodes_count(const struct graph *graph) {
-    return atomic_load_explicit(&graph->nodes_count, memory_order_acquire);
-}
-
-uint32_t graph_edges_count(const struct graph *graph) {
-    return graph->edges_live;
-}
-
-uint32_t graph_find_owner(const struct graph *graph, struct slice owner) {
-    uint32_t count = atomic_load_explicit(&graph->owners_count, memory_order_acquire);
-    for (uint32_t i = 0; i < count; i++) {
-        if (slice_equals(graph->owners[i], owner)) {
-            return i;
-        }
-    }
-    return NONE;
-}
-
-/* --- Edges --- */
 
 static uint32_t edge_slot(const struct graph *graph, uint32_t from, uint32_t to) {
     uint64_t mixed = (((uint64_t)from << 32) | to) * 0x9E3779B97F4A7C15u;
@@ -276,8 +141,8 @@ static void append_edge(struct graph *graph, uint32_t number, uint32_t from, uin
     graph_poke(&edge->next_out, graph_peek(&graph->heads[from].out));
     graph_poke(&edge->next_in, graph_peek(&graph->heads[to].in));
     atomic_init(&edge->origin, (uint32_t)origin);
-    uint32_t owner = graph->node_owners[to];
-    if (owner != graph->node_owners[from] && owner != graph->platform) {
+    uint32_t owner = graph_owner_of(graph, to);
+    if (owner != graph_owner_of(graph, from) && owner != graph->platform) {
         atomic_store_explicit(&graph->crosses, true, memory_order_release);
     }
     graph_publish_edge(graph, number);
@@ -313,8 +178,8 @@ static void refresh_edge(struct graph *graph, uint32_t number, enum graph_origin
 
 struct status graph_put_edge(struct graph *graph, uint32_t from, uint32_t to,
                              enum graph_origin origin, uint64_t now_ns, bool *is_new_out) {
-    uint32_t nodes = graph_nodes_count(graph);
-    ASSERT(from < nodes && to < nodes && origin >= GRAPH_ORIGIN_LEARNED);
+    ASSERT(graph_has_node(graph, from) && graph_has_node(graph, to));
+    ASSERT(origin >= GRAPH_ORIGIN_LEARNED);
     if (from == to) {
         return status_of(STATUS_INVALID);
     }
@@ -397,8 +262,8 @@ void graph_expire_learned(struct graph *graph,
             continue;
         }
         uint32_t from = graph_peek(&edge->from);
-        if (graph->node_owners[from] != owner) {
-            owner = graph->node_owners[from];
+        if (graph_owner_of(graph, from) != owner) {
+            owner = graph_owner_of(graph, from);
             ttl_ns = ttl_ns_of(context, graph_owner_name(graph, owner));
         }
         if (now_ns >= edge->last_seen_ns && now_ns - edge->last_seen_ns > ttl_ns) {
@@ -418,7 +283,7 @@ static bool is_kept(uint32_t to, const uint32_t *keep, uint32_t keep_count) {
 
 void graph_replace_edges(struct graph *graph, uint32_t from, enum graph_origin origin,
                          const uint32_t *keep, uint32_t keep_count) {
-    ASSERT(from < graph_nodes_count(graph));
+    ASSERT(graph_has_node(graph, from));
     const struct graph_snapshot *snapshot = graph_snapshot_of(graph);
     struct edge_walk walk =
         walk_edges(graph, snapshot, from, GRAPH_UPSTREAM, has_newer_edges(graph, snapshot));
@@ -431,4 +296,8 @@ void graph_replace_edges(struct graph *graph, uint32_t from, enum graph_origin o
             remove_edge(graph, number);
         }
     }
+}
+
+uint32_t graph_edges_count(const struct graph *graph) {
+    return graph->edges_live;
 }

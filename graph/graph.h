@@ -4,14 +4,16 @@
  * An edge goes from the dependant to what it depends on ("upstream"). Immutable CSR snapshots in
  * both directions behind an atomic pointer, an append-only overlay of newer edges that readers see
  * at once, folded into the next snapshot by the writer, old snapshots reclaimed after an RCU grace
- * period (liburcu, memb flavour). Node numbers are dense, never reused while the process lives and
- * kept in rows, so they are stable over restarts.
+ * period (liburcu, memb flavour). Nodes are never removed. Their numbers are kept in rows, so they
+ * are stable over restarts; the nodes of a tenant lie in runs of numbers (graph_nodes.c), so that
+ * there are numbers without a node.
  *
  * A node belongs to one tenant (`owner`); only nodes of the tenant "platform" are reachable from
  * others. Searches never cross into a third tenant: from tenant T only nodes of T and of platform
  * are visited (downstream from a platform node: all tenants, each result says whose it is).
  *
- * Rows: NODE: number -> owner tenant text, entity text, key, state word. EDGE: from, to -> origin
+ * Rows: NODE: number -> owner tenant text, entity text, key, state word, and u32 length when it
+ * begins a run of numbers. EDGE: from, to -> origin
  * u8, last_seen u64. Memory: fixed at init from the arena (both snapshot halves). Thread: as each
  * function says.
  */
@@ -75,6 +77,8 @@ void graph_expire_learned(struct graph *graph,
                           uint64_t now_ns);
 /* Removes the edge if it is there and its origin is no stronger. */
 void graph_remove_edge(struct graph *graph, uint32_t from, uint32_t to, enum graph_origin origin);
+/* How many nodes the tenant has. */
+uint32_t graph_count_owned(const struct graph *graph, struct slice owner);
 uint32_t graph_learned_count(const struct graph *graph);
 bool graph_has_learned_room(const struct graph *graph);
 void graph_set_state(struct graph *graph, uint32_t node, struct graph_state state);
@@ -108,6 +112,11 @@ void graph_prefetch_node(const struct graph *graph, struct hash128 key);
 /* Names live as long as the graph. */
 struct graph_node graph_get_node(const struct graph *graph, uint32_t node);
 uint32_t graph_nodes_count(const struct graph *graph);
+/* One more than the highest number of a node; which of the numbers below are nodes. */
+uint32_t graph_numbers_end(const struct graph *graph);
+bool graph_has_node(const struct graph *graph, uint32_t number);
+/* No number is as high. */
+uint32_t graph_numbers_max(const struct graph_options *options);
 uint32_t graph_edges_count(const struct graph *graph);
 
 enum graph_direction { GRAPH_UPSTREAM, GRAPH_DOWNSTREAM };

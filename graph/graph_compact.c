@@ -18,8 +18,8 @@
 enum { COMPACT_PARTS = 16 };
 
 static void empty_chains(struct graph *graph) {
-    uint32_t nodes = graph_nodes_count(graph);
-    for (uint32_t i = 0; i < nodes; i++) {
+    uint32_t numbers = graph_numbers_end(graph);
+    for (uint32_t i = 0; i < numbers; i++) {
         atomic_store_explicit(&graph->heads[i].out, NONE, memory_order_release);
         atomic_store_explicit(&graph->heads[i].in, NONE, memory_order_release);
     }

@@ -118,7 +118,7 @@ struct status graph_find_cycles(const struct graph *graph, const uint32_t *nodes
         .snapshot = graph_snapshot_of(graph),
         .nodes = nodes,
         .count = count,
-        .places_count = graph_nodes_count(graph),
+        .places_count = graph_numbers_end(graph),
         .cycles = cycles_out,
     };
     TRY(tarjan_init(&tarjan, arena));

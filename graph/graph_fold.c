@@ -150,7 +150,7 @@ static const struct {
 static void fold_begin(struct graph *graph, uint32_t edges) {
     struct graph_snapshot *half = folding_half(graph);
     graph_wait_for_readers(); /* readers of that half's last life are done */
-    half->nodes = graph_nodes_count(graph);
+    half->nodes = graph_numbers_end(graph);
     half->edges = edges;
     memset(half->in.offsets, 0, ((size_t)half->nodes + 1) * sizeof(uint32_t));
     memset(half->out.offsets, 0, ((size_t)half->nodes + 1) * sizeof(uint32_t));

@@ -41,6 +41,15 @@ struct graph_record {
     struct hash128 key;
     _Atomic uint64_t state;
     uint32_t dirty_next;
+    uint32_t run; /* of the first node of a run of numbers: how long it is; else 0 */
+};
+
+/* A tenant. */
+struct graph_owner {
+    struct slice name;
+    uint32_t nodes;
+    uint32_t next; /* number that its next node gets, unless that is: */
+    uint32_t end;
 };
 
 /* The newest edges of a node. */
@@ -56,7 +65,7 @@ struct graph_rows {
 };
 
 struct graph_snapshot {
-    uint32_t nodes;         /* rows there are */
+    uint32_t nodes;         /* rows there are, empty ones among them */
     _Atomic uint32_t edges; /* edges with a smaller number are in the rows */
     struct graph_rows out;
     struct graph_rows in;
@@ -89,13 +98,16 @@ struct graph {
     struct graph_heads *heads; /* of each node */
     /* An edge leads from one tenant into another that is not platform: never in an engine. */
     atomic_bool crosses;
-    uint16_t *node_owners; /* of each node */
+    _Atomic uint16_t *node_owners; /* of each number: the owner's + 1; 0: there is no node */
     _Atomic uint32_t nodes_count;
+    _Atomic uint32_t numbers_end; /* of nodes that are there */
+    uint32_t numbers_max;
+    uint32_t runs_end; /* of numbers that a tenant has */
     struct graph_edge *edges;
     _Atomic uint32_t edges_count;
     uint32_t edges_live;
     uint32_t learned_live; /* among them */
-    struct slice *owners;
+    struct graph_owner *owners;
     _Atomic uint32_t owners_count;
     uint32_t platform; /* owner number of "platform" */
     struct arena names;
@@ -113,7 +125,12 @@ struct graph {
 };
 
 static inline struct slice graph_owner_name(const struct graph *graph, uint32_t owner) {
-    return graph->owners[owner];
+    return graph->owners[owner].name;
+}
+
+/* Of a node that is there. */
+static inline uint32_t graph_owner_of(const struct graph *graph, uint32_t node) {
+    return atomic_load_explicit(&graph->node_owners[node], memory_order_relaxed) - 1u;
 }
 
 static inline uint64_t graph_state_pack(struct graph_state state) {
@@ -125,11 +142,18 @@ static inline struct graph_state graph_state_unpack(uint64_t word) {
                                 .since_ns = (word & 0xFFFFFFFFFFFFFF) * NS_PER_MS};
 }
 
-/* graph.c */
+/* graph_nodes.c */
+static_assert(TENANTS_MAX < UINT16_MAX, "an owner's number fits");
+MUST_CHECK struct status graph_intern_owner(struct graph *graph, struct slice owner,
+                                            uint32_t *owner_out);
 uint32_t graph_find_owner(const struct graph *graph, struct slice owner);
 struct status graph_make_node(struct graph *graph, struct slice owner, struct slice entity,
                               struct hash128 key, uint32_t *node_out);
+/* The node of a row; numbers go up from one to the next. */
+struct status graph_put_node(struct graph *graph, uint32_t node, uint32_t run, struct slice owner,
+                             struct slice entity, struct hash128 key);
 
+/* graph.c */
 /* As graph_add_edge, also beyond learned_max: what was stored under a larger limit comes back. */
 struct status graph_put_edge(struct graph *graph, uint32_t from, uint32_t to,
                              enum graph_origin origin, uint64_t now_ns, bool *is_new_out);

@@ -3,7 +3,7 @@
 #include "graph/graph_internal.h"
 
 enum {
-    NODE_ROW_BYTES_MAX = 4 + TENANT_BYTES_MAX + 4 + ENTITY_BYTES_MAX + 16 + 8,
+    NODE_ROW_BYTES_MAX = 4 + TENANT_BYTES_MAX + 4 + ENTITY_BYTES_MAX + 16 + 8 + 4,
     NODE_EFFECT_BYTES_MAX = NODE_ROW_BYTES_MAX + 64,
     EDGE_EFFECT_BYTES_MAX = 64,
 };
@@ -30,10 +30,13 @@ static void emit_node(const struct graph *graph, uint32_t node, struct effects *
     struct writer key_writer = writer_over(key, sizeof(key));
     struct writer writer = writer_over(row, sizeof(row));
     write_number(&key_writer, node);
-    writer_text(&writer, graph_owner_name(graph, graph->node_owners[node]));
+    writer_text(&writer, graph_owner_name(graph, graph_owner_of(graph, node)));
     writer_text(&writer, record->entity);
     writer_hash128(&writer, record->key);
     writer_u64(&writer, atomic_load_explicit(&record->state, memory_order_relaxed));
+    if (record->run > 0) {
+        writer_u32(&writer, record->run);
+    }
     ASSERT(!writer.failed);
     effect_put(effects, STORE_TABLE_NODE, writer_slice(&key_writer), writer_slice(&writer));
 }
@@ -86,14 +89,14 @@ struct status graph_restore_node(struct graph *graph, struct slice key, struct s
     struct slice entity = reader_text(&reader);
     struct hash128 node_key = reader_hash128(&reader);
     uint64_t state = reader_u64(&reader);
-    if (key_reader.failed || reader.failed || number != graph_nodes_count(graph) ||
-        entity.size == 0 || entity.size > ENTITY_BYTES_MAX || owner.size > TENANT_BYTES_MAX ||
+    uint32_t run = reader_left(&reader) > 0 ? reader_u32(&reader) : 0;
+    if (key_reader.failed || reader.failed || reader_left(&reader) > 0 || entity.size == 0 ||
+        entity.size > ENTITY_BYTES_MAX || owner.size > TENANT_BYTES_MAX ||
         (state >> 56) >= EVENT_STATUS_COUNT) {
         return status_of(STATUS_CORRUPT);
     }
-    uint32_t node = 0;
-    TRY(graph_make_node(graph, owner, entity, node_key, &node));
-    atomic_store_explicit(&graph->nodes[node].state, state, memory_order_release);
+    TRY(graph_put_node(graph, number, run, owner, entity, node_key));
+    atomic_store_explicit(&graph->nodes[number].state, state, memory_order_release);
     return status_ok();
 }
 
@@ -104,9 +107,9 @@ struct status graph_restore_edge(struct graph *graph, struct slice key, struct s
     uint32_t to = read_number(&key_reader);
     uint8_t origin = reader_u8(&reader);
     uint64_t last_seen_ns = reader_u64(&reader);
-    uint32_t nodes = graph_nodes_count(graph);
-    if (key_reader.failed || reader.failed || from >= nodes || to >= nodes ||
-        origin < GRAPH_ORIGIN_LEARNED || origin > GRAPH_ORIGIN_CONFIG) {
+    if (key_reader.failed || reader.failed || !graph_has_node(graph, from) ||
+        !graph_has_node(graph, to) || origin < GRAPH_ORIGIN_LEARNED ||
+        origin > GRAPH_ORIGIN_CONFIG) {
         return status_of(STATUS_CORRUPT);
     }
     TRY(graph_put_edge(graph, from, to, (enum graph_origin)origin, last_seen_ns, NULL));
@@ -119,8 +122,11 @@ struct status graph_restore_edge(struct graph *graph, struct slice key, struct s
 /* A sum over nodes and live edges, so that the order in which edges came does not matter. */
 struct hash128 graph_digest(const struct graph *graph) {
     struct hash128 sum = {0};
-    uint32_t nodes = graph_nodes_count(graph);
-    for (uint32_t i = 0; i < nodes; i++) {
+    uint32_t numbers = graph_numbers_end(graph);
+    for (uint32_t i = 0; i < numbers; i++) {
+        if (!graph_has_node(graph, i)) {
+            continue;
+        }
         uint64_t words[4] = {i, graph->nodes[i].key.lo, graph->nodes[i].key.hi,
                              atomic_load_explicit(&graph->nodes[i].state, memory_order_relaxed)};
         struct hash128 hash = hash128_of(slice_of(words, sizeof(words)), 1);

@@ -12,7 +12,7 @@ struct graph_search {
     struct graph_visit *visits;
     uint32_t visits_max;
     uint32_t *marks; /* generation in which a node was seen last */
-    uint32_t nodes_max;
+    uint32_t numbers_max;
     uint32_t generation;
 };
 
@@ -23,13 +23,14 @@ struct status graph_search_init(struct graph_search **search_out,
     if (search == NULL) {
         return status_of(STATUS_FULL);
     }
-    *search = (struct graph_search){.visits_max = visits_max, .nodes_max = options->nodes_max};
+    *search =
+        (struct graph_search){.visits_max = visits_max, .numbers_max = graph_numbers_max(options)};
     search->visits = ARENA_ARRAY(arena, struct graph_visit, (size_t)visits_max + 1);
-    search->marks = ARENA_ARRAY(arena, uint32_t, options->nodes_max);
+    search->marks = ARENA_ARRAY(arena, uint32_t, search->numbers_max);
     if (search->visits == NULL || search->marks == NULL) {
         return status_of(STATUS_FULL);
     }
-    arena_advise_dense(search->marks, options->nodes_max * sizeof(uint32_t));
+    arena_advise_dense(search->marks, search->numbers_max * sizeof(uint32_t));
     arena_advise_dense(search->visits, ((size_t)visits_max + 1) * sizeof(struct graph_visit));
     *search_out = search;
     return status_ok();
@@ -38,7 +39,7 @@ struct status graph_search_init(struct graph_search **search_out,
 static void next_generation(struct graph_search *search) {
     search->generation++;
     if (search->generation == 0) {
-        memset(search->marks, 0, search->nodes_max * sizeof(uint32_t));
+        memset(search->marks, 0, search->numbers_max * sizeof(uint32_t));
         search->generation = 1;
     }
 }
@@ -53,7 +54,7 @@ struct sight {
 };
 
 static bool may_see(const struct graph *graph, uint32_t node, struct sight sight) {
-    uint32_t owner = graph->node_owners[node];
+    uint32_t owner = graph_owner_of(graph, node);
     return sight.viewer == OWNER_ANY || owner == sight.viewer || owner == sight.platform;
 }
 
@@ -86,7 +87,7 @@ static bool expand(struct searching *searching, struct edge_walk *walk, uint32_t
                    uint32_t hops) {
     struct sight sight = searching->sight;
     bool asks = sight.asks_all || (sight.asks_below_platform &&
-                                   searching->graph->node_owners[from] == sight.platform);
+                                   graph_owner_of(searching->graph, from) == sight.platform);
     uint32_t count = searching->count;
     bool is_whole = true;
     for (uint32_t item = walk_row(walk); item != NONE && is_whole; item = walk_row(walk)) {
@@ -145,9 +146,11 @@ static struct sight sight_of(const struct graph *graph, uint32_t start,
     if (viewer.size == 0) {
         return sight;
     }
-    /* A tenant that has no node yet sees platform's only. */
-    uint32_t owner = graph_find_owner(graph, viewer);
-    uint32_t first = graph->node_owners[start];
+    /* A tenant that has no node yet sees platform's only. Whose the start is needs no looking. */
+    uint32_t first = graph_owner_of(graph, start);
+    uint32_t owner = slice_equals(graph_owner_name(graph, first), viewer)
+                         ? first
+                         : graph_find_owner(graph, viewer);
     sight.viewer = owner == NONE ? graph->platform : owner;
     sight.asks_all = atomic_load_explicit(&graph->crosses, memory_order_acquire) ||
                      (first != sight.viewer && first != sight.platform);
@@ -159,7 +162,7 @@ const struct graph_visit *graph_search_run(struct graph_search *search, const st
                                            uint32_t start, enum graph_direction direction,
                                            uint32_t hops_max, struct slice viewer,
                                            uint32_t *count_out, bool *truncated_out) {
-    ASSERT(start < graph_nodes_count(graph));
+    ASSERT(graph_has_node(graph, start));
     struct searching searching = {
         .search = search,
         .graph = graph,
@@ -194,7 +197,7 @@ uint32_t graph_count_tenants(const struct graph *graph, const struct graph_visit
     uint64_t seen[TENANTS_MAX / 64 + 1] = {0};
     uint32_t tenants = 0;
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t owner = graph->node_owners[visits[i].node];
+        uint32_t owner = graph_owner_of(graph, visits[i].node);
         uint64_t bit = UINT64_C(1) << owner % 64;
         tenants += owner != graph->platform && (seen[owner / 64] & bit) == 0 ? 1 : 0;
         seen[owner / 64] |= bit;
@@ -213,7 +216,7 @@ static enum graph_origin origin_of(const struct graph *graph, uint32_t from, uin
 
 uint32_t graph_neighbours(const struct graph *graph, uint32_t node, enum graph_direction direction,
                           struct graph_neighbour *neighbours_out, uint32_t max) {
-    ASSERT(node < graph_nodes_count(graph));
+    ASSERT(graph_has_node(graph, node));
     const struct graph_snapshot *snapshot = graph_snapshot_of(graph);
     struct edge_walk walk =
         walk_edges(graph, snapshot, node, direction, has_newer_edges(graph, snapshot));

@@ -346,7 +346,6 @@ struct status incidents_restore_member(struct incidents *incidents, struct slice
 }
 
 struct status incidents_restore_end(struct incidents *incidents, const struct graph *graph) {
-    uint32_t nodes_count = graph_nodes_count(graph);
     /* No further than the last one in use: memory that was never touched stays so. */
     uint32_t left = incidents->incidents_max - incidents->incidents_free_count;
     for (uint32_t slot = 0; left > 0; slot++) {
@@ -355,14 +354,14 @@ struct status incidents_restore_end(struct incidents *incidents, const struct gr
             continue;
         }
         left--;
-        if (incident->root == INDEX_NONE ||
-            (incident->suspect_node != GRAPH_NODE_NONE && incident->suspect_node >= nodes_count)) {
+        if (incident->root == INDEX_NONE || (incident->suspect_node != GRAPH_NODE_NONE &&
+                                             !graph_has_node(graph, incident->suspect_node))) {
             return status_of(STATUS_CORRUPT);
         }
         for (uint32_t at = incident->members_first; at != INDEX_NONE;) {
             struct member *member = member_at(incidents, at);
             at = member->next;
-            if (member->node >= nodes_count) {
+            if (!graph_has_node(graph, member->node)) {
                 return status_of(STATUS_CORRUPT);
             }
         }

@@ -5,7 +5,7 @@
 
 #include "tests/base/unit.h"
 
-enum { NODES = 60, EDGES_MAX = 9000, EDGES_FEW = 900, VISITS = 200 };
+enum { NODES = 60, NUMBERS_MAX = NODES * 20, EDGES_MAX = 9000, EDGES_FEW = 900, VISITS = 200 };
 
 struct world {
     struct arena arena;
@@ -14,6 +14,8 @@ struct world {
     struct graph_search *search;
     struct effects effects;
     uint64_t random;
+    uint32_t numbers[NODES];      /* of the nodes in the order in which they came */
+    uint32_t places[NUMBERS_MAX]; /* and back */
     uint8_t origin[NODES][NODES]; /* the naive reference: from, to */
 };
 
@@ -33,11 +35,11 @@ static void world_init_folding(struct world *world, uint32_t edges_max, uint32_t
     assert_status(effects_init(&world->effects, 16 * MIB, &world->arena), OK);
     static const char *const owners[3] = {"acme", "other", "platform"};
     for (uint32_t i = 0; i < nodes; i++) {
-        uint32_t node = 0;
         assert_status(graph_intern_node(world->graph, slice_of_text(owners[i % 3]), SLICE("job:x"),
-                                        key_of(i), &node),
+                                        key_of(i), &world->numbers[i]),
                       OK);
-        assert_int_equal(node, i);
+        assert_true(world->numbers[i] < NUMBERS_MAX);
+        world->places[world->numbers[i]] = i;
     }
 }
 
@@ -55,12 +57,18 @@ static uint32_t next_random(struct world *world, uint32_t below) {
     return (uint32_t)(world->random >> 33) % below;
 }
 
+static struct status add_edge(struct world *world, uint32_t from, uint32_t to,
+                              enum graph_origin origin, bool *is_new) {
+    return graph_add_edge(world->graph, world->numbers[from], world->numbers[to], origin, 5,
+                          is_new);
+}
+
 static void change_edges(struct world *world) {
     uint32_t from = next_random(world, NODES);
     enum graph_origin origin = (enum graph_origin)(1 + next_random(world, 3));
     if (next_random(world, 3) == 0) {
         uint32_t keep = next_random(world, NODES);
-        graph_replace_edges(world->graph, from, origin, &keep, 1);
+        graph_replace_edges(world->graph, world->numbers[from], origin, &world->numbers[keep], 1);
         for (uint32_t to = 0; to < NODES; to++) {
             if (world->origin[from][to] == origin && to != keep) {
                 world->origin[from][to] = 0;
@@ -70,7 +78,7 @@ static void change_edges(struct world *world) {
     }
     uint32_t to = next_random(world, NODES);
     bool is_new = false;
-    struct status status = graph_add_edge(world->graph, from, to, origin, 5, &is_new);
+    struct status status = add_edge(world, from, to, origin, &is_new);
     assert_string_equal(status_name(status), from == to ? "invalid" : "ok");
     if (from != to) {
         assert_int_equal(is_new, world->origin[from][to] == 0);
@@ -109,9 +117,10 @@ static void check_search(struct world *world) {
     reference(world, start, is_up, hops_max, sees_all, distance);
     uint32_t count = 0;
     bool is_truncated = true;
-    const struct graph_visit *visits = graph_search_run(
-        world->search, world->graph, start, is_up ? GRAPH_UPSTREAM : GRAPH_DOWNSTREAM, hops_max,
-        sees_all ? slice_of(NULL, 0) : SLICE("acme"), &count, &is_truncated);
+    const struct graph_visit *visits =
+        graph_search_run(world->search, world->graph, world->numbers[start],
+                         is_up ? GRAPH_UPSTREAM : GRAPH_DOWNSTREAM, hops_max,
+                         sees_all ? slice_of(NULL, 0) : SLICE("acme"), &count, &is_truncated);
     assert_false(is_truncated);
     uint32_t expected = 0;
     for (uint32_t i = 0; i < NODES; i++) {
@@ -119,9 +128,11 @@ static void check_search(struct world *world) {
     }
     assert_int_equal(count, expected);
     for (uint32_t i = 0; i < count; i++) {
-        assert_int_equal(visits[i].hops, distance[visits[i].node]);
-        assert_int_equal(distance[visits[i].from], visits[i].hops - 1);
-        assert_true(has_edge(world, visits[i].from, visits[i].node, is_up));
+        uint32_t node = world->places[visits[i].node];
+        uint32_t from = world->places[visits[i].from];
+        assert_int_equal(visits[i].hops, distance[node]);
+        assert_int_equal(distance[from], visits[i].hops - 1);
+        assert_true(has_edge(world, from, node, is_up));
         assert_true(i == 0 || visits[i].hops >= visits[i - 1].hops);
     }
 }
@@ -185,9 +196,8 @@ static void numbers_of_removed_edges_are_given_to_others(void **state) {
         for (uint32_t i = 0; i < NODES * NODES; i++) {
             uint8_t origin = world.origin[i / NODES][i % NODES];
             if (origin != 0) {
-                assert_status(graph_add_edge(other.graph, i / NODES, i % NODES,
-                                             (enum graph_origin)origin, 1, NULL),
-                              OK);
+                assert_status(
+                    add_edge(&other, i / NODES, i % NODES, (enum graph_origin)origin, NULL), OK);
             }
         }
         assert_true(hash128_equals(graph_digest(world.graph), graph_digest(other.graph)));
@@ -200,35 +210,39 @@ static void edges_beyond_the_limit_are_refused_and_what_stands_stays(void **stat
     struct world world;
     world_init(&world, 20, NODES);
     for (uint32_t i = 0; i < 20; i++) {
-        assert_status(graph_add_edge(world.graph, i, i + 1, GRAPH_ORIGIN_EVENT, 1, NULL), OK);
+        assert_status(add_edge(&world, i, i + 1, GRAPH_ORIGIN_EVENT, NULL), OK);
     }
-    assert_status(graph_add_edge(world.graph, 40, 41, GRAPH_ORIGIN_EVENT, 1, NULL), FULL);
-    assert_status(graph_add_edge(world.graph, 0, 1, GRAPH_ORIGIN_EVENT, 1, NULL), OK);
+    assert_status(add_edge(&world, 40, 41, GRAPH_ORIGIN_EVENT, NULL), FULL);
+    assert_status(add_edge(&world, 0, 1, GRAPH_ORIGIN_EVENT, NULL), OK);
     assert_true(graph_emit(world.graph, &world.effects));
     for (uint32_t i = 0; i < 4; i++) {
-        graph_remove_edge(world.graph, i, i + 1, GRAPH_ORIGIN_CONFIG);
+        graph_remove_edge(world.graph, world.numbers[i], world.numbers[i + 1], GRAPH_ORIGIN_CONFIG);
     }
     effects_clear(&world.effects);
     /* Their rows are not deleted yet: their numbers are not free either, and come when they are. */
-    assert_status(graph_add_edge(world.graph, 40, 41, GRAPH_ORIGIN_EVENT, 1, NULL), FULL);
+    assert_status(add_edge(&world, 40, 41, GRAPH_ORIGIN_EVENT, NULL), FULL);
     assert_true(graph_emit(world.graph, &world.effects));
     assert_int_equal(world.effects.count, 4);
     for (uint32_t i = 0; i < 4; i++) {
-        assert_status(graph_add_edge(world.graph, 40, 41 + i, GRAPH_ORIGIN_EVENT, 1, NULL), OK);
+        assert_status(add_edge(&world, 40, 41 + i, GRAPH_ORIGIN_EVENT, NULL), OK);
     }
-    assert_status(graph_add_edge(world.graph, 50, 51, GRAPH_ORIGIN_EVENT, 1, NULL), FULL);
+    assert_status(add_edge(&world, 50, 51, GRAPH_ORIGIN_EVENT, NULL), FULL);
     assert_int_equal(graph_edges_count(world.graph), 20);
     world_deinit(&world);
 }
 
 /* a and b are in one cycle when each reaches the other. */
 static void check_cycles(struct world *world, const uint32_t *nodes, uint32_t count) {
+    uint32_t numbers[NODES];
     uint32_t cycles[NODES];
     uint32_t cycles_count = 0;
     uint32_t largest = 0;
     bool reaches[NODES][NODES] = {{false}};
+    for (uint32_t i = 0; i < count; i++) {
+        numbers[i] = world->numbers[nodes[i]];
+    }
     assert_status(
-        graph_find_cycles(world->graph, nodes, count, &world->arena, cycles, &cycles_count), OK);
+        graph_find_cycles(world->graph, numbers, count, &world->arena, cycles, &cycles_count), OK);
     for (uint32_t i = 0; i < count; i++) {
         for (uint32_t k = 0; k < count; k++) {
             reaches[i][k] = world->origin[nodes[i]][nodes[k]] != 0;
@@ -274,14 +288,15 @@ static void a_stronger_origin_replaces_a_weaker_one(void **state) {
     struct world world;
     world_init(&world, 10, NODES);
     bool is_new = false;
-    assert_status(graph_add_edge(world.graph, 0, 2, GRAPH_ORIGIN_EVENT, 1, &is_new), OK);
+    assert_status(add_edge(&world, 0, 2, GRAPH_ORIGIN_EVENT, &is_new), OK);
     assert_true(is_new);
-    assert_status(graph_add_edge(world.graph, 0, 2, GRAPH_ORIGIN_CONFIG, 1, &is_new), OK);
+    assert_status(add_edge(&world, 0, 2, GRAPH_ORIGIN_CONFIG, &is_new), OK);
     assert_false(is_new);
-    assert_status(graph_add_edge(world.graph, 0, 2, GRAPH_ORIGIN_LEARNED, 1, &is_new), OK);
+    assert_status(add_edge(&world, 0, 2, GRAPH_ORIGIN_LEARNED, &is_new), OK);
     struct graph_neighbour neighbour;
-    assert_int_equal(graph_neighbours(world.graph, 2, GRAPH_DOWNSTREAM, &neighbour, 1), 1);
-    assert_int_equal(neighbour.node, 0);
+    assert_int_equal(
+        graph_neighbours(world.graph, world.numbers[2], GRAPH_DOWNSTREAM, &neighbour, 1), 1);
+    assert_int_equal(neighbour.node, world.numbers[0]);
     assert_int_equal(neighbour.origin, GRAPH_ORIGIN_CONFIG);
     world_deinit(&world);
 }
@@ -292,12 +307,12 @@ static void a_search_stops_at_its_bound_and_says_so(void **state) {
     struct graph_search *small = NULL;
     assert_status(graph_search_init(&small, &world.options, 5, &world.arena), OK);
     for (uint32_t i = 1; i < 10; i++) {
-        assert_status(graph_add_edge(world.graph, i, 0, GRAPH_ORIGIN_EVENT, 1, NULL), OK);
+        assert_status(add_edge(&world, i, 0, GRAPH_ORIGIN_EVENT, NULL), OK);
     }
     uint32_t count = 0;
     bool is_truncated = false;
-    (void)graph_search_run(small, world.graph, 0, GRAPH_DOWNSTREAM, 8, slice_of(NULL, 0), &count,
-                           &is_truncated);
+    (void)graph_search_run(small, world.graph, world.numbers[0], GRAPH_DOWNSTREAM, 8,
+                           slice_of(NULL, 0), &count, &is_truncated);
     assert_int_equal(count, 5);
     assert_true(is_truncated);
     world_deinit(&world);
@@ -313,13 +328,13 @@ static void nodes_beyond_the_limit_are_refused(void **state) {
     assert_int_equal(graph_find_node(world.graph, key_of(500)), GRAPH_NODE_NONE);
     assert_status(graph_intern_node(world.graph, SLICE("acme"), SLICE("job:x"), key_of(3), &node),
                   OK);
-    assert_int_equal(node, 3);
+    assert_int_equal(node, world.numbers[3]);
     world_deinit(&world);
 }
 
 static void restore_table(struct world *from, struct world *to, enum store_table table,
                           bool by_number) {
-    for (uint32_t number = 0; number < (by_number ? NODES : 1u); number++) {
+    for (uint32_t number = 0; number < (by_number ? NUMBERS_MAX : 1u); number++) {
         struct effects_cursor cursor = effects_begin(&from->effects);
         struct effect effect;
         while (effects_next(&cursor, &effect)) {
@@ -328,7 +343,7 @@ static void restore_table(struct world *from, struct world *to, enum store_table
             }
             if (!by_number) {
                 assert_status(graph_restore_edge(to->graph, effect.key, effect.value), OK);
-            } else if (effect.key.data[3] == number) {
+            } else if (effect.key.data[2] * 256u + effect.key.data[3] == number) {
                 assert_status(graph_restore_node(to->graph, effect.key, effect.value), OK);
             }
         }
@@ -343,12 +358,13 @@ static void rows_restore_the_same_graph(void **state) {
     for (uint32_t i = 0; i < 3000; i++) {
         change_edges(&world);
     }
-    graph_set_state(world.graph, 5, (struct graph_state){EVENT_STATUS_DOWN, 1234 * NS_PER_MS});
+    graph_set_state(world.graph, world.numbers[5],
+                    (struct graph_state){EVENT_STATUS_DOWN, 1234 * NS_PER_MS});
     assert_true(graph_emit(world.graph, &world.effects));
     restore_table(&world, &other, STORE_TABLE_NODE, true);
     restore_table(&world, &other, STORE_TABLE_EDGE, false);
     assert_true(hash128_equals(graph_digest(world.graph), graph_digest(other.graph)));
-    struct graph_node node = graph_get_node(other.graph, 5);
+    struct graph_node node = graph_get_node(other.graph, world.numbers[5]);
     assert_int_equal(node.state.status, EVENT_STATUS_DOWN);
     assert_int_equal(node.state.since_ns, 1234 * NS_PER_MS);
     assert_slice(node.owner, "platform");
@@ -371,6 +387,7 @@ struct watch {
 /* 0 -> 3 -> 6 always stand; the other edges come and go around them. */
 static void *watch_graph(void *argument) {
     struct watch *watch = argument;
+    const uint32_t *numbers = watch->world->numbers;
     struct arena arena;
     struct graph_search *search = NULL;
     if (!status_is_ok(arena_init(&arena, 1 * MIB)) ||
@@ -384,16 +401,18 @@ static void *watch_graph(void *argument) {
         bool has_3 = false;
         bool has_6 = false;
         graph_reader_begin();
-        const struct graph_visit *visits = graph_search_run(
-            search, watch->world->graph, 0, GRAPH_UPSTREAM, 8, slice_of(NULL, 0), &count, NULL);
+        const struct graph_visit *visits =
+            graph_search_run(search, watch->world->graph, numbers[0], GRAPH_UPSTREAM, 8,
+                             slice_of(NULL, 0), &count, NULL);
         for (uint32_t i = 0; i < count; i++) {
-            has_3 |= visits[i].node == 3;
-            has_6 |= visits[i].node == 6;
+            has_3 |= visits[i].node == numbers[3];
+            has_6 |= visits[i].node == numbers[6];
         }
         struct graph_neighbour near[4];
-        bool has_near = graph_neighbours(watch->world->graph, 0, GRAPH_UPSTREAM, near, 4) > 0;
+        bool has_near =
+            graph_neighbours(watch->world->graph, numbers[0], GRAPH_UPSTREAM, near, 4) > 0;
         graph_reader_end();
-        bool is_found = graph_find_node(watch->world->graph, key_of(3)) == 3;
+        bool is_found = graph_find_node(watch->world->graph, key_of(3)) == numbers[3];
         atomic_fetch_add(&watch->wrong, !has_3 || !has_6 || !has_near || !is_found);
         atomic_fetch_add(&watch->runs, 1);
     }
@@ -405,8 +424,8 @@ static void *watch_graph(void *argument) {
 static void readers_see_standing_edges_while_others_come_and_go(void **state) {
     struct world world;
     world_init_folding(&world, EDGES_FEW, NODES, 64);
-    assert_status(graph_add_edge(world.graph, 0, 3, GRAPH_ORIGIN_CONFIG, 1, NULL), OK);
-    assert_status(graph_add_edge(world.graph, 3, 6, GRAPH_ORIGIN_CONFIG, 1, NULL), OK);
+    assert_status(add_edge(&world, 0, 3, GRAPH_ORIGIN_CONFIG, NULL), OK);
+    assert_status(add_edge(&world, 3, 6, GRAPH_ORIGIN_CONFIG, NULL), OK);
     struct watch watch = {.world = &world};
     pthread_t threads[2];
     for (uint32_t i = 0; i < 2; i++) {
@@ -414,13 +433,12 @@ static void readers_see_standing_edges_while_others_come_and_go(void **state) {
     }
     for (uint32_t i = 0; i < 30000 || (atomic_load(&watch.runs) < 200 && i < 200000); i++) {
         uint32_t from = next_random(&world, NODES);
-        (void)graph_add_edge(world.graph, from, next_random(&world, NODES) | 1, GRAPH_ORIGIN_EVENT,
-                             1, NULL)
-            .code;
-        graph_set_state(world.graph, from, (struct graph_state){EVENT_STATUS_FAILED, i});
+        (void)add_edge(&world, from, next_random(&world, NODES) | 1, GRAPH_ORIGIN_EVENT, NULL).code;
+        graph_set_state(world.graph, world.numbers[from],
+                        (struct graph_state){EVENT_STATUS_FAILED, i});
         if (i % 8 == 7) {
-            graph_replace_edges(world.graph, next_random(&world, NODES), GRAPH_ORIGIN_EVENT, NULL,
-                                0);
+            graph_replace_edges(world.graph, world.numbers[next_random(&world, NODES)],
+                                GRAPH_ORIGIN_EVENT, NULL, 0);
             (void)graph_emit(world.graph, &world.effects);
             effects_clear(&world.effects);
             graph_fold(world.graph);
