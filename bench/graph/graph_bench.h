@@ -29,9 +29,11 @@ struct options {
     uint64_t readers;
     uint64_t restart_edges;
     uint64_t visits;
+    uint64_t mixed; /* 1: nodes of all tenants come in turns; 0: tenant by tenant */
     const char *directory;
 };
 
+/* Both ends by their place among the entities, which lie tenant by tenant. */
 struct pair {
     uint32_t from;
     uint32_t to;
@@ -43,10 +45,11 @@ struct bench {
     struct arena arena;
     struct graph *graph;
     struct graph_options graph_options;
+    struct graph *still; /* the same graph again, which nobody changes */
+    uint32_t *numbers;   /* the graph's number of each entity */
     struct pair *pairs;
     struct effects effects;
     bool is_wrong; /* ours and the floor did not agree */
-    atomic_bool is_over;
 };
 
 uint64_t now_of(clockid_t clock);
@@ -56,27 +59,27 @@ uint64_t resident_bytes(void);
 void must(struct status status, const char *what);
 /* Zeroed; ends the bench when there is no memory. The caller frees. */
 void *allocate(size_t count, size_t size);
-/* Whose node it is. */
-uint32_t tenant_of(const struct options *options, uint32_t node);
-/* Nodes 0 .. count - 1, the first PLATFORM_NODES of them of "platform". */
+/* Whose entity it is. */
+uint32_t tenant_of(const struct options *options, uint32_t entity);
+/* Entities 0 .. count - 1, the first PLATFORM_NODES of them of "platform". */
 void intern_nodes(struct bench *bench, struct graph *graph, uint64_t count);
-/* An edge between two random nodes of one tenant, or to platform. */
+/* An edge between two random entities of one tenant, or to platform. */
 struct pair random_pair(struct bench *bench);
 /* What the graph has to store is not stored. */
-void drop_effects(struct bench *bench);
+void drop_effects(struct bench *bench, struct graph *graph);
 /* Random edges, each new; kept in bench->pairs. How many. */
 uint32_t add_edges(struct bench *bench, struct graph *graph, uint64_t wanted);
-/* A node of a tenant. */
-uint32_t random_start(struct bench *bench);
-struct slice viewer_of(const struct options *options, uint32_t node, char memory[32]);
-/* Nodes downstream of the start. */
+/* An entity of a tenant. */
+uint32_t random_start(const struct options *options, struct random *random);
+struct slice viewer_of(const struct options *options, uint32_t entity, char memory[32]);
+/* Nodes downstream of the start, a number of the graph's. */
 uint32_t our_search(struct graph_search *search, const struct graph *graph, uint32_t start,
                     struct slice viewer);
-/* 1. Makes bench->graph. */
+/* 1. Makes bench->graph and bench->still. */
 void bench_build(struct bench *bench);
 /* 2. Ours beside the floor. */
 void bench_compare(struct bench *bench);
-/* 3. Readers, without and with changes. */
+/* 3. Readers without changes, beside changes of another graph, and of theirs. */
 void bench_read_while_changing(struct bench *bench);
 /* 4. Rows back into a new graph. */
 void bench_restart(struct bench *bench);

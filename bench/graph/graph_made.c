@@ -52,24 +52,37 @@ static uint64_t tenant_share(const struct options *options) {
     return (options->nodes - PLATFORM_NODES) / options->tenants;
 }
 
-uint32_t tenant_of(const struct options *options, uint32_t node) {
-    uint64_t tenant = (node - PLATFORM_NODES) / tenant_share(options);
+uint32_t tenant_of(const struct options *options, uint32_t entity) {
+    uint64_t tenant = (entity - PLATFORM_NODES) / tenant_share(options);
     return (uint32_t)(tenant < options->tenants ? tenant : options->tenants - 1);
 }
 
+static uint64_t common_divisor(uint64_t a, uint64_t b) {
+    return b == 0 ? a : common_divisor(b, a % b);
+}
+
+/* Entities come in strides through all tenants, or in their order. */
+static uint64_t stride_of(const struct options *options, uint64_t count) {
+    uint64_t stride = options->mixed == 0 ? 1 : count * 618 / 1000;
+    while (common_divisor(stride, count) != 1) {
+        stride++;
+    }
+    return stride;
+}
+
 void intern_nodes(struct bench *bench, struct graph *graph, uint64_t count) {
-    for (uint32_t i = 0; i < count; i++) {
+    uint64_t stride = stride_of(&bench->options, count);
+    for (uint64_t i = 0; i < count; i++) {
         char owner[32] = "platform";
-        char entity[64];
-        uint32_t node = 0;
-        if (i >= PLATFORM_NODES) {
-            snprintf(owner, sizeof(owner), "tenant-%u", tenant_of(&bench->options, i));
+        char name[64];
+        uint32_t entity = (uint32_t)(i * stride % count);
+        if (entity >= PLATFORM_NODES) {
+            snprintf(owner, sizeof(owner), "tenant-%u", tenant_of(&bench->options, entity));
         }
-        snprintf(entity, sizeof(entity), "job:team_%u/load_orders_%07u", i % 97, i);
-        must(
-            graph_intern_node(graph, slice_of_text(owner), slice_of_text(entity), key_of(i), &node),
-            "intern");
-        ASSERT(node == i);
+        snprintf(name, sizeof(name), "job:team_%u/load_orders_%07u", entity % 97, entity);
+        must(graph_intern_node(graph, slice_of_text(owner), slice_of_text(name), key_of(entity),
+                               &bench->numbers[entity]),
+             "intern");
     }
 }
 
@@ -86,8 +99,8 @@ struct pair random_pair(struct bench *bench) {
     return (struct pair){from, to};
 }
 
-void drop_effects(struct bench *bench) {
-    while (!graph_emit(bench->graph, &bench->effects)) {
+void drop_effects(struct bench *bench, struct graph *graph) {
+    while (!graph_emit(graph, &bench->effects)) {
         effects_clear(&bench->effects);
     }
     effects_clear(&bench->effects);
@@ -101,7 +114,9 @@ uint32_t add_edges(struct bench *bench, struct graph *graph, uint64_t wanted) {
         if (pair.from == pair.to) {
             continue;
         }
-        must(graph_add_edge(graph, pair.from, pair.to, GRAPH_ORIGIN_EVENT, 1, &is_new), "edge");
+        must(graph_add_edge(graph, bench->numbers[pair.from], bench->numbers[pair.to],
+                            GRAPH_ORIGIN_EVENT, 1, &is_new),
+             "edge");
         if (is_new) {
             bench->pairs[count++] = pair;
         }
@@ -109,13 +124,12 @@ uint32_t add_edges(struct bench *bench, struct graph *graph, uint64_t wanted) {
     return count;
 }
 
-uint32_t random_start(struct bench *bench) {
-    uint64_t own = bench->options.nodes - PLATFORM_NODES;
-    return (uint32_t)(PLATFORM_NODES + random_below(&bench->random, own));
+uint32_t random_start(const struct options *options, struct random *random) {
+    return (uint32_t)(PLATFORM_NODES + random_below(random, options->nodes - PLATFORM_NODES));
 }
 
-struct slice viewer_of(const struct options *options, uint32_t node, char memory[32]) {
-    snprintf(memory, 32, "tenant-%u", tenant_of(options, node));
+struct slice viewer_of(const struct options *options, uint32_t entity, char memory[32]) {
+    snprintf(memory, 32, "tenant-%u", tenant_of(options, entity));
     return slice_of_text(memory);
 }
 
@@ -130,6 +144,19 @@ uint32_t our_search(struct graph_search *search, const struct graph *graph, uint
     return count;
 }
 
+/* The same again. */
+static void build_still(struct bench *bench) {
+    must(graph_init(&bench->still, &bench->graph_options, &bench->arena), "graph");
+    intern_nodes(bench, bench->still, bench->options.nodes);
+    for (uint64_t i = 0; i < bench->options.edges; i++) {
+        must(graph_add_edge(bench->still, bench->numbers[bench->pairs[i].from],
+                            bench->numbers[bench->pairs[i].to], GRAPH_ORIGIN_EVENT, 1, NULL),
+             "edge");
+    }
+    drop_effects(bench, bench->still);
+    graph_fold_now(bench->still);
+}
+
 void bench_build(struct bench *bench) {
     const struct options *options = &bench->options;
     bench->graph_options = (struct graph_options){
@@ -140,6 +167,8 @@ void bench_build(struct bench *bench) {
     must(effects_init(&bench->effects, 16 * MIB, &bench->arena), "effects");
     must(graph_init(&bench->graph, &bench->graph_options, &bench->arena), "graph");
     bench->pairs = allocate(options->edges, sizeof(struct pair));
+    bench->numbers = allocate(options->nodes, sizeof(uint32_t));
+    memset(bench->numbers, 1, options->nodes * sizeof(uint32_t));
     memset(bench->pairs, 1, options->edges * sizeof(struct pair)); /* resident before */
     uint64_t before = resident_bytes();
     uint64_t start_ns = now_of(CLOCK_PROCESS_CPUTIME_ID);
@@ -149,7 +178,7 @@ void bench_build(struct bench *bench) {
     start_ns = now_of(CLOCK_PROCESS_CPUTIME_ID);
     (void)add_edges(bench, bench->graph, options->edges);
     uint64_t edges_ns = now_of(CLOCK_PROCESS_CPUTIME_ID) - start_ns;
-    drop_effects(bench);
+    drop_effects(bench, bench->graph);
     start_ns = now_of(CLOCK_PROCESS_CPUTIME_ID);
     graph_fold_now(bench->graph);
     uint64_t fold_ns = now_of(CLOCK_PROCESS_CPUTIME_ID) - start_ns;
@@ -160,4 +189,5 @@ void bench_build(struct bench *bench) {
            (double)(with_nodes - before) / (double)options->nodes, options->edges,
            (double)edges_ns / (double)options->edges,
            (double)(with_edges - with_nodes) / (double)options->edges, (double)fold_ns / 1e6);
+    build_still(bench);
 }

@@ -7,31 +7,62 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct reading {
-    struct bench *bench;
-    pthread_t thread;
-    struct arena arena;
-    struct random random;
+/* What the writer does while the readers read; they take turns, so that whatever else the machine
+ * does falls upon all of them. */
+enum kind { KIND_ALONE, KIND_ELSEWHERE, KIND_HERE, KIND_COUNT };
+
+static const char *const kind_words[KIND_COUNT] = {
+    [KIND_ALONE] = "no changes",
+    [KIND_ELSEWHERE] = "changes of another graph",
+    [KIND_HERE] = "changes",
+};
+
+#define TURN_NS NS_PER_S
+
+struct latency {
     struct histogram cpu;
     struct histogram wall;
 };
 
+struct stage {
+    struct bench *bench;
+    _Atomic int kind; /* KIND_COUNT: over */
+};
+
+struct reading {
+    struct stage *stage;
+    pthread_t thread;
+    struct arena arena;
+    struct random random;
+    struct latency latencies[KIND_COUNT];
+};
+
+static void read_once(struct reading *reading, struct graph_search *search, int kind) {
+    const struct bench *bench = reading->stage->bench;
+    char memory[32];
+    uint32_t start = random_start(&bench->options, &reading->random);
+    struct slice viewer = viewer_of(&bench->options, start, memory);
+    uint32_t number = bench->numbers[start];
+    uint64_t wall = wall_ns();
+    uint64_t cpu = now_of(CLOCK_THREAD_CPUTIME_ID);
+    (void)our_search(search, kind == KIND_HERE ? bench->graph : bench->still, number, viewer);
+    cpu = now_of(CLOCK_THREAD_CPUTIME_ID) - cpu;
+    wall = wall_ns() - wall;
+    if (atomic_load(&reading->stage->kind) == kind) {
+        histogram_add(&reading->latencies[kind].cpu, cpu);
+        histogram_add(&reading->latencies[kind].wall, wall);
+    }
+}
+
 static void *read_on(void *argument) {
     struct reading *reading = argument;
-    const struct bench *bench = reading->bench;
     struct graph_search *search = NULL;
-    must(graph_search_init(&search, &bench->graph_options, 10000, &reading->arena), "search");
+    must(graph_search_init(&search, &reading->stage->bench->graph_options, 10000, &reading->arena),
+         "search");
     graph_reader_register();
-    while (!atomic_load_explicit(&reading->bench->is_over, memory_order_relaxed)) {
-        char memory[32];
-        uint64_t own = bench->options.nodes - PLATFORM_NODES;
-        uint32_t start = (uint32_t)(PLATFORM_NODES + random_below(&reading->random, own));
-        struct slice viewer = viewer_of(&bench->options, start, memory);
-        uint64_t wall = wall_ns();
-        uint64_t cpu = now_of(CLOCK_THREAD_CPUTIME_ID);
-        (void)our_search(search, bench->graph, start, viewer);
-        histogram_add(&reading->cpu, now_of(CLOCK_THREAD_CPUTIME_ID) - cpu);
-        histogram_add(&reading->wall, wall_ns() - wall);
+    for (int kind = atomic_load(&reading->stage->kind); kind != KIND_COUNT;
+         kind = atomic_load(&reading->stage->kind)) {
+        read_once(reading, search, kind);
     }
     graph_reader_unregister();
     return NULL;
@@ -45,33 +76,35 @@ struct changes {
 
 /* A few changes: an edge goes and comes back, and now and then a new one comes. */
 static void change_batch(struct bench *bench) {
+    struct graph *graph = bench->graph;
+    const uint32_t *numbers = bench->numbers;
     for (uint32_t i = 0; i < BATCH_CHANGES / 2; i++) {
         uint64_t at = random_below(&bench->random, bench->options.edges);
         struct pair pair = bench->pairs[at];
-        graph_remove_edge(bench->graph, pair.from, pair.to, GRAPH_ORIGIN_CONFIG);
+        graph_remove_edge(graph, numbers[pair.from], numbers[pair.to], GRAPH_ORIGIN_CONFIG);
         if (i % 2 == 0) {
             struct pair other = random_pair(bench);
             pair = other.from == other.to ? pair : other;
             bench->pairs[at] = pair;
         }
-        struct status status =
-            graph_add_edge(bench->graph, pair.from, pair.to, GRAPH_ORIGIN_EVENT, 2, NULL);
+        struct status status = graph_add_edge(graph, numbers[pair.from], numbers[pair.to],
+                                              GRAPH_ORIGIN_EVENT, 2, NULL);
         if (status.code == STATUS_FULL) {
-            must(graph_add_edge(bench->graph, bench->pairs[0].from, bench->pairs[0].to,
+            must(graph_add_edge(graph, numbers[bench->pairs[0].from], numbers[bench->pairs[0].to],
                                 GRAPH_ORIGIN_EVENT, 2, NULL),
                  "an edge that was there before");
         }
     }
-    drop_effects(bench);
-    graph_fold(bench->graph);
+    drop_effects(bench, graph);
+    graph_fold(graph);
 }
 
 static void change_on(struct bench *bench, uint64_t rate, uint64_t until_ns,
                       struct changes *changes) {
     uint64_t start_ns = wall_ns();
+    uint64_t made = 0;
     for (uint64_t now = start_ns; now < until_ns; now = wall_ns()) {
-        uint64_t due = (now - start_ns) * rate / NS_PER_S;
-        if (rate == 0 || changes->count >= due) {
+        if (made >= (now - start_ns) * rate / NS_PER_S) {
             struct timespec pause = {.tv_nsec = 200000};
             nanosleep(&pause, NULL);
             continue;
@@ -81,8 +114,9 @@ static void change_on(struct bench *bench, uint64_t rate, uint64_t until_ns,
         uint64_t took_ns = now_of(CLOCK_THREAD_CPUTIME_ID) - cpu;
         changes->worst_ns = took_ns > changes->worst_ns ? took_ns : changes->worst_ns;
         changes->busy_ns += took_ns;
-        changes->count += BATCH_CHANGES;
+        made += BATCH_CHANGES;
     }
+    changes->count += made;
 }
 
 static void merge_histogram(struct histogram *sum, const struct histogram *one) {
@@ -94,53 +128,72 @@ static void merge_histogram(struct histogram *sum, const struct histogram *one) 
     sum->value_max = one->value_max > sum->value_max ? one->value_max : sum->value_max;
 }
 
-struct latency {
-    struct histogram cpu;
-    struct histogram wall;
-};
-
-static void run_readers(struct bench *bench, uint64_t rate, struct latency *latency) {
-    struct changes changes = {0};
-    struct reading *readings = allocate(READERS_MAX, sizeof(struct reading));
-    uint64_t readers = bench->options.readers;
-    atomic_store(&bench->is_over, false);
-    for (uint64_t i = 0; i < readers; i++) {
-        readings[i].bench = bench;
+static void start_readers(struct stage *stage, struct reading *readings) {
+    for (uint64_t i = 0; i < stage->bench->options.readers; i++) {
+        readings[i].stage = stage;
         readings[i].random.state = 1000 + i;
         must(arena_init(&readings[i].arena, 4 * GIB), "arena");
         if (pthread_create(&readings[i].thread, NULL, read_on, &readings[i]) != 0) {
             must(status_of(STATUS_FULL), "thread");
         }
     }
-    change_on(bench, rate, wall_ns() + bench->options.seconds * NS_PER_S, &changes);
-    atomic_store(&bench->is_over, true);
-    for (uint64_t i = 0; i < readers; i++) {
+}
+
+static void end_readers(struct stage *stage, struct reading *readings, struct latency *latencies) {
+    atomic_store(&stage->kind, KIND_COUNT);
+    for (uint64_t i = 0; i < stage->bench->options.readers; i++) {
         pthread_join(readings[i].thread, NULL);
-        merge_histogram(&latency->cpu, &readings[i].cpu);
-        merge_histogram(&latency->wall, &readings[i].wall);
+        for (int kind = 0; kind < KIND_COUNT; kind++) {
+            merge_histogram(&latencies[kind].cpu, &readings[i].latencies[kind].cpu);
+            merge_histogram(&latencies[kind].wall, &readings[i].latencies[kind].wall);
+        }
         arena_deinit(&readings[i].arena);
     }
-    free(readings);
-    printf("readers, %" PRIu64 " changes/s asked: %" PRIu64 " queries; cpu p50 %.1f p99 %.1f us; "
-           "wall p50 %.1f p99 %.1f us; made %.0f changes/s, writer busy %.0f %%, worst batch of %d "
-           "%.2f ms\n",
-           rate, latency->cpu.total, (double)histogram_at(&latency->cpu, 0.5) / 1e3,
-           (double)histogram_at(&latency->cpu, 0.99) / 1e3,
-           (double)histogram_at(&latency->wall, 0.5) / 1e3,
-           (double)histogram_at(&latency->wall, 0.99) / 1e3,
-           (double)changes.count / (double)bench->options.seconds,
-           (double)changes.busy_ns / (double)(bench->options.seconds * NS_PER_S) * 100.0,
-           BATCH_CHANGES, (double)changes.worst_ns / 1e6);
+}
+
+static double quantile_us(const struct histogram *histogram, double quantile) {
+    return (double)histogram_at(histogram, quantile) / 1e3;
+}
+
+static void print_kind(const struct latency *latencies, int kind) {
+    const struct latency *latency = &latencies[kind];
+    printf("readers, %s: %" PRIu64 " queries; cpu p50 %.1f p99 %.1f us; wall p50 %.1f p99 %.1f us",
+           kind_words[kind], latency->cpu.total, quantile_us(&latency->cpu, 0.5),
+           quantile_us(&latency->cpu, 0.99), quantile_us(&latency->wall, 0.5),
+           quantile_us(&latency->wall, 0.99));
+    for (int base = KIND_ALONE; base < kind; base++) {
+        printf("; p99 against %s: cpu %.2f, wall %.2f", kind_words[base],
+               quantile_us(&latency->cpu, 0.99) / quantile_us(&latencies[base].cpu, 0.99),
+               quantile_us(&latency->wall, 0.99) / quantile_us(&latencies[base].wall, 0.99));
+    }
+    printf("\n");
 }
 
 void bench_read_while_changing(struct bench *bench) {
-    struct latency *still = allocate(1, sizeof(struct latency));
-    struct latency *changing = allocate(1, sizeof(struct latency));
-    run_readers(bench, 0, still);
-    run_readers(bench, bench->options.rate, changing);
-    printf("reader p99 with changes / without: cpu %.2f, wall %.2f\n",
-           (double)histogram_at(&changing->cpu, 0.99) / (double)histogram_at(&still->cpu, 0.99),
-           (double)histogram_at(&changing->wall, 0.99) / (double)histogram_at(&still->wall, 0.99));
-    free(still);
-    free(changing);
+    struct latency *latencies = allocate(KIND_COUNT, sizeof(struct latency));
+    struct reading *readings = allocate(READERS_MAX, sizeof(struct reading));
+    struct stage stage = {.bench = bench};
+    struct changes changes = {0};
+    uint32_t folds = graph_folds_count(bench->graph);
+    start_readers(&stage, readings);
+    for (uint64_t turn = 0; turn < bench->options.seconds * KIND_COUNT; turn++) {
+        int kind = (int)(turn % KIND_COUNT);
+        atomic_store(&stage.kind, kind);
+        change_on(bench, kind == KIND_ALONE ? 0 : bench->options.rate, wall_ns() + TURN_NS,
+                  &changes);
+    }
+    end_readers(&stage, readings, latencies);
+    for (int kind = 0; kind < KIND_COUNT; kind++) {
+        print_kind(latencies, kind);
+    }
+    double seconds = (double)bench->options.seconds * 2;
+    printf("writer: %.0f changes/s (%" PRIu64
+           " asked), busy %.1f %%, %.0f ns a change, worst batch "
+           "of %d %.2f ms; %u folds\n",
+           (double)changes.count / seconds, bench->options.rate,
+           (double)changes.busy_ns / seconds / 1e7,
+           (double)changes.busy_ns / (double)(changes.count + 1), BATCH_CHANGES,
+           (double)changes.worst_ns / 1e6, graph_folds_count(bench->graph) - folds);
+    free(latencies);
+    free(readings);
 }
