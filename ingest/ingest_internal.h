@@ -12,6 +12,7 @@
 #include "ingest/inflate.h"
 #include "ingest/ingest.h"
 #include "ingest/late.h"
+#include "ingest/otlp_shape.h"
 #include "ingest/pressure.h"
 #include "ingest/rates.h"
 
@@ -49,6 +50,7 @@ struct ingest {
     struct loop_waker *waker;
     struct arena arena;        /* life of the thread: batches */
     struct arena decode_arena; /* one request */
+    struct otlp_shapes shapes; /* how the log records of this thread's senders are spelled */
     struct inflate_buffer inflated;
     char too_large[HTTP_LIMIT_WORDS_BYTES_MAX]; /* of a request that is too large inflated */
     struct arena rates_arena;

@@ -45,6 +45,7 @@ void json_index_init(struct json_index *index, struct slice bytes, enum json_lev
 void json_index_seek(struct json_index *index, size_t at) {
     ASSERT(at <= index->bytes.size);
     index->next_at = at;
+    index->count_max = JSON_INDEX_ENTRIES_FIRST;
     index->inside = 0;
     index->escaped = 0;
     index->scalar = 0;
@@ -215,5 +216,6 @@ void json_index_fill(struct json_index *index) {
     ASSERT(index->error == NULL);
     index->generation++;
     fills[index->level](index);
+    index->count_max = JSON_INDEX_ENTRIES_MAX;
     ASSERT(index->count > 0 || index->error != NULL);
 }

@@ -27,7 +27,8 @@ enum json_level {
 };
 
 enum {
-    JSON_INDEX_ENTRIES_MAX = 1024, /* 4 KiB: a window stays in the first cache */
+    JSON_INDEX_ENTRIES_MAX = 1024,  /* 4 KiB: a window stays in the first cache */
+    JSON_INDEX_ENTRIES_FIRST = 192, /* of the window behind a seek: maybe the walk jumps on soon */
     JSON_INDEX_STEP_BYTES = 64,
 };
 
@@ -40,6 +41,7 @@ struct json_index {
     enum json_level level;
     uint32_t generation; /* counts windows, so that a walk knows whether its place is still here */
     uint32_t count;
+    uint32_t count_max;     /* of this window */
     size_t next_at;         /* the first byte that is not indexed yet */
     uint64_t inside;        /* all ones when a string is open there */
     uint64_t escaped;       /* 1 when the byte there is behind an odd backslash */

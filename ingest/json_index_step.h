@@ -105,7 +105,7 @@ JSON_STEP void json_fill_with(struct json_index *index, json_classify_fn *classi
     const struct slice bytes = index->bytes;
     index->count = 0;
     while (index->next_at < bytes.size && index->error == NULL &&
-           index->count + JSON_INDEX_STEP_BYTES < JSON_INDEX_ENTRIES_MAX) {
+           index->count + JSON_INDEX_STEP_BYTES < index->count_max) {
         size_t left = bytes.size - index->next_at;
         const uint8_t *block = bytes.data + index->next_at;
         uint8_t padded[JSON_INDEX_STEP_BYTES];

@@ -389,6 +389,15 @@ bool json_skip(struct json_walk *walk, struct slice *raw_out) {
     return true;
 }
 
+void json_jump(struct json_walk *walk, size_t at) {
+    ASSERT(at >= walk->at && at <= walk->bytes.size);
+    walk->at = at;
+    walk->is_fresh = false;
+    if (walk->error == NULL) {
+        walk->generation = walk->index->generation - 1; /* the index is made anew from here */
+    }
+}
+
 bool json_finish(struct json_walk *walk) {
     size_t at = token_now(walk);
     if (walk->error == NULL && at != walk->bytes.size) {

@@ -69,6 +69,9 @@ bool json_take_bool(struct json_walk *walk, bool *value_out);
 bool json_take_null(struct json_walk *walk);
 /* Consumes any value, checking it in full; *raw_out (may be NULL) is its bytes. */
 bool json_skip(struct json_walk *walk, struct slice *raw_out);
+/* Goes on at `at`, in the same container: where its next element begins, or what follows one. The
+ * bytes between were found good by the caller. */
+void json_jump(struct json_walk *walk, size_t at);
 /* true when only blanks are left; else a failure. */
 bool json_finish(struct json_walk *walk);
 /* Whether a key is the given literal: compiled to comparisons of words, without a call. */

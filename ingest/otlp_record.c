@@ -25,19 +25,24 @@ static_assert(FIRST(KNOWN_BYTES_MAX + 1) == OTLP_KNOWN_COUNT, "the longest known
 #undef FIRST
 #undef IS_SHORTER
 
-static void note_known(struct otlp_attributes *attributes, struct slice key, struct slice value) {
+enum otlp_known otlp_known_of(struct slice key) {
     if (key.size > KNOWN_BYTES_MAX) {
-        return;
+        return OTLP_KNOWN_COUNT;
     }
     for (uint32_t i = first_of_size[key.size]; i < first_of_size[key.size + 1]; i++) {
         if (memcmp(key.data, known_keys[i].data, key.size) == 0) {
-            attributes->known[i] = value;
-            uint32_t bit = UINT32_C(1) << i;
-            attributes->known_set =
-                value.size > 0 ? attributes->known_set | bit : attributes->known_set & ~bit;
-            return;
+            return (enum otlp_known)i;
         }
     }
+    return OTLP_KNOWN_COUNT;
+}
+
+static void note_known(struct otlp_attributes *attributes, enum otlp_known known,
+                       struct slice value) {
+    uint32_t bit = UINT32_C(1) << known;
+    attributes->known[known] = value;
+    attributes->known_set =
+        value.size > 0 ? attributes->known_set | bit : attributes->known_set & ~bit;
 }
 
 static uint64_t size_bit(struct slice key) {
@@ -62,8 +67,11 @@ static struct slice cut_value(struct slice value) {
     return value;
 }
 
-void otlp_attributes_add(struct otlp_attributes *attributes, const struct attribute *attribute) {
-    note_known(attributes, attribute->key, attribute->value);
+void otlp_attributes_add_known(struct otlp_attributes *attributes,
+                               const struct attribute *attribute, enum otlp_known known) {
+    if (known != OTLP_KNOWN_COUNT) {
+        note_known(attributes, known, attribute->value);
+    }
     if (attributes->count == ATTRIBUTES_PER_EVENT_MAX) {
         attributes->is_cut = true;
         return;
@@ -75,6 +83,10 @@ void otlp_attributes_add(struct otlp_attributes *attributes, const struct attrib
         attributes->is_cut = true;
         item->value = cut_value(item->value);
     }
+}
+
+void otlp_attributes_add(struct otlp_attributes *attributes, const struct attribute *attribute) {
+    otlp_attributes_add_known(attributes, attribute, otlp_known_of(attribute->key));
 }
 
 /* Takes those of the wanted ones (a bit each) that the inner level does not have. */

@@ -31,6 +31,11 @@ struct otlp_attributes {
 void otlp_attributes_reset(struct otlp_attributes *attributes);
 /* Adds one, cut to ATTRIBUTE_BYTES_MAX; beyond ATTRIBUTES_PER_EVENT_MAX it is only noted. */
 void otlp_attributes_add(struct otlp_attributes *attributes, const struct attribute *attribute);
+/* Which of those that the rules look for has the key; OTLP_KNOWN_COUNT: none. */
+enum otlp_known otlp_known_of(struct slice key);
+/* The same for a key that was asked for before. */
+void otlp_attributes_add_known(struct otlp_attributes *attributes,
+                               const struct attribute *attribute, enum otlp_known known);
 /* A level above records has its own attributes: adds those of the level above it, or NULL, and
  * encodes all of them once for its records (as far as the arena has room). */
 void otlp_attributes_settle(struct otlp_attributes *attributes, const struct otlp_attributes *outer,

@@ -251,6 +251,7 @@ static void decode_body(struct ingest *ingest, struct http_exchange exchange,
     decode->source = format->style == ANSWER_GRPC ? SLICE("otlp-grpc")
                                                   : slice_of_text(routes[format->route].source);
     otlp_edges_begin(decode, ingest->options.spans, ingest->config);
+    decode->shapes = &ingest->shapes;
     decode->batch_for = intake_batch_for;
     decode->dedup_by_for = intake_dedup_by_for;
     decode->on_refused = intake_on_refused;

@@ -11,6 +11,7 @@
 #include "ingest/decode.h"
 #include "ingest/native.h"
 #include "ingest/otlp_proto.h"
+#include "ingest/otlp_shape.h"
 
 #define NOW_NS UINT64_C(1800000000000000000)
 enum { BATCH_RECORDS = 100, BATCH_ROOM = 1 << 20 };
@@ -19,6 +20,7 @@ struct decoding {
     struct load_pool pool;
     struct arena arena;
     struct batch batch;
+    struct otlp_shapes shapes;
     uint8_t *memory;
     uint32_t next;
 };
@@ -44,6 +46,7 @@ static void *init_protocol(enum load_protocol protocol) {
     ASSERT(decoding != NULL);
     decoding->memory = malloc(BATCH_ROOM);
     ASSERT(decoding->memory != NULL);
+    otlp_shapes_init(&decoding->shapes);
     batch_init(&decoding->batch, decoding->memory, BATCH_ROOM);
     ASSERT(status_is_ok(arena_init(&decoding->arena, 16 * MIB)));
     ASSERT(status_is_ok(load_pool_init(&decoding->pool, &world, &fault)));
@@ -88,6 +91,7 @@ static struct micro_work decode_rounds(struct decoding *decoding, uint64_t round
     for (uint64_t i = 0; i < rounds; i++) {
         struct slice body = next_body(decoding);
         struct decode decode = {.arena = &decoding->arena,
+                                .shapes = &decoding->shapes,
                                 .hash_seed = 7,
                                 .now_ns = NOW_NS,
                                 .source = SLICE("bench"),

@@ -1,16 +1,38 @@
 /* hash.c - see hash.h. The only file that knows xxHash. */
 #include "core/base/hash.h"
 
+#if defined(__x86_64__)
+#include <xxh_x86dispatch.h>
+
+/* The library's own choice of vectors, at run time; the same hash. What is inlined below is
+ * compiled for the oldest machine, and vectors are used from MID_BYTES_MAX on only. */
+static struct hash128 hash_long(struct slice bytes, uint64_t seed) {
+    XXH128_hash_t hash = XXH3_128bits_withSeed_dispatch(bytes.data, bytes.size, seed);
+    return (struct hash128){.lo = hash.low64, .hi = hash.high64};
+}
+#undef XXH3_128bits
+#undef XXH3_128bits_withSeed
+#undef XXH3_64bits_withSeed
+#endif
+
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "core/base/assert.h"
+
+enum { MID_BYTES_MAX = 240 };
+static_assert(MID_BYTES_MAX == XXH3_MIDSIZE_MAX, "where XXH3 begins to use vectors");
 
 static struct hash128 from_xxh(XXH128_hash_t hash) {
     return (struct hash128){.lo = hash.low64, .hi = hash.high64};
 }
 
 struct hash128 hash128_of(struct slice bytes, uint64_t seed) {
+#if defined(__x86_64__)
+    if (bytes.size > MID_BYTES_MAX) {
+        return hash_long(bytes, seed);
+    }
+#endif
     return from_xxh(XXH3_128bits_withSeed(bytes.data, bytes.size, seed));
 }
 

@@ -44,6 +44,22 @@ static void parts_keep_their_borders_short_and_long(void **state) {
         hash128_equals(hash128_of_parts(long_late, 2, 1), hash128_of_parts(long_early, 2, 1)));
 }
 
+/* What is stored is found again by another machine, whatever vectors it has. */
+static void long_texts_have_the_published_hash(void **state) {
+    static uint8_t bytes[2000];
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        bytes[i] = (uint8_t)(i * 7 + i / 256);
+    }
+    struct hash128 middle = hash128_of(slice_of(bytes, 240), 5);
+    struct hash128 longer = hash128_of(slice_of(bytes, 241), 5);
+    struct hash128 longest = hash128_of(slice_of(bytes, 2000), 0);
+    assert_int_equal(middle.lo, UINT64_C(0x41F60BE7DEFD9F9));
+    assert_int_equal(longer.lo, UINT64_C(0x936A2ED0DFBEEAC9));
+    assert_int_equal(longer.hi, UINT64_C(0xCBE48115F73D4B56));
+    assert_int_equal(longest.lo, UINT64_C(0x30BF30132F263CD7));
+    assert_int_equal(longest.hi, UINT64_C(0xA5464BD343A370F7));
+}
+
 static void combining_depends_on_the_order(void **state) {
     struct hash128 a = hash128_of(SLICE("a"), 0);
     struct hash128 b = hash128_of(SLICE("b"), 0);
@@ -56,6 +72,7 @@ int main(void) {
         cmocka_unit_test(crc32c_gives_the_published_answers),
         cmocka_unit_test(crc32c_is_the_same_by_table_in_pieces_and_unaligned),
         cmocka_unit_test(parts_keep_their_borders_short_and_long),
+        cmocka_unit_test(long_texts_have_the_published_hash),
         cmocka_unit_test(combining_depends_on_the_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

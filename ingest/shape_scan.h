@@ -1,0 +1,72 @@
+/*
+ * shape_scan.h - the two loops of otlp_shape: are these bytes those, and where does a string end.
+ *
+ * Sixteen bytes at a time with the vectors that every x86-64 has, else byte by byte. Raw pointers,
+ * because it is a scanner; both stay inside the slices they are given. Any thread.
+ */
+#pragma once
+
+#include "core/base/slice.h"
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+enum { SHAPE_SCAN_BYTES = 16 };
+
+/* Whether the text begins with the `size` bytes at `wanted`. */
+static inline bool scan_begins_with(struct slice text, const uint8_t *wanted, size_t size) {
+    if (text.size < size) {
+        return false;
+    }
+#if defined(__SSE2__)
+    if (size >= SHAPE_SCAN_BYTES) {
+        size_t last = size - SHAPE_SCAN_BYTES; /* overlaps the vector before it */
+        __m128i same = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(text.data + last)),
+                                      _mm_loadu_si128((const __m128i *)(wanted + last)));
+        for (size_t at = 0; at < last; at += SHAPE_SCAN_BYTES) {
+            same = _mm_and_si128(same,
+                                 _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(text.data + at)),
+                                                _mm_loadu_si128((const __m128i *)(wanted + at))));
+        }
+        return _mm_movemask_epi8(same) == 0xFFFF;
+    }
+#endif
+    return memcmp(text.data, wanted, size) == 0;
+}
+
+/* The size of the string that begins the text, up to its quote; text.size when there is an escape,
+ * a control character or no quote. *has_high_out: bytes above 0x7F are in it. */
+static inline size_t scan_string(struct slice text, bool *has_high_out) {
+    size_t at = 0;
+    unsigned high = 0;
+#if defined(__SSE2__)
+    const __m128i quote = _mm_set1_epi8('"');
+    const __m128i backslash = _mm_set1_epi8('\\');
+    const __m128i control = _mm_set1_epi8(0x1F);
+    while (text.size - at >= SHAPE_SCAN_BYTES) {
+        __m128i block = _mm_loadu_si128((const __m128i *)(text.data + at));
+        __m128i special = _mm_or_si128(
+            _mm_or_si128(_mm_cmpeq_epi8(block, quote), _mm_cmpeq_epi8(block, backslash)),
+            _mm_cmpeq_epi8(_mm_min_epu8(block, control), block));
+        unsigned ends = (unsigned)_mm_movemask_epi8(special);
+        unsigned highs = (unsigned)_mm_movemask_epi8(block);
+        if (ends != 0) {
+            unsigned first = (unsigned)__builtin_ctz(ends);
+            high |= highs & ((1u << first) - 1);
+            *has_high_out = high != 0;
+            return text.data[at + first] == '"' ? at + first : text.size;
+        }
+        high |= highs;
+        at += SHAPE_SCAN_BYTES;
+    }
+#endif
+    for (; at < text.size; at++) {
+        uint8_t byte = text.data[at];
+        if (byte == '"' || byte == '\\' || byte < 0x20) {
+            *has_high_out = high != 0;
+            return byte == '"' ? at : text.size;
+        }
+        high |= byte & 0x80u;
+    }
+    return text.size;
+}
