@@ -32,6 +32,9 @@ static void check_dedup(struct config_build *build, const struct toml_value *roo
         config_error(build, window != NULL ? window : max_window,
                      "dedup.window is longer than dedup.max_window");
     }
+    if (policy->dedup_max_window_ns > DEDUP_WINDOW_NS_MAX && max_window != NULL) {
+        config_error(build, max_window, "dedup.max_window is at most 49 days");
+    }
 }
 
 /* What a file did not say itself was told where it was said. */

@@ -185,6 +185,12 @@ struct status store_delete(struct store *store, enum store_table table, struct s
                                              : refuse(fault, code, table_names[table]);
 }
 
+struct status store_clear(struct store *store, enum store_table table, struct fault *fault) {
+    ASSERT(store->txn != NULL && table < STORE_TABLE_COUNT);
+    int code = mdb_drop(store->txn, store->tables[table], 0);
+    return code == 0 ? status_ok() : refuse(fault, code, table_names[table]);
+}
+
 struct status store_commit(struct store *store, struct fault *fault) {
     ASSERT(store->txn != NULL);
     int code = mdb_txn_commit(store->txn);

@@ -34,6 +34,9 @@ MUST_CHECK struct status store_put(struct store *store, enum store_table table, 
 /* Missing keys are fine. */
 MUST_CHECK struct status store_delete(struct store *store, enum store_table table, struct slice key,
                                       struct fault *fault);
+/* Deletes all rows of the table. */
+MUST_CHECK struct status store_clear(struct store *store, enum store_table table,
+                                     struct fault *fault);
 MUST_CHECK struct status store_commit(struct store *store, struct fault *fault);
 void store_abort(struct store *store);
 /* Makes `directory` with a durable copy of what is committed, also beside a transaction. Any

@@ -8,9 +8,11 @@
  * function of (state, arguments): `now_ns` comes from the journal. 5. a tenant has at most as many
  * entries as its rule says: what comes beyond is news each time, and takes no other's place.
  *
- * Rows: DEDUP: fingerprint -> first_seen u64, last_seen u64, expires u64, count u64, entity_key,
- * tenant u32, zero u32 (rows of before end at the tenant: they count for none).
- * EVENT_ID: seq big-endian -> u64 expires, then 16-byte event keys. Thread: the shard.
+ * Rows: DEDUP_KEY: number u32 big-endian -> fingerprint, first_seen_ms u64, expires_after_ms u32,
+ * count u32, entity u32, tenant u32. DEDUP, written before these: fingerprint -> first_seen u64,
+ * last_seen u64, expires u64, count u64, entity_key, tenant u32, zero u32 (the oldest end at the
+ * tenant: they count for none). EVENT_ID: seq big-endian -> u64 expires, then 16-byte event keys.
+ * Thread: the shard.
  */
 #pragma once
 
@@ -45,11 +47,14 @@ MUST_CHECK struct status event_ids_restore(struct event_ids *ids, struct slice k
                                            struct slice value, uint64_t now_ns);
 
 /* --- Fingerprints --- */
+#define DEDUP_ENTITY_NONE UINT32_MAX
 struct dedup;
 struct dedup_options {
-    uint32_t keys_max;
+    uint32_t keys_max;     /* 1 .. 2^30 */
+    uint32_t entities_max; /* their numbers are below */
 };
-/* Of the tenant that the signal is of. */
+/* Of the tenant that the signal is of. Spans count in whole milliseconds, DEDUP_WINDOW_NS_MAX at
+ * most. */
 struct dedup_rule {
     uint64_t window_ns;
     uint64_t max_window_ns;
@@ -63,22 +68,32 @@ struct dedup_answer {
 };
 MUST_CHECK struct status dedup_init(struct dedup **dedup_out, const struct dedup_options *options,
                                     struct arena *arena);
-/* Counts the signal. When the keys are full the entry next to expire makes room; when only the
- * tenant's are, the signal passes and is not remembered. */
-struct dedup_answer dedup_admit(struct dedup *dedup, struct hash128 fingerprint,
-                                struct hash128 entity_key, uint64_t now_ns,
-                                const struct dedup_rule *rule);
+/* Ahead of dedup_admit, whose memory is rarely near: brings where the key is looked up; a little
+ * later, when that has come, what is found there. */
+void dedup_prefetch(const struct dedup *dedup, struct hash128 fingerprint);
+void dedup_prefetch_entry(const struct dedup *dedup, struct hash128 fingerprint);
+/* Counts the signal of an entity, known by its number. When the keys are full one makes room: of
+ * sixteen that the fingerprint chooses, the one next to expire. When only the tenant's are, the
+ * signal passes and is not remembered. */
+struct dedup_answer dedup_admit(struct dedup *dedup, struct hash128 fingerprint, uint32_t entity,
+                                uint64_t now_ns, const struct dedup_rule *rule);
 /* Forgets the fingerprints of an entity that recovered: its next failure is news again. */
-void dedup_forget_entity(struct dedup *dedup, struct hash128 entity_key);
+void dedup_forget_entity(struct dedup *dedup, uint32_t entity);
 /* Expires what is due. */
 void dedup_advance(struct dedup *dedup, uint64_t now_ns);
-/* UINT64_MAX when nothing will expire. Expiry alone needs no tick: this is for memory only. */
-uint64_t dedup_next_due_ns(const struct dedup *dedup);
-/* Emits rows changed since the last call, as far as effects has room; true when all are out. */
+/* Emits a bounded number of the rows changed since they were last emitted, as far as effects has
+ * room; true when all are out. */
 bool dedup_emit(struct dedup *dedup, struct effects *effects);
 uint32_t dedup_count(const struct dedup *dedup);
 /* Signals that passed since init because their tenant's keys were full. */
 uint64_t dedup_unremembered_count(const struct dedup *dedup);
+/* Recovery, in key order. CORRUPT for a damaged row. */
 MUST_CHECK struct status dedup_restore(struct dedup *dedup, struct slice key, struct slice value);
+/* A row of the table DEDUP, behind those of DEDUP_KEY: an entry of which dedup_emit makes a new
+ * row, unless there is one already. `entity_of` gives an entity's number, or DEDUP_ENTITY_NONE. */
+MUST_CHECK struct status
+dedup_restore_old(struct dedup *dedup, struct slice key, struct slice value,
+                  uint32_t (*entity_of)(const void *context, struct hash128 entity_key),
+                  const void *context);
 /* A hash over the logical state, independent of memory layout: replay tests compare it. */
 struct hash128 dedup_digest(const struct dedup *dedup);

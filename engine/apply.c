@@ -59,7 +59,7 @@ static struct status apply_bad_news(struct engine *engine, struct tenant *tenant
                                     tenants_number(&engine->tenants, tenant),
                                     policy->limit_dedup_keys};
     struct dedup_answer answer =
-        dedup_admit(engine->dedup, signal->fingerprint, signal->entity_key, engine->now_ns, &rule);
+        dedup_admit(engine->dedup, signal->fingerprint, node, engine->now_ns, &rule);
     tenant_count(&engine->tenants, tenant, TENANT_COUNTER_SIGNALS_TOTAL, 1);
     if (!answer.passes) {
         tenant_count(&engine->tenants, tenant, TENANT_COUNTER_SIGNALS_SUPPRESSED, 1);
@@ -131,7 +131,7 @@ static struct status apply_admitted(struct engine *engine, struct tenant *tenant
     }
     if (signal.news == SIGNAL_GOOD &&
         incidents_apply_good(engine->incidents, &context, node, &signal)) {
-        dedup_forget_entity(engine->dedup, envelope->entity_key);
+        dedup_forget_entity(engine->dedup, node);
     }
     apply_complaint(engine, envelope, &signal, index);
     return status_ok();
@@ -153,6 +153,10 @@ static bool is_news(const struct opened_event *event) {
            (event->envelope.flags & (ENVELOPE_SIGNAL | ENVELOPE_GOOD)) != 0;
 }
 
+static bool is_bad_news(const struct opened_event *event) {
+    return is_news(event) && (event->envelope.flags & ENVELOPE_SIGNAL) != 0;
+}
+
 static void open_event(struct engine *engine, struct slice bytes, struct opened_event *event) {
     event->bytes = bytes;
     event->status = envelope_verify(bytes);
@@ -163,12 +167,18 @@ static void open_event(struct engine *engine, struct slice bytes, struct opened_
     if (is_news(event)) {
         graph_prefetch_slot(engine->graph, event->envelope.entity_key);
     }
+    if (is_bad_news(event)) {
+        dedup_prefetch(engine->dedup, event->envelope.fingerprint);
+    }
 }
 
 /* The slot has come meanwhile. */
 static void fetch_node(struct engine *engine, const struct opened_event *event) {
     if (is_news(event)) {
         graph_prefetch_node(engine->graph, event->envelope.entity_key);
+    }
+    if (is_bad_news(event)) {
+        dedup_prefetch_entry(engine->dedup, event->envelope.fingerprint);
     }
 }
 

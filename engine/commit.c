@@ -11,6 +11,8 @@
 
 #include "core/base/assert.h"
 
+enum { EMITS_PER_COMMIT = 32 }; /* of old rows: some megabytes */
+
 struct incident_context engine_incident_context(struct engine *engine, uint32_t index) {
     return (struct incident_context){
         .graph = engine->graph,
@@ -63,12 +65,13 @@ struct status engine_make_room(struct engine *engine, size_t bytes, struct fault
     return status_ok();
 }
 
-/* Dirty rows of all rooms; each room stops when there is no room and goes on after a drain. */
+/* Dirty rows of all rooms; each room stops when there is no room, or when it was enough for a
+ * cache, and goes on after a drain. */
 static struct status emit_rows(struct engine *engine, struct fault *fault) {
     struct incident_context context = engine_incident_context(engine, UINT32_MAX);
     bool is_done = false;
     while (!is_done) {
-        TRY(engine_make_room(engine, EVENT_EFFECT_BYTES_MIN, fault));
+        TRY(drain_effects(engine, fault));
         is_done = dedup_emit(engine->dedup, &engine->effects) &&
                   graph_emit(engine->graph, &engine->effects) &&
                   incidents_emit(engine->incidents, &context) &&
@@ -103,6 +106,33 @@ static void publish_stats(struct engine *engine) {
     stats_set(engine->stats, STAT_GRAPH_EDGES_LEARNED, graph_learned_count(engine->graph));
     stats_set(engine->stats, STAT_INCIDENTS_OPEN, incidents_open_count(engine->incidents));
     stats_add(engine->stats, STAT_STORE_COMMITS, 1);
+}
+
+static struct status commit_drained(struct engine *engine, struct fault *fault) {
+    if (!engine->is_writing) {
+        return status_ok();
+    }
+    engine->is_writing = false;
+    return store_commit(engine->store, fault);
+}
+
+/* In transactions of a bounded size: new rows stand beside old ones until all are there, and a row
+ * that was replaced is known again. */
+struct status engine_replace_old_rows(struct engine *engine, struct fault *fault) {
+    bool is_done = !engine->has_old_dedup_rows;
+    for (uint32_t i = 1; !is_done; i++) {
+        is_done = dedup_emit(engine->dedup, &engine->effects);
+        TRY(drain_effects(engine, fault));
+        TRY(is_done || i % EMITS_PER_COMMIT == 0 ? commit_drained(engine, fault) : status_ok());
+    }
+    if (engine->has_old_dedup_rows) {
+        TRY(store_begin(engine->store, fault));
+        engine->is_writing = true;
+        TRY(store_clear(engine->store, STORE_TABLE_DEDUP, fault));
+        TRY(commit_drained(engine, fault));
+        engine->has_old_dedup_rows = false;
+    }
+    return status_ok();
 }
 
 bool engine_has_news(const struct engine *engine) {

@@ -57,6 +57,7 @@ struct engine {
     struct stats *stats;
     bool is_writing; /* an LMDB transaction is open */
     bool has_uncommitted_outbox;
+    bool has_old_dedup_rows; /* found in the state, not replaced yet */
     uint64_t committed_seq;
     uint64_t committed_outbox_number;
     uint64_t audit_numbers[AUDIT_RINGS]; /* of the next lines */
@@ -126,6 +127,9 @@ MUST_CHECK struct status engine_make_room(struct engine *engine, size_t bytes, s
 bool engine_has_news(const struct engine *engine);
 /* Writes all dirty rows and the cursor and commits. */
 MUST_CHECK struct status engine_commit(struct engine *engine, struct fault *fault);
+/* Recovery, before any record is applied: what was restored from rows of a former format is written
+ * as rows of this one, and those go. */
+MUST_CHECK struct status engine_replace_old_rows(struct engine *engine, struct fault *fault);
 struct incident_context engine_incident_context(struct engine *engine, uint32_t index);
 
 /* --- recover.c --- */

@@ -20,7 +20,7 @@ static struct status rooms_init(struct engine *engine, const struct engine_optio
         .learned_max = options->learned_edges_max,
     };
     struct event_ids_options ids_options = {options->event_ids_max};
-    struct dedup_options dedup_options = {options->dedup_keys_max};
+    struct dedup_options dedup_options = {options->dedup_keys_max, options->nodes_max};
     struct incidents_options incidents_options = {
         .incidents_max = options->incidents_max,
         .members_max = MEMBERS_DEFAULT,
@@ -94,6 +94,14 @@ static struct status restore_edge(struct engine *engine, struct slice key, struc
 static struct status restore_dedup(struct engine *engine, struct slice key, struct slice value) {
     return dedup_restore(engine->dedup, key, value);
 }
+static uint32_t node_of(const void *context, struct hash128 entity_key) {
+    return graph_find_node(context, entity_key); /* no node: nobody recovers */
+}
+static struct status restore_old_dedup(struct engine *engine, struct slice key,
+                                       struct slice value) {
+    engine->has_old_dedup_rows = true;
+    return dedup_restore_old(engine->dedup, key, value, node_of, engine->graph);
+}
 static struct status restore_ids(struct engine *engine, struct slice key, struct slice value) {
     return event_ids_restore(engine->event_ids, key, value, engine->now_ns);
 }
@@ -122,7 +130,8 @@ static const struct {
 } restore_steps[] = {
     {STORE_TABLE_NODE, restore_node, "node"},
     {STORE_TABLE_EDGE, restore_edge, "edge"},
-    {STORE_TABLE_DEDUP, restore_dedup, "dedup"},
+    {STORE_TABLE_DEDUP_KEY, restore_dedup, "dedup_key"},
+    {STORE_TABLE_DEDUP, restore_old_dedup, "dedup"},
     {STORE_TABLE_EVENT_ID, restore_ids, "event_id"},
     {STORE_TABLE_INCIDENT, restore_incident, "incident"},
     {STORE_TABLE_MEMBER, restore_member, "member"},
@@ -250,6 +259,7 @@ struct status engine_recover(struct engine *engine, const char *journal_director
     struct status status = restore_rows(engine, snapshot, fault);
     store_snapshot_release(snapshot);
     TRY(status);
+    TRY(engine_replace_old_rows(engine, fault));
     struct journal_reader *reader = NULL;
     TRY(journal_reader_open(engine->files, journal_directory, engine->applied_seq + 1, &reader,
                             fault));

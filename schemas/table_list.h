@@ -4,7 +4,7 @@
  * big-endian. The row formats stand beside the room that emits them.
  */
 STORE_TABLE(0, META, "meta")         /* text key -> value: cursor, format, config digest, seed */
-STORE_TABLE(1, DEDUP, "dedup")       /* fingerprint (16) -> dedup/dedup.h row */
+STORE_TABLE(1, DEDUP, "dedup")       /* of before DEDUP_KEY: read once, then emptied */
 STORE_TABLE(2, EVENT_ID, "event_id") /* journal seq (8) -> packed event keys of that batch */
 STORE_TABLE(3, NODE, "node")         /* node number (4) -> graph/graph.h row: name, state */
 STORE_TABLE(4, EDGE, "edge")         /* from node (4), to node (4) -> origin, last seen */
@@ -22,3 +22,4 @@ STORE_TABLE(14, STREAM, "stream")         /* core/stream.h: partition of a log -
 STORE_TABLE(15, MEMORY, "memory")         /* incident id (16), sink's name -> what it remembers */
 STORE_TABLE(16, SILENCE, "silence")       /* engine/silences.h: tenant, 0, id -> policy_silence */
 STORE_TABLE(17, AUDIT, "audit")           /* core/audit.h: a ring of who did what when */
+STORE_TABLE(18, DEDUP_KEY, "dedup_key")   /* entry's number (4) -> dedup/dedup.h row */

@@ -33,7 +33,7 @@ static void deinit_keys(void *state) {
 static void *init_keys(const char *directory) {
     struct keys *keys = calloc(1, sizeof(*keys));
     struct event_ids_options id_options = {.count_max = KEYS};
-    struct dedup_options dedup_options = {.keys_max = KEYS};
+    struct dedup_options dedup_options = {.keys_max = KEYS, .entities_max = KEYS};
     (void)directory;
     ASSERT(keys != NULL);
     keys->random.state = 1;
@@ -76,7 +76,7 @@ static struct micro_work run_dedup(void *state, uint64_t rounds) {
         struct hash128 fingerprint = {number * 0x9E3779B97F4A7C15ULL, number};
         const struct dedup_rule rule = {10 * NS_PER_MINUTE, NS_PER_HOUR, 0, 0};
         struct dedup_answer answer =
-            dedup_admit(keys->dedup, fingerprint, fingerprint, NOW_NS, &rule);
+            dedup_admit(keys->dedup, fingerprint, (uint32_t)number, NOW_NS, &rule);
         micro_use(answer.count);
         if (i % 1024 == 0) {
             while (!dedup_emit(keys->dedup, &keys->effects)) {

@@ -92,11 +92,12 @@ static_assert(2 * BLOCK_BYTES_MAX <= JOURNAL_SEGMENT_BYTES, "a segment holds any
 #define GRAPH_NODES_DEFAULT (1u << 20)
 #define GRAPH_EDGES_DEFAULT (1u << 22)
 #define GRAPH_HOPS_MAX 32u
-#define GRAPH_VISITS_MAX 100000u /* nodes one query may look at: some ms */
-#define DEDUP_KEYS_DEFAULT (1u << 20)
-#define EVENT_IDS_DEFAULT (1u << 22) /* live ids for idempotency; 32 bytes each */
-#define INCIDENTS_DEFAULT (1u << 16) /* open or reopenable at once */
-#define MEMBERS_DEFAULT (1u << 19)   /* entities in those incidents */
+#define GRAPH_VISITS_MAX 100000u              /* nodes one query may look at: some ms */
+#define DEDUP_KEYS_DEFAULT (1u << 20)         /* 60 bytes each */
+#define DEDUP_WINDOW_NS_MAX (49 * NS_PER_DAY) /* 2^32 ms are enough */
+#define EVENT_IDS_DEFAULT (1u << 22)          /* live ids for idempotency; 32 bytes each */
+#define INCIDENTS_DEFAULT (1u << 16)          /* open or reopenable at once */
+#define MEMBERS_DEFAULT (1u << 19)            /* entities in those incidents */
 #define INCIDENT_TRACE_IDS_MAX 8u
 #define INCIDENT_ALTERNATIVES_MAX 4u
 #define INCIDENT_EVIDENCE_MAX 6u

@@ -145,6 +145,9 @@ static void what_does_not_go_together_is_told_at_its_key(void **state) {
     assert_says(world, ":8:1", "dedup.window is longer than dedup.max_window");
     assert_says(world, ":10:1", "correlate.max_hops is at most 32");
     assert_int_equal(world->errors.count, 5);
+    assert_status(load(world, "\n[dedup]\nmax_window = \"1177h\"\n", NULL), INVALID);
+    assert_says(world, ":3:1", "dedup.max_window is at most 49 days");
+    assert_status(load(world, "\n[dedup]\nmax_window = \"1176h\"\n", NULL), OK);
     assert_status(load(world, "listen = 3\ndata_dir = \"\"\n", NULL), INVALID);
     assert_says(world, ":1:1", "listen is a table: [listen]");
     assert_says(world, ":2:1", "data_dir has 1 to 960 bytes");

@@ -321,6 +321,79 @@ static void event_ids_survive_a_restart_until_their_horizon(void **state) {
     assert_int_equal(counter(world, TENANT_COUNTER_SIGNALS_TOTAL), 3);
 }
 
+/* --- Rows of a former format --- */
+
+/* DEDUP_KEY's row as DEDUP had it. */
+static void put_old_row(struct world *world, struct slice row) {
+    struct reader reader = reader_over(row);
+    struct hash128 fingerprint = reader_hash128(&reader);
+    uint64_t first_ns = reader_u64(&reader) * NS_PER_MS;
+    uint64_t expires_ns = first_ns + reader_u32(&reader) * NS_PER_MS;
+    uint64_t count = reader_u32(&reader);
+    uint32_t node = reader_u32(&reader);
+    uint8_t key_bytes[16];
+    uint8_t row_bytes[56];
+    struct writer key = writer_over(key_bytes, sizeof(key_bytes));
+    struct writer old = writer_over(row_bytes, sizeof(row_bytes));
+    writer_hash128(&key, fingerprint);
+    writer_u64(&old, first_ns);
+    writer_u64(&old, first_ns);
+    writer_u64(&old, expires_ns);
+    writer_u64(&old, count);
+    writer_hash128(&old, graph_get_node(world->engine.graph, node).key);
+    writer_u32(&old, reader_u32(&reader));
+    writer_u32(&old, 0);
+    assert_status(store_put(world->store, STORE_TABLE_DEDUP, writer_slice(&key), writer_slice(&old),
+                            &world->fault),
+                  OK);
+}
+
+/* The first `kept` of the new rows stay: a process died when it had written so many of them. */
+static void write_old_dedup_rows(struct world *world, uint32_t kept) {
+    struct store_snapshot *snapshot = NULL;
+    struct store_cursor *cursor = NULL;
+    struct slice none = {0};
+    struct slice key;
+    struct slice row;
+    uint32_t count = 0;
+    assert_status(store_snapshot_acquire(world->store, &snapshot), OK);
+    assert_status(store_cursor_open(snapshot, STORE_TABLE_DEDUP_KEY, none, none, &cursor), OK);
+    assert_status(store_begin(world->store, &world->fault), OK);
+    while (status_is_ok(store_cursor_next(cursor, &key, &row))) {
+        put_old_row(world, row);
+        if (count++ >= kept) {
+            assert_status(store_delete(world->store, STORE_TABLE_DEDUP_KEY, key, &world->fault),
+                          OK);
+        }
+    }
+    store_cursor_close(cursor);
+    store_snapshot_release(snapshot);
+    assert_status(store_commit(world->store, &world->fault), OK);
+}
+
+static void dedup_rows_of_a_former_format_are_replaced(void **state) {
+    struct world *world = *state;
+    add_storm(world);
+    apply_record(world);
+    commit(world);
+    for (uint32_t kept = 0; kept < 3; kept++) {
+        write_old_dedup_rows(world, kept);
+        assert_int_equal(rows_count(world, STORE_TABLE_DEDUP), 3);
+        restart(world);
+        assert_int_equal(rows_count(world, STORE_TABLE_DEDUP), 0);
+        assert_int_equal(rows_count(world, STORE_TABLE_DEDUP_KEY), 3);
+    }
+    struct hash128 digest = engine_digest(&world->engine);
+    restart(world);
+    assert_same(engine_digest(&world->engine), digest);
+    add_event(world, "job:load", EVENT_STATUS_FAILED, "e-4", NULL);
+    add_event(world, "job:extract", EVENT_STATUS_SUCCEEDED, "e-5", NULL);
+    add_event(world, "job:extract", EVENT_STATUS_FAILED, "e-6", NULL);
+    apply_record(world);
+    assert_int_equal(counter(world, TENANT_COUNTER_SIGNALS_TOTAL), 5);
+    assert_int_equal(counter(world, TENANT_COUNTER_SIGNALS_SUPPRESSED), 1);
+}
+
 /* The process dies in the middle of the record: what the crash handler does. */
 static void die_while_applying(struct world *world, uint64_t seq) {
     poison_enter(&world->engine.poison, seq);
@@ -418,6 +491,7 @@ int main(void) {
         TEST(a_committed_record_is_not_applied_again),
         TEST(a_batch_sent_again_after_a_restart_changes_nothing),
         TEST(event_ids_survive_a_restart_until_their_horizon),
+        TEST(dedup_rows_of_a_former_format_are_replaced),
         TEST(a_record_that_crashed_once_is_tried_again),
         TEST(a_record_that_crashed_twice_goes_to_the_quarantine),
         TEST(the_audit_keeps_its_newest_lines_over_a_crash),
