@@ -116,8 +116,13 @@ struct status journal_append(struct journal *journal, struct slice batch, uint64
     ASSERT(block->first_seq + block->count == journal->next_seq);
     block->payload_bytes += (uint32_t)batch.size;
     block->count++;
+    journal->last_record = slice_of(record, batch.size);
     *seq_out = journal->next_seq++;
     return status_ok();
+}
+
+struct slice journal_last_record(const struct journal *journal) {
+    return journal->last_record;
 }
 
 bool journal_block_next(struct journal_block *block, struct slice *record_out) {

@@ -60,6 +60,8 @@ uint64_t journal_first_seq(const struct journal *journal);
  * larger than a block can ever hold. */
 MUST_CHECK struct status journal_append(struct journal *journal, struct slice batch,
                                         uint64_t stamp_ns, uint64_t *seq_out);
+/* What was appended last, in the open block; valid as the block is. */
+struct slice journal_last_record(const struct journal *journal);
 /* Bytes waiting in the open block. */
 size_t journal_open_bytes(const struct journal *journal);
 

@@ -22,6 +22,7 @@ struct journal {
     struct open_block blocks[BLOCKS_COUNT];
     uint32_t open_index;
     uint32_t payload_bytes_max;
+    struct slice last_record;
     uint64_t next_seq;
     struct journal_segment segment;         /* written to */
     uint64_t offset;                        /* of the next block in it */

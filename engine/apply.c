@@ -9,7 +9,7 @@
 #include "engine/engine_state.h"
 
 #include "core/base/assert.h"
-#include "core/operator.h"
+#include "engine/heads.h"
 #include "schemas/derive.h"
 
 /* tenant, 0, seq, index: a tenant's refused records lie together, in order. */
@@ -138,18 +138,33 @@ static struct status apply_admitted(struct engine *engine, struct tenant *tenant
 }
 
 /* An event on its way: opened some events before its turn, so that what it needs of the id index
- * and the graph has come when it is applied. */
+ * and the graph has come when it is applied. Of a quiet one the head is all that is read. */
 struct opened_event {
+    const struct event_head *head;
     struct slice bytes;
     struct envelope envelope;
     struct status status; /* CORRUPT: not an envelope */
 };
 
-enum { OPENED_AHEAD = 8, NODE_AHEAD = 4 };
+enum { OPENED_AHEAD = 16, NODE_AHEAD = 8 };
+
+/* A record's events, on their way. */
+struct passage {
+    const struct batch_view *batch;
+    struct slice record;
+    struct event_heads heads;
+    struct opened_event events[OPENED_AHEAD];
+    struct stream_group group;
+    struct tenant *tenant; /* of the latest event; NULL when it had none */
+};
+
+static bool is_quiet(const struct opened_event *event) {
+    return (event->head->traits & EVENT_QUIET) != 0;
+}
 
 /* Good or bad news: neutral events look for no node. */
 static bool is_news(const struct opened_event *event) {
-    return status_is_ok(event->status) &&
+    return !is_quiet(event) && status_is_ok(event->status) &&
            (event->envelope.flags & (ENVELOPE_SIGNAL | ENVELOPE_GOOD)) != 0;
 }
 
@@ -157,11 +172,23 @@ static bool is_bad_news(const struct opened_event *event) {
     return is_news(event) && (event->envelope.flags & ENVELOPE_SIGNAL) != 0;
 }
 
-static void open_event(struct engine *engine, struct slice bytes, struct opened_event *event) {
-    event->bytes = bytes;
-    event->status = envelope_verify(bytes);
+static void read_event(struct opened_event *event) {
+    event->status = envelope_verify(event->bytes);
     if (status_is_ok(event->status)) {
-        envelope_read(bytes, &event->envelope);
+        envelope_read(event->bytes, &event->envelope);
+    }
+}
+
+static void open_event(struct engine *engine, struct passage *passage, uint32_t index) {
+    struct opened_event *event = &passage->events[index % OPENED_AHEAD];
+    event->head = &passage->heads.items[index];
+    event->bytes = slice_of(passage->record.data + event->head->at, event->head->size);
+    if (is_quiet(event)) {
+        event_ids_prefetch(engine->event_ids, event->head->event_key);
+        return;
+    }
+    read_event(event);
+    if (status_is_ok(event->status)) {
         event_ids_prefetch(engine->event_ids, event->envelope.event_key);
     }
     if (is_news(event)) {
@@ -182,18 +209,23 @@ static void fetch_node(struct engine *engine, const struct opened_event *event) 
     }
 }
 
-/* A data point is known by its series and time, and there are too many of them: they would push
- * the ids out of memory that keep a job's failure from being told twice. */
-static bool is_remembered(const struct envelope *envelope) {
-    return envelope->kind != EVENT_KIND_METRIC || (envelope->flags & ENVELOPE_OWN_EVENT_ID) != 0;
+/* What was not applied for want of room stands in the quarantine. */
+static struct status set_aside(struct engine *engine, struct tenant *tenant, uint64_t seq,
+                               uint32_t index, struct slice bytes) {
+    log_write(engine->logger, LOG_LEVEL_ERROR, "engine",
+              "no room left for entities, edges or incidents: event %llu/%u of tenant %.*s "
+              "stands in the quarantine",
+              (unsigned long long)seq, index, SLICE_PRINT(tenant->name));
+    return engine_quarantine(engine, tenant, seq, index, bytes);
 }
 
 static struct status apply_event(struct engine *engine, const struct opened_event *event,
-                                 uint64_t seq, uint32_t index) {
+                                 uint64_t seq, uint32_t index, struct tenant **tenant_out) {
     const struct envelope *envelope = &event->envelope;
     TRY(event->status);
     struct tenant *tenant = NULL;
     TRY(tenants_intern(&engine->tenants, envelope->tenant, &tenant));
+    *tenant_out = tenant;
     /* What was found out beside an event is none that anybody sent. */
     uint64_t count = (envelope->flags & ENVELOPE_LEARNED) != 0 ? 0 : 1;
     tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_RECEIVED, count);
@@ -202,30 +234,45 @@ static struct status apply_event(struct engine *engine, const struct opened_even
         return engine_quarantine(engine, tenant, seq, index, event->bytes);
     }
     tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_ACCEPTED, count);
-    if (is_remembered(envelope) && !event_ids_admit(engine->event_ids, envelope->event_key)) {
+    if (event_is_remembered(envelope->kind, envelope->flags) &&
+        !event_ids_admit(engine->event_ids, envelope->event_key)) {
         tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_DUPLICATE, count);
         return status_ok();
     }
     struct status status = apply_admitted(engine, tenant, envelope, event->bytes, index);
-    if (status.code == STATUS_FULL) {
-        log_write(engine->logger, LOG_LEVEL_ERROR, "engine",
-                  "no room left for entities, edges or incidents: event %llu/%u of tenant %.*s "
-                  "stands in the quarantine",
-                  (unsigned long long)seq, index, SLICE_PRINT(tenant->name));
-        return engine_quarantine(engine, tenant, seq, index, event->bytes);
-    }
-    return status;
+    return status.code == STATUS_FULL ? set_aside(engine, tenant, seq, index, event->bytes)
+                                      : status;
 }
 
-static struct status apply_turn(struct engine *engine, const struct batch_view *batch,
-                                const struct opened_event *event, struct stream_group *group,
-                                uint32_t index, struct fault *fault) {
-    TRY(engine_make_room(engine, EVENT_EFFECT_BYTES_MIN, fault));
-    if (batch->kind == BATCH_STREAM &&
-        !streams_pass(&engine->streams, group, event->bytes, &engine->effects)) {
+/* All that apply_event would do with it. */
+static void apply_quiet(struct engine *engine, struct tenant *tenant,
+                        const struct event_head *head) {
+    tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_RECEIVED, 1);
+    tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_ACCEPTED, 1);
+    if ((head->traits & EVENT_REMEMBERED) != 0 &&
+        !event_ids_admit(engine->event_ids, head->event_key)) {
+        tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_DUPLICATE, 1);
+    }
+}
+
+static struct status apply_turn(struct engine *engine, struct passage *passage, uint32_t index,
+                                struct fault *fault) {
+    struct opened_event *event = &passage->events[index % OPENED_AHEAD];
+    const struct batch_view *batch = passage->batch;
+    if (is_quiet(event) && passage->tenant != NULL) {
+        apply_quiet(engine, passage->tenant, event->head);
         return status_ok();
     }
-    struct status status = apply_event(engine, event, batch->seq, index);
+    if (is_quiet(event)) {
+        read_event(event); /* the one before it was none: its tenant is not known */
+    }
+    TRY(engine_make_room(engine, EVENT_EFFECT_BYTES_MIN, fault));
+    if (batch->kind == BATCH_STREAM &&
+        !streams_pass(&engine->streams, &passage->group, event->bytes, &engine->effects)) {
+        return status_ok();
+    }
+    passage->tenant = NULL;
+    struct status status = apply_event(engine, event, batch->seq, index, &passage->tenant);
     if (!status_is_ok(status)) {
         /* The journal's checksum held, so this is a record of a broken writer: skip it loudly. */
         log_write(engine->logger, LOG_LEVEL_ERROR, "engine", "event %llu/%u skipped: %s",
@@ -234,37 +281,37 @@ static struct status apply_turn(struct engine *engine, const struct batch_view *
     return status_ok();
 }
 
-static struct status apply_in_turn(struct engine *engine, struct batch_view *batch,
+static struct status apply_in_turn(struct engine *engine, struct passage *passage,
                                    struct fault *fault) {
-    struct opened_event events[OPENED_AHEAD];
-    struct stream_group group = {0};
-    struct slice entry;
+    uint32_t count = passage->heads.count;
     uint32_t opened = 0;
-    bool has_more = true;
-    for (uint32_t index = 0; has_more || index < opened; index++) {
-        while (has_more && opened < index + OPENED_AHEAD) {
-            has_more = batch_next(batch, &entry);
-            if (has_more) {
-                open_event(engine, entry, &events[opened++ % OPENED_AHEAD]);
-            }
+    for (uint32_t index = 0; index < count; index++) {
+        while (opened < count && opened < index + OPENED_AHEAD) {
+            open_event(engine, passage, opened++);
         }
         if (index + NODE_AHEAD < opened) {
-            fetch_node(engine, &events[(index + NODE_AHEAD) % OPENED_AHEAD]);
+            fetch_node(engine, &passage->events[(index + NODE_AHEAD) % OPENED_AHEAD]);
         }
-        if (index < opened) {
-            TRY(apply_turn(engine, batch, &events[index % OPENED_AHEAD], &group, index, fault));
-        }
+        TRY(apply_turn(engine, passage, index, fault));
     }
     return status_ok();
 }
 
-static struct status apply_events(struct engine *engine, struct batch_view *batch,
+static struct status apply_events(struct engine *engine, struct slice record,
+                                  struct batch_view *batch, const struct event_heads *heads,
                                   struct fault *fault) {
+    struct passage passage; /* its events are written before they are read */
+    passage.batch = batch;
+    passage.record = record;
+    passage.heads =
+        heads != NULL ? *heads : heads_make(record, batch, engine->heads, BATCH_EVENTS_MAX);
+    passage.group = (struct stream_group){0};
+    passage.tenant = NULL;
     size_t ids_bytes = event_ids_effect_bytes(engine->event_ids, batch->count);
     TRY(engine_make_room(engine, EVENT_EFFECT_BYTES_MIN + ids_bytes, fault));
     event_ids_begin_batch(engine->event_ids, batch->seq, engine->now_ns,
                           engine->policies.defaults.idempotency_horizon_ns);
-    TRY(apply_in_turn(engine, batch, fault));
+    TRY(apply_in_turn(engine, &passage, fault));
     TRY(engine_make_room(engine, ids_bytes, fault));
     event_ids_end_batch(engine->event_ids, &engine->effects);
     return status_ok();
@@ -288,43 +335,6 @@ struct status engine_apply_again(struct engine *engine, struct slice bytes, uint
                : status;
 }
 
-static struct status apply_operator(struct engine *engine, struct batch_view *batch,
-                                    struct fault *fault) {
-    struct slice entry;
-    uint32_t index = 0;
-    while (batch_next(batch, &entry)) {
-        TRY(engine_make_room(engine, EVENT_EFFECT_BYTES_MIN, fault));
-        struct operator_request request;
-        TRY(operator_decode(entry, &request));
-        engine_audit(engine, &request);
-        if (request.action == OPERATOR_AUDIT) {
-            continue;
-        }
-        if (request.action == OPERATOR_RETRY_DEAD || request.action == OPERATOR_DROP_DEAD) {
-            TRY(engine_operate_dead(engine, &request));
-            continue;
-        }
-        if (request.action == OPERATOR_RETRY_QUARANTINED ||
-            request.action == OPERATOR_DROP_QUARANTINED) {
-            TRY(engine_operate_quarantine(engine, &request, index++, fault));
-            continue;
-        }
-        if (request.action == OPERATOR_SILENCE || request.action == OPERATOR_UNSILENCE) {
-            engine_operate_silence(engine, &request);
-            continue;
-        }
-        struct incident_context context = engine_incident_context(engine, index++);
-        struct status status =
-            incidents_operate(engine->incidents, &context, request.incident_id, request.tenant,
-                              request.action == OPERATOR_RESOLVE, request.by, request.note);
-        if (!status_is_ok(status)) {
-            log_write(engine->logger, LOG_LEVEL_INFO, "engine",
-                      "an operator's action came too late: the incident is not live any more");
-        }
-    }
-    return status_ok();
-}
-
 static struct status apply_each(struct engine *engine, struct batch_view *batch,
                                 struct status (*apply)(struct engine *, struct slice,
                                                        struct fault *),
@@ -336,18 +346,19 @@ static struct status apply_each(struct engine *engine, struct batch_view *batch,
     return status_ok();
 }
 
-static struct status apply_kind(struct engine *engine, struct batch_view *batch,
+static struct status apply_kind(struct engine *engine, struct slice record,
+                                struct batch_view *batch, const struct event_heads *heads,
                                 struct fault *fault) {
     switch (batch->kind) {
     case BATCH_EVENTS:
     case BATCH_STREAM:
-        return apply_events(engine, batch, fault);
+        return apply_events(engine, record, batch, heads, fault);
     case BATCH_TICK:
         return status_ok(); /* time itself is the news: see advance below */
     case BATCH_CONFIG:
         return apply_each(engine, batch, engine_configure, fault);
     case BATCH_OPERATOR:
-        return apply_operator(engine, batch, fault);
+        return engine_apply_operator(engine, batch, fault);
     case BATCH_OUTCOME:
         return apply_each(engine, batch, engine_apply_outcome, fault);
     }
@@ -394,9 +405,10 @@ static uint64_t next_expiry_ns(const struct engine *engine) {
                                                    : (engine->now_ns / step_ns + 1) * step_ns;
 }
 
-struct status engine_apply(struct engine *engine, struct slice record, struct fault *fault) {
-    struct batch_view batch;
-    TRY(batch_open(record, &batch));
+static struct status apply_record(struct engine *engine, struct slice record,
+                                  struct batch_view opened, const struct event_heads *heads,
+                                  struct fault *fault) {
+    struct batch_view batch = opened;
     ASSERT(batch.seq == engine->applied_seq + 1 || engine->applied_seq == 0);
     ASSERT(batch.stamp_ns >= engine->now_ns);
     TRY(engine_commit_what_is_read(engine, &batch, fault));
@@ -406,7 +418,7 @@ struct status engine_apply(struct engine *engine, struct slice record, struct fa
     engine->applied_seq = batch.seq;
     expire_learned(engine, before_ns);
     TRY(advance_time(engine, fault));
-    TRY(apply_kind(engine, &batch, fault));
+    TRY(apply_kind(engine, record, &batch, heads, fault));
     if (batch.is_broken) {
         log_write(engine->logger, LOG_LEVEL_ERROR, "engine",
                   "record %llu is broken: its events behind the break are skipped",
@@ -416,6 +428,21 @@ struct status engine_apply(struct engine *engine, struct slice record, struct fa
     graph_fold(engine->graph);
     poison_leave(&engine->poison);
     return status_ok();
+}
+
+struct status engine_apply(struct engine *engine, struct slice record, struct fault *fault) {
+    struct batch_view batch;
+    TRY(batch_open(record, &batch));
+    return apply_record(engine, record, batch, NULL, fault);
+}
+
+struct status engine_apply_from(struct engine *engine, struct slice record,
+                                struct block_heads *block, struct fault *fault) {
+    struct batch_view batch;
+    struct event_heads heads;
+    TRY(batch_open(record, &batch));
+    bool has_heads = block_heads_take(block, &batch, &heads);
+    return apply_record(engine, record, batch, has_heads ? &heads : NULL, fault);
 }
 
 uint64_t engine_next_due_ns(const struct engine *engine) {

@@ -17,6 +17,7 @@
 #include "core/store.h"
 #include "dedup/dedup.h"
 #include "engine/engine.h"
+#include "engine/heads.h"
 #include "engine/poison.h"
 #include "engine/silences.h"
 #include "engine/streams.h"
@@ -35,6 +36,7 @@ struct engine {
     struct arena arena; /* life of the engine */
     struct effects effects;
     struct event_ids *event_ids;
+    struct event_head *heads; /* BATCH_EVENTS_MAX: of the record being applied, when it has none */
     struct dedup *dedup;
     struct graph *graph;
     struct graph_search *search;
@@ -67,6 +69,9 @@ struct engine {
 /* Applies one record. CORRUPT when it is not a batch; IO or FULL when the store failed. */
 MUST_CHECK struct status engine_apply(struct engine *engine, struct slice record,
                                       struct fault *fault);
+/* The same with the heads that were made when the record was appended to its block. */
+MUST_CHECK struct status engine_apply_from(struct engine *engine, struct slice record,
+                                           struct block_heads *block, struct fault *fault);
 /* When a tick record must be applied next; UINT64_MAX when none. */
 uint64_t engine_next_due_ns(const struct engine *engine);
 /* Puts a record that must not be applied (it crashed the process twice) into the quarantine. */
@@ -116,6 +121,11 @@ MUST_CHECK struct status engine_intern_node(struct engine *engine, struct slice 
 /* --- audit_log.c --- */
 /* What the request is, for the audit. */
 void engine_audit(struct engine *engine, const struct operator_request *request);
+
+/* --- operate.c --- */
+/* The actions of a BATCH_OPERATOR record. */
+MUST_CHECK struct status engine_apply_operator(struct engine *engine, struct batch_view *batch,
+                                               struct fault *fault);
 
 /* --- operate_silence.c --- */
 void engine_operate_silence(struct engine *engine, const struct operator_request *request);

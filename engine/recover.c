@@ -27,6 +27,10 @@ static struct status rooms_init(struct engine *engine, const struct engine_optio
         .hash_seed = options->hash_seed,
     };
     TRY(effects_init(&engine->effects, EFFECTS_BYTES, arena));
+    engine->heads = ARENA_ARRAY(arena, struct event_head, BATCH_EVENTS_MAX);
+    if (engine->heads == NULL) {
+        return status_of(STATUS_FULL);
+    }
     TRY(event_ids_init(&engine->event_ids, &ids_options, arena));
     TRY(dedup_init(&engine->dedup, &dedup_options, arena));
     TRY(graph_init(&engine->graph, &graph_options, arena));

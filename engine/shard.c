@@ -100,6 +100,11 @@ struct status shard_open(const struct shard_options *options, struct shard **sha
         void *memory = arena_allocate(&shard->arena, 4096, 64);
         ASSERT(memory != NULL);
         batch_init(&shard->tick, memory, 4096);
+    }
+    for (uint32_t i = 0; i < SHARD_HEADS && status_is_ok(status); i++) {
+        status = block_heads_init(&shard->heads[i], &shard->arena);
+    }
+    if (status_is_ok(status)) {
         status = state_open(shard, fault);
     }
     if (!status_is_ok(status)) {

@@ -11,6 +11,8 @@
 #include "engine/stamp.h"
 #include "engine/waiting.h"
 
+enum { SHARD_HEADS = 3 };
+
 struct shard {
     struct shard_options options;
     struct engine engine;
@@ -25,6 +27,10 @@ struct shard {
     struct waiting_list lists[2]; /* of the open block and of the block in flight */
     uint32_t open_list;
     struct waiting_list after_commit;
+    struct block_heads heads[SHARD_HEADS];
+    uint32_t open_heads; /* of the open block */
+    struct block_heads *flushing_heads;
+    struct block_heads *durable_heads;
     struct waiting held; /* did not fit into the open block */
     struct journal_block flushing;
     struct journal_block durable; /* to be applied; count 0: none */

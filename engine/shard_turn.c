@@ -40,6 +40,13 @@ void shard_fail(struct shard *shard, const char *what, struct status status) {
 
 /* --- Receive and append --- */
 
+static struct status append_record(struct shard *shard, struct slice bytes, uint64_t stamp_ns) {
+    uint64_t seq = 0;
+    TRY(journal_append(shard->journal, bytes, stamp_ns, &seq));
+    block_heads_add(&shard->heads[shard->open_heads], journal_last_record(shard->journal));
+    return status_ok();
+}
+
 /* false: the open block is full, the batch is held for the next one. */
 static bool append_batch(struct shard *shard, struct waiting one) {
     if (shard->is_failed) {
@@ -51,9 +58,8 @@ static bool append_batch(struct shard *shard, struct waiting one) {
         waiting_answer(one, STATUS_FULL);
         return true;
     }
-    uint64_t seq = 0;
     struct slice bytes = slice_of(one.batch->writer.data, one.batch->writer.size);
-    struct status status = journal_append(shard->journal, bytes, stamp_next(&shard->stamp), &seq);
+    struct status status = append_record(shard, bytes, stamp_next(&shard->stamp));
     if (status.code == STATUS_FULL) {
         ASSERT(shard->held.batch == NULL);
         shard->held = one;
@@ -115,8 +121,7 @@ static void append_tick(struct shard *shard) {
         return; /* a record on its way carries a stamp of its own */
     }
     batch_clear(&shard->tick, BATCH_TICK);
-    uint64_t seq = 0;
-    struct status status = journal_append(shard->journal, batch_finish(&shard->tick), now, &seq);
+    struct status status = append_record(shard, batch_finish(&shard->tick), now);
     if (!status_is_ok(status) && journal_is_failed(shard->journal)) {
         shard_fail(shard, "the journal cannot be written", status);
     }
@@ -148,6 +153,7 @@ static void on_flushed(void *context, struct status status) {
     if (status_is_ok(status)) {
         ASSERT(!shard->has_durable);
         shard->durable = shard->flushing;
+        shard->durable_heads = shard->flushing_heads;
         shard->has_durable = true;
         answer_durable(shard, list);
         return;
@@ -168,6 +174,9 @@ static void start_flush(struct shard *shard) {
     }
     shard->open_list ^= 1;
     ASSERT(shard->lists[shard->open_list].count == 0);
+    shard->flushing_heads = &shard->heads[shard->open_heads];
+    shard->open_heads = (shard->open_heads + 1) % SHARD_HEADS;
+    block_heads_clear(&shard->heads[shard->open_heads]);
     lag_flush(&shard->lag);
     /* What arrives meanwhile cannot be made durable before this is: nobody needs to wake us. */
     loop_waker_mute(shard->waker);
@@ -184,11 +193,12 @@ static void start_flush(struct shard *shard) {
 
 /* --- Apply and commit --- */
 
-static void apply_block(struct shard *shard, struct journal_block block) {
+static void apply_block(struct shard *shard, struct journal_block block,
+                        struct block_heads *heads) {
     struct slice record;
     while (!shard->is_failed && journal_block_next(&block, &record)) {
         shard->fault.words[0] = 0;
-        struct status status = engine_apply(&shard->engine, record, &shard->fault);
+        struct status status = engine_apply_from(&shard->engine, record, heads, &shard->fault);
         if (!status_is_ok(status)) {
             shard_fail(shard, "a durable record could not be applied", status);
         }
@@ -269,13 +279,14 @@ struct status shard_turn(struct shard *shard) {
     receive_batches(shard);
     append_tick(shard);
     struct journal_block block = shard->durable;
+    struct block_heads *block_heads = shard->durable_heads;
     bool has_block = shard->has_durable;
     uint64_t block_events = shard->lag.durable; /* the flush may bring the next block's */
     shard->has_durable = false;
     start_flush(shard);
     lag_publish(&shard->lag);
     if (has_block) {
-        apply_block(shard, block);
+        apply_block(shard, block, block_heads);
         lag_applied(&shard->lag, block_events);
     }
     commit_when_due(shard);

@@ -11,10 +11,10 @@
  * never complained.
  *
  * Such a member is a recovered one with a flag. Bounded, by journal record, so that a replay reads
- * the same: all of the first MESSAGES_READ messages and every MESSAGES_STRIDEth behind them, since
- * who is hit says so more than once; COMPLAINTS_PER_RECORD_MAX looks at who may be meant; each at
- * COMPLAINT_NEIGHBOURS_MAX neighbours a direction and the COMPLAINT_LOOKED_AT_MAX members placed
- * last.
+ * the same: all of the first MESSAGES_READ messages that come here (the engine leaves out those
+ * that tell of no trouble) and every MESSAGES_STRIDEth behind them, since who is hit says so more
+ * than once; COMPLAINTS_PER_RECORD_MAX looks at who may be meant; each at COMPLAINT_NEIGHBOURS_MAX
+ * neighbours a direction and the COMPLAINT_LOOKED_AT_MAX members placed last.
  */
 #include "incident/causes.h"
 #include "incident/words.h"
@@ -100,6 +100,10 @@ static bool is_in_turn(struct incidents *incidents, const struct incident_contex
     }
     return incidents->messages_count++ < MESSAGES_READ ||
            (context->cause_seq + context->cause_index) % MESSAGES_STRIDE == 0;
+}
+
+bool incident_message_complains(struct slice message) {
+    return words_tell_trouble(message);
 }
 
 bool incidents_is_complaint(struct incidents *incidents, const struct incident_context *context,

@@ -73,6 +73,8 @@ MUST_CHECK struct status incidents_apply_bad(struct incidents *incidents,
 /* Good news about a node: its member recovers. False: it is not this source's to say. */
 bool incidents_apply_good(struct incidents *incidents, const struct incident_context *context,
                           uint32_t node, const struct signal *signal);
+/* Whether a message tells of trouble at all: one that does not is never a complaint. */
+bool incident_message_complains(struct slice message);
 /* Whether news that are not bad tell of trouble that an incident of the tenant explains: an entity
  * that says so is hit, even when it has no node yet. */
 bool incidents_is_complaint(struct incidents *incidents, const struct incident_context *context,

@@ -6,6 +6,10 @@
  */
 #include "incident/words.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #define WORDS_BYTES_MAX 512u
 
 enum { LETTERS = 26, BEGINNINGS_MAX = 5 };
@@ -41,10 +45,23 @@ static const beginnings of_trouble = {
     LETTER('u') = {"unavail", "unreac"},
 };
 
-/* 0..25; LETTERS for what is none. */
-static uint8_t letter_of(uint8_t byte) {
-    uint8_t number = (uint8_t)((byte | 0x20) - 'a');
-    return number < LETTERS ? number : LETTERS;
+enum { WINDOW_BYTES = 16 };
+
+/* Which of the 16 bytes are ASCII letters, a bit each. Every message is read here: it is worth it.
+ */
+static uint32_t find_letters(const uint8_t *window) {
+#ifdef __SSE2__
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)window);
+    __m128i number = _mm_sub_epi8(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
+    __m128i is_letter = _mm_cmpeq_epi8(_mm_min_epu8(number, _mm_set1_epi8(LETTERS - 1)), number);
+    return (uint32_t)_mm_movemask_epi8(is_letter);
+#else
+    uint32_t letters = 0;
+    for (uint32_t i = 0; i < WINDOW_BYTES; i++) {
+        letters |= (uint32_t)((uint8_t)((window[i] | 0x20) - 'a') < LETTERS) << i;
+    }
+    return letters;
+#endif
 }
 
 static bool starts_with(struct slice words, const char *part) {
@@ -58,15 +75,35 @@ static bool starts_with(struct slice words, const char *part) {
     return true;
 }
 
+/* Whether a part begins at the letter at `at`. */
+static bool begins_any(struct slice head, size_t at, const beginnings *parts) {
+    const char *const *of_letter = (*parts)[(head.data[at] | 0x20) - 'a'];
+    for (uint32_t i = 0; of_letter[i] != NULL; i++) {
+        if (starts_with(slice_tail(head, at), of_letter[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static uint32_t letters_at(struct slice head, size_t at) {
+    uint8_t rest[WINDOW_BYTES] = {0};
+    if (head.size - at >= WINDOW_BYTES) {
+        return find_letters(head.data + at);
+    }
+    memcpy(rest, head.data + at, head.size - at);
+    return find_letters(rest);
+}
+
 static bool has_any(struct slice words, const beginnings *parts) {
     struct slice head = slice_head(words, WORDS_BYTES_MAX);
-    bool is_inside = false;
-    for (size_t at = 0; at < head.size; at++) {
-        uint8_t letter = letter_of(head.data[at]);
-        bool begins = !is_inside && letter < LETTERS;
-        is_inside = letter < LETTERS;
-        for (uint32_t i = 0; begins && (*parts)[letter][i] != NULL; i++) {
-            if (starts_with(slice_tail(head, at), (*parts)[letter][i])) {
+    uint32_t is_inside = 0; /* a word goes on from the window before */
+    for (size_t at = 0; at < head.size; at += WINDOW_BYTES) {
+        uint32_t letters = letters_at(head, at);
+        uint32_t begins = letters & ~(letters << 1 | is_inside);
+        is_inside = letters >> (WINDOW_BYTES - 1);
+        for (; begins != 0; begins &= begins - 1) {
+            if (begins_any(head, at + (size_t)__builtin_ctz(begins), parts)) {
                 return true;
             }
         }

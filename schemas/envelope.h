@@ -105,3 +105,17 @@ void envelope_read(struct slice bytes, struct envelope *envelope_out);
 /* The i-th attribute or dependency of verified bytes; i below the count. */
 struct attribute envelope_attribute_at(struct slice bytes, uint32_t index);
 struct slice envelope_depends_on_at(struct slice bytes, uint32_t index);
+
+/* A few fields, for whoever has no use for the rest. */
+struct envelope_glance {
+    struct hash128 event_key;
+    uint32_t flags; /* enum envelope_flags */
+    enum event_kind kind;
+    enum event_status status;
+    struct slice tenant;
+    struct slice message;
+    uint32_t depends_on_count;
+};
+/* Reads these of unverified bytes, checking no more than they need. False when the bytes are not of
+ * the shape that envelope_encode gives, or one of these is wrong: then envelope_verify decides. */
+bool envelope_glance(struct slice bytes, struct envelope_glance *glance_out);

@@ -259,6 +259,35 @@ static void read_own(struct slice bytes, struct envelope *envelope) {
     envelope->depends_on_count = (uint32_t)own_text(bytes, AT_DEPENDS_ON).size;
 }
 
+/* Checked: nothing when the text does not fit. */
+static bool find_own_text(struct slice bytes, uint32_t field, struct slice *text_out) {
+    bool is_sound = check_vector(bytes, TABLE_AT + field, 1);
+    *text_out = is_sound ? own_text(bytes, field) : slice_of(NULL, 0);
+    return is_sound;
+}
+
+bool envelope_glance(struct slice bytes, struct envelope_glance *glance_out) {
+    if (!has_own_shape(bytes)) {
+        return false;
+    }
+    struct slice depends_on;
+    struct envelope_glance glance;
+    const uint8_t *table = bytes.data + TABLE_AT;
+    memcpy(&glance.event_key, table + AT_EVENT_KEY, 16);
+    memcpy(&glance.flags, table + AT_FLAGS, 4);
+    glance.kind = (enum event_kind)table[AT_KIND];
+    glance.status = (enum event_status)table[AT_STATUS];
+    bool is_sound = find_own_text(bytes, AT_TENANT, &glance.tenant) &&
+                    find_own_text(bytes, AT_MESSAGE, &glance.message) &&
+                    find_own_text(bytes, AT_DEPENDS_ON, &depends_on) && glance.tenant.size > 0 &&
+                    glance.tenant.size <= TENANT_BYTES_MAX && glance.status < EVENT_STATUS_COUNT;
+    if (is_sound) {
+        glance.depends_on_count = (uint32_t)depends_on.size;
+        *glance_out = glance;
+    }
+    return is_sound;
+}
+
 /* --- All envelopes --- */
 
 struct status envelope_verify(struct slice bytes) {

@@ -81,6 +81,25 @@ static void assert_same_reading(struct slice own, struct slice other) {
     assert_int_equal(a.depends_on_count, b.depends_on_count);
 }
 
+/* A glance never says anything else than the whole reading does; sound ones of ours are seen. */
+static void assert_glance_agrees(struct slice own, bool is_sound) {
+    struct envelope_glance glance;
+    struct envelope envelope;
+    bool is_seen = envelope_glance(own, &glance);
+    assert_true(is_seen || !is_sound);
+    if (!is_sound) {
+        return;
+    }
+    envelope_read(own, &envelope);
+    assert_memory_equal(&glance.event_key, &envelope.event_key, sizeof(envelope.event_key));
+    assert_int_equal(glance.flags, envelope.flags);
+    assert_int_equal(glance.kind, envelope.kind);
+    assert_int_equal(glance.status, envelope.status);
+    assert_same_text(glance.tenant, own.data, envelope.tenant, own.data);
+    assert_same_text(glance.message, own.data, envelope.message, own.data);
+    assert_int_equal(glance.depends_on_count, envelope.depends_on_count);
+}
+
 /* Padding that nobody reads, but the template has it: the copy goes the long way. */
 static void spoil_template(uint8_t *bytes) {
     bytes[TABLE_AT - 1] ^= 1;
@@ -104,6 +123,7 @@ static void both_ways_agree_also_on_damage(void **state) {
         struct status quick = envelope_verify(slice_of(own, size));
         struct status slow = envelope_verify(slice_of(other, size));
         assert_int_equal(quick.code, slow.code);
+        assert_glance_agrees(slice_of(own, size), status_is_ok(quick));
         refused += quick.code == STATUS_CORRUPT;
         if (status_is_ok(quick)) {
             assert_same_reading(slice_of(own, size), slice_of(other, size));

@@ -1,0 +1,162 @@
+/* shard_world.c - see shard_world.h. */
+#include "tests/engine/shard_world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "schemas/derive.h"
+#include "tests/base/scratch.h"
+
+/* --- A scratch shard, by hand --- */
+
+static void on_flushed(void *context, struct status status) {
+    struct world *world = context;
+    assert_status(status, OK);
+    world->is_flushed = true;
+}
+
+/* The state as it is on the disk, then the journal from its cursor. */
+void start(struct world *world) {
+    struct store_options store_options = {.directory = world->state_path, .map_bytes_max = GIB};
+    assert_status(store_open(&store_options, &world->store, &world->fault), OK);
+    struct engine_options options = {
+        .nodes_max = 1u << 10,
+        .edges_max = 1u << 12,
+        .dedup_keys_max = 1u << 10,
+        .event_ids_max = 1u << 12,
+        .incidents_max = 1u << 8,
+        .hash_seed = HASH_SEED,
+        .store = world->store,
+        .poison_path = world->poison_path,
+    };
+    assert_status(engine_init(&world->engine, &options, &world->fault), OK);
+    struct status status = engine_recover(&world->engine, world->journal_path, &world->fault);
+    if (!status_is_ok(status)) {
+        fail_msg("recover: %s: %s", status_name(status), world->fault.words);
+    }
+}
+
+/* As a crash leaves it: what was not committed is gone. */
+void crash(struct world *world) {
+    engine_deinit(&world->engine);
+    store_close(world->store);
+}
+
+void restart(struct world *world) {
+    crash(world);
+    start(world);
+}
+
+/* Makes the open batch a durable record that nobody has applied yet; its bytes are valid until the
+ * next. */
+struct slice write_record(struct world *world) {
+    struct journal_block block;
+    struct slice record;
+    uint64_t seq = 0;
+    world->now_ns += NS_PER_S;
+    world->is_flushed = false;
+    assert_status(journal_append(world->journal, batch_finish(&world->batch), world->now_ns, &seq),
+                  OK);
+    assert_status(journal_flush(world->journal, on_flushed, world, &block), OK);
+    while (!world->is_flushed) {
+        assert_status(loop_run_once(world->loop, NS_PER_S), OK);
+    }
+    assert_true(journal_block_next(&block, &record));
+    batch_clear(&world->batch, BATCH_EVENTS);
+    return record;
+}
+
+void apply_record(struct world *world) {
+    assert_status(engine_apply(&world->engine, write_record(world), &world->fault), OK);
+}
+
+void apply_tick(struct world *world, uint64_t span_ns) {
+    batch_clear(&world->batch, BATCH_TICK);
+    world->now_ns += span_ns;
+    apply_record(world);
+}
+
+void commit(struct world *world) {
+    assert_status(engine_commit(&world->engine, &world->fault), OK);
+}
+
+int set_up(void **state) {
+    static struct world world;
+    world = (struct world){.now_ns = START_NS};
+    scratch_make(world.directory, sizeof(world.directory));
+    snprintf(world.journal_path, sizeof(world.journal_path), "%s/journal", world.directory);
+    snprintf(world.state_path, sizeof(world.state_path), "%s/state", world.directory);
+    snprintf(world.poison_path, sizeof(world.poison_path), "%s/poison", world.directory);
+    assert_status(arena_init(&world.arena, MIB), OK);
+    batch_init(&world.batch, arena_allocate(&world.arena, BATCH_BYTES, 64), BATCH_BYTES);
+    batch_clear(&world.batch, BATCH_EVENTS);
+    struct loop_options loop_options = {.backend = LOOP_EPOLL};
+    assert_status(loop_open(&loop_options, &world.loop, &world.fault), OK);
+    struct journal_options journal_options = {.directory = world.journal_path,
+                                              .sync = JOURNAL_SYNC_NEVER,
+                                              .segment_bytes = 2 * BLOCK_BYTES_MAX,
+                                              .loop = world.loop};
+    assert_status(journal_open(&journal_options, &world.journal, &world.fault), OK);
+    start(&world);
+    *state = &world;
+    return 0;
+}
+
+int tear_down(void **state) {
+    struct world *world = *state;
+    crash(world);
+    journal_close(world->journal);
+    loop_close(world->loop);
+    arena_deinit(&world->arena);
+    scratch_remove(world->directory);
+    return 0;
+}
+
+/* --- Events --- */
+
+void add_event(struct world *world, const char *job, enum event_status status, const char *id,
+               const char *upstream) {
+    struct slice depends_on = slice_of_text(upstream);
+    struct envelope envelope = {
+        .kind = EVENT_KIND_JOB,
+        .status = status,
+        .severity = EVENT_SEVERITY_ERROR,
+        .event_time_ns = START_NS, /* the same event again is the same event */
+        .ingest_time_ns = START_NS,
+        .tenant = SLICE("acme"),
+        .entity = slice_of_text(job),
+        .event_id = slice_of_text(id),
+        .message = SLICE("timeout after 30s"),
+        .source = SLICE("test"),
+        .depends_on = &depends_on,
+        .depends_on_count = upstream == NULL ? 0 : 1,
+    };
+    struct derive_context context = {
+        .hash_seed = HASH_SEED, .now_ns = START_NS, .tenant = SLICE("acme")};
+    uint8_t *scratch = malloc(MIB);
+    struct arena arena = {0};
+    assert_status(arena_init(&arena, MIB), OK);
+    assert_status(derive_envelope(&context, &arena, &envelope, &world->fault), OK);
+    struct writer writer = writer_over(scratch, MIB);
+    assert_status(envelope_encode(&envelope, &writer), OK);
+    assert_status(batch_add(&world->batch, writer_slice(&writer)), OK);
+    arena_deinit(&arena);
+    free(scratch);
+}
+
+/* A storm of three: one cause, two that it takes with it. */
+void add_storm(struct world *world) {
+    add_event(world, "job:extract", EVENT_STATUS_FAILED, "e-1", NULL);
+    add_event(world, "job:load", EVENT_STATUS_FAILED, "e-2", "job:extract");
+    add_event(world, "job:report", EVENT_STATUS_FAILED, "e-3", "job:load");
+}
+
+uint64_t counter(struct world *world, enum tenant_counter counter) {
+    const struct tenant *tenant = tenants_find(&world->engine.tenants, SLICE("acme"));
+    return tenant == NULL ? 0 : tenant->counters[counter];
+}
+
+void assert_same(struct hash128 a, struct hash128 b) {
+    assert_int_equal(a.lo, b.lo);
+    assert_int_equal(a.hi, b.hi);
+}

@@ -1,0 +1,45 @@
+/* shard_world.h - a shard's journal, state and engine in a scratch directory, turned by hand. */
+#pragma once
+
+#include "core/journal.h"
+#include "engine/engine_state.h"
+#include "tests/base/unit.h"
+
+enum { HASH_SEED = 7, BATCH_BYTES = 64 * 1024 };
+#define START_NS (UINT64_C(1800000000) * NS_PER_S)
+
+struct world {
+    char directory[32];
+    char journal_path[64];
+    char state_path[64];
+    char poison_path[64];
+    struct loop *loop;
+    struct journal *journal;
+    struct store *store;
+    struct engine engine;
+    struct arena arena;
+    struct batch batch;
+    uint64_t now_ns;
+    bool is_flushed;
+    struct fault fault;
+};
+
+/* The state as it is on the disk, then the journal from its cursor. */
+void start(struct world *world);
+/* As a crash leaves it: what was not committed is gone. */
+void crash(struct world *world);
+void restart(struct world *world);
+/* Makes the open batch a durable record that nobody has applied yet; its bytes are valid until the
+ * next. */
+struct slice write_record(struct world *world);
+void apply_record(struct world *world);
+void apply_tick(struct world *world, uint64_t span_ns);
+void commit(struct world *world);
+int set_up(void **state);
+int tear_down(void **state);
+void add_event(struct world *world, const char *job, enum event_status status, const char *id,
+               const char *upstream);
+/* A storm of three: one cause, two that it takes with it. */
+void add_storm(struct world *world);
+uint64_t counter(struct world *world, enum tenant_counter counter);
+void assert_same(struct hash128 a, struct hash128 b);
