@@ -21,10 +21,13 @@ static bool init_half(struct graph_snapshot *half, const struct graph_options *o
     size_t rows = (size_t)graph_numbers_max(options) + 1;
     half->out.offsets = allocate_dense(arena, rows, sizeof(uint32_t));
     half->in.offsets = allocate_dense(arena, rows, sizeof(uint32_t));
-    half->out.items = allocate_dense(arena, options->edges_max, sizeof(_Atomic uint32_t));
-    half->in.items = allocate_dense(arena, options->edges_max, sizeof(_Atomic uint32_t));
+    size_t items = options->edges_max + options->edges_max / ROW_ROOM_PARTS + rows;
+    half->out.items = allocate_dense(arena, items, sizeof(_Atomic uint32_t));
+    half->in.items = allocate_dense(arena, items, sizeof(_Atomic uint32_t));
+    half->out.spills = ARENA_ARRAY(arena, _Atomic uint64_t, rows / 64 + 1);
+    half->in.spills = ARENA_ARRAY(arena, _Atomic uint64_t, rows / 64 + 1);
     return half->out.offsets != NULL && half->in.offsets != NULL && half->out.items != NULL &&
-           half->in.items != NULL;
+           half->in.items != NULL && half->out.spills != NULL && half->in.spills != NULL;
 }
 
 /* A power of two with a quarter and more of the slots empty. */
@@ -149,6 +152,7 @@ static void append_edge(struct graph *graph, uint32_t number, uint32_t from, uin
     atomic_store_explicit(&graph->edges_count, number + 1, memory_order_release);
     atomic_store_explicit(&graph->heads[from].out, number, memory_order_release);
     atomic_store_explicit(&graph->heads[to].in, number, memory_order_release);
+    graph_show_edge(graph, graph->snapshot, number); /* a fold comes to it at its end */
 }
 
 static void refresh_edge(struct graph *graph, uint32_t number, enum graph_origin origin,
@@ -183,6 +187,9 @@ struct status graph_put_edge(struct graph *graph, uint32_t from, uint32_t to,
     if (from == to) {
         return status_of(STATUS_INVALID);
     }
+    graph_prefetch_places(graph, from, to);
+    __builtin_prefetch((const void *)&graph->heads[from], 1);
+    __builtin_prefetch((const void *)&graph->heads[to], 1);
     uint32_t number = graph_find_edge(graph, from, to);
     bool is_new = true;
     if (number != NONE) {
@@ -240,6 +247,7 @@ static void remove_edge(struct graph *graph, uint32_t number) {
 }
 
 void graph_remove_edge(struct graph *graph, uint32_t from, uint32_t to, enum graph_origin origin) {
+    graph_prefetch_places(graph, from, to);
     uint32_t number = graph_find_edge(graph, from, to);
     if (number == NONE) {
         return;

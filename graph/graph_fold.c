@@ -6,20 +6,19 @@
  * Rows are in the order of their neighbours without any comparison: edges are dealt into in-rows,
  * those in the order of nodes into out-rows, those into in-rows again. The work is cut in steps of
  * FOLD_STEP edges or nodes, one a call: a fold of ten million edges never holds up a batch. Edges
- * that come meanwhile are newer than the fold and stay in the chains; one that goes or comes back
- * meanwhile is flagged in both halves once FOLD_FLAG is past it, and by FOLD_FLAG else.
+ * that come meanwhile are newer than the fold: they go into the room of its rows at its end. One
+ * that goes or comes back meanwhile is flagged in both halves once the fold has it.
  */
 #include <urcu/urcu-memb.h>
 
 #include "core/base/assert.h"
 #include "graph/graph_internal.h"
 
-/* A chain costs a reader a cache miss an edge, a fold the writer some 6 steps an edge: with a
- * sixteenth in chains the writer pays half a microsecond an edge. Readers of a graph of a million
- * edges still see p99 double while it changes (docs/graph.md). */
+/* A newer edge in the room of a row costs a reader little, one that spilled over a cache miss; a
+ * fold costs the writer some 6 steps an edge. */
 enum {
     OVERLAY_EDGES_MIN = 1024,
-    OVERLAY_PARTS = 16,
+    OVERLAY_PARTS = 32,
     FOLD_STEP = 16384,
     FOLD_STEPS_PER_NEW_EDGE = 32,
 };
@@ -34,13 +33,19 @@ static const char grace;
 #define GRACE_TELL(what) (void)0
 #endif
 
-static struct graph_snapshot *folding_half(struct graph *graph) {
+struct graph_snapshot *graph_folding(struct graph *graph) {
     return &graph->halves[graph->half ^ 1];
 }
 
 /* --- Phases: each takes what stands at `at` --- */
 
 typedef void fold_one(struct graph *graph, struct graph_snapshot *half, uint32_t at);
+
+static void clear_node(struct graph *graph, struct graph_snapshot *half, uint32_t at) {
+    (void)graph;
+    half->in.offsets[at] = 0;
+    half->out.offsets[at] = 0;
+}
 
 static void count_edge(struct graph *graph, struct graph_snapshot *half, uint32_t at) {
     half->in.offsets[graph_peek(&graph->edges[at].to) + 1]++;
@@ -49,8 +54,8 @@ static void count_edge(struct graph *graph, struct graph_snapshot *half, uint32_
 
 static void sum_node(struct graph *graph, struct graph_snapshot *half, uint32_t at) {
     (void)graph;
-    half->in.offsets[at + 1] += half->in.offsets[at];
-    half->out.offsets[at + 1] += half->out.offsets[at];
+    half->in.offsets[at + 1] = half->in.offsets[at] + row_length(half->in.offsets[at + 1]);
+    half->out.offsets[at + 1] = half->out.offsets[at] + row_length(half->out.offsets[at + 1]);
 }
 
 static void place(struct graph_rows *rows, uint32_t node, uint32_t neighbour) {
@@ -62,25 +67,30 @@ static void place_edge(struct graph *graph, struct graph_snapshot *half, uint32_
     place(&half->in, graph_peek(&edge->to), graph_peek(&edge->from));
 }
 
-/* Placing has moved each offset to the end of its row, the beginning of the next. */
-static void reset_node(const struct graph_snapshot *half, struct graph_rows *rows, uint32_t at) {
-    uint32_t node = half->nodes - at;
-    rows->offsets[node] = node == 0 ? 0 : rows->offsets[node - 1];
+/* Placing has moved the offset from the beginning of the row to the end of its edges. */
+static void reset_node(struct graph *graph, const struct graph_rows *rows, uint32_t at) {
+    uint32_t begin = at == 0 ? 0 : graph->fold.row;
+    uint32_t end = rows->offsets[at];
+    graph->fold.row = begin + row_length(end - begin);
+    rows->offsets[at] = begin;
+    for (; end < graph->fold.row; end++) {
+        graph_poke(&rows->items[end], ROW_EMPTY);
+    }
 }
 
 static void reset_in(struct graph *graph, struct graph_snapshot *half, uint32_t at) {
-    (void)graph;
-    reset_node(half, &half->in, at);
+    reset_node(graph, &half->in, at);
 }
 
 static void reset_out(struct graph *graph, struct graph_snapshot *half, uint32_t at) {
-    (void)graph;
-    reset_node(half, &half->out, at);
+    reset_node(graph, &half->out, at);
 }
 
 static void deal_row(const struct graph_rows *from, struct graph_rows *to, uint32_t node) {
-    for (uint32_t i = from->offsets[node]; i < from->offsets[node + 1]; i++) {
-        place(to, atomic_load_explicit(&from->items[i], memory_order_relaxed), node);
+    uint32_t begin = from->offsets[node];
+    uint32_t end = begin + row_count(from, node);
+    for (uint32_t i = begin; i < end; i++) {
+        place(to, graph_peek(&from->items[i]), node);
     }
 }
 
@@ -94,38 +104,14 @@ static void sort_in(struct graph *graph, struct graph_snapshot *half, uint32_t a
     deal_row(&half->out, &half->in, at);
 }
 
-static void flag_item(const struct graph_rows *rows, uint32_t node, uint32_t neighbour,
-                      bool is_dead) {
-    uint32_t low = rows->offsets[node];
-    uint32_t high = rows->offsets[node + 1];
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        uint32_t item = graph_peek(&rows->items[middle]);
-        if ((item & ~ROW_DEAD) < neighbour) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    ASSERT(low < rows->offsets[node + 1]);
-    ASSERT((rows->items[low] & ~ROW_DEAD) == neighbour);
-    atomic_store_explicit(&rows->items[low], neighbour | (is_dead ? ROW_DEAD : 0),
-                          memory_order_release);
-}
-
-static void flag_both(const struct graph *graph, const struct graph_snapshot *half, uint32_t number,
-                      bool is_dead) {
-    const struct graph_edge *edge = &graph->edges[number];
-    uint32_t from = graph_peek(&edge->from);
-    uint32_t to = graph_peek(&edge->to);
-    flag_item(&half->out, from, to, is_dead);
-    flag_item(&half->in, to, from, is_dead);
-}
-
 static void flag_edge(struct graph *graph, struct graph_snapshot *half, uint32_t at) {
     if (atomic_load_explicit(&graph->edges[at].origin, memory_order_relaxed) == 0) {
-        flag_both(graph, half, at, true);
+        graph_flag_edge_in(graph, half, at, true);
     }
+}
+
+static void show_edge(struct graph *graph, struct graph_snapshot *half, uint32_t at) {
+    graph_show_edge(graph, half, at);
 }
 
 static const struct {
@@ -134,34 +120,38 @@ static const struct {
     bool is_whole_row; /* one of them may be as long as a row */
     uint32_t more;     /* than there are nodes */
 } phases[] = {
+    [FOLD_CLEAR] = {.one = clear_node, .more = 1},
     [FOLD_COUNT] = {.one = count_edge, .is_over_edges = true},
     [FOLD_SUM] = {.one = sum_node},
     [FOLD_PLACE_IN] = {.one = place_edge, .is_over_edges = true},
-    [FOLD_RESET_IN] = {.one = reset_in, .more = 1},
+    [FOLD_RESET_IN] = {.one = reset_in},
     [FOLD_PLACE_OUT] = {.one = place_out, .is_whole_row = true},
-    [FOLD_RESET_OUT] = {.one = reset_out, .more = 1},
+    [FOLD_RESET_OUT] = {.one = reset_out},
     [FOLD_SORT_IN] = {.one = sort_in, .is_whole_row = true},
-    [FOLD_RESET_AGAIN] = {.one = reset_in, .more = 1},
+    [FOLD_RESET_AGAIN] = {.one = reset_in},
     [FOLD_FLAG] = {.one = flag_edge, .is_over_edges = true},
+    [FOLD_NEWER] = {.one = show_edge, .is_over_edges = true},
 };
 
 /* --- Steps --- */
 
 static void fold_begin(struct graph *graph, uint32_t edges) {
-    struct graph_snapshot *half = folding_half(graph);
+    struct graph_snapshot *half = graph_folding(graph);
     graph_wait_for_readers(); /* readers of that half's last life are done */
     half->nodes = graph_numbers_end(graph);
     half->edges = edges;
-    memset(half->in.offsets, 0, ((size_t)half->nodes + 1) * sizeof(uint32_t));
-    memset(half->out.offsets, 0, ((size_t)half->nodes + 1) * sizeof(uint32_t));
-    graph->fold.phase = FOLD_COUNT;
+    for (uint32_t i = 0; i <= graph->numbers_max / 64; i++) {
+        atomic_store_explicit(&half->out.spills[i], 0, memory_order_relaxed);
+        atomic_store_explicit(&half->in.spills[i], 0, memory_order_relaxed);
+    }
+    graph->fold.phase = FOLD_CLEAR;
     graph->fold.at = 0;
 }
 
 static void fold_publish(struct graph *graph) {
-    struct graph_snapshot *half = folding_half(graph);
-    ASSERT(half->out.offsets[half->nodes] == half->edges);
-    ASSERT(half->in.offsets[half->nodes] == half->edges);
+    struct graph_snapshot *half = graph_folding(graph);
+    ASSERT(half->out.offsets[half->nodes] >= half->edges + half->nodes);
+    ASSERT(half->in.offsets[half->nodes] >= half->edges + half->nodes);
     atomic_store_explicit(&graph->snapshot, half, memory_order_release);
     graph->half ^= 1;
     graph->fold.phase = FOLD_IDLE;
@@ -171,15 +161,23 @@ static void fold_publish(struct graph *graph) {
 /* The offsets of a row of `in`, placed or not, while out-rows are dealt and the other way round. */
 static uint64_t row_size(const struct graph_snapshot *half, enum fold_phase phase, uint32_t at) {
     const struct graph_rows *rows = phase == FOLD_PLACE_OUT ? &half->in : &half->out;
-    return rows->offsets[at + 1] - rows->offsets[at];
+    return row_count(rows, at);
+}
+
+static uint32_t phase_end(const struct graph *graph, const struct graph_snapshot *half,
+                          enum fold_phase phase) {
+    if (phase == FOLD_NEWER) {
+        return graph_peek(&graph->edges_count);
+    }
+    return phases[phase].is_over_edges ? half->edges : half->nodes + phases[phase].more;
 }
 
 /* Goes on in the phase while budget is left; gives what is left. */
 static uint64_t fold_step(struct graph *graph, uint64_t budget) {
-    struct graph_snapshot *half = folding_half(graph);
+    struct graph_snapshot *half = graph_folding(graph);
     enum fold_phase phase = graph->fold.phase;
     fold_one *one = phases[phase].one;
-    uint32_t end = phases[phase].is_over_edges ? half->edges : half->nodes + phases[phase].more;
+    uint32_t end = phase_end(graph, half, phase);
     uint32_t at = graph->fold.at;
     while (at < end && budget > 0) {
         uint64_t cost = phases[phase].is_whole_row ? 1 + row_size(half, phase, at) : 1;
@@ -188,11 +186,10 @@ static uint64_t fold_step(struct graph *graph, uint64_t budget) {
     }
     graph->fold.at = at;
     if (at == end) {
-        graph->fold.at = 0;
-        if (phase == FOLD_FLAG) {
+        graph->fold.phase = phase + 1;
+        graph->fold.at = phase + 1 == FOLD_NEWER ? half->edges : 0;
+        if (phase == FOLD_NEWER) {
             fold_publish(graph);
-        } else {
-            graph->fold.phase = phase + 1;
         }
     }
     return budget;
@@ -233,13 +230,12 @@ uint32_t graph_folds_count(const struct graph *graph) {
     return graph->fold.published;
 }
 
-void graph_flag_edge(struct graph *graph, uint32_t number, bool is_dead) {
-    if (number < graph->snapshot->edges) {
-        flag_both(graph, graph->snapshot, number, is_dead);
+bool graph_fold_has(const struct graph *graph, uint32_t number) {
+    const struct graph_snapshot *half = &graph->halves[graph->half ^ 1];
+    if (graph->fold.phase == FOLD_NEWER && number < half->edges) {
+        return true;
     }
-    if (graph->fold.phase == FOLD_FLAG && number < graph->fold.at) {
-        flag_both(graph, folding_half(graph), number, is_dead);
-    }
+    return graph->fold.phase >= FOLD_FLAG && number < graph->fold.at;
 }
 
 const struct graph_snapshot *graph_snapshot_of(const struct graph *graph) {

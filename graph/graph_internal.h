@@ -4,10 +4,13 @@
  * Edges are records in one append-only array; an edge's number changes only when all numbers have
  * been given out and the removed ones are taken back (graph_compact.c). Each node heads two
  * chains through the edges (out: what it depends on; in: what depends on it), newest first. A fold
- * writes all edges into compressed rows (CSR) of neighbours' numbers, each row in their order; a
- * reader walks a node's row, then its chain down to the first edge that the fold already has. So
- * readers see a new edge as soon as its chain head is published, and nothing is ever unlinked: a
- * removed edge has origin 0 and its place in both rows, found by bisection, carries ROW_DEAD.
+ * writes all edges into compressed rows (CSR) of neighbours' numbers, each row in their order and
+ * with some room behind it. A newer edge goes into the room of its two rows, where readers pass
+ * anyway: a chain of their own for each costs them more than all else that changes. When a row is
+ * full, a bit of its node sends readers into the chain, down to the first edge that the fold
+ * already has. So readers see an edge as soon as it is in the row or the bit is set, and nothing is
+ * ever unlinked: a removed edge has origin 0 and its place in both rows (graph_places.c) carries
+ * ROW_DEAD.
  *
  * A fold goes on in steps between the writer's batches (graph_fold.c), so that no batch waits for a
  * graph of ten million edges. What a search touches stands apart from what it does not: rows,
@@ -22,8 +25,12 @@
 
 #define NONE UINT32_MAX
 #define OWNER_ANY UINT32_MAX
-/* Of an item in a row: the edge is removed. Nodes are fewer than 2^30. */
+/* Of an item in a row: the edge is removed. Numbers of nodes are below 2^30. */
 #define ROW_DEAD (UINT32_C(1) << 31)
+#define ROW_NODE ((UINT32_C(1) << 30) - 1)
+#define ROW_EMPTY (ROW_DEAD | UINT32_C(1) << 30)
+/* A row has room for one newer edge, and for one more in so many that it has. */
+#define ROW_ROOM_PARTS 8u
 
 struct graph_edge {
     /* Written again only when no chain leads here; atomic for who asks for an origin. */
@@ -61,7 +68,8 @@ struct graph_heads {
 /* One direction of a snapshot: row of node n is items[offsets[n] .. offsets[n + 1]). */
 struct graph_rows {
     uint32_t *offsets;
-    _Atomic uint32_t *items; /* neighbours in order, with ROW_DEAD where removed */
+    _Atomic uint32_t *items;  /* neighbours in order, then newer ones; ROW_DEAD where removed */
+    _Atomic uint64_t *spills; /* a bit a node: its chain has edges that are not in the row */
 };
 
 struct graph_snapshot {
@@ -74,6 +82,7 @@ struct graph_snapshot {
 /* What a fold does next; each phase goes through all edges, or all nodes. */
 enum fold_phase {
     FOLD_IDLE,
+    FOLD_CLEAR,       /* nodes: lengths of the fold before last */
     FOLD_COUNT,       /* edges: how long each row is */
     FOLD_SUM,         /* nodes: where each row begins */
     FOLD_PLACE_IN,    /* edges: into the in-rows, in any order */
@@ -83,12 +92,14 @@ enum fold_phase {
     FOLD_SORT_IN,     /* nodes: and those give in-rows in order */
     FOLD_RESET_AGAIN, /* nodes */
     FOLD_FLAG,        /* edges: which are removed */
+    FOLD_NEWER,       /* edges that came meanwhile */
 };
 
 struct graph_fold {
     enum fold_phase phase;
     uint32_t at;         /* the next edge or node of the phase */
     uint32_t edges_seen; /* edges there were at the last step */
+    uint32_t row;        /* where the next row begins, while beginnings are found again */
     uint32_t published;  /* folds */
 };
 
@@ -174,11 +185,36 @@ static inline void graph_poke(_Atomic uint32_t *word, uint32_t value) {
     atomic_store_explicit(word, value, memory_order_relaxed);
 }
 
+/* How long the row of so many edges is, and back. */
+static inline uint32_t row_length(uint32_t edges) {
+    return edges + 1 + edges / ROW_ROOM_PARTS;
+}
+
+static inline uint32_t row_edges(uint32_t length) {
+    return length - 1 - (length - 1) / (ROW_ROOM_PARTS + 1);
+}
+
+static inline uint32_t row_count(const struct graph_rows *rows, uint32_t node) {
+    return row_edges(rows->offsets[node + 1] - rows->offsets[node]);
+}
+
 /* Puts the edge under its ends, for graph_find_edge. */
 void graph_publish_edge(struct graph *graph, uint32_t number);
 /* graph_fold.c: until those who read now have ended. */
 void graph_wait_for_readers(void);
 /* graph_compact.c: whether numbers of removed edges are free again. */
 bool graph_compact(struct graph *graph);
-/* graph_fold.c: an edge was removed or has come back; its places in the rows say so. */
+/* graph_fold.c: the rows that are being written; what is in them already. */
+struct graph_snapshot *graph_folding(struct graph *graph);
+bool graph_fold_has(const struct graph *graph, uint32_t number);
+
+/* --- graph_places.c: where readers find an edge --- */
+/* Puts an edge that is newer than the rows into their room, or leaves it to the chains. */
+void graph_show_edge(struct graph *graph, const struct graph_snapshot *rows, uint32_t number);
+/* Says in the edge's places whether it is removed. */
+void graph_flag_edge_in(struct graph *graph, const struct graph_snapshot *rows, uint32_t number,
+                        bool is_dead);
+/* Ahead of the others, whose memory is rarely near: brings where the rows of both ends begin. */
+void graph_prefetch_places(const struct graph *graph, uint32_t from, uint32_t to);
+/* The edge was removed or has come back. */
 void graph_flag_edge(struct graph *graph, uint32_t number, bool is_dead);

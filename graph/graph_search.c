@@ -91,7 +91,10 @@ static bool expand(struct searching *searching, struct edge_walk *walk, uint32_t
     uint32_t count = searching->count;
     bool is_whole = true;
     for (uint32_t item = walk_row(walk); item != NONE && is_whole; item = walk_row(walk)) {
-        is_whole = (item & ROW_DEAD) != 0 || visit(searching, item, from, hops, asks, &count);
+        /* Dead is as good as seen: without a branch, as no one can foresee which are. */
+        uint32_t dead = UINT32_C(0) - (item >> 31);
+        uint32_t node = (item & ~dead) | (from & dead);
+        is_whole = visit(searching, node, from, hops, asks, &count);
     }
     uint32_t node = is_whole ? walk_chain(walk) : NONE;
     for (; node != NONE && is_whole; node = walk_chain(walk)) {
@@ -101,30 +104,38 @@ static bool expand(struct searching *searching, struct edge_walk *walk, uint32_t
     return is_whole;
 }
 
-/* Asks for the memory that the next visits will want, the nearer the more. */
+/* Asks for what spilled over from the rows of the visits after the next, the nearer the more. */
+static void look_ahead_spilled(const struct searching *searching, const struct graph_rows *rows,
+                               bool is_up, uint32_t next) {
+    const struct graph_visit *visits = searching->search->visits;
+    const struct graph *graph = searching->graph;
+    if (next + ROWS_AHEAD < searching->count) {
+        uint32_t node = visits[next + ROWS_AHEAD].node;
+        if (row_spills(rows, node)) {
+            __builtin_prefetch((const void *)&graph->heads[node]);
+        }
+    }
+    if (next + EDGES_AHEAD < searching->count) {
+        uint32_t node = visits[next + EDGES_AHEAD].node;
+        if (row_spills(rows, node)) {
+            const struct graph_heads *heads = &graph->heads[node];
+            uint32_t newest = graph_peek(is_up ? &heads->out : &heads->in);
+            __builtin_prefetch(newest == NONE ? NULL : &graph->edges[newest]);
+        }
+    }
+}
+
+/* Asks for the rows of the next visits, and for the marks of what is in the very next. */
 static void look_ahead(const struct searching *searching, const struct graph_snapshot *snapshot,
-                       enum graph_direction direction, bool has_newer, uint32_t next) {
-    const struct graph_rows *rows = direction == GRAPH_UPSTREAM ? &snapshot->out : &snapshot->in;
+                       const struct graph_rows *rows, uint32_t next) {
     const struct graph_search *search = searching->search;
-    uint32_t folded = graph_peek(&snapshot->edges);
     if (next + 2 * ROWS_AHEAD < searching->count) {
         __builtin_prefetch(&rows->offsets[search->visits[next + 2 * ROWS_AHEAD].node]);
     }
     if (next + ROWS_AHEAD < searching->count) {
         uint32_t node = search->visits[next + ROWS_AHEAD].node;
-        if (has_newer) {
-            __builtin_prefetch((const void *)&searching->graph->heads[node]);
-        }
         if (node < snapshot->nodes) {
             __builtin_prefetch((const void *)&rows->items[rows->offsets[node]]);
-        }
-    }
-    if (has_newer && next + EDGES_AHEAD < searching->count) {
-        const struct graph_heads *heads =
-            &searching->graph->heads[search->visits[next + EDGES_AHEAD].node];
-        uint32_t newest = graph_peek(direction == GRAPH_UPSTREAM ? &heads->out : &heads->in);
-        if (newest != NONE && newest >= folded) {
-            __builtin_prefetch(&searching->graph->edges[newest]);
         }
     }
     uint32_t soon = next < searching->count ? search->visits[next].node : NONE;
@@ -135,8 +146,7 @@ static void look_ahead(const struct searching *searching, const struct graph_sna
     uint32_t at = rows->offsets[soon];
     end = end - at > MARKS_AHEAD ? at + MARKS_AHEAD : end;
     for (; at < end; at++) {
-        uint32_t item = atomic_load_explicit(&rows->items[at], memory_order_relaxed);
-        __builtin_prefetch(&search->marks[item & ~ROW_DEAD]);
+        __builtin_prefetch(&search->marks[graph_peek(&rows->items[at]) & ROW_NODE]);
     }
 }
 
@@ -169,6 +179,7 @@ const struct graph_visit *graph_search_run(struct graph_search *search, const st
         .sight = sight_of(graph, start, direction, viewer),
     };
     const struct graph_snapshot *snapshot = graph_snapshot_of(graph);
+    const struct graph_rows *rows = rows_of(snapshot, direction);
     bool has_newer = has_newer_edges(graph, snapshot);
     next_generation(search);
     search->marks[start] = search->generation;
@@ -176,7 +187,10 @@ const struct graph_visit *graph_search_run(struct graph_search *search, const st
     struct graph_visit current = {.node = start};
     for (uint32_t next = 0; is_whole; next++) {
         if (current.hops < hops_max) {
-            look_ahead(&searching, snapshot, direction, has_newer, next);
+            look_ahead(&searching, snapshot, rows, next);
+            if (has_newer) {
+                look_ahead_spilled(&searching, rows, direction == GRAPH_UPSTREAM, next);
+            }
             struct edge_walk walk = walk_edges(graph, snapshot, current.node, direction, has_newer);
             is_whole = expand(&searching, &walk, current.node, current.hops + 1);
         }

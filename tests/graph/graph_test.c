@@ -137,11 +137,34 @@ static void check_search(struct world *world) {
     }
 }
 
+/* Each once, whether it is in a row, in its room or only in the chain. */
+static void check_neighbours(struct world *world) {
+    uint32_t node = next_random(world, NODES);
+    bool is_up = next_random(world, 2) == 0;
+    struct graph_neighbour neighbours[NODES];
+    uint32_t count = graph_neighbours(world->graph, world->numbers[node],
+                                      is_up ? GRAPH_UPSTREAM : GRAPH_DOWNSTREAM, neighbours, NODES);
+    bool is_seen[NODES] = {false};
+    uint32_t expected = 0;
+    for (uint32_t i = 0; i < NODES; i++) {
+        expected += has_edge(world, node, i, is_up) ? 1 : 0;
+    }
+    assert_int_equal(count, expected);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t other = world->places[neighbours[i].node];
+        assert_false(is_seen[other]);
+        is_seen[other] = true;
+        assert_int_equal(neighbours[i].origin,
+                         is_up ? world->origin[node][other] : world->origin[other][node]);
+    }
+}
+
 static void run_random(struct world *world, uint32_t steps) {
     for (uint32_t step = 0; step < steps; step++) {
         change_edges(world);
         if (step % 7 == 0) {
             check_search(world);
+            check_neighbours(world);
         }
         if (step % 64 == 0) {
             assert_true(graph_emit(world->graph, &world->effects));
@@ -173,6 +196,7 @@ static void searches_agree_while_a_fold_is_on_its_way(void **state) {
             graph_fold(world.graph);
             if (step % 5 == 0) {
                 check_search(&world);
+                check_neighbours(&world);
             }
         }
         graph_fold_now(world.graph);
