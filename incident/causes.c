@@ -23,12 +23,48 @@ struct outlook outlook_of(const struct incidents *incidents, const struct policy
     };
 }
 
+static struct trouble trouble_of(const struct incident_context *context,
+                                 const struct member *member) {
+    return (struct trouble){
+        .entity = graph_get_node(context->graph, member->node).entity,
+        .message = slice_of(member->message, member->message_size),
+        .tone = member->tone,
+        .status = member->status,
+        .strength = member->strength,
+        .since_ns = member->since_ns,
+    };
+}
+
 struct outlook outlook_of_member(struct incidents *incidents,
                                  const struct incident_context *context,
                                  const struct member *member) {
     struct incident *incident = incident_at(incidents, member->incident);
-    return outlook_of(incidents, incident_policy(context, incident), incident_tenant(incident),
-                      member->since_ns, member->last_signal_ns);
+    struct outlook outlook =
+        outlook_of(incidents, incident_policy(context, incident), incident_tenant(incident),
+                   member->since_ns, member->last_signal_ns);
+    outlook.is_of_trouble = true;
+    outlook.trouble = trouble_of(context, member);
+    return outlook;
+}
+
+struct outlook outlook_of_signal(const struct incidents *incidents,
+                                 const struct incident_context *context,
+                                 const struct policy *policy, uint32_t node,
+                                 const struct signal *signal) {
+    struct graph_node seen = graph_get_node(context->graph, node);
+    struct outlook outlook =
+        outlook_of(incidents, policy, seen.owner, signal->event_time_ns, signal->event_time_ns);
+    struct slice kept = slice_head(signal->message, MESSAGE_KEPT_BYTES_MAX);
+    outlook.is_of_trouble = true;
+    outlook.trouble = (struct trouble){
+        .entity = seen.entity,
+        .message = kept,
+        .tone = words_tone(slice_head(signal->error_class, ERROR_CLASS_BYTES_MAX), kept),
+        .status = signal->status,
+        .strength = signal_strength(signal),
+        .since_ns = signal->event_time_ns,
+    };
+    return outlook;
 }
 
 bool cause_is_in_window(const struct outlook *outlook, uint64_t since_ns, uint64_t last_ns) {
@@ -100,13 +136,23 @@ void cause_mark(struct incidents *incidents, struct incident *incident) {
     incident->mark_generation = incidents->generation;
     incident->mark_in_window = false;
     incident->mark_root_seen = false;
+    incident->mark_root_bound = false;
     incident->mark_bad_count = 0;
     incident->mark_root_hops = 0;
     incidents->gathered[incidents->gathered_count++] = incident_slot(incidents, incident);
 }
 
-void cause_mark_visit(struct incidents *incidents, const struct outlook *outlook,
-                      const struct graph_visit *visit) {
+static bool is_bound(const struct incident_context *context, const struct outlook *outlook,
+                     const struct member *below, uint32_t hops) {
+    if (!outlook->is_of_trouble || below->is_foreign) {
+        return true;
+    }
+    struct trouble trouble = trouble_of(context, below);
+    return bond_holds(bond_weigh(&outlook->trouble, &trouble, hops, outlook->window_ns));
+}
+
+void cause_mark_visit(struct incidents *incidents, const struct incident_context *context,
+                      const struct outlook *outlook, const struct graph_visit *visit) {
     struct member *member = member_find(incidents, outlook->tenant_hash, visit->node);
     if (member == NULL || member->is_foreign) {
         return;
@@ -118,6 +164,7 @@ void cause_mark_visit(struct incidents *incidents, const struct outlook *outlook
     cause_mark(incidents, incident);
     if (visit->node == incident->root_node) {
         incident->mark_root_seen = true;
+        incident->mark_root_bound = is_bound(context, outlook, member, visit->hops);
         incident->mark_root_hops = visit->hops;
     }
     if (!member->is_recovered) {
@@ -128,13 +175,14 @@ void cause_mark_visit(struct incidents *incidents, const struct outlook *outlook
     }
 }
 
-/* Its root lies downstream; or the root has recovered and all that still fail lie there. */
+/* Its root lies downstream and is bound to it; or the root has recovered and all that still fail
+ * lie there. */
 static bool is_explained(struct incidents *incidents, const struct incident *incident) {
     if (!incident->mark_in_window) {
         return false;
     }
-    return incident->mark_root_seen || (member_at(incidents, incident->root)->is_recovered &&
-                                        incident->mark_bad_count == incident->failing_count);
+    return incident->mark_root_bound || (member_at(incidents, incident->root)->is_recovered &&
+                                         incident->mark_bad_count == incident->failing_count);
 }
 
 void cause_keep_explained(struct incidents *incidents, const struct incident *exclude) {
@@ -159,7 +207,7 @@ void cause_gather_explained(struct incidents *incidents, const struct incident_c
         graph_search_run(context->search, context->graph, node, GRAPH_DOWNSTREAM, outlook->hops_max,
                          outlook->tenant, &count, NULL);
     for (uint32_t i = 0; i < count; i++) {
-        cause_mark_visit(incidents, outlook, &visits[i]);
+        cause_mark_visit(incidents, context, outlook, &visits[i]);
     }
     cause_keep_explained(incidents, exclude);
 }
@@ -176,13 +224,16 @@ static uint64_t time_apart(const struct outlook *outlook, const struct cause *ca
                                                : 2 * (cause->since_ns - outlook->from_ns);
 }
 
-/* What lies below cannot be the cause while there is another; then the nearest in the graph, then
- * the nearest in time: of two that stand as near, the one that broke just before is the likelier.
- */
+/* What lies below cannot be the cause while there is another; then the one for which the most
+ * speaks, then the nearest in the graph, then in time: of two that stand as near, the one that
+ * broke just before is the likelier. */
 static bool is_better_cause(const struct outlook *outlook, const struct cause *a,
                             const struct cause *b) {
     if (a->is_cycle != b->is_cycle) {
         return b->is_cycle;
+    }
+    if (a->points != b->points) {
+        return a->points > b->points;
     }
     if (a->hops != b->hops) {
         return a->hops < b->hops;
@@ -195,6 +246,12 @@ static bool is_better_cause(const struct outlook *outlook, const struct cause *a
     return a->since_ns != b->since_ns ? a->since_ns < b->since_ns : a->node < b->node;
 }
 
+static int32_t weigh_cause(const struct outlook *outlook, const struct trouble *above,
+                           uint32_t hops) {
+    return outlook->is_of_trouble ? bond_weigh(above, &outlook->trouble, hops, outlook->window_ns)
+                                  : 0;
+}
+
 static struct cause look_at_cause(struct incidents *incidents,
                                   const struct incident_context *context,
                                   const struct outlook *outlook, const struct graph_visit *visit) {
@@ -204,12 +261,22 @@ static struct cause look_at_cause(struct incidents *incidents,
         cause.is_foreign = true;
         cause.is_found =
             cause_is_foreign(incidents, context, outlook, visit->node, &cause.since_ns);
-        return cause;
+        struct graph_node seen = graph_get_node(context->graph, visit->node);
+        struct trouble trouble = {
+            .entity = seen.entity, .status = seen.state.status, .since_ns = cause.since_ns};
+        cause.points = cause.is_found ? weigh_cause(outlook, &trouble, visit->hops) : 0;
+        return cause; /* the platform's word is not weighed against, only among others */
     }
-    cause.is_found = is_cause(incidents, outlook, member);
+    struct trouble trouble = trouble_of(context, member);
+    cause.points = weigh_cause(outlook, &trouble, visit->hops);
+    cause.is_found = is_cause(incidents, outlook, member) && bond_holds(cause.points);
     cause.is_cycle = is_seen_below(incidents, incident_at(incidents, member->incident));
     cause.since_ns = member->since_ns;
     return cause;
+}
+
+static int32_t cause_points_max(const struct outlook *outlook, uint32_t hops) {
+    return outlook->is_of_trouble ? bond_points_max(&outlook->trouble, hops) : 0;
 }
 
 struct cause cause_find(struct incidents *incidents, const struct incident_context *context,
@@ -221,7 +288,8 @@ struct cause cause_find(struct incidents *incidents, const struct incident_conte
         graph_search_run(context->search, context->graph, node, GRAPH_UPSTREAM, outlook->hops_max,
                          outlook->tenant, &count, NULL);
     for (uint32_t i = 0; i < count; i++) {
-        if (best.is_found && !best.is_cycle && visits[i].hops > best.hops) {
+        if (best.is_found && !best.is_cycle && visits[i].hops > best.hops &&
+            best.points >= cause_points_max(outlook, visits[i].hops)) {
             break;
         }
         struct member *member = member_find(incidents, outlook->tenant_hash, visits[i].node);

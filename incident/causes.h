@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "incident/bond.h"
 #include "incident/incident_state.h"
 
 /* Whose eyes a search looks through, and from when. */
@@ -15,6 +16,8 @@ struct outlook {
     uint64_t window_ns;
     uint32_t hops_max;
     uint32_t suspect_min;
+    bool is_of_trouble;     /* else from no node in particular, and nothing is weighed */
+    struct trouble trouble; /* of the node that looks */
 };
 
 struct cause {
@@ -23,6 +26,7 @@ struct cause {
     bool is_cycle; /* its incident's root lies downstream as well */
     uint32_t node;
     uint32_t hops;
+    int32_t points; /* bond.c */
     uint64_t since_ns;
 };
 
@@ -32,6 +36,11 @@ struct outlook outlook_of(const struct incidents *incidents, const struct policy
 struct outlook outlook_of_member(struct incidents *incidents,
                                  const struct incident_context *context,
                                  const struct member *member);
+/* Of a node that a signal has just turned bad. */
+struct outlook outlook_of_signal(const struct incidents *incidents,
+                                 const struct incident_context *context,
+                                 const struct policy *policy, uint32_t node,
+                                 const struct signal *signal);
 bool tenant_is_platform(struct slice tenant);
 /* The platform's own live, bad member of the node; NULL when this shard has none. */
 struct member *platform_member(struct incidents *incidents, uint32_t node);
@@ -42,8 +51,8 @@ bool cause_is_foreign(struct incidents *incidents, const struct incident_context
                       const struct outlook *outlook, uint32_t node, uint64_t *since_out);
 /* Notes the incident in `gathered`, once a generation. */
 void cause_mark(struct incidents *incidents, struct incident *incident);
-void cause_mark_visit(struct incidents *incidents, const struct outlook *outlook,
-                      const struct graph_visit *visit);
+void cause_mark_visit(struct incidents *incidents, const struct incident_context *context,
+                      const struct outlook *outlook, const struct graph_visit *visit);
 /* Leaves in `gathered` what is explained, first seen first, without `exclude`. */
 void cause_keep_explained(struct incidents *incidents, const struct incident *exclude);
 /* Fills `gathered` with the incidents that a bad `node` explains, first seen first, without

@@ -1,14 +1,16 @@
 /*
  * correlate.c - which bad news belong together.
  *
- * A node that turned bad looks upstream for the nearest node that is bad within the window and
- * joins its incident; with none it is a root. Then it looks downstream: an incident whose root it
- * reaches has found its cause, whatever order the news arrived in. An incident of which it reaches
+ * A node that turned bad looks upstream for nodes that are bad within the window and joins the
+ * incident of the one for which most speaks, as a rule the nearest; with none that is likelier than
+ * chance (bond.c) it is a root. Then it looks downstream: an incident whose root it reaches and is
+ * bound to has found its cause, whatever order the news arrived in. An incident of which it reaches
  * only some members but not the root has a cause of its own and stays apart.
  *
  * Why every cascade ends as one incident: a root other than the first cause has a bad neighbour
- * upstream (through healthy nodes, within hops_max). Whichever of the two arrived later saw the
- * other: the root would have joined it, or it would have merged the root's incident.
+ * upstream (through healthy nodes, within hops_max) to which it is bound. Whichever of the two
+ * arrived later saw the other: the root would have joined it, or it would have merged the root's
+ * incident.
  *
  * In a cycle each node is upstream of each: the earlier event time is the root, then explicit
  * failure before lateness, then the smaller name.
@@ -229,8 +231,7 @@ struct member *correlate_place(struct incidents *incidents, const struct inciden
                                uint32_t node, const struct signal *signal,
                                const struct policy *policy, bool *opened_out) {
     struct slice tenant = graph_get_node(context->graph, node).owner;
-    struct outlook outlook =
-        outlook_of(incidents, policy, tenant, signal->event_time_ns, signal->event_time_ns);
+    struct outlook outlook = outlook_of_signal(incidents, context, policy, node, signal);
     struct resources resources = {.count = 0};
     (void)resources_note(&resources, signal->message, incidents->hash_seed);
     struct place place =
@@ -382,7 +383,7 @@ static void gather_tenants(struct incidents *incidents, const struct incident_co
         struct outlook theirs =
             outlook_of(incidents, policy, owner, platform->since_ns, platform->last_signal_ns);
         if (visits[i].hops <= theirs.hops_max) {
-            cause_mark_visit(incidents, &theirs, &visits[i]);
+            cause_mark_visit(incidents, context, &theirs, &visits[i]);
         }
     }
     cause_keep_explained(incidents, NULL);

@@ -14,6 +14,7 @@
 #include "core/base/assert.h"
 #include "core/base/table.h"
 #include "incident/incident.h"
+#include "incident/words.h"
 
 #define INDEX_NONE UINT32_MAX
 #define NEVER_NS UINT64_MAX
@@ -103,6 +104,7 @@ struct member {
     uint64_t signals_count;
     float strength; /* the largest score that its signals carried; 0: none did */
     struct resources resources;
+    enum tone tone; /* of error_class and message */
     uint32_t error_class_size;
     uint32_t message_size;
     uint8_t error_class[ERROR_CLASS_BYTES_MAX];
@@ -187,6 +189,7 @@ struct incident {
     uint64_t mark_generation;
     bool mark_in_window;
     bool mark_root_seen;
+    bool mark_root_bound; /* and likelier because of it than by chance */
     uint32_t mark_bad_count;
     uint32_t mark_root_hops;
 };
@@ -368,6 +371,10 @@ bool member_heeds_good(const struct member *member, const struct signal *signal)
 /* Whether it is worse news than the member was known for. */
 bool member_count_signal(struct incidents *incidents, const struct incident_context *context,
                          struct member *member, const struct signal *signal, bool is_repeat);
+/* The size of its score; 0: it has none. */
+float signal_strength(const struct signal *signal);
+/* What its kept words say. */
+enum tone member_tone(const struct member *member);
 /* Its rows stay for the API, its memory is free. */
 void incident_forget(struct incidents *incidents, const struct incident_context *context,
                      struct incident *incident);

@@ -62,6 +62,16 @@ struct status incidents_init(struct incidents **incidents_out,
     return status_ok();
 }
 
+/* What is known of it has changed: who its cause is, and whose cause it is, is asked again. */
+static void ask_again(struct incidents *incidents, const struct incident_context *context,
+                      struct member *member) {
+    struct incident *incident = incident_at(incidents, member->incident);
+    if (incident->root == member_slot(incidents, member)) {
+        correlate_explain(incidents, context, incident);
+    }
+    (void)correlate_absorb(incidents, context, member);
+}
+
 /* A member that was bad before and is bad again: the incident it comes back to, or NULL when that
  * was too long ago, and then it is not a member any more. */
 static struct member *come_back(struct incidents *incidents, const struct incident_context *context,
@@ -82,10 +92,7 @@ static struct member *come_back(struct incidents *incidents, const struct incide
         return NULL;
     }
     member_relapse(incidents, context, member, signal);
-    if (incident->root == member_slot(incidents, member)) {
-        correlate_explain(incidents, context, incident);
-    }
-    (void)correlate_absorb(incidents, context, member);
+    ask_again(incidents, context, member);
     return member;
 }
 
@@ -115,7 +122,11 @@ struct status incidents_apply_bad(struct incidents *incidents,
         mention_learn(incidents, context, node, signal, policy);
         member = correlate_place(incidents, context, node, signal, policy, &opened);
     }
+    bool was_vague = is_known && !status_is_explicit(member->status);
     bool is_worse = member_count_signal(incidents, context, member, signal, is_repeat && is_known);
+    if (was_vague && status_is_explicit(member->status)) {
+        ask_again(incidents, context, member);
+    }
     if (is_known && member->signals_count <= RESOURCE_SIGNALS_MAX &&
         resources_note(&member->resources, signal->message, incidents->hash_seed)) {
         member_touch(incidents, member);

@@ -20,15 +20,25 @@ static void keep_text(uint8_t *kept, uint32_t *size_out, uint32_t max, struct sl
     *size_out = (uint32_t)head.size;
 }
 
+enum tone member_tone(const struct member *member) {
+    return words_tone(slice_of(member->error_class, member->error_class_size),
+                      slice_of(member->message, member->message_size));
+}
+
 static void keep_words(struct member *member, const struct signal *signal) {
     keep_text(member->error_class, &member->error_class_size, ERROR_CLASS_BYTES_MAX,
               signal->error_class);
     keep_text(member->message, &member->message_size, MESSAGE_KEPT_BYTES_MAX, signal->message);
+    member->tone = member_tone(member);
+}
+
+float signal_strength(const struct signal *signal) {
+    return signal->has_score ? (float)(signal->score < 0 ? -signal->score : signal->score) : 0;
 }
 
 static void keep_strength(struct member *member, const struct signal *signal) {
-    float strength = (float)(signal->score < 0 ? -signal->score : signal->score);
-    if (signal->has_score && strength > member->strength) {
+    float strength = signal_strength(signal);
+    if (strength > member->strength) {
         member->strength = strength;
     }
 }

@@ -158,6 +158,7 @@ struct status member_decode_state(struct slice bytes, struct member *member) {
     memcpy(member->message, message.data, message.size);
     member->error_class_size = (uint32_t)error_class.size;
     member->message_size = (uint32_t)message.size;
+    member->tone = member_tone(member);
     return status_ok();
 }
 

@@ -1,5 +1,7 @@
 /*
- * words.c - what an error's words give away: whom they blame, that they tell of trouble.
+ * words.c - what an error's words give away: whom they blame, that they tell of trouble. A fault of
+ * one's own is one of one's code, data, configuration or resources, which no caller has because of
+ * what it calls.
  *
  * Lists of beginnings of words in lower case. They are looked for in any case of letters, where a
  * word begins, in the first WORDS_BYTES_MAX bytes. They prove nothing; whoever asks weighs that.
@@ -12,7 +14,7 @@
 
 #define WORDS_BYTES_MAX 512u
 
-enum { LETTERS = 26, BEGINNINGS_MAX = 5 };
+enum { LETTERS = 26, BEGINNINGS_MAX = 7 }; /* the last is NULL */
 
 /* By their first letter, so that a word is held against few. */
 typedef const char *beginnings[LETTERS][BEGINNINGS_MAX];
@@ -27,6 +29,22 @@ static const beginnings of_blame = {
     LETTER('n') = {"no response"},
     LETTER('t') = {"timeout", "timed out"},
     LETTER('u') = {"unreachable", "unavailable", "upstream"},
+};
+
+static const beginnings of_oneself = {
+    LETTER('a') = {"access denied", "assert"},
+    LETTER('b') = {"bad config", "bad deploy", "build fail"},
+    LETTER('c') = {"certificate", "concurrent map", "config", "constraint", "corrupt", "crash"},
+    LETTER('d') = {"disk", "division by"},
+    LETTER('k') = {"killed"},
+    LETTER('m') = {"memory leak", "migration", "module not"},
+    LETTER('n') = {"nil ", "no space", "null"},
+    LETTER('o') = {"oom", "out of mem", "outofmem", "overflow"},
+    LETTER('p') = {"panic", "permission"},
+    LETTER('q') = {"quota"},
+    LETTER('r') = {"read-only"},
+    LETTER('s') = {"schema", "segfault", "segment", "stack overflow", "syntax"},
+    LETTER('t') = {"traceback", "type error", "typeerror"},
 };
 
 static const beginnings of_trouble = {
@@ -113,6 +131,14 @@ static bool has_any(struct slice words, const beginnings *parts) {
 
 bool words_blame_another(struct slice words) {
     return has_any(words, &of_blame);
+}
+
+enum tone words_tone(struct slice error_class, struct slice message) {
+    if (words_blame_another(error_class) || words_blame_another(message)) {
+        return TONE_BLAME;
+    }
+    return has_any(error_class, &of_oneself) || has_any(message, &of_oneself) ? TONE_OWN
+                                                                              : TONE_NEUTRAL;
 }
 
 bool words_tell_trouble(struct slice words) {

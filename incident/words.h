@@ -5,6 +5,11 @@
 
 #include "core/base/slice.h"
 
+/* Whom an error speaks of: nobody, the one that has it, something that it calls. */
+enum tone { TONE_NEUTRAL, TONE_OWN, TONE_BLAME };
+
+/* Of an error by its class and its message; blame anywhere in it beats own trouble. */
+enum tone words_tone(struct slice error_class, struct slice message);
 /* Whether it is an error that a caller has because of what it calls. */
 bool words_blame_another(struct slice words);
 /* Whether it tells of trouble at all, its own or another's. */
