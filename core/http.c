@@ -5,7 +5,6 @@
  * States of a connection: HEAD (also idle) -> BODY -> BUSY (the handler has it) -> SENDING -> HEAD,
  * or closing. `generation` grows with every request, so a late answer finds nobody. Buffers grow by
  * doubling; an idle connection keeps a small one, until all together reach body_bytes_total_max.
- *
  * A body's time is body_timeout_ns plus what came of it at 64 KiB/s: who sends slower is cut off,
  * however long a length was promised.
  */
@@ -30,6 +29,7 @@ static void start_timer(struct http_conn *http, uint64_t span_ns) {
 void http_conn_free(struct http_conn *http) {
     struct http_server *server = http->server;
     loop_timer_stop(server->options.loop, &http->timer);
+    http_queue_remove(&server->put_back, &http->queued);
     if (http->phase == PHASE_BUSY || http->phase == PHASE_SENDING) {
         ASSERT(server->busy_count > 0);
         server->busy_count--;
@@ -116,9 +116,13 @@ static void answer_exchange(struct http_exchange exchange, const struct http_ans
     write_answer(http, answer->status, answer->content_type, answer->headers, answer->body);
 }
 
+static void put_back_exchange(struct http_exchange exchange);
+
 static struct http_exchange exchange_of(const struct http_conn *http) {
-    return (struct http_exchange){answer_exchange, exchange_is_waiting, http->server, http->index,
-                                  http->generation};
+    return (struct http_exchange){
+        answer_exchange, exchange_is_waiting, put_back_exchange,
+        http->server,    http->index,         http->generation,
+    };
 }
 
 /* --- Requests --- */
@@ -186,6 +190,25 @@ static void hand_over(struct http_conn *http, struct slice body) {
     loop_timer_stop(server->options.loop, &http->timer);
     http_count(server, STAT_HTTP_REQUESTS);
     server->options.handler->on_request(server->options.context, exchange_of(http), &http->request);
+}
+
+/* The input may have moved meanwhile: the request is made again from the same bytes. */
+static void hand_over_again(void *context) {
+    struct http_conn *http = context;
+    const struct http_options *options = &http->server->options;
+    const char *words = "";
+    ASSERT(http->phase == PHASE_BUSY && http->has_head);
+    ASSERT(http_head_parse(slice_of(http->input, http->head_size), &http->head, &words) == 0);
+    make_request(http,
+                 slice_of(http->input + http->head_size, http->request_size - http->head_size));
+    options->handler->on_request(options->context, exchange_of(http), &http->request);
+}
+
+static void put_back_exchange(struct http_exchange exchange) {
+    struct http_server *server = exchange.server;
+    struct http_conn *http = &server->conns[exchange.index];
+    ASSERT(exchange_is_waiting(exchange));
+    http_queue_push(&server->put_back, &http->queued, hand_over_again, http);
 }
 
 static uint64_t body_due_ns(const struct http_conn *http) {
@@ -298,31 +321,9 @@ static void take_head(struct http_conn *http) {
     start_body(http);
 }
 
-/* RFC 9113, section 3.4: a client that knows begins with 24 bytes that no request begins with. True
- * when the connection is no longer ours, or when it is too early to say. */
-static bool try_http_2(struct http_conn *http) {
-    struct slice input = slice_of(http->input, http->input_size);
-    if (input.size < HTTP2_PREFACE.size && slice_starts_with(HTTP2_PREFACE, input)) {
-        return true;
-    }
-    http->is_settled = true;
-    if (!slice_starts_with(input, HTTP2_PREFACE)) {
-        return false;
-    }
-    struct loop_conn *conn = http->conn;
-    bool has_ended = http->has_ended;
-    loop_timer_stop(http->server->options.loop, &http->timer);
-    if (!http2_server_adopt(http->server->http2, conn, input, has_ended)) {
-        http_conn_close(http);
-        return true;
-    }
-    http_conn_free(http);
-    return true;
-}
-
 /* As far as the input goes. Stops while a request is with the handler. */
 static void take_input(struct http_conn *http) {
-    if (!http->is_settled && http->server->http2 != NULL && try_http_2(http)) {
+    if (!http->is_settled && http->server->http2 != NULL && http_conn_try_http_2(http)) {
         return;
     }
     if (http->phase == PHASE_HEAD && http->input_size > 0) {

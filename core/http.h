@@ -7,6 +7,9 @@
  * answers leave in order; what is pipelined behind waits in the connection's buffer, and above
  * PIPELINED_BYTES the connection is not read (TCP pushes back).
  *
+ * A handler that is asked for more than its share of a turn puts a request back (http_put_back): it
+ * stays where it is, and comes again by http_server_resume.
+ *
  * Strict: whatever two parsers might read in two ways is 400 and the connection closes (RFC 9112):
  * both length headers, differing or odd lengths, bad chunk sizes, obs-fold, bare CR or LF, blanks
  * before a colon, a missing or doubled Host.
@@ -63,6 +66,7 @@ struct http_answer {
 struct http_exchange {
     void (*answer)(struct http_exchange exchange, const struct http_answer *answer);
     bool (*is_waiting)(struct http_exchange exchange);
+    void (*put_back)(struct http_exchange exchange);
     void *server; /* of HTTP/1.1 or HTTP/2 */
     uint32_t index;
     uint32_t generation;
@@ -117,12 +121,20 @@ MUST_CHECK struct status http_server_listen(struct http_server *server, struct s
 void http_server_drain(struct http_server *server);
 /* Requests given to the handler and not yet answered and sent. */
 uint32_t http_server_busy_count(const struct http_server *server);
+/* Hands over what was put back, oldest first, until nothing is left or one is put back again. */
+void http_server_resume(struct http_server *server);
+bool http_server_has_put_back(const struct http_server *server);
 /* After the loop's connections are gone or will be closed with it. NULL is allowed. */
 void http_server_close(struct http_server *server);
 
 /* Answers. Later calls for the same exchange, or after the client left, do nothing. */
 static inline void http_answer(struct http_exchange exchange, const struct http_answer *answer) {
     exchange.answer(exchange, answer);
+}
+/* During on_request, instead of an answer: http_server_resume gives the handler the same request
+ * and exchange again. */
+static inline void http_put_back(struct http_exchange exchange) {
+    exchange.put_back(exchange);
 }
 /* Whether the client is still there for an answer, or for more of one. */
 static inline bool http_is_waiting(struct http_exchange exchange) {

@@ -16,13 +16,15 @@
 #pragma once
 
 #include "core/http.h"
+#include "core/http_queue.h"
 
 struct http2_server;
 
 #define HTTP2_PREFACE SLICE("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
 
-/* Listens on nothing itself. The options are those of the HTTP/1.1 server. */
+/* Listens on nothing itself. Options and queue are those of the HTTP/1.1 server. */
 MUST_CHECK struct status http2_server_open(const struct http_options *options,
+                                           struct http_queue *put_back,
                                            struct http2_server **server_out);
 /* Takes the connection over, with what it sent so far, preface and all. False: no room. */
 bool http2_server_adopt(struct http2_server *server, struct loop_conn *conn, struct slice bytes,

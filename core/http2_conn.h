@@ -43,6 +43,7 @@ struct http2_stream {
     uint64_t began_ns;
     unsigned refusal; /* an HTTP status once the request is known to be refused */
     const char *refusal_words;
+    struct http_queued queued; /* the request was put back */
     struct http2_stream *next; /* free, or of the connection */
     struct http2_stream *previous;
 };
@@ -81,6 +82,7 @@ struct http2_server {
     uint32_t streams_count;
     uint64_t buffered_bytes; /* of all requests */
     bool is_draining;
+    struct http_queue *put_back; /* of all of the server's connections */
 };
 
 /* --- http2_stream.c --- */

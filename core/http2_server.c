@@ -4,7 +4,7 @@
 #include "core/base/assert.h"
 #include "core/http2_conn.h"
 
-struct status http2_server_open(const struct http_options *options,
+struct status http2_server_open(const struct http_options *options, struct http_queue *put_back,
                                 struct http2_server **server_out) {
     struct http2_server *server = calloc(1, sizeof(*server));
     if (server == NULL) {
@@ -12,6 +12,7 @@ struct status http2_server_open(const struct http_options *options,
     }
     ASSERT(options->handler->on_refused != NULL);
     server->options = *options;
+    server->put_back = put_back;
     http_limit_words(options->request_limit_name, options->request_bytes_max, "",
                      server->too_large);
     struct status status = http2_pools_init(server);

@@ -95,20 +95,18 @@ static void answer_exchange(struct http_exchange exchange, const struct http_ans
 
 /* --- Requests --- */
 
-void http2_stream_hand_over(struct http2_stream *stream) {
+static void put_back_exchange(struct http_exchange exchange);
+
+static void give(struct http2_stream *stream) {
     struct http2_server *server = stream->conn->server;
     const struct http_options *options = &server->options;
     struct http_header headers[HTTP_HEADERS_MAX];
     struct http_request request;
-    if (stream->state != STREAM_RECEIVING) {
-        return;
-    }
     http2_stream_make_request(stream, headers, &request);
-    stream->state = STREAM_BUSY;
-    stream->generation++;
-    struct http_exchange exchange = {answer_exchange, exchange_is_waiting, server, stream->index,
-                                     stream->generation};
-    http2_count(server, STAT_HTTP_REQUESTS, 1);
+    struct http_exchange exchange = {
+        answer_exchange, exchange_is_waiting, put_back_exchange,
+        server,          stream->index,       stream->generation,
+    };
     if (stream->refusal == 0) {
         options->handler->on_request(options->context, exchange, &request);
     } else {
@@ -116,9 +114,31 @@ void http2_stream_hand_over(struct http2_stream *stream) {
         options->handler->on_refused(options->context, exchange, &request, stream->refusal,
                                      stream->refusal_words);
     }
-    if (stream->state == STREAM_BUSY && stream->generation == exchange.generation) {
+    if (stream->state == STREAM_BUSY && stream->generation == exchange.generation &&
+        !http_queued_is_in(&stream->queued)) {
         http2_stream_drop_request(stream); /* it waits for the journal, without its body */
     }
+}
+
+static void give_again(void *stream) {
+    give(stream);
+}
+
+static void put_back_exchange(struct http_exchange exchange) {
+    struct http2_server *server = exchange.server;
+    struct http2_stream *stream = &server->streams[exchange.index];
+    ASSERT(exchange_is_waiting(exchange));
+    http_queue_push(server->put_back, &stream->queued, give_again, stream);
+}
+
+void http2_stream_hand_over(struct http2_stream *stream) {
+    if (stream->state != STREAM_RECEIVING) {
+        return;
+    }
+    stream->state = STREAM_BUSY;
+    stream->generation++;
+    http2_count(stream->conn->server, STAT_HTTP_REQUESTS, 1);
+    give(stream);
 }
 
 /* A length that is too large is refused before its bytes come. */

@@ -96,6 +96,7 @@ void http2_stream_close(struct http2_stream *stream) {
     struct http2_conn *conn = stream->conn;
     struct http2_server *server = conn->server;
     ASSERT(stream->state != STREAM_FREE && server->streams_count > 0);
+    http_queue_remove(server->put_back, &stream->queued);
     if (stream->state == STREAM_ANSWERING) {
         drop(&stream->body);
         free(stream->trailers);

@@ -3,6 +3,7 @@
 
 #include "core/http2.h"
 #include "core/http_parse.h"
+#include "core/http_queue.h"
 
 /* What an idle connection may keep of a large request. */
 enum { HTTP_KEPT_BYTES_MAX = 256 * 1024 };
@@ -36,6 +37,7 @@ struct http_conn {
     bool has_ended;    /* the client sends no more */
     bool is_settled;   /* it speaks HTTP/1.1 */
     struct loop_timer timer;
+    struct http_queued queued; /* the request was put back */
     struct http_conn *next_free;
 };
 
@@ -48,6 +50,7 @@ struct http_server {
     uint64_t buffered_bytes; /* capacity of all inputs */
     uint32_t busy_count;
     bool is_draining;
+    struct http_queue put_back; /* of HTTP/2 too */
     struct http2_server *http2; /* NULL: HTTP/1.1 only */
 };
 
@@ -61,6 +64,9 @@ extern const struct loop_conn_handler http_conn_handler;
 /* Gives the slot back; close: and closes the connection. */
 void http_conn_free(struct http_conn *http);
 void http_conn_close(struct http_conn *http);
+/* RFC 9113, section 3.4: a client that knows begins with 24 bytes that no request begins with. True
+ * when the connection is no longer ours, or when it is too early to say. */
+bool http_conn_try_http_2(struct http_conn *http);
 
 /* Room for `size` bytes in all. False beyond body_bytes_total_max, or without memory. */
 bool http_input_reserve(struct http_conn *http, size_t size);

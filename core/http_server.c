@@ -29,8 +29,9 @@ static struct status make_conns(struct http_server *server) {
         server->conns[i - 1].next_free = server->free;
         server->free = &server->conns[i - 1];
     }
-    return server->options.takes_http_2 ? http2_server_open(&server->options, &server->http2)
-                                        : status_ok();
+    return server->options.takes_http_2
+               ? http2_server_open(&server->options, &server->put_back, &server->http2)
+               : status_ok();
 }
 
 struct status http_server_open(const struct http_options *options, struct http_server **server_out,
@@ -63,6 +64,26 @@ struct status http_server_listen(struct http_server *server, struct slice addres
                            server, tls, port_out, fault);
 }
 
+bool http_conn_try_http_2(struct http_conn *http) {
+    struct slice input = slice_of(http->input, http->input_size);
+    if (input.size < HTTP2_PREFACE.size && slice_starts_with(HTTP2_PREFACE, input)) {
+        return true;
+    }
+    http->is_settled = true;
+    if (!slice_starts_with(input, HTTP2_PREFACE)) {
+        return false;
+    }
+    struct loop_conn *conn = http->conn;
+    bool has_ended = http->has_ended;
+    loop_timer_stop(http->server->options.loop, &http->timer);
+    if (!http2_server_adopt(http->server->http2, conn, input, has_ended)) {
+        http_conn_close(http);
+        return true;
+    }
+    http_conn_free(http);
+    return true;
+}
+
 void http_server_drain(struct http_server *server) {
     server->is_draining = true;
     loop_stop_listening(server->options.loop);
@@ -84,6 +105,22 @@ uint32_t http_server_busy_count(const struct http_server *server) {
         count += server->conns[i].phase == PHASE_HEAD || server->conns[i].phase == PHASE_BODY;
     }
     return count;
+}
+
+bool http_server_has_put_back(const struct http_server *server) {
+    return server->put_back.first != NULL;
+}
+
+void http_server_resume(struct http_server *server) {
+    const struct http_queued *last = server->put_back.last;
+    while (server->put_back.first != NULL && server->put_back.last == last) {
+        struct http_queued *first = server->put_back.first;
+        void (*hand_over)(void *owner) = first->hand_over;
+        void *owner = first->owner;
+        last = first == last ? NULL : last;
+        http_queue_remove(&server->put_back, first);
+        hand_over(owner);
+    }
 }
 
 void http_server_close(struct http_server *server) {

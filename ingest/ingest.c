@@ -177,6 +177,13 @@ static bool is_drained(const struct ingest *ingest) {
            http_server_busy_count(ingest->server) == 0 && loop_connections_count(ingest->loop) == 0;
 }
 
+/* What waited for this turn comes before what comes now; who had his turn waits for the next. */
+static struct status take_turn(struct ingest *ingest) {
+    turns_begin_next(&ingest->turns);
+    http_server_resume(ingest->server);
+    return loop_run_once(ingest->loop, http_server_has_put_back(ingest->server) ? 0 : NS_PER_S);
+}
+
 struct status ingest_run(struct ingest *ingest,
                          void (*on_listening)(void *context, uint16_t port,
                                               const struct fault *fault),
@@ -190,7 +197,7 @@ struct status ingest_run(struct ingest *ingest,
     TRY(status);
     bool is_draining = false;
     while (status_is_ok(status)) {
-        status = loop_run_once(ingest->loop, NS_PER_S);
+        status = take_turn(ingest);
         ingest_take_back(ingest);
         health_tell(&ingest->health, atomic_load(ingest->options.is_ready));
         if (atomic_load(&ingest->is_stopping) && !is_draining) {

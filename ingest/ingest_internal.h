@@ -15,6 +15,7 @@
 #include "ingest/otlp_shape.h"
 #include "ingest/pressure.h"
 #include "ingest/rates.h"
+#include "ingest/turns.h"
 
 enum {
     BATCHES_SMALL = WAITING_REQUESTS_MAX, /* for the usual request */
@@ -66,6 +67,7 @@ struct ingest {
     struct health health;
     struct pressure pressure;
     struct late late;
+    struct turns turns;
     struct loop_timer late_timer;
     atomic_bool is_stopping;
 };

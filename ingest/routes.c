@@ -290,6 +290,12 @@ static void take_request(struct ingest *ingest, struct http_exchange exchange,
     if (refusal == 0 && is_put_off(ingest, exchange, format->style, &decode)) {
         return;
     }
+    struct hash128 tenant = hash128_of(decode.tenant, 0);
+    if (refusal == 0 && turns_is_over(&ingest->turns, tenant)) {
+        http_put_back(exchange);
+        return;
+    }
+    uint64_t began_ns = clock_monotonic_ns();
     refusal = refusal != 0 ? refusal : open_body(ingest, format, request, &body, &words);
     if (refusal != 0) {
         ingest_refuse(ingest, exchange, format->style, refusal, words);
@@ -297,6 +303,7 @@ static void take_request(struct ingest *ingest, struct http_exchange exchange,
     }
     arena_reset(&ingest->decode_arena);
     decode_body(ingest, exchange, request, format, &decode, body);
+    turns_spend(&ingest->turns, tenant, clock_monotonic_ns() - began_ns);
 }
 
 /* By the media type of its body. */

@@ -217,6 +217,64 @@ static void an_answer_for_a_client_that_left_goes_nowhere(void **state) {
     client_close(world, other);
 }
 
+/* What comes behind it on its connection moves its bytes, and is not answered before it. */
+static void a_request_that_was_put_back_comes_again_as_it_was(void **state) {
+    struct world *world = world_of(state);
+    char *more = calloc(1, 40000);
+    int fd = client_open(world);
+    assert_non_null(more);
+    memset(more, 'x', 39999);
+    world->puts_back = 2;
+    send_words(world, fd,
+               "POST /again?a=1 HTTP/1.1\r\nHost: h\r\nUser-Agent: test\r\n"
+               "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
+    send_words(world, fd, HEAD_OF("POST") "Content-Length: 39999\r\n\r\n");
+    send_words(world, fd, more);
+    for (uint32_t i = 0; i < 20; i++) {
+        turn(world, fd);
+    }
+    assert_int_equal(world->requests, 0);
+    assert_true(http_server_has_put_back(world->server));
+    http_server_resume(world->server); /* put back once more, which ends the call */
+    assert_int_equal(world->puts_back, 0);
+    assert_int_equal(world->requests, 0);
+    http_server_resume(world->server);
+    assert_false(http_server_has_put_back(world->server));
+    expect(world, fd, "<POST /again ?a=1 body=abcde agent=test>");
+    expect(world, fd, "<POST /p ? body=xxxx");
+    free(more);
+    client_close(world, fd);
+}
+
+static void others_are_served_while_requests_are_put_back(void **state) {
+    struct world *world = world_of(state);
+    int loud[3] = {client_open(world), client_open(world), client_open(world)};
+    int calm = client_open(world);
+    world->puts_back = 3;
+    for (uint32_t i = 0; i < 3; i++) {
+        send_words(world, loud[i], "GET /again HTTP/1.1\r\nHost: h\r\n\r\n");
+    }
+    for (uint32_t i = 0; world->puts_back > 0 && i < TURNS_MAX; i++) {
+        turn(world, -1);
+    }
+    send_words(world, calm, HEAD_OF("GET") "\r\n");
+    expect(world, calm, "<GET /p ");
+    assert_int_equal(world->requests, 1);
+    client_reset(world, loud[1]); /* who leaves, leaves the queue */
+    for (uint32_t i = 0; i < 20; i++) {
+        turn(world, -1);
+    }
+    http_server_resume(world->server);
+    assert_int_equal(world->requests, 3);
+    forget_reply(world);
+    expect(world, loud[0], "<GET /again ");
+    forget_reply(world);
+    expect(world, loud[2], "<GET /again ");
+    client_close(world, loud[0]);
+    client_close(world, loud[2]);
+    client_close(world, calm);
+}
+
 static void a_client_that_only_half_closes_gets_all_its_answers(void **state) {
     struct world *world = world_of(state);
     int fd = client_open(world);
@@ -267,6 +325,8 @@ int main(void) {
         EACH(thousands_of_pipelined_requests_are_all_answered),
         EACH(a_large_body_behind_a_slow_answer_still_comes),
         EACH(an_answer_for_a_client_that_left_goes_nowhere),
+        EACH(a_request_that_was_put_back_comes_again_as_it_was),
+        EACH(others_are_served_while_requests_are_put_back),
         EACH(a_client_that_only_half_closes_gets_all_its_answers),
         cmocka_unit_test(queries_are_decoded),
     };

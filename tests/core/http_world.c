@@ -17,6 +17,11 @@ static void on_request(void *context, struct http_exchange exchange,
     struct world *world = context;
     char memory[4096];
     struct text text = text_over(memory, sizeof(memory));
+    if (world->puts_back > 0 && slice_equals(request->path, SLICE("/again"))) {
+        world->puts_back--;
+        http_put_back(exchange);
+        return;
+    }
     world->requests++;
     world->body_bytes = request->body.size;
     if (world->answers_later) {

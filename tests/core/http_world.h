@@ -18,6 +18,7 @@ struct world {
     struct stats stats;
     uint16_t port;
     bool answers_later;
+    uint32_t puts_back; /* so many requests for /again */
     struct http_exchange waiting[WAITING_MAX];
     uint32_t waiting_count;
     uint32_t requests;
