@@ -113,6 +113,19 @@ static bool is_named(const struct otlp_attributes *attributes, uint32_t count, s
     return false;
 }
 
+/* Whether the inner level has a key of the outer one. */
+static bool names_any(const struct otlp_attributes *inner, const struct otlp_attributes *outer) {
+    if ((inner->key_sizes & outer->key_sizes) == 0) {
+        return false;
+    }
+    for (uint32_t i = 0; i < outer->count; i++) {
+        if (is_named(inner, inner->count, outer->items[i].key)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void otlp_inherit(struct otlp_attributes *inner, const struct otlp_attributes *outer) {
     uint32_t own = inner->count;
     inherit_known(inner, outer, UINT32_MAX);
@@ -186,8 +199,6 @@ static struct status settle_record(struct otlp_record *record, struct decode *de
         envelope->event_time_ns = record->observed_ns;
     }
     envelope->flags |= record->attributes.is_cut ? ENVELOPE_MESSAGE_CUT : 0u;
-    envelope->attributes = record->attributes.items;
-    envelope->attributes_count = record->attributes.count;
     return derive_memo_entity(&decode->memo, &keys, decode->arena, &envelope->entity, reason);
 }
 
@@ -253,16 +264,29 @@ static void add_event_name(struct otlp_record *record) {
     otlp_attributes_add(&record->attributes, &attribute);
 }
 
+/* All of the outer level's, as they are encoded already; else one by one. */
+static void inherit_all(struct otlp_record *record, const struct otlp_attributes *outer) {
+    struct otlp_attributes *inner = &record->attributes;
+    const struct attribute_block *block = &outer->block;
+    bool is_whole = block->count > 0 && inner->count + block->count <= ATTRIBUTES_PER_EVENT_MAX &&
+                    !names_any(inner, outer);
+    record->envelope.tail = is_whole ? block : NULL;
+    if (is_whole) {
+        inherit_known(inner, outer, UINT32_MAX);
+    } else {
+        otlp_inherit(inner, outer);
+    }
+    record->envelope.attributes = inner->items;
+    record->envelope.attributes_count = inner->count + (is_whole ? block->count : 0);
+}
+
 struct status otlp_record_finish(struct otlp_record *record, struct decode *decode,
                                  struct slice raw, const struct otlp_attributes *outer) {
     struct fault reason;
     if (record->event_name.size > 0) {
         add_event_name(record);
     }
-    uint32_t own = record->attributes.count;
-    otlp_inherit(&record->attributes, outer);
-    bool has_all = outer->block.count > 0 && record->attributes.count == own + outer->block.count;
-    record->envelope.tail = has_all ? &outer->block : NULL;
+    inherit_all(record, outer);
     struct status status = settle_record(record, decode, &reason);
     if (status.code == STATUS_INVALID) {
         return decode_refuse(decode, raw, reason.words);

@@ -133,26 +133,31 @@ static uint16_t find_child(struct otlp_shapes *shapes, uint16_t parent, struct s
     return 0;
 }
 
+/* Without the first `size` bytes, which are there. */
+static inline struct slice behind(struct slice text, size_t size) {
+    return slice_of(text.data + size, text.size - size);
+}
+
 static size_t take_path(struct otlp_shapes *shapes, struct slice text, struct otlp_record *record) {
-    size_t at = 0;
+    struct slice rest = text;
     uint16_t place = 0;
     for (;;) {
-        place = find_child(shapes, place, slice_tail(text, at));
+        place = find_child(shapes, place, rest);
         if (place == 0) {
             return 0;
         }
         const struct shape_node *node = &shapes->nodes[place];
-        const uint8_t *literal = text.data + at;
+        const uint8_t *literal = rest.data;
         struct slice value;
-        at += node->text_size;
+        rest = behind(rest, node->text_size);
         if (node->kind == SHAPE_END) {
-            return at;
+            return text.size - rest.size;
         }
-        if (!take_value(slice_tail(text, at), (enum shape_kind)node->kind, &value) ||
+        if (!take_value(rest, (enum shape_kind)node->kind, &value) ||
             !take_field(record, node, literal, value)) {
             return 0;
         }
-        at += value.size;
+        rest = behind(rest, value.size);
     }
 }
 

@@ -182,6 +182,13 @@ static struct hash128 hash_cut(struct slice text, size_t kept) {
     return text.size > kept ? hash128_of(text, 0) : (struct hash128){0};
 }
 
+/* A text that is not there takes no bytes when it is encoded: a run's id is not an error's class.
+ */
+static uint64_t which_texts(const struct envelope *envelope) {
+    return (uint64_t)(envelope->run_id.size > 0) | (uint64_t)(envelope->error_class.size > 0) << 1 |
+           (uint64_t)(envelope->message.size > 0) << 2;
+}
+
 /* A record without an id of its own is known by what it says, whatever encoding it came in: here by
  * all that is no text; envelope_encode mixes the texts in, which it has in one piece. The event
  * time is as sent: it is clamped later. The entity's key stands for tenant and entity. */
@@ -193,8 +200,8 @@ static void derive_content_key(const struct derive_context *context, struct enve
     uint64_t words[] = {
         context->hash_seed,
         envelope->event_time_ns,
-        (uint64_t)envelope->kind << 16 | (uint64_t)envelope->status << 8 |
-            (uint64_t)envelope->severity,
+        which_texts(envelope) << 24 | (uint64_t)envelope->kind << 16 |
+            (uint64_t)envelope->status << 8 | (uint64_t)envelope->severity,
         score,
         envelope->trace_id.lo,
         envelope->trace_id.hi,
@@ -227,6 +234,16 @@ static void derive_event_key(const struct derive_context *context, struct envelo
     derive_content_key(context, envelope);
 }
 
+static const struct attribute *find_attribute(const struct attribute *attributes, uint32_t count,
+                                              struct slice key) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (slice_equals(key, attributes[i].key)) {
+            return &attributes[i];
+        }
+    }
+    return NULL;
+}
+
 /* One key of dedup.by: a field of the envelope or an attribute. */
 static struct slice fingerprint_part(const struct envelope *envelope, struct slice key) {
     if (slice_equals(key, SLICE("tenant"))) {
@@ -250,12 +267,13 @@ static struct slice fingerprint_part(const struct envelope *envelope, struct sli
     if (slice_equals(key, SLICE("run_id"))) {
         return envelope->run_id;
     }
-    for (uint32_t i = 0; i < envelope->attributes_count; i++) {
-        if (slice_equals(key, envelope->attributes[i].key)) {
-            return envelope->attributes[i].value;
-        }
+    const struct attribute_block *tail = envelope->tail;
+    uint32_t own = envelope->attributes_count - (tail == NULL ? 0 : tail->count);
+    const struct attribute *found = find_attribute(envelope->attributes, own, key);
+    if (found == NULL && tail != NULL) {
+        found = find_attribute(tail->attributes, tail->count, key);
     }
-    return slice_of(NULL, 0);
+    return found == NULL ? slice_of(NULL, 0) : found->value;
 }
 
 enum { FINGERPRINT_PARTS_MAX = 16 };

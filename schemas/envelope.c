@@ -13,6 +13,8 @@
 #include "schemas/envelope_template.h"
 
 #define VT(entry) [(entry) / 2]
+/* The offset of a text that is not there. */
+#define NO(place) [((place)-AT_TENANT) / 4] = EMPTY_AT - TABLE_AT - (place)
 const struct envelope_template envelope_template = {
     .root = TABLE_AT,
     .identifier = ENVELOPE_FILE_IDENTIFIER,
@@ -54,8 +56,25 @@ const struct envelope_template envelope_template = {
             VT(ENVELOPE_VT_DEPENDS_ON) = AT_DEPENDS_ON,
         },
     .table_vtable = TABLE_AT - VTABLE_AT,
+    .texts =
+        {
+            NO(AT_TENANT),
+            NO(AT_ENTITY),
+            NO(AT_EVENT_ID),
+            NO(AT_RUN_ID),
+            NO(AT_ERROR_CLASS),
+            NO(AT_MESSAGE),
+            NO(AT_SOURCE),
+            NO(AT_REASON),
+            NO(AT_RAW),
+            NO(AT_ATTRIBUTES),
+            NO(AT_DEPENDS_ON),
+        },
 };
+#undef NO
 #undef VT
+
+enum { SHORT_TEXT_BYTES_MAX = 128 };
 
 /* The envelope being written: `base` is its first byte, `at` the next free one. */
 struct encoder {
@@ -73,24 +92,48 @@ static void put_offset(struct encoder *encoder, uint32_t field, uint32_t target)
     put_u32(encoder, field, target - field);
 }
 
+/* Most texts are short: without a call, by pieces of constant size that may overlap. */
+static inline void copy_text(uint8_t *to, struct slice text) {
+    const uint8_t *from = text.data;
+    size_t size = text.size;
+    if (size > SHORT_TEXT_BYTES_MAX) {
+        memcpy(to, from, size);
+    } else if (size >= 16) {
+        for (size_t at = 0; at < size - 16; at += 16) {
+            memcpy(to + at, from + at, 16);
+        }
+        memcpy(to + size - 16, from + size - 16, 16);
+    } else if (size >= 8) {
+        memcpy(to, from, 8);
+        memcpy(to + size - 8, from + size - 8, 8);
+    } else if (size >= 4) {
+        memcpy(to, from, 4);
+        memcpy(to + size - 4, from + size - 4, 4);
+    } else if (size > 0) {
+        to[0] = from[0];
+        to[size / 2] = from[size / 2];
+        to[size - 1] = from[size - 1];
+    }
+}
+
 /* A string or byte vector; its position. */
-static uint32_t put_bytes(struct encoder *encoder, struct slice bytes) {
+static inline uint32_t put_bytes(struct encoder *encoder, struct slice bytes) {
     uint32_t start = encoder->at;
     uint32_t size = (uint32_t)bytes.size;
     put_u32(encoder, start, size);
     /* The zero terminator and padding first: they never overlap the text. */
     uint32_t end = (start + 4 + size + 1 + 3) & ~3u;
     put_u32(encoder, end - 4, 0);
-    if (size > 0) {
-        memcpy(encoder->base + start + 4, bytes.data, size);
-    }
+    copy_text(encoder->base + start + 4, bytes);
     encoder->at = end;
     return start;
 }
 
-static void put_text_field(struct encoder *encoder, uint32_t place, struct slice text) {
-    uint32_t field = TABLE_AT + place;
-    put_offset(encoder, field, text.size == 0 ? EMPTY_AT : put_bytes(encoder, text));
+/* What is empty is so in the template. */
+static inline void put_text_field(struct encoder *encoder, uint32_t place, struct slice text) {
+    if (text.size > 0) {
+        put_offset(encoder, TABLE_AT + place, put_bytes(encoder, text));
+    }
 }
 
 /* Its table's position. */
@@ -121,7 +164,6 @@ static void put_attributes(struct encoder *encoder, const struct envelope *envel
     uint32_t field = TABLE_AT + AT_ATTRIBUTES;
     uint32_t count = envelope->attributes_count;
     if (count == 0) {
-        put_offset(encoder, field, EMPTY_AT);
         return;
     }
     uint32_t vector = encoder->at;
@@ -140,7 +182,6 @@ static void put_attributes(struct encoder *encoder, const struct envelope *envel
 static void put_depends_on(struct encoder *encoder, const struct envelope *envelope) {
     uint32_t field = TABLE_AT + AT_DEPENDS_ON;
     if (envelope->depends_on_count == 0) {
-        put_offset(encoder, field, EMPTY_AT);
         return;
     }
     uint32_t vector = encoder->at;
@@ -197,7 +238,6 @@ static void put_scalars(uint8_t *table, const struct envelope *envelope) {
     table[AT_KIND] = (uint8_t)envelope->kind;
     table[AT_STATUS] = (uint8_t)envelope->status;
     table[AT_SEVERITY] = (uint8_t)envelope->severity;
-    table[AT_SEVERITY + 1] = 0;
 }
 
 /* The texts so far in one piece, with their lengths and borders, make the key of the content. */
@@ -205,12 +245,6 @@ static void put_key_of_texts(struct encoder *encoder, struct hash128 key) {
     struct slice texts = slice_of(encoder->base + STRINGS_AT, encoder->at - STRINGS_AT);
     key = hash128_combine(hash128_of(texts, 0), key);
     memcpy(encoder->base + TABLE_AT + AT_EVENT_KEY, &key, sizeof(key));
-}
-
-static void put_head(struct encoder *encoder) {
-    memcpy(encoder->base, &envelope_template, sizeof(envelope_template));
-    memset(encoder->base + EMPTY_AT, 0, STRINGS_AT - EMPTY_AT);
-    encoder->at = STRINGS_AT;
 }
 
 struct status attribute_block_encode(const struct attribute *attributes, uint32_t count,
@@ -226,7 +260,7 @@ struct status attribute_block_encode(const struct attribute *attributes, uint32_
         tables[i] = put_attribute(&encoder, &attributes[i]);
     }
     ASSERT(encoder.at <= size_max);
-    *block_out = (struct attribute_block){slice_of(bytes, encoder.at), tables, count};
+    *block_out = (struct attribute_block){attributes, slice_of(bytes, encoder.at), tables, count};
     return status_ok();
 }
 
@@ -237,8 +271,8 @@ struct status envelope_encode(const struct envelope *envelope, struct writer *wr
         size_max > writer->capacity - writer->size) {
         return status_of(STATUS_FULL);
     }
-    struct encoder encoder = {.base = writer->data + writer->size};
-    put_head(&encoder);
+    struct encoder encoder = {.base = writer->data + writer->size, .at = STRINGS_AT};
+    memcpy(encoder.base, &envelope_template, sizeof(envelope_template));
     put_scalars(encoder.base + TABLE_AT, envelope);
     put_text_field(&encoder, AT_TENANT, envelope->tenant);
     put_text_field(&encoder, AT_ENTITY, envelope->entity);

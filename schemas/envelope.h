@@ -47,6 +47,7 @@ enum envelope_flags {
 
 /* Attributes that many envelopes end with, encoded once: by attribute_block_encode. */
 struct attribute_block {
+    const struct attribute *attributes; /* what was encoded; lives on */
     struct slice bytes;
     const uint32_t *tables; /* where each attribute begins in the bytes */
     uint32_t count;
@@ -75,7 +76,8 @@ struct envelope {
     struct slice source;                /* "otlp-http", "native", "kafka:topic/3@17", ... */
     struct slice reason;                /* only when refused */
     struct slice raw;                   /* only when refused */
-    const struct attribute *attributes; /* encode only; read them by envelope_attribute_at */
+    const struct attribute *attributes; /* encode only, without the tail's; read them by
+                                           envelope_attribute_at */
     const struct attribute_block *tail; /* encode only: the last attributes, or NULL */
     uint32_t attributes_count;
     const struct slice *depends_on; /* encode only; entities, may start with "platform/" */
@@ -88,9 +90,9 @@ struct envelope {
  * FULL when the writer has no room: then nothing usable was written and the writer is as before. */
 MUST_CHECK struct status envelope_encode(const struct envelope *envelope, struct writer *writer);
 
-/* Encodes attributes to be some envelopes' last ones, which then name them in `attributes` and the
- * block in `tail`; the envelopes are byte for byte what they would be without it. Memory: the
- * arena's; FULL when there is none: do without. */
+/* Encodes attributes to be some envelopes' last ones, which then name the block in `tail` and count
+ * them in attributes_count; the envelopes are byte for byte what they would be without it. Memory:
+ * the arena's; FULL when there is none: do without. */
 MUST_CHECK struct status attribute_block_encode(const struct attribute *attributes, uint32_t count,
                                                 struct arena *arena,
                                                 struct attribute_block *block_out);

@@ -189,7 +189,7 @@ static bool check_meaning(const struct table_view *table) {
 
 static bool has_own_shape(struct slice bytes) {
     return bytes.size >= STRINGS_AT && bytes.size <= ENVELOPE_BYTES_MAX &&
-           memcmp(bytes.data, &envelope_template, sizeof(envelope_template)) == 0;
+           memcmp(bytes.data, &envelope_template, ENVELOPE_FRONT_BYTES) == 0;
 }
 
 static const uint8_t own_texts[] = {

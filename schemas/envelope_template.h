@@ -1,12 +1,13 @@
 /*
  * envelope_template.h - the constant shape of the envelopes that we write (envelope.c), so that
- * they are read without looking things up (envelope_read.c). A template's bytes stand at the front
- * of each; an envelope that begins otherwise is of another writer or version and read by its own
- * vtable.
+ * they are read without looking things up (envelope_read.c). The template's front stands at the
+ * front of each; an envelope that begins otherwise is of another writer or version and read by its
+ * own vtable.
  */
 #pragma once
 
 #include <assert.h>
+#include <stddef.h>
 
 #include "core/base/hash.h"
 #include "schemas/envelope_layout.h"
@@ -54,7 +55,8 @@ static_assert(HASH128_STRUCT_BYTES == sizeof(struct hash128), "hashes are copied
 static_assert(ENVELOPE_VTABLE_BYTES == 4 + 2 * 24, "a new field needs its place above");
 static_assert(TABLE_AT % 8 == 4 && STRINGS_AT % 4 == 0, "aligned");
 
-/* From the root offset to the table's own offset to its vtable: all that never differs. */
+/* An envelope that says nothing: the front up to the table's offset to its vtable never differs,
+ * all texts and vectors are the shared empty one. */
 struct envelope_template {
     uint32_t root;
     char identifier[4];
@@ -63,10 +65,16 @@ struct envelope_template {
     uint16_t vtable[ENVELOPE_VTABLE_BYTES / 2];
     uint8_t padding[TABLE_AT - VTABLE_AT - ENVELOPE_VTABLE_BYTES];
     uint32_t table_vtable;
+    uint8_t scalars[AT_TENANT - AT_EVENT_KEY];
+    uint32_t texts[(AT_KIND - AT_TENANT) / 4];
+    uint8_t kinds[TABLE_BYTES - AT_KIND];
+    uint8_t empty[STRINGS_AT - EMPTY_AT];
 };
+enum { ENVELOPE_FRONT_BYTES = offsetof(struct envelope_template, scalars) };
 static_assert(offsetof(struct envelope_template, vtable) == VTABLE_AT &&
                   offsetof(struct envelope_template, table_vtable) == TABLE_AT &&
-                  sizeof(struct envelope_template) == TABLE_AT + 4,
-              "the template is the front of an envelope");
+                  ENVELOPE_FRONT_BYTES == TABLE_AT + AT_EVENT_KEY &&
+                  sizeof(struct envelope_template) == STRINGS_AT,
+              "the template is an envelope without its texts");
 
 extern const struct envelope_template envelope_template;

@@ -47,6 +47,12 @@ struct status text_parse_u64(struct slice text, uint64_t *value_out) {
         value = value * 100000000 + eight;
         at += 8;
     }
+    for (; at < text.size && at < U64_DIGITS_SURE; at++) {
+        if (!is_digit(text.data[at])) {
+            return status_of(STATUS_INVALID);
+        }
+        value = value * 10 + (uint64_t)(text.data[at] - '0');
+    }
     for (; at < text.size; at++) {
         if (!is_digit(text.data[at]) || __builtin_mul_overflow(value, 10, &value) ||
             __builtin_add_overflow(value, (uint64_t)(text.data[at] - '0'), &value)) {

@@ -165,6 +165,10 @@ static void what_has_no_id_is_known_by_tenant_entity_and_content(void **state) {
     other.run_id.size = 0;
     assert_false(have_one_event_key(&room, one, other));
     other = one;
+    other.run_id.size = 0;
+    other.error_class = SLICE("r"); /* a field is not another */
+    assert_false(have_one_event_key(&room, one, other));
+    other = one;
     other.source = SLICE("another way in");
     assert_true(have_one_event_key(&room, one, other));
     other.run_id = SLICE("r2");
