@@ -381,9 +381,52 @@ static void load_tenants(struct config_build *build) {
 
 /* --- Whole --- */
 
+/* Where the tenants are, as far as the lines of a file say it that is no TOML as a whole. */
+static void find_tenants_dir(struct config_build *build, const char *path) {
+    struct toml_source line = {.name = slice_of_text(path)};
+    struct slice rest;
+    struct fault unused;
+    if (!status_is_ok(
+            config_read_file(path, CONFIG_FILE_BYTES_MAX, build->arena, &rest, &unused))) {
+        return;
+    }
+    while (rest.size > 0) {
+        struct toml_value root;
+        line.text = slice_head(rest, slice_find_byte(rest, '\n'));
+        rest = slice_tail(rest, line.text.size + 1);
+        if (slice_starts_with(slice_trim(line.text), SLICE("tenants_dir")) &&
+            status_is_ok(toml_parse(&line, 1, build->arena, &root, &unused))) {
+            const struct toml_value *value = config_child(&root, "tenants_dir");
+            bool is_text = value != NULL && value->kind == TOML_STRING;
+            build->config->tenants_dir = is_text ? value->text : build->config->tenants_dir;
+        }
+    }
+}
+
+/* quell.toml cannot be read. What is wrong with the tenants' files is told all the same, as far as
+ * it does not hang on what quell.toml would have said. */
+static void load_tenants_alone(struct config_build *build, const struct config_options *options) {
+    struct config_options rest = *options;
+    struct toml_value root;
+    struct config_errors told = *build->errors;
+    rest.path = NULL;
+    if (options->path == NULL || !read_process_toml(build, &rest, &root)) {
+        *build->errors = told;
+        return;
+    }
+    find_tenants_dir(build, options->path);
+    const struct toml_value *directory = config_child(&root, "tenants_dir");
+    if (directory != NULL && directory->kind == TOML_STRING) {
+        build->config->tenants_dir = directory->text;
+    }
+    build->is_process_unread = true;
+    load_tenants(build);
+}
+
 static void load_all(struct config_build *build, const struct config_options *options) {
     struct toml_value root;
     if (!read_process_toml(build, options, &root)) {
+        load_tenants_alone(build, options);
         return;
     }
     root.file = slice_of_text(options->path == NULL ? "built-in" : options->path);
@@ -410,7 +453,7 @@ struct status config_load(const struct config_options *options, struct config **
     set_defaults(config);
     atomic_store(&config->references, 1);
     errors_out->count = 0;
-    struct config_build build = {config, &config->arena, errors_out};
+    struct config_build build = {config, &config->arena, errors_out, false};
     load_all(&build, options);
     config_sort_errors(&build);
     if (errors_out->count > 0) {

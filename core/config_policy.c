@@ -84,9 +84,11 @@ static void read_job_key(struct config_build *build, const struct toml_value *va
         config_error_unknown(build, value, value->key, keys);
     } else if (value->kind != TOML_STRING) {
         config_error_value(build, value, "a string in quotes is wanted here");
-    } else if (!slice_equals(value->key, SLICE("schedule")) &&
-               !slice_equals(value->key, SLICE("timezone")) &&
-               !status_is_ok(text_parse_duration(value->text, &span))) {
+    } else if (slice_equals(value->key, SLICE("schedule"))) {
+        config_check_schedule(build, value);
+    } else if (slice_equals(value->key, SLICE("timezone"))) {
+        config_check_zone(build, value);
+    } else if (!status_is_ok(text_parse_duration(value->text, &span))) {
         config_error_value(build, value, "a duration is wanted here, such as \"10m\"");
     }
 }
@@ -182,7 +184,8 @@ void config_read_routes(struct config_build *build, const struct toml_value *arr
 
 void config_check_routes(struct config_build *build, const struct toml_value *routes,
                          const struct policy *policy) {
-    for (uint32_t i = 0; routes != NULL && i < policy->routes_count; i++) {
+    bool may_tell = routes != NULL && !build->is_process_unread;
+    for (uint32_t i = 0; may_tell && i < policy->routes_count; i++) {
         for (uint32_t s = 0; s < policy->routes[i].sinks_count; s++) {
             bool is_known = false;
             for (uint32_t k = 0; k < policy->sinks_count; k++) {

@@ -10,6 +10,7 @@ struct config_build {
     struct config *config;
     struct arena *arena; /* the config's */
     struct config_errors *errors;
+    bool is_process_unread; /* what quell.toml would have named is not known */
 };
 
 /* Adds "file:line:column: words". */
@@ -72,6 +73,13 @@ uint32_t config_read_labels(struct config_build *build, const struct toml_value 
 /* [[silence]]; `array` may be NULL. */
 void config_read_silences(struct config_build *build, const struct toml_value *array,
                           struct policy *policy);
+
+/* Told when no time zone has that name. */
+void config_check_zone(struct config_build *build, const struct toml_value *value);
+
+/* --- config_schedule.c --- */
+/* Told when the string is no schedule of cron's. */
+void config_check_schedule(struct config_build *build, const struct toml_value *value);
 
 /* --- config_kafka.c --- */
 /* [[kafka]]; `array` may be NULL. */
