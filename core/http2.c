@@ -152,6 +152,7 @@ void http2_conn_check(void *context) {
         if (http2_stream_has_unsent(stream) && now_ns - stream->began_ns > SEND_TIMEOUT_NS) {
             is_stuck = true;
         } else if (stream->state == STREAM_RECEIVING && is_too_slow(stream, now_ns)) {
+            http2_count(server, STAT_CLIENTS_SLOW, 1);
             http2_stream_refuse(stream, 408, "the request took too long");
             http2->is_in_session = true; /* the list must not change under us */
             http2_stream_hand_over(stream);
@@ -159,6 +160,7 @@ void http2_conn_check(void *context) {
         }
     }
     if (is_stuck || !check_silence(http2, now_ns)) {
+        http2_count(server, STAT_CLIENTS_SLOW, 1);
         conn_close(http2);
         return;
     }

@@ -10,7 +10,7 @@ from http2_peer import *
 
 class Hostile(Story):
     def setUp(self):
-        self.server = self.quell()
+        self.server = self.quell("server.body_timeout=\"2s\"")
 
     def tearDown(self):
         peer = Peer(self.server.grpc)
@@ -138,6 +138,14 @@ class Hostile(Story):
         frames = peer.read_frames(until=lambda kind, stream, _: kind == RST and stream == 1)
         self.assertIn(HEADERS, [kind for kind, stream, _ in frames if stream == 1])
         self.assertEqual(frames[-1], (RST, 1, struct.pack(">I", NO_ERROR)))
+        peer.socket.close()
+
+    def test_a_body_that_never_comes_is_cut_off_and_counted(self):
+        peer = Peer(self.server.grpc)
+        peer.send(frame(HEADERS, END_HEADERS, 1, head()) + frame(DATA, 0, 1, b"{"))
+        frames = peer.read_frames(until=lambda kind, stream, _: kind == RST and stream == 1)
+        self.assertIn(HEADERS, [kind for kind, stream, _ in frames if stream == 1])
+        self.assertEqual(self.server.metric("quell_clients_slow_total"), 1)
         peer.socket.close()
 
     def test_a_peer_that_leaves_half_way(self):
