@@ -20,6 +20,7 @@ struct alert {
     uint32_t labels_count;
     uint64_t starts_ns;
     uint64_t ends_ns;
+    bool is_resolved; /* by its own word */
 };
 
 /* --- Reading --- */
@@ -92,6 +93,9 @@ static void take_member(struct json_walk *walk, struct draft *draft, struct slic
         alert->starts_ns = take_instant(walk, draft);
     } else if (json_key_is(key, "endsAt")) {
         alert->ends_ns = take_instant(walk, draft);
+    } else if (json_key_is(key, "status") && json_peek(walk) == JSON_STRING) {
+        struct slice word = draft_take_word(walk, draft, "status is no string");
+        alert->is_resolved = slice_equals(word, SLICE("resolved"));
     } else if (json_key_is(key, "generatorURL")) {
         draft_take_attribute(walk, draft, key);
     } else {
@@ -170,13 +174,16 @@ static struct status settle_event_id(struct decode *decode, struct alert *alert)
 static struct status add_alert(struct decode *decode, struct draft *draft, struct slice raw) {
     struct alert *alert = alert_of(draft);
     struct envelope *envelope = &draft->envelope;
-    bool is_resolved = alert->ends_ns != 0 && alert->ends_ns <= decode->now_ns;
+    bool has_ended = alert->ends_ns != 0 && alert->ends_ns <= decode->now_ns;
+    bool is_resolved = has_ended || alert->is_resolved;
     if (alert->labels_count == 0) {
         draft_refuse(draft, "an alert has labels", (struct slice){0});
     }
     envelope->kind = EVENT_KIND_ALERT;
     envelope->status = is_resolved ? EVENT_STATUS_OK : EVENT_STATUS_FAILED;
-    envelope->event_time_ns = is_resolved ? alert->ends_ns : alert->starts_ns;
+    envelope->event_time_ns = has_ended     ? alert->ends_ns
+                              : is_resolved ? 0 /* now: it does not say when */
+                                            : alert->starts_ns;
     envelope->error_class = find_label(alert, "alertname");
     draft->claimed = first_label(alert, "tenant_id", "tenant");
     settle_severity(alert);
@@ -199,7 +206,33 @@ static struct status take_event(struct decode *decode, struct json_walk *walk, b
     return json_event_take(decode, walk, &format, is_whole);
 }
 
+/* What an Alertmanager's own webhook sends (its version 4): the alerts with what is common to them,
+ * which each of them has too. */
+static struct status take_webhook(struct decode *decode, struct json_walk *walk) {
+    struct slice key;
+    bool has_alerts = false;
+    json_enter_object(walk);
+    while (json_next_member(walk, &key)) {
+        if (!json_key_is(key, "alerts") || json_peek(walk) != JSON_ARRAY) {
+            json_skip(walk, NULL);
+            continue;
+        }
+        has_alerts = true;
+        json_enter_array(walk);
+        while (json_next_element(walk)) {
+            TRY(take_event(decode, walk, false));
+        }
+    }
+    if (json_finish(walk) && !has_alerts) {
+        json_fail(walk, "an array of alerts is wanted, or an object with \"alerts\"");
+    }
+    return walk->error == NULL ? status_ok() : decode_fail(decode, walk);
+}
+
 struct status alerts_decode(struct decode *decode, struct slice body) {
     struct json_walk walk = json_walk_over(body, decode->arena);
+    if (json_peek(&walk) == JSON_OBJECT) {
+        return take_webhook(decode, &walk);
+    }
     return json_events_take_array(decode, &walk, take_event);
 }

@@ -407,7 +407,7 @@ bool json_finish(struct json_walk *walk) {
 }
 
 void json_explain(const struct json_walk *walk, struct fault *fault) {
-    size_t line = 1;
+    size_t line = 1 + (size_t)walk->lines_before;
     size_t line_start = 0;
     ASSERT(walk->error != NULL && walk->error_at <= walk->bytes.size);
     for (size_t i = 0; i < walk->error_at; i++) {

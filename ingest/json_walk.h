@@ -40,6 +40,7 @@ struct json_walk {
     bool is_out_of_room; /* failed because the arena was full, not because of the text */
     const char *error;   /* NULL while good; static words */
     size_t error_at;
+    uint32_t lines_before; /* of a text of which this is a line; 0 unless the owner says */
 };
 
 /* A walk over a text of at most JSON_TEXT_BYTES_MAX, which has failed when the arena has no room.

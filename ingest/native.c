@@ -135,9 +135,10 @@ static struct slice next_line(struct slice *rest) {
     return slice_trim(line);
 }
 
-static struct status take_line(struct decode *decode, struct slice line) {
+static struct status take_line(struct decode *decode, struct slice line, uint32_t lines_before) {
     size_t mark = decode->arena->used_bytes;
     struct json_walk walk = json_walk_over(line, decode->arena);
+    walk.lines_before = lines_before;
     struct status status = take_event(decode, &walk, true);
     arena_rewind(decode->arena, mark);
     if (status.code != STATUS_INVALID) {
@@ -149,10 +150,10 @@ static struct status take_line(struct decode *decode, struct slice line) {
 }
 
 static struct status take_lines(struct decode *decode, struct slice body) {
-    while (body.size > 0) {
+    for (uint32_t number = 0; body.size > 0; number++) {
         struct slice line = next_line(&body);
         if (line.size > 0) {
-            TRY(take_line(decode, line));
+            TRY(take_line(decode, line, number));
         }
     }
     return status_ok();

@@ -47,6 +47,15 @@ class BadInput(Story):
         self.assertIn("exploded", answer["errors"][1]["reason"])
         self.assertEqual(self.q.settle()["events_rejected"], 3)
 
+    def test_a_line_that_is_no_json_is_told_with_its_number(self):
+        lines = [failure("one"), failure("two")]
+        body = json.dumps(lines[0]) + "\r\n\n" + '{"job_id":}' + "\n" + json.dumps(lines[1])
+        status, text, _ = self.q.request("POST", "/v1/events", body.encode(),
+                                         {"Content-Type": "application/x-ndjson"})
+        answer = json.loads(text)
+        self.assertEqual((status, answer["accepted"], answer["rejected"]), (200, 2, 1))
+        self.assertIn("line 3 column 11", answer["errors"][0]["reason"])
+
     def test_nothing_accepted_is_400(self):
         self.assertEqual(self.q.post("/v1/events", {"status": "failed"})[0], 400)
         self.assertEqual(self.q.post("/v1/events", b'[{"job_id":"a","status":"failed"},')[0], 400)

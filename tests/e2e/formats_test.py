@@ -164,9 +164,27 @@ class Alerts(Story):
             told = self.told(quell, "/v1/events", {"entity": "service:shop", "status": status})
             self.assertEqual(told, {"service:shop": "open"})
 
+    def test_what_an_alertmanager_sends_to_its_webhooks_is_taken(self):
+        quell = self.quell(*QUICK)
+        firing = {**alert("DiskFull", instance="db1"), "status": "firing", "fingerprint": "c0ffee"}
+        message = {"version": "4", "groupKey": "{}:{}", "truncatedAlerts": 0, "status": "firing",
+                   "receiver": "quell", "groupLabels": {"alertname": "DiskFull"},
+                   "commonLabels": {}, "commonAnnotations": {}, "externalURL": "http://am",
+                   "alerts": [firing, {**alert("Swapping"), "status": "firing"}]}
+        self.assertEqual(quell.request("POST", "/api/v2/alerts", json.dumps(message), {
+            "Content-Type": "application/json"})[0], 200)
+        quell.settle()
+        self.assertEqual({one["root_cause"]["entity"] for one in quell.incidents("&status=open")},
+                         {"check:DiskFull", "check:Swapping"})
+        message["alerts"] = [{**one, "status": "resolved", "endsAt": stamp(3)}
+                             for one in message["alerts"]]  # by a clock that goes ahead
+        self.assertEqual(quell.request("POST", "/api/v2/alerts", json.dumps(message), {
+            "Content-Type": "application/json"})[0], 200)
+        self.assertTrue(wait_for(lambda: not quell.incidents("&status=open")))
+
     def test_an_alert_without_labels_is_refused(self):
         quell = self.quell(*QUICK)
-        for body in ("[{}]", "[{\"labels\":{}}]", "{}", "[{\"labels\":{\"a\":{}}}]", "[3]"):
+        for body in ('{"alerts":3}', '{"alerts":[{}]}', '{"alerts":[],}', "[{}]", "[{\"labels\":{}}]", "{}", "[{\"labels\":{\"a\":{}}}]", "[3]"):
             status, answer = quell.post("/api/v2/alerts", body)
             self.assertEqual((status, list(answer)), (400, ["error"]), body)
         self.assertEqual(quell.incidents(), [])
