@@ -2,8 +2,11 @@
  * commit.c - effects and the journal cursor become one LMDB transaction.
  *
  * Rooms emit rows into the effects buffer; when it runs short it is drained into the transaction
- * that is open, which only engine_commit ends. So a crash at any moment leaves the state as it was
+ * that is open, which only a commit ends. So a crash at any moment leaves the state as it was
  * after some whole journal record, and the cursor says which.
+ *
+ * The rows are written, and made durable, by core/store_writer: in a shard by a thread of its own,
+ * while records go on being applied into a second buffer. What reads rows waits for it.
  *
  * META rows: "cursor" -> u64 applied seq, u64 now_ns, u64 next outbox number, u64 policy digest.
  */
@@ -27,31 +30,21 @@ struct incident_context engine_incident_context(struct engine *engine, uint32_t 
     };
 }
 
-static struct status drain_one(struct engine *engine, const struct effect *effect,
-                               struct fault *fault) {
-    if (effect->kind == EFFECT_DELETE) {
-        return store_delete(engine->store, effect->table, effect->key, fault);
+/* Hands what has gathered to the writer; goes on in the other buffer. Waits for the piece before.
+ */
+static struct status drain_effects(struct engine *engine, bool commits, struct fault *fault) {
+    if (engine->is_committing) {
+        TRY(engine_commit_end(engine, fault));
     }
-    if (effect->table == STORE_TABLE_OUTBOX) {
-        engine->has_uncommitted_outbox = true;
-    }
-    return store_put(engine->store, effect->table, effect->key, effect->value, fault);
-}
-
-static struct status drain_effects(struct engine *engine, struct fault *fault) {
-    if (engine->effects.count == 0) {
+    TRY(store_writer_wait(engine->writer, fault));
+    if (engine->effects.count == 0 && !commits) {
         return status_ok();
     }
-    if (!engine->is_writing) {
-        TRY(store_begin(engine->store, fault));
-        engine->is_writing = true;
-    }
-    struct effects_cursor cursor = effects_begin(&engine->effects);
-    struct effect effect;
-    while (effects_next(&cursor, &effect)) {
-        TRY(drain_one(engine, &effect, fault));
-    }
+    struct effects drained = engine->effects;
+    engine->effects = engine->drained;
+    engine->drained = drained;
     effects_clear(&engine->effects);
+    store_writer_submit(engine->writer, &engine->drained, commits);
     return status_ok();
 }
 
@@ -60,7 +53,7 @@ struct status engine_make_room(struct engine *engine, size_t bytes, struct fault
     if (effects_room(&engine->effects) >= bytes) {
         return status_ok();
     }
-    TRY(drain_effects(engine, fault));
+    TRY(drain_effects(engine, false, fault));
     ASSERT(effects_room(&engine->effects) >= bytes);
     return status_ok();
 }
@@ -71,7 +64,7 @@ static struct status emit_rows(struct engine *engine, struct fault *fault) {
     struct incident_context context = engine_incident_context(engine, UINT32_MAX);
     bool is_done = false;
     while (!is_done) {
-        TRY(drain_effects(engine, fault));
+        TRY(drain_effects(engine, false, fault));
         is_done = dedup_emit(engine->dedup, &engine->effects) &&
                   graph_emit(engine->graph, &engine->effects) &&
                   incidents_emit(engine->incidents, &context) &&
@@ -108,11 +101,11 @@ static void publish_stats(struct engine *engine) {
     stats_add(engine->stats, STAT_STORE_COMMITS, 1);
 }
 
-static struct status commit_drained(struct engine *engine, struct fault *fault) {
-    if (!engine->is_writing) {
-        return status_ok();
-    }
-    engine->is_writing = false;
+/* Of a table that holds nothing any more that is needed. */
+static struct status clear_old_rows(struct engine *engine, struct fault *fault) {
+    TRY(store_writer_wait(engine->writer, fault));
+    TRY(store_begin(engine->store, fault));
+    TRY(store_clear(engine->store, STORE_TABLE_DEDUP, fault));
     return store_commit(engine->store, fault);
 }
 
@@ -122,36 +115,51 @@ struct status engine_replace_old_rows(struct engine *engine, struct fault *fault
     bool is_done = !engine->has_old_dedup_rows;
     for (uint32_t i = 1; !is_done; i++) {
         is_done = dedup_emit(engine->dedup, &engine->effects);
-        TRY(drain_effects(engine, fault));
-        TRY(is_done || i % EMITS_PER_COMMIT == 0 ? commit_drained(engine, fault) : status_ok());
+        TRY(drain_effects(engine, is_done || i % EMITS_PER_COMMIT == 0, fault));
     }
     if (engine->has_old_dedup_rows) {
-        TRY(store_begin(engine->store, fault));
-        engine->is_writing = true;
-        TRY(store_clear(engine->store, STORE_TABLE_DEDUP, fault));
-        TRY(commit_drained(engine, fault));
+        TRY(clear_old_rows(engine, fault));
         engine->has_old_dedup_rows = false;
     }
     return status_ok();
 }
 
 bool engine_has_news(const struct engine *engine) {
-    return incidents_next_outbox_number(engine->incidents) != engine->committed_outbox_number;
+    return incidents_next_outbox_number(engine->incidents) != engine->submitted_outbox_number;
+}
+
+struct status engine_commit_begin(struct engine *engine, struct fault *fault) {
+    ASSERT(!engine->is_committing && engine->applied_seq != engine->committed_seq);
+    TRY(emit_rows(engine, fault));
+    TRY(emit_cursor(engine, fault));
+    TRY(drain_effects(engine, true, fault));
+    engine->is_committing = true;
+    engine->submitted_seq = engine->applied_seq;
+    engine->submitted_outbox_number = incidents_next_outbox_number(engine->incidents);
+    return status_ok();
+}
+
+bool engine_is_committing(const struct engine *engine) {
+    return engine->is_committing && store_writer_is_busy(engine->writer);
+}
+
+struct status engine_commit_end(struct engine *engine, struct fault *fault) {
+    if (!engine->is_committing) {
+        return status_ok();
+    }
+    engine->is_committing = false;
+    TRY(store_writer_wait(engine->writer, fault));
+    engine->committed_seq = engine->submitted_seq;
+    engine->committed_outbox_number = engine->submitted_outbox_number;
+    publish_stats(engine);
+    return status_ok();
 }
 
 struct status engine_commit(struct engine *engine, struct fault *fault) {
+    TRY(engine_commit_end(engine, fault));
     if (engine->applied_seq == engine->committed_seq) {
         return status_ok();
     }
-    TRY(emit_rows(engine, fault));
-    TRY(emit_cursor(engine, fault));
-    TRY(drain_effects(engine, fault));
-    ASSERT(engine->is_writing);
-    engine->is_writing = false;
-    TRY(store_commit(engine->store, fault));
-    engine->committed_seq = engine->applied_seq;
-    engine->committed_outbox_number = incidents_next_outbox_number(engine->incidents);
-    engine->has_uncommitted_outbox = false;
-    publish_stats(engine);
-    return status_ok();
+    TRY(engine_commit_begin(engine, fault));
+    return engine_commit_end(engine, fault);
 }

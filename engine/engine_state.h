@@ -3,8 +3,8 @@
  *
  * Invariants:
  * 1. Everything in `struct engine` is a function of the journal records applied so far, in order.
- * 2. `effects` holds what the records since the last drain changed; draining writes it into the
- * open LMDB transaction; only engine_commit ends that transaction, with the cursor.
+ * 2. `effects` holds what the records since the last drain changed; draining hands it to the writer
+ * of the open LMDB transaction; only a commit ends that transaction, with the cursor.
  * 3. No call below reads a clock: `now_ns` is the stamp of the record being applied.
  *
  * Thread: the shard.
@@ -15,6 +15,7 @@
 #include "core/batch.h"
 #include "core/operator.h"
 #include "core/store.h"
+#include "core/store_writer.h"
 #include "dedup/dedup.h"
 #include "engine/engine.h"
 #include "engine/heads.h"
@@ -35,6 +36,7 @@ static_assert(EVENT_EFFECT_BYTES_MIN + 16 * (uint64_t)BATCH_EVENTS_MAX + POLICY_
 struct engine {
     struct arena arena; /* life of the engine */
     struct effects effects;
+    struct effects drained; /* with the writer, or free */
     struct event_ids *event_ids;
     struct event_head *heads; /* BATCH_EVENTS_MAX: of the record being applied, when it has none */
     struct dedup *dedup;
@@ -57,11 +59,13 @@ struct engine {
     struct poison poison;
     const struct logger *logger;
     struct stats *stats;
-    bool is_writing; /* an LMDB transaction is open */
-    bool has_uncommitted_outbox;
+    struct store_writer *writer;
+    bool is_committing;      /* begun, and engine_commit_end was not called */
     bool has_old_dedup_rows; /* found in the state, not replaced yet */
     uint64_t committed_seq;
     uint64_t committed_outbox_number;
+    uint64_t submitted_seq; /* of the latest commit begun */
+    uint64_t submitted_outbox_number;
     uint64_t audit_numbers[AUDIT_RINGS]; /* of the next lines */
 };
 
@@ -133,9 +137,14 @@ void engine_operate_silence(struct engine *engine, const struct operator_request
 /* --- commit.c --- */
 /* Drains when less than `bytes` are free. */
 MUST_CHECK struct status engine_make_room(struct engine *engine, size_t bytes, struct fault *fault);
-/* Whether there are outbox rows that no sink can see before the next commit. */
+/* Whether there are outbox rows that no sink can see before a commit that is yet to begin. */
 bool engine_has_news(const struct engine *engine);
-/* Writes all dirty rows and the cursor and commits. */
+/* A commit in two steps, with records applied between them: all dirty rows and the cursor are
+ * handed to the writer; and, when engine_is_committing no longer (or to wait for it), the end. */
+MUST_CHECK struct status engine_commit_begin(struct engine *engine, struct fault *fault);
+bool engine_is_committing(const struct engine *engine);
+MUST_CHECK struct status engine_commit_end(struct engine *engine, struct fault *fault);
+/* Ends a commit that was begun; commits what was applied since. */
 MUST_CHECK struct status engine_commit(struct engine *engine, struct fault *fault);
 /* Recovery, before any record is applied: what was restored from rows of a former format is written
  * as rows of this one, and those go. */

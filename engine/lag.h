@@ -12,7 +12,8 @@ struct lag {
     uint64_t open;
     uint64_t flushing;
     uint64_t durable;
-    uint64_t applied; /* not yet committed: nobody sees them; the bound leaves them out */
+    uint64_t applied;   /* not yet committed: nobody sees them; the bound leaves them out */
+    uint64_t in_commit; /* so are these */
     uint64_t events_max;
     struct stats *stats; /* may be NULL */
 };
@@ -51,12 +52,18 @@ static inline void lag_applied(struct lag *lag, uint64_t events) {
     lag->applied += events;
 }
 
-static inline void lag_committed(struct lag *lag) {
+static inline void lag_commit(struct lag *lag) {
+    lag->in_commit += lag->applied;
     lag->applied = 0;
+}
+
+static inline void lag_committed(struct lag *lag) {
+    lag->in_commit = 0;
 }
 
 static inline void lag_publish(const struct lag *lag) {
     if (lag->stats != NULL) {
-        stats_set(lag->stats, STAT_JOURNAL_LAG_EVENTS, lag_events(lag) + lag->applied);
+        stats_set(lag->stats, STAT_JOURNAL_LAG_EVENTS,
+                  lag_events(lag) + lag->applied + lag->in_commit);
     }
 }

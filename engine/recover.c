@@ -27,6 +27,7 @@ static struct status rooms_init(struct engine *engine, const struct engine_optio
         .hash_seed = options->hash_seed,
     };
     TRY(effects_init(&engine->effects, EFFECTS_BYTES, arena));
+    TRY(effects_init(&engine->drained, EFFECTS_BYTES, arena));
     engine->heads = ARENA_ARRAY(arena, struct event_head, BATCH_EVENTS_MAX);
     if (engine->heads == NULL) {
         return status_of(STATUS_FULL);
@@ -57,6 +58,9 @@ struct status engine_init(struct engine *engine, const struct engine_options *op
         status = arena_init(&engine->policy_arenas[i], 16 * POLICY_BYTES_MAX);
     }
     if (status_is_ok(status)) {
+        status = store_writer_open(engine->store, &engine->writer);
+    }
+    if (status_is_ok(status)) {
         status = rooms_init(engine, options);
     }
     if (!status_is_ok(status)) {
@@ -71,9 +75,7 @@ struct status engine_init(struct engine *engine, const struct engine_options *op
 }
 
 void engine_deinit(struct engine *engine) {
-    if (engine->is_writing) {
-        store_abort(engine->store);
-    }
+    store_writer_close(engine->writer);
     if (engine->graph != NULL) {
         graph_deinit(engine->graph);
     }
@@ -183,6 +185,8 @@ static struct status restore_meta(struct engine *engine, struct store_snapshot *
     }
     engine->committed_seq = engine->applied_seq;
     engine->committed_outbox_number = incidents_next_outbox_number(engine->incidents);
+    engine->submitted_seq = engine->committed_seq;
+    engine->submitted_outbox_number = engine->committed_outbox_number;
     status = store_get(snapshot, STORE_TABLE_META, SLICE("audit"), &row);
     if (status_is_ok(status)) {
         status = audit_numbers_decode(row, engine->audit_numbers);

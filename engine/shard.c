@@ -18,6 +18,12 @@ static void on_wake(void *context) {
     (void)context; /* waking is all: shard_turn looks at every gate */
 }
 
+/* In the writer's thread. */
+static void on_committed(void *context) {
+    const struct shard *shard = context;
+    loop_waker_wake(shard->waker);
+}
+
 static struct rebuild_options rebuild_options(const struct shard *shard) {
     return (struct rebuild_options){shard->options.journal_directory,
                                     shard->options.state_directory, shard->options.logger};
@@ -42,6 +48,10 @@ static struct status open_on_thread(struct shard *shard, struct fault *fault) {
     struct rebuild_options rebuild = rebuild_options(shard);
     TRY(rebuild_meet_journal(shard->journal, shard->engine.applied_seq, &rebuild, fault));
     TRY(loop_waker_open(shard->loop, on_wake, shard, &shard->waker));
+    shard->told_outbox_number = shard->engine.committed_outbox_number;
+    if (loop_get_backend(shard->loop) != LOOP_SIM) {
+        TRY(store_writer_start(shard->engine.writer, on_committed, shard));
+    }
     for (uint32_t i = 0; i < shard->options.gates_count; i++) {
         atomic_store(&shard->options.gates[i]->shard_waker, shard->waker);
     }
@@ -158,8 +168,8 @@ void shard_close(struct shard *shard) {
     }
     state_copy_close(shard->retain.copy);
     journal_close(shard->journal);
+    engine_deinit(&shard->engine); /* its writer wakes the loop */
     loop_close(shard->loop);
-    engine_deinit(&shard->engine);
     store_close(shard->store);
     arena_deinit(&shard->arena);
     free(shard);

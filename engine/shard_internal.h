@@ -26,7 +26,10 @@ struct shard {
     struct batch tick;
     struct waiting_list lists[2]; /* of the open block and of the block in flight */
     uint32_t open_list;
-    struct waiting_list after_commit;
+    struct waiting_list after_commits[2]; /* what waits for the next commit; for the one at work */
+    uint32_t next_commit;
+    bool is_committing;
+    uint64_t committing_seq;
     struct block_heads heads[SHARD_HEADS];
     uint32_t open_heads; /* of the open block */
     struct block_heads *flushing_heads;
@@ -41,6 +44,7 @@ struct shard {
     struct fault fault;
     struct stamp stamp;
     uint64_t committed_at_ns;
+    uint64_t told_outbox_number; /* up to which the sinks were woken */
     atomic_bool is_stopping;
 };
 

@@ -17,8 +17,8 @@
 #include "core/base/assert.h"
 #include "core/clock.h"
 
-/* A commit costs the shard a sync of the state, for which the next block waits. What sinks wait for
- * is in a hurry, and an idle shard has the time; the rest is safe in the journal. */
+/* A commit costs a sync of the state, next to which the journal's are slow. What sinks wait for is
+ * in a hurry, and an idle shard has the time; the rest is safe in the journal. */
 #define COMMIT_INTERVAL_NEWS_NS (10 * NS_PER_MS)
 #define COMMIT_INTERVAL_IDLE_NS (20 * NS_PER_MS)
 #define COMMIT_INTERVAL_NS (100 * NS_PER_MS)
@@ -79,7 +79,9 @@ static bool append_batch(struct shard *shard, struct waiting one) {
 
 static bool list_has_room(const struct shard *shard) {
     return shard->lists[shard->open_list].count < WAITING_MAX &&
-           shard->after_commit.count + shard->lists[0].count + shard->lists[1].count < WAITING_MAX;
+           shard->after_commits[shard->next_commit].count + shard->lists[0].count +
+                   shard->lists[1].count <
+               WAITING_MAX;
 }
 
 static void receive_batches(struct shard *shard) {
@@ -131,7 +133,7 @@ static void append_tick(struct shard *shard) {
 
 /* Answers what waits only for durability; keeps what waits for the commit. */
 static void answer_durable(struct shard *shard, struct waiting_list *list) {
-    struct waiting_list *kept = &shard->after_commit;
+    struct waiting_list *kept = &shard->after_commits[shard->next_commit];
     uint32_t count = 0;
     for (uint32_t i = 0; i < list->count; i++) {
         enum batch_kind kind = list->items[i].batch->kind;
@@ -205,13 +207,44 @@ static void apply_block(struct shard *shard, struct journal_block block,
     }
 }
 
-static void commit(struct shard *shard) {
-    uint64_t outbox_before = shard->engine.committed_outbox_number;
+static void wake_sinks(struct shard *shard) {
+    struct loop_waker *waker =
+        shard->options.outbox_waker == NULL ? NULL : atomic_load(shard->options.outbox_waker);
+    if (waker != NULL) {
+        loop_waker_wake(waker);
+    }
+}
+
+static void fail_commit(struct shard *shard, struct status status) {
+    shard_fail(shard, "the state could not be committed", status);
+    waiting_answer_all(&shard->after_commits[0], STATUS_IO);
+    waiting_answer_all(&shard->after_commits[1], STATUS_IO);
+}
+
+static void begin_commit(struct shard *shard) {
     shard->fault.words[0] = 0;
-    struct status status = engine_commit(&shard->engine, &shard->fault);
+    struct status status = engine_commit_begin(&shard->engine, &shard->fault);
     if (!status_is_ok(status)) {
-        shard_fail(shard, "the state could not be committed", status);
-        waiting_answer_all(&shard->after_commit, STATUS_IO);
+        fail_commit(shard, status);
+        return;
+    }
+    shard->is_committing = true;
+    shard->committing_seq = shard->engine.submitted_seq;
+    shard->next_commit ^= 1;
+    ASSERT(shard->after_commits[shard->next_commit].count == 0);
+    lag_commit(&shard->lag);
+}
+
+static void end_commit(struct shard *shard) {
+    if (!shard->is_committing || engine_is_committing(&shard->engine)) {
+        return;
+    }
+    shard->is_committing = false;
+    shard->fault.words[0] = 0;
+    /* Applying may have waited for the end itself: then there is nothing left to wait for. */
+    struct status status = engine_commit_end(&shard->engine, &shard->fault);
+    if (!status_is_ok(status) || shard->engine.committed_seq < shard->committing_seq) {
+        fail_commit(shard, status_is_ok(status) ? status_of(STATUS_IO) : status);
         return;
     }
     shard->committed_at_ns = clock_monotonic_ns();
@@ -219,14 +252,10 @@ static void commit(struct shard *shard) {
     if (shard->options.committed_seq != NULL) {
         atomic_store(shard->options.committed_seq, shard->engine.committed_seq);
     }
-    waiting_answer_all(&shard->after_commit, STATUS_OK);
-    if (shard->engine.committed_outbox_number == outbox_before) {
-        return;
-    }
-    struct loop_waker *waker =
-        shard->options.outbox_waker == NULL ? NULL : atomic_load(shard->options.outbox_waker);
-    if (waker != NULL) {
-        loop_waker_wake(waker);
+    waiting_answer_all(&shard->after_commits[shard->next_commit ^ 1], STATUS_OK);
+    if (shard->engine.committed_outbox_number != shard->told_outbox_number) {
+        shard->told_outbox_number = shard->engine.committed_outbox_number;
+        wake_sinks(shard);
     }
 }
 
@@ -240,10 +269,11 @@ static uint64_t commit_wait_ns(const struct shard *shard) {
     bool has_news = engine_has_news(&shard->engine);
     bool is_idle = shard_is_idle(shard);
     bool is_stopping = atomic_load(&shard->is_stopping);
-    if (shard->after_commit.count > 0 || (is_idle && (has_news || is_stopping))) {
+    bool is_awaited = shard->after_commits[shard->next_commit].count > 0;
+    if (is_awaited || (is_idle && (has_news || is_stopping))) {
         return 0;
     }
-    bool is_storm = shard->engine.applied_seq - shard->engine.committed_seq >= STORM_RECORDS_MIN;
+    bool is_storm = shard->engine.applied_seq - shard->engine.submitted_seq >= STORM_RECORDS_MIN;
     uint64_t interval_ns = has_news               ? COMMIT_INTERVAL_NEWS_NS
                            : is_idle && !is_storm ? COMMIT_INTERVAL_IDLE_NS
                                                   : COMMIT_INTERVAL_NS;
@@ -256,8 +286,10 @@ static bool has_uncommitted(const struct shard *shard) {
 }
 
 static void commit_when_due(struct shard *shard) {
-    if (has_uncommitted(shard) && commit_wait_ns(shard) == 0) {
-        commit(shard);
+    end_commit(shard);
+    if (!shard->is_committing && has_uncommitted(shard) && commit_wait_ns(shard) == 0) {
+        begin_commit(shard);
+        end_commit(shard); /* without a thread it is done */
     }
 }
 
@@ -265,7 +297,7 @@ static uint64_t shard_timeout_ns(struct shard *shard) {
     if (shard->has_durable) {
         return shard->is_failed ? 100 * NS_PER_MS : 0;
     }
-    if (has_uncommitted(shard)) {
+    if (has_uncommitted(shard) && !shard->is_committing) {
         return commit_wait_ns(shard);
     }
     uint64_t due = engine_next_due_ns(&shard->engine);
@@ -307,5 +339,6 @@ void shard_refuse_leftovers(struct shard *shard) {
     receive_batches(shard);
     waiting_answer_all(&shard->lists[0], STATUS_IO);
     waiting_answer_all(&shard->lists[1], STATUS_IO);
-    waiting_answer_all(&shard->after_commit, STATUS_IO);
+    waiting_answer_all(&shard->after_commits[0], STATUS_IO);
+    waiting_answer_all(&shard->after_commits[1], STATUS_IO);
 }
