@@ -266,7 +266,7 @@ static void add_upstream_reason(struct explained *explained, const struct graph_
     } else {
         text_add_text(words, "upstream of the root and failing since ");
         text_add_time(words, node->state.since_ns, 3);
-        text_add_text(words, ", outside of the correlation window");
+        text_add_text(words, "; more speaks for chance: time, distance or words");
     }
 }
 

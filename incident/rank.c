@@ -128,7 +128,7 @@ static void add_root_evidence(const struct rank *rank, uint32_t index, struct te
         text_add_format(text, "failed after %u of %u affected", rank->earlier_count,
                         rank->affected_count);
     } else if (index == 1 && rank->affected_count == 0) {
-        text_add_text(text, "nothing upstream of it is failing");
+        text_add_text(text, "nothing that fails upstream of it explains it");
     } else if (index == 1) {
         text_add_format(text, "upstream of %u of %u affected", rank->reached_count,
                         rank->affected_count);

@@ -19,7 +19,7 @@ enum { LETTERS = 26, BEGINNINGS_MAX = 7 }; /* the last is NULL */
 /* By their first letter, so that a word is held against few. */
 typedef const char *beginnings[LETTERS][BEGINNINGS_MAX];
 
-#define LETTER(letter) [letter - 'a']
+#define LETTER(letter) [(letter) - 'a']
 
 static const beginnings of_blame = {
     LETTER('b') = {"bad gateway", "broken pipe"},

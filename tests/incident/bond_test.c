@@ -219,6 +219,11 @@ static void what_an_error_says_is_known_after_a_restart(void **state) {
     world_restart(&world);
     tell(&world, &above);
     assert_int_equal(world_incidents(&world, "acme"), 2);
+    for (size_t i = 0; i < 2; i++) {
+        char *json = world_json(&world, "acme", i);
+        assert_non_null(strstr(json, "nothing that fails upstream of it explains it"));
+        free(json);
+    }
     world_deinit(&world);
 }
 
