@@ -35,6 +35,8 @@ class Difficulty:
     storm: float = 0.30       # chance that one symptom is a hundred times louder
     coarse: float = 0.0       # chance that all times are five-minute buckets
     scores: float = 0.30      # chance that signals carry a strength
+    misled: float = 0.0       # share of errors whose words are of the other sort: a cause that says
+                              # "timeout", a symptom that says "disk full"
     cycles: float = 0.0       # share of entities with an edge back to something downstream
 
 
@@ -47,6 +49,9 @@ class Scenario:
     causes: list     # entities
     label: dict      # bad entity that reported -> set of causes
     end_ns: int
+    upstream: dict   # the true edges
+    failed: dict     # bad entity, whether it reported or not -> when
+    named: dict      # entity -> the upstream that its error names
 
 
 # --- The true graph ---
@@ -167,18 +172,21 @@ class Reporter:
         self.rng, self.difficulty = rng, difficulty
         self.coarse = rng.random() < difficulty.coarse
         self.scores = rng.random() < difficulty.scores
-        self.signals, self.offsets = [], {}
+        self.signals, self.offsets, self.named = [], {}, {}
 
     def stamp(self, entity, time):
         skew = self.difficulty.skew
         offset = self.offsets.setdefault(entity, int(self.rng.uniform(-skew, skew) * SECOND))
         return (time + offset) // BUCKET * BUCKET if self.coarse else time + offset
 
-    def words(self, hops, parent):
+    def words(self, entity, hops, parent):
         n = self.rng.randrange(2, 90)
+        if self.difficulty.misled and self.rng.random() < self.difficulty.misled:
+            return self.rng.choice(GENERIC if hops == 0 else OWN).format(n=n), "Other"
         if hops == 0:
             return self.rng.choice(OWN).format(n=n), "Own"
         if parent is not None and self.rng.random() < self.difficulty.mentions:
+            self.named[entity] = parent
             return f"upstream {name_of(parent)} failed after {n}s", "Upstream"
         return self.rng.choice(GENERIC).format(n=n), "Generic"
 
@@ -196,7 +204,7 @@ class Reporter:
             self.signals.append((when + int(delay * SECOND), event))
 
     def fail(self, entity, time, parent, hops, is_loud):
-        message, kind = self.words(hops, parent)
+        message, kind = self.words(entity, hops, parent)
         is_service = entity.startswith("service")
         status = "failed" if hops == 0 or self.rng.random() < 0.8 else \
             self.rng.choice(["degraded", "down"] if is_service else ["late", "aborted"])
@@ -208,7 +216,7 @@ class Reporter:
 
     def noise(self, entity, time):
         status = self.rng.choices(["failed", "degraded", "late"], [1, 2, 1])[0]
-        message, kind = self.words(self.rng.randrange(2), None)
+        message, kind = self.words(entity, self.rng.randrange(2), None)
         self.report(entity, time, status, message, kind, self.rng.uniform(2, 5), 1, 60)
 
 
@@ -242,13 +250,16 @@ def make(seed, difficulty):
         reporter.fail(node, time, parent, hops, node == loud)
     healthy = sorted(set(upstream) - reach(downstream, causes))
     noisy = sum(rng.random() < difficulty.noise / 20 for _ in range(20))
+    failed = {node: time for node, (time, _, _) in storm.failed.items()}
     for node in rng.sample(healthy, min(noisy, len(healthy))):
         label[node] = {node}
-        reporter.noise(node, START + int(rng.uniform(-600, 600) * SECOND))
+        failed[node] = START + int(rng.uniform(-600, 600) * SECOND)
+        reporter.noise(node, failed[node])
     signals = sorted(reporter.signals, key=lambda signal: signal[0])
     end_ns = max([START] + [at for at, _ in signals]) + 60 * SECOND
     return Scenario(difficulty, size, see_graph(rng, upstream, difficulty.missing), signals,
-                    causes, label, end_ns)
+                    causes, label, end_ns, upstream, failed,
+                    reporter.named)
 
 
 def lines(scenario):

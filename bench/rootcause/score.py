@@ -14,6 +14,7 @@ class Score:
     members: int = 0
     false_merges: int = 0
     mixed: int = 0
+    tellable: int = 0
     victims: int = 0
     missed: int = 0
     signals: int = 0
@@ -27,7 +28,7 @@ class Score:
         causes, incidents = max(self.causes, 1), max(self.incidents, 1)
         return {"top-1": self.top1 / causes, "top-3": self.top3 / causes,
                 "false merges": self.false_merges / max(self.members, 1),
-                "mixed": self.mixed / incidents,
+                "mixed": self.mixed / incidents, "tellable": self.tellable / incidents,
                 "missed merges": self.missed / max(self.victims, 1),
                 "signals/message": self.signals / max(self.messages, 1),
                 "Brier": self.brier / incidents, "ms/incident": self.apply_ns / incidents / 1e6,
@@ -57,12 +58,35 @@ def main_incident(scenario, incidents, cause):
     return best if best is not None and weight(best)[1] > 0 else None
 
 
-def strangers(scenario, incident):
-    """How many reported, and how many of them the incident's commonest cause has not brought down."""
-    mine = [e for e in members_of(incident) if e in scenario.label]
+def commonest_causes(scenario, incident):
+    """As a rule one; several that hold as many."""
     held = causes_held(scenario, incident)
-    most = max(held.values(), default=0)
-    return len(mine), len(mine) - most
+    return sorted(cause for cause in held if held[cause] == max(held.values()))
+
+
+def strangers(scenario, incident, cause):
+    """Who reported and was not brought down by the cause."""
+    return {e for e in members_of(incident) if cause not in scenario.label.get(e, {cause})}
+
+
+def reached_by(scenario, cause):
+    """Who may have failed by the cause for all that can be seen from outside: it depends in truth
+    on someone of whom that is so, who failed before it; its error names no one else; and it is no
+    cause itself."""
+    reached = {cause}
+    for entity in sorted(scenario.failed, key=lambda e: (scenario.failed[e], e)):
+        ways = reached & set(scenario.upstream[entity])
+        is_cause = entity in scenario.causes or scenario.label.get(entity) == {entity}
+        if not is_cause and scenario.named.get(entity) in ways | {None} and \
+                any(scenario.failed[way] <= scenario.failed[entity] for way in ways):
+            reached.add(entity)
+    return reached
+
+
+def is_tellable(scenario, incident):
+    """Whether a stranger in it could have been told from the rest."""
+    return any(strangers(scenario, incident, cause) - reached_by(scenario, cause)
+               for cause in commonest_causes(scenario, incident))
 
 
 def is_right(scenario, incident):
@@ -89,10 +113,12 @@ def add(score, scenario, answer):
         score.top3 += cause in ranked[:3]
     for incident in incidents:
         score.incidents += 1
-        members, others = strangers(scenario, incident)
-        score.members += members
-        score.false_merges += others
-        score.mixed += others > 0
+        score.members += len(members_of(incident) & set(scenario.label))
+        for cause in commonest_causes(scenario, incident)[:1]:
+            others = strangers(scenario, incident, cause)
+            score.false_merges += len(others)
+            score.mixed += len(others) > 0
+            score.tellable += len(others) > 0 and is_tellable(scenario, incident)
         right = is_right(scenario, incident)
         score.brier += (incident["root_cause"]["confidence"] - right) ** 2
     score.signals += len(scenario.signals)

@@ -47,6 +47,8 @@ ROWS = {
     "scores always": vary(scores=1.0),
     "scores never": vary(scores=0.0),
     "storm always": vary(storm=1.0),
+    "misleading words 30 %": vary(misled=0.3),
+    "misleading words 30 %, 2 causes": vary(misled=0.3, causes=2),
     "cycles 5 %": vary(cycles=0.05),
     "hard: 3 causes, 30 % missing, 30 s, late 50 %, noise 5":
         vary(causes=3, missing=0.3, skew=30.0, late=0.5, noise=5.0),
@@ -78,14 +80,29 @@ class Drive:
         return code
 
 
+def say_strangers(scenario, answer, seed):
+    """Who stands where it does not belong, whose it is, and what it says."""
+    said = {event["entity"]: event["message"] for _, event in reversed(scenario.signals)}
+    for incident in answer["list"]["incidents"]:
+        for cause in scoring.commonest_causes(scenario, incident)[:1]:
+            tied = scoring.reached_by(scenario, cause)
+            for entity in sorted(scoring.strangers(scenario, incident, cause)):
+                print(f"  mixed: seed {seed}, storm of {cause}: {entity} of "
+                      f"{sorted(scenario.label[entity])} says {said[entity]!r}"
+                      f"{', could be of either' if entity in tied else ''}", file=sys.stderr)
+
+
 def run_row(drive, difficulty, runs, seed, verbose=False):
     total = scoring.Score()
     for number in range(runs):
         scenario = scenarios.make(f"{seed}/{number}", difficulty)
-        before = total.top1
-        scoring.add(total, scenario, drive.run(scenarios.lines(scenario)))
+        before, mixed = total.top1, total.mixed
+        answer = drive.run(scenarios.lines(scenario))
+        scoring.add(total, scenario, answer)
         if verbose and total.top1 - before < len(scenario.causes):
             print(f"  wrong: seed {seed}/{number}, {scenario.size} entities", file=sys.stderr)
+        if verbose and total.mixed > mixed:
+            say_strangers(scenario, answer, f"{seed}/{number}")
     return total
 
 

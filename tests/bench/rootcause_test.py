@@ -6,6 +6,7 @@ import unittest
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.environ["QUELL_SOURCE"], "bench", "rootcause"))
 import scenario as scenarios  # noqa: E402
+import score as scoring  # noqa: E402
 import scoreboard  # noqa: E402
 
 RUNS, SEED, SMALL = 60, "floor", (50, 300)
@@ -31,7 +32,27 @@ class Floors(unittest.TestCase):
     def test_two_causes_are_told_apart(self):
         found = row(causes=2)
         self.assertGreaterEqual(found["top-1"], 0.80)
+        self.assertLessEqual(found["mixed"], 0.03)
         self.assertGreater(found["top-1"], found["most-upstream"])
+
+    def test_unrelated_failures_stay_apart(self):
+        found = row(noise=5.0)
+        self.assertLessEqual(found["mixed"], 0.03)
+        self.assertGreaterEqual(found["top-1"], 0.85)
+
+    def test_who_could_be_of_either_cause_is_told_from_who_could_not(self):
+        upstream = {"a": [], "b": [], "x": ["a", "b"], "y": ["a", "b"], "z": ["b"]}
+        world = scenarios.Scenario(
+            scenarios.Difficulty(), 5, upstream, [], ["a", "b"],
+            {"a": {"a"}, "b": {"b"}, "x": {"b"}, "y": {"b"}, "z": {"b"}}, 0, upstream,
+            {"a": 1, "b": 2, "x": 3, "y": 3, "z": 3}, {"y": "b"})
+        self.assertEqual(scoring.reached_by(world, "a"), {"a", "x"})
+        for entity, mixed, tellable in ("x", True, False), ("y", True, True), ("b", True, True):
+            incident = {"root_cause": {"entity": "a"}, "affected": [{"entity": entity}]}
+            world.label["a2"] = {"a"}
+            incident["affected"].append({"entity": "a2"})
+            self.assertEqual(bool(scoring.strangers(world, incident, "a")), mixed)
+            self.assertEqual(scoring.is_tellable(world, incident), tellable)
 
     def test_with_the_whole_graph_nothing_stands_apart(self):
         found = row(missing=0.0, noise=0.0)
