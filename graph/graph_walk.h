@@ -12,7 +12,7 @@ struct edge_walk {
     uint32_t folded; /* edges with a smaller number are in the rows */
     const _Atomic uint32_t *at;
     const _Atomic uint32_t *end;
-    const _Atomic uint32_t *room; /* where the newer ones begin */
+    const _Atomic uint32_t *begin;
     uint32_t chain;
 };
 
@@ -46,14 +46,18 @@ static inline struct edge_walk walk_edges(const struct graph *graph,
     if (node < snapshot->nodes) {
         walk.at = rows->items + rows->offsets[node];
         walk.end = rows->items + rows->offsets[node + 1];
-        walk.room = walk.at + row_count(rows, node);
+        walk.begin = walk.at;
     }
     return walk;
 }
 
 /* The next item of the row, dead or not; NONE at the end of it. */
 static inline uint32_t walk_row(struct edge_walk *walk) {
-    return walk->at == walk->end ? NONE : atomic_load_explicit(walk->at++, memory_order_acquire);
+    if (walk->at == walk->end) {
+        return NONE;
+    }
+    uint32_t item = atomic_load_explicit(walk->at++, memory_order_acquire);
+    return item == ROW_EMPTY ? NONE : item;
 }
 
 /* The next live edge of the chain; NONE at its end. */
@@ -70,7 +74,11 @@ static inline uint32_t walk_chain(struct edge_walk *walk) {
 
 /* The chain has all that is newer than the fold: some of it is in the row as well. */
 static inline bool walk_has_passed(const struct edge_walk *walk, uint32_t node) {
-    for (const _Atomic uint32_t *at = walk->room; at < walk->end; at++) {
+    if (walk->begin == NULL) {
+        return false;
+    }
+    uint32_t edges = row_edges((uint32_t)(walk->end - walk->begin));
+    for (const _Atomic uint32_t *at = walk->begin + edges; at < walk->end; at++) {
         if (atomic_load_explicit(at, memory_order_relaxed) == node) {
             return true;
         }
