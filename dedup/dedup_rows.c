@@ -84,8 +84,7 @@ static bool read_row(const struct dedup *dedup, struct slice value, struct entry
     *entry_out = entry;
     return !row.failed && value.size == DEDUP_ROW_BYTES && entry.first_seen_ms == first_seen_ms &&
            entry.count > 0 && tenant <= DEDUP_TENANT_NONE &&
-           (entry.entity < dedup->entities_max || entry.entity == DEDUP_ENTITY_NONE) &&
-           entry_index_find(dedup, entry.fingerprint) == UINT32_MAX;
+           (entry.entity < dedup->entities_max || entry.entity == DEDUP_ENTITY_NONE);
 }
 
 struct status dedup_restore(struct dedup *dedup, struct slice key, struct slice value) {
@@ -94,12 +93,16 @@ struct status dedup_restore(struct dedup *dedup, struct slice key, struct slice 
         return status_of(STATUS_CORRUPT);
     }
     uint32_t number = read_key(key);
-    if (number >= WHEEL_ENTRIES_MAX || number < dedup->entries_end) {
+    bool is_beyond = number >= dedup->keys_max;
+    bool is_known = entry_index_find(dedup, entry.fingerprint) != UINT32_MAX;
+    if (number >= WHEEL_ENTRIES_MAX || number < dedup->entries_end || (is_known && !is_beyond)) {
         return status_of(STATUS_CORRUPT);
     }
-    if (number >= dedup->keys_max) {
+    if (is_beyond) {
         dedup->beyond_end = number + 1;
-        entry_insert(dedup, &entry);
+        if (!is_known) { /* else it was moved before the process died */
+            entry_insert(dedup, &entry);
+        }
         return status_ok();
     }
     while (dedup->entries_end < number) {

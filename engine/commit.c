@@ -112,7 +112,7 @@ static struct status clear_old_rows(struct engine *engine, struct fault *fault) 
 /* In transactions of a bounded size: new rows stand beside old ones until all are there, and a row
  * that was replaced is known again. */
 struct status engine_replace_old_rows(struct engine *engine, struct fault *fault) {
-    bool is_done = !engine->has_old_dedup_rows;
+    bool is_done = false;
     for (uint32_t i = 1; !is_done; i++) {
         is_done = dedup_emit(engine->dedup, &engine->effects);
         TRY(drain_effects(engine, is_done || i % EMITS_PER_COMMIT == 0, fault));

@@ -146,8 +146,8 @@ bool engine_is_committing(const struct engine *engine);
 MUST_CHECK struct status engine_commit_end(struct engine *engine, struct fault *fault);
 /* Ends a commit that was begun; commits what was applied since. */
 MUST_CHECK struct status engine_commit(struct engine *engine, struct fault *fault);
-/* Recovery, before any record is applied: what was restored from rows of a former format is written
- * as rows of this one, and those go. */
+/* Recovery, before any record is applied: what was restored from rows of a former format, or from
+ * beyond a bound that was lowered, is written as rows of this one, and those go. */
 MUST_CHECK struct status engine_replace_old_rows(struct engine *engine, struct fault *fault);
 struct incident_context engine_incident_context(struct engine *engine, uint32_t index);
 
