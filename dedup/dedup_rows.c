@@ -2,7 +2,7 @@
 #include "core/base/assert.h"
 #include "dedup/dedup_state.h"
 
-enum { EFFECT_BYTES = 16 + 8 + DEDUP_ROW_BYTES, EMIT_ROWS_MAX = 4096 };
+enum { EFFECT_BYTES = 16 + 8 + DEDUP_ROW_BYTES, EMIT_ROWS_MAX = 16384 };
 enum { OLD_ROW_BYTES = 56, OLDEST_ROW_BYTES = 48 };
 
 /* --- Out --- */

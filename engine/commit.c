@@ -14,7 +14,7 @@
 
 #include "core/base/assert.h"
 
-enum { EMITS_PER_COMMIT = 32 }; /* of old rows: some megabytes */
+enum { EMITS_PER_COMMIT = 8 }; /* of old rows: some megabytes */
 
 struct incident_context engine_incident_context(struct engine *engine, uint32_t index) {
     return (struct incident_context){
@@ -64,11 +64,12 @@ static struct status emit_rows(struct engine *engine, struct fault *fault) {
     struct incident_context context = engine_incident_context(engine, UINT32_MAX);
     bool is_done = false;
     while (!is_done) {
-        TRY(drain_effects(engine, false, fault));
+        TRY(engine_make_room(engine, EVENT_EFFECT_BYTES_MIN, fault));
         is_done = dedup_emit(engine->dedup, &engine->effects) &&
                   graph_emit(engine->graph, &engine->effects) &&
                   incidents_emit(engine->incidents, &context) &&
                   tenants_emit(&engine->tenants, &engine->effects);
+        TRY(is_done ? status_ok() : drain_effects(engine, false, fault));
     }
     return status_ok();
 }
@@ -115,7 +116,8 @@ struct status engine_replace_old_rows(struct engine *engine, struct fault *fault
     bool is_done = false;
     for (uint32_t i = 1; !is_done; i++) {
         is_done = dedup_emit(engine->dedup, &engine->effects);
-        TRY(drain_effects(engine, is_done || i % EMITS_PER_COMMIT == 0, fault));
+        bool commits = is_done || i % EMITS_PER_COMMIT == 0;
+        TRY(engine->effects.count > 0 ? drain_effects(engine, commits, fault) : status_ok());
     }
     if (engine->has_old_dedup_rows) {
         TRY(clear_old_rows(engine, fault));
