@@ -2,6 +2,7 @@
 #include "core/kafka_client.h"
 
 #include <librdkafka/rdkafka.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -221,12 +222,23 @@ static struct status make_native(struct kafka_consumer *consumer, struct fault *
     return status_ok();
 }
 
+/* librdkafka receives into buffers of some MiB and gives them back when their messages are gone.
+ * glibc would take each of them from the kernel page by page, and give it back at once: more than
+ * half of what receiving costs. Kept are at most 64 MiB a thread, of what was in use at once. */
+static void keep_buffers(void) {
+#if defined(__GLIBC__)
+    (void)mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    (void)mallopt(M_TRIM_THRESHOLD, 64 << 20);
+#endif
+}
+
 struct status kafka_consumer_open(const struct kafka_consumer_options *options,
                                   struct kafka_consumer **consumer_out, struct fault *fault) {
     struct kafka_consumer *consumer = calloc(1, sizeof(*consumer));
     if (consumer == NULL) {
         return fault_set(fault, STATUS_FULL, "no memory for a Kafka consumer");
     }
+    keep_buffers();
     consumer->options = *options;
     struct status status = make_native(consumer, fault);
     if (!status_is_ok(status)) {
@@ -284,7 +296,6 @@ static void take_event(struct kafka_consumer *consumer, const rd_kafka_message_t
 uint32_t kafka_consumer_poll(struct kafka_consumer *consumer, struct kafka_message *messages,
                              uint32_t count_max) {
     rd_kafka_message_t *natives[POLL_MAX];
-    rd_kafka_headers_t *headers = NULL;
     size_t wanted = count_max < POLL_MAX ? count_max : POLL_MAX;
     ssize_t got = rd_kafka_consume_batch_queue(consumer->queue, 0, natives, wanted);
     uint32_t count = 0;
@@ -302,7 +313,6 @@ uint32_t kafka_consumer_poll(struct kafka_consumer *consumer, struct kafka_messa
             .offset = (uint64_t)native->offset,
             .partition = (uint32_t)native->partition,
             .is_tombstone = native->payload == NULL,
-            .has_headers = rd_kafka_message_headers(native, &headers) == 0,
             .native = native,
         };
     }
@@ -317,12 +327,17 @@ void kafka_message_release(struct kafka_message *message) {
     }
 }
 
+bool kafka_message_has_headers(const struct kafka_message *message) {
+    rd_kafka_headers_t *headers = NULL;
+    return message->native != NULL && rd_kafka_message_headers(message->native, &headers) == 0;
+}
+
 bool kafka_message_header(const struct kafka_message *message, const char *name,
                           struct slice *value_out) {
     rd_kafka_headers_t *headers = NULL;
     const void *value = NULL;
     size_t size = 0;
-    if (!message->has_headers ||
+    if (message->native == NULL ||
         rd_kafka_message_headers(message->native, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
         rd_kafka_header_get_last(headers, name, &value, &size) != RD_KAFKA_RESP_ERR_NO_ERROR) {
         return false;
@@ -337,7 +352,7 @@ bool kafka_message_header_at(const struct kafka_message *message, uint32_t index
     const char *name = NULL;
     const void *value = NULL;
     size_t size = 0;
-    if (!message->has_headers ||
+    if (message->native == NULL ||
         rd_kafka_message_headers(message->native, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
         rd_kafka_header_get_all(headers, index, &name, &value, &size) !=
             RD_KAFKA_RESP_ERR_NO_ERROR) {

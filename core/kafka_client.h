@@ -24,7 +24,6 @@ struct kafka_message {
     uint64_t offset;
     uint32_t partition;
     bool is_tombstone; /* it has no value, which is not an empty one */
-    bool has_headers;
     bool is_forgotten; /* by the owner, who has given it back: there is nothing else in it */
     void *native;      /* NULL in tests: it has no headers */
 };
@@ -78,6 +77,8 @@ void kafka_consumer_close(struct kafka_consumer *consumer);
 uint32_t kafka_consumer_poll(struct kafka_consumer *consumer, struct kafka_message *messages,
                              uint32_t count_max);
 void kafka_message_release(struct kafka_message *message);
+/* Whether there are any; a message that has none is parsed for them each time. */
+bool kafka_message_has_headers(const struct kafka_message *message);
 /* The latest header of that name; false when there is none. */
 bool kafka_message_header(const struct kafka_message *message, const char *name,
                           struct slice *value_out);
