@@ -37,6 +37,7 @@ struct decode {
     struct span_memory *spans;  /* NULL: nothing is learned of spans */
     uint64_t edge_refresh_ns;   /* an edge is told again after this */
     struct otlp_shapes *shapes; /* how log records are spelled here; NULL: nothing is learned */
+    bool walks_only;            /* native events: tests compare with what the walk makes */
     struct derive_memo memo;    /* starts zeroed */
     /* Results. */
     uint32_t accepted;

@@ -64,8 +64,7 @@ bool draft_parse_decimal(struct slice text, double *value_out) {
     return end == copy + text.size && isfinite(*value_out);
 }
 
-void draft_take_time(struct json_walk *walk, struct draft *draft) {
-    struct slice text = draft_take_word(walk, draft, "occurred_at is no time");
+void draft_set_time(struct draft *draft, struct slice text) {
     uint64_t whole = 0;
     double value = 0;
     if (text.size == 0 || status_is_ok(text_parse_time(text, &draft->envelope.event_time_ns))) {
@@ -82,21 +81,31 @@ void draft_take_time(struct json_walk *walk, struct draft *draft) {
     draft_refuse(draft, "occurred_at is neither RFC 3339 nor an epoch time: ", text);
 }
 
+void draft_take_time(struct json_walk *walk, struct draft *draft) {
+    draft_set_time(draft, draft_take_word(walk, draft, "occurred_at is no time"));
+}
+
 /* --- Vocabularies and attributes --- */
 
-void draft_take_status(struct json_walk *walk, struct draft *draft) {
-    struct slice word = draft_take_word(walk, draft, "status is no word");
+void draft_set_status(struct draft *draft, struct slice word) {
     draft->has_status = word.size > 0;
     if (word.size > 0 && !status_is_ok(event_status_parse(word, &draft->envelope.status))) {
         draft_refuse(draft, "unknown status: ", word);
     }
 }
 
-void draft_take_severity(struct json_walk *walk, struct draft *draft) {
-    struct slice word = draft_take_word(walk, draft, "severity is no word");
+void draft_take_status(struct json_walk *walk, struct draft *draft) {
+    draft_set_status(draft, draft_take_word(walk, draft, "status is no word"));
+}
+
+void draft_set_severity(struct draft *draft, struct slice word) {
     if (word.size > 0 && !status_is_ok(event_severity_parse(word, &draft->envelope.severity))) {
         draft_refuse(draft, "unknown severity: ", word);
     }
+}
+
+void draft_take_severity(struct json_walk *walk, struct draft *draft) {
+    draft_set_severity(draft, draft_take_word(walk, draft, "severity is no word"));
 }
 
 static enum attribute_type attribute_type_of(enum json_type type) {
@@ -113,6 +122,18 @@ static enum attribute_type attribute_type_of(enum json_type type) {
     }
 }
 
+void draft_set_attribute(struct draft *draft, struct slice key, struct slice value,
+                         enum json_type type) {
+    struct envelope *envelope = &draft->envelope;
+    bool is_kept = type != JSON_NULL && envelope->attributes_count < ATTRIBUTES_PER_EVENT_MAX;
+    if (!is_kept || value.size > ATTRIBUTE_BYTES_MAX || key.size > ATTRIBUTE_BYTES_MAX) {
+        envelope->flags |= type != JSON_NULL ? ENVELOPE_MESSAGE_CUT : 0u;
+        return;
+    }
+    draft->attributes[envelope->attributes_count++] =
+        (struct attribute){.key = key, .value = value, .type = attribute_type_of(type)};
+}
+
 /* Any value under a key becomes an attribute; composites keep their JSON. */
 void draft_take_attribute(struct json_walk *walk, struct draft *draft, struct slice key) {
     struct slice value = {0};
@@ -122,14 +143,7 @@ void draft_take_attribute(struct json_walk *walk, struct draft *draft, struct sl
     } else {
         json_skip(walk, &value);
     }
-    struct envelope *envelope = &draft->envelope;
-    bool is_kept = type != JSON_NULL && envelope->attributes_count < ATTRIBUTES_PER_EVENT_MAX;
-    if (!is_kept || value.size > ATTRIBUTE_BYTES_MAX || key.size > ATTRIBUTE_BYTES_MAX) {
-        envelope->flags |= type != JSON_NULL ? ENVELOPE_MESSAGE_CUT : 0u;
-        return;
-    }
-    draft->attributes[envelope->attributes_count++] =
-        (struct attribute){.key = key, .value = value, .type = attribute_type_of(type)};
+    draft_set_attribute(draft, key, value, type);
 }
 
 void draft_add_attribute(struct draft *draft, struct slice key, struct slice value) {
@@ -185,9 +199,19 @@ bool draft_parse_trace_id(struct slice hex, struct hash128 *trace_id_out) {
     return is_sound;
 }
 
-void draft_take_trace_id(struct json_walk *walk, struct draft *draft, struct slice key) {
-    struct slice hex = draft_take_word(walk, draft, "trace_id is no string");
+void draft_set_trace_id(struct draft *draft, struct slice key, struct slice hex) {
     if (hex.size > 0 && !draft_parse_trace_id(hex, &draft->envelope.trace_id)) {
+        draft_add_attribute(draft, key, hex);
+    }
+}
+
+void draft_take_trace_id(struct json_walk *walk, struct draft *draft, struct slice key) {
+    draft_set_trace_id(draft, key, draft_take_word(walk, draft, "trace_id is no string"));
+}
+
+void draft_set_span_id(struct draft *draft, struct slice key, struct slice hex,
+                       uint64_t *span_id_out) {
+    if (hex.size > 0 && !draft_parse_span_id(hex, span_id_out)) {
         draft_add_attribute(draft, key, hex);
     }
 }
@@ -195,9 +219,7 @@ void draft_take_trace_id(struct json_walk *walk, struct draft *draft, struct sli
 void draft_take_span_id(struct json_walk *walk, struct draft *draft, struct slice key,
                         uint64_t *span_id_out) {
     struct slice hex = draft_take_word(walk, draft, "a span id is no string");
-    if (hex.size > 0 && !draft_parse_span_id(hex, span_id_out)) {
-        draft_add_attribute(draft, key, hex);
-    }
+    draft_set_span_id(draft, key, hex, span_id_out);
 }
 
 struct status draft_finish(struct decode *decode, struct draft *draft, struct slice raw) {

@@ -41,6 +41,16 @@ void draft_take_attribute(struct json_walk *walk, struct draft *draft, struct sl
 void draft_take_trace_id(struct json_walk *walk, struct draft *draft, struct slice key);
 void draft_take_span_id(struct json_walk *walk, struct draft *draft, struct slice key,
                         uint64_t *span_id_out);
+/* The same of what was read already: a word as draft_take_word gives it, a scalar as it is written,
+ * a string without its quotes. */
+void draft_set_time(struct draft *draft, struct slice text);
+void draft_set_status(struct draft *draft, struct slice word);
+void draft_set_severity(struct draft *draft, struct slice word);
+void draft_set_attribute(struct draft *draft, struct slice key, struct slice value,
+                         enum json_type type);
+void draft_set_trace_id(struct draft *draft, struct slice key, struct slice hex);
+void draft_set_span_id(struct draft *draft, struct slice key, struct slice hex,
+                       uint64_t *span_id_out);
 bool draft_parse_trace_id(struct slice hex, struct hash128 *trace_id_out);
 bool draft_parse_span_id(struct slice hex, uint64_t *span_id_out);
 /* Adds a text attribute under the same bounds. */

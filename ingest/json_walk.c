@@ -86,12 +86,17 @@ static inline void consume(struct json_walk *walk, size_t end) {
 }
 
 /* RFC 8259, 2: ws = *( %x20 / %x09 / %x0A / %x0D ) */
-uint8_t json_first_byte(struct slice text) {
+size_t json_find_first(struct slice text) {
     size_t at = 0;
     while (at < text.size && (text.data[at] == ' ' || text.data[at] == '\t' ||
                               text.data[at] == '\n' || text.data[at] == '\r')) {
         at++;
     }
+    return at;
+}
+
+uint8_t json_first_byte(struct slice text) {
+    size_t at = json_find_first(text);
     return at < text.size ? text.data[at] : 0;
 }
 

@@ -48,6 +48,8 @@ struct json_walk {
 struct json_walk json_walk_over(struct slice bytes, struct arena *arena);
 /* The same by a given level of the machine, for tests and benchmarks. */
 struct json_walk json_walk_over_at(struct slice bytes, struct arena *arena, enum json_level level);
+/* Where the text's first byte behind blanks stands; its size when there is none. */
+size_t json_find_first(struct slice text);
 /* The text's first byte behind blanks, without a walk; 0 when there is none. */
 uint8_t json_first_byte(struct slice text);
 /* Where the next token stands. */

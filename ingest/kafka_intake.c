@@ -13,6 +13,7 @@
 #include "core/clock.h"
 #include "ingest/kafka_decode.h"
 #include "ingest/kafka_internal.h"
+#include "ingest/native.h"
 #include "ingest/otlp_edges.h"
 
 #define RETRY_NS (100 * NS_PER_MS)
@@ -265,21 +266,32 @@ static struct decode *begin_decode(struct kafka_source *source) {
     return decode;
 }
 
-/* The tenant of the topic, of the header, or of the record, in this order. */
+/* The tenant of the topic, of the header, or of the record, in this order. librdkafka parses a
+ * message's headers when it is asked for them: asked is when they can matter. */
 static struct status decode_message(struct kafka_source *source, struct decode *decode) {
     const struct kafka_message *message = source->now.message;
+    enum kafka_format format = source->places[source->now.place].settings->format;
     struct slice type = {0};
     struct slice tenant = {0};
-    if (decode->tenant.size == 0 && kafka_message_header(message, "tenant", &tenant)) {
+    struct status status;
+    bool is_asked = decode->tenant.size == 0 || format == KAFKA_AUTO;
+    bool has_headers = is_asked && kafka_message_has_headers(message);
+    if (has_headers && decode->tenant.size == 0 &&
+        kafka_message_header(message, "tenant", &tenant)) {
         struct fault reason;
         if (!status_is_ok(derive_check_tenant(tenant, &reason))) {
             return fault_set(&decode->fault, STATUS_INVALID, "header tenant: %s", reason.words);
         }
         decode->tenant = tenant;
     }
-    (void)kafka_message_header(message, "content-type", &type);
-    enum kafka_format format = source->places[source->now.place].settings->format;
-    struct status status = kafka_decode(decode, format, type, message->value);
+    /* One event is the same event on a line of its own: no content-type makes another of it. */
+    if (format == KAFKA_NATIVE && native_decode_usual(decode, message->value, &status)) {
+        return status;
+    }
+    if (has_headers || (!is_asked && format == KAFKA_NATIVE)) {
+        (void)kafka_message_header(message, "content-type", &type);
+    }
+    status = kafka_decode(decode, format, type, message->value);
     if (decode->points > 0) {
         stats_add(source->options.stats, STAT_METRIC_POINTS, decode->points);
     }

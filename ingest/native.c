@@ -3,13 +3,21 @@
  *
  * A record that is no sound event is refused alone, with its raw bytes; JSON that cannot be read
  * ends the body: in an array nothing counts, in NDJSON the line is refused and the next one is
- * read.
+ * read. Events that are spelled as usual are taken without a walk (native_usual.h), all others, and
+ * whatever is wrong, by the walk.
  */
 #include "ingest/native.h"
 
-#include "ingest/json_events.h"
+#include "core/base/assert.h"
+#include "ingest/native_usual.h"
 
 /* --- Fields --- */
+
+void native_set_details_score(struct draft *draft, struct slice number) {
+    if (draft_parse_decimal(number, &draft->envelope.score)) {
+        draft->envelope.flags |= ENVELOPE_HAS_SCORE;
+    }
+}
 
 static void take_depends_on(struct json_walk *walk, struct draft *draft) {
     if (json_take_null(walk)) {
@@ -47,63 +55,99 @@ static void take_details(struct json_walk *walk, struct draft *draft) {
         if (slice_equals(key, SLICE("score")) && json_peek(walk) == JSON_NUMBER) {
             struct json_walk bookmark = *walk;
             struct slice number;
-            if (json_take_number(&bookmark, &number) &&
-                draft_parse_decimal(number, &draft->envelope.score)) {
-                draft->envelope.flags |= ENVELOPE_HAS_SCORE;
+            if (json_take_number(&bookmark, &number)) {
+                native_set_details_score(draft, number);
             }
         }
         draft_take_attribute(walk, draft, key);
     }
 }
 
-struct text_field {
-    struct slice key;
+enum native_field native_field_of(struct slice key) {
+    switch (key.size) {
+    case 6:
+        return json_key_is(key, "job_id")   ? NATIVE_JOB_ID
+               : json_key_is(key, "status") ? NATIVE_STATUS
+               : json_key_is(key, "run_id") ? NATIVE_RUN_ID
+               : json_key_is(key, "entity") ? NATIVE_ENTITY
+                                            : NATIVE_OTHER;
+    case 7:
+        return json_key_is(key, "message")   ? NATIVE_MESSAGE
+               : json_key_is(key, "details") ? NATIVE_DETAILS
+               : json_key_is(key, "span_id") ? NATIVE_SPAN_ID
+                                             : NATIVE_OTHER;
+    case 8:
+        return json_key_is(key, "event_id")   ? NATIVE_EVENT_ID
+               : json_key_is(key, "severity") ? NATIVE_SEVERITY
+               : json_key_is(key, "trace_id") ? NATIVE_TRACE_ID
+                                              : NATIVE_OTHER;
+    case 9:
+        return json_key_is(key, "tenant_id") ? NATIVE_TENANT_ID : NATIVE_OTHER;
+    case 10:
+        return json_key_is(key, "error_type")   ? NATIVE_ERROR_TYPE
+               : json_key_is(key, "depends_on") ? NATIVE_DEPENDS_ON
+               : json_key_is(key, "event_time") ? NATIVE_TIME
+                                                : NATIVE_OTHER;
+    case 11:
+        return json_key_is(key, "occurred_at") ? NATIVE_TIME : NATIVE_OTHER;
+    case 14:
+        return json_key_is(key, "parent_span_id") ? NATIVE_PARENT_SPAN_ID : NATIVE_OTHER;
+    default:
+        return NATIVE_OTHER;
+    }
+}
+
+static const struct text_field {
     const char *complaint;
     size_t offset; /* of a struct slice in struct draft */
+} text_fields[NATIVE_TEXTS_COUNT] = {
+    [NATIVE_TENANT_ID] = {"tenant_id is no string", offsetof(struct draft, claimed)},
+    [NATIVE_JOB_ID] = {"job_id is no string", offsetof(struct draft, job_id)},
+    [NATIVE_ENTITY] = {"entity is no string", offsetof(struct draft, entity)},
+    [NATIVE_EVENT_ID] = {"event_id is no string", offsetof(struct draft, envelope.event_id)},
+    [NATIVE_RUN_ID] = {"run_id is no string", offsetof(struct draft, envelope.run_id)},
+    [NATIVE_MESSAGE] = {"message is no string", offsetof(struct draft, envelope.message)},
+    [NATIVE_ERROR_TYPE] = {"error_type is no string", offsetof(struct draft, envelope.error_class)},
 };
 
-#define TEXT_FIELD(name, place)                                                                    \
-    {                                                                                              \
-        {(const uint8_t *)(name), sizeof(name) - 1}, name " is no string",                         \
-            offsetof(struct draft, place)                                                          \
-    }
-static const struct text_field text_fields[] = {
-    TEXT_FIELD("tenant_id", claimed),
-    TEXT_FIELD("job_id", job_id),
-    TEXT_FIELD("entity", entity),
-    TEXT_FIELD("event_id", envelope.event_id),
-    TEXT_FIELD("run_id", envelope.run_id),
-    TEXT_FIELD("message", envelope.message),
-    TEXT_FIELD("error_type", envelope.error_class),
-};
-#undef TEXT_FIELD
+struct slice *native_text_of(struct draft *draft, enum native_field field) {
+    ASSERT(field < NATIVE_TEXTS_COUNT);
+    return (struct slice *)(void *)((uint8_t *)draft + text_fields[field].offset);
+}
 
 void native_take_field(struct json_walk *walk, struct draft *draft, struct slice key) {
-    for (size_t i = 0; i < sizeof(text_fields) / sizeof(text_fields[0]); i++) {
-        if (slice_equals(key, text_fields[i].key)) {
-            *(struct slice *)(void *)((uint8_t *)draft + text_fields[i].offset) =
-                draft_take_word(walk, draft, text_fields[i].complaint);
-            return;
-        }
-    }
-    if (slice_equals(key, SLICE("status"))) {
+    enum native_field field = native_field_of(key);
+    switch (field) {
+    case NATIVE_STATUS:
         draft_take_status(walk, draft);
-    } else if (slice_equals(key, SLICE("severity"))) {
+        break;
+    case NATIVE_SEVERITY:
         draft_take_severity(walk, draft);
-    } else if (slice_equals(key, SLICE("occurred_at")) || slice_equals(key, SLICE("event_time"))) {
+        break;
+    case NATIVE_TIME:
         draft_take_time(walk, draft);
-    } else if (slice_equals(key, SLICE("depends_on"))) {
+        break;
+    case NATIVE_DEPENDS_ON:
         take_depends_on(walk, draft);
-    } else if (slice_equals(key, SLICE("details"))) {
+        break;
+    case NATIVE_DETAILS:
         take_details(walk, draft);
-    } else if (slice_equals(key, SLICE("trace_id"))) {
+        break;
+    case NATIVE_TRACE_ID:
         draft_take_trace_id(walk, draft, key);
-    } else if (slice_equals(key, SLICE("span_id"))) {
+        break;
+    case NATIVE_SPAN_ID:
         draft_take_span_id(walk, draft, key, &draft->envelope.span_id);
-    } else if (slice_equals(key, SLICE("parent_span_id"))) {
+        break;
+    case NATIVE_PARENT_SPAN_ID:
         draft_take_span_id(walk, draft, key, &draft->envelope.parent_span_id);
-    } else {
+        break;
+    case NATIVE_OTHER:
         draft_take_attribute(walk, draft, key);
+        break;
+    default:
+        *native_text_of(draft, field) = draft_take_word(walk, draft, text_fields[field].complaint);
+        break;
     }
 }
 
@@ -126,6 +170,64 @@ static struct status take_event(struct decode *decode, struct json_walk *walk, b
     return json_event_take(decode, walk, &format, is_whole);
 }
 
+/* The event that begins the text, when it is spelled as usual: its size; else 0, and nothing was
+ * added. */
+static size_t take_usual_event(struct decode *decode, struct slice text, bool is_whole,
+                               struct status *status_out) {
+    size_t mark = decode->arena->used_bytes;
+    struct draft *draft =
+        decode->walks_only ? NULL : json_event_make(decode->arena, sizeof(*draft));
+    size_t size = draft == NULL ? 0 : native_usual_take(text, draft);
+    if (size > 0 && is_whole && json_find_first(slice_tail(text, size)) < text.size - size) {
+        size = 0;
+    }
+    if (size > 0) {
+        *status_out = add_event(decode, draft, slice_head(text, size));
+    }
+    arena_rewind(decode->arena, mark);
+    return size;
+}
+
+bool native_decode_usual(struct decode *decode, struct slice body, struct status *status_out) {
+    return take_usual_event(decode, body, true, status_out) > 0;
+}
+
+/* Elements spelled as usual, the first at `at`; behind the last of them. */
+static struct status take_usual_elements(struct decode *decode, struct slice body, size_t at,
+                                         size_t *end_out) {
+    struct status status = status_ok();
+    *end_out = at;
+    size_t size = take_usual_event(decode, slice_tail(body, at), false, &status);
+    while (size > 0) {
+        TRY(status);
+        at += size;
+        *end_out = at;
+        at += json_find_first(slice_tail(body, at));
+        if (at == body.size || body.data[at] != ',') {
+            break;
+        }
+        at++;
+        at += json_find_first(slice_tail(body, at));
+        size = take_usual_event(decode, slice_tail(body, at), false, &status);
+    }
+    return status_ok();
+}
+
+static struct status take_array(struct decode *decode, struct json_walk *walk) {
+    json_enter_array(walk);
+    while (json_next_element(walk)) {
+        size_t at = json_next_at(walk);
+        size_t end = at;
+        TRY(take_usual_elements(decode, walk->bytes, at, &end));
+        if (end > at) {
+            json_jump(walk, end);
+        } else {
+            TRY(take_event(decode, walk, false));
+        }
+    }
+    return json_finish(walk) ? status_ok() : decode_fail(decode, walk);
+}
+
 static struct slice next_line(struct slice *rest) {
     struct slice line = slice_head(*rest, slice_find_byte(*rest, '\n'));
     *rest = slice_tail(*rest, line.size + 1);
@@ -136,10 +238,14 @@ static struct slice next_line(struct slice *rest) {
 }
 
 static struct status take_line(struct decode *decode, struct slice line, uint32_t lines_before) {
+    struct status status;
+    if (native_decode_usual(decode, line, &status)) {
+        return status;
+    }
     size_t mark = decode->arena->used_bytes;
     struct json_walk walk = json_walk_over(line, decode->arena);
     walk.lines_before = lines_before;
-    struct status status = take_event(decode, &walk, true);
+    status = take_event(decode, &walk, true);
     arena_rewind(decode->arena, mark);
     if (status.code != STATUS_INVALID) {
         return status;
@@ -174,10 +280,15 @@ static bool is_ndjson(struct slice body, struct arena *arena) {
 }
 
 struct status native_decode(struct decode *decode, struct slice body, bool is_ndjson_type) {
-    struct json_walk walk = json_walk_over(body, decode->arena);
+    struct status status;
     bool is_object = json_first_byte(body) == '{'; /* a peek would index it once more */
+    if (!is_ndjson_type && is_object && native_decode_usual(decode, body, &status)) {
+        return status;
+    }
+    struct json_walk walk = json_walk_over(body, decode->arena);
     if (is_ndjson_type || (is_object && is_ndjson(body, decode->arena))) {
         return take_lines(decode, body);
     }
-    return json_events_take(decode, &walk, take_event);
+    return json_peek(&walk) == JSON_ARRAY ? take_array(decode, &walk)
+                                          : take_event(decode, &walk, true);
 }

@@ -5,6 +5,7 @@
 
 struct vocabulary {
     const char *word;
+    size_t size;
     enum signal_news news;
 };
 
@@ -19,7 +20,7 @@ static const char *const kind_words[] = {
 };
 
 static const struct vocabulary status_words[] = {
-#define EVENT_STATUS(number, name, word, signal) [number] = {(word), (signal)},
+#define EVENT_STATUS(number, name, word, signal) [number] = {(word), sizeof(word) - 1, (signal)},
 #include "schemas/event_list.h"
 #undef EVENT_STATUS
 };
@@ -47,7 +48,8 @@ struct slice event_severity_word(enum event_severity severity) {
 
 struct status event_status_parse(struct slice word, enum event_status *status_out) {
     for (uint32_t i = 1; i < EVENT_STATUS_COUNT; i++) {
-        if (slice_equals(word, slice_of_text(status_words[i].word))) {
+        if (word.size == status_words[i].size &&
+            memcmp(word.data, status_words[i].word, word.size) == 0) {
             *status_out = (enum event_status)i;
             return status_ok();
         }
