@@ -1,8 +1,8 @@
 /*
  * journal.c - appending: batches gather in an open block, a flush writes and syncs it in one go.
  *
- * Files: journal_block.c (format of a block), journal_segment.c (files), journal_reader.c
- * (reading).
+ * Files: journal_block.c (format of a block), journal_segment.c (files), journal_spare.c (the next
+ * one), journal_reader.c (reading).
  *
  * Invariants:
  * 1. blocks[open_index] fills; the block flushed last and the one before stay untouched, so a block
@@ -11,9 +11,11 @@
  *    the records are withdrawn and next_seq steps back. At that moment no other record is open.
  * 3. After a failed write or sync is_failed stays set. The next fdatasync would say "fine" although
  *    the pages are lost, so nothing is acknowledged on this journal again.
- * 4. A segment left behind is synced first (but with sync = never): older blocks are never less
+ * 4. A block in a new segment is durable when both it and the segment's name are: the name is given
+ * by another thread (journal_spare.c) while the block is written.
+ * 5. A segment left behind is synced first (but with sync = never): older blocks are never less
  *    durable than newer ones.
- * 5. Sync = interval: the first flush a second after the last sync syncs with its write;
+ * 6. Sync = interval: the first flush a second after the last sync syncs with its write;
  * journal_tick does it when no flush comes.
  *
  * Memory: three aligned block buffers and the list of segments at open. Thread: the shard.
@@ -63,6 +65,7 @@ void journal_close(struct journal *journal) {
                              journal->segment.fd); /* none of it was promised to be durable */
     }
     journal_tell_bytes(journal, -(int64_t)journal->bytes);
+    journal_spare_close(journal->spare);
     journal_segment_close(&journal->segment);
     for (uint32_t i = 0; i < BLOCKS_COUNT; i++) {
         free(journal->blocks[i].data);
@@ -167,6 +170,30 @@ static struct status leave_segment(struct journal *journal) {
     return status_ok();
 }
 
+/* The spare, when there is one: its name becomes durable beside the block. */
+static struct status obtain_segment(struct journal *journal, struct journal_segment *segment_out,
+                                    struct fault *fault) {
+    uint64_t first_seq = open_block(journal)->first_seq;
+    uint64_t salt = 0;
+    journal->is_spare_asked = false;
+    if (journal->spare != NULL && status_is_ok(journal_segment_salt(&salt, fault))) {
+        journal->is_publishing = journal_spare_take(journal->spare, first_seq, salt, segment_out);
+    }
+    return journal->is_publishing
+               ? status_ok()
+               : journal_segment_create(journal->options.files, journal->directory, first_seq,
+                                        journal->options.segment_bytes, segment_out, fault);
+}
+
+/* From the middle of a segment on the next one is made. */
+static void ask_for_spare(struct journal *journal) {
+    bool is_due = journal->offset > journal->segment.size_bytes / 2;
+    if (journal->spare != NULL && is_due && !journal->is_spare_asked && !journal->is_publishing) {
+        journal->is_spare_asked = true;
+        journal_spare_prepare(journal->spare);
+    }
+}
+
 /* A new segment beginning with the open block. FULL: everything is as before. */
 static struct status start_segment(struct journal *journal) {
     struct fault fault = {0};
@@ -175,9 +202,7 @@ static struct status start_segment(struct journal *journal) {
         return status_of(STATUS_FULL);
     }
     TRY(leave_segment(journal));
-    struct status status = journal_segment_create(journal->options.files, journal->directory,
-                                                  open_block(journal)->first_seq,
-                                                  journal->options.segment_bytes, &segment, &fault);
+    struct status status = obtain_segment(journal, &segment, &fault);
     if (!status_is_ok(status)) {
         if (!journal->is_full_said) {
             log_write(journal->options.logger, LOG_LEVEL_ERROR, "journal",
@@ -226,10 +251,12 @@ static void tell_flush(struct journal *journal) {
     }
 }
 
-static void on_written(void *context, struct status status) {
-    struct journal *journal = context;
+/* The block is written, and its segment has its name. */
+static void complete_flush(struct journal *journal) {
+    struct status status = journal->written;
     ASSERT(journal->is_flushing);
     journal->is_flushing = false;
+    journal->is_written = false;
     if (!status_is_ok(status)) {
         fail_for_good(journal, "a write", journal->op.error_number);
         status = status_of(STATUS_IO);
@@ -241,8 +268,31 @@ static void on_written(void *context, struct status status) {
         if (journal->op.sync) {
             journal->synced_at_ns = clock_monotonic_ns();
         }
+        ask_for_spare(journal);
     }
     journal->on_done(journal->context, status);
+}
+
+static void on_written(void *context, struct status status) {
+    struct journal *journal = context;
+    journal->is_written = true;
+    journal->written = status;
+    if (!journal->is_publishing) {
+        complete_flush(journal);
+    }
+}
+
+void journal_go_on(struct journal *journal) {
+    if (!journal->is_publishing || journal_spare_is_publishing(journal->spare)) {
+        return;
+    }
+    journal->is_publishing = false;
+    if (!status_is_ok(journal_spare_published(journal->spare))) {
+        fail_for_good(journal, "naming a segment", EIO);
+    }
+    if (journal->is_written) {
+        complete_flush(journal);
+    }
 }
 
 static bool is_sync_due(const struct journal *journal) {

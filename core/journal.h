@@ -37,9 +37,14 @@ struct journal_options {
     uint64_t segment_bytes; /* 0: JOURNAL_SEGMENT_BYTES */
     /* Whole old segments below the kept seq are deleted beyond these; 0: no bound. */
     uint64_t retention_bytes_max;
-    uint64_t retention_ns_max;   /* since the last write */
-    struct loop *loop;           /* does the writing */
-    const struct files *files;   /* NULL: the machine's */
+    uint64_t retention_ns_max; /* since the last write */
+    struct loop *loop;         /* does the writing */
+    const struct files *files; /* NULL: the machine's */
+    /* Makes the next segment ahead, in a thread of its own, on the machine's disk. From there it
+     * calls wake: then journal_go_on is to be called on the journal's thread. NULL: it is made when
+     * it is needed. */
+    void (*wake)(void *context);
+    void *wake_context;
     struct stats *stats;         /* may be NULL */
     const struct logger *logger; /* may be NULL */
 };
@@ -78,6 +83,8 @@ struct journal_block {
 MUST_CHECK struct status journal_flush(struct journal *journal,
                                        void (*on_done)(void *context, struct status status),
                                        void *context, struct journal_block *block_out);
+/* After options.wake: a flush that waits for its segment may be done, and on_done come. */
+void journal_go_on(struct journal *journal);
 bool journal_is_flushing(const struct journal *journal);
 bool journal_is_failed(const struct journal *journal);
 /* Takes the next record (a batch's bytes) off the block's front; false at the end. */

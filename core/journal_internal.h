@@ -6,6 +6,7 @@
 
 #include "core/journal.h"
 #include "core/journal_segment.h"
+#include "core/journal_spare.h"
 
 enum { BLOCKS_COUNT = 3 };
 
@@ -32,8 +33,13 @@ struct journal {
     struct loop_file_op op;
     void (*on_done)(void *context, struct status status);
     void *context;
-    uint64_t flushed_at_ns; /* monotonic */
-    uint64_t synced_at_ns;  /* monotonic */
+    uint64_t flushed_at_ns;      /* monotonic */
+    uint64_t synced_at_ns;       /* monotonic */
+    struct journal_spare *spare; /* NULL: segments are made when they are needed */
+    bool is_spare_asked;         /* while this segment is written to */
+    bool is_publishing;          /* the flush in flight waits for its segment */
+    bool is_written;             /* the block in flight is, as `written` says */
+    struct status written;
     bool has_unsynced;
     bool is_flushing;
     bool is_failed;

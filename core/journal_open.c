@@ -121,6 +121,16 @@ static uint64_t segment_bytes_of(const struct journal_options *options) {
     return bytes < bytes_min ? bytes_min : bytes;
 }
 
+/* With none the journal does as well, but slower. */
+static void open_spare(struct journal *journal) {
+    const struct journal_options *options = &journal->options;
+    if (options->wake != NULL && options->files == NULL &&
+        !status_is_ok(journal_spare_open(journal->directory, options->segment_bytes, options->wake,
+                                         options->wake_context, &journal->spare))) {
+        journal->spare = NULL;
+    }
+}
+
 struct status journal_open(const struct journal_options *options, struct journal **journal_out,
                            struct fault *fault) {
     if (strlen(options->directory) > JOURNAL_PATH_BYTES_MAX - 64) {
@@ -148,6 +158,7 @@ struct status journal_open(const struct journal_options *options, struct journal
         journal_close(journal);
         return status;
     }
+    open_spare(journal);
     journal_tell_bytes(journal, (int64_t)journal->bytes);
     *journal_out = journal;
     return status_ok();

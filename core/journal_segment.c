@@ -129,7 +129,7 @@ static int open_for_writing(const struct files *files, const char *path, int fla
     return fd;
 }
 
-static struct status new_salt(uint64_t *salt_out, struct fault *fault) {
+struct status journal_segment_salt(uint64_t *salt_out, struct fault *fault) {
     uint64_t salt = 0;
     if (getrandom(&salt, sizeof(salt), 0) != (ssize_t)sizeof(salt)) {
         return fail(fault, "get random bytes for", "a segment");
@@ -153,17 +153,39 @@ static void encode_header(uint8_t *bytes, const struct journal_segment *segment)
     ASSERT(!body.failed && !head.failed);
 }
 
-static struct status fill_new_file(const struct journal_segment *segment, const char *path,
-                                   struct fault *fault) {
+struct status journal_segment_allocate(const struct files *files, const char *path,
+                                       uint64_t size_bytes, struct journal_segment *segment_out,
+                                       struct fault *fault) {
+    struct journal_segment segment = {.files = files, .size_bytes = size_bytes};
+    segment.fd = open_for_writing(files, path, O_RDWR | O_CREAT | O_EXCL, &segment.is_direct);
+    if (segment.fd < 0) {
+        return fail(fault, "create", path);
+    }
+    if (file_allocate(files, segment.fd, 0, size_bytes) != 0) {
+        struct status status = fail(fault, "allocate", path);
+        journal_segment_close(&segment);
+        return status;
+    }
+    *segment_out = segment;
+    return status_ok();
+}
+
+struct status journal_segment_publish(const struct journal_segment *segment, const char *path,
+                                      const char *directory, struct fault *fault) {
+    char name[JOURNAL_PATH_BYTES_MAX];
     alignas(BLOCK_ALIGN_BYTES) uint8_t header[BLOCK_ALIGN_BYTES];
     encode_header(header, segment);
-    if (file_allocate(segment->files, segment->fd, 0, segment->size_bytes) != 0) {
-        return fail(fault, "allocate", path);
-    }
+    journal_segment_path(directory, segment->first_seq, name);
     if (file_write(segment->files, segment->fd, header, sizeof(header), 0) != 0) {
         return fail(fault, "write", path);
     }
-    return file_sync(segment->files, segment->fd) == 0 ? status_ok() : fail(fault, "sync", path);
+    if (file_sync(segment->files, segment->fd) != 0) {
+        return fail(fault, "sync", path);
+    }
+    if (file_rename(segment->files, path, name) != 0) {
+        return fail(fault, "rename", path);
+    }
+    return journal_directory_sync(segment->files, directory, fault);
 }
 
 struct status journal_segment_create(const struct files *files, const char *directory,
@@ -172,22 +194,17 @@ struct status journal_segment_create(const struct files *files, const char *dire
     ASSERT(first_seq > 0 && size_bytes % BLOCK_ALIGN_BYTES == 0);
     char path[JOURNAL_PATH_BYTES_MAX];
     char path_new[JOURNAL_PATH_BYTES_MAX + 8];
+    uint64_t salt = 0;
+    struct journal_segment segment = {.fd = -1};
     journal_segment_path(directory, first_seq, path);
     snprintf(path_new, sizeof(path_new), "%s.new", path);
-    struct journal_segment segment = {
-        .files = files, .fd = -1, .first_seq = first_seq, .size_bytes = size_bytes};
-    TRY(new_salt(&segment.salt, fault));
+    TRY(journal_segment_salt(&salt, fault));
     (void)file_remove(files, path_new); /* of an attempt that a crash cut short */
-    segment.fd = open_for_writing(files, path_new, O_RDWR | O_CREAT | O_EXCL, &segment.is_direct);
-    if (segment.fd < 0) {
-        return fail(fault, "create", path_new);
-    }
-    struct status status = fill_new_file(&segment, path_new, fault);
-    if (status_is_ok(status) && file_rename(files, path_new, path) != 0) {
-        status = fail(fault, "rename", path_new);
-    }
+    struct status status = journal_segment_allocate(files, path_new, size_bytes, &segment, fault);
     if (status_is_ok(status)) {
-        status = journal_directory_sync(files, directory, fault);
+        segment.first_seq = first_seq;
+        segment.salt = salt;
+        status = journal_segment_publish(&segment, path_new, directory, fault);
     }
     if (!status_is_ok(status)) {
         (void)file_remove(files, path_new);

@@ -18,6 +18,19 @@ static void on_wake(void *context) {
     (void)context; /* waking is all: shard_turn looks at every gate */
 }
 
+/* In the thread of the journal's spare. The shard's other waker rests while a block is flushed. */
+static void wake_for_journal(void *context) {
+    const struct shard *shard = context;
+    loop_waker_wake(shard->journal_waker);
+}
+
+static void on_published(void *context) {
+    const struct shard *shard = context;
+    if (shard->journal != NULL) {
+        journal_go_on(shard->journal);
+    }
+}
+
 /* In the writer's thread. */
 static void on_committed(void *context) {
     const struct shard *shard = context;
@@ -33,9 +46,13 @@ static struct status open_on_thread(struct shard *shard, struct fault *fault) {
     struct config *config = shard->options.config;
     struct loop_options loop_options = {.backend = config->io, .stats = shard->options.stats};
     TRY(loop_open(&loop_options, &shard->loop, fault));
+    bool is_simulated = loop_get_backend(shard->loop) == LOOP_SIM;
+    TRY(loop_waker_open(shard->loop, on_published, shard, &shard->journal_waker));
     struct journal_options journal_options = {
         .directory = shard->options.journal_directory,
         .files = shard->options.files,
+        .wake = is_simulated ? NULL : wake_for_journal,
+        .wake_context = shard,
         .sync = config->journal_sync,
         .segment_bytes = config->journal_segment_bytes,
         .retention_bytes_max = config->journal_retention_bytes_max,
@@ -49,7 +66,7 @@ static struct status open_on_thread(struct shard *shard, struct fault *fault) {
     TRY(rebuild_meet_journal(shard->journal, shard->engine.applied_seq, &rebuild, fault));
     TRY(loop_waker_open(shard->loop, on_wake, shard, &shard->waker));
     shard->told_outbox_number = shard->engine.committed_outbox_number;
-    if (loop_get_backend(shard->loop) != LOOP_SIM) {
+    if (!is_simulated) {
         TRY(store_writer_start(shard->engine.writer, on_committed, shard));
     }
     for (uint32_t i = 0; i < shard->options.gates_count; i++) {

@@ -20,6 +20,7 @@ struct shard {
     struct loop *loop;
     struct journal *journal;
     struct loop_waker *waker;
+    struct loop_waker *journal_waker;
     struct view *view;
     struct retain retain;
     struct arena arena;
