@@ -9,8 +9,12 @@
  *
  * The index from key to place is made for one cache miss an event: eight slots of 8 bytes share a
  * line, the load stays at or below 1/2, the key itself is read only when 32 bits of it agree, and
- * the caller may prefetch. Open addressing with linear probing and backward-shift deletion. It
- * begins small and doubles, so that a quiet installation keeps it in the cache and small in memory.
+ * the caller may prefetch. Open addressing with linear probing and backward-shift deletion.
+ *
+ * It begins small and doubles, so that a quiet installation keeps it in the cache and small in
+ * memory. Nobody waits for that: keys move to the larger table a few with each new one, the oldest
+ * first. Until all have, the smaller one is searched too; nothing is changed in it, and a slot of
+ * it counts only while its key's position is among those that have not moved.
  */
 #include "core/base/assert.h"
 #include "core/base/limits.h"
@@ -22,6 +26,7 @@ enum {
     BATCHES_SPARE = 4096,
     PREFETCH_AHEAD = 8, /* keys; about the time that a line takes to come */
     SLOTS_START = 1 << 14,
+    MOVES_PER_KEY = 4, /* done long before the next doubling */
 };
 
 struct ids_batch {
@@ -36,9 +41,14 @@ struct ids_slot {
 };
 
 struct event_ids {
-    struct ids_slot *slots; /* slots_max of them */
+    struct ids_slot *tables; /* room for each size: that of n slots stands at n */
+    struct ids_slot *slots;  /* the table in use */
     uint32_t slots_max;
-    uint32_t slot_mask; /* of those in use */
+    uint32_t slot_mask;
+    const struct ids_slot *old_slots; /* the one before it; NULL when all keys have moved */
+    uint32_t old_mask;
+    uint64_t moving_first; /* positions that are still to move */
+    uint64_t moving_end;
     struct hash128 *keys;
     struct ids_batch *batches;
     uint32_t keys_max;
@@ -68,13 +78,16 @@ struct status event_ids_init(struct event_ids **ids_out, const struct event_ids_
         slots *= 2;
     }
     ids->slots_max = slots;
-    ids->slot_mask = (slots < SLOTS_START ? slots : SLOTS_START) - 1;
-    ids->slots = ARENA_ARRAY(arena, struct ids_slot, slots);
-    if (ids->keys == NULL || ids->batches == NULL || ids->slots == NULL) {
+    uint32_t slots_start = slots < SLOTS_START ? slots : SLOTS_START;
+    ids->slot_mask = slots_start - 1;
+    size_t slots_all = 2 * (size_t)slots;
+    ids->tables = ARENA_ARRAY(arena, struct ids_slot, slots_all);
+    if (ids->keys == NULL || ids->batches == NULL || ids->tables == NULL) {
         return status_of(STATUS_FULL);
     }
+    ids->slots = ids->tables + slots_start;
     /* Touched all over once it is large: a small page would cost each key a miss more. */
-    arena_advise_dense(ids->slots, (size_t)slots * sizeof(*ids->slots));
+    arena_advise_dense(ids->tables, slots_all * sizeof(*ids->tables));
     *ids_out = ids;
     return status_ok();
 }
@@ -99,6 +112,46 @@ static uint32_t locate_key(const struct event_ids *ids, struct hash128 key) {
     return slot;
 }
 
+/* --- Moving to a larger table --- */
+
+/* Positions from moving_first on have their slots in the old table. */
+static bool is_moving(const struct event_ids *ids) {
+    return ids->old_slots != NULL;
+}
+
+/* Of the latest key that was written to the place. */
+static uint64_t position_of(const struct event_ids *ids, uint32_t place) {
+    uint32_t first = (uint32_t)(ids->keys_first % ids->keys_max);
+    return ids->keys_first + (place >= first ? place - first : place + ids->keys_max - first);
+}
+
+static bool is_to_move(const struct event_ids *ids, uint32_t place) {
+    uint64_t position = position_of(ids, place);
+    return position >= ids->moving_first && position < ids->moving_end;
+}
+
+static bool old_table_knows(const struct event_ids *ids, struct hash128 key) {
+    uint32_t tag = tag_of(key);
+    for (uint32_t slot = tag & ids->old_mask;; slot = (slot + 1) & ids->old_mask) {
+        struct ids_slot found = ids->old_slots[slot];
+        if (found.place == 0) {
+            return false;
+        }
+        if (found.tag == tag && is_to_move(ids, found.place - 1) &&
+            hash128_equals(ids->keys[found.place - 1], key)) {
+            return true;
+        }
+    }
+}
+
+static void end_moving_when_done(struct event_ids *ids) {
+    if (is_moving(ids) && ids->moving_first == ids->moving_end) {
+        arena_give_back(ids->tables + ids->old_mask + 1,
+                        ((size_t)ids->old_mask + 1) * sizeof(*ids->tables));
+        ids->old_slots = NULL;
+    }
+}
+
 /* Empties a slot: what stands behind moves up, as long as its search still finds it. */
 static void empty_slot(struct event_ids *ids, uint32_t hole) {
     uint32_t slot = hole;
@@ -117,6 +170,12 @@ static void empty_slot(struct event_ids *ids, uint32_t hole) {
 }
 
 static void forget_key(struct event_ids *ids, uint64_t position) {
+    if (is_moving(ids) && position >= ids->moving_first) {
+        ASSERT(position == ids->moving_first);
+        ids->moving_first++; /* its slot counts no more */
+        end_moving_when_done(ids);
+        return;
+    }
     uint32_t place = (uint32_t)(position % ids->keys_max);
     uint32_t slot = tag_of(ids->keys[place]) & ids->slot_mask;
     while (ids->slots[slot].place != place + 1) {
@@ -128,6 +187,9 @@ static void forget_key(struct event_ids *ids, uint64_t position) {
 
 void event_ids_prefetch(const struct event_ids *ids, struct hash128 event_key) {
     __builtin_prefetch(&ids->slots[tag_of(event_key) & ids->slot_mask], 1);
+    if (is_moving(ids)) {
+        __builtin_prefetch(&ids->old_slots[tag_of(event_key) & ids->old_mask], 0);
+    }
 }
 
 static struct ids_batch *batch_at(const struct event_ids *ids, uint64_t position) {
@@ -189,14 +251,26 @@ static void put_slot(struct event_ids *ids, struct hash128 key, uint64_t positio
         (struct ids_slot){.tag = tag_of(key), .place = (uint32_t)(position % ids->keys_max) + 1};
 }
 
-/* Doubles the index; costs one pass over the keys, which is as much as they have cost so far. */
-static void grow_index(struct event_ids *ids) {
-    memset(ids->slots, 0, ((size_t)ids->slot_mask + 1) * sizeof(*ids->slots));
-    ids->slot_mask = ids->slot_mask * 2 + 1;
-    for (uint64_t position = ids->keys_first; position < ids->keys_end; position++) {
-        event_ids_prefetch(ids, ids->keys[(position + PREFETCH_AHEAD) % ids->keys_max]);
-        put_slot(ids, ids->keys[position % ids->keys_max], position);
+static void move_keys(struct event_ids *ids, uint32_t count) {
+    for (uint32_t i = 0; i < count && is_moving(ids); i++) {
+        uint64_t ahead = ids->moving_first + PREFETCH_AHEAD;
+        __builtin_prefetch(&ids->slots[tag_of(ids->keys[ahead % ids->keys_max]) & ids->slot_mask],
+                           1);
+        put_slot(ids, ids->keys[ids->moving_first % ids->keys_max], ids->moving_first);
+        ids->moving_first++;
+        end_moving_when_done(ids);
     }
+}
+
+/* The larger table has never been used: it is empty. */
+static void grow_index(struct event_ids *ids) {
+    ASSERT(!is_moving(ids) && keys_count(ids) > 0);
+    ids->old_slots = ids->slots;
+    ids->old_mask = ids->slot_mask;
+    ids->slot_mask = ids->slot_mask * 2 + 1;
+    ids->slots = ids->tables + ids->slot_mask + 1;
+    ids->moving_first = ids->keys_first;
+    ids->moving_end = ids->keys_end;
 }
 
 static void push_key(struct event_ids *ids, struct hash128 key) {
@@ -206,13 +280,15 @@ static void push_key(struct event_ids *ids, struct hash128 key) {
     if (keys_count(ids) > ids->slot_mask / 2 && ids->slot_mask + 1 < ids->slots_max) {
         grow_index(ids);
     }
+    move_keys(ids, MOVES_PER_KEY);
     put_slot(ids, key, ids->keys_end); /* only now: forgetting and growing move slots */
     ids->keys[ids->keys_end % ids->keys_max] = key;
     ids->keys_end++;
 }
 
 static bool knows_key(const struct event_ids *ids, struct hash128 key) {
-    return ids->slots[locate_key(ids, key)].place != 0;
+    return ids->slots[locate_key(ids, key)].place != 0 ||
+           (is_moving(ids) && old_table_knows(ids, key));
 }
 
 bool event_ids_admit(struct event_ids *ids, struct hash128 event_key) {

@@ -77,6 +77,15 @@ void arena_advise_dense(void *memory, size_t size) {
     }
 }
 
+void arena_give_back(void *memory, size_t size) {
+    const uintptr_t page_bytes = 4096;
+    uintptr_t start = ((uintptr_t)memory + page_bytes - 1) & ~(page_bytes - 1);
+    uintptr_t end = ((uintptr_t)memory + size) & ~(page_bytes - 1);
+    if (start < end) {
+        (void)madvise((void *)start, end - start, MADV_DONTNEED); /* else they stay, and no harm */
+    }
+}
+
 struct status arena_copy(struct arena *arena, struct slice bytes, struct slice *copy_out) {
     uint8_t *copy = arena_allocate(arena, bytes.size + 1, 1);
     if (copy == NULL) {

@@ -45,6 +45,9 @@ void *arena_allocate_array(struct arena *arena, size_t count, size_t size, size_
  * has them, spare it address lookups. A hint: nothing fails. */
 void arena_advise_dense(void *memory, size_t size);
 
+/* Gives the pages back that lie wholly in there; read again they are zero. */
+void arena_give_back(void *memory, size_t size);
+
 #define ARENA_NEW(arena, type) ((type *)arena_allocate((arena), sizeof(type), _Alignof(type)))
 #define ARENA_ARRAY(arena, type, count)                                                            \
     ((type *)arena_allocate_array((arena), (count), sizeof(type), _Alignof(type)))

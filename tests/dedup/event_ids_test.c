@@ -152,12 +152,45 @@ static void an_index_that_grew_knows_what_it_knew(void **state) {
     arena_deinit(&room.arena);
 }
 
+/* Keys move to a larger table while others come, come again, and expire. */
+static void while_the_index_grows_it_knows_what_a_plain_list_knows(void **state) {
+    enum { KEYS = 300000, BATCH = 50, LIVE_BATCHES = 800 };
+    static uint64_t expires[KEYS];
+    struct room room;
+    uint64_t random = 88172645463325252U;
+    uint64_t fresh = 0;
+    (void)state;
+    memset(expires, 0, sizeof(expires));
+    room_init(&room, 100000);
+    uint64_t now = 1;
+    for (uint64_t seq = 1; fresh + BATCH < KEYS; seq++) {
+        now += seq % 230 == 0 ? LIVE_BATCHES / 2 : 1; /* many go at once, also while keys move */
+        event_ids_begin_batch(room.ids, seq, now, LIVE_BATCHES);
+        for (int i = 0; i < BATCH; i++) {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            uint64_t back = (random >> 20) % 60000;
+            uint64_t number = random % 4 != 0 ? fresh++ : back < fresh ? fresh - 1 - back : 0;
+            event_ids_prefetch(room.ids, key_of(number));
+            bool is_known = expires[number] > now;
+            assert_int_equal(event_ids_admit(room.ids, key_of(number)), !is_known);
+            expires[number] = is_known ? expires[number] : now + LIVE_BATCHES;
+        }
+        event_ids_end_batch(room.ids, &room.effects);
+        effects_clear(&room.effects);
+    }
+    assert_int_equal(event_ids_evicted_count(room.ids), 0);
+    arena_deinit(&room.arena);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_id_passes_once_within_the_horizon),
         cmocka_unit_test(when_full_the_oldest_batch_goes_and_is_counted),
         cmocka_unit_test(rows_restore_what_is_remembered),
         cmocka_unit_test(an_index_that_grew_knows_what_it_knew),
+        cmocka_unit_test(while_the_index_grows_it_knows_what_a_plain_list_knows),
         cmocka_unit_test(the_index_agrees_with_a_plain_list_of_crowded_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
