@@ -36,6 +36,8 @@ void event_ids_prefetch(const struct event_ids *ids, struct hash128 event_key);
 /* true: new, remembered. false: a duplicate within the horizon. When full the oldest batch is
  * forgotten early and counted. */
 bool event_ids_admit(struct event_ids *ids, struct hash128 event_key);
+/* Memory that will be written to soon for the first time, told once; false: none. */
+bool event_ids_next_memory(struct event_ids *ids, void **memory_out, size_t *size_out);
 /* Emits the batch's row, and deletes of batches that expired. */
 void event_ids_end_batch(struct event_ids *ids, struct effects *effects);
 /* Bytes of effects the next end_batch may need for `events_count` admitted events. */

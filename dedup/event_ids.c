@@ -26,7 +26,8 @@ enum {
     BATCHES_SPARE = 4096,
     PREFETCH_AHEAD = 8, /* keys; about the time that a line takes to come */
     SLOTS_START = 1 << 14,
-    MOVES_PER_KEY = 4, /* done long before the next doubling */
+    KEYS_AHEAD = 1 << 17, /* whose memory is asked for, once there are half as many */
+    MOVES_PER_KEY = 4,    /* done long before the next doubling */
 };
 
 struct ids_batch {
@@ -60,6 +61,8 @@ struct event_ids {
     uint64_t batches_end;
     bool is_open; /* the last batch is still being filled */
     uint64_t evicted_count;
+    uint32_t keys_told;  /* whose memory event_ids_next_memory has told */
+    uint32_t slots_told; /* the size of the latest table that it has told */
 };
 
 struct status event_ids_init(struct event_ids **ids_out, const struct event_ids_options *options,
@@ -298,6 +301,37 @@ bool event_ids_admit(struct event_ids *ids, struct hash128 event_key) {
     }
     push_key(ids, event_key);
     return true;
+}
+
+static bool tell_keys(struct event_ids *ids, void **memory_out, size_t *size_out) {
+    bool is_due = ids->keys_end >= KEYS_AHEAD / 2 && ids->keys_told < ids->keys_max &&
+                  ids->keys_end + KEYS_AHEAD > ids->keys_told;
+    if (!is_due) {
+        return false;
+    }
+    uint32_t left = ids->keys_max - ids->keys_told;
+    uint32_t count = left < KEYS_AHEAD ? left : KEYS_AHEAD;
+    *memory_out = ids->keys + ids->keys_told;
+    *size_out = count * sizeof(*ids->keys);
+    ids->keys_told += count;
+    return true;
+}
+
+/* The table that comes after this one, when three quarters of what it takes are there. */
+static bool tell_table(struct event_ids *ids, void **memory_out, size_t *size_out) {
+    uint32_t slots = 2 * (ids->slot_mask + 1);
+    bool is_due = slots <= ids->slots_max && ids->slots_told < slots &&
+                  keys_count(ids) > (ids->slot_mask / 2) / 4 * 3;
+    if (is_due) {
+        ids->slots_told = slots;
+        *memory_out = ids->tables + slots;
+        *size_out = slots * sizeof(*ids->tables);
+    }
+    return is_due;
+}
+
+bool event_ids_next_memory(struct event_ids *ids, void **memory_out, size_t *size_out) {
+    return tell_table(ids, memory_out, size_out) || tell_keys(ids, memory_out, size_out);
 }
 
 static void write_key(uint8_t key[8], uint64_t seq) {

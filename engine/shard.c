@@ -68,6 +68,7 @@ static struct status open_on_thread(struct shard *shard, struct fault *fault) {
     shard->told_outbox_number = shard->engine.committed_outbox_number;
     if (!is_simulated) {
         TRY(store_writer_start(shard->engine.writer, on_committed, shard));
+        TRY(warmer_open(&shard->warmer));
     }
     for (uint32_t i = 0; i < shard->options.gates_count; i++) {
         atomic_store(&shard->options.gates[i]->shard_waker, shard->waker);
@@ -185,6 +186,7 @@ void shard_close(struct shard *shard) {
     }
     state_copy_close(shard->retain.copy);
     journal_close(shard->journal);
+    warmer_close(shard->warmer);   /* of the engine's memory */
     engine_deinit(&shard->engine); /* its writer wakes the loop */
     loop_close(shard->loop);
     store_close(shard->store);

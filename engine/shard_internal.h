@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "core/warmer.h"
 #include "engine/engine_state.h"
 #include "engine/lag.h"
 #include "engine/retain.h"
@@ -19,6 +20,7 @@ struct shard {
     struct store *store;
     struct loop *loop;
     struct journal *journal;
+    struct warmer *warmer; /* NULL when simulated */
     struct loop_waker *waker;
     struct loop_waker *journal_waker;
     struct view *view;

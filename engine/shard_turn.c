@@ -307,6 +307,15 @@ static uint64_t shard_timeout_ns(struct shard *shard) {
     return wait < NS_PER_S ? wait : NS_PER_S;
 }
 
+static void warm_memory(struct shard *shard) {
+    void *memory = NULL;
+    size_t size = 0;
+    if (shard->warmer != NULL && !warmer_is_busy(shard->warmer) &&
+        event_ids_next_memory(shard->engine.event_ids, &memory, &size)) {
+        warmer_submit(shard->warmer, memory, size);
+    }
+}
+
 struct status shard_turn(struct shard *shard) {
     receive_batches(shard);
     append_tick(shard);
@@ -320,6 +329,7 @@ struct status shard_turn(struct shard *shard) {
     if (has_block) {
         apply_block(shard, block, block_heads);
         lag_applied(&shard->lag, block_events);
+        warm_memory(shard);
     }
     commit_when_due(shard);
     retain_when_due(&shard->retain, shard->journal, shard->engine.committed_seq);

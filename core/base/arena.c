@@ -77,10 +77,20 @@ void arena_advise_dense(void *memory, size_t size) {
     }
 }
 
+void arena_populate(void *memory, size_t size) {
+#ifdef MADV_POPULATE_WRITE
+    uintptr_t start = (uintptr_t)memory & ~(uintptr_t)(PAGE_BYTES - 1);
+    uintptr_t end = ((uintptr_t)memory + size + PAGE_BYTES - 1) & ~(uintptr_t)(PAGE_BYTES - 1);
+    (void)madvise((void *)start, end - start, MADV_POPULATE_WRITE);
+#else
+    (void)memory;
+    (void)size;
+#endif
+}
+
 void arena_give_back(void *memory, size_t size) {
-    const uintptr_t page_bytes = 4096;
-    uintptr_t start = ((uintptr_t)memory + page_bytes - 1) & ~(page_bytes - 1);
-    uintptr_t end = ((uintptr_t)memory + size) & ~(page_bytes - 1);
+    uintptr_t start = ((uintptr_t)memory + PAGE_BYTES - 1) & ~(uintptr_t)(PAGE_BYTES - 1);
+    uintptr_t end = ((uintptr_t)memory + size) & ~(uintptr_t)(PAGE_BYTES - 1);
     if (start < end) {
         (void)madvise((void *)start, end - start, MADV_DONTNEED); /* else they stay, and no harm */
     }

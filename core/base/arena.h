@@ -45,6 +45,10 @@ void *arena_allocate_array(struct arena *arena, size_t count, size_t size, size_
  * has them, spare it address lookups. A hint: nothing fails. */
 void arena_advise_dense(void *memory, size_t size);
 
+/* Has the pages made that lie in there, wholly or in part, so that nobody waits for them later. Any
+ * thread, also while others use the memory. Where the system cannot, nothing happens. */
+void arena_populate(void *memory, size_t size);
+
 /* Gives the pages back that lie wholly in there; read again they are zero. */
 void arena_give_back(void *memory, size_t size);
 

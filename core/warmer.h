@@ -1,0 +1,21 @@
+/*
+ * warmer.h - a thread that has memory backed by pages before others need it: while a page is made
+ * they would wait, and a large one takes milliseconds.
+ *
+ * Thread: one, the owner's.
+ */
+#pragma once
+
+#include "core/base/status.h"
+
+#include <stddef.h>
+
+struct warmer;
+
+/* FULL: no thread, no memory. */
+MUST_CHECK struct status warmer_open(struct warmer **warmer_out);
+/* Waits for what it does. NULL is allowed. */
+void warmer_close(struct warmer *warmer);
+bool warmer_is_busy(struct warmer *warmer);
+/* Begins to make the pages of the memory, which others may use meanwhile. It must not be busy. */
+void warmer_submit(struct warmer *warmer, void *memory, size_t size);
