@@ -63,7 +63,7 @@ static bool take_bytes(struct proto_walk *walk, struct slice *bytes_out) {
     return true;
 }
 
-bool proto_next(struct proto_walk *walk, struct proto_field *field_out) {
+bool proto_next_any(struct proto_walk *walk, struct proto_field *field_out) {
     uint64_t tag = 0;
     if (walk->at == walk->end || walk->root->error != NULL || !take_varint(walk, &tag)) {
         return false;
@@ -93,11 +93,16 @@ bool proto_next(struct proto_walk *walk, struct proto_field *field_out) {
 /* Most text is ASCII: eight bytes a step. */
 static bool is_ascii(struct slice text) {
     uint64_t high = 0;
+    uint64_t word;
     size_t at = 0;
     for (; text.size - at >= 8; at += 8) {
-        uint64_t word;
         memcpy(&word, text.data + at, sizeof(word));
         high |= word;
+    }
+    if (text.size >= 8) {
+        memcpy(&word, text.data + text.size - 8, sizeof(word)); /* overlaps what was seen */
+        high |= word;
+        at = text.size;
     }
     for (; at < text.size; at++) {
         high |= text.data[at];

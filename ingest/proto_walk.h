@@ -38,8 +38,37 @@ static inline struct proto_walk proto_walk_over(struct proto_root *root, struct 
     return (struct proto_walk){.root = root, .at = message.data, .end = end};
 }
 
-/* The next field, consumed whole; false at the end of the message or on failure. */
-bool proto_next(struct proto_walk *walk, struct proto_field *field_out);
+/* proto_next for every field there may be. */
+bool proto_next_any(struct proto_walk *walk, struct proto_field *field_out);
+
+/* The next field, consumed whole; false at the end of the message or on failure. Most fields have a
+ * number below 16 and a length or value below 128, a byte each: those, and fixed numbers, without a
+ * call. */
+static inline bool proto_next(struct proto_walk *walk, struct proto_field *field_out) {
+    const uint8_t *at = walk->at;
+    size_t left = (size_t)(walk->end - at);
+    if (left < 2 || at[0] < 8 || at[0] >= 0x80 || walk->root->error != NULL) {
+        return proto_next_any(walk, field_out);
+    }
+    *field_out = (struct proto_field){.number = at[0] >> 3, .wire = (enum proto_wire)(at[0] & 7)};
+    if (field_out->wire == PROTO_LENGTH && at[1] < 0x80 && at[1] <= left - 2) {
+        field_out->bytes = slice_of(at + 2, at[1]);
+        walk->at = at + 2 + at[1];
+        return true;
+    }
+    if (field_out->wire == PROTO_VARINT && at[1] < 0x80) {
+        field_out->value = at[1];
+        walk->at = at + 2;
+        return true;
+    }
+    if (field_out->wire == PROTO_FIXED64 && left > sizeof(field_out->value)) {
+        memcpy(&field_out->value, at + 1, sizeof(field_out->value)); /* little-endian, as we are */
+        walk->at = at + 1 + sizeof(field_out->value);
+        return true;
+    }
+    return proto_next_any(walk, field_out);
+}
+
 /* The next number of a packed list of varints, which the walk is over. */
 bool proto_next_packed(struct proto_walk *walk, uint64_t *value_out);
 /* Makes the request fail at a place in its bytes, with static words. */
