@@ -303,6 +303,9 @@ static uint64_t shard_timeout_ns(struct shard *shard) {
     uint64_t due = engine_next_due_ns(&shard->engine);
     uint64_t now = stamp_next(&shard->stamp);
     uint64_t wait = due <= now ? 0 : due - now;
+    if (shard->is_failed || journal_is_flushing(shard->journal)) {
+        wait = NS_PER_S; /* no tick can be appended now: what is due does not hurry */
+    }
     /* Also look up now and then: retention, and a wall clock that was stepped. */
     return wait < NS_PER_S ? wait : NS_PER_S;
 }

@@ -302,7 +302,8 @@ class Pressure(unittest.TestCase):
         self.addCleanup(outer.close)
         disk = loop(outer.join("image"), 400)
         self.addCleanup(disk.close)
-        process = self.start(disk.path, "journal.segment_bytes=32MiB", "journal.state_reserve_bytes=8MiB")
+        process = self.start(disk.path, "journal.segment_bytes=32MiB", "journal.state_reserve_bytes=8MiB",
+                             "notify.group_wait=2s")
         self.assertEqual(self.send(process, "early")[0], 200)
         outer.fill()
         status, again, taken = self.send_until_refused(process, "lost", 14000)
@@ -313,6 +314,10 @@ class Pressure(unittest.TestCase):
         for number in range(20):
             self.assertEqual(self.send(process, f"after{number}")[0], 503)
         self.assertEqual(self.metric(process, "quell_journal_failed"), 1)
+        time.sleep(2.5)  # messages are due that cannot be told any more: it rests all the same
+        spent = process.cpu_seconds(with_waits=True)
+        time.sleep(1)
+        self.assertLess(process.cpu_seconds(with_waits=True) - spent, 0.5)
         outer.empty()
         self.assertEqual(self.send(process, "late")[0], 503)  # the next sync would say "fine"
         self.assertEqual(process.get("/readyz")[0], 503)

@@ -53,13 +53,15 @@ class Process:
         finally:
             connection.close()
 
-    def cpu_seconds(self):
-        """That its threads have had, to the microsecond: what the clock says on a quiet machine."""
+    def cpu_seconds(self, with_waits=False):
+        """That its threads have had, to the microsecond: what the clock says on a quiet machine.
+        With those for which they were ready to run and others had the CPU."""
         spent = 0
         for path in glob.glob(f"/proc/{self.process.pid}/task/*/schedstat"):
             try:
                 with open(path) as file:
-                    spent += int(file.read().split()[0])
+                    had, waited, _ = map(int, file.read().split())
+                    spent += had + (waited if with_waits else 0)
             except OSError:
                 pass  # the thread has ended
         return spent / 1e9
