@@ -153,6 +153,9 @@ class Storage(unittest.TestCase):
                 time.sleep(0.1)
         client.disconnect()
         time.sleep(2)
+        while len(glob.glob(os.path.join(directory, "data/shard-0/state.copy-*"))) > 1:
+            self.assertLess(time.monotonic(), deadline + 20, process.log_end())
+            time.sleep(0.1)  # the older copy goes when the newer is whole
         process.kill()
         code, found, words = check(directory)
         self.assertEqual((code, words), (0, ""))
