@@ -59,6 +59,11 @@ static int machine_remove(void *context, const char *path) {
     return unlink(path);
 }
 
+static int64_t machine_find_data(void *context, int fd, uint64_t offset) {
+    (void)context;
+    return lseek(fd, (off_t)offset, SEEK_DATA);
+}
+
 static const struct file_ops machine_ops = {
     .open = machine_open,
     .close = machine_close,
@@ -69,6 +74,7 @@ static const struct file_ops machine_ops = {
     .truncate = machine_truncate,
     .rename = machine_rename,
     .remove = machine_remove,
+    .find_data = machine_find_data,
 };
 static const struct files machine = {&machine_ops, NULL};
 
@@ -101,6 +107,18 @@ size_t file_read(const struct files *files, int fd, void *data, size_t size, uin
         done += (size_t)got;
     }
     return done;
+}
+
+uint64_t file_find_data(const struct files *files, int fd, uint64_t offset) {
+    files = or_machine(files);
+    if (files->ops->find_data == NULL) {
+        return offset;
+    }
+    int64_t found = files->ops->find_data(files->context, fd, offset);
+    if (found < 0) {
+        return errno == ENXIO ? UINT64_MAX : offset; /* the file system does not tell */
+    }
+    return (uint64_t)found;
 }
 
 int file_write(const struct files *files, int fd, const void *data, size_t size, uint64_t offset) {

@@ -26,6 +26,8 @@ struct file_ops {
     int (*truncate)(void *context, int fd, uint64_t size);
     int (*rename)(void *context, const char *from, const char *to);
     int (*remove)(void *context, const char *path);
+    /* May be NULL: the back-end does not know. */
+    int64_t (*find_data)(void *context, int fd, uint64_t offset);
 };
 
 struct files {
@@ -38,6 +40,9 @@ int file_open(const struct files *files, const char *path, int flags);
 void file_close(const struct files *files, int fd);
 /* All that is there up to `size`: fewer only at the end of the file or where it cannot be read. */
 size_t file_read(const struct files *files, int fd, void *data, size_t size, uint64_t offset);
+/* Where something else than zeroes may stand next, at or behind the offset; UINT64_MAX: nowhere.
+ * The offset itself where nobody knows. */
+uint64_t file_find_data(const struct files *files, int fd, uint64_t offset);
 /* All of it, or -1; a short write is ENOSPC. */
 int file_write(const struct files *files, int fd, const void *data, size_t size, uint64_t offset);
 /* fsync; of the data alone: fdatasync. */

@@ -332,39 +332,66 @@ static bool is_zero(struct slice bytes) {
            (bytes.data[0] == 0 && memcmp(bytes.data, bytes.data + 1, bytes.size - 1) == 0);
 }
 
+/* What a scan has seen of the bytes behind `start`. */
+struct scan {
+    const struct journal_segment *segment;
+    uint64_t start;
+    uint64_t seq_min;
+    uint8_t *buffer;
+    bool is_clean;
+    bool is_readable;
+};
+
+/* A valid block in the chunk, which was read at the offset. */
+static bool find_in_chunk(struct scan *scan, struct slice chunk, uint64_t offset,
+                          struct journal_place *place_out) {
+    for (size_t at = 0; at < chunk.size; at += BLOCK_ALIGN_BYTES) {
+        struct slice head = slice_head(slice_tail(chunk, at), BLOCK_ALIGN_BYTES);
+        struct journal_block_header header;
+        if (is_zero(head)) {
+            continue;
+        }
+        if (read_block(scan->segment, offset + at, head, scan->seq_min, scan->buffer, &header)) {
+            *place_out = (struct journal_place){
+                .found = offset + at == scan->start ? JOURNAL_FOUND_BLOCK : JOURNAL_FOUND_LATER,
+                .offset = offset + at,
+                .header = header,
+            };
+            return true;
+        }
+        scan->is_clean = false;
+    }
+    return false;
+}
+
+/* Behind what was read: the next chunk that may hold anything. Room that was never written need not
+ * be read; what a file system says of it is not asked where the next block is due. */
+static uint64_t next_chunk(const struct journal_segment *segment, uint64_t offset) {
+    uint64_t found = file_find_data(segment->files, segment->fd, offset);
+    return found <= offset || found == UINT64_MAX ? found
+                                                  : found / BLOCK_ALIGN_BYTES * BLOCK_ALIGN_BYTES;
+}
+
 void journal_segment_find(const struct journal_segment *segment, uint64_t offset, uint64_t seq_min,
                           uint8_t *buffer, struct journal_place *place_out) {
     ASSERT(offset % BLOCK_ALIGN_BYTES == 0);
     uint8_t chunk[SCAN_CHUNK_BYTES];
-    bool is_clean = true;
-    bool is_readable = true;
-    uint64_t start = offset;
+    struct scan scan = {segment, offset, seq_min, buffer, true, true};
+    size_t wanted = BLOCK_ALIGN_BYTES; /* the usual case: the next block, most often a small one */
     while (offset < segment->size_bytes) {
-        size_t got = read_at(segment, offset, chunk, sizeof(chunk));
+        size_t got = read_at(segment, offset, chunk, wanted);
         uint64_t left = segment->size_bytes - offset;
-        is_readable = is_readable && got >= (left < sizeof(chunk) ? left : sizeof(chunk));
-        for (size_t at = 0; at < got; at += BLOCK_ALIGN_BYTES) {
-            struct slice head = slice_head(slice_of(chunk + at, got - at), BLOCK_ALIGN_BYTES);
-            if (is_zero(head)) {
-                continue;
-            }
-            struct journal_block_header header;
-            if (read_block(segment, offset + at, head, seq_min, buffer, &header)) {
-                *place_out = (struct journal_place){
-                    .found = offset + at == start ? JOURNAL_FOUND_BLOCK : JOURNAL_FOUND_LATER,
-                    .offset = offset + at,
-                    .header = header,
-                };
-                return;
-            }
-            is_clean = false;
+        scan.is_readable = scan.is_readable && got >= (left < wanted ? left : wanted);
+        if (find_in_chunk(&scan, slice_of(chunk, got), offset, place_out)) {
+            return;
         }
-        offset += sizeof(chunk);
+        offset = next_chunk(segment, offset + wanted);
+        wanted = sizeof(chunk);
     }
     *place_out = (struct journal_place){
-        .found = !is_readable ? JOURNAL_FOUND_UNREADABLE
-                 : is_clean   ? JOURNAL_FOUND_END
-                              : JOURNAL_FOUND_TORN,
-        .offset = start,
+        .found = !scan.is_readable ? JOURNAL_FOUND_UNREADABLE
+                 : scan.is_clean   ? JOURNAL_FOUND_END
+                                   : JOURNAL_FOUND_TORN,
+        .offset = scan.start,
     };
 }
