@@ -1,6 +1,7 @@
 /* datadir.c - see datadir.h. */
 #include "core/datadir.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,7 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char format_line[] = "quell-data 1\n";
+static const char format_line[] = "quell-data 2\n";
+/* Dedup keys under their fingerprints: read, and written as of today at the first start. */
+static const char older_format_line[] = "quell-data 1\n";
+static_assert(sizeof(older_format_line) == sizeof(format_line), "one is written over the other");
 
 static struct status make_directory(const char *path, struct fault *fault) {
     if (mkdir(path, 0700) != 0 && errno != EEXIST) {
@@ -61,12 +65,28 @@ static struct status read_or_make(const char *path, void *bytes, size_t size, st
     return status_ok();
 }
 
-static struct status check_format(struct datadir *datadir, struct fault *fault) {
+/* An older quell must not open what this one is about to write: it would not find all of it. */
+static struct status raise_format(const char *path, struct fault *fault) {
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    ssize_t size = sizeof(format_line) - 1;
+    bool is_done = fd >= 0 && pwrite(fd, format_line, (size_t)size, 0) == size && fsync(fd) == 0;
+    int error = errno;
+    if (fd >= 0) {
+        close(fd);
+    }
+    return is_done ? status_ok()
+                   : fault_set(fault, STATUS_IO, "%s cannot be written: %s", path, strerror(error));
+}
+
+static struct status check_format(struct datadir *datadir, bool is_to_write, struct fault *fault) {
     char path[DATADIR_PATH_BYTES_MAX];
     char line[sizeof(format_line)];
     memcpy(line, format_line, sizeof(line));
     TRY(join(datadir, "FORMAT", path));
     TRY(read_or_make(path, line, sizeof(format_line) - 1, fault));
+    if (memcmp(line, older_format_line, sizeof(format_line) - 1) == 0) {
+        return is_to_write ? raise_format(path, fault) : status_ok();
+    }
     if (memcmp(line, format_line, sizeof(format_line) - 1) != 0) {
         return fault_set(fault, STATUS_UNSUPPORTED,
                          "%s names a format that this version does not know: use the quell that "
@@ -94,29 +114,34 @@ static struct status load_seed(struct datadir *datadir, struct fault *fault) {
     return read_or_make(path, &datadir->hash_seed, sizeof(datadir->hash_seed), fault);
 }
 
-static struct status open_all(struct datadir *datadir, struct fault *fault) {
+static struct status open_all(struct datadir *datadir, bool is_to_write, struct fault *fault) {
     TRY(make_directory(datadir->path, fault));
     TRY(take_lock(datadir, fault));
-    TRY(check_format(datadir, fault));
+    TRY(check_format(datadir, is_to_write, fault));
     TRY(load_seed(datadir, fault));
     char path[DATADIR_PATH_BYTES_MAX];
     TRY(join(datadir, "shard-0", path));
     return make_directory(path, fault);
 }
 
-struct status datadir_open(struct slice path, struct datadir *datadir_out, struct fault *fault) {
+static struct status open_path(struct slice path, bool is_to_write, struct datadir *datadir_out,
+                               struct fault *fault) {
     struct datadir datadir = {.lock_fd = -1};
     if (path.size == 0 || path.size > DATADIR_BYTES_MAX) {
         return fault_set(fault, STATUS_INVALID, "data_dir has 1 to %d bytes", DATADIR_BYTES_MAX);
     }
     memcpy(datadir.path, path.data, path.size);
-    struct status status = open_all(&datadir, fault);
+    struct status status = open_all(&datadir, is_to_write, fault);
     if (!status_is_ok(status)) {
         datadir_close(&datadir);
         return status;
     }
     *datadir_out = datadir;
     return status_ok();
+}
+
+struct status datadir_open(struct slice path, struct datadir *datadir_out, struct fault *fault) {
+    return open_path(path, true, datadir_out, fault);
 }
 
 static struct status check_exists(struct slice path, struct fault *fault) {
@@ -132,7 +157,7 @@ static struct status check_exists(struct slice path, struct fault *fault) {
 struct status datadir_open_existing(struct slice path, struct datadir *datadir_out,
                                     struct fault *fault) {
     TRY(check_exists(path, fault));
-    return datadir_open(path, datadir_out, fault);
+    return open_path(path, false, datadir_out, fault);
 }
 
 struct status datadir_peek(struct slice path, struct datadir *datadir_out, struct fault *fault) {
@@ -140,7 +165,7 @@ struct status datadir_peek(struct slice path, struct datadir *datadir_out, struc
     char seed[DATADIR_PATH_BYTES_MAX];
     TRY(check_exists(path, fault));
     memcpy(datadir.path, path.data, path.size);
-    TRY(check_format(&datadir, fault));
+    TRY(check_format(&datadir, false, fault));
     TRY(join(&datadir, "seed", seed));
     int fd = open(seed, O_RDONLY | O_CLOEXEC);
     ssize_t size = fd < 0 ? -1 : read(fd, &datadir.hash_seed, sizeof(datadir.hash_seed));

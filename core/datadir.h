@@ -2,7 +2,7 @@
  * datadir.h - the data directory: its layout, its lock, its format version, its secret hash seed.
  *
  *   <path>/LOCK            held with flock while a process uses the directory
- *   <path>/FORMAT          "quell-data 1"
+ *   <path>/FORMAT          "quell-data 2"; 1 is read, and becomes 2
  *   <path>/seed            8 random bytes, made once
  *   <path>/shard-0/journal, state, poison; state.copy-<record> (core/state_copy.h)
  *
@@ -25,7 +25,8 @@ struct datadir {
  * else, each with words that say what to do. */
 MUST_CHECK struct status datadir_open(struct slice path, struct datadir *datadir_out,
                                       struct fault *fault);
-/* The same of a directory that is there already, and makes nothing: MISSING with words else. */
+/* The same of a directory that is there already, for reading: makes nothing, leaves an older format
+ * as it is. MISSING with words else. */
 MUST_CHECK struct status datadir_open_existing(struct slice path, struct datadir *datadir_out,
                                                struct fault *fault);
 /* Path and seed of a directory that is there, without the lock: for those who only read its

@@ -79,6 +79,34 @@ static void write_file(const struct world *world, const char *name, const char *
     fclose(file);
 }
 
+static void read_format(const struct world *world, char *line_out, size_t size) {
+    char path[128];
+    snprintf(path, sizeof(path), "%s/FORMAT", world->path);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    assert_non_null(fgets(line_out, (int)size, file));
+    fclose(file);
+}
+
+/* Whoever only reads leaves it to an older quell; whoever runs on it takes it over. */
+static void an_older_format_is_read_and_raised_by_who_writes(void **state) {
+    struct world *world = *state;
+    struct datadir datadir;
+    char line[32];
+    assert_int_equal(open_one(world, &datadir), STATUS_OK);
+    datadir_close(&datadir);
+    write_file(world, "FORMAT", "quell-data 1\n");
+    struct slice path = slice_of_text(world->path);
+    assert_int_equal(datadir_open_existing(path, &datadir, &world->fault).code, STATUS_OK);
+    datadir_close(&datadir);
+    read_format(world, line, sizeof(line));
+    assert_string_equal(line, "quell-data 1\n");
+    assert_int_equal(open_one(world, &datadir), STATUS_OK);
+    datadir_close(&datadir);
+    read_format(world, line, sizeof(line));
+    assert_string_equal(line, "quell-data 2\n");
+}
+
 static void another_format_and_a_damaged_seed_are_refused(void **state) {
     struct world *world = *state;
     struct datadir datadir;
@@ -111,6 +139,7 @@ int main(void) {
         TEST(it_is_made_for_its_owner_alone),
         TEST(a_second_one_is_refused_until_the_first_is_closed),
         TEST(the_seed_stays_the_same),
+        TEST(an_older_format_is_read_and_raised_by_who_writes),
         TEST(another_format_and_a_damaged_seed_are_refused),
         cmocka_unit_test(closing_a_zeroed_one_closes_nothing),
     };
