@@ -3,9 +3,16 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "core/base/arena.h"
 #include "core/base/assert.h"
+#include "core/base/limits.h"
+#include "core/clock.h"
+
+/* A large page; made of cold memory it takes a processor for some 10 ms. */
+#define STEP_BYTES ((size_t)2 * MIB)
+#define STEP_REST_NS (20 * NS_PER_MS)
 
 struct warmer {
     pthread_t thread;
@@ -33,14 +40,37 @@ static bool wait_for_work(struct warmer *warmer) {
     return warmer->is_busy && !warmer->is_ending;
 }
 
+/* Locked before and after. Others have a processor to themselves between two steps. */
+static void rest(struct warmer *warmer) {
+    uint64_t until_ns = clock_monotonic_ns() + STEP_REST_NS;
+    const struct timespec until = {.tv_sec = (time_t)(until_ns / NS_PER_S),
+                                   .tv_nsec = (long)(until_ns % NS_PER_S)};
+    int result = 0;
+    while (!warmer->is_ending && result == 0) {
+        result = pthread_cond_clockwait(&warmer->changed, &warmer->mutex, CLOCK_MONOTONIC, &until);
+    }
+}
+
+/* Locked before and after. */
+static void warm(struct warmer *warmer) {
+    while (warmer->size > 0 && !warmer->is_ending) {
+        uint8_t *memory = warmer->memory;
+        size_t size = warmer->size < STEP_BYTES ? warmer->size : STEP_BYTES;
+        unlock(warmer);
+        arena_populate(memory, size);
+        lock(warmer);
+        warmer->memory = memory + size;
+        warmer->size -= size;
+        rest(warmer);
+    }
+    warmer->is_busy = false;
+}
+
 static void *run(void *context) {
     struct warmer *warmer = context;
     lock(warmer);
     while (wait_for_work(warmer)) {
-        unlock(warmer);
-        arena_populate(warmer->memory, warmer->size);
-        lock(warmer);
-        warmer->is_busy = false;
+        warm(warmer);
     }
     unlock(warmer);
     return NULL;
