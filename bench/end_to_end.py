@@ -69,6 +69,13 @@ class Server:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
+def settle():
+    """What the run before deleted is gone from the disk, too: the file system discards it late, and
+    every sync waits meanwhile."""
+    os.sync()
+    time.sleep(8)
+
+
 def load(binary, server, *flags):
     result = subprocess.run([binary, "load", "--json", "--url", f"http://127.0.0.1:{server.http}",
                              "--pid", str(server.process.pid), "--token", TOKEN, *flags],
@@ -90,6 +97,7 @@ def measure_protocols(binary, seconds):
     for protocol in ["otlp-json", "otlp-proto", "native"]:
         flags = ["--protocol", protocol, "--connections", "64"]
         most = measure_rate(binary, seconds, *flags)
+        settle()
         server = Server(binary)
         half = load(binary, server, "--rate", str(int(most["records_per_second"] / 2)),
                     "--duration", f"{seconds}s", *flags)
