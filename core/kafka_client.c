@@ -5,6 +5,7 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "core/base/assert.h"
 #include "core/kafka_conf.h"
@@ -19,6 +20,8 @@ enum {
     ASK_MS = 5000, /* what is asked of a broker now and then, and waited for */
     PROBE_MS = 100,
     COMMIT_MS = 3000,
+    COMMIT_TRIES = 10, /* of one that is waited for, while the group changes: */
+    COMMIT_AGAIN_MS = 100,
 };
 
 struct kafka_consumer {
@@ -26,6 +29,7 @@ struct kafka_consumer {
     rd_kafka_t *native;
     rd_kafka_queue_t *queue;
     char *cluster;
+    rd_kafka_resp_err_t commit_code; /* of the latest answer */
     bool is_cluster_asked;
     bool is_connected;
     bool is_closing;
@@ -173,6 +177,7 @@ static void on_committed(rd_kafka_t *native, rd_kafka_resp_err_t code,
     (void)native;
     (void)list;
     struct kafka_consumer *consumer = opaque;
+    consumer->commit_code = code;
     if (code != RD_KAFKA_RESP_ERR__NO_OFFSET) {
         tell_failure(consumer, "offsets could not be committed", NULL, code);
     }
@@ -374,6 +379,26 @@ static rd_kafka_topic_partition_t *list_add(rd_kafka_topic_partition_list_t *lis
     return rd_kafka_topic_partition_list_add(list, name, (int32_t)partition);
 }
 
+/* Brokers refuse a commit while the group's members learn what is theirs: a moment later not. */
+static void commit_and_wait(struct kafka_consumer *consumer,
+                            const rd_kafka_topic_partition_list_t *list) {
+    const struct timespec pause = {.tv_nsec = COMMIT_AGAIN_MS * 1000000L};
+    for (int i = 0; i < COMMIT_TRIES; i++) {
+        /* rd_kafka_commit would wait for a coordinator for a minute. */
+        rd_kafka_queue_t *queue = rd_kafka_queue_new(consumer->native);
+        consumer->commit_code = RD_KAFKA_RESP_ERR_NO_ERROR;
+        rd_kafka_resp_err_t code =
+            rd_kafka_commit_queue(consumer->native, list, queue, on_committed, consumer);
+        tell_failure(consumer, "offsets could not be committed", NULL, code);
+        (void)rd_kafka_queue_poll_callback(queue, COMMIT_MS);
+        rd_kafka_queue_destroy(queue);
+        if (consumer->commit_code != RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS) {
+            return;
+        }
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
 void kafka_consumer_commit(struct kafka_consumer *consumer,
                            const struct kafka_partition *partitions, uint32_t count,
                            const char *words, bool wait) {
@@ -386,13 +411,7 @@ void kafka_consumer_commit(struct kafka_consumer *consumer,
         one->metadata_size = one->metadata == NULL ? 0 : strlen(words);
     }
     if (wait) {
-        /* rd_kafka_commit would wait for a coordinator for a minute. */
-        rd_kafka_queue_t *queue = rd_kafka_queue_new(consumer->native);
-        rd_kafka_resp_err_t code =
-            rd_kafka_commit_queue(consumer->native, list, queue, on_committed, consumer);
-        tell_failure(consumer, "offsets could not be committed", NULL, code);
-        (void)rd_kafka_queue_poll_callback(queue, COMMIT_MS);
-        rd_kafka_queue_destroy(queue);
+        commit_and_wait(consumer, list);
     } else {
         (void)rd_kafka_commit(consumer->native, list, 1); /* on_committed tells */
     }

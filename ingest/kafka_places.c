@@ -279,6 +279,8 @@ void kafka_on_gone(void *context, struct slice topic, uint32_t partition) {
 
 /* --- Telling the broker and people --- */
 
+/* `committed` is what was sent: one that failed, or may yet, is told again when it is waited for,
+ * or whoever has the partition next would begin before it. */
 void kafka_commit(struct kafka_source *source, bool wait) {
     uint32_t count = 0;
     struct kafka_partition *partitions =
@@ -288,7 +290,8 @@ void kafka_commit(struct kafka_source *source, bool wait) {
     }
     for (uint32_t i = 0; i < source->places_count; i++) {
         struct kafka_place *place = &source->places[i];
-        if (place->is_owned && place->has_durable && place->durable.offset != place->committed) {
+        bool is_new = wait || place->durable.offset != place->committed;
+        if (place->is_owned && place->has_durable && is_new) {
             place->committed = place->durable.offset;
             partitions[count++] = (struct kafka_partition){
                 .topic = place->topic,
