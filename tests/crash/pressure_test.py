@@ -165,20 +165,21 @@ class Pressure(unittest.TestCase):
 
     def test_ten_times_too_much_does_not_eat_what_is_taken(self):
         # By the server's own CPU time: the clock would say what others on the machine do. Busy
-        # neighbours cost caches too, hence 0.75 here where 0.9 is meant.
+        # neighbours cost caches too: hence pairs in turns, their median, and 0.8 where 0.9 is meant.
         process = self.bounded()
         self.load(process, 32)  # until memory and caches are warm
-        taken, spent, refused = [0, 0], [0, 0], 0
-        for number in range(6):
-            records, seconds, put_off = self.load(process, (32, 320)[number % 2])
-            taken[number % 2] += records
-            spent[number % 2] += seconds
+        ratios, refused = [], 0
+        for _ in range(5):
+            (usual, usual_s, _), (much, much_s, put_off) = (self.load(process, 32),
+                                                            self.load(process, 320))
+            ratios.append((much / much_s) / (usual / usual_s))
             refused += put_off
-        ratio = (taken[1] / spent[1]) / (taken[0] / spent[0])
-        print(f"32 connections: {taken[0] / spent[0]:.0f} records a CPU-second; 320: "
-              f"{taken[1] / spent[1]:.0f}, {refused} requests put off; ratio {ratio:.2f}")
+        ratio = sorted(ratios)[2]
+        print(f"320 connections against 32, records a CPU-second: "
+              f"{' '.join(f'{one:.2f}' for one in ratios)}, median {ratio:.2f}; {refused} requests "
+              "put off")
         self.assertGreater(refused, 0)
-        self.assertGreater(ratio, 0.75)
+        self.assertGreater(ratio, 0.8)
 
     def test_bodies_beyond_the_memory_for_them_are_put_off(self):
         process = self.bounded("server.max_request_bytes=1MiB", "server.max_buffered_bytes=1MiB")
