@@ -61,6 +61,11 @@ void must(struct status status, const char *what);
 void *allocate(size_t count, size_t size);
 /* Whose entity it is. */
 uint32_t tenant_of(const struct options *options, uint32_t entity);
+/* How many nodes the graph of the restart has. */
+static inline uint64_t restart_nodes(const struct options *options) {
+    return options->restart_edges / 10 + PLATFORM_NODES;
+}
+
 /* Entities 0 .. count - 1, the first PLATFORM_NODES of them of "platform". */
 void intern_nodes(struct bench *bench, struct graph *graph, uint64_t count);
 /* An edge between two random entities of one tenant, or to platform. */

@@ -167,8 +167,10 @@ void bench_build(struct bench *bench) {
     must(effects_init(&bench->effects, 16 * MIB, &bench->arena), "effects");
     must(graph_init(&bench->graph, &bench->graph_options, &bench->arena), "graph");
     bench->pairs = allocate(options->edges, sizeof(struct pair));
-    bench->numbers = allocate(options->nodes, sizeof(uint32_t));
-    memset(bench->numbers, 1, options->nodes * sizeof(uint32_t));
+    uint64_t numbers =
+        options->nodes > restart_nodes(options) ? options->nodes : restart_nodes(options);
+    bench->numbers = allocate(numbers, sizeof(uint32_t));
+    memset(bench->numbers, 1, numbers * sizeof(uint32_t));
     memset(bench->pairs, 1, options->edges * sizeof(struct pair)); /* resident before */
     uint64_t before = resident_bytes();
     uint64_t start_ns = now_of(CLOCK_PROCESS_CPUTIME_ID);

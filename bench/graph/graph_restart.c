@@ -37,7 +37,7 @@ void bench_restart(struct bench *bench) {
     struct store_options options = {bench->options.directory, 16 * GIB, false};
     struct options saved = bench->options;
     bench->options.edges = saved.restart_edges;
-    bench->options.nodes = saved.restart_edges / 10 + PLATFORM_NODES;
+    bench->options.nodes = restart_nodes(&saved);
     struct graph_options graph_options = {.nodes_max = (uint32_t)bench->options.nodes,
                                           .edges_max = (uint32_t)saved.restart_edges};
     for (uint32_t i = 0; i < 2; i++) {
