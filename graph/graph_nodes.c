@@ -135,15 +135,21 @@ static void put_node(struct graph *graph, uint32_t node, uint32_t owner, struct 
     publish_key(graph, key, node);
 }
 
+/* What a node needs before it has a number. FULL: no more nodes, or no room for names. */
+static struct status keep_names(struct graph *graph, struct slice owner, struct slice entity,
+                                uint32_t *owner_number_out, struct slice *name_out) {
+    if (graph_nodes_count(graph) == graph->options.nodes_max) {
+        return status_of(STATUS_FULL);
+    }
+    TRY(graph_intern_owner(graph, owner, owner_number_out));
+    return arena_copy(&graph->names, entity, name_out);
+}
+
 struct status graph_make_node(struct graph *graph, struct slice owner, struct slice entity,
                               struct hash128 key, uint32_t *node_out) {
     uint32_t owner_number = 0;
     struct slice name;
-    if (graph_nodes_count(graph) == graph->options.nodes_max) {
-        return status_of(STATUS_FULL);
-    }
-    TRY(graph_intern_owner(graph, owner, &owner_number));
-    TRY(arena_copy(&graph->names, entity, &name));
+    TRY(keep_names(graph, owner, entity, &owner_number, &name));
     uint32_t node = number_give(graph, &graph->owners[owner_number]);
     put_node(graph, node, owner_number, name, key);
     *node_out = node;
@@ -154,11 +160,7 @@ struct status graph_put_node(struct graph *graph, uint32_t node, uint32_t run, s
                              struct slice entity, struct hash128 key) {
     uint32_t owner_number = 0;
     struct slice name;
-    if (graph_nodes_count(graph) == graph->options.nodes_max) {
-        return status_of(STATUS_FULL);
-    }
-    TRY(graph_intern_owner(graph, owner, &owner_number));
-    TRY(arena_copy(&graph->names, entity, &name));
+    TRY(keep_names(graph, owner, entity, &owner_number, &name));
     TRY(number_take(graph, &graph->owners[owner_number], node, run));
     put_node(graph, node, owner_number, name, key);
     return status_ok();
