@@ -58,7 +58,7 @@ class Server:
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(60)
-        os.system(f"cat {self.directory}/log > /tmp/sf-dbg-{self.http}.log"); shutil.rmtree(self.directory, ignore_errors=True)
+        shutil.rmtree(self.directory, ignore_errors=True)
 
 
 class Load:
