@@ -1,11 +1,11 @@
 /* journal_spare.c - see journal_spare.h. */
 #include "core/journal_spare.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "core/base/assert.h"
+#include "core/worker.h"
 
 enum spare_state { SPARE_NONE, SPARE_MAKING, SPARE_READY, SPARE_PUBLISHING };
 
@@ -13,33 +13,16 @@ struct journal_spare {
     char directory[JOURNAL_PATH_BYTES_MAX];
     char path[JOURNAL_PATH_BYTES_MAX + 16];
     uint64_t size_bytes;
-    void (*on_published)(void *context);
+    void (*on_done)(void *context);
     void *context;
-    pthread_t thread;
-    pthread_mutex_t mutex; /* of what follows */
-    pthread_cond_t changed;
-    enum spare_state state;
-    bool is_ending;
+    struct worker *worker;
+    bool is_publishing;     /* what the worker is, or was, busy with */
+    enum spare_state state; /* this and what follows: the worker's while it is busy */
     struct journal_segment segment;
     struct status published;
 };
 
-static void lock(struct journal_spare *spare) {
-    ASSERT(pthread_mutex_lock(&spare->mutex) == 0);
-}
-
-static void unlock(struct journal_spare *spare) {
-    ASSERT(pthread_mutex_unlock(&spare->mutex) == 0);
-}
-
-static void set_state(struct journal_spare *spare, enum spare_state state) {
-    lock(spare);
-    spare->state = state;
-    ASSERT(pthread_cond_broadcast(&spare->changed) == 0);
-    unlock(spare);
-}
-
-/* --- The thread: while it makes or publishes, the segment is its own --- */
+/* --- The thread --- */
 
 static enum spare_state make(struct journal_spare *spare) {
     struct fault fault = {{0}};
@@ -55,58 +38,42 @@ static enum spare_state make(struct journal_spare *spare) {
     return SPARE_NONE;
 }
 
-static void publish(struct journal_spare *spare) {
+static enum spare_state publish(struct journal_spare *spare) {
     struct fault fault = {{0}};
     spare->published =
         journal_segment_publish(&spare->segment, spare->path, spare->directory, &fault);
-    set_state(spare, SPARE_NONE);
-    spare->on_published(spare->context);
+    return SPARE_NONE;
 }
 
-static enum spare_state wait_for_work(struct journal_spare *spare) {
-    lock(spare);
-    while (!spare->is_ending && spare->state != SPARE_MAKING && spare->state != SPARE_PUBLISHING) {
-        ASSERT(pthread_cond_wait(&spare->changed, &spare->mutex) == 0);
-    }
-    enum spare_state state = spare->state;
-    unlock(spare);
-    return state;
-}
-
-static void *run(void *context) {
+static void work(void *context) {
     struct journal_spare *spare = context;
-    for (;;) {
-        enum spare_state state = wait_for_work(spare);
-        if (state == SPARE_PUBLISHING) {
-            publish(spare);
-        } else if (state == SPARE_MAKING) {
-            set_state(spare, make(spare));
-        } else {
-            return NULL; /* nothing to do, so it was told to end */
-        }
-    }
+    spare->state = spare->state == SPARE_PUBLISHING ? publish(spare) : make(spare);
+}
+
+static void tell(void *context) {
+    struct journal_spare *spare = context;
+    spare->on_done(spare->context);
 }
 
 /* --- The journal's side --- */
 
 struct status journal_spare_open(const char *directory, uint64_t size_bytes,
-                                 void (*on_published)(void *context), void *context,
+                                 void (*on_done)(void *context), void *context,
                                  struct journal_spare **spare_out) {
     struct journal_spare *spare = calloc(1, sizeof(*spare));
     if (spare == NULL) {
         return status_of(STATUS_FULL);
     }
     spare->size_bytes = size_bytes;
-    spare->on_published = on_published;
+    spare->on_done = on_done;
     spare->context = context;
     spare->segment.fd = -1;
     spare->published = status_ok();
     (void)snprintf(spare->directory, sizeof(spare->directory), "%s", directory);
     (void)snprintf(spare->path, sizeof(spare->path), "%s/spare.new", directory);
     (void)file_remove(NULL, spare->path); /* of a process that ended before it was needed */
-    ASSERT(pthread_mutex_init(&spare->mutex, NULL) == 0);
-    ASSERT(pthread_cond_init(&spare->changed, NULL) == 0);
-    if (pthread_create(&spare->thread, NULL, run, spare) != 0) {
+    const struct worker_options options = {.work = work, .on_done = tell, .context = spare};
+    if (!status_is_ok(worker_open(&options, &spare->worker))) {
         free(spare);
         return status_of(STATUS_FULL);
     }
@@ -118,47 +85,43 @@ void journal_spare_close(struct journal_spare *spare) {
     if (spare == NULL) {
         return;
     }
-    lock(spare);
-    spare->is_ending = true;
-    ASSERT(pthread_cond_broadcast(&spare->changed) == 0);
-    unlock(spare);
-    ASSERT(pthread_join(spare->thread, NULL) == 0);
+    worker_close(spare->worker);
     if (spare->state == SPARE_READY) {
         journal_segment_close(&spare->segment);
         (void)file_remove(NULL, spare->path);
     }
-    ASSERT(pthread_cond_destroy(&spare->changed) == 0);
-    ASSERT(pthread_mutex_destroy(&spare->mutex) == 0);
     free(spare);
 }
 
-static bool is_in(struct journal_spare *spare, enum spare_state state) {
-    lock(spare);
-    bool is = spare->state == state;
-    unlock(spare);
-    return is;
+static bool rests_in(const struct journal_spare *spare, enum spare_state state) {
+    return !worker_is_busy(spare->worker) && spare->state == state;
 }
 
 void journal_spare_prepare(struct journal_spare *spare) {
-    if (is_in(spare, SPARE_NONE)) {
-        set_state(spare, SPARE_MAKING);
+    if (rests_in(spare, SPARE_NONE)) {
+        spare->state = SPARE_MAKING;
+        spare->is_publishing = false;
+        worker_submit(spare->worker);
     }
 }
 
 bool journal_spare_take(struct journal_spare *spare, uint64_t first_seq, uint64_t salt,
                         struct journal_segment *segment_out) {
-    if (!is_in(spare, SPARE_READY)) {
+    if (!rests_in(spare, SPARE_READY)) {
         return false;
     }
     spare->segment.first_seq = first_seq;
     spare->segment.salt = salt;
     *segment_out = spare->segment;
-    set_state(spare, SPARE_PUBLISHING);
+    spare->state = SPARE_PUBLISHING;
+    spare->is_publishing = true;
+    worker_submit(spare->worker);
     return true;
 }
 
 bool journal_spare_is_publishing(struct journal_spare *spare) {
-    return is_in(spare, SPARE_PUBLISHING);
+    spare->is_publishing = spare->is_publishing && worker_is_busy(spare->worker);
+    return spare->is_publishing;
 }
 
 struct status journal_spare_published(struct journal_spare *spare) {

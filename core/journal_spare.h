@@ -6,7 +6,7 @@
  * ready is "<directory>/spare.new", no segment yet; publishing gives it its header, then its name,
  * each made durable. What is written into it counts only when it is published.
  *
- * Thread: the journal's, but on_published, which comes in the spare's own.
+ * Thread: the journal's, but on_done, which comes in the spare's own after each step.
  */
 #pragma once
 
@@ -16,7 +16,7 @@ struct journal_spare;
 
 /* FULL: no thread or no memory. */
 MUST_CHECK struct status journal_spare_open(const char *directory, uint64_t size_bytes,
-                                            void (*on_published)(void *context), void *context,
+                                            void (*on_done)(void *context), void *context,
                                             struct journal_spare **spare_out);
 /* Ends what it does; a spare that nobody took is removed. NULL is allowed. */
 void journal_spare_close(struct journal_spare *spare);

@@ -3,8 +3,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -17,6 +15,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/store_check.h"
+#include "core/worker.h"
 
 #define RETRY_NS (5 * NS_PER_MINUTE)
 enum { SEQ_DIGITS = 20, DIRECTORY_BYTES_MAX = STATE_COPY_PATH_BYTES_MAX - 100 };
@@ -25,15 +24,13 @@ struct state_copy {
     struct state_copy_options options;
     char directory[DIRECTORY_BYTES_MAX]; /* the state's */
     char path[STATE_COPY_PATH_BYTES_MAX];
-    uint64_t seq; /* 0: there is none */
-    pthread_t thread;
-    bool is_making;
-    atomic_bool is_made; /* the thread is at its end; `made` is its result */
+    uint64_t seq;          /* 0: there is none */
+    uint64_t failed_at_ns; /* 0: the last one went well */
+    struct worker *worker; /* NULL: none is being made. Busy: what follows is its own */
     struct status made;
     struct fault fault;
     uint64_t made_seq;
     char made_path[STATE_COPY_PATH_BYTES_MAX];
-    uint64_t failed_at_ns; /* 0: the last one went well */
 };
 
 /* --- What stands on the disk --- */
@@ -123,11 +120,9 @@ static struct status make(struct state_copy *copy) {
                : fault_set(fault, STATUS_IO, "cannot sync %s: %s", fresh, strerror(errno));
 }
 
-static void *run(void *context) {
+static void work(void *context) {
     struct state_copy *copy = context;
     copy->made = make(copy);
-    atomic_store(&copy->is_made, true);
-    return NULL;
 }
 
 /* --- The shard's side --- */
@@ -142,17 +137,18 @@ static void fail(struct state_copy *copy) {
 
 static void begin(struct state_copy *copy) {
     copy->fault = (struct fault){{0}};
-    atomic_store(&copy->is_made, false);
-    copy->is_making = pthread_create(&copy->thread, NULL, run, copy) == 0;
-    if (!copy->is_making) {
+    const struct worker_options options = {.work = work, .context = copy};
+    if (!status_is_ok(worker_open(&options, &copy->worker))) {
         (void)!status_is_ok(fault_set(&copy->fault, STATUS_FULL, "no thread for it"));
         fail(copy);
+        return;
     }
+    worker_submit(copy->worker);
 }
 
 static void end(struct state_copy *copy) {
-    ASSERT(pthread_join(copy->thread, NULL) == 0);
-    copy->is_making = false;
+    worker_close(copy->worker);
+    copy->worker = NULL;
     if (!status_is_ok(copy->made)) {
         fail(copy);
         return;
@@ -185,14 +181,14 @@ struct status state_copy_open(const struct state_copy_options *options,
 }
 
 void state_copy_close(struct state_copy *copy) {
-    if (copy != NULL && copy->is_making) {
+    if (copy != NULL && copy->worker != NULL) {
         end(copy);
     }
     free(copy);
 }
 
 uint64_t state_copy_release(struct state_copy *copy, uint64_t seq) {
-    if (copy->is_making && atomic_load(&copy->is_made)) {
+    if (copy->worker != NULL && !worker_is_busy(copy->worker)) {
         end(copy);
     }
     if (copy->seq + 1 >= seq) {
@@ -200,7 +196,7 @@ uint64_t state_copy_release(struct state_copy *copy, uint64_t seq) {
     }
     bool is_resting =
         copy->failed_at_ns > 0 && clock_monotonic_ns() - copy->failed_at_ns < RETRY_NS;
-    if (!copy->is_making && !is_resting) {
+    if (copy->worker == NULL && !is_resting) {
         begin(copy);
     }
     return is_resting ? seq : copy->seq + 1;

@@ -2,11 +2,10 @@
  * by the same one, so the one that works closes too. */
 #include "core/store_writer.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "core/base/assert.h"
+#include "core/worker.h"
 
 struct store_writer {
     struct store *store;
@@ -16,12 +15,7 @@ struct store_writer {
     const struct effects *effects;
     bool commits;
 
-    bool has_thread;
-    pthread_t thread;
-    pthread_mutex_t mutex;
-    pthread_cond_t changed;
-    atomic_bool is_busy;
-    bool is_ending;
+    struct worker *worker; /* NULL: work is done in the owner's thread */
     void (*on_done)(void *context);
     void *context;
 };
@@ -61,41 +55,23 @@ static struct status write_piece(struct store_writer *writer) {
     return store_commit(writer->store, &writer->fault);
 }
 
-static void work(struct store_writer *writer) {
+static void work(void *context) {
+    struct store_writer *writer = context;
     writer->result = write_piece(writer);
     if (!status_is_ok(writer->result)) {
         abandon(writer);
     }
 }
 
-/* --- The thread --- */
+/* --- In the thread --- */
 
-static bool wait_for_work(struct store_writer *writer) {
-    ASSERT(pthread_mutex_lock(&writer->mutex) == 0);
-    while (!atomic_load(&writer->is_busy) && !writer->is_ending) {
-        ASSERT(pthread_cond_wait(&writer->changed, &writer->mutex) == 0);
-    }
-    bool has_work = atomic_load(&writer->is_busy);
-    ASSERT(pthread_mutex_unlock(&writer->mutex) == 0);
-    return has_work;
-}
-
-static void end_work(struct store_writer *writer) {
-    ASSERT(pthread_mutex_lock(&writer->mutex) == 0);
-    atomic_store(&writer->is_busy, false);
-    ASSERT(pthread_cond_broadcast(&writer->changed) == 0);
-    ASSERT(pthread_mutex_unlock(&writer->mutex) == 0);
+static void tell(void *context) {
+    struct store_writer *writer = context;
     writer->on_done(writer->context);
 }
 
-static void *run(void *context) {
-    struct store_writer *writer = context;
-    while (wait_for_work(writer)) {
-        work(writer);
-        end_work(writer);
-    }
-    abandon(writer);
-    return NULL;
+static void end(void *context) {
+    abandon(context);
 }
 
 /* --- The owner's side --- */
@@ -107,66 +83,48 @@ struct status store_writer_open(struct store *store, struct store_writer **write
     }
     writer->store = store;
     writer->result = status_ok();
-    ASSERT(pthread_mutex_init(&writer->mutex, NULL) == 0);
-    ASSERT(pthread_cond_init(&writer->changed, NULL) == 0);
     *writer_out = writer;
     return status_ok();
 }
 
 struct status store_writer_start(struct store_writer *writer, void (*on_done)(void *context),
                                  void *context) {
-    ASSERT(!writer->has_thread && !writer->is_writing);
+    ASSERT(writer->worker == NULL && !writer->is_writing);
     writer->on_done = on_done;
     writer->context = context;
-    writer->has_thread = pthread_create(&writer->thread, NULL, run, writer) == 0;
-    return writer->has_thread ? status_ok() : status_of(STATUS_FULL);
-}
-
-static void end_thread(struct store_writer *writer) {
-    ASSERT(pthread_mutex_lock(&writer->mutex) == 0);
-    writer->is_ending = true;
-    ASSERT(pthread_cond_broadcast(&writer->changed) == 0);
-    ASSERT(pthread_mutex_unlock(&writer->mutex) == 0);
-    ASSERT(pthread_join(writer->thread, NULL) == 0);
+    const struct worker_options options = {
+        .work = work, .on_done = tell, .on_end = end, .context = writer};
+    return worker_open(&options, &writer->worker);
 }
 
 void store_writer_close(struct store_writer *writer) {
     if (writer == NULL) {
         return;
     }
-    if (writer->has_thread) {
-        end_thread(writer);
-    }
+    worker_close(writer->worker);
     abandon(writer);
-    ASSERT(pthread_cond_destroy(&writer->changed) == 0);
-    ASSERT(pthread_mutex_destroy(&writer->mutex) == 0);
     free(writer);
 }
 
 void store_writer_submit(struct store_writer *writer, const struct effects *effects, bool commits) {
-    ASSERT(!atomic_load(&writer->is_busy));
+    ASSERT(!store_writer_is_busy(writer));
     writer->effects = effects;
     writer->commits = commits;
-    if (!writer->has_thread) {
+    if (writer->worker != NULL) {
+        worker_submit(writer->worker);
+    } else {
         work(writer);
-        return;
     }
-    ASSERT(pthread_mutex_lock(&writer->mutex) == 0);
-    atomic_store(&writer->is_busy, true);
-    ASSERT(pthread_cond_broadcast(&writer->changed) == 0);
-    ASSERT(pthread_mutex_unlock(&writer->mutex) == 0);
 }
 
 bool store_writer_is_busy(const struct store_writer *writer) {
-    return atomic_load(&writer->is_busy);
+    return writer->worker != NULL && worker_is_busy(writer->worker);
 }
 
 struct status store_writer_wait(struct store_writer *writer, struct fault *fault) {
-    ASSERT(pthread_mutex_lock(&writer->mutex) == 0);
-    while (atomic_load(&writer->is_busy)) {
-        ASSERT(pthread_cond_wait(&writer->changed, &writer->mutex) == 0);
+    if (writer->worker != NULL) {
+        worker_wait(writer->worker);
     }
-    ASSERT(pthread_mutex_unlock(&writer->mutex) == 0);
     if (!status_is_ok(writer->result) && fault != NULL) {
         *fault = writer->fault;
     }

@@ -14,8 +14,8 @@ struct warmer;
 
 /* FULL: no thread, no memory. */
 MUST_CHECK struct status warmer_open(struct warmer **warmer_out);
-/* Waits for what it does. NULL is allowed. */
+/* Ends what it does within a step of it. NULL is allowed. */
 void warmer_close(struct warmer *warmer);
-bool warmer_is_busy(struct warmer *warmer);
+bool warmer_is_busy(const struct warmer *warmer);
 /* Begins to make the pages of the memory, which others may use meanwhile. It must not be busy. */
 void warmer_submit(struct warmer *warmer, void *memory, size_t size);

@@ -13,12 +13,12 @@ struct world {
     char path[96];
     struct journal_spare *spare;
     struct fault fault;
-    atomic_int published;
+    atomic_int steps; /* told: one for making, one for publishing */
 };
 
-static void on_published(void *context) {
+static void on_done(void *context) {
     struct world *world = context;
-    atomic_fetch_add(&world->published, 1);
+    atomic_fetch_add(&world->steps, 1);
 }
 
 static int set_up(void **state) {
@@ -38,8 +38,7 @@ static int tear_down(void **state) {
 }
 
 static void open_spare(struct world *world) {
-    assert_status(journal_spare_open(world->directory, MIB, on_published, world, &world->spare),
-                  OK);
+    assert_status(journal_spare_open(world->directory, MIB, on_done, world, &world->spare), OK);
 }
 
 static void take(struct world *world, uint64_t first_seq, struct journal_segment *segment) {
@@ -52,11 +51,11 @@ static void take(struct world *world, uint64_t first_seq, struct journal_segment
     fail_msg("no spare was made");
 }
 
-static void wait_until_published(struct world *world, int count) {
-    for (int i = 0; i < 10000 && atomic_load(&world->published) < count; i++) {
+static void wait_for_steps(struct world *world, int count) {
+    for (int i = 0; i < 10000 && atomic_load(&world->steps) < count; i++) {
         usleep(1000);
     }
-    assert_int_equal(atomic_load(&world->published), count);
+    assert_int_equal(atomic_load(&world->steps), count);
 }
 
 static void a_spare_becomes_a_segment_when_it_is_taken(void **state) {
@@ -69,7 +68,7 @@ static void a_spare_becomes_a_segment_when_it_is_taken(void **state) {
         uint64_t first_seq = 5 * (uint64_t)round;
         journal_spare_prepare(world->spare);
         take(world, first_seq, &segment);
-        wait_until_published(world, round);
+        wait_for_steps(world, 2 * round);
         assert_false(journal_spare_is_publishing(world->spare));
         assert_status(journal_spare_published(world->spare), OK);
         assert_status(journal_segment_open(NULL, world->directory, first_seq, &read, &world->fault),
@@ -119,7 +118,7 @@ static void a_name_that_cannot_be_given_is_said(void **state) {
     usleep(50000);
     assert_int_equal(unlink(world->path), 0);
     take(world, 5, &segment);
-    wait_until_published(world, 1);
+    wait_for_steps(world, 2);
     assert_status(journal_spare_published(world->spare), IO);
     journal_segment_close(&segment);
 }

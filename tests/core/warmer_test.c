@@ -24,7 +24,7 @@ static void what_is_written_meanwhile_stays(void **state) {
     for (size_t i = 0; i < 8 * MIB; i++) {
         assert_int_equal(memory[i], i % 512 == 0 ? 7 : 0);
     }
-    warmer_submit(warmer, memory, 8 * MIB); /* closing waits for it */
+    warmer_submit(warmer, memory, 8 * MIB); /* closing ends it */
     warmer_close(warmer);
     arena_deinit(&arena);
 }
