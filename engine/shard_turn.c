@@ -24,6 +24,7 @@
 #define COMMIT_INTERVAL_NS (100 * NS_PER_MS)
 /* From so many records since the last commit on, a quiet moment is one between two gusts. */
 #define STORM_RECORDS_MIN 64u
+#define FAILED_COMMIT "the state could not be committed"
 
 void shard_fail(struct shard *shard, const char *what, struct status status) {
     if (!shard->is_failed) {
@@ -215,17 +216,11 @@ static void wake_sinks(struct shard *shard) {
     }
 }
 
-static void fail_commit(struct shard *shard, struct status status) {
-    shard_fail(shard, "the state could not be committed", status);
-    waiting_answer_all(&shard->after_commits[0], STATUS_IO);
-    waiting_answer_all(&shard->after_commits[1], STATUS_IO);
-}
-
 static void begin_commit(struct shard *shard) {
     shard->fault.words[0] = 0;
     struct status status = engine_commit_begin(&shard->engine, &shard->fault);
     if (!status_is_ok(status)) {
-        fail_commit(shard, status);
+        shard_fail(shard, FAILED_COMMIT, status);
         return;
     }
     shard->is_committing = true;
@@ -244,7 +239,7 @@ static void end_commit(struct shard *shard) {
     /* Applying may have waited for the end itself: then there is nothing left to wait for. */
     struct status status = engine_commit_end(&shard->engine, &shard->fault);
     if (!status_is_ok(status) || shard->engine.committed_seq < shard->committing_seq) {
-        fail_commit(shard, status_is_ok(status) ? status_of(STATUS_IO) : status);
+        shard_fail(shard, FAILED_COMMIT, status_is_ok(status) ? status_of(STATUS_IO) : status);
         return;
     }
     shard->committed_at_ns = clock_monotonic_ns();
@@ -290,6 +285,11 @@ static void commit_when_due(struct shard *shard) {
     if (!shard->is_committing && has_uncommitted(shard) && commit_wait_ns(shard) == 0) {
         begin_commit(shard);
         end_commit(shard); /* without a thread it is done */
+    }
+    if (shard->is_failed && !shard->is_committing) {
+        /* No commit comes any more, whatever it was that failed. */
+        waiting_answer_all(&shard->after_commits[0], STATUS_IO);
+        waiting_answer_all(&shard->after_commits[1], STATUS_IO);
     }
 }
 
