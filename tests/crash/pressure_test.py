@@ -11,6 +11,7 @@ import re
 import resource
 import shutil
 import socket
+import statistics
 import subprocess
 import tempfile
 import threading
@@ -165,21 +166,21 @@ class Pressure(unittest.TestCase):
 
     def test_ten_times_too_much_does_not_eat_what_is_taken(self):
         # By the server's own CPU time: the clock would say what others on the machine do. Busy
-        # neighbours cost caches too: hence pairs in turns, their median, and 0.8 where 0.9 is meant.
+        # neighbours cost caches too: hence pairs in turns, their median, and more pairs in doubt.
         process = self.bounded()
         self.load(process, 32)  # until memory and caches are warm
         ratios, refused = [], 0
-        for _ in range(5):
+        while len(ratios) < 5 or (statistics.median(ratios) < 0.9 and len(ratios) < 15):
             (usual, usual_s, _), (much, much_s, put_off) = (self.load(process, 32),
                                                             self.load(process, 320))
             ratios.append((much / much_s) / (usual / usual_s))
             refused += put_off
-        ratio = sorted(ratios)[2]
+        ratio = statistics.median(ratios)
         print(f"320 connections against 32, records a CPU-second: "
               f"{' '.join(f'{one:.2f}' for one in ratios)}, median {ratio:.2f}; {refused} requests "
               "put off")
         self.assertGreater(refused, 0)
-        self.assertGreater(ratio, 0.8)
+        self.assertGreaterEqual(ratio, 0.9)
 
     def test_bodies_beyond_the_memory_for_them_are_put_off(self):
         process = self.bounded("server.max_request_bytes=1MiB", "server.max_buffered_bytes=1MiB")
