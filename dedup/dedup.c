@@ -229,6 +229,11 @@ struct dedup_answer dedup_admit(struct dedup *dedup, struct hash128 fingerprint,
     return news;
 }
 
+bool dedup_has_entity(const struct dedup *dedup, uint32_t entity) {
+    ASSERT(entity < dedup->entities_max);
+    return dedup->entity_first[entity] != 0;
+}
+
 void dedup_forget_entity(struct dedup *dedup, uint32_t entity) {
     ASSERT(entity < dedup->entities_max);
     while (dedup->entity_first[entity] != 0) {

@@ -79,6 +79,8 @@ void dedup_prefetch_entry(const struct dedup *dedup, struct hash128 fingerprint)
  * signal passes and is not remembered. */
 struct dedup_answer dedup_admit(struct dedup *dedup, struct hash128 fingerprint, uint32_t entity,
                                 uint64_t now_ns, const struct dedup_rule *rule);
+/* Whether any fingerprint of the entity is remembered. */
+bool dedup_has_entity(const struct dedup *dedup, uint32_t entity);
 /* Forgets the fingerprints of an entity that recovered: its next failure is news again. */
 void dedup_forget_entity(struct dedup *dedup, uint32_t entity);
 /* Expires what is due. */

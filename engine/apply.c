@@ -158,13 +158,14 @@ struct passage {
     struct tenant *tenant; /* of the latest event; NULL when it had none */
 };
 
-static bool is_quiet(const struct opened_event *event) {
-    return (event->head->traits & EVENT_QUIET) != 0;
+/* Its envelope was not read, and mostly need not be. */
+static bool has_head_only(const struct opened_event *event) {
+    return (event->head->traits & (EVENT_QUIET | EVENT_WELL)) != 0;
 }
 
 /* Good or bad news: neutral events look for no node. */
 static bool is_news(const struct opened_event *event) {
-    return !is_quiet(event) && status_is_ok(event->status) &&
+    return !has_head_only(event) && status_is_ok(event->status) &&
            (event->envelope.flags & (ENVELOPE_SIGNAL | ENVELOPE_GOOD)) != 0;
 }
 
@@ -183,8 +184,11 @@ static void open_event(struct engine *engine, struct passage *passage, uint32_t 
     struct opened_event *event = &passage->events[index % OPENED_AHEAD];
     event->head = &passage->heads.items[index];
     event->bytes = slice_of(passage->record.data + event->head->at, event->head->size);
-    if (is_quiet(event)) {
+    if (has_head_only(event)) {
         event_ids_prefetch(engine->event_ids, event->head->event_key);
+        if ((event->head->traits & EVENT_WELL) != 0) {
+            graph_prefetch_slot(engine->graph, event->head->entity_key);
+        }
         return;
     }
     read_event(event);
@@ -201,7 +205,9 @@ static void open_event(struct engine *engine, struct passage *passage, uint32_t 
 
 /* The slot has come meanwhile. */
 static void fetch_node(struct engine *engine, const struct opened_event *event) {
-    if (is_news(event)) {
+    if ((event->head->traits & EVENT_WELL) != 0) {
+        graph_prefetch_node(engine->graph, event->head->entity_key);
+    } else if (is_news(event)) {
         graph_prefetch_node(engine->graph, event->envelope.entity_key);
     }
     if (is_bad_news(event)) {
@@ -244,6 +250,17 @@ static struct status apply_event(struct engine *engine, const struct opened_even
                                       : status;
 }
 
+/* A quiet event is one by its head alone; a well one when its entity is known, and neither an
+ * incident nor dedup has anything to forget for it. */
+static bool is_quiet_now(const struct engine *engine, const struct event_head *head) {
+    if ((head->traits & EVENT_WELL) == 0) {
+        return (head->traits & EVENT_QUIET) != 0;
+    }
+    uint32_t node = graph_find_node(engine->graph, head->entity_key);
+    return node != GRAPH_NODE_NONE && !incidents_have_member(engine->incidents, node) &&
+           !dedup_has_entity(engine->dedup, node);
+}
+
 /* All that apply_event would do with it. */
 static void apply_quiet(struct engine *engine, struct tenant *tenant,
                         const struct event_head *head) {
@@ -259,16 +276,18 @@ static struct status apply_turn(struct engine *engine, struct passage *passage, 
                                 struct fault *fault) {
     struct opened_event *event = &passage->events[index % OPENED_AHEAD];
     const struct batch_view *batch = passage->batch;
-    if (is_quiet(event) && passage->tenant != NULL) {
+    if (passage->tenant != NULL && is_quiet_now(engine, event->head) &&
+        (batch->kind != BATCH_STREAM || streams_pass_new(&passage->group))) {
         apply_quiet(engine, passage->tenant, event->head);
         return status_ok();
     }
-    if (is_quiet(event)) {
-        read_event(event); /* the one before it was none: its tenant is not known */
+    if (has_head_only(event)) {
+        read_event(event); /* not quiet; or the one before it was none, and the tenant is unknown */
     }
     TRY(engine_make_room(engine, EVENT_EFFECT_BYTES_MIN, fault));
     if (batch->kind == BATCH_STREAM &&
         !streams_pass(&engine->streams, &passage->group, event->bytes, &engine->effects)) {
+        passage->tenant = NULL;
         return status_ok();
     }
     passage->tenant = NULL;
@@ -376,35 +395,6 @@ static struct status advance_time(struct engine *engine, struct fault *fault) {
     return status_ok();
 }
 
-/* --- Learned edges go when they were not seen for long --- */
-
-/* Looks happen when this many nanoseconds of the records' time begin anew: a function of the
- * journal alone. */
-static uint64_t expiry_step_ns(const struct engine *engine) {
-    uint64_t step_ns = engine->policies.defaults.learned_ttl_ns / 8;
-    return step_ns < NS_PER_S             ? NS_PER_S
-           : step_ns > 10 * NS_PER_MINUTE ? 10 * NS_PER_MINUTE
-                                          : step_ns;
-}
-
-static uint64_t learned_ttl_ns_of(void *context, struct slice tenant) {
-    const struct engine *engine = context;
-    return policy_set_find(&engine->policies, tenant)->learned_ttl_ns;
-}
-
-static void expire_learned(struct engine *engine, uint64_t before_ns) {
-    uint64_t step_ns = expiry_step_ns(engine);
-    if (before_ns / step_ns != engine->now_ns / step_ns) {
-        graph_expire_learned(engine->graph, learned_ttl_ns_of, engine, engine->now_ns);
-    }
-}
-
-static uint64_t next_expiry_ns(const struct engine *engine) {
-    uint64_t step_ns = expiry_step_ns(engine);
-    return graph_learned_count(engine->graph) == 0 ? UINT64_MAX
-                                                   : (engine->now_ns / step_ns + 1) * step_ns;
-}
-
 static struct status apply_record(struct engine *engine, struct slice record,
                                   struct batch_view opened, const struct event_heads *heads,
                                   struct fault *fault) {
@@ -416,7 +406,7 @@ static struct status apply_record(struct engine *engine, struct slice record,
     uint64_t before_ns = engine->now_ns;
     engine->now_ns = batch.stamp_ns;
     engine->applied_seq = batch.seq;
-    expire_learned(engine, before_ns);
+    engine_expire_learned(engine, before_ns);
     TRY(advance_time(engine, fault));
     TRY(apply_kind(engine, record, &batch, heads, fault));
     if (batch.is_broken) {
@@ -447,7 +437,7 @@ struct status engine_apply_from(struct engine *engine, struct slice record,
 
 uint64_t engine_next_due_ns(const struct engine *engine) {
     uint64_t incidents_ns = incidents_next_due_ns(engine->incidents);
-    uint64_t expiry_ns = next_expiry_ns(engine);
+    uint64_t expiry_ns = engine_next_expiry_ns(engine);
     return incidents_ns < expiry_ns ? incidents_ns : expiry_ns;
 }
 

@@ -84,6 +84,12 @@ MUST_CHECK struct status engine_quarantine_record(struct engine *engine, struct 
 /* A hash of the logical state: equal after a replay. */
 struct hash128 engine_digest(const struct engine *engine);
 
+/* --- learned.c --- */
+/* Time has come from before_ns to that of the record being applied. */
+void engine_expire_learned(struct engine *engine, uint64_t before_ns);
+/* When to look again; UINT64_MAX when never. */
+uint64_t engine_next_expiry_ns(const struct engine *engine);
+
 /* --- configure.c --- */
 MUST_CHECK struct status engine_configure(struct engine *engine, struct slice encoded,
                                           struct fault *fault);

@@ -4,6 +4,7 @@
 #include "core/base/assert.h"
 #include "incident/incident.h"
 #include "schemas/envelope.h"
+#include "signals/signals.h"
 
 /* An envelope of the shape we write is larger than this. */
 #define EVENT_BYTES_MIN 128u
@@ -20,21 +21,30 @@ static bool is_quiet(const struct envelope_glance *glance) {
            glance->depends_on_count == 0 && !incident_message_complains(glance->message);
 }
 
-static uint32_t traits_of(const struct envelope_glance *glance, struct slice tenant_before) {
-    if (!slice_equals(glance->tenant, tenant_before) || !is_quiet(glance)) {
-        return 0;
-    }
-    return EVENT_QUIET | (event_is_remembered(glance->kind, glance->flags) ? EVENT_REMEMBERED : 0);
+/* Good news by which an entity recovers, and nothing else: signal_classify says the same. */
+static bool is_well(const struct envelope_glance *glance) {
+    enum { LOUD = ENVELOPE_REFUSED | ENVELOPE_SIGNAL | ENVELOPE_LEARNED };
+    return (glance->flags & LOUD) == 0 && event_status_news(glance->status) == SIGNAL_GOOD &&
+           glance->kind != EVENT_KIND_ALERT && glance->depends_on_count == 0 &&
+           signal_recovers_by_news(glance->entity);
 }
 
-static struct event_head head_of(struct slice record, struct slice entry, bool has_envelopes,
-                                 struct slice *tenant) {
+static uint32_t traits_of(const struct envelope_glance *glance, struct slice tenant_before) {
+    uint32_t traits = is_well(glance) ? EVENT_WELL : is_quiet(glance) ? EVENT_QUIET : 0;
+    if (traits == 0 || !slice_equals(glance->tenant, tenant_before)) {
+        return 0;
+    }
+    return traits | (event_is_remembered(glance->kind, glance->flags) ? EVENT_REMEMBERED : 0);
+}
+
+static struct event_head head_of(struct slice record, struct slice entry, struct slice *tenant) {
     struct event_head head = {.at = (uint32_t)(entry.data - record.data),
                               .size = (uint32_t)entry.size};
     struct envelope_glance glance = {0};
-    if (has_envelopes && envelope_glance(entry, &glance)) {
+    if (envelope_glance(entry, &glance)) {
         head.traits = traits_of(&glance, *tenant);
         head.event_key = glance.event_key;
+        head.entity_key = glance.entity_key;
     }
     *tenant = glance.tenant;
     return head;
@@ -50,8 +60,8 @@ struct event_heads heads_make(struct slice record, struct batch_view *view,
             view->is_broken = true;
             break;
         }
-        /* The ranges of a BATCH_STREAM stand among its envelopes, which may be passed over. */
-        items[count++] = head_of(record, entry, view->kind == BATCH_EVENTS, &tenant);
+        /* A range of a BATCH_STREAM is no envelope, and begins with no tenant. */
+        items[count++] = head_of(record, entry, &tenant);
     }
     return (struct event_heads){items, count};
 }

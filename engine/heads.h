@@ -1,7 +1,8 @@
 /*
  * heads.h - what the engine needs of each event of a record, side by side.
  *
- * Nearly all events are quiet: news of nothing, known by their id and no more. They are told apart
+ * Nearly all events are quiet: news of nothing, known by their id and no more; or they say that
+ * what was well is well. They are told apart
  * while the record's bytes are still warm (when it is copied into the journal's block), so that
  * nobody touches them again when the record is applied. A head is a function of the record's bytes
  * alone: a replay, which makes heads as it goes, comes to the same.
@@ -17,12 +18,15 @@
 
 enum event_traits {
     EVENT_QUIET = 1,      /* of the tenant of the event before it; only counted, once */
-    EVENT_REMEMBERED = 2, /* a quiet one whose id is kept, to know it again */
+    EVENT_REMEMBERED = 2, /* one of these whose id is kept, to know it again */
+    EVENT_WELL = 4, /* good news of such a tenant: quiet too, while its entity is known and nothing
+                       is held against it */
 };
 
 struct event_head {
-    struct hash128 event_key; /* of a quiet one; else zero */
-    uint32_t at;              /* the envelope's place in the record */
+    struct hash128 event_key;  /* of a quiet or well one; else zero */
+    struct hash128 entity_key; /* of a well one; else zero */
+    uint32_t at;               /* the envelope's place in the record */
     uint32_t size;
     uint32_t traits; /* enum event_traits */
     uint32_t unused;

@@ -20,10 +20,13 @@ static struct status rooms_init(struct engine *engine, const struct engine_optio
         .learned_max = options->learned_edges_max,
     };
     struct event_ids_options ids_options = {options->event_ids_max};
-    struct dedup_options dedup_options = {options->dedup_keys_max, options->nodes_max};
+    uint32_t numbers_max =
+        graph_numbers_max(&graph_options); /* more than nodes: they lie in runs */
+    struct dedup_options dedup_options = {options->dedup_keys_max, numbers_max};
     struct incidents_options incidents_options = {
         .incidents_max = options->incidents_max,
         .members_max = MEMBERS_DEFAULT,
+        .nodes_max = numbers_max,
         .hash_seed = options->hash_seed,
     };
     TRY(effects_init(&engine->effects, EFFECTS_BYTES, arena));

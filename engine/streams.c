@@ -83,10 +83,21 @@ static bool read_offset(const struct envelope *envelope, uint64_t *offset_out) {
     return at > 0 && status_is_ok(text_parse_u64(slice_tail(envelope->source, at), offset_out));
 }
 
+static bool is_any_known(const struct stream_group *group) {
+    return group->known.offset > 0 || group->known.part > 0;
+}
+
+bool streams_pass_new(struct stream_group *group) {
+    if (group->left == 0 || !group->is_new || is_any_known(group)) {
+        return false;
+    }
+    group->left--;
+    return true;
+}
+
 /* Whether the next envelope of the range is new. */
 static bool is_envelope_new(struct stream_group *group, struct slice entry) {
-    bool is_any_known = group->known.offset > 0 || group->known.part > 0;
-    if (!group->is_new || !is_any_known) {
+    if (!group->is_new || !is_any_known(group)) {
         return group->is_new;
     }
     struct stream_place place = {0};

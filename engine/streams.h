@@ -37,6 +37,9 @@ MUST_CHECK struct status streams_init(struct streams *streams, const struct logg
 /* From a row. FULL, CORRUPT. */
 MUST_CHECK struct status streams_restore(struct streams *streams, struct slice key,
                                          struct slice value);
+/* Whether the next entry is an envelope of a range that is all new; if so it is passed without a
+ * look at it. */
+bool streams_pass_new(struct stream_group *group);
 /* The next entry of the record: true when it is an envelope that is to be applied; false for a
  * range, which moves its partition's place on, and for what was applied before. Emits at most one
  * row. */

@@ -43,7 +43,8 @@ static struct status init_tables(struct graph *graph, struct arena *arena) {
     uint32_t key_slots = slots_for(graph->options.nodes_max);
     uint32_t edge_slots = slots_for(graph->options.edges_max);
     graph->key_slots_mask = key_slots - 1;
-    graph->key_slots = ARENA_ARRAY(arena, _Atomic uint32_t, key_slots);
+    /* Keys lie all over it, however few: every lookup would want a page of its own. */
+    graph->key_slots = allocate_dense(arena, key_slots, sizeof(_Atomic uint32_t));
     graph->edge_slots_mask = edge_slots - 1;
     graph->edge_slots = ARENA_ARRAY(arena, _Atomic uint32_t, edge_slots);
     graph->owners = ARENA_ARRAY(arena, struct graph_owner, TENANTS_MAX);

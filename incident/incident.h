@@ -39,6 +39,7 @@ struct incidents;
 struct incidents_options {
     uint32_t incidents_max;
     uint32_t members_max;
+    uint32_t nodes_max; /* their numbers are below */
     uint64_t hash_seed;
 };
 
@@ -73,6 +74,9 @@ MUST_CHECK struct status incidents_apply_bad(struct incidents *incidents,
 /* Good news about a node: its member recovers. False: it is not this source's to say. */
 bool incidents_apply_good(struct incidents *incidents, const struct incident_context *context,
                           uint32_t node, const struct signal *signal);
+/* Whether the node is a member of any incident, of whichever tenant: if not, good news about it are
+ * nothing to the incidents. */
+bool incidents_have_member(const struct incidents *incidents, uint32_t node);
 /* Whether a message tells of trouble at all: one that does not is never a complaint. */
 bool incident_message_complains(struct slice message);
 /* Whether news that are not bad tell of trouble that an incident of the tenant explains: an entity

@@ -178,13 +178,14 @@ struct member *foreign_next(struct incidents *incidents, uint32_t node, struct m
 
 struct member *member_create(struct incidents *incidents, struct incident *incident, uint32_t node,
                              enum member_kind kind) {
-    ASSERT(incidents->members_free_count > 0);
+    ASSERT(incidents->members_free_count > 0 && node < incidents->nodes_max);
     uint32_t slot = incidents->members_free[incidents->members_free_count - 1];
     if (!status_is_ok(
             table_put(&incidents->by_member, member_key(incident->tenant_hash, node), slot))) {
         return NULL;
     }
     incidents->members_free_count--;
+    incidents->node_members[node]++;
     struct member *member = &incidents->members[slot];
     *member = (struct member){
         .is_used = true,
@@ -216,6 +217,8 @@ void member_drop(struct incidents *incidents, struct member *member, enum row_fa
     struct incident *incident = incident_at(incidents, member->incident);
     list_remove(incidents, member);
     (void)table_remove(&incidents->by_member, member_key(incident->tenant_hash, member->node));
+    ASSERT(incidents->node_members[member->node] > 0);
+    incidents->node_members[member->node]--;
     if (member->is_foreign) {
         foreign_remove(incidents, member);
     } else if (!member->is_complaining) {

@@ -217,8 +217,10 @@ struct incidents {
     uint32_t incidents_free_count;
     uint32_t *members_free;
     uint32_t members_free_count;
-    struct table by_id;      /* incident id -> slot */
-    struct table by_member;  /* member_key -> slot */
+    struct table by_id;     /* incident id -> slot */
+    struct table by_member; /* member_key -> slot */
+    uint32_t *node_members; /* of each node: how many members it is */
+    uint32_t nodes_max;
     struct table by_foreign; /* platform node -> first foreign member */
     struct timers incident_timers;
     struct timers member_timers;

@@ -37,7 +37,7 @@ static struct status init_slots(struct incidents *incidents, struct arena *arena
 
 struct status incidents_init(struct incidents **incidents_out,
                              const struct incidents_options *options, struct arena *arena) {
-    ASSERT(options->incidents_max > 0 && options->members_max > 1);
+    ASSERT(options->incidents_max > 0 && options->members_max > 1 && options->nodes_max > 0);
     struct incidents *incidents = ARENA_NEW(arena, struct incidents);
     if (incidents == NULL) {
         return status_of(STATUS_FULL);
@@ -46,12 +46,17 @@ struct status incidents_init(struct incidents **incidents_out,
         .hash_seed = options->hash_seed,
         .incidents_max = options->incidents_max,
         .members_max = options->members_max,
+        .nodes_max = options->nodes_max,
         .incidents_dirty = INDEX_NONE,
         .members_dirty = INDEX_NONE,
         .members_dirty_last = INDEX_NONE,
         .placed_last = INDEX_NONE,
         .next_outbox_number = 1,
     };
+    incidents->node_members = ARENA_ARRAY(arena, uint32_t, options->nodes_max);
+    if (incidents->node_members == NULL) {
+        return status_of(STATUS_FULL);
+    }
     TRY(init_slots(incidents, arena));
     TRY(table_init(&incidents->by_id, options->incidents_max, arena));
     TRY(table_init(&incidents->by_member, options->members_max, arena));
@@ -144,9 +149,17 @@ struct status incidents_apply_bad(struct incidents *incidents,
     return status_ok();
 }
 
+bool incidents_have_member(const struct incidents *incidents, uint32_t node) {
+    ASSERT(node < incidents->nodes_max);
+    return incidents->node_members[node] > 0;
+}
+
 bool incidents_apply_good(struct incidents *incidents, const struct incident_context *context,
                           uint32_t node, const struct signal *signal) {
     ASSERT(signal->news == SIGNAL_GOOD);
+    if (!incidents_have_member(incidents, node)) {
+        return !signal->is_own_word_only;
+    }
     struct slice tenant = graph_get_node(context->graph, node).owner;
     struct member *member = member_find(incidents, tenant_hash_of(incidents, tenant), node);
     if (member == NULL || member->is_recovered || !member_heeds_good(member, signal)) {

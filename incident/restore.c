@@ -321,7 +321,8 @@ struct status incidents_restore_member(struct incidents *incidents, struct slice
     if (incidents->members_free_count == 0) {
         return status_of(STATUS_FULL);
     }
-    if (member_find(incidents, incident->tenant_hash, row.node) != NULL) {
+    if (row.node >= incidents->nodes_max ||
+        member_find(incidents, incident->tenant_hash, row.node) != NULL) {
         return status_of(STATUS_CORRUPT);
     }
     struct member *member = member_create(incidents, incident, row.node,

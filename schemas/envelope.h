@@ -114,7 +114,9 @@ struct envelope_glance {
     uint32_t flags; /* enum envelope_flags */
     enum event_kind kind;
     enum event_status status;
+    struct hash128 entity_key;
     struct slice tenant;
+    struct slice entity;
     struct slice message;
     uint32_t depends_on_count;
 };

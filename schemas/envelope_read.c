@@ -274,10 +274,12 @@ bool envelope_glance(struct slice bytes, struct envelope_glance *glance_out) {
     struct envelope_glance glance;
     const uint8_t *table = bytes.data + TABLE_AT;
     memcpy(&glance.event_key, table + AT_EVENT_KEY, 16);
+    memcpy(&glance.entity_key, table + AT_ENTITY_KEY, 16);
     memcpy(&glance.flags, table + AT_FLAGS, 4);
     glance.kind = (enum event_kind)table[AT_KIND];
     glance.status = (enum event_status)table[AT_STATUS];
     bool is_sound = find_own_text(bytes, AT_TENANT, &glance.tenant) &&
+                    find_own_text(bytes, AT_ENTITY, &glance.entity) &&
                     find_own_text(bytes, AT_MESSAGE, &glance.message) &&
                     find_own_text(bytes, AT_DEPENDS_ON, &depends_on) && glance.tenant.size > 0 &&
                     glance.tenant.size <= TENANT_BYTES_MAX && glance.status < EVENT_STATUS_COUNT;

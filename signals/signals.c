@@ -8,7 +8,7 @@ static bool has_kind(struct slice entity, struct slice kind) {
 }
 
 /* Only what runs once and says how it ended can say that it is well again. */
-static bool recovers_by_news(struct slice entity) {
+bool signal_recovers_by_news(struct slice entity) {
     return has_kind(entity, SLICE("job:")) || has_kind(entity, SLICE("dataset:")) ||
            has_kind(entity, SLICE("check:"));
 }
@@ -23,7 +23,7 @@ static uint64_t source_key_of(const struct envelope *envelope) {
 
 struct signal signal_classify(const struct envelope *envelope) {
     ASSERT(envelope->status < EVENT_STATUS_COUNT);
-    bool by_news = recovers_by_news(envelope->entity);
+    bool by_news = signal_recovers_by_news(envelope->entity);
     enum signal_news news = event_status_news(envelope->status);
     bool is_alert = envelope->kind == EVENT_KIND_ALERT;
     if (news == SIGNAL_GOOD && !by_news && !is_alert) {

@@ -28,6 +28,9 @@ struct signal {
     struct slice message;
 };
 
+/* Whether good news end the trouble of such an entity: a job, dataset or check. */
+bool signal_recovers_by_news(struct slice entity);
+
 /* Slices point into the envelope's bytes. A job, dataset, check recovers by good news; a service or
  * unknown entity by silence, or when the one alert that told of its trouble is resolved. What it
  * calls good itself is NEUTRAL. */

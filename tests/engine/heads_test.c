@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "core/stream.h"
 #include "schemas/envelope.h"
 #include "tests/base/unit.h"
 
@@ -134,14 +135,71 @@ static void what_is_no_envelope_of_ours_is_read_in_full_and_so_is_the_next(void 
     assert_true(heads.items[3].traits != 0);
 }
 
-static void records_of_streams_are_read_in_full(void **state) {
+static void add_range(struct record *record, uint32_t envelopes) {
+    struct stream_range range = {
+        .name = {.cluster = SLICE("c"), .group = SLICE("g"), .topic = SLICE("t")},
+        .to = {.offset = envelopes},
+        .envelopes = envelopes,
+    };
+    struct writer writer = batch_entry_begin(&record->batch);
+    stream_range_encode(&range, &writer);
+    batch_entry_commit(&record->batch, writer.size);
+}
+
+static void behind_a_range_no_tenant_is_known(void **state) {
     (void)state;
     struct record *record = record_of(BATCH_STREAM);
     bool is_broken = false;
+    add_range(record, 2);
     add(record, quiet_log("request handled"));
+    add(record, quiet_log("request handled"));
+    add_range(record, 1);
     add(record, quiet_log("request handled"));
     struct event_heads heads = make(record, HEADS, &is_broken);
-    assert_int_equal(heads.items[1].traits, 0);
+    assert_int_equal(heads.count, 5);
+    static const uint32_t traits[] = {0, 0, EVENT_QUIET | EVENT_REMEMBERED, 0, 0};
+    for (size_t i = 0; i < 5; i++) {
+        assert_int_equal(heads.items[i].traits, traits[i]);
+    }
+}
+
+static struct envelope good_job(void) {
+    struct envelope envelope = quiet_log("done");
+    envelope.kind = EVENT_KIND_JOB;
+    envelope.status = EVENT_STATUS_SUCCEEDED;
+    envelope.flags = ENVELOPE_GOOD | ENVELOPE_OWN_EVENT_ID;
+    envelope.entity = SLICE("job:load");
+    envelope.entity_key = (struct hash128){5, 6};
+    return envelope;
+}
+
+static void good_news_that_end_trouble_are_well_and_say_whose_they_are(void **state) {
+    (void)state;
+    struct record *record = record_of(BATCH_EVENTS);
+    struct slice upstream = SLICE("job:extract");
+    bool is_broken = false;
+    add(record, quiet_log("request handled"));
+    add(record, good_job());
+    struct event_heads heads = make(record, HEADS, &is_broken);
+    assert_int_equal(heads.items[1].traits, EVENT_WELL | EVENT_REMEMBERED);
+    assert_int_equal(heads.items[1].entity_key.lo, 5);
+    assert_int_equal(heads.items[1].entity_key.hi, 6);
+    struct envelope other = good_job();
+    other.entity = SLICE("service:shop"); /* ends no trouble: a neutral one with a status */
+    assert_int_equal(traits_behind_a_log(other), 0);
+    other = good_job();
+    other.kind = EVENT_KIND_ALERT;
+    assert_int_equal(traits_behind_a_log(other), 0);
+    other = good_job();
+    other.depends_on = &upstream;
+    other.depends_on_count = 1;
+    assert_int_equal(traits_behind_a_log(other), 0);
+    other = good_job();
+    other.flags |= ENVELOPE_REFUSED;
+    assert_int_equal(traits_behind_a_log(other), 0);
+    other = good_job();
+    other.tenant = SLICE("other");
+    assert_int_equal(traits_behind_a_log(other), 0);
 }
 
 static void more_heads_than_there_is_room_for_break_the_record(void **state) {
@@ -194,7 +252,8 @@ int main(void) {
         cmocka_unit_test(whatever_may_matter_is_not_quiet),
         cmocka_unit_test(a_head_says_where_its_envelope_lies),
         cmocka_unit_test(what_is_no_envelope_of_ours_is_read_in_full_and_so_is_the_next),
-        cmocka_unit_test(records_of_streams_are_read_in_full),
+        cmocka_unit_test(behind_a_range_no_tenant_is_known),
+        cmocka_unit_test(good_news_that_end_trouble_are_well_and_say_whose_they_are),
         cmocka_unit_test(more_heads_than_there_is_room_for_break_the_record),
         cmocka_unit_test(a_block_gives_each_record_its_own_heads_in_order),
     };

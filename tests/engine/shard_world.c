@@ -116,6 +116,11 @@ int tear_down(void **state) {
 
 void add_event(struct world *world, const char *job, enum event_status status, const char *id,
                const char *upstream) {
+    add_tenants_event(world, "acme", job, status, id, upstream);
+}
+
+void add_tenants_event(struct world *world, const char *tenant, const char *job,
+                       enum event_status status, const char *id, const char *upstream) {
     struct slice depends_on = slice_of_text(upstream);
     struct envelope envelope = {
         .kind = EVENT_KIND_JOB,
@@ -123,7 +128,7 @@ void add_event(struct world *world, const char *job, enum event_status status, c
         .severity = EVENT_SEVERITY_ERROR,
         .event_time_ns = START_NS, /* the same event again is the same event */
         .ingest_time_ns = START_NS,
-        .tenant = SLICE("acme"),
+        .tenant = slice_of_text(tenant),
         .entity = slice_of_text(job),
         .event_id = slice_of_text(id),
         .message = SLICE("timeout after 30s"),
@@ -132,7 +137,7 @@ void add_event(struct world *world, const char *job, enum event_status status, c
         .depends_on_count = upstream == NULL ? 0 : 1,
     };
     struct derive_context context = {
-        .hash_seed = HASH_SEED, .now_ns = START_NS, .tenant = SLICE("acme")};
+        .hash_seed = HASH_SEED, .now_ns = START_NS, .tenant = slice_of_text(tenant)};
     uint8_t *scratch = malloc(MIB);
     struct arena arena = {0};
     assert_status(arena_init(&arena, MIB), OK);

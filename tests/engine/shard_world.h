@@ -5,7 +5,7 @@
 #include "engine/engine_state.h"
 #include "tests/base/unit.h"
 
-enum { HASH_SEED = 7, BATCH_BYTES = 64 * 1024 };
+enum { HASH_SEED = 7, BATCH_BYTES = 256 * 1024 };
 #define START_NS (UINT64_C(1800000000) * NS_PER_S)
 
 struct world {
@@ -39,6 +39,8 @@ int set_up(void **state);
 int tear_down(void **state);
 void add_event(struct world *world, const char *job, enum event_status status, const char *id,
                const char *upstream);
+void add_tenants_event(struct world *world, const char *tenant, const char *job,
+                       enum event_status status, const char *id, const char *upstream);
 /* A storm of three: one cause, two that it takes with it. */
 void add_storm(struct world *world);
 uint64_t counter(struct world *world, enum tenant_counter counter);

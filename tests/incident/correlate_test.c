@@ -310,6 +310,31 @@ static void the_platform_is_told_how_many_tenants_it_hits_but_no_names(void **st
     world_deinit(&world);
 }
 
+static void a_node_is_known_as_a_member_as_long_as_any_tenant_has_it(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    uint32_t load = world_node(&world, "acme", "job:load");
+    uint32_t db = world_node(&world, "platform", "service:db");
+    world_depend(&world, "acme|job:load", "platform|service:db");
+    assert_false(incidents_have_member(world.incidents, load));
+    world_bad(&world, "platform", "service:db", EVENT_STATUS_DOWN, START_NS);
+    world_fail(&world, "job:load", START_NS + 1);
+    for (int round = 0; round < 2; round++) {
+        assert_true(incidents_have_member(world.incidents, load));
+        assert_true(incidents_have_member(world.incidents, db));
+        world_commit(&world);
+        world_restart(&world);
+    }
+    world_good(&world, "acme", "job:load", START_NS + 2);
+    assert_true(incidents_have_member(world.incidents, load)); /* recovered, and may come back */
+    world_run(&world, START_NS + NS_PER_DAY);
+    assert_int_equal(incidents_open_count(world.incidents), 0);
+    assert_false(incidents_have_member(world.incidents, load));
+    assert_false(incidents_have_member(world.incidents, db));
+    world_deinit(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_rotation_of_a_cascade_is_one_incident),
@@ -321,6 +346,7 @@ int main(void) {
         cmocka_unit_test(failures_outside_the_window_stay_apart),
         cmocka_unit_test(the_platform_is_told_how_many_tenants_it_hits_but_no_names),
         cmocka_unit_test(a_platform_node_is_the_root_of_each_tenants_own_incident),
+        cmocka_unit_test(a_node_is_known_as_a_member_as_long_as_any_tenant_has_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,8 @@
 
 #define PLATFORM "platform"
 
+static const struct graph_options graph_options = {.nodes_max = 1024, .edges_max = 4096};
+
 struct incident_context world_context(struct world *world) {
     return (struct incident_context){
         .graph = world->graph,
@@ -22,17 +24,19 @@ struct incident_context world_context(struct world *world) {
 }
 
 static void make_room(struct world *world) {
-    struct incidents_options options = {
-        .incidents_max = 256, .members_max = 1024, .hash_seed = WORLD_HASH_SEED};
+    struct incidents_options options = {.incidents_max = 256,
+                                        .members_max = 1024,
+                                        .nodes_max = graph_numbers_max(&graph_options),
+                                        .hash_seed = WORLD_HASH_SEED};
     assert_true(status_is_ok(incidents_init(&world->incidents, &options, &world->arena)));
 }
 
 void world_init(struct world *world) {
     *world = (struct world){.now_ns = START_NS, .seq = 1};
     assert_true(status_is_ok(arena_init(&world->arena, 256 * MIB)));
-    struct graph_options options = {.nodes_max = 1024, .edges_max = 4096};
-    assert_true(status_is_ok(graph_init(&world->graph, &options, &world->arena)));
-    assert_true(status_is_ok(graph_search_init(&world->search, &options, 1024, &world->arena)));
+    assert_true(status_is_ok(graph_init(&world->graph, &graph_options, &world->arena)));
+    assert_true(
+        status_is_ok(graph_search_init(&world->search, &graph_options, 1024, &world->arena)));
     assert_true(status_is_ok(effects_init(&world->effects, 16 * MIB, &world->arena)));
     world->sinks[0] = SLICE("oncall");
     world->policies.defaults = policy_default();
