@@ -159,6 +159,16 @@ static bool scratch_reserve(struct store *store, size_t size) {
     return grown != NULL;
 }
 
+/* Rows of a log come in the order of their keys: put at the end, a page is left full, where LMDB
+ * else splits it into halves that nothing will ever fill. */
+static int put_row(struct store *store, enum store_table table, MDB_val *key, MDB_val *value) {
+    int code = MDB_KEYEXIST;
+    if (table == STORE_TABLE_EVENT_ID) {
+        code = mdb_put(store->txn, store->tables[table], key, value, MDB_APPEND);
+    }
+    return code == MDB_KEYEXIST ? mdb_put(store->txn, store->tables[table], key, value, 0) : code;
+}
+
 struct status store_put(struct store *store, enum store_table table, struct slice key,
                         struct slice value, struct fault *fault) {
     ASSERT(store->txn != NULL && table < STORE_TABLE_COUNT);
@@ -172,7 +182,7 @@ struct status store_put(struct store *store, enum store_table table, struct slic
     memcpy(store->scratch + value.size, &crc, CRC_BYTES);
     MDB_val mdb_key = to_value(key);
     MDB_val mdb_value = {value.size + CRC_BYTES, store->scratch};
-    int code = mdb_put(store->txn, store->tables[table], &mdb_key, &mdb_value, 0);
+    int code = put_row(store, table, &mdb_key, &mdb_value);
     return code == 0 ? status_ok() : refuse(fault, code, table_names[table]);
 }
 

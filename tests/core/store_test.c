@@ -174,6 +174,32 @@ static void a_cursor_walks_only_its_prefix(void **state) {
     assert_int_equal(count_keys(world, "d", ""), 0);
 }
 
+static void put_ids(struct world *world, uint8_t number) {
+    uint8_t ids[1608] = {0}; /* of a hundred events: two such rows fit on a page */
+    const uint8_t key[2] = {number >> 4, (uint8_t)(number << 4)};
+    assert_int_equal(store_put(world->store, STORE_TABLE_EVENT_ID, slice_of(key, sizeof(key)),
+                               slice_of(ids, sizeof(ids)), &world->fault)
+                         .code,
+                     STATUS_OK);
+}
+
+static void rows_that_come_in_order_fill_their_pages(void **state) {
+    struct world *world = *state;
+    uint64_t before = 0;
+    uint64_t after = 0;
+    uint64_t max = 0;
+    store_usage(world->store, &before, &max);
+    assert_int_equal(store_begin(world->store, &world->fault).code, STATUS_OK);
+    for (uint32_t i = 1; i <= 200; i++) {
+        put_ids(world, (uint8_t)i);
+    }
+    put_ids(world, 0);   /* before all others */
+    put_ids(world, 200); /* the last again */
+    assert_int_equal(store_commit(world->store, &world->fault).code, STATUS_OK);
+    store_usage(world->store, &after, &max);
+    assert_true(after - before < 120 * 4096);
+}
+
 static void corrupt_value(const struct world *world, const char *value) {
     static uint8_t bytes[1024 * 1024];
     char path[96];
@@ -231,6 +257,7 @@ int main(void) {
         TEST(a_snapshot_in_another_thread_stays_as_it_was),
         TEST(many_snapshots_may_be_open_and_too_many_are_refused),
         TEST(a_cursor_walks_only_its_prefix),
+        TEST(rows_that_come_in_order_fill_their_pages),
         TEST(a_corrupted_value_is_told_never_given),
         TEST(a_file_that_is_no_state_is_refused_in_words),
     };
