@@ -1,12 +1,14 @@
 /*
- * http.c - connections: receive a head, receive a body, hand the request over, send the answer, and
- * again. See http.h.
+ * http.c - requests: a head, a body, hand it over, send the answer, and again. See http.h; what the
+ * loop tells of a connection is dealt with in http_conn.c.
  *
  * States of a connection: HEAD (also idle) -> BODY -> BUSY (the handler has it) -> SENDING -> HEAD,
- * or closing. `generation` grows with every request, so a late answer finds nobody. Buffers grow by
- * doubling; an idle connection keeps a small one, until all together reach body_bytes_total_max.
- * A body's time is body_timeout_ns plus what came of it at 64 KiB/s: who sends slower is cut off,
- * however long a length was promised.
+ * or closing. `generation` grows with every request, so a late answer finds nobody.
+ *
+ * A request that was received whole is handed over where the loop received it, and nothing of it is
+ * kept. What needs more (a part of a request, one that was put back) moves into the connection's
+ * own memory; that grows by doubling, and an idle connection keeps a small one, until all together
+ * reach body_bytes_total_max.
  */
 #include "core/http.h"
 
@@ -15,46 +17,20 @@
 #include "core/base/assert.h"
 #include "core/http_conn.h"
 
-enum { PIPELINED_BYTES = 64 * 1024, SLOWEST_BYTES_PER_S = 64 * 1024 };
-
-static void take_input(struct http_conn *http);
-
 /* --- Timers --- */
 
-static void start_timer(struct http_conn *http, uint64_t span_ns) {
+void http_conn_start_timer(struct http_conn *http, uint64_t span_ns) {
     struct loop *loop = http->server->options.loop;
     loop_timer_start(loop, &http->timer, loop_now_ns(loop) + span_ns);
 }
 
-void http_conn_free(struct http_conn *http) {
-    struct http_server *server = http->server;
-    loop_timer_stop(server->options.loop, &http->timer);
-    http_queue_remove(&server->put_back, &http->queued);
-    if (http->phase == PHASE_BUSY || http->phase == PHASE_SENDING) {
-        ASSERT(server->busy_count > 0);
-        server->busy_count--;
-    }
-    http_input_drop(http);
-    http_output_drop(http);
-    http->generation++;
-    http->phase = PHASE_GONE;
-    http->next_free = server->free;
-    server->free = http;
-}
-
-void http_conn_close(struct http_conn *http) {
-    struct loop_conn *conn = http->conn;
-    http_conn_free(http);
-    loop_conn_close(conn);
-}
-
 /* --- Answers --- */
 
-static void send_output(struct http_conn *http) {
+void http_conn_send_output(struct http_conn *http) {
     struct slice whole = slice_of(http->output, http->output_size);
     http->is_sending = true;
     http->has_output = false;
-    start_timer(http, http->server->options.send_timeout_ns);
+    http_conn_start_timer(http, http->server->options.send_timeout_ns);
     loop_conn_send(http->conn, &whole, 1);
 }
 
@@ -88,7 +64,7 @@ static void write_answer(struct http_conn *http, unsigned status, const char *co
     http->phase = PHASE_SENDING;
     http->has_output = true;
     if (!http->is_sending) {
-        send_output(http);
+        http_conn_send_output(http);
     }
 }
 
@@ -156,8 +132,7 @@ static void refuse_unknown(struct http_conn *http, unsigned status, const char *
                  text_slice(&body));
 }
 
-/* The connection closes behind it. Once the head is read, the handler knows the answer's form. */
-static void refuse(struct http_conn *http, unsigned status, const char *words) {
+void http_conn_refuse(struct http_conn *http, unsigned status, const char *words) {
     struct http_server *server = http->server;
     const struct http_options *options = &server->options;
     if (http->phase != PHASE_BUSY) {
@@ -175,9 +150,9 @@ static void refuse(struct http_conn *http, unsigned status, const char *words) {
                                  words);
 }
 
-static void refuse_for_memory(struct http_conn *http) {
+void http_conn_refuse_for_memory(struct http_conn *http) {
     http_count(http->server, STAT_BUFFERS_FULL);
-    refuse(http, 503, "too many requests are being received, try again");
+    http_conn_refuse(http, 503, "too many requests are being received, try again");
 }
 
 static void hand_over(struct http_conn *http, struct slice body) {
@@ -204,16 +179,19 @@ static void hand_over_again(void *context) {
     options->handler->on_request(options->context, exchange_of(http), &http->request);
 }
 
+void http_name_owner(struct http_exchange exchange, struct hash128 owner) {
+    if (exchange.answer == answer_exchange && exchange_is_waiting(exchange)) {
+        struct http_server *server = exchange.server;
+        server->conns[exchange.index].owner = owner;
+        server->conns[exchange.index].has_owner = true;
+    }
+}
+
 static void put_back_exchange(struct http_exchange exchange) {
     struct http_server *server = exchange.server;
     struct http_conn *http = &server->conns[exchange.index];
     ASSERT(exchange_is_waiting(exchange));
     http_queue_push(&server->put_back, &http->queued, hand_over_again, http);
-}
-
-static uint64_t body_due_ns(const struct http_conn *http) {
-    return http->body_began_ns + http->server->options.body_timeout_ns +
-           http->body_received_bytes * NS_PER_S / SLOWEST_BYTES_PER_S;
 }
 
 static void take_length_body(struct http_conn *http) {
@@ -241,7 +219,7 @@ static void take_chunked_body(struct http_conn *http) {
                                           http->input_size - http->head_size,
                                           http->server->options.request_bytes_max, &words);
     if (refusal != 0) {
-        refuse(http, refusal, refusal == 413 ? http->server->too_large : words);
+        http_conn_refuse(http, refusal, refusal == 413 ? http->server->too_large : words);
         return;
     }
     drop_framing(http);
@@ -274,24 +252,24 @@ static bool grow_for_body(struct http_conn *http) {
 static void start_body(struct http_conn *http) {
     const struct http_options *options = &http->server->options;
     if (http->head.has_length && http->head.content_length > options->request_bytes_max) {
-        refuse(http, 413, http->server->too_large);
+        http_conn_refuse(http, 413, http->server->too_large);
         return;
     }
-    if (!grow_for_body(http)) {
-        refuse_for_memory(http);
+    bool is_all_here =
+        !http->head.is_chunked && http->input_size >= http->head_size + http->head.content_length;
+    if (!is_all_here && !grow_for_body(http)) {
+        http_conn_refuse_for_memory(http);
         return;
     }
     http->phase = PHASE_BODY;
     http->chunks = (struct http_chunks){0};
-    bool has_body = http->head.is_chunked || http->head.content_length > 0;
-    bool is_all_here = http->input_size >= http->head_size + http->head.content_length;
-    if (http->head.expects_continue && has_body && (http->head.is_chunked || !is_all_here)) {
+    if (http->head.expects_continue && !is_all_here) {
         say_continue(http);
     }
-    if (has_body && (http->head.is_chunked || !is_all_here)) {
+    if (!is_all_here) {
         http->body_began_ns = loop_now_ns(options->loop);
         http->body_received_bytes = 0;
-        start_timer(http, options->body_timeout_ns);
+        http_conn_start_timer(http, options->body_timeout_ns);
     }
 }
 
@@ -304,25 +282,24 @@ static void take_head(struct http_conn *http) {
     if (http->head_size == 0) {
         unsigned refusal = http_head_check_part(input, searched, &words);
         if (refusal != 0) {
-            refuse(http, refusal, words);
+            http_conn_refuse(http, refusal, words);
         }
         return;
     }
     if (http->head_size > HTTP_HEADER_BYTES_MAX) {
-        refuse(http, 431, "the headers are too large");
+        http_conn_refuse(http, 431, "the headers are too large");
         return;
     }
     unsigned refusal = http_head_parse(slice_head(input, http->head_size), &http->head, &words);
     if (refusal != 0) {
-        refuse(http, refusal, words);
+        http_conn_refuse(http, refusal, words);
         return;
     }
     http->has_head = true;
     start_body(http);
 }
 
-/* As far as the input goes. Stops while a request is with the handler. */
-static void take_input(struct http_conn *http) {
+void http_conn_take_input(struct http_conn *http) {
     if (!http->is_settled && http->server->http2 != NULL && http_conn_try_http_2(http)) {
         return;
     }
@@ -345,156 +322,3 @@ static void take_input(struct http_conn *http) {
         }
     }
 }
-
-static void next_request(struct http_conn *http) {
-    struct http_server *server = http->server;
-    ASSERT(server->busy_count > 0 && http->input_size >= http->request_size);
-    server->busy_count--;
-    http->input_size -= http->request_size;
-    memmove(http->input, http->input + http->request_size, http->input_size);
-    http->request_size = 0;
-    http->searched = 0;
-    http->has_head = false;
-    http->phase = PHASE_HEAD;
-    if (http->input_size == 0 && http->input_capacity > HTTP_KEPT_BYTES_MAX) {
-        http_input_drop(http);
-    }
-    if (http->output_capacity > HTTP_KEPT_BYTES_MAX) {
-        http_output_drop(http);
-    }
-    start_timer(http, http->input_size > 0 ? server->options.header_timeout_ns
-                                           : server->options.idle_timeout_ns);
-    take_input(http);
-    if (http->phase == PHASE_HEAD || http->phase == PHASE_BODY) {
-        if (http->has_ended) {
-            http_conn_close(http);
-        } else {
-            loop_conn_resume(http->conn); /* the rest of a request, however large, must come */
-        }
-    } else if (http->phase == PHASE_BUSY &&
-               http->input_size - http->request_size < PIPELINED_BYTES) {
-        loop_conn_resume(http->conn);
-    }
-}
-
-/* --- Connection callbacks --- */
-
-static void on_timeout(void *context) {
-    struct http_conn *http = context;
-    struct loop *loop = http->server->options.loop;
-    if (http->phase == PHASE_BODY && body_due_ns(http) > loop_now_ns(loop)) {
-        loop_timer_start(loop, &http->timer, body_due_ns(http));
-        return;
-    }
-    bool is_idle = http->phase == PHASE_HEAD && http->input_size == 0;
-    if (!is_idle) {
-        http_count(http->server, STAT_CLIENTS_SLOW);
-    }
-    bool has_begun =
-        http->phase == PHASE_BODY || (http->phase == PHASE_HEAD && http->input_size > 0);
-    if (has_begun) {
-        refuse(http, 408, "the request took too long");
-    } else {
-        http_conn_close(http);
-    }
-}
-
-static void *on_open(void *listener_context, struct loop_conn *conn) {
-    struct http_server *server = listener_context;
-    struct http_conn *http = server->free;
-    if (http == NULL || server->is_draining) {
-        return NULL;
-    }
-    server->free = http->next_free;
-    uint32_t generation = http->generation + 1;
-    uint32_t index = http->index;
-    memset(http, 0, sizeof(*http));
-    http->server = server;
-    http->conn = conn;
-    http->index = index;
-    http->generation = generation;
-    http->timer.on_due = on_timeout;
-    http->timer.context = http;
-    start_timer(http, server->options.header_timeout_ns);
-    return http;
-}
-
-static void on_receive(void *context, struct loop_conn *conn, struct slice bytes) {
-    struct http_conn *http = context;
-    struct http_server *server = http->server;
-    if (server->options.stats != NULL) {
-        stats_add(server->options.stats, STAT_BYTES_RECEIVED, bytes.size);
-    }
-    if (http->closes_after && http->phase >= PHASE_BUSY) {
-        return; /* nothing behind the last request matters */
-    }
-    bool was_idle = http->phase == PHASE_HEAD && http->input_size == 0;
-    const uint8_t *before = http->input;
-    if (!http_input_reserve(http, http->input_size + bytes.size)) {
-        if (http->phase >= PHASE_BUSY) {
-            http_conn_close(http);
-        } else {
-            refuse_for_memory(http);
-        }
-        return;
-    }
-    memcpy(http->input + http->input_size, bytes.data, bytes.size);
-    http->input_size += bytes.size;
-    if (http->input != before && http->phase == PHASE_BODY) {
-        const char *words = ""; /* the head's slices point into the old place */
-        ASSERT(http_head_parse(slice_of(http->input, http->head_size), &http->head, &words) == 0);
-    }
-    if (http->phase == PHASE_BODY) {
-        http->body_received_bytes += bytes.size;
-    }
-    if (was_idle) {
-        start_timer(http, server->options.header_timeout_ns);
-    }
-    if (http->phase >= PHASE_BUSY) {
-        if (http->input_size - http->request_size >= PIPELINED_BYTES) {
-            loop_conn_pause(conn);
-        }
-        return;
-    }
-    take_input(http);
-}
-
-static void on_end(void *context, struct loop_conn *conn) {
-    struct http_conn *http = context;
-    (void)conn;
-    http->has_ended = true;
-    if (http->phase == PHASE_HEAD || http->phase == PHASE_BODY) {
-        http_conn_close(http); /* a request that will never be whole */
-    }
-}
-
-static void on_sent(void *context, struct loop_conn *conn) {
-    struct http_conn *http = context;
-    http->is_sending = false;
-    if (http->has_output) {
-        send_output(http);
-        return;
-    }
-    if (http->phase != PHASE_SENDING) {
-        return; /* it was 100 Continue */
-    }
-    if (http->closes_after || http->server->is_draining) {
-        http_conn_free(http);
-        loop_conn_finish(conn);
-        return;
-    }
-    next_request(http);
-}
-
-static void on_lost(void *context, struct loop_conn *conn) {
-    (void)conn;
-    http_conn_free(context);
-}
-
-const struct loop_conn_handler http_conn_handler = {
-    .on_open = on_open,
-    .on_receive = on_receive,
-    .on_end = on_end,
-    .on_sent = on_sent,
-    .on_lost = on_lost,
-};

@@ -8,7 +8,9 @@
  * PIPELINED_BYTES the connection is not read (TCP pushes back).
  *
  * A handler that is asked for more than its share of a turn puts a request back (http_put_back): it
- * stays where it is, and comes again by http_server_resume.
+ * stays where it is, and comes again by http_server_resume. Of a connection whose requests are that
+ * owner's the next one is not even received until then (may_begin): it is dealt with as soon as it
+ * is, with its bytes in the processor's cache.
  *
  * Strict: whatever two parsers might read in two ways is 400 and the connection closes (RFC 9112):
  * both length headers, differing or odd lengths, bad chunk sizes, obs-fold, bare CR or LF, blanks
@@ -19,6 +21,7 @@
  */
 #pragma once
 
+#include "core/base/hash.h"
 #include "core/base/limits.h"
 #include "core/loop.h"
 
@@ -73,6 +76,9 @@ struct http_exchange {
 };
 
 struct http_handler {
+    /* NULL: always. Whether another request of this owner may be received; else it is put back
+     * before it is. HTTP/1.1 only. */
+    bool (*may_begin)(void *context, struct hash128 owner);
     /* The request lives only during the call; its answer may come later. */
     void (*on_request)(void *context, struct http_exchange exchange,
                        const struct http_request *request);
@@ -136,6 +142,9 @@ static inline void http_answer(struct http_exchange exchange, const struct http_
 static inline void http_put_back(struct http_exchange exchange) {
     exchange.put_back(exchange);
 }
+/* During on_request: whose it is. The connection's next one is taken for his until it is received:
+ * may_begin is asked. */
+void http_name_owner(struct http_exchange exchange, struct hash128 owner);
 /* Whether the client is still there for an answer, or for more of one. */
 static inline bool http_is_waiting(struct http_exchange exchange) {
     return exchange.is_waiting(exchange);

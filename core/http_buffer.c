@@ -16,7 +16,8 @@ static void tell_buffered(struct http_server *server, uint64_t grown_by) {
 
 void http_input_drop(struct http_conn *http) {
     tell_buffered(http->server, UINT64_C(0) - http->input_capacity);
-    free(http->input);
+    free(http->memory);
+    http->memory = NULL;
     http->input = NULL;
     http->input_capacity = 0;
 }
@@ -31,10 +32,7 @@ static void drop_idle_inputs(struct http_server *server, const struct http_conn 
     }
 }
 
-bool http_input_reserve(struct http_conn *http, size_t size) {
-    if (size <= http->input_capacity) {
-        return true;
-    }
+static bool grow_memory(struct http_conn *http, size_t size) {
     size_t capacity =
         http->input_capacity < INPUT_BYTES_MIN ? INPUT_BYTES_MIN : http->input_capacity;
     while (capacity < size) {
@@ -48,13 +46,27 @@ bool http_input_reserve(struct http_conn *http, size_t size) {
     if (server->buffered_bytes + grown_by > server->options.body_bytes_total_max) {
         return false;
     }
-    uint8_t *grown = realloc(http->input, capacity);
+    bool is_own = http->input == http->memory;
+    uint8_t *grown = realloc(http->memory, capacity);
     if (grown == NULL) {
         return false;
     }
-    http->input = grown;
+    http->memory = grown;
+    http->input = is_own ? grown : http->input;
     http->input_capacity = capacity;
     tell_buffered(server, grown_by);
+    return true;
+}
+
+bool http_input_reserve(struct http_conn *http, size_t size) {
+    size = size < http->input_size ? http->input_size : size;
+    if (size > http->input_capacity && !grow_memory(http, size)) {
+        return false;
+    }
+    if (http->input != http->memory && http->input_size > 0) {
+        memcpy(http->memory, http->input, http->input_size);
+    }
+    http->input = http->memory;
     return true;
 }
 

@@ -1,4 +1,4 @@
-/* http_conn.h - inside http: a connection and its buffers. Thread: the loop's. */
+/* http_conn.h - inside http: a connection, its requests and its buffers. Thread: the loop's. */
 #pragma once
 
 #include "core/http2.h"
@@ -16,10 +16,11 @@ struct http_conn {
     uint32_t index;
     uint32_t generation;
     enum phase phase;
-    uint8_t *input;
+    uint8_t *input; /* `memory`, or during on_receive what the loop received */
     size_t input_size;
-    size_t input_capacity;
-    size_t searched; /* of the head */
+    uint8_t *memory;
+    size_t input_capacity; /* of `memory` */
+    size_t searched;       /* of the head */
     size_t head_size;
     size_t request_size; /* head and body, as received */
     struct http_chunks chunks;
@@ -37,7 +38,9 @@ struct http_conn {
     bool has_ended;    /* the client sends no more */
     bool is_settled;   /* it speaks HTTP/1.1 */
     struct loop_timer timer;
-    struct http_queued queued; /* the request was put back */
+    struct http_queued queued; /* the request was put back, or is not even received */
+    struct hash128 owner;      /* of the request before */
+    bool has_owner;
     struct http_conn *next_free;
 };
 
@@ -61,6 +64,16 @@ static inline void http_count(const struct http_server *server, enum stat_number
 }
 
 extern const struct loop_conn_handler http_conn_handler;
+/* --- http.c: a request and its answer --- */
+void http_conn_start_timer(struct http_conn *http, uint64_t span_ns);
+void http_conn_send_output(struct http_conn *http);
+/* As far as the input goes. Stops while a request is with the handler. */
+void http_conn_take_input(struct http_conn *http);
+/* The connection closes behind it. Once the head is read, the handler knows the answer's form. */
+void http_conn_refuse(struct http_conn *http, unsigned status, const char *words);
+void http_conn_refuse_for_memory(struct http_conn *http);
+
+/* --- http_conn.c --- */
 /* Gives the slot back; close: and closes the connection. */
 void http_conn_free(struct http_conn *http);
 void http_conn_close(struct http_conn *http);
@@ -68,7 +81,8 @@ void http_conn_close(struct http_conn *http);
  * when the connection is no longer ours, or when it is too early to say. */
 bool http_conn_try_http_2(struct http_conn *http);
 
-/* Room for `size` bytes in all. False beyond body_bytes_total_max, or without memory. */
+/* Room for `size` bytes in all, in the connection's own memory. False beyond body_bytes_total_max,
+ * or without memory. */
 bool http_input_reserve(struct http_conn *http, size_t size);
 void http_input_drop(struct http_conn *http);
 /* As http_input_reserve; only memory bounds it: an answer is as large as the handler made it. */

@@ -89,7 +89,8 @@ void http_server_drain(struct http_server *server) {
     loop_stop_listening(server->options.loop);
     for (uint32_t i = 0; i < server->options.connections_max; i++) {
         struct http_conn *http = &server->conns[i];
-        if (http->phase == PHASE_HEAD && http->input_size == 0) {
+        if (http->phase == PHASE_HEAD && http->input_size == 0 &&
+            !http_queued_is_in(&http->queued)) {
             http_conn_close(http);
         }
     }

@@ -285,6 +285,10 @@ void loop_conn_resume(struct loop_conn *conn) {
     }
 }
 
+void loop_conn_receive(struct loop_conn *conn) {
+    conn->loop->calls->conn_receive(conn);
+}
+
 void loop_conn_hand_over(struct loop_conn *conn, const struct loop_conn_handler *handler,
                          void *context) {
     ASSERT(!loop_is_busy(conn) && context != NULL);

@@ -2,7 +2,7 @@
  * loop.h - one thread's I/O: sockets, timers, wakes, durable file writes; io_uring, epoll or a
  * simulation behind the same calls.
  *
- * Back-ends: loop_uring.c (multishot accept, multishot receive into a provided buffer ring,
+ * Back-ends: loop_uring.c (multishot accept, multishot poll, one buffer to receive into,
  * single-issuer with deferred task work), loop_epoll.c, loop_sim.c (virtual time, in-memory
  * connections, scripted from tests). AUTO takes io_uring when the kernel and its sandbox allow it.
  *
@@ -31,10 +31,8 @@ struct loop_conn;
 
 struct loop_options {
     enum loop_backend backend;
-    uint32_t connections_max;      /* 0: no sockets, only wakes, timers and files */
-    uint32_t receive_buffers;      /* provided buffers; 0: a default */
-    uint32_t receive_buffer_bytes; /* 0: 64 KiB */
-    struct stats *stats;           /* may be NULL */
+    uint32_t connections_max; /* 0: no sockets, only wakes, timers and files */
+    struct stats *stats;      /* may be NULL */
 };
 
 /* Opens a loop for the calling thread (io_uring rings are single-issuer: open it where it runs).
@@ -54,7 +52,10 @@ MUST_CHECK struct status loop_run_once(struct loop *loop, uint64_t timeout_ns);
 struct loop_conn_handler {
     /* A new connection; return the context for its other callbacks, NULL to close it. */
     void *(*on_open)(void *listener_context, struct loop_conn *conn);
-    /* Bytes came; they are valid only during the call. */
+    /* NULL: always. Something came: whether it may be received now. False: it stays with the
+     * kernel, and the peer waits, until loop_conn_receive. Only io_uring asks. */
+    bool (*may_receive)(void *context, struct loop_conn *conn);
+    /* Bytes came; they are valid, and may be written to, only during the call. */
     void (*on_receive)(void *context, struct loop_conn *conn, struct slice bytes);
     /* The peer sends no more (half-close). The connection can still send. */
     void (*on_end)(void *context, struct loop_conn *conn);
@@ -88,6 +89,8 @@ void loop_conn_send(struct loop_conn *conn, const struct slice *parts, uint32_t 
 /* Stops / restarts receiving: backpressure on one connection. */
 void loop_conn_pause(struct loop_conn *conn);
 void loop_conn_resume(struct loop_conn *conn);
+/* Receives what may_receive left, with callbacks from inside. */
+void loop_conn_receive(struct loop_conn *conn);
 /* From now on the callbacks are another's; not while a send is in flight. */
 void loop_conn_hand_over(struct loop_conn *conn, const struct loop_conn_handler *handler,
                          void *context);

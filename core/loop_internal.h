@@ -50,12 +50,12 @@ struct loop_conn {
     bool is_sending;   /* the caller waits for on_sent */
     bool wants_finish; /* FIN after the send in flight */
     bool is_paused;
-    bool has_ended;                          /* the peer sent FIN */
-    bool is_receiving;                       /* back-end: a receive is armed */
-    bool is_in_ready;                        /* back-end: in the ready list */
-    uint32_t in_flight;                      /* back-end: kernel operations not yet complete */
-    uint32_t events;                         /* back-end: what epoll watches */
-    struct tls_conn *tls;                    /* NULL: plain; then `parts` are the handler's own */
+    bool has_ended;       /* the peer sent FIN */
+    bool is_receiving;    /* back-end: a receive is armed */
+    bool is_in_ready;     /* back-end: in the ready list */
+    uint32_t in_flight;   /* back-end: kernel operations not yet complete */
+    uint32_t events;      /* back-end: what epoll watches; that the end was told of (io_uring) */
+    struct tls_conn *tls; /* NULL: plain; then `parts` are the handler's own */
     struct slice plain[LOOP_SEND_PARTS_MAX]; /* TLS: what the handler sends, not yet encrypted */
     uint32_t plain_at;
     uint32_t plain_count;
@@ -95,6 +95,7 @@ struct loop_backend_calls {
     void (*conn_start)(struct loop_conn *conn);
     void (*conn_send)(struct loop_conn *conn);
     void (*conn_update)(struct loop_conn *conn);   /* is_paused changed */
+    void (*conn_receive)(struct loop_conn *conn);  /* NULL: handlers are not asked before */
     bool (*conn_shutdown)(struct loop_conn *conn); /* NULL: by the socket */
     void (*conn_close)(struct loop_conn *conn);    /* ends with loop_conn_release, now or later */
     struct status (*watch)(struct loop *loop, struct loop_watch_slot *slot);

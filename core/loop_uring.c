@@ -2,9 +2,14 @@
  * loop_uring.c - the io_uring back-end. The only file that knows liburing.
  *
  * One ring a loop, single issuer with deferred task work: completions are reaped only inside
- * loop_run_once, by the thread that submits. Multishot accept; multishot receive into a ring of
- * provided buffers; a send is one sendmsg at a time; a durable write is a write linked to
- * fdatasync.
+ * loop_run_once, by the thread that submits. Multishot accept; a send is one sendmsg at a time; a
+ * durable write is a write linked to fdatasync.
+ *
+ * A multishot poll tells which connections have something; it is received by a plain recv, one
+ * connection after the other, all into one buffer. What a connection sent is so dealt with while
+ * it is in the processor's cache, as it would not be behind what sixty others sent: the kernel
+ * fills provided buffers as fast as bytes come. A poll tells of each arrival once, so a connection
+ * stays in the ready list until a recv got less than it asked for, or found the end.
  *
  * user_data: 3 bits tag, 29 bits index, 32 bits generation; file operations carry their address
  * with the tag in the low bits. A connection is released only when nothing of it is in flight.
@@ -14,24 +19,21 @@
 #include <liburing.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "core/base/assert.h"
 #include "core/base/limits.h"
 #include "core/loop_internal.h"
 
-enum { SQ_ENTRIES = 1024, CQ_ENTRIES = 16384, BUFFER_GROUP = 1 };
-enum { BUFFERS_DEFAULT = 256, BUFFER_BYTES_DEFAULT = 64 * 1024 };
+/* The buffer takes a usual request whole, and has room in the second level of a cache. */
+enum { SQ_ENTRIES = 1024, CQ_ENTRIES = 16384, RECEIVE_BYTES = 256 * 1024 };
 enum { TAG_ACCEPT, TAG_RECEIVE, TAG_SEND, TAG_WAKE, TAG_WATCH, TAG_WRITE, TAG_SYNC, TAG_NONE };
 
 struct uring_state {
     struct io_uring ring;
-    struct io_uring_buf_ring *buffers;
-    uint8_t *buffer_memory;
-    size_t buffer_memory_bytes;
-    uint32_t buffers_count;
-    uint32_t buffer_bytes;
+    uint8_t *buffer;               /* what is received; NULL without connections */
+    struct loop_conn *ready_first; /* have something, oldest first */
+    struct loop_conn *ready_last;
     bool has_ring;
 };
 
@@ -71,38 +73,6 @@ static int open_ring(struct uring_state *state) {
     return result;
 }
 
-static void provide_buffer(struct uring_state *state, uint32_t index) {
-    io_uring_buf_ring_add(state->buffers,
-                          state->buffer_memory + (size_t)index * state->buffer_bytes,
-                          state->buffer_bytes, (unsigned short)index,
-                          io_uring_buf_ring_mask(state->buffers_count), 0);
-    io_uring_buf_ring_advance(state->buffers, 1);
-}
-
-static int open_buffers(struct uring_state *state) {
-    size_t ring_bytes = state->buffers_count * sizeof(struct io_uring_buf);
-    size_t bytes = (size_t)state->buffers_count * state->buffer_bytes + ring_bytes + 4096;
-    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) {
-        return -errno;
-    }
-    state->buffer_memory_bytes = bytes;
-    state->buffers = memory;
-    state->buffer_memory = (uint8_t *)memory + (ring_bytes + 4095) / 4096 * 4096;
-    struct io_uring_buf_reg registration = {.ring_addr = (uint64_t)(uintptr_t)memory,
-                                            .ring_entries = state->buffers_count,
-                                            .bgid = BUFFER_GROUP};
-    int result = io_uring_register_buf_ring(&state->ring, &registration, 0);
-    if (result != 0) {
-        return result;
-    }
-    io_uring_buf_ring_init(state->buffers);
-    for (uint32_t i = 0; i < state->buffers_count; i++) {
-        provide_buffer(state, i);
-    }
-    return 0;
-}
-
 static void arm_wake(struct loop *loop) {
     struct io_uring_sqe *sqe = next_sqe(loop);
     io_uring_prep_poll_multishot(sqe, loop->wake_fd, POLLIN);
@@ -117,9 +87,7 @@ static void uring_close(struct loop *loop) {
     if (state->has_ring) {
         io_uring_queue_exit(&state->ring);
     }
-    if (state->buffers != NULL) {
-        munmap(state->buffers, state->buffer_memory_bytes);
-    }
+    free(state->buffer);
     free(state);
     loop->backend = NULL;
 }
@@ -130,16 +98,10 @@ static struct status uring_open(struct loop *loop, struct fault *fault) {
         return fault_set(fault, STATUS_FULL, "no memory for io_uring");
     }
     loop->backend = state;
-    state->buffers_count = BUFFERS_DEFAULT;
-    state->buffer_bytes = loop->options.receive_buffer_bytes == 0
-                              ? BUFFER_BYTES_DEFAULT
-                              : loop->options.receive_buffer_bytes;
-    while (state->buffers_count < loop->options.receive_buffers && state->buffers_count < 16384) {
-        state->buffers_count *= 2;
-    }
     int result = open_ring(state);
     if (result == 0 && loop->options.connections_max > 0) {
-        result = open_buffers(state);
+        state->buffer = malloc(RECEIVE_BYTES);
+        result = state->buffer == NULL ? -ENOMEM : 0;
     }
     if (result != 0) {
         uring_close(loop);
@@ -204,18 +166,40 @@ static void wake_listeners(struct loop *loop) {
 
 /* --- Connections --- */
 
+static bool is_alive(const struct loop_conn *conn) {
+    return conn->state == CONN_OPEN || conn->state == CONN_FINISHING;
+}
+
 static void arm_receive(struct loop_conn *conn) {
-    if (conn->is_receiving || conn->is_paused || conn->has_ended ||
-        (conn->state != CONN_OPEN && conn->state != CONN_FINISHING)) {
+    if (conn->is_receiving || conn->has_ended || !is_alive(conn)) {
         return;
     }
     struct io_uring_sqe *sqe = next_sqe(conn->loop);
-    io_uring_prep_recv_multishot(sqe, conn->fd, NULL, 0, 0);
-    sqe->flags |= IOSQE_BUFFER_SELECT;
-    sqe->buf_group = BUFFER_GROUP;
+    io_uring_prep_poll_multishot(sqe, conn->fd, POLLIN | POLLRDHUP);
     io_uring_sqe_set_data64(sqe, pack(TAG_RECEIVE, conn->index, conn->generation));
     conn->is_receiving = true;
     conn->in_flight++;
+}
+
+static void push_ready(struct loop_conn *conn) {
+    struct uring_state *state = state_of(conn->loop);
+    if (conn->is_in_ready) {
+        return;
+    }
+    conn->is_in_ready = true;
+    conn->next = NULL;
+    *(state->ready_last == NULL ? &state->ready_first : &state->ready_last->next) = conn;
+    state->ready_last = conn;
+}
+
+static struct loop_conn *pop_ready(struct uring_state *state) {
+    struct loop_conn *conn = state->ready_first;
+    if (conn != NULL) {
+        state->ready_first = conn->next;
+        state->ready_last = conn->next == NULL ? NULL : state->ready_last;
+        conn->is_in_ready = false;
+    }
+    return conn;
 }
 
 static void uring_conn_send(struct loop_conn *conn) {
@@ -228,15 +212,13 @@ static void uring_conn_send(struct loop_conn *conn) {
 }
 
 static void uring_conn_update(struct loop_conn *conn) {
-    if (conn->is_paused && conn->is_receiving) {
-        cancel(conn->loop, pack(TAG_RECEIVE, conn->index, conn->generation));
-    } else {
-        arm_receive(conn);
+    if (!conn->is_paused) {
+        push_ready(conn); /* what came meanwhile was told then */
     }
 }
 
 static void release_when_quiet(struct loop_conn *conn) {
-    if (conn->state == CONN_CLOSING && conn->in_flight == 0) {
+    if (conn->state == CONN_CLOSING && conn->in_flight == 0 && !conn->is_in_ready) {
         loop_conn_release(conn);
     }
 }
@@ -253,34 +235,59 @@ static void uring_conn_close(struct loop_conn *conn) {
     release_when_quiet(conn);
 }
 
-static bool is_out_of_buffers(int result) {
-    return result == -ENOBUFS;
+static void uring_conn_receive(struct loop_conn *conn) {
+    struct uring_state *state = state_of(conn->loop);
+    if (conn->is_paused || conn->has_ended || !is_alive(conn)) {
+        return;
+    }
+    ssize_t got = recv(conn->fd, state->buffer, RECEIVE_BYTES, MSG_DONTWAIT);
+    bool is_nothing = got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+    if (got == 0) {
+        loop_ended(conn);
+    } else if (got > 0) {
+        if (got == RECEIVE_BYTES || conn->events != 0) {
+            push_ready(conn); /* more bytes, or the end behind them, are not told of again */
+        }
+        loop_received(conn, slice_of(state->buffer, (size_t)got));
+    } else if (errno == EINTR) {
+        push_ready(conn);
+    } else if (!is_nothing) {
+        loop_lost(conn);
+    }
 }
 
-static void on_receive(struct loop_conn *conn, int result, unsigned flags) {
-    struct uring_state *state = state_of(conn->loop);
-    bool is_armed = (flags & IORING_CQE_F_MORE) != 0;
-    if (!is_armed) {
+static bool may_receive(struct loop_conn *conn) {
+    bool (*ask)(void *context, struct loop_conn *conn) = conn->handler->may_receive;
+    return conn->state != CONN_OPEN || ask == NULL || conn->is_paused || ask(conn->context, conn);
+}
+
+/* Of what is ready now, each once: who has more comes again, behind what the kernel tells next. */
+static void receive_ready(struct uring_state *state) {
+    const struct loop_conn *last = state->ready_last;
+    struct loop_conn *conn = NULL;
+    while (conn != last) {
+        conn = pop_ready(state);
+        if (may_receive(conn)) {
+            uring_conn_receive(conn);
+        }
+        release_when_quiet(conn);
+    }
+}
+
+static void on_readable(struct loop_conn *conn, int result, unsigned flags) {
+    if ((flags & IORING_CQE_F_MORE) == 0) {
         conn->is_receiving = false;
         conn->in_flight--;
     }
-    if ((flags & IORING_CQE_F_BUFFER) != 0) {
-        uint32_t index = flags >> IORING_CQE_BUFFER_SHIFT;
-        ASSERT(index < state->buffers_count);
-        if (result > 0) {
-            uint8_t *data = state->buffer_memory + (size_t)index * state->buffer_bytes;
-            loop_received(conn, slice_of(data, (size_t)result));
-        }
-        provide_buffer(state, index);
+    if (!is_alive(conn)) {
+        release_when_quiet(conn);
+        return;
     }
-    bool is_alive = conn->state == CONN_OPEN || conn->state == CONN_FINISHING;
-    if (is_alive && result == 0) {
-        loop_ended(conn);
-    } else if (is_alive && result < 0 && !is_out_of_buffers(result) && result != -ECANCELED) {
-        loop_lost(conn);
+    if (result >= 0) {
+        conn->events |= (uint32_t)result & (POLLRDHUP | POLLHUP | POLLERR);
+        push_ready(conn);
     }
     arm_receive(conn);
-    release_when_quiet(conn);
 }
 
 static void on_send(struct loop_conn *conn, int result) {
@@ -394,7 +401,7 @@ static void on_completion(struct loop *loop, uint64_t user_data, int result, uns
         on_accept(loop, index, result, flags);
         return;
     case TAG_RECEIVE:
-        on_receive(find_conn(loop, index, generation), result, flags);
+        on_readable(find_conn(loop, index, generation), result, flags);
         return;
     case TAG_SEND:
         on_send(find_conn(loop, index, generation), result);
@@ -440,7 +447,7 @@ static struct status uring_run(struct loop *loop, uint64_t timeout_ns) {
     struct __kernel_timespec wait = {.tv_sec = (long long)(timeout_ns / NS_PER_S),
                                      .tv_nsec = (long long)(timeout_ns % NS_PER_S)};
     struct io_uring_cqe *first = NULL;
-    int result = timeout_ns == 0
+    int result = timeout_ns == 0 || state_of(loop)->ready_first != NULL
                      ? io_uring_submit_and_get_events(ring)
                      : io_uring_submit_and_wait_timeout(
                            ring, &first, 1, timeout_ns == UINT64_MAX ? NULL : &wait, NULL);
@@ -451,6 +458,7 @@ static struct status uring_run(struct loop *loop, uint64_t timeout_ns) {
     }
     wake_listeners(loop);
     reap(loop);
+    receive_ready(state_of(loop));
     return status_ok();
 }
 
@@ -464,6 +472,7 @@ const struct loop_backend_calls loop_uring_calls = {
     .conn_start = arm_receive,
     .conn_send = uring_conn_send,
     .conn_update = uring_conn_update,
+    .conn_receive = uring_conn_receive,
     .conn_close = uring_conn_close,
     .watch = uring_watch,
     .file_write = uring_file_write,

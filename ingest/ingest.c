@@ -99,6 +99,7 @@ static void on_wake(void *context) {
 }
 
 static const struct http_handler handler = {
+    .may_begin = ingest_may_begin,
     .on_request = ingest_on_request,
     .on_error = ingest_on_error,
     .on_refused = ingest_on_refused,

@@ -97,6 +97,8 @@ struct intake {
 };
 
 /* --- routes.c --- */
+/* Whether the tenant has time left in this turn. */
+bool ingest_may_begin(void *context, struct hash128 tenant);
 void ingest_on_request(void *context, struct http_exchange exchange,
                        const struct http_request *request);
 void ingest_on_error(void *context, unsigned status, const char *words, struct text *body,

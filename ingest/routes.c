@@ -241,7 +241,9 @@ static bool is_put_off(struct ingest *ingest, struct http_exchange exchange,
 static void decode_body(struct ingest *ingest, struct http_exchange exchange,
                         const struct http_request *request, const struct format *format,
                         struct decode *decode, struct slice body) {
-    struct intake *intake = ARENA_NEW(&ingest->decode_arena, struct intake);
+    /* Unset: most of it is room for errors, which a request rarely has. */
+    struct intake *intake =
+        arena_allocate_unset(&ingest->decode_arena, sizeof(struct intake), alignof(struct intake));
     ASSERT(intake != NULL); /* the arena was just reset */
     intake_init(intake, ingest, exchange, format->style);
     intake->request = request;
@@ -291,6 +293,9 @@ static void take_request(struct ingest *ingest, struct http_exchange exchange,
         return;
     }
     struct hash128 tenant = hash128_of(decode.tenant, 0);
+    if (refusal == 0) {
+        http_name_owner(exchange, tenant);
+    }
     if (refusal == 0 && turns_is_over(&ingest->turns, tenant)) {
         http_put_back(exchange);
         return;
@@ -409,6 +414,11 @@ static void take_grpc(struct ingest *ingest, struct http_exchange exchange,
         }
     }
     ingest_refuse(ingest, exchange, ANSWER_GRPC, 404, "no such method");
+}
+
+bool ingest_may_begin(void *context, struct hash128 tenant) {
+    const struct ingest *ingest = context;
+    return !turns_is_over(&ingest->turns, tenant);
 }
 
 void ingest_on_request(void *context, struct http_exchange exchange,

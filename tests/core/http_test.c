@@ -217,6 +217,47 @@ static void an_answer_for_a_client_that_left_goes_nowhere(void **state) {
     client_close(world, other);
 }
 
+static void a_request_that_comes_whole_takes_no_memory(void **state) {
+    struct world *world = world_of(state);
+    int fd = client_open(world);
+    send_words(world, fd, HEAD_OF("POST") "Content-Length: 5\r\n\r\nwhole");
+    expect(world, fd, "body=whole");
+    assert_int_equal(stats_get(&world->stats, STAT_BUFFERED_BYTES), 0);
+    send_words(world, fd, HEAD_OF("POST") "Content-Length: 5\r\n\r\npa");
+    turn(world, fd);
+    send_words(world, fd, "rts");
+    expect(world, fd, "body=parts");
+    assert_true(stats_get(&world->stats, STAT_BUFFERED_BYTES) > 0);
+    client_close(world, fd);
+}
+
+/* Of a known owner; only io_uring asks. Also when the server drains meanwhile. */
+static void a_request_waits_unreceived_for_its_owners_turn(void **state) {
+    struct world *world = world_of(state);
+    int loud = client_open(world);
+    int calm = client_open(world);
+    send_words(world, loud, "GET /owned HTTP/1.1\r\nHost: h\r\n\r\n");
+    expect(world, loud, "<GET /owned ");
+    uint64_t received = stats_get(&world->stats, STAT_BYTES_RECEIVED);
+    forget_reply(world);
+    world->is_turn_over = true;
+    send_words(world, loud, "GET /owned HTTP/1.1\r\nHost: h\r\n\r\n");
+    for (uint32_t i = 0; i < 20; i++) {
+        turn(world, -1);
+        http_server_resume(world->server);
+    }
+    assert_true(http_server_has_put_back(world->server));
+    assert_int_equal(stats_get(&world->stats, STAT_BYTES_RECEIVED), received);
+    send_words(world, calm, HEAD_OF("GET") "\r\n");
+    expect(world, calm, "<GET /p ");
+    http_server_drain(world->server);
+    world->is_turn_over = false;
+    http_server_resume(world->server);
+    expect(world, loud, "<GET /owned ");
+    client_close(world, loud);
+    client_close(world, calm);
+}
+
 /* What comes behind it on its connection moves its bytes, and is not answered before it. */
 static void a_request_that_was_put_back_comes_again_as_it_was(void **state) {
     struct world *world = world_of(state);
@@ -326,6 +367,12 @@ int main(void) {
         EACH(a_large_body_behind_a_slow_answer_still_comes),
         EACH(an_answer_for_a_client_that_left_goes_nowhere),
         EACH(a_request_that_was_put_back_comes_again_as_it_was),
+        {"a_request_that_comes_whole_takes_no_memory (epoll)",
+         a_request_that_comes_whole_takes_no_memory, world_setup_epoll, world_teardown, NULL},
+        {"a_request_that_comes_whole_takes_no_memory (io_uring)",
+         a_request_that_comes_whole_takes_no_memory, world_setup_uring, world_teardown, NULL},
+        {"a_request_waits_unreceived_for_its_owners_turn",
+         a_request_waits_unreceived_for_its_owners_turn, world_setup_uring, world_teardown, NULL},
         EACH(others_are_served_while_requests_are_put_back),
         EACH(a_client_that_only_half_closes_gets_all_its_answers),
         cmocka_unit_test(queries_are_decoded),

@@ -12,6 +12,14 @@
 
 /* --- The server's side --- */
 
+static const struct hash128 owner = {1, 2};
+
+static bool may_begin(void *context, struct hash128 asked) {
+    const struct world *world = context;
+    assert_true(hash128_equals(asked, owner));
+    return !world->is_turn_over;
+}
+
 static void on_request(void *context, struct http_exchange exchange,
                        const struct http_request *request) {
     struct world *world = context;
@@ -21,6 +29,9 @@ static void on_request(void *context, struct http_exchange exchange,
         world->puts_back--;
         http_put_back(exchange);
         return;
+    }
+    if (slice_equals(request->path, SLICE("/owned"))) {
+        http_name_owner(exchange, owner);
     }
     world->requests++;
     world->body_bytes = request->body.size;
@@ -43,7 +54,8 @@ static void on_error(void *context, unsigned status, const char *words, struct t
     text_add_format(body, "refused %u: %s", status, words);
 }
 
-static const struct http_handler handler = {.on_request = on_request, .on_error = on_error};
+static const struct http_handler handler = {
+    .may_begin = may_begin, .on_request = on_request, .on_error = on_error};
 
 static void world_open(struct world *world) {
     struct fault fault = {{0}};

@@ -19,6 +19,7 @@ struct world {
     uint16_t port;
     bool answers_later;
     uint32_t puts_back; /* so many requests for /again */
+    bool is_turn_over;  /* of him whose /owned is */
     struct http_exchange waiting[WAITING_MAX];
     uint32_t waiting_count;
     uint32_t requests;
