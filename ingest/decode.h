@@ -14,7 +14,7 @@
 #include "ingest/span_memory.h"
 #include "schemas/derive_memo.h"
 
-struct otlp_shapes;
+struct shapes;
 
 struct decode {
     /* Set by the caller. */
@@ -34,11 +34,12 @@ struct decode {
     /* What a refused envelope keeps beside its bytes, such as where it was read; may be NULL. */
     const struct attribute *(*refused_attributes)(void *context, uint32_t *count_out);
     void *context;
-    struct span_memory *spans;  /* NULL: nothing is learned of spans */
-    uint64_t edge_refresh_ns;   /* an edge is told again after this */
-    struct otlp_shapes *shapes; /* how log records are spelled here; NULL: nothing is learned */
-    bool walks_only;            /* native events: tests compare with what the walk makes */
-    struct derive_memo memo;    /* starts zeroed */
+    struct span_memory *spans;    /* NULL: nothing is learned of spans */
+    uint64_t edge_refresh_ns;     /* an edge is told again after this */
+    struct shapes *shapes;        /* how log records are spelled here; NULL: nothing is learned */
+    struct shapes *native_shapes; /* the same of native events */
+    bool walks_only;              /* native events: tests compare with what the walk makes */
+    struct derive_memo memo;      /* starts zeroed */
     /* Results. */
     uint32_t accepted;
     uint32_t refused;

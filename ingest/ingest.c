@@ -140,7 +140,8 @@ static struct status open_on_thread(struct ingest *ingest, uint16_t *port_out,
     TRY(loop_open(&loop_options, &ingest->loop, fault));
     TRY(loop_waker_open(ingest->loop, on_wake, ingest, &ingest->waker));
     atomic_store(&ingest->options.gates[0]->source_waker, ingest->waker);
-    otlp_shapes_init(&ingest->shapes);
+    shapes_init(&ingest->shapes);
+    shapes_init(&ingest->native_shapes);
     refusals_init(&ingest->refusals, "ingest", ingest->options.gates[0], ingest->loop);
     if (config->tls.is_on) {
         TRY(open_tls(ingest, &ingest->tls, fault));

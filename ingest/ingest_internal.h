@@ -12,9 +12,9 @@
 #include "ingest/inflate.h"
 #include "ingest/ingest.h"
 #include "ingest/late.h"
-#include "ingest/otlp_shape.h"
 #include "ingest/pressure.h"
 #include "ingest/rates.h"
+#include "ingest/shape.h"
 #include "ingest/turns.h"
 
 enum {
@@ -49,9 +49,10 @@ struct ingest {
     struct http_server *server;
     struct tls_server *tls; /* NULL: no TLS */
     struct loop_waker *waker;
-    struct arena arena;        /* life of the thread: batches */
-    struct arena decode_arena; /* one request */
-    struct otlp_shapes shapes; /* how the log records of this thread's senders are spelled */
+    struct arena arena;          /* life of the thread: batches */
+    struct arena decode_arena;   /* one request */
+    struct shapes shapes;        /* how the log records of this thread's senders are spelled */
+    struct shapes native_shapes; /* and their native events */
     struct inflate_buffer inflated;
     char too_large[HTTP_LIMIT_WORDS_BYTES_MAX]; /* of a request that is too large inflated */
     struct arena rates_arena;

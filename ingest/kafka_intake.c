@@ -223,10 +223,12 @@ void kafka_intake_init(struct kafka_source *source) {
     kafka_intake_use_config(source);
     source->name_place = UINT32_MAX;
     source->place_latest = UINT32_MAX;
-    otlp_shapes_init(&source->shapes);
+    shapes_init(&source->shapes);
+    shapes_init(&source->native_shapes);
     source->decode = (struct decode){
         .arena = &source->decode_arena,
         .shapes = &source->shapes,
+        .native_shapes = &source->native_shapes,
         .hash_seed = source->options.hash_seed,
         .batch_for = batch_for,
         .dedup_by_for = dedup_by_for,

@@ -11,8 +11,8 @@
 #include "core/stream.h"
 #include "ingest/decode.h"
 #include "ingest/kafka.h"
-#include "ingest/otlp_shape.h"
 #include "ingest/rates.h"
+#include "ingest/shape.h"
 
 enum {
     KAFKA_BATCHES = 16,         /* one message may fill all but none waits for more */
@@ -116,8 +116,9 @@ struct kafka_source {
     struct batch scratch; /* takes the envelopes that are skipped */
     struct kafka_group group;
     struct kafka_now now;
-    struct otlp_shapes shapes; /* how the log records of the topics are spelled */
-    struct decode decode;      /* of the message being decoded; made once, set anew for each */
+    struct shapes shapes;        /* how the log records of the topics are spelled */
+    struct shapes native_shapes; /* and their native events */
+    struct decode decode;        /* of the message being decoded; made once, set anew for each */
     char name[KAFKA_NAME_BYTES_MAX]; /* "kafka:orders/3@17", of that message */
     size_t name_prefix;              /* bytes of it that are the place's */
     uint32_t name_place;             /* whose they are */

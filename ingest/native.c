@@ -3,12 +3,14 @@
  *
  * A record that is no sound event is refused alone, with its raw bytes; JSON that cannot be read
  * ends the body: in an array nothing counts, in NDJSON the line is refused and the next one is
- * read. Events that are spelled as usual are taken without a walk (native_usual.h), all others, and
- * whatever is wrong, by the walk.
+ * read. Events that are spelled like earlier ones are taken by their shape (native_shape.h), those
+ * that are spelled as usual in one pass (native_usual.h), all others, and whatever is wrong, by the
+ * walk.
  */
 #include "ingest/native.h"
 
 #include "core/base/assert.h"
+#include "ingest/native_shape.h"
 #include "ingest/native_usual.h"
 
 /* --- Fields --- */
@@ -115,6 +117,31 @@ struct slice *native_text_of(struct draft *draft, enum native_field field) {
     return (struct slice *)(void *)((uint8_t *)draft + text_fields[field].offset);
 }
 
+void native_set_meaning(struct draft *draft, enum native_field field, struct slice key,
+                        struct slice word) {
+    switch (field) {
+    case NATIVE_STATUS:
+        draft_set_status(draft, word);
+        break;
+    case NATIVE_SEVERITY:
+        draft_set_severity(draft, word);
+        break;
+    case NATIVE_TIME:
+        draft_set_time(draft, word);
+        break;
+    case NATIVE_TRACE_ID:
+        draft_set_trace_id(draft, key, word);
+        break;
+    case NATIVE_SPAN_ID:
+        draft_set_span_id(draft, key, word, &draft->envelope.span_id);
+        break;
+    default:
+        ASSERT(field == NATIVE_PARENT_SPAN_ID);
+        draft_set_span_id(draft, key, word, &draft->envelope.parent_span_id);
+        break;
+    }
+}
+
 void native_take_field(struct json_walk *walk, struct draft *draft, struct slice key) {
     enum native_field field = native_field_of(key);
     switch (field) {
@@ -170,6 +197,24 @@ static struct status take_event(struct decode *decode, struct json_walk *walk, b
     return json_event_take(decode, walk, &format, is_whole);
 }
 
+/* By its shape, or in one pass: then its shape is learned. */
+static size_t take_quickly(struct decode *decode, struct slice text, struct draft *draft) {
+    struct shapes *shapes = decode->native_shapes;
+    if (shapes == NULL) {
+        return native_usual_take(text, draft);
+    }
+    size_t size = native_shape_take(shapes, text, draft);
+    if (size > 0) {
+        return size;
+    }
+    draft_init(draft);
+    size = native_usual_take(text, draft);
+    if (size > 0) {
+        native_shape_learn(shapes, slice_head(text, size), decode->arena);
+    }
+    return size;
+}
+
 /* The event that begins the text, when it is spelled as usual: its size; else 0, and nothing was
  * added. */
 static size_t take_usual_event(struct decode *decode, struct slice text, bool is_whole,
@@ -177,7 +222,7 @@ static size_t take_usual_event(struct decode *decode, struct slice text, bool is
     size_t mark = decode->arena->used_bytes;
     struct draft *draft =
         decode->walks_only ? NULL : json_event_make(decode->arena, sizeof(*draft));
-    size_t size = draft == NULL ? 0 : native_usual_take(text, draft);
+    size_t size = draft == NULL ? 0 : take_quickly(decode, text, draft);
     if (size > 0 && is_whole && json_find_first(slice_tail(text, size)) < text.size - size) {
         size = 0;
     }

@@ -40,29 +40,15 @@ static inline bool take_string(struct scan *scan, struct slice *text_out) {
     return true;
 }
 
-static size_t skip_digits(const struct scan *scan, size_t at) {
-    while (at < scan->size && (uint8_t)(scan->data[at] - '0') < 10) {
-        at++;
-    }
-    return at;
-}
-
-/* RFC 8259, 6: number = [ minus ] int [ frac ] [ exp ]; here without exp. What may not follow it is
- * not what is due behind a value either. */
 static bool take_number(struct scan *scan, struct slice *text_out) {
-    size_t start = scan->at + (byte_now(scan) == '-');
-    size_t end = skip_digits(scan, start);
-    bool is_good = end > start && (scan->data[start] != '0' || end == start + 1);
-    if (is_good && end < scan->size && scan->data[end] == '.') {
-        size_t fraction = end + 1;
-        end = skip_digits(scan, fraction);
-        is_good = end > fraction;
+    struct slice rest = slice_of(scan->data + scan->at, scan->size - scan->at);
+    size_t size = scan_number(rest);
+    if (size == rest.size) {
+        return false; /* no number; or nothing behind it, and then no object */
     }
-    if (is_good) {
-        *text_out = slice_of(scan->data + scan->at, end - scan->at);
-        scan->at = end;
-    }
-    return is_good;
+    *text_out = slice_head(rest, size);
+    scan->at += size;
+    return true;
 }
 
 static bool take_word(struct scan *scan, struct slice word, struct slice *text_out) {
@@ -196,36 +182,6 @@ static bool take_details(struct scan *scan, struct draft *draft) {
 
 /* --- Fields --- */
 
-/* A field that is made of a word. */
-static bool take_meaning(struct scan *scan, struct draft *draft, enum native_field field,
-                         struct slice key) {
-    struct slice word;
-    if (!take_text(scan, &word)) {
-        return false;
-    }
-    switch (field) {
-    case NATIVE_STATUS:
-        draft_set_status(draft, word);
-        break;
-    case NATIVE_SEVERITY:
-        draft_set_severity(draft, word);
-        break;
-    case NATIVE_TIME:
-        draft_set_time(draft, word);
-        break;
-    case NATIVE_TRACE_ID:
-        draft_set_trace_id(draft, key, word);
-        break;
-    case NATIVE_SPAN_ID:
-        draft_set_span_id(draft, key, word, &draft->envelope.span_id);
-        break;
-    default:
-        draft_set_span_id(draft, key, word, &draft->envelope.parent_span_id);
-        break;
-    }
-    return true;
-}
-
 static inline bool take_field(struct scan *scan, struct draft *draft, struct slice key) {
     enum native_field field = native_field_of(key);
     if (field < NATIVE_TEXTS_COUNT) {
@@ -239,8 +195,14 @@ static inline bool take_field(struct scan *scan, struct draft *draft, struct sli
     case NATIVE_OTHER:
         return take_attribute(scan, draft, key);
     default:
-        return take_meaning(scan, draft, field, key);
+        break;
     }
+    struct slice word;
+    bool is_word = take_text(scan, &word);
+    if (is_word) {
+        native_set_meaning(draft, field, key, word);
+    }
+    return is_word;
 }
 
 size_t native_usual_take(struct slice text, struct draft *draft) {

@@ -33,12 +33,16 @@ enum native_field {
     NATIVE_SPAN_ID,
     NATIVE_PARENT_SPAN_ID,
     NATIVE_OTHER, /* an attribute */
+    NATIVE_FIELDS_COUNT,
 };
 
 /* --- native.c --- */
 enum native_field native_field_of(struct slice key);
 /* Where the text stands in the draft. */
 struct slice *native_text_of(struct draft *draft, enum native_field field);
+/* A field that is made of a word, from NATIVE_STATUS on; `key` is what it was called. */
+void native_set_meaning(struct draft *draft, enum native_field field, struct slice key,
+                        struct slice word);
 /* A number as details.score. */
 void native_set_details_score(struct draft *draft, struct slice number);
 

@@ -1,14 +1,8 @@
-/* otlp_shape_internal.h - what a node of otlp_shape says, for its two files. */
+/* otlp_shape_internal.h - what a node of otlp_shape says, for its two files: its type is an enum
+ * attribute_type, and of an attribute `known` is an enum otlp_known. */
 #pragma once
 
 #include "ingest/otlp_shape.h"
-
-enum shape_kind {
-    SHAPE_END, /* no value: the record ends behind the literal */
-    SHAPE_STRING,
-    SHAPE_INTEGER,
-    SHAPE_BOOL,
-};
 
 enum shape_field {
     SHAPE_IGNORED,

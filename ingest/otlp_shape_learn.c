@@ -1,111 +1,29 @@
 /* otlp_shape_learn.c - see otlp_shape.h: a good record becomes a path of nodes. */
-#include "core/base/assert.h"
 #include "ingest/otlp_shape_internal.h"
 
-/* A tree without room that the records no longer fit is begun anew. */
-enum { MISSES_WHEN_STALE = 32 };
-
-struct lesson {
-    struct otlp_shapes *shapes;
-    struct json_walk walk;
-    size_t literal_at; /* behind the last value */
-    uint16_t place;    /* its node */
-    bool is_over;      /* something that is not learned, or no room */
-};
-
-/* What a value is. */
-struct meaning {
-    enum shape_field field;
-    enum attribute_type type;
-    enum otlp_known known;
-    size_t key_at;
-    size_t key_size;
-};
-
-static struct meaning meaning_of(enum shape_field field) {
-    return (struct meaning){.field = field, .known = OTLP_KNOWN_COUNT};
-}
-
-static uint16_t find_same(const struct otlp_shapes *shapes, uint16_t parent, struct slice literal,
-                          uint32_t *siblings_out) {
-    *siblings_out = 0;
-    for (uint16_t child = shapes->nodes[parent].first_child; child != 0;
-         child = shapes->nodes[child].next_sibling) {
-        const struct shape_node *node = &shapes->nodes[child];
-        if (slice_equals(slice_of(shapes->text + node->text_at, node->text_size), literal)) {
-            return child;
-        }
-        ++*siblings_out;
-    }
-    return 0;
-}
-
-/* One more node on the path: the bytes since the last value up to `end`, where a value of the kind
- * begins. */
-static void add_node(struct lesson *lesson, size_t end, enum shape_kind kind,
-                     const struct meaning *meaning) {
-    struct otlp_shapes *shapes = lesson->shapes;
-    struct slice literal =
-        slice_of(lesson->walk.bytes.data + lesson->literal_at, end - lesson->literal_at);
-    uint32_t siblings;
-    uint16_t same = find_same(shapes, lesson->place, literal, &siblings);
-    if (same != 0) {
-        lesson->is_over = shapes->nodes[same].kind != kind;
-        lesson->place = same;
-        return;
-    }
-    if (shapes->nodes_count == SHAPE_NODES_MAX || siblings == SHAPE_SIBLINGS_MAX ||
-        literal.size > SHAPE_LITERAL_BYTES_MAX ||
-        literal.size > SHAPE_TEXT_BYTES_MAX - shapes->text_bytes) {
-        lesson->is_over = true;
-        shapes->is_full = true;
-        return;
-    }
-    uint16_t place = (uint16_t)shapes->nodes_count++;
-    shapes->nodes[place] = (struct shape_node){
-        .text_at = shapes->text_bytes,
-        .text_size = (uint16_t)literal.size,
-        .key_at = (uint16_t)(meaning->key_size > 0 ? meaning->key_at - lesson->literal_at : 0),
-        .key_size = (uint16_t)meaning->key_size,
-        .next_sibling = shapes->nodes[lesson->place].first_child,
-        .kind = (uint8_t)kind,
-        .field = (uint8_t)meaning->field,
-        .type = (uint8_t)meaning->type,
-        .known = (uint8_t)meaning->known,
-    };
-    shapes->nodes[lesson->place].first_child = place;
-    memcpy(shapes->text + shapes->text_bytes, literal.data, literal.size);
-    shapes->text_bytes += (uint32_t)literal.size;
-    lesson->place = place;
+static struct shape_meaning meaning_of(enum shape_field field) {
+    return (struct shape_meaning){.field = (uint8_t)field, .known = OTLP_KNOWN_COUNT};
 }
 
 /* A value of its own; what is ignored and no plain value is the same bytes every time. */
-static void learn_value(struct lesson *lesson, const struct meaning *meaning) {
-    struct json_walk *walk = &lesson->walk;
-    struct slice text;
-    bool flag;
-    enum json_type type = json_peek(walk);
-    size_t at = json_next_at(walk);
+static void learn_value(struct shape_lesson *lesson, const struct shape_meaning *meaning) {
+    enum json_type type = json_peek(&lesson->walk);
+    bool is_bool = type == JSON_TRUE || type == JSON_FALSE;
     if (type == JSON_STRING) {
-        json_take_string(walk, &text);
-        add_node(lesson, at + 1, SHAPE_STRING, meaning);
-        lesson->literal_at = walk->at - 1;
+        shape_lesson_add(lesson, SHAPE_STRING, meaning);
     } else if (type == JSON_NUMBER) {
-        json_take_number(walk, &text);
-        add_node(lesson, at, SHAPE_INTEGER, meaning);
-        lesson->literal_at = walk->at;
-    } else if ((type == JSON_TRUE || type == JSON_FALSE) && meaning->type == ATTRIBUTE_BOOL) {
-        json_take_bool(walk, &flag);
-        add_node(lesson, at, SHAPE_BOOL, meaning);
-        lesson->literal_at = walk->at;
+        shape_lesson_add(lesson, SHAPE_INTEGER, meaning);
+    } else if (is_bool && meaning->type == ATTRIBUTE_BOOL) {
+        shape_lesson_add(lesson, SHAPE_BOOL, meaning);
     } else {
         lesson->is_over = lesson->is_over || meaning->field != SHAPE_IGNORED;
-        json_skip(walk, NULL);
+        json_skip(&lesson->walk, NULL);
     }
 }
 
 /* The one member of an AnyValue, of a type that is taken as it is written. */
-static void learn_any(struct lesson *lesson, struct meaning *meaning, bool is_text_only) {
+static void learn_any(struct shape_lesson *lesson, struct shape_meaning *meaning,
+                      bool is_text_only) {
     struct json_walk *walk = &lesson->walk;
     struct slice key = {0};
     if (json_peek(walk) != JSON_OBJECT || !json_enter_object(walk) ||
@@ -135,21 +53,18 @@ static bool enter_member(struct json_walk *walk, struct slice wanted) {
 }
 
 /* {"key":"...","value":{...}} in this order and nothing else. */
-static void learn_attribute(struct lesson *lesson) {
+static void learn_attribute(struct shape_lesson *lesson) {
     struct json_walk *walk = &lesson->walk;
-    struct meaning meaning = meaning_of(SHAPE_ATTRIBUTE);
+    struct shape_meaning meaning = meaning_of(SHAPE_ATTRIBUTE);
     struct slice key = {0};
     if (json_peek(walk) != JSON_OBJECT || !json_enter_object(walk) ||
         !enter_member(walk, SLICE("key")) || json_peek(walk) != JSON_STRING) {
         lesson->is_over = true;
         return;
     }
-    meaning.key_at = json_next_at(walk) + 1;
     json_take_string(walk, &key);
-    meaning.key_size = key.size;
-    meaning.known = otlp_known_of(key);
-    bool is_as_written = key.data == walk->bytes.data + meaning.key_at;
-    if (!is_as_written || !enter_member(walk, SLICE("value"))) {
+    meaning.known = (uint8_t)otlp_known_of(key);
+    if (!shape_lesson_has_key(lesson, key, &meaning) || !enter_member(walk, SLICE("value"))) {
         lesson->is_over = true;
         return;
     }
@@ -157,7 +72,7 @@ static void learn_attribute(struct lesson *lesson) {
     lesson->is_over = lesson->is_over || json_next_member(walk, &key);
 }
 
-static void learn_attributes(struct lesson *lesson) {
+static void learn_attributes(struct shape_lesson *lesson) {
     if (json_peek(&lesson->walk) != JSON_ARRAY || !json_enter_array(&lesson->walk)) {
         lesson->is_over = true;
         return;
@@ -167,7 +82,7 @@ static void learn_attributes(struct lesson *lesson) {
     }
 }
 
-static void learn_member(struct lesson *lesson, struct slice key) {
+static void learn_member(struct shape_lesson *lesson, struct slice key) {
     static const struct {
         struct slice key;
         enum shape_field field;
@@ -179,9 +94,9 @@ static void learn_member(struct lesson *lesson, struct slice key) {
         {{(const uint8_t *)"spanId", 6}, SHAPE_SPAN},
         {{(const uint8_t *)"eventName", 9}, SHAPE_EVENT_NAME},
     };
-    struct meaning meaning = meaning_of(SHAPE_IGNORED);
+    struct shape_meaning meaning = meaning_of(SHAPE_IGNORED);
     for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
-        meaning.field = slice_equals(key, plain[i].key) ? plain[i].field : meaning.field;
+        meaning.field = slice_equals(key, plain[i].key) ? (uint8_t)plain[i].field : meaning.field;
     }
     if (json_key_is(key, "attributes")) {
         learn_attributes(lesson);
@@ -193,28 +108,16 @@ static void learn_member(struct lesson *lesson, struct slice key) {
     }
 }
 
-static void learn_record(struct lesson *lesson) {
-    struct meaning nothing = meaning_of(SHAPE_IGNORED);
+void otlp_shape_learn(struct shapes *shapes, const struct json_walk *record) {
+    struct shape_lesson lesson;
     struct slice key;
-    json_enter_object(&lesson->walk);
-    while (!lesson->is_over && json_next_member(&lesson->walk, &key)) {
-        learn_member(lesson, key);
-    }
-    if (!lesson->is_over && lesson->walk.error == NULL) {
-        add_node(lesson, lesson->walk.at, SHAPE_END, &nothing);
-    }
-}
-
-void otlp_shape_learn(struct otlp_shapes *shapes, const struct json_walk *record) {
-    if (shapes->pause > 0) {
+    size_t mark = record->arena->used_bytes;
+    if (!shape_lesson_begin(&lesson, shapes, record)) {
         return;
     }
-    if (shapes->is_full && shapes->misses >= MISSES_WHEN_STALE) {
-        otlp_shapes_init(shapes);
+    json_enter_object(&lesson.walk);
+    while (!lesson.is_over && json_next_member(&lesson.walk, &key)) {
+        learn_member(&lesson, key);
     }
-    struct lesson lesson = {.shapes = shapes, .walk = *record};
-    size_t mark = record->arena->used_bytes;
-    lesson.literal_at = json_next_at(&lesson.walk);
-    learn_record(&lesson);
-    arena_rewind(record->arena, mark);
+    shape_lesson_end(&lesson, mark);
 }

@@ -254,6 +254,7 @@ static void decode_body(struct ingest *ingest, struct http_exchange exchange,
                                                   : slice_of_text(routes[format->route].source);
     otlp_edges_begin(decode, ingest->options.spans, ingest->config);
     decode->shapes = &ingest->shapes;
+    decode->native_shapes = &ingest->native_shapes;
     decode->batch_for = intake_batch_for;
     decode->dedup_by_for = intake_dedup_by_for;
     decode->on_refused = intake_on_refused;

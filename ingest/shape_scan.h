@@ -1,5 +1,5 @@
 /*
- * shape_scan.h - the two loops of otlp_shape: are these bytes those, and where does a string end.
+ * shape_scan.h - the loops of shape_path.h: are these bytes those, and where does a value end.
  *
  * Sixteen bytes at a time with the vectors that every x86-64 has, else byte by byte. Raw pointers,
  * because it is a scanner; both stay inside the slices they are given. Any thread.
@@ -69,4 +69,41 @@ static inline size_t scan_string(struct slice text, bool *has_high_out) {
         high |= byte & 0x80u;
     }
     return text.size;
+}
+
+enum { SCAN_INTEGER_DIGITS_MAX = 20 }; /* of a u64 */
+
+static inline size_t scan_digits(struct slice text, size_t at) {
+    while (at < text.size && (uint8_t)(text.data[at] - '0') < 10) {
+        at++;
+    }
+    return at;
+}
+
+/* Digits, maybe behind a minus, as RFC 8259 has an integer; text.size: none. What may not follow it
+ * is not what is due behind a value either. */
+static inline size_t scan_integer(struct slice text) {
+    size_t start = text.size > 0 && text.data[0] == '-';
+    size_t end = scan_digits(slice_head(text, start + SCAN_INTEGER_DIGITS_MAX), start);
+    bool is_one = end > start && (text.data[start] != '0' || end == start + 1);
+    return is_one ? end : text.size;
+}
+
+/* RFC 8259, 6: number = [ minus ] int [ frac ] [ exp ]; here without exp, and of any length. */
+static inline size_t scan_number(struct slice text) {
+    size_t start = text.size > 0 && text.data[0] == '-';
+    size_t end = scan_digits(text, start);
+    bool is_good = end > start && (text.data[start] != '0' || end == start + 1);
+    if (is_good && end < text.size && text.data[end] == '.') {
+        size_t fraction = end + 1;
+        end = scan_digits(text, fraction);
+        is_good = end > fraction;
+    }
+    return is_good ? end : text.size;
+}
+
+static inline size_t scan_bool(struct slice text) {
+    return slice_starts_with(text, SLICE("true"))    ? 4
+           : slice_starts_with(text, SLICE("false")) ? 5
+                                                     : text.size;
 }

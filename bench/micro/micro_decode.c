@@ -20,7 +20,8 @@ struct decoding {
     struct load_pool pool;
     struct arena arena;
     struct batch batch;
-    struct otlp_shapes shapes;
+    struct shapes shapes;
+    struct shapes native_shapes;
     uint8_t *memory;
     uint32_t next;
 };
@@ -46,7 +47,8 @@ static void *init_protocol(enum load_protocol protocol) {
     ASSERT(decoding != NULL);
     decoding->memory = malloc(BATCH_ROOM);
     ASSERT(decoding->memory != NULL);
-    otlp_shapes_init(&decoding->shapes);
+    shapes_init(&decoding->shapes);
+    shapes_init(&decoding->native_shapes);
     batch_init(&decoding->batch, decoding->memory, BATCH_ROOM);
     ASSERT(status_is_ok(arena_init(&decoding->arena, 16 * MIB)));
     ASSERT(status_is_ok(load_pool_init(&decoding->pool, &world, &fault)));
@@ -92,6 +94,7 @@ static struct micro_work decode_rounds(struct decoding *decoding, uint64_t round
         struct slice body = next_body(decoding);
         struct decode decode = {.arena = &decoding->arena,
                                 .shapes = &decoding->shapes,
+                                .native_shapes = &decoding->native_shapes,
                                 .hash_seed = 7,
                                 .now_ns = NOW_NS,
                                 .source = SLICE("bench"),

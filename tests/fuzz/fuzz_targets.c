@@ -138,7 +138,7 @@ static struct intake *take_intake(void) {
     return intake;
 }
 
-static struct status decode_with(struct slice bytes, struct otlp_shapes *shapes,
+static struct status decode_with(struct slice bytes, struct shapes *shapes,
                                  struct status (*run)(struct decode *, struct slice)) {
     struct intake *intake = take_intake();
     struct decode decode = {
@@ -148,6 +148,7 @@ static struct status decode_with(struct slice bytes, struct otlp_shapes *shapes,
         .source = SLICE("fuzz"),
         .batch_for = batch_for,
         .shapes = shapes,
+        .native_shapes = shapes,
         .context = intake,
     };
     struct status status = run(&decode, bytes);
@@ -164,12 +165,12 @@ static void decode_by(struct slice bytes, struct status (*run)(struct decode *, 
 /* Records taken by a spelling that was learned (of the same text, the second time) are what the
  * walk alone makes of them. */
 static void decode_shaped(struct slice bytes) {
-    static struct otlp_shapes shapes;
+    static struct shapes shapes;
     static uint8_t kept[BATCH_BYTES];
     struct status walked = decode_with(bytes, NULL, otlp_json_decode_logs);
     struct slice expected = batch_finish(&take_intake_again()->batch);
     memcpy(kept, expected.data, expected.size);
-    otlp_shapes_init(&shapes);
+    shapes_init(&shapes);
     for (int i = 0; i < 2; i++) {
         struct status shaped = decode_with(bytes, &shapes, otlp_json_decode_logs);
         struct slice got = batch_finish(&take_intake_again()->batch);
@@ -196,18 +197,25 @@ static struct status walk_json(struct decode *decode, struct slice bytes) {
     return native_decode(decode, bytes, false);
 }
 
-/* Events taken in their usual spelling are what the walk alone makes of them. */
+/* Events taken in their usual spelling, or by a shape that was learned (of the same text, the
+ * second time), are what the walk alone makes of them. */
 static void decode_both(struct slice bytes, struct status (*walk)(struct decode *, struct slice),
                         struct status (*run)(struct decode *, struct slice)) {
+    static struct shapes shapes;
     static uint8_t kept[BATCH_BYTES];
+    struct shapes *const ways[] = {NULL, &shapes, &shapes};
     struct status walked = decode_with(bytes, NULL, walk);
     struct slice expected = batch_finish(&take_intake_again()->batch);
     memcpy(kept, expected.data, expected.size);
-    struct status taken = decode_with(bytes, NULL, run);
-    struct slice got = batch_finish(&take_intake_again()->batch);
-    bool is_short = walked.code == STATUS_FULL || taken.code == STATUS_FULL; /* of memory */
-    ASSERT(is_short || taken.code == walked.code);
-    ASSERT(is_short || !status_is_ok(walked) || slice_equals(got, slice_of(kept, expected.size)));
+    shapes_init(&shapes);
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+        struct status taken = decode_with(bytes, ways[i], run);
+        struct slice got = batch_finish(&take_intake_again()->batch);
+        bool is_short = walked.code == STATUS_FULL || taken.code == STATUS_FULL; /* of memory */
+        ASSERT(is_short || taken.code == walked.code);
+        ASSERT(is_short || !status_is_ok(walked) ||
+               slice_equals(got, slice_of(kept, expected.size)));
+    }
 }
 
 void fuzz_native(struct slice bytes) {

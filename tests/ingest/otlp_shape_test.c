@@ -7,14 +7,14 @@
 #include "bench/random.h"
 #include "tests/ingest/decode_pair.h"
 
-static void decode_body(struct decoding *decoding, struct slice body, struct otlp_shapes *shapes) {
+static void decode_body(struct decoding *decoding, struct slice body, struct shapes *shapes) {
     struct decode *decode = decoding_begin(decoding);
     decode->shapes = shapes;
     decoding_end(decoding, otlp_json_decode_logs(decode, body));
 }
 
 /* The body decoded by the walk alone and with the shapes: the same. Whether it could be read. */
-static bool expect_same(struct decoding *pair, struct otlp_shapes *shapes, struct slice body) {
+static bool expect_same(struct decoding *pair, struct shapes *shapes, struct slice body) {
     decode_body(&pair[0], body, NULL);
     decode_body(&pair[1], body, shapes);
     return expect_same_envelopes(pair);
@@ -68,13 +68,13 @@ static struct slice write_body(char *out, struct random *random, const uint8_t *
 #pragma GCC diagnostic pop
 
 static void every_spelling_gives_what_the_walk_gives(void **state) {
-    static struct otlp_shapes shapes;
+    static struct shapes shapes;
     static char text[TEXT_ROOM];
     struct decoding pair[2];
     struct random random = {7};
     uint8_t order[40];
     pair_init(pair);
-    otlp_shapes_init(&shapes);
+    shapes_init(&shapes);
     for (int round = 0; round < 200; round++) {
         for (size_t i = 0; i < sizeof(order); i++) {
             order[i] = (uint8_t)random_below(&random, SPELLINGS);
@@ -84,13 +84,13 @@ static void every_spelling_gives_what_the_walk_gives(void **state) {
     pair_deinit(pair);
 }
 
-static size_t take(struct otlp_shapes *shapes, const char *text) {
+static size_t take(struct shapes *shapes, const char *text) {
     struct otlp_record record;
     otlp_record_init(&record, EVENT_KIND_LOG);
     return otlp_shape_take(shapes, slice_of_text(text), &record);
 }
 
-static void learn(struct otlp_shapes *shapes, const char *text) {
+static void learn(struct shapes *shapes, const char *text) {
     struct arena arena;
     assert_status(arena_init(&arena, ROOM), OK);
     struct json_walk walk = json_walk_over(slice_of_text(text), &arena);
@@ -99,11 +99,11 @@ static void learn(struct otlp_shapes *shapes, const char *text) {
 }
 
 static void a_spelling_seen_once_is_taken_from_then_on(void **state) {
-    static struct otlp_shapes shapes;
+    static struct shapes shapes;
     struct otlp_record record;
     const char *next = "{\"severityNumber\":17,\"body\":{\"stringValue\":\"b\"},\"attributes\":[{"
                        "\"key\":\"job.id\",\"value\":{\"stringValue\":\"j\"}}]},{}";
-    otlp_shapes_init(&shapes);
+    shapes_init(&shapes);
     assert_int_equal(take(&shapes, next), 0);
     learn(&shapes, "{\"severityNumber\":9,\"body\":{\"stringValue\":\"a\"},\"attributes\":[{"
                    "\"key\":\"job.id\",\"value\":{\"stringValue\":\"i\"}}]}");
@@ -118,10 +118,10 @@ static void a_spelling_seen_once_is_taken_from_then_on(void **state) {
 }
 
 static void a_record_cut_anywhere_is_left_to_the_walk(void **state) {
-    static struct otlp_shapes shapes;
+    static struct shapes shapes;
     const char *whole = "{\"timeUnixNano\":\"17\",\"severityNumber\":9,\"body\":{\"stringValue\":"
                         "\"a long enough message, beyond a vector\"},\"flags\":1,\"spanId\":\"\"}";
-    otlp_shapes_init(&shapes);
+    shapes_init(&shapes);
     learn(&shapes, whole);
     assert_int_equal(take(&shapes, whole), strlen(whole));
     for (size_t size = 0; size < strlen(whole); size++) {
@@ -136,14 +136,14 @@ static void a_record_cut_anywhere_is_left_to_the_walk(void **state) {
 
 /* Bytes are changed, left out, doubled: whatever comes of it, both ways say the same. */
 static void damaged_bodies_are_judged_as_the_walk_judges_them(void **state) {
-    static struct otlp_shapes shapes;
+    static struct shapes shapes;
     static char text[TEXT_ROOM];
     static const char bytes[] = "\"\\{}[],:0919 \n\x01\xc3\xff tfe.-";
     struct decoding pair[2];
     struct random random = {11};
     uint32_t good = 0;
     pair_init(pair);
-    otlp_shapes_init(&shapes);
+    shapes_init(&shapes);
     for (int round = 0; round < 6000; round++) {
         uint8_t order[4];
         for (size_t i = 0; i < sizeof(order); i++) {
@@ -162,10 +162,10 @@ static void damaged_bodies_are_judged_as_the_walk_judges_them(void **state) {
 }
 
 static void ever_new_spellings_stay_within_bounds_and_give_way_to_usual_ones(void **state) {
-    static struct otlp_shapes shapes;
+    static struct shapes shapes;
     char text[128];
     uint32_t taken = 0;
-    otlp_shapes_init(&shapes);
+    shapes_init(&shapes);
     for (unsigned i = 0; i < 20000; i++) {
         snprintf(text, sizeof(text), "{\"body\":{\"stringValue\":\"x\"},\"k%u\":\"v\"}", i);
         if (take(&shapes, text) == 0) {
