@@ -22,23 +22,22 @@ static const struct {
 
 /* The words first and last: a page of usage would hide them. */
 static int misused(const char *words) {
-    (void)fprintf(stderr, "quell: %s; quell --help tells what there is\n", words);
+    bool is_asking = words[0] != 0 && words[strlen(words) - 1] == '?';
+    (void)fprintf(stderr, "quell: %s%s quell --help tells what there is\n", words,
+                  is_asking ? "" : ";");
     return 2;
 }
 
 static int unknown_command(const char *name) {
-    struct slice word = slice_of_text(name);
-    unsigned best = text_typo_distance_max(word) + 1;
-    const char *nearest = NULL;
+    char memory[128];
+    struct text meant = text_over(memory, sizeof(memory));
+    struct text_guess guess = text_guess_of(slice_of_text(name));
     struct fault fault;
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-        unsigned distance = text_distance(word, slice_of_text(commands[i].name), best);
-        nearest = distance < best ? commands[i].name : nearest;
-        best = distance < best ? distance : best;
+        text_guess_try(&guess, commands[i].name);
     }
-    fault_write(&fault, "unknown command \"%s\"%s%s%s", name,
-                nearest == NULL ? "" : ": did you mean \"", nearest == NULL ? "" : nearest,
-                nearest == NULL ? "" : "\"?");
+    text_add_guess(&meant, &guess);
+    fault_write(&fault, "unknown command \"%s\"%.*s", name, SLICE_PRINT(text_slice(&meant)));
     return misused(fault.words);
 }
 

@@ -121,18 +121,20 @@ static struct status set_common(struct cli_options *options, unsigned flag, cons
     return status_ok();
 }
 
+static const char *const common_flags[] = {"--config=", "--set=", "--format=", "--log-format="};
+enum { COMMON_FLAGS_COUNT = sizeof(common_flags) / sizeof(common_flags[0]) };
+
 static struct status take_common_flag(struct words *words, struct cli_options *options,
                                       bool *is_taken_out, struct fault *fault) {
-    static const char *const flags[] = {"--config=", "--set=", "--format=", "--log-format="};
     const char *value = NULL;
-    for (unsigned flag = 0; flag < sizeof(flags) / sizeof(flags[0]); flag++) {
-        if (!take_flag(words, flags[flag], &value)) {
+    for (unsigned flag = 0; flag < COMMON_FLAGS_COUNT; flag++) {
+        if (!take_flag(words, common_flags[flag], &value)) {
             continue;
         }
         *is_taken_out = true;
         if (value == NULL) {
             return fault_set(fault, STATUS_INVALID, "%.*s wants a value",
-                             (int)strcspn(flags[flag], "="), flags[flag]);
+                             (int)strcspn(common_flags[flag], "="), common_flags[flag]);
         }
         return set_common(options, flag, value, fault);
     }
@@ -162,10 +164,29 @@ static struct status take_own_flag(struct words *words, const struct command *co
     return status_ok();
 }
 
+static struct status refuse_flag(const char *word, const struct command *command,
+                                 struct fault *fault) {
+    char memory[128];
+    struct text meant = text_over(memory, sizeof(memory));
+    struct text_guess guess = text_guess_of(slice_head(slice_of_text(word), strcspn(word, "=")));
+    for (unsigned i = 0; i < COMMON_FLAGS_COUNT; i++) {
+        text_guess_try(&guess, common_flags[i]);
+    }
+    for (uint32_t i = 0; command != NULL && command->flags[i] != NULL; i++) {
+        text_guess_try(&guess, command->flags[i]);
+    }
+    if (guess.nearest != NULL) {
+        text_add_format(&meant, ": did you mean \"%.*s\"?", (int)strcspn(guess.nearest, "="),
+                        guess.nearest);
+    }
+    return fault_set(fault, STATUS_INVALID, "unknown argument \"%s\"%.*s", word,
+                     SLICE_PRINT(text_slice(&meant)));
+}
+
 static struct status take_word(const char *word, const struct command *command,
                                struct cli_options *options, struct fault *fault) {
     if (word[0] == '-' && word[1] != 0) {
-        return fault_set(fault, STATUS_INVALID, "unknown argument \"%s\"", word);
+        return refuse_flag(word, command, fault);
     }
     if (options->command == NULL) {
         options->command = word;

@@ -23,6 +23,7 @@ struct config_setting {
     struct slice key;   /* "url", "secret", "max_attempts", "headers.X-Team" */
     struct slice value; /* text form: strings as they are (secrets resolved), numbers, booleans */
     bool is_secret;     /* came from ${env:} or ${file:} */
+    bool is_unresolved; /* and could not be had: told already */
     uint32_t line;
     uint32_t column;
 };
@@ -36,6 +37,8 @@ struct config_sink {
     uint32_t column;
     struct config_setting *settings; /* all keys but type */
     uint32_t settings_count;
+    uint32_t type_line;
+    uint32_t type_column;
 };
 
 struct config_token {

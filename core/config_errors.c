@@ -45,22 +45,15 @@ void config_error_value(struct config_build *build, const struct toml_value *val
 
 void config_error_unknown(struct config_build *build, const struct toml_value *at, struct slice key,
                           const char *const *candidates) {
-    const char *nearest = NULL;
-    unsigned distance_min = text_typo_distance_max(key) + 1;
+    char memory[128];
+    struct text meant = text_over(memory, sizeof(memory));
+    struct text_guess guess = text_guess_of(key);
     for (uint32_t i = 0; candidates[i] != NULL; i++) {
-        unsigned distance =
-            text_distance(slice_head(key, 64), slice_of_text(candidates[i]), distance_min);
-        if (distance < distance_min) {
-            distance_min = distance;
-            nearest = candidates[i];
-        }
+        text_guess_try(&guess, candidates[i]);
     }
-    if (nearest != NULL) {
-        config_error(build, at, "unknown key \"%.*s\": did you mean \"%s\"?", SLICE_PRINT(key),
-                     nearest);
-    } else {
-        config_error(build, at, "unknown key \"%.*s\"", SLICE_PRINT(key));
-    }
+    text_add_guess(&meant, &guess);
+    config_error(build, at, "unknown key \"%.*s\"%.*s", SLICE_PRINT(key),
+                 SLICE_PRINT(text_slice(&meant)));
 }
 
 /* --- In the order of the files' lines --- */

@@ -49,7 +49,8 @@ static void read_depends_on(struct config_build *build, const struct toml_value 
     }
     for (uint32_t i = 0; i < job->depends_on_count; i++) {
         struct fault reason;
-        if (!status_is_ok(derive_check_entity(job->depends_on[i], &reason))) {
+        bool is_text = value->children[i].kind == TOML_STRING; /* what is none is told already */
+        if (is_text && !status_is_ok(derive_check_entity(job->depends_on[i], &reason))) {
             config_error(build, &value->children[i], "%s", reason.words);
         }
     }
@@ -112,6 +113,39 @@ static int compare_jobs(const void *a, const void *b) {
                          ((const struct policy_job *)b)->entity);
 }
 
+/* A job and where it was read, until all are sorted. */
+struct placed_job {
+    struct slice entity;
+    uint32_t at;
+};
+
+static int compare_placed(const void *a, const void *b) {
+    const struct placed_job *left = a;
+    const struct placed_job *right = b;
+    int order = slice_compare(left->entity, right->entity);
+    return order != 0 ? order : left->at < right->at ? -1 : 1;
+}
+
+/* Each but the first of a name is told, where it stands. */
+static void check_twice(struct config_build *build, const struct toml_value *array,
+                        const struct policy *policy) {
+    struct placed_job *placed =
+        array_of(build, array, policy->jobs_count, sizeof(struct placed_job));
+    for (uint32_t i = 0; placed != NULL && i < policy->jobs_count; i++) {
+        placed[i] = (struct placed_job){policy->jobs[i].entity, i};
+    }
+    if (placed == NULL) {
+        return;
+    }
+    qsort(placed, policy->jobs_count, sizeof(*placed), compare_placed);
+    for (uint32_t i = 1; i < policy->jobs_count; i++) {
+        if (placed[i].entity.size > 0 && slice_equals(placed[i - 1].entity, placed[i].entity)) {
+            config_error(build, &array->children[placed[i].at], "%.*s is declared twice",
+                         SLICE_PRINT(placed[i].entity));
+        }
+    }
+}
+
 void config_read_jobs(struct config_build *build, const struct toml_value *array,
                       struct policy *policy) {
     if (array == NULL) {
@@ -129,13 +163,8 @@ void config_read_jobs(struct config_build *build, const struct toml_value *array
     if (policy->jobs_count == 0) {
         return;
     }
+    check_twice(build, array, policy);
     qsort(policy->jobs, policy->jobs_count, sizeof(struct policy_job), compare_jobs);
-    for (uint32_t i = 1; i < policy->jobs_count; i++) {
-        if (slice_equals(policy->jobs[i - 1].entity, policy->jobs[i].entity)) {
-            config_error(build, array, "%.*s is declared twice",
-                         SLICE_PRINT(policy->jobs[i].entity));
-        }
-    }
 }
 
 /* --- Routes --- */
@@ -214,6 +243,7 @@ static void read_setting(struct config_build *build, const struct toml_value *va
         config_expand(value->text, build->arena, &setting->value, &setting->is_secret, &reason);
     if (!status_is_ok(status)) {
         config_error(build, value, "%s", reason.words);
+        setting->is_unresolved = true;
     }
 }
 
@@ -266,6 +296,20 @@ static uint32_t settings_count(const struct toml_value *table) {
     return count;
 }
 
+/* "typ" is more likely mistyped than a setting of a sink without a type. */
+static void refuse_typeless(struct config_build *build, const struct toml_value *table) {
+    static const char *const keys[] = {"type", NULL};
+    for (uint32_t i = 0; table->kind == TOML_TABLE && i < table->children_count; i++) {
+        struct text_guess guess = text_guess_of(table->children[i].key);
+        text_guess_try(&guess, keys[0]);
+        if (guess.nearest != NULL) {
+            config_error_unknown(build, &table->children[i], table->children[i].key, keys);
+            return;
+        }
+    }
+    config_error(build, table, "this sink has no type, such as type = \"webhook\"");
+}
+
 static void read_sink(struct config_build *build, const struct toml_value *table,
                       struct slice tenant, struct config_sink *sink) {
     sink->tenant = tenant;
@@ -275,10 +319,12 @@ static void read_sink(struct config_build *build, const struct toml_value *table
     sink->column = table->column;
     const struct toml_value *type = config_child(table, "type");
     if (table->kind != TOML_TABLE || type == NULL) {
-        config_error(build, table, "this sink has no type, such as type = \"webhook\"");
+        refuse_typeless(build, table);
         return;
     }
     sink->type = config_text(build, type);
+    sink->type_line = type->line;
+    sink->type_column = type->column;
     sink->settings = array_of(build, table, settings_count(table), sizeof(struct config_setting));
     for (uint32_t i = 0; sink->settings != NULL && i < table->children_count; i++) {
         struct toml_value value = table->children[i];

@@ -101,16 +101,21 @@ static struct status kafka_open(const struct config_sink *config, struct arena *
     sink->topic = sink_setting_find(config, "topic");
     sink->timeout_ns = 15 * NS_PER_S;
     struct slice timeout = sink_setting_find(config, "timeout"); /* checked by the host */
-    if (timeout.size > 0) {
-        TRY(text_parse_duration(timeout, &sink->timeout_ns));
+    if (timeout.size > 0 && !status_is_ok(text_parse_duration(timeout, &sink->timeout_ns))) {
+        sink->timeout_ns = 15 * NS_PER_S;
     }
+    struct fault one;
+    struct status status = status_ok();
     if (sink->brokers.size == 0) {
-        return fault_set(fault, STATUS_INVALID, "brokers = \"host:port,...\" is missing");
+        status = fault_set(fault, STATUS_INVALID, "brokers = \"host:port,...\" is missing");
     }
     if (!is_topic(sink->topic)) {
-        return fault_set(fault, STATUS_INVALID, "topic = \"...\" of a-z A-Z 0-9 . _ - is missing");
+        struct status next =
+            fault_set(&one, STATUS_INVALID, "topic = \"...\" of a-z A-Z 0-9 . _ - is missing");
+        status = fault_join(fault, status, next, &one);
     }
-    TRY(read_properties(config, arena, sink, fault));
+    struct status next = read_properties(config, arena, sink, &one);
+    TRY(fault_join(fault, status, next, &one));
     *state_out = sink;
     return status_ok();
 }

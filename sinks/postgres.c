@@ -52,15 +52,18 @@ static struct status postgres_open(const struct config_sink *config, struct aren
     state->schema = sink_setting_find(config, "schema");
     state->timeout_ns = 15 * NS_PER_S;
     struct slice timeout = sink_setting_find(config, "timeout"); /* checked by the host */
-    if (timeout.size > 0) {
-        TRY(text_parse_duration(timeout, &state->timeout_ns));
+    if (timeout.size > 0 && !status_is_ok(text_parse_duration(timeout, &state->timeout_ns))) {
+        state->timeout_ns = 15 * NS_PER_S;
     }
-    if (!is_schema_name(state->schema)) {
-        return fault_set(fault, STATUS_INVALID, "schema is a name of a-z, 0-9 and _");
-    }
+    struct fault one;
+    struct status status =
+        is_schema_name(state->schema)
+            ? status_ok()
+            : fault_set(fault, STATUS_INVALID, "schema is a name of a-z, 0-9 and _");
     struct postgres_link_options options = {
         .dsn = sink_setting_find(config, "dsn"), .add_script = add_script, .script_context = state};
-    TRY(postgres_link_open(&options, arena, &state->link, fault));
+    struct status next = postgres_link_open(&options, arena, &state->link, &one);
+    TRY(fault_join(fault, status, next, &one));
     *state_out = state;
     return status_ok();
 }

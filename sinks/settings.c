@@ -60,30 +60,18 @@ static bool setting_is_known(const struct sink_type *type, struct slice key) {
     return false;
 }
 
+struct place {
+    uint32_t line;
+    uint32_t column;
+};
+
 static void add_error(struct config_errors *errors, const struct config_sink *sink,
-                      const struct config_setting *setting, const char *words) {
+                      struct place place, struct slice words) {
     text_add_format(&errors->text, "%.*s:%u:%u: sink \"%.*s\": ", SLICE_PRINT(sink->file),
-                    setting == NULL ? sink->line : setting->line,
-                    setting == NULL ? sink->column : setting->column, SLICE_PRINT(sink->name));
-    text_add_printable(&errors->text, slice_of_text(words));
+                    place.line, place.column, SLICE_PRINT(sink->name));
+    text_add_printable(&errors->text, words);
     text_add_char(&errors->text, '\n');
     errors->count++;
-}
-
-static const char *nearest_setting(const struct sink_type *type, struct slice key) {
-    const char *nearest = NULL;
-    unsigned best = text_typo_distance_max(key) + 1;
-    for (uint32_t i = 0; type->setting_names[i] != NULL; i++) {
-        unsigned distance = text_distance(key, slice_of_text(type->setting_names[i]), best);
-        nearest = distance < best ? type->setting_names[i] : nearest;
-        best = distance < best ? distance : best;
-    }
-    for (uint32_t i = 0; i < HOST_SETTINGS_COUNT; i++) {
-        unsigned distance = text_distance(key, slice_of_text(host_settings[i]), best);
-        nearest = distance < best ? host_settings[i] : nearest;
-        best = distance < best ? distance : best;
-    }
-    return nearest;
 }
 
 static void check_keys(const struct config_sink *sink, const struct sink_type *type,
@@ -95,12 +83,16 @@ static void check_keys(const struct config_sink *sink, const struct sink_type *t
         }
         char words[256];
         struct text text = text_over(words, sizeof(words));
-        const char *nearest = nearest_setting(type, setting->key);
-        text_add_format(&text, "unknown key \"%.*s\"", SLICE_PRINT(setting->key));
-        if (nearest != NULL) {
-            text_add_format(&text, ": did you mean \"%s\"?", nearest);
+        struct text_guess guess = text_guess_of(setting->key);
+        for (uint32_t k = 0; type->setting_names[k] != NULL; k++) {
+            text_guess_try(&guess, type->setting_names[k]);
         }
-        add_error(errors, sink, setting, words);
+        for (uint32_t k = 0; k < HOST_SETTINGS_COUNT; k++) {
+            text_guess_try(&guess, host_settings[k]);
+        }
+        text_add_format(&text, "unknown key \"%.*s\"", SLICE_PRINT(setting->key));
+        text_add_guess(&text, &guess);
+        add_error(errors, sink, (struct place){setting->line, setting->column}, text_slice(&text));
     }
 }
 
@@ -115,15 +107,18 @@ static struct status read_spans(const struct config_sink *sink, struct sink_limi
         {"backoff_max", &limits->backoff_ns_max},
         {"breaker_wait", &limits->breaker_wait_ns},
     };
+    struct status status = status_ok();
     for (size_t i = 0; i < sizeof(spans) / sizeof(spans[0]); i++) {
         struct slice value = sink_setting_find(sink, spans[i].name);
         if (value.size > 0 && (!status_is_ok(text_parse_duration(value, spans[i].target)) ||
                                *spans[i].target == 0 || *spans[i].target > SPAN_NS_MAX)) {
-            return fault_set(fault, STATUS_INVALID, "%s is a duration up to 1d, such as \"10s\"",
-                             spans[i].name);
+            struct fault one;
+            struct status bad = fault_set(
+                &one, STATUS_INVALID, "%s is a duration up to 1d, such as \"10s\"", spans[i].name);
+            status = fault_join(fault, status, bad, &one);
         }
     }
-    return status_ok();
+    return status;
 }
 
 static struct status read_count(const struct config_sink *sink, const char *name,
@@ -173,10 +168,15 @@ struct status sink_limits_read(const struct config_sink *sink, struct sink_limit
                                  .backoff_ns_max = 5 * NS_PER_MINUTE,
                                  .attempts_max = 10,
                                  .breaker_failures = 5};
-    TRY(read_spans(sink, &limits, fault));
-    TRY(read_count(sink, "max_attempts", &limits.attempts_max, &limits.attempts_are_set, fault));
-    TRY(read_count(sink, "breaker_failures", &limits.breaker_failures, &ignored, fault));
-    TRY(read_rate(sink, &limits, fault));
+    struct fault one;
+    struct status status = read_spans(sink, &limits, fault);
+    struct status next =
+        read_count(sink, "max_attempts", &limits.attempts_max, &limits.attempts_are_set, &one);
+    status = fault_join(fault, status, next, &one);
+    next = read_count(sink, "breaker_failures", &limits.breaker_failures, &ignored, &one);
+    status = fault_join(fault, status, next, &one);
+    next = read_rate(sink, &limits, &one);
+    TRY(fault_join(fault, status, next, &one));
     if (limits.breaker_wait_ns == 0) { /* a sink that is back is found soon, and not hammered */
         limits.breaker_wait_ns = 10 * limits.backoff_ns;
     }
@@ -185,45 +185,74 @@ struct status sink_limits_read(const struct config_sink *sink, struct sink_limit
 }
 
 /* Words that begin with a setting's name are about that setting. */
-static void add_fault(struct config_errors *errors, const struct config_sink *sink,
-                      const struct fault *fault) {
-    struct slice words = slice_of_text(fault->words);
-    const struct config_setting *blamed = NULL;
-    for (uint32_t i = 0; i < sink->settings_count; i++) {
-        struct slice key = sink->settings[i].key;
-        bool is_named = slice_starts_with(words, key) && words.size > key.size &&
-                        (words.data[key.size] == ' ' || words.data[key.size] == ':');
-        blamed = is_named ? &sink->settings[i] : blamed;
+static void add_fault_line(struct config_errors *errors, const struct config_sink *sink,
+                           struct slice words) {
+    struct place place = {sink->line, sink->column};
+    bool is_told = false;
+    if (slice_starts_with(words, SLICE("type "))) {
+        place = (struct place){sink->type_line, sink->type_column};
     }
-    add_error(errors, sink, blamed, fault->words);
+    for (uint32_t i = 0; i < sink->settings_count; i++) {
+        const struct config_setting *setting = &sink->settings[i];
+        bool is_named =
+            slice_starts_with(words, setting->key) && words.size > setting->key.size &&
+            (words.data[setting->key.size] == ' ' || words.data[setting->key.size] == ':');
+        if (is_named) {
+            place = (struct place){setting->line, setting->column};
+            is_told = setting->is_unresolved;
+        }
+    }
+    if (!is_told) {
+        add_error(errors, sink, place, words);
+    }
+}
+
+static void add_fault(struct config_errors *errors, const struct config_sink *sink,
+                      struct status status, const struct fault *fault) {
+    struct slice words = slice_of_text(fault->words);
+    while (!status_is_ok(status) && words.size > 0) {
+        struct slice line = slice_head(words, slice_find_byte(words, '\n'));
+        add_fault_line(errors, sink, line);
+        words = slice_tail(words, line.size + 1);
+    }
+}
+
+/* What the type says of its own settings. */
+static void check_type(const struct config_sink *sink, const struct sink_type *type,
+                       struct arena *arena, struct config_errors *errors) {
+    struct fault fault = {0};
+    void *state = NULL;
+    struct status status = type->open(sink, arena, &state, &fault);
+    add_fault(errors, sink, status, &fault);
+    if (status_is_ok(status) && type->close != NULL) {
+        type->close(state);
+    }
 }
 
 static void check_sink(const struct config_sink *sink, struct arena *arena, uint32_t *copies_count,
                        struct config_errors *errors) {
-    struct fault fault;
+    struct fault fault = {0};
     struct sink_limits limits;
     bool is_copied = false;
-    void *state = NULL;
     const struct sink_type *type = NULL;
     if (sink->type.size == 0) {
         return; /* told already */
     }
-    if (!status_is_ok(sink_type_find(sink, &type, &fault))) {
-        add_fault(errors, sink, &fault);
+    struct status status = sink_type_find(sink, &type, &fault);
+    add_fault(errors, sink, status, &fault);
+    if (!status_is_ok(status)) {
         return;
     }
     check_keys(sink, type, errors);
-    if (!status_is_ok(sink_limits_read(sink, &limits, &fault)) ||
-        !status_is_ok(event_copy_is_wanted(sink, type, &is_copied, &fault)) ||
-        !status_is_ok(type->open(sink, arena, &state, &fault))) {
-        add_fault(errors, sink, &fault);
-    } else if (type->close != NULL) {
-        type->close(state);
-    }
+    status = sink_limits_read(sink, &limits, &fault);
+    add_fault(errors, sink, status, &fault);
+    status = event_copy_is_wanted(sink, type, &is_copied, &fault);
+    add_fault(errors, sink, status, &fault);
+    check_type(sink, type, arena, errors);
     *copies_count += is_copied ? 1 : 0;
     if (is_copied && *copies_count == EVENT_COPIES_MAX + 1) {
-        add_error(errors, sink, NULL,
-                  "more than 16 sinks with events = true: use one of the defaults");
+        add_error(errors, sink, (struct place){sink->line, sink->column},
+                  SLICE("more than 16 sinks with events = true: use one of the defaults"));
     }
 }
 

@@ -65,6 +65,26 @@ static bool is_url(struct slice text) {
                                       slice_starts_with(text, SLICE("http://")));
 }
 
+static struct status check_bot(const struct slack_state *state, struct fault *fault) {
+    struct fault one;
+    struct status status = status_ok();
+    bool is_token = state->token.size > 0 && state->token.size <= TOKEN_BYTES_MAX &&
+                    is_visible_ascii(state->token);
+    if (!is_token) {
+        status = fault_set(fault, STATUS_INVALID, "token = \"xoxb-...\" is missing or no token");
+    }
+    if (state->channel.size == 0 || state->channel.size > CHANNEL_BYTES_MAX) {
+        struct status next =
+            fault_set(&one, STATUS_INVALID, "channel = \"#name\" is missing or too long");
+        status = fault_join(fault, status, next, &one);
+    }
+    if (!is_url(state->api_url)) {
+        struct status next = fault_set(&one, STATUS_INVALID, "api_url is no address");
+        status = fault_join(fault, status, next, &one);
+    }
+    return status;
+}
+
 static struct status check_address(const struct slack_state *state, struct fault *fault) {
     bool is_bot = state->token.size > 0 || state->channel.size > 0;
     if (is_bot == (state->url.size > 0)) {
@@ -75,15 +95,7 @@ static struct status check_address(const struct slack_state *state, struct fault
         return is_url(state->url) ? status_ok()
                                   : fault_set(fault, STATUS_INVALID, "url is no https:// address");
     }
-    if (state->token.size == 0 || state->token.size > TOKEN_BYTES_MAX ||
-        !is_visible_ascii(state->token)) {
-        return fault_set(fault, STATUS_INVALID, "token = \"xoxb-...\" is missing or no token");
-    }
-    if (state->channel.size == 0 || state->channel.size > CHANNEL_BYTES_MAX) {
-        return fault_set(fault, STATUS_INVALID, "channel = \"#name\" is missing or too long");
-    }
-    return is_url(state->api_url) ? status_ok()
-                                  : fault_set(fault, STATUS_INVALID, "api_url is no address");
+    return check_bot(state, fault);
 }
 
 static struct status read_updates(struct slice word, enum slack_updates *updates_out,
@@ -117,6 +129,9 @@ static struct status slack_open(const struct config_sink *config, struct arena *
     state->channel = sink_setting_find(config, "channel");
     state->api_url = sink_setting_find(config, "api_url");
     state->api_url = state->api_url.size > 0 ? state->api_url : SLICE("https://slack.com/api");
+    if (state->api_url.data[state->api_url.size - 1] == '/') {
+        state->api_url.size--;
+    }
     state->links.open_url = sink_setting_find(config, "open_url");
     state->links.acknowledge_url = sink_setting_find(config, "acknowledge_url");
     struct slice secret = sink_setting_find(config, SLACK_SETTING_SECRET);
@@ -125,10 +140,14 @@ static struct status slack_open(const struct config_sink *config, struct arena *
         (secret.size > 0 && state->links.acknowledge_url.size > 0)) {
         return fault_set(fault, STATUS_INVALID, "either signing_secret or acknowledge_url");
     }
-    TRY(check_address(state, fault));
-    TRY(read_updates(sink_setting_find(config, "updates"), &state->updates, fault));
-    TRY(check_link(state->links.open_url, "open_url", fault));
-    TRY(check_link(state->links.acknowledge_url, "acknowledge_url", fault));
+    struct fault one;
+    struct status status = check_address(state, fault);
+    struct status next = read_updates(sink_setting_find(config, "updates"), &state->updates, &one);
+    status = fault_join(fault, status, next, &one);
+    next = check_link(state->links.open_url, "open_url", &one);
+    status = fault_join(fault, status, next, &one);
+    next = check_link(state->links.acknowledge_url, "acknowledge_url", &one);
+    TRY(fault_join(fault, status, next, &one));
     *state_out = state;
     return status_ok();
 }

@@ -34,8 +34,9 @@ static const char *const setting_names[] = {"url",     "secret",   "secret_previ
                                             "headers", "template", NULL};
 
 /* "whsec_<base64>", or any other text as it is. */
-static struct status add_secret(struct webhook_state *state, struct slice text,
+static struct status add_secret(struct webhook_state *state, const char *name,
                                 struct fault *fault) {
+    struct slice text = sink_setting_find(state->config, name);
     if (text.size == 0) {
         return status_ok();
     }
@@ -45,10 +46,10 @@ static struct status add_secret(struct webhook_state *state, struct slice text,
         struct status status = digest_parse_base64(slice_tail(text, prefix.size), secret->bytes,
                                                    SECRET_BYTES_MAX, &secret->size);
         if (!status_is_ok(status)) {
-            return fault_set(fault, STATUS_INVALID, "secret: what follows whsec_ is no base64");
+            return fault_set(fault, STATUS_INVALID, "%s: what follows whsec_ is no base64", name);
         }
     } else if (text.size > SECRET_BYTES_MAX) {
-        return fault_set(fault, STATUS_INVALID, "a secret has at most %d bytes", SECRET_BYTES_MAX);
+        return fault_set(fault, STATUS_INVALID, "%s has at most %d bytes", name, SECRET_BYTES_MAX);
     } else {
         memcpy(secret->bytes, text.data, text.size);
         secret->size = text.size;
@@ -80,26 +81,35 @@ static struct status check_headers(const struct config_sink *config, struct faul
                : fault_set(fault, STATUS_INVALID, "at most %d headers", HEADERS_MAX - 6);
 }
 
+static struct status check_url(struct slice url, struct fault *fault) {
+    bool is_http =
+        slice_starts_with(url, SLICE("http://")) || slice_starts_with(url, SLICE("https://"));
+    return is_http && !has_line_break(url)
+               ? status_ok()
+               : fault_set(fault, STATUS_INVALID, "%s",
+                           url.size == 0 ? "url = \"https://...\" is missing"
+                                         : "url is no http:// or https:// address");
+}
+
 static struct status webhook_open(const struct config_sink *config, struct arena *arena,
                                   void **state_out, struct fault *fault) {
     struct webhook_state *state = ARENA_NEW(arena, struct webhook_state);
     if (state == NULL) {
         return fault_set(fault, STATUS_FULL, "no memory for a sink");
     }
+    struct fault one;
     state->config = config;
     state->url = sink_setting_find(config, "url");
-    bool is_http = slice_starts_with(state->url, SLICE("http://")) ||
-                   slice_starts_with(state->url, SLICE("https://"));
-    if (!is_http || has_line_break(state->url)) {
-        return fault_set(fault, STATUS_INVALID, "%s",
-                         state->url.size == 0 ? "url = \"https://...\" is missing"
-                                              : "url is no http:// or https:// address");
-    }
     state->template = sink_setting_find(config, "template");
-    TRY(template_check(state->template, fault));
-    TRY(check_headers(config, fault));
-    TRY(add_secret(state, sink_setting_find(config, "secret"), fault));
-    TRY(add_secret(state, sink_setting_find(config, "secret_previous"), fault));
+    struct status status = check_url(state->url, fault);
+    struct status next = template_check(state->template, &one);
+    status = fault_join(fault, status, next, &one);
+    next = check_headers(config, &one);
+    status = fault_join(fault, status, next, &one);
+    next = add_secret(state, "secret", &one);
+    status = fault_join(fault, status, next, &one);
+    next = add_secret(state, "secret_previous", &one);
+    TRY(fault_join(fault, status, next, &one));
     *state_out = state;
     return status_ok();
 }

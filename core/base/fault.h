@@ -21,6 +21,11 @@ static inline MUST_CHECK struct status fault_status(enum status_code code) {
     return status_of(code);
 }
 
+/* What several checks say, so that a person reads all of it: the words of `next` become a line of
+ * `all` when `status` says that it failed. The worse of both statuses. `all` may be NULL. */
+MUST_CHECK struct status fault_join(struct fault *all, struct status before, struct status status,
+                                    const struct fault *next);
+
 /* Writes the words (printf-like) and is `code` as a status, so that a failing function can
  * end with: return fault_set(fault, STATUS_IO, "cannot open %s: %s", path, reason);
  * `fault` may be NULL. A macro, so that compilers and analysers see at the call that it fails. */

@@ -67,10 +67,20 @@ bool text_matches_glob(struct slice text, struct slice glob);
 /* Whether all of it is valid UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 bool text_is_utf8(struct slice text);
 
-/* Edit distance up to `limit` (limit + 1 when more); for "did you mean". Inputs <= 64 bytes. */
+/* Edit distance up to `limit` (limit + 1 when more), two letters that changed places being one
+ * edit. Inputs <= 64 bytes. */
 unsigned text_distance(struct slice a, struct slice b, unsigned limit);
-/* How far from what was meant a mistyped word may be, to be worth a "did you mean". */
-unsigned text_typo_distance_max(struct slice word);
+
+/* What somebody may have meant by a word that is not known. */
+struct text_guess {
+    struct slice word;
+    unsigned distance;   /* of `nearest`; the first of several as near wins */
+    const char *nearest; /* NULL: nothing is near enough to be worth a "did you mean" */
+};
+struct text_guess text_guess_of(struct slice word);
+void text_guess_try(struct text_guess *guess, const char *candidate);
+/* ": did you mean "x"?", or nothing. */
+void text_add_guess(struct text *text, const struct text_guess *guess);
 
 /* 26 characters of Crockford base32 of a 128-bit value, lower case: the tail of incident ids. */
 enum { TEXT_BASE32_SIZE = 26 };

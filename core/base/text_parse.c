@@ -164,31 +164,60 @@ bool text_matches_glob(struct slice text, struct slice glob) {
     return in_glob == glob.size;
 }
 
-enum { DISTANCE_BYTES_MAX = 64 };
+enum { DISTANCE_BYTES_MAX = 64, BEGINNING_BYTES_MIN = 4 };
 
-/* Levenshtein, row by row. */
+/* Levenshtein with neighbours that changed places, row by row. */
 unsigned text_distance(struct slice a, struct slice b, unsigned limit) {
-    unsigned row[DISTANCE_BYTES_MAX + 1];
+    unsigned rows[3][DISTANCE_BYTES_MAX + 1];
     if (a.size > DISTANCE_BYTES_MAX || b.size > DISTANCE_BYTES_MAX) {
         return limit + 1;
     }
     for (size_t j = 0; j <= b.size; j++) {
-        row[j] = (unsigned)j;
+        rows[0][j] = (unsigned)j;
     }
     for (size_t i = 1; i <= a.size; i++) {
-        unsigned diagonal = row[0];
+        unsigned *row = rows[i % 3];
+        const unsigned *above = rows[(i + 2) % 3];
         row[0] = (unsigned)i;
         for (size_t j = 1; j <= b.size; j++) {
-            unsigned cost = diagonal + (a.data[i - 1] == b.data[j - 1] ? 0 : 1);
-            diagonal = row[j];
-            unsigned step = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
+            unsigned cost = above[j - 1] + (a.data[i - 1] == b.data[j - 1] ? 0 : 1);
+            unsigned step = (above[j] < row[j - 1] ? above[j] : row[j - 1]) + 1;
             row[j] = cost < step ? cost : step;
+            bool is_swapped =
+                i > 1 && j > 1 && a.data[i - 1] == b.data[j - 2] && a.data[i - 2] == b.data[j - 1];
+            unsigned swap = is_swapped ? rows[(i + 1) % 3][j - 2] + 1 : row[j];
+            row[j] = swap < row[j] ? swap : row[j];
         }
     }
-    return row[b.size] <= limit ? row[b.size] : limit + 1;
+    unsigned distance = rows[a.size % 3][b.size];
+    return distance <= limit ? distance : limit + 1;
 }
 
-/* Half of a short word: "htp" may be "http", "x" may be nothing. */
-unsigned text_typo_distance_max(struct slice word) {
-    return word.size / 2 < 3 ? (unsigned)(word.size / 2) : 3;
+/* Half of a short word may be mistyped: "htp" may be "http", "x" may be nothing. */
+struct text_guess text_guess_of(struct slice word) {
+    unsigned distance_max = word.size / 2 < 3 ? (unsigned)(word.size / 2) : 3;
+    return (struct text_guess){.word = word, .distance = distance_max + 1};
+}
+
+/* "tokens" may be the beginning of "tokens_sha256". */
+static bool is_beginning(struct slice word, struct slice candidate) {
+    return word.size >= BEGINNING_BYTES_MIN && slice_starts_with(candidate, word);
+}
+
+void text_guess_try(struct text_guess *guess, const char *candidate) {
+    struct slice name = slice_of_text(candidate);
+    unsigned distance = text_distance(guess->word, name, guess->distance);
+    if (distance >= guess->distance && guess->nearest == NULL && is_beginning(guess->word, name)) {
+        guess->nearest = candidate; /* anything that is near wins over it */
+    }
+    if (distance < guess->distance) {
+        guess->distance = distance;
+        guess->nearest = candidate;
+    }
+}
+
+void text_add_guess(struct text *text, const struct text_guess *guess) {
+    if (guess->nearest != NULL) {
+        text_add_format(text, ": did you mean \"%s\"?", guess->nearest);
+    }
 }

@@ -73,6 +73,28 @@ static void near_words_are_counted_up_to_the_limit(void **state) {
     assert_int_equal(text_distance(SLICE("abcdef"), SLICE("uvwxyz"), 2), 3);
     assert_int_equal(text_distance(SLICE("same"), SLICE("same"), 2), 0);
     assert_int_equal(text_distance(SLICE(""), SLICE("abc"), 5), 3);
+    assert_int_equal(text_distance(SLICE("ulr"), SLICE("url"), 5), 1); /* changed places */
+    assert_int_equal(text_distance(SLICE("chekc"), SLICE("check"), 5), 1);
+    assert_int_equal(text_distance(SLICE("ca"), SLICE("abc"), 5), 3);
+}
+
+static const char *guess(const char *word) {
+    static const char *const known[] = {"url", "tokens_sha256", "window", "max_window"};
+    struct text_guess guess = text_guess_of(slice_of_text(word));
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        text_guess_try(&guess, known[i]);
+    }
+    return guess.nearest == NULL ? "" : guess.nearest;
+}
+
+static void what_was_meant_is_guessed_when_it_is_near(void **state) {
+    assert_string_equal(guess("ulr"), "url");
+    assert_string_equal(guess("windw"), "window");
+    assert_string_equal(guess("max_windwo"), "max_window");
+    assert_string_equal(guess("tokens"), "tokens_sha256"); /* its beginning */
+    assert_string_equal(guess("tok"), "");
+    assert_string_equal(guess("foo"), "");
+    assert_string_equal(guess(""), "");
 }
 
 int main(void) {
@@ -83,6 +105,7 @@ int main(void) {
         cmocka_unit_test(hex_and_numbers_agree_with_the_library_byte_by_byte),
         cmocka_unit_test(globs_match_the_whole_text),
         cmocka_unit_test(near_words_are_counted_up_to_the_limit),
+        cmocka_unit_test(what_was_meant_is_guessed_when_it_is_near),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,6 +32,32 @@ type = "postgres"
 """
 
 
+SINKS_TOML = """[tenant]
+id = "acme"
+tokens = ["secret"]
+[sink.hook]
+type = "webhook"
+url = "ftp://x"
+secret = "whsec_!!!"
+ulr = "x"
+timeout = "soon"
+max_attempts = 0
+[sink.lines]
+typ = "stdout"
+[sink.mail]
+type = "smtp"
+[sink.rows]
+type = "postgres"
+dsn = "${env:QUELL_NO_SUCH_THING}"
+schema = "No Name"
+[[job]]
+id = "load"
+[[job]]
+depends_on = ["job:a", 5]
+id = "load"
+"""
+
+
 class CommandLine(unittest.TestCase):
     def run_quell(self, *words, files=None):
         with tempfile.TemporaryDirectory(prefix="quell-test-") as folder:
@@ -58,7 +84,10 @@ class CommandLine(unittest.TestCase):
 
     def test_what_is_mistyped_ends_with_2_and_one_line(self):
         for words, told in ((("chekc",), 'did you mean "check"?'),
-                            (("run", "--confg", "x"), '"--confg"'),
+                            (("rnu",), 'unknown command "rnu": did you mean "run"? quell --help'),
+                            (("run", "--confg", "x"), '"--confg": did you mean "--config"?'),
+                            (("dlq", "list", "--tennant=a"), 'did you mean "--tenant"?'),
+                            (("run", "--zzz"), 'unknown argument "--zzz"; quell --help'),
                             (("run", "--log-format", "xml"), "--log-format is json or text"),
                             (("run", "--format", "xml"), "--format is text or json"),
                             (("check", "--set"), "--set wants a value")):
@@ -74,7 +103,7 @@ class CommandLine(unittest.TestCase):
         self.assertEqual((result.returncode, result.stdout), (1, ""))
         for told in ('quell.toml:1:1: unknown key "data_dri": did you mean "data_dir"?',
                      'quell.toml:3:1: listen.http: "nonsense" is no address',
-                     'quell.toml:4:7: sink "page": type is none of',
+                     'quell.toml:5:1: sink "page": type is none of',
                      'acme.toml:5:1: unknown key "windw": did you mean "window"?',
                      'acme.toml:8:1: sink "hook": url is no http:// or https:// address',
                      'acme.toml:11:1: environment variable QUELL_NO_SUCH_THING is not set',
@@ -82,6 +111,25 @@ class CommandLine(unittest.TestCase):
                      'beta.toml:4:7: sink "rows": dsn = '):
             self.assertIn(told, result.stderr)
         self.assertNotIn(":1:1: sink", result.stderr)
+
+    def test_check_tells_all_that_is_wrong_with_a_sink_each_where_it_stands(self):
+        result = self.run_quell("check", files={"tenants/acme.toml": SINKS_TOML})
+        self.assertEqual((result.returncode, result.stdout), (1, ""))
+        told = [line.partition("acme.toml:")[2] for line in result.stderr.splitlines()]
+        self.assertEqual(told, [
+            '3:1: unknown key "tokens": did you mean "tokens_sha256"?',
+            '6:1: sink "hook": url is no http:// or https:// address',
+            '7:1: sink "hook": secret: what follows whsec_ is no base64',
+            '8:1: sink "hook": unknown key "ulr": did you mean "url"?',
+            '9:1: sink "hook": timeout is a duration up to 1d, such as "10s"',
+            '10:1: sink "hook": max_attempts is a number from 1 to 1000',
+            '12:1: unknown key "typ": did you mean "type"?',
+            '14:1: sink "mail": type is none of stdout, webhook, slack, postgres, kafka, nor '
+            'the absolute path of a shared object',
+            '17:1: environment variable QUELL_NO_SUCH_THING is not set',
+            '18:1: sink "rows": schema is a name of a-z, 0-9 and _',
+            '21:1: job:load is declared twice',
+            '22:24: a string in quotes is wanted here'])
 
     def test_check_says_when_no_tenant_has_a_file(self):
         result = self.run_quell("check", "--set", "tenants_dir=nowhere")
