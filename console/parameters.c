@@ -44,12 +44,12 @@ bool parameters_take_number(struct http_exchange exchange, const struct paramete
     if (text.size == 0) {
         return true;
     }
-    if (!status_is_ok(text_parse_u64(text, &value)) || value < 1 || value > max) {
+    if (!status_is_ok(text_parse_u64(text, &value)) || value < 1) {
         (void)snprintf(wanted, sizeof(wanted), "a number from 1 to %u", max);
         parameters_refuse(exchange, which, wanted);
         return false;
     }
-    *number = (uint32_t)value;
+    *number = value < max ? (uint32_t)value : max; /* whoever asks for more gets a cursor */
     return true;
 }
 

@@ -1,7 +1,9 @@
 /* stats.c - see stats.h. */
 #include "core/stats.h"
 
-enum stat_type { COUNTER, GAUGE };
+#include "core/base/limits.h"
+
+enum stat_type { COUNTER, GAUGE, COUNTER_NS, GAUGE_NS };
 
 static const struct {
     const char *name;
@@ -15,11 +17,18 @@ static const struct {
 
 void stats_add_prometheus(const struct stats *stats, struct text *text) {
     for (uint32_t i = 0; i < STAT_COUNT; i++) {
+        enum stat_type type = descriptions[i].type;
+        bool is_counter = type == COUNTER || type == COUNTER_NS;
+        uint64_t value = stats_get(stats, (enum stat_number)i);
         text_add_format(text, "# HELP %s %s\n# TYPE %s %s\n%s ", descriptions[i].name,
                         descriptions[i].help, descriptions[i].name,
-                        descriptions[i].type == COUNTER ? "counter" : "gauge",
-                        descriptions[i].name);
-        text_add_u64(text, stats_get(stats, (enum stat_number)i));
+                        is_counter ? "counter" : "gauge", descriptions[i].name);
+        if (type == COUNTER_NS || type == GAUGE_NS) {
+            text_add_u64(text, value / NS_PER_S);
+            text_add_format(text, ".%09u", (unsigned)(value % NS_PER_S));
+        } else {
+            text_add_u64(text, value);
+        }
         text_add_char(text, '\n');
     }
 }

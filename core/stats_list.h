@@ -1,6 +1,7 @@
 /*
  * X-macro STAT(NAME, "prometheus_name", TYPE, "help"): process-wide counters and gauges on
- * /metrics. Per-tenant counters are engine state (schemas/tenant_counter_list.h).
+ * /metrics. One of nanoseconds (COUNTER_NS, GAUGE_NS) is shown in seconds. Per-tenant counters are
+ * engine state (schemas/tenant_counter_list.h).
  */
 STAT(HTTP_REQUESTS, "quell_http_requests_total", COUNTER, "HTTP requests read on the ingest port")
 STAT(HTTP_ERRORS, "quell_http_errors_total", COUNTER, "Ingest requests answered with 4xx or 5xx")
@@ -30,7 +31,7 @@ STAT(METRIC_POINTS, "quell_metric_points_total", COUNTER, "OTLP metric data poin
 STAT(JOURNAL_BYTES, "quell_journal_bytes", GAUGE, "Bytes of journal segments on disk")
 STAT(JOURNAL_APPENDED_BYTES, "quell_journal_appended_bytes_total", COUNTER, "Bytes appended")
 STAT(JOURNAL_SYNCS, "quell_journal_syncs_total", COUNTER, "Group commits made durable")
-STAT(JOURNAL_SYNC_NS, "quell_journal_sync_nanoseconds_total", COUNTER, "Time spent in them")
+STAT(JOURNAL_SYNC_NS, "quell_journal_sync_seconds_total", COUNTER_NS, "Time spent in them")
 STAT(JOURNAL_LAG_EVENTS, "quell_journal_lag_events", GAUGE, "Events journaled, not yet to be seen")
 STAT(JOURNAL_LAG_FULL, "quell_journal_lag_full_total", COUNTER, "Batches refused: too far behind")
 STAT(STORAGE_FULL, "quell_storage_full", GAUGE, "1 while the disk has no room for journal or state")
@@ -48,5 +49,6 @@ STAT(INCIDENTS_OPEN, "quell_incidents_open", GAUGE, "Incidents open or acknowled
 STAT(OUTBOX_PENDING, "quell_outbox_pending", GAUGE, "Messages not yet delivered or dead")
 STAT(CONFIG_RELOAD_OK, "quell_config_last_reload_successful", GAUGE,
      "1 when the last reload worked")
-STAT(CONFIG_RELOAD_NS, "quell_config_last_reload_success_timestamp_ns", GAUGE, "When it last did")
+STAT(CONFIG_RELOAD_NS, "quell_config_last_reload_success_timestamp_seconds", GAUGE_NS,
+     "When it last did")
 STAT(IO_URING, "quell_io_uring", GAUGE, "1 when the loops run on io_uring, 0 on epoll")

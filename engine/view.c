@@ -216,7 +216,6 @@ struct status view_find_incident(struct view_reader *reader, struct slice incide
 
 static struct status render_timeline(struct store_snapshot *snapshot, struct slice row,
                                      struct hash128 id, struct text *json) {
-    (void)row;
     uint8_t prefix[16];
     struct writer writer = writer_over(prefix, sizeof(prefix));
     write_id(&writer, id);
@@ -236,9 +235,19 @@ static struct status render_timeline(struct store_snapshot *snapshot, struct sli
             status = store_cursor_next(cursor, &key, &value);
         }
     }
-    text_add_text(json, "]}");
     store_cursor_close(cursor);
-    return status.code == STATUS_END ? status_ok() : status;
+    if (status.code != STATUS_END) {
+        return status;
+    }
+    size_t before = json->size;
+    text_add_text(json, is_first ? "" : ",");
+    size_t behind = json->size;
+    status = incident_repeats_render(row, json);
+    if (json->size == behind) {
+        json->size = before; /* no repeats: no comma */
+    }
+    text_add_text(json, "]}");
+    return status;
 }
 
 struct status view_timeline_json(struct view_reader *reader, struct slice tenant,

@@ -182,7 +182,7 @@ void incidents_apply_edge(struct incidents *incidents, const struct incident_con
 
 static void add_person(struct text *detail, struct slice by, struct slice note) {
     text_add_text(detail, "by ");
-    text_add(detail, slice_head(by, LABEL_BYTES_MAX));
+    text_add(detail, slice_is_empty(by) ? SLICE("nobody named") : slice_head(by, LABEL_BYTES_MAX));
     if (!slice_is_empty(note)) {
         text_add_text(detail, ": ");
         text_add(detail, slice_head(note, REASON_BYTES_MAX));

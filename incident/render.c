@@ -250,6 +250,16 @@ struct status incident_row_render(struct slice incident_row,
     return status;
 }
 
+static void add_entry(struct text *json, uint64_t at_ns, struct slice what, struct slice detail) {
+    text_add_char(json, '{');
+    add_time(json, "at", at_ns);
+    text_add_char(json, ',');
+    add_string(json, "what", what);
+    text_add_char(json, ',');
+    add_string(json, "detail", detail);
+    text_add_char(json, '}');
+}
+
 struct status incident_timeline_render(struct slice value, struct text *json) {
     struct reader reader = reader_over(value);
     uint64_t at_ns = reader_u64(&reader);
@@ -258,12 +268,22 @@ struct status incident_timeline_render(struct slice value, struct text *json) {
     if (reader.failed || reader_left(&reader) != 0) {
         return status_of(STATUS_CORRUPT);
     }
-    text_add_char(json, '{');
-    add_time(json, "at", at_ns);
-    text_add_char(json, ',');
-    add_string(json, "what", what);
-    text_add_char(json, ',');
-    add_string(json, "detail", detail);
-    text_add_char(json, '}');
+    add_entry(json, at_ns, what, detail);
+    return status_ok();
+}
+
+struct status incident_repeats_render(struct slice incident_row, struct text *json) {
+    struct incident_row row;
+    struct incident state;
+    TRY(incident_row_decode(incident_row, &row));
+    TRY(incident_decode_state(row.state, &state));
+    uint64_t suppressed = row.signals_total - row.signals_unique;
+    if (suppressed <= state.suppressed_shown) {
+        return status_ok();
+    }
+    char words[32];
+    struct text detail = text_over(words, sizeof(words));
+    repeats_add(&detail, suppressed - state.suppressed_shown);
+    add_entry(json, row.updated_ns, SLICE("deduplicated"), text_slice(&detail));
     return status_ok();
 }

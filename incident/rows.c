@@ -65,14 +65,32 @@ void entity_add(struct text *text, struct slice entity, bool is_foreign) {
     text_add(text, entity);
 }
 
+void repeats_add(struct text *text, uint64_t count) {
+    text_add_char(text, 'x');
+    text_add_u64(text, count);
+}
+
+/* Of an error that is a stack trace: a title is one line. */
+static struct slice first_line(struct slice words) {
+    size_t end = 0;
+    while (end < words.size && words.data[end] != '\n' && words.data[end] != '\r') {
+        end++;
+    }
+    return slice_head(words, end);
+}
+
 void title_add(struct text *text, struct slice root_entity, const struct member *root,
                uint32_t affected_count) {
     text_add(text, root_entity);
     text_add_char(text, ' ');
     text_add(text, root == NULL ? SLICE("suspected") : event_status_word(root->status));
-    if (root != NULL && root->error_class_size > 0) {
+    struct slice error = {0};
+    if (root != NULL) {
+        error = first_line(slice_of(root->error_class, root->error_class_size));
+    }
+    if (error.size > 0) {
         text_add_text(text, ": ");
-        text_add(text, slice_of(root->error_class, root->error_class_size));
+        text_add(text, error);
     }
     if (affected_count > 0) {
         text_add_format(text, "; %u downstream affected", affected_count);

@@ -13,6 +13,8 @@ void entity_add(struct text *text, struct slice entity, bool is_foreign);
 /* root: NULL when it is only suspected. */
 void title_add(struct text *text, struct slice root_entity, const struct member *root,
                uint32_t affected_count);
+/* "x411", as the timeline tells of repeats. */
+void repeats_add(struct text *text, uint64_t count);
 struct slice incident_encode(struct incidents *incidents, const struct incident_context *context,
                              const struct incident *incident, bool is_forgotten);
 struct slice member_encode(const struct incidents *incidents,

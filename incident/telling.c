@@ -53,8 +53,7 @@ void timeline_add_suppressed(struct incidents *incidents, const struct incident_
     }
     char words[32];
     struct text detail = text_over(words, sizeof(words));
-    text_add_char(&detail, 'x');
-    text_add_u64(&detail, suppressed - incident->suppressed_shown);
+    repeats_add(&detail, suppressed - incident->suppressed_shown);
     incident->suppressed_shown = suppressed;
     timeline_add(incidents, context, incident, "deduplicated", text_slice(&detail));
 }

@@ -1,6 +1,7 @@
 """The console port: what it lists, what it refuses, and how it says so."""
 import json
 import socket
+import time
 import unittest
 import urllib.parse
 
@@ -61,7 +62,7 @@ class Console(Story):
         self.expect_error(404, "not_found", "GET", path + "?tenant=default")
 
     def test_bad_parameters_are_400_and_say_which(self):
-        for query in ("limit=0", "limit=1001", "limit=x", "limit=-1", "status=broken",
+        for query in ("limit=0", "limit=x", "limit=-1", "status=broken",
                       "since=yesterday", "cursor=nonsense", "tenant=%zz", "tenant=" + "t" * 600):
             with self.subTest(query[:30]):
                 self.expect_error(400, "invalid", "GET", "/api/v1/incidents?" + query)
@@ -69,9 +70,16 @@ class Console(Story):
                 self.assertIn(name.encode(), self.ask("GET", "/api/v1/incidents?" + query)[1])
         self.open_incidents(1)
         entity = "/api/v1/graph?tenant=default&entity=job:job_000&"
-        self.expect_error(400, "invalid", "GET", entity + "hops=33")
+        self.expect_error(400, "invalid", "GET", entity + "hops=0")
         self.expect_error(400, "invalid", "GET", entity + "direction=sideways")
         self.expect_error(404, "not_found", "GET", "/api/v1/graph?tenant=default&entity=job:none")
+
+    def test_who_asks_for_more_than_a_page_gets_a_page(self):
+        self.open_incidents(3)
+        for query, count in (("limit=1001", 3), ("limit=1000000", 3), ("limit=2", 2)):
+            page = self.q.get("/api/v1/incidents?" + query)[1]
+            self.assertEqual(len(page["incidents"]), count, query)
+        self.assertEqual(self.q.get("/api/v1/graph?entity=job:job_000&hops=100")[0], 200)
 
     def test_unknown_paths_and_methods(self):
         for path in ("/nothing", "/api/v1/incidents/x/y", "/api/v1/incidents/inc_none",
@@ -114,6 +122,35 @@ class Console(Story):
         self.assertIn('quell_events_received_total{tenant="default"} 1', lines)
         for line in lines:
             self.assertRegex(line, r'^(# (HELP|TYPE) .+|[a-z_]+(\{.+\})? [0-9.e+]+)$')
+            self.assertNotRegex(line, r"_(ns|ms|us|nanoseconds|milliseconds)(_total)?[ {]")
+        reloaded = self.q.metric("quell_config_last_reload_success_timestamp_seconds")
+        self.assertAlmostEqual(reloaded, time.time(), delta=60)
+
+    def test_repeats_stand_in_the_timeline_before_anybody_is_told_of_them(self):
+        for number in range(8):
+            self.q.events(failure("again", event_id=f"e{number}"))
+        self.q.settle()
+        incident, = self.q.incidents()
+        path = f"/api/v1/incidents/{incident['id']}"
+        entries = self.q.get(path + "/timeline")[1]["timeline"]
+        self.assertEqual([(one["what"], one["detail"]) for one in entries],
+                         [("opened", "job:again failed"), ("deduplicated", "x7")])
+        self.ask("POST", path + "/ack", "{}")  # tells it, and so what was counted
+        self.q.events(failure("again", event_id="e8"))
+        self.q.settle()
+        entries = self.q.get(path + "/timeline")[1]["timeline"]
+        self.assertEqual([one["detail"] for one in entries if one["what"] == "deduplicated"],
+                         ["x7", "x1"])
+        self.assertIn(("acknowledged", "by nobody named"),
+                      [(one["what"], one["detail"]) for one in entries])
+
+    def test_a_title_is_one_line(self):
+        trace = "ValueError: no rows\n  File load.py, line 3\n    in main"
+        self.q.events({"job_id": "trace", "status": "failed", "message": trace})
+        self.q.settle()
+        incident, = self.q.incidents()
+        self.assertEqual(incident["title"], "job:trace failed: ValueError: no rows")
+        self.assertEqual(incident["root_cause"]["message"], trace)
 
     def test_what_is_no_http_is_refused_in_the_same_form(self):
         with socket.create_connection(("127.0.0.1", self.q.console), timeout=20) as connection:

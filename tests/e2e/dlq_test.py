@@ -127,7 +127,7 @@ class DeadLetters(Story):
 
     def test_bad_questions_are_refused(self):
         quell = self.run_quell()
-        for path, status in (("?limit=0", 400), ("?limit=1001", 400), ("?cursor=x", 400),
+        for path, status in (("?limit=0", 400), ("?limit=5000", 200), ("?cursor=x", 400),
                              ("?sink=%zz", 400), ("/7", 404), ("/x", 404), ("/7/retry", 405),
                              ("/7/eat", 404), ("x", 404)):
             self.assertEqual(quell.get("/api/v1/dlq" + path)[0], status, path)
