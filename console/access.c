@@ -39,7 +39,8 @@ bool access_settle_tenant(struct console *console, struct http_exchange exchange
     }
     if (!has_peer &&
         (!bearer_of(header, &token) || !status_is_ok(config_find_token(config, token, &tenant)))) {
-        refuse(exchange, "a bearer token is required");
+        refuse(exchange, bearer_of(header, &token) ? "no tenant has this token"
+                                                   : "a bearer token is required");
         return false;
     }
     if (asked.size > 0 && !slice_equals(asked, tenant)) {

@@ -3,16 +3,16 @@
  *
  * 1. The labels name the entity, the first that is there: entity, job_id, dataset, check_id,
  *    service, the scrape job; else the alert itself is the check that failed.
- * 2. A sender repeats a firing alert every minute or so. Each repeat is a signal of its own, so
- * that the incident stays open while the alert fires; only what comes twice within REPEAT_NS (a
- * retry, the second Prometheus of a pair) is the same event.
+ * 2. A sender repeats a firing alert every minute or so, and moves its endsAt on. Each repeat is a
+ * signal of its own, so that the incident stays open while the alert fires; only what comes twice
+ * within REPEAT_NS with the same endsAt (a retry) is the same event.
  * 3. An alert whose endsAt has passed is resolved: good news.
  */
 #include "ingest/formats.h"
 #include "ingest/json_events.h"
 
 enum { ALERT_LABELS_MAX = 64 };
-#define REPEAT_NS (20 * NS_PER_S)
+#define REPEAT_NS NS_PER_S
 
 struct alert {
     struct draft draft;
@@ -151,7 +151,7 @@ static void settle_severity(struct alert *alert) {
     }
 }
 
-/* Invariant 2: labels, state, start and a slot of time make the event. */
+/* Invariant 2: labels, state, start, end and a slot of time make the event. */
 static struct status settle_event_id(struct decode *decode, struct alert *alert) {
     uint64_t sum = 0; /* labels are a set: their order says nothing */
     for (uint32_t i = 0; i < alert->labels_count; i++) {
@@ -164,8 +164,9 @@ static struct status settle_event_id(struct decode *decode, struct alert *alert)
         return status_of(STATUS_FULL);
     }
     struct text id = text_over(memory, 128);
-    text_add_format(&id, "alert:%016llx:%llu:%llu", (unsigned long long)sum,
+    text_add_format(&id, "alert:%016llx:%llu:%llu:%llu", (unsigned long long)sum,
                     (unsigned long long)alert->starts_ns,
+                    (unsigned long long)(is_firing ? alert->ends_ns : 0),
                     (unsigned long long)(is_firing ? decode->now_ns / REPEAT_NS : 0));
     envelope->event_id = text_slice(&id);
     return status_ok();

@@ -144,7 +144,10 @@ static void take_data(struct cloudevent *event) {
 static struct status add_event(struct decode *decode, struct cloudevent *event, struct slice raw) {
     struct draft *draft = &event->draft;
     if (!slice_equals(event->specversion, SLICE("1.0"))) {
-        draft_refuse(draft, "specversion is not 1.0: ", event->specversion);
+        draft_refuse(draft,
+                     event->specversion.size == 0 ? "specversion is required"
+                                                  : "specversion is not 1.0: ",
+                     event->specversion);
     }
     if (event->id.size == 0 || event->source.size == 0 || event->type.size == 0) {
         draft_refuse(draft, "id, source and type are required", (struct slice){0});

@@ -118,6 +118,13 @@ static void take_run(struct json_walk *walk, struct lineage *lineage) {
     }
 }
 
+static void take_event_time(struct json_walk *walk, struct draft *draft) {
+    struct slice word = draft_take_word(walk, draft, "eventTime is no string");
+    if (word.size > 0 && !status_is_ok(text_parse_time(word, &draft->envelope.event_time_ns))) {
+        draft_refuse(draft, "eventTime is no RFC 3339 time: ", word);
+    }
+}
+
 static void take_event_type(struct json_walk *walk, struct draft *draft) {
     static const struct {
         const char *word;
@@ -161,7 +168,7 @@ static void take_member(struct json_walk *walk, struct draft *draft, struct slic
     if (json_key_is(key, "eventType")) {
         take_event_type(walk, draft);
     } else if (json_key_is(key, "eventTime")) {
-        draft_take_time(walk, draft);
+        take_event_time(walk, draft);
     } else if (json_key_is(key, "run")) {
         take_run(walk, lineage);
     } else if (json_key_is(key, "job")) {
@@ -286,6 +293,10 @@ static struct status add_event(struct decode *decode, struct draft *draft, struc
     struct lineage *lineage = lineage_of(draft);
     if (draft->envelope.event_time_ns == 0) {
         draft_refuse(draft, "eventTime is required", (struct slice){0});
+    }
+    if (lineage->job.name.size == 0 && lineage->dataset.name.size == 0) {
+        draft_refuse(draft, "the name of a job or dataset is required", (struct slice){0});
+        return draft_finish(decode, draft, raw);
     }
     if (lineage->job.name.size > 0 || lineage->dataset.name.size == 0) {
         return add_job(decode, lineage, raw);

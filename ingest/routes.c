@@ -179,11 +179,12 @@ static unsigned identify(const struct config *config, const struct http_request 
     struct slice of_peer = {0};
     bool is_asked = config->auth_mode == AUTH_TOKEN;
     bool has_peer = status_is_ok(config_find_peer(config, request->peer, &of_peer));
-    bool has_token = is_asked && header.size > prefix.size &&
-                     slice_equals_ignoring_case(slice_head(header, prefix.size), prefix) &&
+    bool is_bearer = header.size > prefix.size &&
+                     slice_equals_ignoring_case(slice_head(header, prefix.size), prefix);
+    bool has_token = is_asked && is_bearer &&
                      status_is_ok(config_find_token(
                          config, slice_trim(slice_tail(header, prefix.size)), &of_token));
-    *words = "a bearer token is required";
+    *words = is_bearer ? "no tenant has this token" : "a bearer token is required";
     if (is_asked && !has_token && (header.size > 0 || !has_peer)) {
         return 401;
     }

@@ -50,6 +50,10 @@ static bool is_merged(struct slice incident) {
     return json_pick(json_pick(incident, "labels"), "merged_into").size > 0;
 }
 
+static bool is_resolved(struct slice incident) {
+    return slice_equals(json_pick(incident, "status"), SLICE("\"resolved\""));
+}
+
 static bool is_acknowledged(struct slice incident) {
     return slice_equals(json_pick(incident, "status"), SLICE("\"acknowledged\""));
 }
@@ -158,7 +162,9 @@ static void add_field_words(struct text *text, enum field field, struct slice in
         add_count(text, "*Failing now*\n", json_pick_u64(radius, "failing"));
         return;
     case FIELD_RISK:
-        add_count(text, "*At risk downstream*\n", json_pick_u64(radius, "at_risk"));
+        if (!is_resolved(incident)) { /* of what is well, nothing is at risk */
+            add_count(text, "*At risk downstream*\n", json_pick_u64(radius, "at_risk"));
+        }
         return;
     default:
         if (json_pick(incident, "owner").size > 2) {

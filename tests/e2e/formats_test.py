@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import unittest
 import uuid
 
@@ -120,6 +121,20 @@ class Alerts(Story):
                       {"Content-Type": "application/json"})
         self.assertTrue(wait_for(lambda: quell.incidents()[0]["status"] == "resolved"))
 
+    def test_an_alert_stays_open_while_it_is_repeated(self):
+        """As Prometheus does it: startsAt stays, endsAt moves on; or as others do, without."""
+        quell = self.quell(*QUICK, "resolve_after=3s")
+        starts = stamp(-60)
+        for number in range(12):
+            quell.request("POST", "/api/v2/alerts", json.dumps(
+                [{**alert("Moving", ends=240 + number), "startsAt": starts},
+                 {**alert("Still"), "startsAt": starts}]), {"Content-Type": "application/json"})
+            time.sleep(0.5)
+        incidents = quell.incidents()
+        self.assertEqual({(one["root_cause"]["entity"], one["status"]) for one in incidents},
+                         {("check:Moving", "open"), ("check:Still", "open")})
+        self.assertTrue(wait_for(lambda: not quell.incidents("&status=open")))
+
     def test_labels_name_the_entity_and_a_storm_is_one_incident(self):
         quell = self.quell(*QUICK)
         storm = [alert("HighLatency", ends=240, service="shop", pod=f"shop-{i}")
@@ -229,6 +244,14 @@ class CloudEvents(Story):
                                         {"Content-Type": "application/cloudevents+json"})
             self.assertEqual((status, answer["rejected"]), (400, 1), change)
             self.assertTrue(answer["errors"][0]["reason"])
+        for path, event, reason in (
+                ("/v1/cloudevents", {**self.EVENT, "specversion": None}, "specversion is required"),
+                ("/api/v1/lineage", {**lineage("FAIL", "a", [], [], 0), "eventTime": "noon"},
+                 "eventTime is no RFC 3339 time: noon"),
+                ("/api/v1/lineage", {**lineage("FAIL", "a", [], [], 0), "job": {}},
+                 "the name of a job or dataset is required")):
+            status, answer = quell.post(path, event)
+            self.assertEqual((status, answer["errors"][0]["reason"]), (400, reason))
         self.assertEqual(quell.post("/v1/cloudevents", "x", {"Content-Type": "text/html"})[0], 415)
 
 
