@@ -177,6 +177,32 @@ static void collect_tenant(struct view_reader *reader, struct slice tenant,
     }
 }
 
+/* What the tenant's nodes depend on of the platform: part of its graph, though not its own. */
+static struct status collect_platform(struct view_reader *reader, struct arena *arena,
+                                      struct shown_nodes *shown) {
+    const struct graph *graph = reader->view->graph;
+    uint32_t own_count = shown->count;
+    struct graph_neighbour *neighbours =
+        ARENA_ARRAY(arena, struct graph_neighbour, NEIGHBOURS_SHOWN_MAX);
+    for (uint32_t i = 0; neighbours != NULL && i < own_count; i++) {
+        uint32_t count = graph_neighbours(graph, shown->numbers[i], GRAPH_UPSTREAM, neighbours,
+                                          NEIGHBOURS_SHOWN_MAX);
+        for (uint32_t k = 0; k < count && k < NEIGHBOURS_SHOWN_MAX; k++) {
+            struct graph_node node = graph_get_node(graph, neighbours[k].node);
+            bool is_new =
+                !shown->is_shown[neighbours[k].node] && slice_equals(node.owner, SLICE("platform"));
+            if (is_new && shown->count == GRAPH_VISITS_MAX) {
+                shown->is_truncated = true;
+                return status_ok();
+            }
+            if (is_new) {
+                show(shown, neighbours[k].node, 0);
+            }
+        }
+    }
+    return neighbours != NULL ? status_ok() : status_of(STATUS_FULL);
+}
+
 static struct status collect_around(struct view_reader *reader, struct slice viewer,
                                     struct shown_nodes *shown, struct slice entity,
                                     enum graph_direction direction, uint32_t hops) {
@@ -225,6 +251,7 @@ static struct status graph_fill(struct view_reader *reader, struct slice tenant,
     }
     if (slice_is_empty(entity)) {
         collect_tenant(reader, tenant, &shown);
+        TRY(collect_platform(reader, arena, &shown));
     } else {
         TRY(collect_around(reader, tenant, &shown, entity, direction, hops));
     }

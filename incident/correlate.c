@@ -116,7 +116,7 @@ static struct incident *find_foreign(struct incidents *incidents,
         member_touch(incidents, member);
     }
     if (!incident_is_live(incident)) {
-        incident_reopen(incidents, context, incident);
+        incident_reopen(incidents, context, member, member->status);
     }
     return incident;
 }
@@ -143,16 +143,6 @@ static struct incident *open_incident(struct incidents *incidents,
     incident->tell_due_ns = context->now_ns + policy->group_wait_ns;
     incidents->open_count++;
     return incident;
-}
-
-static void add_news(struct incidents *incidents, const struct incident_context *context,
-                     struct incident *incident, const struct member *member, const char *what) {
-    char words[DETAIL_BYTES_MAX];
-    struct text detail = text_over(words, sizeof(words));
-    text_add(&detail, graph_get_node(context->graph, member->node).entity);
-    text_add_char(&detail, ' ');
-    text_add(&detail, event_status_word(member->status));
-    timeline_add(incidents, context, incident, what, text_slice(&detail));
 }
 
 struct place {
@@ -262,11 +252,11 @@ struct member *correlate_place(struct incidents *incidents, const struct inciden
         suspect_set(incidents, context, survivor, &place.suspicion);
     }
     if (opens) {
-        add_news(incidents, context, survivor, root, "opened");
+        timeline_add_news(incidents, context, survivor, root, "opened", root->status);
         incident_refresh(incidents, context, survivor);
     } else {
         survivor->at_risk_count -= survivor->at_risk_count > 0 ? 1 : 0;
-        add_news(incidents, context, survivor, member, "joined");
+        timeline_add_news(incidents, context, survivor, member, "joined", member->status);
         telling_note(incidents, context, survivor, CHANGE_AFFECTED);
         incident_refresh_later(incidents, context, survivor);
     }

@@ -360,8 +360,9 @@ void incident_set_root(struct incidents *incidents, const struct incident_contex
                        struct incident *incident, struct member *root);
 
 /* --- lifecycle.c --- */
+/* Its member is bad again, as `status` says. */
 void incident_reopen(struct incidents *incidents, const struct incident_context *context,
-                     struct incident *incident);
+                     const struct member *member, enum event_status status);
 void incident_resolve(struct incidents *incidents, const struct incident_context *context,
                       struct incident *incident, struct slice detail);
 void member_relapse(struct incidents *incidents, const struct incident_context *context,
@@ -400,6 +401,10 @@ size_t telling_closing_bytes(const struct incident_context *context,
 void timeline_add(struct incidents *incidents, const struct incident_context *context,
                   struct incident *incident, const char *what, struct slice detail);
 /* "x412": what dedup has held back since the last such entry. */
+/* "job:load failed", of a member of the incident. */
+void timeline_add_news(struct incidents *incidents, const struct incident_context *context,
+                       struct incident *incident, const struct member *member, const char *what,
+                       enum event_status status);
 void timeline_add_suppressed(struct incidents *incidents, const struct incident_context *context,
                              struct incident *incident);
 

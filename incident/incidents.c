@@ -89,7 +89,7 @@ static struct member *come_back(struct incidents *incidents, const struct incide
         return NULL;
     }
     if (!incident_is_live(incident)) {
-        incident_reopen(incidents, context, incident);
+        incident_reopen(incidents, context, member, signal->status);
     } else if (context->now_ns - member->recovered_ns > policy->reopen_window_ns &&
                incident->root != member_slot(incidents, member)) {
         member_drop(incidents, member, FATE_DELETE);

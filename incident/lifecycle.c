@@ -208,12 +208,7 @@ void member_recover(struct incidents *incidents, const struct incident_context *
                     struct member *member, enum event_status status, uint64_t event_ns) {
     struct incident *incident = incident_at(incidents, member->incident);
     recover_quietly(incidents, context, member, status, event_ns);
-    char words[DETAIL_BYTES_MAX];
-    struct text detail = text_over(words, sizeof(words));
-    text_add(&detail, graph_get_node(context->graph, member->node).entity);
-    text_add_char(&detail, ' ');
-    text_add(&detail, event_status_word(status));
-    timeline_add(incidents, context, incident, "recovered", text_slice(&detail));
+    timeline_add_news(incidents, context, incident, member, "recovered", status);
     if (incident->failing_count == 0) {
         incident_resolve(incidents, context, incident, SLICE("all members have recovered"));
     } else {
@@ -252,7 +247,8 @@ void incident_resolve(struct incidents *incidents, const struct incident_context
 }
 
 void incident_reopen(struct incidents *incidents, const struct incident_context *context,
-                     struct incident *incident) {
+                     const struct member *member, enum event_status status) {
+    struct incident *incident = incident_at(incidents, member->incident);
     ASSERT(incident->fate == FATE_KEEP && incident->status == INCIDENT_RESOLVED);
     const struct policy *policy = incident_policy(context, incident);
     bool end_was_told = incident->is_end_told;
@@ -263,7 +259,7 @@ void incident_reopen(struct incidents *incidents, const struct incident_context 
     incident->forget_due_ns = NEVER_NS;
     incident->updated_ns = context->now_ns;
     incident->tell_due_ns = context->now_ns + policy->group_wait_ns;
-    timeline_add(incidents, context, incident, "reopened", slice_of(NULL, 0));
+    timeline_add_news(incidents, context, incident, member, "reopened", status);
     if (incident->is_told && end_was_told) {
         incident->changes |= CHANGE_REOPENED;
     }

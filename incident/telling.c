@@ -44,6 +44,17 @@ void timeline_add(struct incidents *incidents, const struct incident_context *co
     incident_touch(incidents, incident);
 }
 
+void timeline_add_news(struct incidents *incidents, const struct incident_context *context,
+                       struct incident *incident, const struct member *member, const char *what,
+                       enum event_status status) {
+    char words[DETAIL_BYTES_MAX];
+    struct text detail = text_over(words, sizeof(words));
+    entity_add(&detail, graph_get_node(context->graph, member->node).entity, member->is_foreign);
+    text_add_char(&detail, ' ');
+    text_add(&detail, event_status_word(status));
+    timeline_add(incidents, context, incident, what, text_slice(&detail));
+}
+
 void timeline_add_suppressed(struct incidents *incidents, const struct incident_context *context,
                              struct incident *incident) {
     uint64_t suppressed = incident->signals_total - incident->signals_unique;

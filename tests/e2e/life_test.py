@@ -45,6 +45,35 @@ class Life(Story):
         timeline = quell.get(f"/api/v1/incidents/{first['id']}/timeline")[1]["timeline"]
         self.assertIn("re-rooted", [entry["what"] for entry in timeline])
 
+    def timeline_of(self, quell, tenant):
+        incident, = quell.incidents("&tenant=" + tenant)
+        _, answer = quell.get(f"/api/v1/incidents/{incident['id']}/timeline")
+        return [(entry["what"], entry["detail"]) for entry in answer["timeline"]]
+
+    def test_who_failed_again_stands_in_the_timeline(self):
+        quell = self.quell("notify.group_wait=1h")
+        for number, status in enumerate(("failed", "succeeded", "aborted")):
+            quell.events({"job_id": "load", "status": status, "event_id": f"e{number}"})
+        quell.settle()
+        self.assertEqual(self.timeline_of(quell, "default")[-1], ("reopened", "job:load aborted"))
+
+    def test_a_tenants_graph_shows_what_it_depends_on_of_the_platform(self):
+        warehouse = "platform/service:warehouse"
+        quell = self.quell("notify.group_wait=1h")
+        quell.events({"tenant_id": "platform", "entity": "service:warehouse", "status": "down",
+                      "depends_on": ["service:inner"]},
+                     *[{**failure("load"), "tenant_id": tenant, "depends_on": [warehouse]}
+                       for tenant in ("acme", "beta")])
+        quell.settle()
+        graph = quell.get("/api/v1/graph?tenant=acme")[1]
+        self.assertEqual([node["entity"] for node in graph["nodes"]], ["job:load", warehouse])
+        self.assertEqual(graph["edges"], [{"from": "job:load", "to": warehouse,
+                                           "origin": "event"}])
+        self.assertEqual(self.timeline_of(quell, "acme")[0], ("opened", warehouse + " down"))
+        graph = quell.get("/api/v1/graph?tenant=platform")[1]
+        self.assertEqual([node["entity"] for node in graph["nodes"]],
+                         ["service:warehouse", "service:inner"])
+
     def test_acknowledge_and_resolve_by_a_person(self):
         quell = self.quell("notify.group_wait=1h")
         quell.events(failure("load"))
