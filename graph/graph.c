@@ -21,7 +21,7 @@ static bool init_half(struct graph_snapshot *half, const struct graph_options *o
     size_t rows = (size_t)graph_numbers_max(options) + 1;
     half->out.offsets = allocate_dense(arena, rows, sizeof(uint32_t));
     half->in.offsets = allocate_dense(arena, rows, sizeof(uint32_t));
-    size_t items = options->edges_max + options->edges_max / ROW_ROOM_PARTS + rows;
+    size_t items = options->edges_max + options->edges_max / ROW_ROOM_PARTS + rows + ITEMS_AHEAD;
     half->out.items = allocate_dense(arena, items, sizeof(_Atomic uint32_t));
     half->in.items = allocate_dense(arena, items, sizeof(_Atomic uint32_t));
     half->out.spills = ARENA_ARRAY(arena, _Atomic uint64_t, rows / 64 + 1);

@@ -29,6 +29,8 @@
 #define ROW_DEAD (UINT32_C(1) << 31)
 #define ROW_NODE ((UINT32_C(1) << 30) - 1)
 #define ROW_EMPTY (ROW_DEAD | UINT32_C(1) << 30)
+/* A search looks at so many items from the beginning of a row on, though it ends before. */
+#define ITEMS_AHEAD 12u
 /* A row has room for one newer edge, and for one more in so many that it has. */
 #define ROW_ROOM_PARTS 8u
 

@@ -5,8 +5,10 @@
 #include "core/base/assert.h"
 #include "graph/graph_walk.h"
 
-/* How far memory is asked for in advance: items of a row, visits. */
-enum { MARKS_AHEAD = 16, ROWS_AHEAD = 4, EDGES_AHEAD = 2 };
+/* How far memory is asked for in advance: visits. */
+enum { ROWS_AHEAD = 4, EDGES_AHEAD = 2 };
+/* Marks of so few numbers lie in the nearest cache: asking for them costs more than it brings. */
+enum { NUMBERS_NEAR_MAX = 4096 };
 
 struct graph_search {
     struct graph_visit *visits;
@@ -63,6 +65,8 @@ struct searching {
     struct graph_search *search;
     const struct graph *graph;
     struct sight sight;
+    bool has_newer; /* edges than the rows */
+    bool is_near;
     uint32_t count;
 };
 
@@ -82,6 +86,30 @@ static inline bool visit(const struct searching *searching, uint32_t node, uint3
     return true;
 }
 
+/* The other end of an item. What is dead reads as `from`, which has been seen: without a branch, as
+ * no one can foresee which are. */
+static inline uint32_t item_node(uint32_t item, uint32_t from) {
+    uint32_t dead = UINT32_C(0) - (item >> 31);
+    return (item & ~dead) | (from & dead);
+}
+
+/* Notes those of a row's folded items that are new, for which there is room. */
+static inline uint32_t visit_folded(const struct graph_search *search,
+                                    const _Atomic uint32_t *items, uint32_t folded, uint32_t from,
+                                    uint32_t hops, uint32_t count) {
+    struct graph_visit *visits = search->visits;
+    uint32_t *marks = search->marks;
+    uint32_t generation = search->generation;
+    for (const _Atomic uint32_t *end = items + folded; items < end; items++) {
+        uint32_t node = item_node(atomic_load_explicit(items, memory_order_acquire), from);
+        if (marks[node] != generation) {
+            marks[node] = generation;
+            visits[count++] = (struct graph_visit){node, hops, from};
+        }
+    }
+    return count;
+}
+
 /* Adds the unseen neighbours of one visited node; false when the visits are full. */
 static bool expand(struct searching *searching, struct edge_walk *walk, uint32_t from,
                    uint32_t hops) {
@@ -89,12 +117,14 @@ static bool expand(struct searching *searching, struct edge_walk *walk, uint32_t
     bool asks = sight.asks_all || (sight.asks_below_platform &&
                                    graph_owner_of(searching->graph, from) == sight.platform);
     uint32_t count = searching->count;
+    uint32_t folded = walk_folded(walk);
     bool is_whole = true;
+    if (!asks && folded <= searching->search->visits_max - count) {
+        count = visit_folded(searching->search, walk->at, folded, from, hops, count);
+        walk->at = searching->has_newer ? walk->at + folded : walk->end;
+    }
     for (uint32_t item = walk_row(walk); item != NONE && is_whole; item = walk_row(walk)) {
-        /* Dead is as good as seen: without a branch, as no one can foresee which are. */
-        uint32_t dead = UINT32_C(0) - (item >> 31);
-        uint32_t node = (item & ~dead) | (from & dead);
-        is_whole = visit(searching, node, from, hops, asks, &count);
+        is_whole = visit(searching, item_node(item, from), from, hops, asks, &count);
     }
     uint32_t node = is_whole ? walk_chain(walk) : NONE;
     for (; node != NONE && is_whole; node = walk_chain(walk)) {
@@ -139,14 +169,13 @@ static void look_ahead(const struct searching *searching, const struct graph_sna
         }
     }
     uint32_t soon = next < searching->count ? search->visits[next].node : NONE;
-    if (soon >= snapshot->nodes) {
+    if (searching->is_near || soon >= snapshot->nodes) {
         return;
     }
-    uint32_t end = rows->offsets[soon + 1];
-    uint32_t at = rows->offsets[soon];
-    end = end - at > MARKS_AHEAD ? at + MARKS_AHEAD : end;
-    for (; at < end; at++) {
-        __builtin_prefetch(&search->marks[graph_peek(&rows->items[at]) & ROW_NODE]);
+    /* As many of each row, wherever it ends: nobody could foresee that. */
+    const _Atomic uint32_t *items = rows->items + rows->offsets[soon];
+    for (uint32_t i = 0; i < ITEMS_AHEAD; i++) {
+        __builtin_prefetch(&search->marks[graph_peek(&items[i]) & ROW_NODE]);
     }
 }
 
@@ -181,6 +210,8 @@ const struct graph_visit *graph_search_run(struct graph_search *search, const st
     const struct graph_snapshot *snapshot = graph_snapshot_of(graph);
     const struct graph_rows *rows = rows_of(snapshot, direction);
     bool has_newer = has_newer_edges(graph, snapshot);
+    searching.has_newer = has_newer;
+    searching.is_near = snapshot->nodes <= NUMBERS_NEAR_MAX;
     next_generation(search);
     search->marks[start] = search->generation;
     bool is_whole = true;

@@ -51,6 +51,11 @@ static inline struct edge_walk walk_edges(const struct graph *graph,
     return walk;
 }
 
+/* How many of the row's items are edges that were folded: none of them is empty. */
+static inline uint32_t walk_folded(const struct edge_walk *walk) {
+    return walk->at == walk->end ? 0 : row_edges((uint32_t)(walk->end - walk->at));
+}
+
 /* The next item of the row, dead or not; NONE at the end of it. */
 static inline uint32_t walk_row(struct edge_walk *walk) {
     if (walk->at == walk->end) {

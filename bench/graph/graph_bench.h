@@ -14,7 +14,8 @@
 
 enum {
     READERS_MAX = 16,
-    STARTS = 400,
+    STARTS_MIN = 400,
+    EDGES_MIN = 20000000, /* or so many edges: searches of a small graph take no time */
     PLATFORM_NODES = 256,
     BATCH_CHANGES = 100,
     CHANGES_ROOM = 100000, /* what was taken away keeps its room until the next fold */

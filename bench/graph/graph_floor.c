@@ -87,13 +87,14 @@ void bench_compare(struct bench *bench) {
     uint64_t reached = 0;
     plain_init(&plain, bench);
     must(graph_search_init(&search, &bench->graph_options, visits_max, &bench->arena), "search");
-    for (uint32_t i = 0; i < STARTS; i++) {
+    uint32_t starts = 0;
+    for (; starts < STARTS_MIN || edges < EDGES_MIN; starts++) {
         char memory[32];
         uint32_t start = random_start(&bench->options, &bench->random);
         struct slice viewer = viewer_of(&bench->options, start, memory);
         for (uint32_t turn = 0; turn < 2; turn++) { /* who comes first alternates */
             uint64_t from_ns = now_of(CLOCK_THREAD_CPUTIME_ID);
-            if ((turn ^ i) % 2 == 0) {
+            if ((turn ^ starts) % 2 == 0) {
                 reached += plain_search(&plain, start, visits_max, &edges);
                 plain_ns += now_of(CLOCK_THREAD_CPUTIME_ID) - from_ns;
             } else {
@@ -106,6 +107,6 @@ void bench_compare(struct bench *bench) {
     printf("blast radius: ours %.2f ns/edge, plain %.2f ns/edge, ratio %.2f (%" PRIu64
            " edges a search%s)\n",
            (double)our_ns / (double)edges, (double)plain_ns / (double)edges,
-           (double)our_ns / (double)plain_ns, edges / STARTS,
+           (double)our_ns / (double)plain_ns, edges / starts,
            reached == 0 ? "" : "; DIFFERENT RESULTS");
 }
