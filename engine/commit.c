@@ -96,6 +96,8 @@ static void publish_stats(struct engine *engine) {
     stats_set(engine->stats, STAT_EVENT_IDS, event_ids_count(engine->event_ids));
     stats_set(engine->stats, STAT_EVENT_IDS_EVICTED, event_ids_evicted_count(engine->event_ids));
     stats_set(engine->stats, STAT_GRAPH_NODES, graph_nodes_count(engine->graph));
+    stats_set(engine->stats, STAT_GRAPH_NODES_MAX, graph_nodes_max(engine->graph));
+    stats_set(engine->stats, STAT_GRAPH_EDGES_MAX, graph_edges_max(engine->graph));
     stats_set(engine->stats, STAT_GRAPH_EDGES, graph_edges_count(engine->graph));
     stats_set(engine->stats, STAT_GRAPH_EDGES_LEARNED, graph_learned_count(engine->graph));
     stats_set(engine->stats, STAT_INCIDENTS_OPEN, incidents_open_count(engine->incidents));

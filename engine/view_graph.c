@@ -68,6 +68,17 @@ static const char *origin_word(enum graph_origin origin) {
     return words[origin];
 }
 
+/* Whence the edge is and when it was seen last, which ends its object. */
+static void add_memory(struct text *json, const struct graph_neighbour *edge) {
+    text_add_format(json, ",\"origin\":\"%s\"", origin_word(edge->origin));
+    if (edge->last_seen_ns > 0) {
+        text_add_text(json, ",\"last_seen\":\"");
+        text_add_time(json, edge->last_seen_ns, 3);
+        text_add_char(json, '"');
+    }
+    text_add_char(json, '}');
+}
+
 /* The edges from `number` to what it depends on, as far as both ends are shown. */
 static void add_edges(struct graph_page *page, uint32_t number, bool *is_first) {
     const struct graph *graph = page->reader->view->graph;
@@ -87,7 +98,7 @@ static void add_edges(struct graph_page *page, uint32_t number, bool *is_first) 
         view_add_entity(page->json, tenant, &from);
         text_add_text(page->json, ",\"to\":");
         view_add_entity(page->json, tenant, &to);
-        text_add_format(page->json, ",\"origin\":\"%s\"}", origin_word(page->neighbours[i].origin));
+        add_memory(page->json, &page->neighbours[i]);
     }
 }
 

@@ -140,7 +140,7 @@ static void append_edge(struct graph *graph, uint32_t number, uint32_t from, uin
     struct graph_edge *edge = &graph->edges[number];
     graph_poke(&edge->from, from);
     graph_poke(&edge->to, to);
-    edge->last_seen_ns = now_ns;
+    edge_see(edge, now_ns);
     edge->dirty_next = GRAPH_NOT_DIRTY;
     graph_poke(&edge->next_out, graph_peek(&graph->heads[from].out));
     graph_poke(&edge->next_in, graph_peek(&graph->heads[to].in));
@@ -175,8 +175,9 @@ static void refresh_edge(struct graph *graph, uint32_t number, enum graph_origin
     /* A learned edge lives by when it was seen last. */
     bool is_learned = before <= GRAPH_ORIGIN_LEARNED && origin == GRAPH_ORIGIN_LEARNED;
     uint64_t step_ns = is_learned ? NS_PER_S : LAST_SEEN_STEP_NS;
-    if (before < (uint32_t)origin || now_ns >= edge->last_seen_ns + step_ns) {
-        edge->last_seen_ns = now_ns > edge->last_seen_ns ? now_ns : edge->last_seen_ns;
+    uint64_t seen_ns = edge_seen_ns(edge);
+    if (before < (uint32_t)origin || now_ns >= seen_ns + step_ns) {
+        edge_see(edge, now_ns > seen_ns ? now_ns : seen_ns);
         mark_edge(graph, number);
     }
 }
@@ -275,7 +276,8 @@ void graph_expire_learned(struct graph *graph,
             owner = graph_owner_of(graph, from);
             ttl_ns = ttl_ns_of(context, graph_owner_name(graph, owner));
         }
-        if (now_ns >= edge->last_seen_ns && now_ns - edge->last_seen_ns > ttl_ns) {
+        uint64_t seen_ns = edge_seen_ns(edge);
+        if (now_ns >= seen_ns && now_ns - seen_ns > ttl_ns) {
             remove_edge(graph, number);
         }
     }
@@ -309,4 +311,12 @@ void graph_replace_edges(struct graph *graph, uint32_t from, enum graph_origin o
 
 uint32_t graph_edges_count(const struct graph *graph) {
     return graph->edges_live;
+}
+
+uint32_t graph_nodes_max(const struct graph *graph) {
+    return graph->options.nodes_max;
+}
+
+uint32_t graph_edges_max(const struct graph *graph) {
+    return graph->options.edges_max;
 }

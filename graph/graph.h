@@ -118,6 +118,9 @@ bool graph_has_node(const struct graph *graph, uint32_t number);
 /* No number is as high. */
 uint32_t graph_numbers_max(const struct graph_options *options);
 uint32_t graph_edges_count(const struct graph *graph);
+/* As many as there may be. */
+uint32_t graph_nodes_max(const struct graph *graph);
+uint32_t graph_edges_max(const struct graph *graph);
 
 enum graph_direction { GRAPH_UPSTREAM, GRAPH_DOWNSTREAM };
 
@@ -143,10 +146,12 @@ const struct graph_visit *graph_search_run(struct graph_search *search, const st
 /* How many tenants, platform not counted, own one of the visited nodes. */
 uint32_t graph_count_tenants(const struct graph *graph, const struct graph_visit *visits,
                              uint32_t count);
-/* Direct neighbours with origin, for showing edges: up to `max`, returns how many there are. */
+/* Direct neighbours with what an edge remembers, for showing edges: up to `max`, returns how many
+ * there are. An edge that goes meanwhile may be given as learned, with no time. */
 struct graph_neighbour {
     uint32_t node;
     enum graph_origin origin;
+    uint64_t last_seen_ns; /* to ten minutes, a learned one to a second; 0: not known */
 };
 uint32_t graph_neighbours(const struct graph *graph, uint32_t node, enum graph_direction direction,
                           struct graph_neighbour *neighbours_out, uint32_t max);

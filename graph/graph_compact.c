@@ -37,7 +37,7 @@ static void move_edge(struct graph *graph, uint32_t from, uint32_t to) {
     graph_poke(&place->to, graph_peek(&edge->to));
     graph_poke(&place->next_out, NONE);
     graph_poke(&place->next_in, NONE);
-    place->last_seen_ns = edge->last_seen_ns;
+    edge_see(place, edge_seen_ns(edge));
     place->dirty_next = edge->dirty_next;
     atomic_store_explicit(&place->origin, graph_peek(&edge->origin), memory_order_release);
     if (place->dirty_next != GRAPH_NOT_DIRTY) {

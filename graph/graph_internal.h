@@ -42,7 +42,7 @@ struct graph_edge {
     _Atomic uint32_t next_in;  /* older edge to the same node */
     _Atomic uint32_t origin;   /* enum graph_origin; 0: removed */
     uint32_t dirty_next;       /* NONE - 1: not in the list */
-    uint64_t last_seen_ns;
+    _Atomic uint64_t last_seen_ns;
 };
 
 struct graph_record {
@@ -181,6 +181,16 @@ uint32_t graph_find_edge(const struct graph *graph, uint32_t from, uint32_t to);
 /* The writer's plain access, and whoever comes by a chain. */
 static inline uint32_t graph_peek(const _Atomic uint32_t *word) {
     return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+/* When the edge was seen last. Released after its ends, so that who then finds the ends that it
+ * asked for has that edge's time (graph_compact.c gives its place to another). */
+static inline uint64_t edge_seen_ns(const struct graph_edge *edge) {
+    return atomic_load_explicit(&edge->last_seen_ns, memory_order_acquire);
+}
+
+static inline void edge_see(struct graph_edge *edge, uint64_t now_ns) {
+    atomic_store_explicit(&edge->last_seen_ns, now_ns, memory_order_release);
 }
 
 static inline void graph_poke(_Atomic uint32_t *word, uint32_t value) {

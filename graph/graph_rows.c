@@ -54,7 +54,7 @@ static void emit_edge(const struct graph_edge *edge, struct effects *effects) {
     }
     struct writer writer = writer_over(row, sizeof(row));
     writer_u8(&writer, (uint8_t)origin);
-    writer_u64(&writer, edge->last_seen_ns);
+    writer_u64(&writer, edge_seen_ns(edge));
     effect_put(effects, STORE_TABLE_EDGE, writer_slice(&key_writer), writer_slice(&writer));
 }
 

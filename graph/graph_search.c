@@ -250,13 +250,22 @@ uint32_t graph_count_tenants(const struct graph *graph, const struct graph_visit
     return tenants;
 }
 
-static enum graph_origin origin_of(const struct graph *graph, uint32_t from, uint32_t to) {
+/* What the edge remembers. Removed since the row was read, or about to get another number: it had
+ * some origin then. */
+static struct graph_neighbour neighbour_of(const struct graph *graph, uint32_t from, uint32_t to) {
+    struct graph_neighbour neighbour = {.origin = GRAPH_ORIGIN_LEARNED};
     uint32_t number = graph_find_edge(graph, from, to);
-    uint32_t origin =
-        number == NONE ? 0
-                       : atomic_load_explicit(&graph->edges[number].origin, memory_order_acquire);
-    /* Removed, or about to get another number, since the row was read: it had some origin then. */
-    return origin == 0 ? GRAPH_ORIGIN_LEARNED : (enum graph_origin)origin;
+    if (number == NONE) {
+        return neighbour;
+    }
+    const struct graph_edge *edge = &graph->edges[number];
+    uint32_t origin = atomic_load_explicit(&edge->origin, memory_order_acquire);
+    uint64_t seen_ns = edge_seen_ns(edge);
+    if (origin != 0 && graph_peek(&edge->from) == from && graph_peek(&edge->to) == to) {
+        neighbour.origin = (enum graph_origin)origin;
+        neighbour.last_seen_ns = seen_ns;
+    }
+    return neighbour;
 }
 
 uint32_t graph_neighbours(const struct graph *graph, uint32_t node, enum graph_direction direction,
@@ -269,8 +278,8 @@ uint32_t graph_neighbours(const struct graph *graph, uint32_t node, enum graph_d
     uint32_t count = 0;
     for (uint32_t other = walk_next(&walk); other != NONE; other = walk_next(&walk)) {
         if (count < max) {
-            neighbours_out[count] = (struct graph_neighbour){
-                other, origin_of(graph, is_up ? node : other, is_up ? other : node)};
+            neighbours_out[count] = neighbour_of(graph, is_up ? node : other, is_up ? other : node);
+            neighbours_out[count].node = other;
         }
         count++;
     }

@@ -1,6 +1,8 @@
 """quell graph and quell explain: the graph as DOT, why this root, and never another tenant's."""
+import datetime
 import json
 import subprocess
+import time
 import unittest
 
 from harness import BINARY, Story, failure, wait_for
@@ -46,8 +48,10 @@ class Explain(Story):
         self.assertEqual(told["order"][4]["after_root_ms"], 35000)
         self.assertEqual([sorted(one) for one in told["slice"]["cycles"]],
                          [["job:ping", "job:pong"]])
-        self.assertIn({"from": "job:load", "to": "job:extract", "origin": "event"},
-                      told["slice"]["edges"])
+        seen = {(one["from"], one["to"]): one for one in told["slice"]["edges"]}
+        edge = seen["job:load", "job:extract"]
+        self.assertEqual(set(edge), {"from", "to", "origin", "last_seen"})
+        self.assertEqual(edge["origin"], "event")
         reasons = {one["entity"]: one["reason"] for one in told["ruled_out"]}
         self.assertIn("has reported nothing bad", reasons["job:disk"])
         self.assertIn("15.000 s after the root", reasons["job:load"])
@@ -91,6 +95,17 @@ class Explain(Story):
                                         "--direction", "down", "--json"))
         self.assertEqual([node["entity"] for node in below["nodes"]], ["job:load", "job:report"])
         self.assertIn("nothing by that name", self.command("graph", "job:none", code=1))
+
+    def test_an_edge_says_when_it_was_seen_last_also_after_a_restart(self):
+        started = time.time()
+        self.storm()
+        edges = json.loads(self.command("graph", "--json"))["edges"]
+        for edge in edges:
+            seen = datetime.datetime.fromisoformat(edge["last_seen"].replace("Z", "+00:00"))
+            self.assertLess(abs(seen.timestamp() - started), 60, edge)
+        self.q.stop()
+        self.q.start()
+        self.assertEqual(json.loads(self.command("graph", "--json"))["edges"], edges)
 
     def test_a_name_cannot_break_out_of_dot(self):
         self.q.events({"entity": 'job:a"]; evil \\ [x="', "status": "failed"})

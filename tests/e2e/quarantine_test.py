@@ -4,7 +4,7 @@ import json
 import subprocess
 import unittest
 
-from harness import BINARY, Story, failure
+from harness import BINARY, Story, failure, wait_for
 
 
 class Quarantine(Story):
@@ -65,6 +65,8 @@ class Quarantine(Story):
         quell.events(*[failure(f"job{number}") for number in range(12)])
         quell.settle()
         self.assertLess(len(quell.incidents()), 12)
+        self.assertEqual(quell.metric("quell_graph_nodes_limit"), 8)
+        self.assertTrue(wait_for(lambda: quell.metric("quell_graph_nodes") == 8))
         waiting = self.list(quell)
         self.assertTrue(waiting and all(record["retryable"] for record in waiting))
         quell.stop()

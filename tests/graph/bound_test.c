@@ -77,9 +77,44 @@ static void a_bounded_search_is_the_beginning_of_the_whole_one(void **state) {
     arena_deinit(&world.arena);
 }
 
+static struct graph_neighbour only_neighbour(const struct world *world) {
+    struct graph_neighbour neighbour = {.node = GRAPH_NODE_NONE};
+    assert_int_equal(
+        graph_neighbours(world->graph, world->numbers[0], GRAPH_UPSTREAM, &neighbour, 1), 1);
+    return neighbour;
+}
+
+static void see_edge(struct world *world, uint32_t to, enum graph_origin origin, uint64_t now_ns) {
+    assert_status(
+        graph_add_edge(world->graph, world->numbers[0], world->numbers[to], origin, now_ns, NULL),
+        OK);
+}
+
+static void an_edge_says_when_it_was_seen_last(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    see_edge(&world, 1, GRAPH_ORIGIN_LEARNED, 5 * NS_PER_S);
+    assert_int_equal(only_neighbour(&world).last_seen_ns, 5 * NS_PER_S);
+    see_edge(&world, 1, GRAPH_ORIGIN_LEARNED, 7 * NS_PER_S);
+    assert_int_equal(only_neighbour(&world).last_seen_ns, 7 * NS_PER_S);
+    see_edge(&world, 1, GRAPH_ORIGIN_EVENT, 8 * NS_PER_S); /* stronger: at once */
+    assert_int_equal(only_neighbour(&world).last_seen_ns, 8 * NS_PER_S);
+    see_edge(&world, 1, GRAPH_ORIGIN_EVENT, 8 * NS_PER_S + 9 * NS_PER_MINUTE);
+    assert_int_equal(only_neighbour(&world).last_seen_ns, 8 * NS_PER_S);
+    see_edge(&world, 1, GRAPH_ORIGIN_EVENT, 8 * NS_PER_S + 10 * NS_PER_MINUTE);
+    graph_fold_now(world.graph);
+    struct graph_neighbour neighbour = only_neighbour(&world);
+    assert_int_equal(neighbour.node, world.numbers[1]);
+    assert_int_equal(neighbour.origin, GRAPH_ORIGIN_EVENT);
+    assert_int_equal(neighbour.last_seen_ns, 8 * NS_PER_S + 10 * NS_PER_MINUTE);
+    arena_deinit(&world.arena);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_bounded_search_is_the_beginning_of_the_whole_one),
+        cmocka_unit_test(an_edge_says_when_it_was_seen_last),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
