@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "core/base/arena.h"
 #include "core/clock.h"
 #include "core/journal_internal.h"
 #include "core/log.h"
@@ -106,7 +107,11 @@ static struct status allocate_memory(struct journal *journal, struct fault *faul
     bool is_full = journal->segments == NULL;
     for (uint32_t i = 0; i < BLOCKS_COUNT && !is_full; i++) {
         void *data = NULL;
-        is_full = posix_memalign(&data, BLOCK_ALIGN_BYTES, BLOCK_BYTES_MAX) != 0;
+        /* The kernel takes hold of a block page by page when it writes it: of few large ones. */
+        is_full = posix_memalign(&data, LARGE_PAGE_BYTES, BLOCK_BYTES_MAX) != 0;
+        if (!is_full) {
+            arena_advise_dense(data, BLOCK_BYTES_MAX);
+        }
         journal->blocks[i].data = is_full ? NULL : data;
     }
     return is_full ? fault_set(fault, STATUS_FULL, "journal: no memory for its blocks")

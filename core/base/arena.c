@@ -5,7 +5,7 @@
 
 #include "core/base/assert.h"
 
-enum { PAGE_BYTES = 4096, LARGE_PAGE_BYTES = 2 << 20 };
+enum { PAGE_BYTES = 4096 };
 
 struct status arena_init(struct arena *arena, size_t capacity_bytes) {
     ASSERT(capacity_bytes > 0 && capacity_bytes <= SIZE_MAX - PAGE_BYTES);

@@ -41,8 +41,9 @@ void *arena_allocate_unset(struct arena *arena, size_t size, size_t align);
 /* count * size with the overflow checked; NULL when full. */
 void *arena_allocate_array(struct arena *arena, size_t count, size_t size, size_t align);
 
-/* Says that memory of an arena will be touched all over, in no order: large pages, where the system
- * has them, spare it address lookups. A hint: nothing fails. */
+enum { LARGE_PAGE_BYTES = 2 << 20 };
+/* Says that memory will be touched all over, in no order: large pages, where the system has them,
+ * spare it address lookups. A hint: nothing fails. */
 void arena_advise_dense(void *memory, size_t size);
 
 /* Has the pages made that lie in there, wholly or in part, so that nobody waits for them later. Any
