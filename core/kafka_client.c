@@ -304,6 +304,8 @@ uint32_t kafka_consumer_poll(struct kafka_consumer *consumer, struct kafka_messa
     size_t wanted = count_max < POLL_MAX ? count_max : POLL_MAX;
     ssize_t got = rd_kafka_consume_batch_queue(consumer->queue, 0, natives, wanted);
     uint32_t count = 0;
+    const rd_kafka_topic_t *topic = NULL; /* of the message before, and its name */
+    struct slice name = {0};
     for (ssize_t i = 0; i < got; i++) {
         rd_kafka_message_t *native = natives[i];
         if (native->err != 0) {
@@ -311,8 +313,10 @@ uint32_t kafka_consumer_poll(struct kafka_consumer *consumer, struct kafka_messa
             rd_kafka_message_destroy(native);
             continue;
         }
+        name = native->rkt == topic ? name : slice_of_text(rd_kafka_topic_name(native->rkt));
+        topic = native->rkt;
         messages[count++] = (struct kafka_message){
-            .topic = slice_of_text(rd_kafka_topic_name(native->rkt)),
+            .topic = name,
             .key = slice_of(native->key, native->key_len),
             .value = slice_of(native->payload, native->len),
             .offset = (uint64_t)native->offset,

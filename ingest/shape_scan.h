@@ -13,6 +13,21 @@
 
 enum { SHAPE_SCAN_BYTES = 16 };
 
+static inline bool scan_is_same_8(const uint8_t *a, const uint8_t *b) {
+    uint64_t words[2];
+    memcpy(&words[0], a, 8);
+    memcpy(&words[1], b, 8);
+    return words[0] == words[1];
+}
+
+/* Of few bytes without a call: the second half overlaps the first. */
+static inline bool scan_is_same(const uint8_t *a, const uint8_t *b, size_t size) {
+    if (size >= 8 && size <= 16) {
+        return scan_is_same_8(a, b) && scan_is_same_8(a + size - 8, b + size - 8);
+    }
+    return memcmp(a, b, size) == 0;
+}
+
 /* Whether the text begins with the `size` bytes at `wanted`. */
 static inline bool scan_begins_with(struct slice text, const uint8_t *wanted, size_t size) {
     if (text.size < size) {
@@ -31,7 +46,7 @@ static inline bool scan_begins_with(struct slice text, const uint8_t *wanted, si
         return _mm_movemask_epi8(same) == 0xFFFF;
     }
 #endif
-    return memcmp(text.data, wanted, size) == 0;
+    return scan_is_same(text.data, wanted, size);
 }
 
 /* The size of the string that begins the text, up to its quote; text.size when there is an escape,

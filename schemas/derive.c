@@ -14,13 +14,24 @@ static const struct slice platform_prefix = {(const uint8_t *)"platform/", 9};
 
 /* --- Entity --- */
 
+/* Eight bytes at once: the high bit of a byte stays set where it is below 0x20, or 0x7F. */
+static bool word_has_control(uint64_t word) {
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t rest = word ^ (ones * 0x7F);
+    return ((((word - ones * 0x20) & ~word) | ((rest - ones) & ~rest)) & (ones * 0x80)) != 0;
+}
+
 static bool has_control(struct slice text) {
-    for (size_t i = 0; i < text.size; i++) {
-        if (text.data[i] < 0x20 || text.data[i] == 0x7F) {
-            return true;
-        }
+    uint64_t word = UINT64_C(0x2020202020202020);
+    bool is_any = false;
+    size_t at = 0;
+    for (; text.size - at >= sizeof(word); at += sizeof(word)) {
+        memcpy(&word, text.data + at, sizeof(word));
+        is_any = is_any || word_has_control(word);
     }
-    return false;
+    word = UINT64_C(0x2020202020202020);
+    slice_copy(slice_tail(text, at), (uint8_t *)&word);
+    return is_any || word_has_control(word);
 }
 
 static bool is_kind_byte(uint8_t byte) {
@@ -54,27 +65,31 @@ struct status derive_check_entity(struct slice entity, struct fault *reason) {
     return status_ok();
 }
 
-static struct status join_entity(struct arena *arena, const char *kind, struct slice prefix,
+static struct status join_entity(struct arena *arena, struct slice kind, struct slice prefix,
                                  struct slice name, struct slice *entity_out,
                                  struct fault *reason) {
-    char *memory = arena_allocate_unset(arena, ENTITY_BYTES_MAX + 1, 1);
-    if (memory == NULL) {
-        return status_of(STATUS_FULL);
-    }
-    struct text text = text_over(memory, ENTITY_BYTES_MAX + 1);
-    text_add_text(&text, kind);
-    text_add(&text, prefix);
-    text_add_text(&text, prefix.size > 0 ? "/" : "");
-    text_add(&text, name);
-    if (text.truncated) {
+    struct slice slash = prefix.size > 0 ? SLICE("/") : SLICE("");
+    struct slice parts[] = {kind, prefix, slash, name};
+    size_t size = 0;
+    if (prefix.size > ENTITY_BYTES_MAX || name.size > ENTITY_BYTES_MAX ||
+        kind.size + prefix.size + slash.size + name.size > ENTITY_BYTES_MAX) {
         return fault_set(reason, STATUS_INVALID, "an entity has at most %u bytes",
                          ENTITY_BYTES_MAX);
     }
-    if (has_control(text_slice(&text))) {
+    uint8_t *memory =
+        arena_allocate_unset(arena, kind.size + prefix.size + slash.size + name.size, 1);
+    if (memory == NULL) {
+        return status_of(STATUS_FULL);
+    }
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        slice_copy(parts[i], memory + size);
+        size += parts[i].size;
+    }
+    struct slice entity = slice_of(memory, size);
+    if (has_control(entity)) {
         return fault_set(reason, STATUS_INVALID, "an entity holds a control character");
     }
-    arena_rewind(arena, (size_t)((uint8_t *)memory + text.size + 1 - arena->base));
-    *entity_out = text_slice(&text);
+    *entity_out = entity;
     return status_ok();
 }
 
@@ -82,16 +97,16 @@ struct status derive_entity(const struct derive_entity_keys *keys, struct arena 
                             struct slice *entity_out, struct fault *reason) {
     struct slice none = {0};
     if (keys->job_id.size > 0) {
-        return join_entity(arena, "job:", none, keys->job_id, entity_out, reason);
+        return join_entity(arena, SLICE("job:"), none, keys->job_id, entity_out, reason);
     }
     if (keys->dataset_name.size > 0) {
-        return join_entity(arena, "dataset:", none, keys->dataset_name, entity_out, reason);
+        return join_entity(arena, SLICE("dataset:"), none, keys->dataset_name, entity_out, reason);
     }
     if (keys->check_id.size > 0) {
-        return join_entity(arena, "check:", none, keys->check_id, entity_out, reason);
+        return join_entity(arena, SLICE("check:"), none, keys->check_id, entity_out, reason);
     }
     if (keys->service_name.size > 0) {
-        return join_entity(arena, "service:", keys->service_namespace, keys->service_name,
+        return join_entity(arena, SLICE("service:"), keys->service_namespace, keys->service_name,
                            entity_out, reason);
     }
     *entity_out = SLICE("unknown:unidentified");

@@ -74,8 +74,6 @@ const struct envelope_template envelope_template = {
 #undef NO
 #undef VT
 
-enum { SHORT_TEXT_BYTES_MAX = 128 };
-
 /* The envelope being written: `base` is its first byte, `at` the next free one. */
 struct encoder {
     uint8_t *base;
@@ -92,30 +90,6 @@ static void put_offset(struct encoder *encoder, uint32_t field, uint32_t target)
     put_u32(encoder, field, target - field);
 }
 
-/* Most texts are short: without a call, by pieces of constant size that may overlap. */
-static inline void copy_text(uint8_t *to, struct slice text) {
-    const uint8_t *from = text.data;
-    size_t size = text.size;
-    if (size > SHORT_TEXT_BYTES_MAX) {
-        memcpy(to, from, size);
-    } else if (size >= 16) {
-        for (size_t at = 0; at < size - 16; at += 16) {
-            memcpy(to + at, from + at, 16);
-        }
-        memcpy(to + size - 16, from + size - 16, 16);
-    } else if (size >= 8) {
-        memcpy(to, from, 8);
-        memcpy(to + size - 8, from + size - 8, 8);
-    } else if (size >= 4) {
-        memcpy(to, from, 4);
-        memcpy(to + size - 4, from + size - 4, 4);
-    } else if (size > 0) {
-        to[0] = from[0];
-        to[size / 2] = from[size / 2];
-        to[size - 1] = from[size - 1];
-    }
-}
-
 /* A string or byte vector; its position. */
 static inline uint32_t put_bytes(struct encoder *encoder, struct slice bytes) {
     uint32_t start = encoder->at;
@@ -124,7 +98,7 @@ static inline uint32_t put_bytes(struct encoder *encoder, struct slice bytes) {
     /* The zero terminator and padding first: they never overlap the text. */
     uint32_t end = (start + 4 + size + 1 + 3) & ~3u;
     put_u32(encoder, end - 4, 0);
-    copy_text(encoder->base + start + 4, bytes);
+    slice_copy(bytes, encoder->base + start + 4);
     encoder->at = end;
     return start;
 }

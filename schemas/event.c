@@ -48,7 +48,7 @@ struct slice event_severity_word(enum event_severity severity) {
 
 struct status event_status_parse(struct slice word, enum event_status *status_out) {
     for (uint32_t i = 1; i < EVENT_STATUS_COUNT; i++) {
-        if (word.size == status_words[i].size &&
+        if (word.size == status_words[i].size && word.data[0] == (uint8_t)status_words[i].word[0] &&
             memcmp(word.data, status_words[i].word, word.size) == 0) {
             *status_out = (enum event_status)i;
             return status_ok();

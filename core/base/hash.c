@@ -57,9 +57,7 @@ struct hash128 hash128_of_parts(const struct slice *parts, size_t count, uint64_
         }
         uint32_t part_size = (uint32_t)parts[i].size;
         memcpy(joined + size, &part_size, 4);
-        if (part_size > 0) {
-            memcpy(joined + size + 4, parts[i].data, part_size);
-        }
+        slice_copy(parts[i], joined + size + 4);
         size += 4 + part_size;
     }
     return hash128_of(slice_of(joined, size), seed);

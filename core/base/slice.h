@@ -15,6 +15,8 @@ struct slice {
     size_t size;
 };
 
+enum { SLICE_SHORT_BYTES_MAX = 128 };
+
 /* A slice over a string literal. */
 #define SLICE(literal) ((struct slice){(const uint8_t *)("" literal), sizeof(literal) - 1})
 
@@ -45,6 +47,31 @@ static inline bool slice_starts_with(struct slice slice, struct slice prefix) {
 /* The first `size` bytes, or all of them when there are fewer. */
 static inline struct slice slice_head(struct slice slice, size_t size) {
     return slice_of(slice.data, size < slice.size ? size : slice.size);
+}
+
+/* Copies them. Most texts are short: those without a call, by pieces of constant size that may
+ * overlap. */
+static inline void slice_copy(struct slice slice, uint8_t *to) {
+    const uint8_t *from = slice.data;
+    size_t size = slice.size;
+    if (size > SLICE_SHORT_BYTES_MAX) {
+        memcpy(to, from, size);
+    } else if (size >= 16) {
+        for (size_t at = 0; at < size - 16; at += 16) {
+            memcpy(to + at, from + at, 16);
+        }
+        memcpy(to + size - 16, from + size - 16, 16);
+    } else if (size >= 8) {
+        memcpy(to, from, 8);
+        memcpy(to + size - 8, from + size - 8, 8);
+    } else if (size >= 4) {
+        memcpy(to, from, 4);
+        memcpy(to + size - 4, from + size - 4, 4);
+    } else if (size > 0) {
+        to[0] = from[0];
+        to[size / 2] = from[size / 2];
+        to[size - 1] = from[size - 1];
+    }
 }
 
 /* What follows the first `size` bytes; empty when there are no more. */

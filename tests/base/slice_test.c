@@ -38,8 +38,25 @@ static void a_fault_carries_words_and_its_code(void **state) {
     assert_int_equal(strlen(fault.words), FAULT_WORDS_BYTES_MAX - 1);
 }
 
+static void a_copy_is_the_bytes_and_no_more(void **state) {
+    uint8_t from[200];
+    uint8_t to[sizeof(from) + 2];
+    (void)state;
+    for (size_t i = 0; i < sizeof(from); i++) {
+        from[i] = (uint8_t)(i + 1);
+    }
+    for (size_t size = 0; size <= sizeof(from); size++) {
+        memset(to, 0, sizeof(to));
+        slice_copy(slice_of(from, size), to + 1);
+        assert_memory_equal(to + 1, from, size);
+        assert_int_equal(to[0], 0);
+        assert_int_equal(to[size + 1], 0);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_copy_is_the_bytes_and_no_more),
         cmocka_unit_test(a_prefix_sorts_first),
         cmocka_unit_test(only_ascii_letters_lose_their_case),
         cmocka_unit_test(cutting_stays_inside),

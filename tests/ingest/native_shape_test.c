@@ -6,6 +6,7 @@
 #include "bench/random.h"
 #include "ingest/native.h"
 #include "ingest/native_shape.h"
+#include "ingest/shape_scan.h"
 #include "tests/ingest/decode_pair.h"
 
 static void learn(struct shapes *shapes, const char *text) {
@@ -55,6 +56,24 @@ static void an_event_seen_once_is_taken_from_then_on(void **state) {
     assert_slice(draft.attributes[1].value, "false");
     assert_int_equal(draft.envelope.trace_id.lo, UINT64_C(0x5b8efff798038103));
     (void)state;
+}
+
+/* Of texts of any size a byte that differs is seen, wherever it stands. */
+static void bytes_are_compared_to_the_last(void **state) {
+    uint8_t a[40];
+    uint8_t b[40];
+    (void)state;
+    memset(a, 'x', sizeof(a));
+    memset(b, 'x', sizeof(b));
+    for (size_t size = 0; size <= sizeof(a); size++) {
+        assert_true(scan_begins_with(slice_of(a, sizeof(a)), b, size));
+        assert_true(size == 0 || !scan_begins_with(slice_of(a, size - 1), b, size));
+        for (size_t at = 0; at < sizeof(a); at++) {
+            b[at] = 'y';
+            assert_int_equal(scan_begins_with(slice_of(a, sizeof(a)), b, size), at >= size);
+            b[at] = 'x';
+        }
+    }
 }
 
 static void what_is_spelled_otherwise_is_not_taken(void **state) {
@@ -197,6 +216,7 @@ static void events_beyond_the_bounds_are_cut_and_refused_as_by_the_walk(void **s
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_event_seen_once_is_taken_from_then_on),
+        cmocka_unit_test(bytes_are_compared_to_the_last),
         cmocka_unit_test(what_is_spelled_otherwise_is_not_taken),
         cmocka_unit_test(what_cannot_be_learned_is_not),
         cmocka_unit_test(a_value_may_be_a_number_now_and_a_string_then),

@@ -59,6 +59,32 @@ static void an_entity_with_a_control_character_or_too_long_is_refused(void **sta
     arena_deinit(&room.arena);
 }
 
+/* Every byte at every place of names of every small size: only 0x00 to 0x1F and 0x7F are control.
+ */
+static void a_control_character_is_found_wherever_it_stands(void **state) {
+    struct room room;
+    struct slice entity;
+    uint8_t name[24];
+    (void)state;
+    room_init(&room);
+    for (size_t size = 1; size <= sizeof(name); size++) {
+        for (size_t at = 0; at < size; at++) {
+            for (unsigned byte = 0; byte < 256; byte++) {
+                memset(name, 'x', sizeof(name));
+                name[at] = (uint8_t)byte;
+                struct derive_entity_keys keys = {.job_id = slice_of(name, size)};
+                bool is_control = byte < 0x20 || byte == 0x7F;
+                arena_reset(&room.arena);
+                assert_int_equal(derive_entity(&keys, &room.arena, &entity, &room.reason).code,
+                                 is_control ? STATUS_INVALID : STATUS_OK);
+                assert_true(is_control || entity.size == size + 4);
+                assert_true(is_control || memcmp(entity.data + 4, name, size) == 0);
+            }
+        }
+    }
+    arena_deinit(&room.arena);
+}
+
 static struct envelope derived(struct room *room, struct envelope envelope, const char *dedup_by) {
     struct derive_context context = {.hash_seed = 5,
                                      .now_ns = NOW,
@@ -308,6 +334,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_of_job_dataset_check_service_names_the_entity),
         cmocka_unit_test(an_entity_with_a_control_character_or_too_long_is_refused),
+        cmocka_unit_test(a_control_character_is_found_wherever_it_stands),
         cmocka_unit_test(messages_that_differ_in_numbers_ids_and_quotes_have_one_class),
         cmocka_unit_test(an_error_log_is_a_failure_and_an_info_log_is_nothing),
         cmocka_unit_test(a_time_that_cannot_be_is_clamped_and_flagged),
