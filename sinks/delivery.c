@@ -123,7 +123,8 @@ static void describe_response(struct sink_host *host, const struct sink_response
         say_words(host, response->error);
         return;
     }
-    text_add_format(&text, "HTTP %ld: ", response->http_status);
+    text_add_format(&text, "HTTP %ld%s", response->http_status,
+                    response->body.size == 0 ? "" : ": ");
     text_add(&text, slice_head(response->body, 200));
     say_words(host, text_slice(&text));
 }
