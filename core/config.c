@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "core/base/assert.h"
 #include "core/config_rules.h"
@@ -355,8 +356,27 @@ static void add_default_tenant(struct config *config) {
     set->defaults.jobs_count = 0;
 }
 
-static void load_tenants(struct config_build *build) {
+/* Tenants that are not where quell is started may stand beside the file that --config names. */
+static void settle_tenants_dir(struct config_build *build, const char *config_path) {
     struct config *config = build->config;
+    char path[PATH_BYTES_MAX];
+    struct text text = text_over(path, sizeof(path));
+    const char *slash = config_path == NULL ? NULL : strrchr(config_path, '/');
+    text_add(&text, config->tenants_dir);
+    if (slash == NULL || path[0] == '/' || access(path, F_OK) == 0) {
+        return;
+    }
+    text = text_over(path, sizeof(path));
+    text_add(&text, slice_of(config_path, (size_t)(slash - config_path) + 1));
+    text_add(&text, config->tenants_dir);
+    if (!text.truncated && access(path, F_OK) == 0) {
+        (void)!status_is_ok(arena_copy(build->arena, text_slice(&text), &config->tenants_dir));
+    }
+}
+
+static void load_tenants(struct config_build *build, const char *config_path) {
+    struct config *config = build->config;
+    settle_tenants_dir(build, config_path);
     struct slice *names = ARENA_ARRAY(build->arena, struct slice, TENANTS_MAX);
     config->policies.tenants = ARENA_ARRAY(build->arena, struct policy, TENANTS_MAX + 1);
     char path[PATH_BYTES_MAX];
@@ -420,7 +440,7 @@ static void load_tenants_alone(struct config_build *build, const struct config_o
         build->config->tenants_dir = directory->text;
     }
     build->is_process_unread = true;
-    load_tenants(build);
+    load_tenants(build, options->path);
 }
 
 static void load_all(struct config_build *build, const struct config_options *options) {
@@ -434,7 +454,7 @@ static void load_all(struct config_build *build, const struct config_options *op
     root.column = 1;
     apply_process(build, &root);
     add_default_sink(build);
-    load_tenants(build);
+    load_tenants(build, options->path);
     build->config->listen_grpc_is_given = build->config->listen_grpc.data != default_grpc.data;
     config_sort_tokens(build);
     config_check_process(build, &root);

@@ -266,28 +266,50 @@ static void list_candidates(const char *prefix, const struct rule *rules, uint32
     }
 }
 
-static const char *const sections[] = {
-    "listen", "server",      "journal",   "auth",   "log",      "limits", "sinks", "tls",
-    "dedup",  "idempotency", "correlate", "notify", "incident", "job",    "route", "sink",
-    "tenant", "labels",      "silence",   "graph",  "defaults", "kafka"};
-enum { SECTIONS_COUNT = sizeof(sections) / sizeof(sections[0]) };
+static const char *const process_sections[] = {"listen", "server", "journal",  "auth", "log",
+                                               "sinks",  "tls",    "defaults", "kafka"};
+static const char *const sections[] = {"limits", "dedup",  "idempotency", "correlate", "notify",
+                                       "graph",  "job",    "incident",    "route",     "sink",
+                                       "tenant", "labels", "silence"};
+enum {
+    PROCESS_SECTIONS_COUNT = sizeof(process_sections) / sizeof(process_sections[0]),
+    SECTIONS_COUNT = sizeof(sections) / sizeof(sections[0]),
+    CANDIDATES_MAX =
+        PROCESS_RULES_COUNT + POLICY_RULES_COUNT + PROCESS_SECTIONS_COUNT + SECTIONS_COUNT + 1,
+};
+
+static bool is_process_section(struct slice key) {
+    for (uint32_t i = 0; i < PROCESS_SECTIONS_COUNT; i++) {
+        if (slice_equals(key, slice_of_text(process_sections[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
 
 static void report_unknown(struct config_build *build, const char *prefix,
                            const struct toml_value *value, bool with_policy, bool with_process) {
-    const char *candidates[PROCESS_RULES_COUNT + POLICY_RULES_COUNT + SECTIONS_COUNT + 1] = {0};
+    const char *candidates[CANDIDATES_MAX] = {0};
     uint32_t count = 0;
+    if (!with_process && prefix[0] == 0 && is_process_section(value->key) &&
+        !slice_equals(value->key, SLICE("sinks"))) { /* [sink.name] is more likely meant */
+        config_error(build, value, "unknown key \"%.*s\": it stands in quell.toml, for all tenants",
+                     SLICE_PRINT(value->key));
+        return;
+    }
     if (with_process) {
         list_candidates(prefix, process_rules, PROCESS_RULES_COUNT, candidates, &count);
     }
     if (with_policy) {
         list_candidates(prefix, policy_rules, POLICY_RULES_COUNT, candidates, &count);
     }
-    /* The last ones stand in quell.toml only. */
-    uint32_t sections_count = with_process ? SECTIONS_COUNT : SECTIONS_COUNT - 2;
-    for (uint32_t i = 0; prefix[0] == 0 && i < sections_count; i++) {
+    for (uint32_t i = 0; prefix[0] == 0 && with_process && i < PROCESS_SECTIONS_COUNT; i++) {
+        candidates[count++] = process_sections[i];
+    }
+    for (uint32_t i = 0; prefix[0] == 0 && i < SECTIONS_COUNT; i++) {
         candidates[count++] = sections[i];
     }
-    ASSERT(count < sizeof(candidates) / sizeof(candidates[0])); /* a NULL ends them */
+    ASSERT(count < CANDIDATES_MAX); /* a NULL ends them */
     config_error_unknown(build, value, value->key, candidates);
 }
 

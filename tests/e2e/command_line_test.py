@@ -131,6 +131,22 @@ class CommandLine(unittest.TestCase):
             '21:1: job:load is declared twice',
             '22:24: a string in quotes is wanted here'])
 
+    def test_what_stands_in_the_wrong_file_is_told_so(self):
+        result = self.run_quell("check", files={
+            "tenants/acme.toml": '[journal]\nsync = "always"\n[sinks.x]\ntype = "stdout"\n'})
+        self.assertIn('1:2: unknown key "journal": it stands in quell.toml', result.stderr)
+        self.assertIn('3:2: unknown key "sinks": did you mean "sink"?', result.stderr)
+        self.assertEqual(result.stderr.count("\n"), 2)
+
+    def test_tenants_may_stand_beside_the_configuration(self):
+        files = {"etc/quell.toml": 'data_dir = "x"\n',
+                 "etc/tenants/acme.toml": '[tenant]\nid = "acme"\n'}
+        words = ("check", "--config", "etc/quell.toml")
+        self.assertIn("ok: 1 tenants", self.run_quell(*words, files=files).stdout)
+        here = {**files, "tenants/a.toml": '[tenant]\nid = "a"\n',
+                "tenants/b.toml": '[tenant]\nid = "b"\n'}
+        self.assertIn("ok: 2 tenants", self.run_quell(*words, files=here).stdout)
+
     def test_check_says_when_no_tenant_has_a_file(self):
         result = self.run_quell("check", "--set", "tenants_dir=nowhere")
         self.assertEqual(result.returncode, 0)
