@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "core/base/assert.h"
+#include "core/clock.h"
 #include "ingest/ingest_internal.h"
 
 #define DECODE_ARENA_BYTES (512 * MIB) /* address space; a request's strings and scratch */
@@ -52,6 +53,7 @@ struct status ingest_open(const struct ingest_options *options, struct ingest **
     }
     ingest->options = *options;
     ingest->config = options->config;
+    ingest->started_ns = clock_wall_ns();
     config_acquire(ingest->config);
     ingest->late_timer = (struct loop_timer){.on_due = ingest_answer_late, .context = ingest};
     struct status status = make_pools(ingest);

@@ -12,6 +12,7 @@
 #include "ingest/inflate.h"
 #include "ingest/ingest.h"
 #include "ingest/late.h"
+#include "ingest/liveness.h"
 #include "ingest/pressure.h"
 #include "ingest/rates.h"
 #include "ingest/shape.h"
@@ -45,6 +46,7 @@ struct ingest {
     struct ingest_options options;
     struct config *config;
     struct config *_Atomic next_config;
+    uint64_t started_ns; /* wall time */
     struct loop *loop;
     struct http_server *server;
     struct tls_server *tls; /* NULL: no TLS */

@@ -445,6 +445,10 @@ void ingest_on_request(void *context, struct http_exchange exchange,
         }
         return;
     }
+    if (liveness_take(exchange, request, atomic_load(ingest->options.is_ready),
+                      ingest->started_ns)) {
+        return;
+    }
     ingest_refuse(
         ingest, exchange, ANSWER_PLAIN, 404,
         "no such path: events go to /v1/events, /v1/logs, /v1/traces, /v1/metrics, "

@@ -197,6 +197,17 @@ class Alerts(Story):
             "Content-Type": "application/json"})[0], 200)
         self.assertTrue(wait_for(lambda: not quell.incidents("&status=open")))
 
+    def test_what_clients_of_alertmanager_ask_is_answered(self):
+        quell = self.quell(*QUICK)
+        for path in ("/-/healthy", "/-/ready"):
+            self.assertEqual(quell.request("GET", path)[:2], (200, b"OK"))
+            self.assertEqual(quell.request("HEAD", path)[:2], (200, b""))
+            self.assertEqual(quell.request("POST", path)[0], 404)
+        status, text, _ = quell.request("GET", "/api/v2/status")
+        self.assertEqual((status, sorted(json.loads(text))),
+                         (200, ["cluster", "config", "uptime", "versionInfo"]))
+        self.assertEqual(json.loads(text)["cluster"]["status"], "disabled")
+
     def test_an_alert_without_labels_is_refused(self):
         quell = self.quell(*QUICK)
         for body in ('{"alerts":3}', '{"alerts":[{}]}', '{"alerts":[],}', "[{}]", "[{\"labels\":{}}]", "{}", "[{\"labels\":{\"a\":{}}}]", "[3]"):
