@@ -78,6 +78,7 @@ static const struct format formats[] = {
     {ROUTE_METRICS, "application/x-protobuf", ANSWER_PROTO, otlp_proto_decode_metrics},
     {ROUTE_EVENTS, "application/json", ANSWER_NATIVE, decode_native},
     {ROUTE_EVENTS, "application/x-ndjson", ANSWER_NATIVE, decode_native_lines},
+    {ROUTE_EVENTS, "application/ndjson", ANSWER_NATIVE, decode_native_lines},
     {ROUTE_EVENTS, "application/jsonl", ANSWER_NATIVE, decode_native_lines},
     {ROUTE_EVENTS, "text/plain", ANSWER_NATIVE, decode_native},
     {ROUTE_EVENTS, "", ANSWER_NATIVE, decode_native},
