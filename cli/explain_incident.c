@@ -96,9 +96,8 @@ static void print_rest(struct slice explained) {
         print_list(item, ", ");
         (void)printf("\n");
     }
-    (void)printf("ruled out\n");
-    while (json_pick_item(&ruled_out, &item)) {
-        (void)printf("  ");
+    for (bool is_first = true; json_pick_item(&ruled_out, &item); is_first = false) {
+        (void)printf("%s  ", is_first ? "ruled out\n" : "");
         print_member(item, "entity");
         (void)printf(": ");
         print_member(item, "reason");

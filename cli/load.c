@@ -169,6 +169,18 @@ static struct status set_flag(struct load_flags *parsed, size_t flag, const char
     return status_of(STATUS_INVALID);
 }
 
+static struct status refuse_flag(const char *word, struct fault *fault) {
+    char memory[128];
+    struct text meant = text_over(memory, sizeof(memory));
+    struct text_guess guess = text_guess_of(slice_head(slice_of_text(word), strcspn(word, "=")));
+    for (size_t i = 0; i < FLAGS_COUNT; i++) {
+        text_guess_try(&guess, flags[i].name);
+    }
+    text_add_guess(&meant, &guess);
+    return fault_set(fault, STATUS_INVALID, "unknown argument \"%s\"%.*s see quell load --help",
+                     word, SLICE_PRINT(meant.size > 0 ? text_slice(&meant) : SLICE(";")));
+}
+
 /* "--name value" or "--name=value"; moves `at` behind what it took. */
 static struct status parse_flag(int count, char **words, int *at, struct load_flags *parsed,
                                 struct fault *fault) {
@@ -190,7 +202,7 @@ static struct status parse_flag(int count, char **words, int *at, struct load_fl
         }
         return status_ok();
     }
-    return fault_set(fault, STATUS_INVALID, "unknown argument \"%s\"; see quell load --help", word);
+    return refuse_flag(word, fault);
 }
 
 static int print_result(const struct load_flags *parsed, const struct load_report *report) {

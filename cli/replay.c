@@ -72,8 +72,8 @@ static void on_incident(void *context, struct slice json) {
     print_text(json, "severity", 8);
     print_text(json, "status", 12);
     print_text(json, "title", 0);
-    (void)printf("(%llu signals)\n",
-                 (unsigned long long)json_pick_u64(json_pick(json, "signals"), "total"));
+    uint64_t signals = json_pick_u64(json_pick(json, "signals"), "total");
+    (void)printf("(%llu signal%s)\n", (unsigned long long)signals, signals == 1 ? "" : "s");
 }
 
 static void add_sinks(const struct replay *replay, struct text *text) {

@@ -25,7 +25,7 @@ struct incident_context engine_incident_context(struct engine *engine, uint32_t 
         .silences_count = engine->silences.count,
         .effects = &engine->effects,
         .now_ns = engine->now_ns,
-        .cause_seq = engine->applied_seq,
+        .cause_seq = engine->journal_seq != 0 ? engine->journal_seq : engine->applied_seq,
         .cause_index = index,
     };
 }

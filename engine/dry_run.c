@@ -80,6 +80,7 @@ static struct status take_record(struct dry *dry, struct slice record, uint64_t 
     report->last_ns = view.stamp_ns;
     report->events += view.kind == BATCH_OPERATOR ? 0 : view.count;
     TRY(tick(dry, view.stamp_ns, fault));
+    dry->engine.journal_seq = seq;
     return apply(dry, record, view.stamp_ns, fault);
 }
 

@@ -53,6 +53,8 @@ struct engine {
     uint64_t hash_seed;
     uint64_t now_ns;      /* stamp of the latest record */
     uint64_t applied_seq; /* latest record applied */
+    uint64_t
+        journal_seq; /* a dry run's: its number in the journal, of which ids are made; else 0 */
 
     struct store *store;
     const struct files *files; /* of the journal */

@@ -67,6 +67,7 @@ class Load(Story):
 
     def test_mistakes_are_told_in_words(self):
         for flags, words in [(["--rate", "fast"], "--rate wants N|max"), (["--bogus"], "unknown"),
+                             (["--rte", "5"], 'did you mean "--rate"? see quell load'),
                              (["--url", "https://x"], "http:// only"), (["--batch"], "--batch"),
                              (["--url", "http://127.0.0.1:1"], "cannot connect"),
                              (["--replay", "/nonexistent"], "cannot read")]:

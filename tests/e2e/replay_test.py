@@ -44,12 +44,17 @@ class Replay(Story):
         self.cascades(quell)
         time.sleep(1.5)
         before = {i["root_cause"]["entity"]: len(i["affected"]) for i in quell.incidents()}
+        quell.events(failure("late"))
+        quell.settle()
+        late, = [i["id"] for i in quell.incidents() if i["root_cause"]["entity"] == "job:late"]
+        before["job:late"] = 0
         quell.stop()
         told, files = len(receiver.messages), self.digest(quell)
         report = self.report(quell)
         after = {i["root_cause"]["entity"]: len(i["affected"]) for i in report["incidents"]}
         self.assertEqual(after, before)
-        self.assertEqual((report["events"], report["incident_count"]), (25, 5))
+        self.assertEqual((report["events"], report["incident_count"]), (26, 6))
+        self.assertIn(late, [i["id"] for i in report["incidents"]])  # as the API called it
         self.assertGreaterEqual(report["sinks"]["default/hook"]["opened"], 5)
         self.assertEqual((len(receiver.messages), self.digest(quell)), (told, files))
 
