@@ -13,6 +13,7 @@
  */
 #include "incident/rows.h"
 #include "incident/incident_state.h"
+#include "schemas/derive.h"
 
 /* Of incidents: 1 had no labels. */
 enum { ROW_FORMAT = 2, MEMBER_FORMAT = 1 };
@@ -79,6 +80,24 @@ static struct slice first_line(struct slice words) {
     return slice_head(words, end);
 }
 
+/* What the title says of the error: its class; where that is the message without its numbers, the
+ * message, which people read more easily. */
+static struct slice title_error(const struct member *root) {
+    struct slice error = slice_of(root->error_class, root->error_class_size);
+    struct slice message = slice_of(root->message, root->message_size);
+    bool is_masked =
+        slice_find_byte(error, '#') < error.size || slice_find_byte(error, '\'') < error.size;
+    char memory[ERROR_CLASS_BYTES_MAX + 1];
+    struct text masked = text_over(memory, sizeof(memory));
+    if (is_masked && slice_equals(derive_mask_over(message, &masked), error)) {
+        error = slice_head(message, ERROR_CLASS_BYTES_MAX);
+        while (!text_is_utf8(error) && error.size > 0) {
+            error.size--; /* a character cut at the bound */
+        }
+    }
+    return first_line(error);
+}
+
 void title_add(struct text *text, struct slice root_entity, const struct member *root,
                uint32_t affected_count) {
     text_add(text, root_entity);
@@ -86,7 +105,7 @@ void title_add(struct text *text, struct slice root_entity, const struct member 
     text_add(text, root == NULL ? SLICE("suspected") : event_status_word(root->status));
     struct slice error = {0};
     if (root != NULL) {
-        error = first_line(slice_of(root->error_class, root->error_class_size));
+        error = title_error(root);
     }
     if (error.size > 0) {
         text_add_text(text, ": ");

@@ -48,6 +48,8 @@ MUST_CHECK struct status derive_check_tenant(struct slice tenant, struct fault *
  * ERROR_CLASS_BYTES_MAX: "timeout after 30s" -> "timeout after #s". In the arena. */
 MUST_CHECK struct status derive_mask_message(struct slice message, struct arena *arena,
                                              struct slice *masked_out);
+/* The same into a text of ERROR_CLASS_BYTES_MAX + 1 bytes. */
+struct slice derive_mask_over(struct slice message, struct text *masked);
 
 /* The node key of an entity: (tenant, entity), where "platform/x" names entity x of tenant
  * "platform". */

@@ -101,6 +101,19 @@ static size_t mask_front(struct slice rest, bool in_word, struct text *masked) {
     return 1;
 }
 
+struct slice derive_mask_over(struct slice message, struct text *masked) {
+    size_t at = 0;
+    while (at < message.size && !masked->truncated) {
+        bool in_word = at > 0 && is_letter(message.data[at - 1]);
+        at += mask_front(slice_tail(message, at), in_word, masked);
+    }
+    struct slice result = text_slice(masked);
+    while (!text_is_utf8(result) && result.size > 0) {
+        result.size--; /* a character cut at the bound */
+    }
+    return result;
+}
+
 struct status derive_mask_message(struct slice message, struct arena *arena,
                                   struct slice *masked_out) {
     char *memory = arena_allocate_unset(arena, ERROR_CLASS_BYTES_MAX + 1, 1);
@@ -108,15 +121,6 @@ struct status derive_mask_message(struct slice message, struct arena *arena,
         return status_of(STATUS_FULL);
     }
     struct text masked = text_over(memory, ERROR_CLASS_BYTES_MAX + 1);
-    size_t at = 0;
-    while (at < message.size && !masked.truncated) {
-        bool in_word = at > 0 && is_letter(message.data[at - 1]);
-        at += mask_front(slice_tail(message, at), in_word, &masked);
-    }
-    struct slice result = text_slice(&masked);
-    while (!text_is_utf8(result) && result.size > 0) {
-        result.size--; /* a character cut at the bound */
-    }
-    *masked_out = result;
+    *masked_out = derive_mask_over(message, &masked);
     return status_ok();
 }

@@ -152,6 +152,16 @@ class Console(Story):
         self.assertEqual(incident["title"], "job:trace failed: ValueError: no rows")
         self.assertEqual(incident["root_cause"]["message"], trace)
 
+    def test_a_title_says_the_message_with_its_numbers(self):
+        self.q.events({"job_id": "a", "status": "failed", "message": "timeout after 30s on 'é'"},
+                      {"job_id": "b", "status": "failed", "message": "12 rows", "error_type": "#"},
+                      {"job_id": "c", "status": "failed", "message": "7 " + "é" * 200})
+        self.q.settle()
+        titles = {one["root_cause"]["entity"]: one["title"] for one in self.q.incidents()}
+        self.assertEqual(titles, {"job:a": "job:a failed: timeout after 30s on 'é'",
+                                  "job:b": "job:b failed: #",
+                                  "job:c": "job:c failed: 7 " + "é" * 79})
+
     def test_what_is_no_http_is_refused_in_the_same_form(self):
         with socket.create_connection(("127.0.0.1", self.q.console), timeout=20) as connection:
             connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
