@@ -37,6 +37,7 @@ void outbox_outcome_encode(const struct outbox_outcome *outcome, struct writer *
     writer_u32(writer, outcome->attempts);
     writer_text(writer, outcome->error);
     writer_text(writer, outcome->memory);
+    writer_u32(writer, outcome->attempts_told);
 }
 
 struct status outbox_outcome_decode(struct slice bytes, struct outbox_outcome *outcome_out) {
@@ -45,10 +46,11 @@ struct status outbox_outcome_decode(struct slice bytes, struct outbox_outcome *o
     outcome.result = (enum outbox_result)reader_u32(&reader);
     outcome.attempts = reader_u32(&reader);
     outcome.error = reader_text(&reader);
-    /* Journals of before this field end here. */
+    /* Journals of before these fields end here, or behind the first of them. */
     outcome.memory = reader_left(&reader) == 0 ? slice_of(NULL, 0) : reader_text(&reader);
-    if (reader.failed || outcome.result < OUTBOX_DELIVERED || outcome.result > OUTBOX_SUPERSEDED ||
-        outcome.memory.size > OUTBOX_MEMORY_BYTES_MAX) {
+    outcome.attempts_told = reader_left(&reader) == 0 ? 0 : reader_u32(&reader);
+    if (reader.failed || outcome.result < OUTBOX_DELIVERED || outcome.result > OUTBOX_ATTEMPTED ||
+        outcome.memory.size > OUTBOX_MEMORY_BYTES_MAX || outcome.attempts_told > outcome.attempts) {
         return status_of(STATUS_CORRUPT);
     }
     *outcome_out = outcome;

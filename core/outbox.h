@@ -38,6 +38,7 @@ enum outbox_result {
     OUTBOX_DELIVERED = 1,
     OUTBOX_DEAD = 2,       /* gave up: dead letter */
     OUTBOX_SUPERSEDED = 3, /* a later message of the same incident and sink replaced it unsent */
+    OUTBOX_ATTEMPTED = 4,  /* failed and will be tried again: its row stays */
 };
 
 struct outbox_outcome {
@@ -47,6 +48,7 @@ struct outbox_outcome {
     struct slice error; /* last error in words, empty when there was none */
     /* Of this incident and sink, at most OUTBOX_MEMORY_BYTES_MAX; empty: as it was. */
     struct slice memory;
+    uint32_t attempts_told; /* of `attempts`: by outcomes ATTEMPTED before */
 };
 
 /* Rows and batches: a writer without room fails; damaged bytes are CORRUPT; what is decoded points

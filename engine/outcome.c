@@ -1,7 +1,8 @@
 /*
  * outcome.c - what became of a message for a sink: its outbox row goes, or becomes a dead letter,
- * and the tenant's delivery counters move. What the sink wants to know again about the incident (a
- * chat's thread) is kept in table MEMORY, in the same transaction.
+ * and the tenant's delivery counters move; an attempt that failed moves a counter only. What the
+ * sink wants to know again about the incident (a chat's thread) is kept in table MEMORY, in the
+ * same transaction.
  *
  * The row is read back from the store, so it must be committed: in a replay that still has it in
  * the open transaction, the transaction is committed first, before the record begins. (A commit
@@ -29,7 +30,8 @@ static void bury(struct engine *engine, struct slice key, struct slice row,
 static void count_outcome(struct engine *engine, struct tenant *tenant,
                           const struct outbox_outcome *outcome) {
     struct tenants *tenants = &engine->tenants;
-    tenant_count(tenants, tenant, TENANT_COUNTER_DELIVERIES_FAILED, outcome->attempts);
+    tenant_count(tenants, tenant, TENANT_COUNTER_DELIVERIES_FAILED,
+                 outcome->attempts - outcome->attempts_told);
     if (outcome->result == OUTBOX_DELIVERED) {
         tenant_count(tenants, tenant, TENANT_COUNTER_DELIVERIES_OK, 1);
     } else if (outcome->result == OUTBOX_DEAD) {
@@ -54,6 +56,9 @@ static struct status settle_row(struct engine *engine, struct slice key, struct 
     struct tenant *tenant = NULL;
     TRY(tenants_intern(&engine->tenants, message.tenant, &tenant));
     count_outcome(engine, tenant, outcome);
+    if (outcome->result == OUTBOX_ATTEMPTED) {
+        return status_ok();
+    }
     if (outcome->result == OUTBOX_DEAD) {
         size_t mark = engine->arena.used_bytes;
         bury(engine, key, row, outcome, &engine->arena);

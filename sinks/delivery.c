@@ -21,6 +21,10 @@
 
 #define ATTEMPT_ARENA_BYTES (8 * MIB)
 
+struct slice sink_tenant_words(const struct sink_host *host) {
+    return host->config.tenant.size > 0 ? host->config.tenant : SLICE("(any)");
+}
+
 static uint64_t now_ns(const struct sink_host *host) {
     return loop_now_ns(host->sinks->loop);
 }
@@ -60,15 +64,28 @@ static void note_failure(struct sink_host *host, uint64_t attempts) {
     sink_row_add(host->row, SINK_NUMBER_FAILED);
     log_write(host->sinks->options.logger, LOG_LEVEL_WARNING, "sinks",
               "sink %.*s of tenant %.*s: attempt %llu failed: %s", SLICE_PRINT(host->config.name),
-              SLICE_PRINT(host->config.tenant), (unsigned long long)attempts, host->error);
+              SLICE_PRINT(sink_tenant_words(host)), (unsigned long long)attempts, host->error);
     uint64_t jitter = jitter_of(host->breaker.opened, attempts);
     if (breaker_fail(&host->breaker, now_ns(host), jitter)) {
         sink_row_add(host->row, SINK_NUMBER_OPENED);
         sink_queue_coalesce(&host->queue);
         log_write(host->sinks->options.logger, LOG_LEVEL_ERROR, "sinks",
                   "sink %.*s of tenant %.*s: circuit breaker opened after %u failures in a row",
-                  SLICE_PRINT(host->config.name), SLICE_PRINT(host->config.tenant),
+                  SLICE_PRINT(host->config.name), SLICE_PRINT(sink_tenant_words(host)),
                   host->breaker.failures);
+    }
+}
+
+/* Counted while it goes on, and not only at its end, which may be hours away. What does not get
+ * through is told with the next one. */
+static void tell_attempts(struct sink_host *host, struct queued_message *message) {
+    const struct outbox_outcome outcome = {
+        .number = message->number,
+        .result = OUTBOX_ATTEMPTED,
+        .attempts = message->attempts - message->attempts_told,
+    };
+    if (sinks_send_outcome(host->sinks, host->shard, &outcome)) {
+        message->attempts_told = message->attempts;
     }
 }
 
@@ -89,6 +106,7 @@ static void wait_and_retry(struct sink_host *host, bool is_answered, uint64_t re
     message->due_ns = now_ns(host) + (retry_after_ns > wait ? retry_after_ns : wait);
     message->is_in_flight = false;
     host->delivery = DELIVERY_IDLE;
+    tell_attempts(host, message);
     note_failure(host, message->attempts); /* last: it may merge and move messages */
 }
 
@@ -103,7 +121,7 @@ static void take_verdict(struct sink_host *host, enum sink_verdict verdict, bool
     if (host->breaker.state != BREAKER_CLOSED) {
         log_write(host->sinks->options.logger, LOG_LEVEL_INFO, "sinks",
                   "sink %.*s of tenant %.*s answers again", SLICE_PRINT(host->config.name),
-                  SLICE_PRINT(host->config.tenant));
+                  SLICE_PRINT(sink_tenant_words(host)));
     }
     breaker_succeed(&host->breaker);
     if (verdict == SINK_CONTINUE && message->step + 1 < STEPS_MAX) {
@@ -321,6 +339,7 @@ static bool report_outcome(struct sink_host *host) {
         .number = message->number,
         .result = host->result,
         .attempts = message->attempts,
+        .attempts_told = message->attempts_told,
         .error = host->result == OUTBOX_DELIVERED ? slice_of(NULL, 0) : slice_of_text(host->error),
     };
     const struct sink_memory_item *item = sink_memory_find(&host->memory, message->incident);

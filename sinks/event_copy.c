@@ -66,7 +66,7 @@ static void say(struct event_copy *copy, enum log_level level, const char *what,
     redact_add(&text, words, &host->config);
     log_write(host->sinks->options.logger, level, "sinks",
               "sink %.*s of tenant %.*s, copy of events: %s: %s", SLICE_PRINT(host->config.name),
-              SLICE_PRINT(host->config.tenant), what, memory);
+              SLICE_PRINT(sink_tenant_words(host)), what, memory);
 }
 
 static void step_later(struct event_copy *copy, uint64_t wait_ns) {

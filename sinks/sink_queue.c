@@ -44,6 +44,7 @@ static bool replace(struct sink_queue *queue, struct queued_message *earlier, ui
     earlier->number = number;
     earlier->type = was_untold && type == OUTBOX_UPDATED ? OUTBOX_OPENED : type;
     earlier->attempts = 0;
+    earlier->attempts_told = 0;
     earlier->charged = 0;
     earlier->step = 0;
     return true;

@@ -18,11 +18,12 @@ enum { SINK_QUEUE_MAX = 4096, SINK_QUEUE_LAG = 256 };
 struct queued_message {
     uint64_t number;
     struct hash128 incident;
-    uint64_t due_ns;       /* no attempt before */
-    uint32_t attempts;     /* failed ones */
-    uint32_t charged;      /* those of them that count towards max_attempts */
-    uint32_t step;         /* sink.h, SINK_CONTINUE */
-    enum outbox_type type; /* as it is told: "opened" when no earlier message ever went out */
+    uint64_t due_ns;        /* no attempt before */
+    uint32_t attempts;      /* failed ones */
+    uint32_t attempts_told; /* of them, to the shard, that counts them */
+    uint32_t charged;       /* those of them that count towards max_attempts */
+    uint32_t step;          /* sink.h, SINK_CONTINUE */
+    enum outbox_type type;  /* as it is told: "opened" when no earlier message ever went out */
     bool is_in_flight;
 };
 

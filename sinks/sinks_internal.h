@@ -108,6 +108,8 @@ void sink_host_deinit(struct sink_host *host);
 uint64_t sink_backoff_ns(const struct sink_limits *limits, uint64_t number, uint64_t attempts);
 /* Whether only the latest state of each incident should wait. */
 bool sink_host_lags(const struct sink_host *host);
+/* delivery.c, for the log: a sink of the defaults is that of any tenant without own ones. */
+struct slice sink_tenant_words(const struct sink_host *host);
 /* sinks.c: carries an outcome to the shard; false when no batch is free (ask again later). */
 bool sinks_send_outcome(struct sinks *sinks, uint32_t shard, const struct outbox_outcome *outcome);
 /* sinks.c: rows of a host that were left in the outbox for want of room. */

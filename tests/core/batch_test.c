@@ -122,15 +122,16 @@ static void outbox_records_read_back(void **state) {
     assert_status(outbox_message_decode(slice_of(memory, writer.size - 1), &back), CORRUPT);
 
     writer = writer_over(memory, sizeof(memory));
-    struct outbox_outcome outcome = {5, OUTBOX_DEAD, 7, SLICE("timeout"), SLICE("C1 2.3")};
+    struct outbox_outcome outcome = {5, OUTBOX_DEAD, 7, SLICE("timeout"), SLICE("C1 2.3"), 6};
     struct outbox_outcome outcome_back;
     outbox_outcome_encode(&outcome, &writer);
     assert_status(outbox_outcome_decode(writer_slice(&writer), &outcome_back), OK);
     assert_int_equal(outcome_back.result, OUTBOX_DEAD);
+    assert_int_equal(outcome_back.attempts_told, 6);
     assert_int_equal(outcome_back.attempts, 7);
     assert_slice(outcome_back.error, "timeout");
     assert_slice(outcome_back.memory, "C1 2.3");
-    memory[8] = 4;
+    memory[8] = 5;
     assert_status(outbox_outcome_decode(writer_slice(&writer), &outcome_back), CORRUPT);
 }
 

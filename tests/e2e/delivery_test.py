@@ -3,6 +3,7 @@ import os
 import re
 import socket
 import threading
+import signal
 import unittest
 
 from harness import BINARY, Receiver, Story, failure, wait_for
@@ -168,6 +169,29 @@ class DeliveryStory(Story):
         self.assertEqual((letter["sink"], letter["attempts"]), ("bad", 4))
         self.assertEqual(len(bad.headers), 4)
         self.assertEqual(len(good.messages), 1)
+        stats = quell.settle()
+        self.assertEqual([stats["deliveries_" + word] for word in ("ok", "failed", "dead")],
+                         [1, 4, 1])
+
+    def test_attempts_that_failed_are_counted_while_it_goes_on(self):
+        receiver = self.receiver()
+        receiver.status = 503
+        quell = self.quell("notify.group_wait=0s", "sink.hook.type=webhook",
+                           "sink.hook.url=" + receiver.url, "sink.hook.backoff=100ms",
+                           "sink.hook.breaker_failures=1000", "sink.hook.max_attempts=1000")
+        quell.events(failure("job"))
+        quell.settle()
+        counts = lambda: quell.get("/api/v1/stats")[1]["tenants"]["default"]  # noqa: E731
+        self.assertTrue(wait_for(lambda: counts()["deliveries_failed"] >= 2))
+        self.assertEqual((counts()["deliveries_ok"], counts()["deliveries_dead"]), (0, 0))
+        quell.stop(signal.SIGKILL)
+        quell.start()
+        self.assertGreaterEqual(counts()["deliveries_failed"], 2)
+        receiver.status = 200
+        self.assertTrue(wait_for(lambda: counts()["deliveries_ok"] == 1))
+        stats = quell.settle()
+        self.assertLessEqual(stats["deliveries_failed"], len(receiver.headers) - 1)
+        self.assertGreaterEqual(stats["deliveries_failed"], len(receiver.headers) - 3)
 
 
 if __name__ == "__main__":
