@@ -73,11 +73,15 @@ void repeats_add(struct text *text, uint64_t count) {
 
 /* Of an error that is a stack trace: a title is one line. */
 static struct slice first_line(struct slice words) {
-    size_t end = 0;
+    size_t start = 0;
+    while (start < words.size && words.data[start] <= ' ') {
+        start++;
+    }
+    size_t end = start;
     while (end < words.size && words.data[end] != '\n' && words.data[end] != '\r') {
         end++;
     }
-    return slice_head(words, end);
+    return slice_head(slice_tail(words, start), end - start);
 }
 
 /* What the title says of the error: its class; where that is the message without its numbers, the

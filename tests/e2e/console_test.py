@@ -145,7 +145,7 @@ class Console(Story):
                       [(one["what"], one["detail"]) for one in entries])
 
     def test_a_title_is_one_line(self):
-        trace = "ValueError: no rows\n  File load.py, line 3\n    in main"
+        trace = "\n ValueError: no rows\n  File load.py, line 3\n    in main"
         self.q.events({"job_id": "trace", "status": "failed", "message": trace})
         self.q.settle()
         incident, = self.q.incidents()
