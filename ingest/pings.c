@@ -8,7 +8,7 @@
 #include "ingest/draft.h"
 #include "ingest/formats.h"
 
-enum { UUID_BYTES = 36 };
+enum { UUID_BYTES = 36, EXIT_WORDS_BYTES_MAX = 32 };
 
 static bool is_uuid(struct slice text) {
     if (text.size != UUID_BYTES) {
@@ -95,7 +95,7 @@ static enum event_status status_of_ping(const struct ping *ping) {
 }
 
 /* What the cron line said, as far as it is text. */
-static struct slice message_of(const struct ping *ping, struct slice body) {
+static struct slice message_of(const struct ping *ping, struct slice body, char *memory) {
     struct slice head = slice_head(body, PING_BODY_BYTES_MAX);
     while (head.size > 0 && !text_is_utf8(head) && body.size - head.size < 4) {
         head.size--; /* a character was cut in two */
@@ -103,13 +103,19 @@ static struct slice message_of(const struct ping *ping, struct slice body) {
     if (head.size > 0 && text_is_utf8(head)) {
         return head;
     }
-    return ping->exit_status != 0 ? SLICE("exit status other than 0") : slice_of(NULL, 0);
+    if (ping->exit_status == 0) {
+        return slice_of(NULL, 0);
+    }
+    struct text words = text_over(memory, EXIT_WORDS_BYTES_MAX);
+    text_add_format(&words, "exit status %u", ping->exit_status);
+    return text_slice(&words);
 }
 
 struct status ping_decode(struct decode *decode, const struct ping *ping, struct slice run_id,
                           struct slice body) {
     struct draft *draft = ARENA_NEW(decode->arena, struct draft);
-    if (draft == NULL) {
+    char *memory = arena_allocate(decode->arena, EXIT_WORDS_BYTES_MAX, 1);
+    if (draft == NULL || memory == NULL) {
         return status_of(STATUS_FULL);
     }
     struct derive_entity_keys keys = {.check_id = ping->name};
@@ -117,9 +123,10 @@ struct status ping_decode(struct decode *decode, const struct ping *ping, struct
     draft->envelope.status = status_of_ping(ping);
     draft->envelope.event_time_ns = decode->now_ns;
     draft->envelope.run_id = run_id;
-    draft->envelope.message = message_of(ping, body);
+    draft->envelope.message = message_of(ping, body, memory);
     if (ping->exit_status != 0) {
-        draft->envelope.error_class = SLICE("exit status");
+        bool has_words = draft->envelope.message.data != (const uint8_t *)memory;
+        draft->envelope.error_class = has_words ? SLICE("exit status") : slice_of(NULL, 0);
         draft_add_attribute(draft, SLICE("exit_status"), ping->action);
     }
     struct status status =

@@ -310,6 +310,12 @@ class Pings(Story):
         self.assertEqual(self.ping(quell, self.CHECK + "/0", "HEAD"), 200)
         self.assertTrue(wait_for(lambda: quell.incidents()[0]["status"] == "resolved"))
 
+    def test_an_exit_status_alone_is_told(self):
+        quell = self.quell(*QUICK)
+        self.assertEqual(self.ping(quell, "nightly/3"), 200)
+        quell.settle()
+        self.assertEqual(quell.incidents()[0]["title"], "check:nightly failed: exit status 3")
+
     def test_a_slug_names_its_project_and_curl_needs_no_header(self):
         quell = self.quell(*QUICK)
         url = f"http://127.0.0.1:{quell.http}/ping/acme/nightly-backup/fail?rid=7"
