@@ -47,9 +47,11 @@ static const struct lag_step earlier_steps[] = {{.parts = 1, .points = 0},
                                                 {.parts = 3, .points = -1},
                                                 {.parts = 6, .points = -2},
                                                 {.parts = 30, .points = -3}};
-#define POINTS_MUCH_LATER (-3)
+#define POINTS_MUCH_LATER (-2)
 #define POINTS_MUCH_EARLIER (-5)
 #define POINTS_ORDER_MAX 1
+/* Clocks differ: what seems to fail so much before its cause follows it all the same. */
+#define FOLLOWS_PARTS 3u
 
 static int32_t step_points(uint64_t lag_ns, uint64_t window_ns, const struct lag_step *steps,
                            size_t count, int32_t beyond) {
@@ -70,7 +72,7 @@ static int32_t order_points(uint64_t above_ns, uint64_t below_ns, uint64_t windo
 }
 
 static int32_t path_points(uint32_t hops) {
-    static const int32_t by_hops[] = {0, 1, -1, -3};
+    static const int32_t by_hops[] = {0, 1, -1, -2};
     return hops < sizeof(by_hops) / sizeof(by_hops[0]) ? by_hops[hops] : -4;
 }
 
@@ -86,12 +88,19 @@ static int32_t weight_points(const struct trouble *above, const struct trouble *
     return (status_is_explicit(above->status) ? 0 : POINTS_VAGUE) + (is_weak ? POINTS_WEAK : 0);
 }
 
+/* How far above, and how long before. What follows its cause, however far and late within the
+ * window, is never kept out for that alone: whoever stands between may have been silent. */
+static int32_t way_points(uint64_t above_ns, uint64_t below_ns, uint32_t hops, uint64_t window_ns) {
+    int32_t points = path_points(hops) + order_points(above_ns, below_ns, window_ns);
+    bool follows = below_ns + window_ns / WINDOW_PARTS * FOLLOWS_PARTS >= above_ns;
+    return follows && points < -POINTS_PATH ? -POINTS_PATH : points;
+}
+
 int32_t bond_weigh(const struct trouble *above, const struct trouble *below, uint32_t hops,
                    uint64_t window_ns) {
     ASSERT(hops > 0);
-    return POINTS_PATH + path_points(hops) +
-           order_points(above->since_ns, below->since_ns, window_ns) + word_points(above, below) +
-           weight_points(above, below);
+    return POINTS_PATH + way_points(above->since_ns, below->since_ns, hops, window_ns) +
+           word_points(above, below) + weight_points(above, below);
 }
 
 bool bond_holds(int32_t points) {

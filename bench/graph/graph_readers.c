@@ -70,8 +70,8 @@ static void *read_on(void *argument) {
 
 struct changes {
     uint64_t count;
-    uint64_t worst_ns; /* of one batch with its fold step */
     uint64_t busy_ns;
+    struct histogram batches; /* processor time of each, with its fold step */
 };
 
 /* A few changes: an edge goes and comes back, and now and then a new one comes. */
@@ -112,7 +112,7 @@ static void change_on(struct bench *bench, uint64_t rate, uint64_t until_ns,
         uint64_t cpu = now_of(CLOCK_THREAD_CPUTIME_ID);
         change_batch(bench);
         uint64_t took_ns = now_of(CLOCK_THREAD_CPUTIME_ID) - cpu;
-        changes->worst_ns = took_ns > changes->worst_ns ? took_ns : changes->worst_ns;
+        histogram_add(&changes->batches, took_ns);
         changes->busy_ns += took_ns;
         made += BATCH_CHANGES;
     }
@@ -173,14 +173,14 @@ void bench_read_while_changing(struct bench *bench) {
     struct latency *latencies = allocate(KIND_COUNT, sizeof(struct latency));
     struct reading *readings = allocate(READERS_MAX, sizeof(struct reading));
     struct stage stage = {.bench = bench};
-    struct changes changes = {0};
+    struct changes *changes = allocate(1, sizeof(struct changes));
     uint32_t folds = graph_folds_count(bench->graph);
     start_readers(&stage, readings);
     for (uint64_t turn = 0; turn < bench->options.seconds * KIND_COUNT; turn++) {
         int kind = (int)(turn % KIND_COUNT);
         atomic_store(&stage.kind, kind);
         change_on(bench, kind == KIND_ALONE ? 0 : bench->options.rate, wall_ns() + TURN_NS,
-                  &changes);
+                  changes);
     }
     end_readers(&stage, readings, latencies);
     for (int kind = 0; kind < KIND_COUNT; kind++) {
@@ -188,12 +188,14 @@ void bench_read_while_changing(struct bench *bench) {
     }
     double seconds = (double)bench->options.seconds * 2;
     printf("writer: %.0f changes/s (%" PRIu64
-           " asked), busy %.1f %%, %.0f ns a change, worst batch "
-           "of %d %.2f ms; %u folds\n",
-           (double)changes.count / seconds, bench->options.rate,
-           (double)changes.busy_ns / seconds / 1e7,
-           (double)changes.busy_ns / (double)(changes.count + 1), BATCH_CHANGES,
-           (double)changes.worst_ns / 1e6, graph_folds_count(bench->graph) - folds);
+           " asked), busy %.1f %%, %.0f ns a change, batch of %d p50 %.0f p99 %.0f worst %.0f us; "
+           "%u folds\n",
+           (double)changes->count / seconds, bench->options.rate,
+           (double)changes->busy_ns / seconds / 1e7,
+           (double)changes->busy_ns / (double)(changes->count + 1), BATCH_CHANGES,
+           quantile_us(&changes->batches, 0.5), quantile_us(&changes->batches, 0.99),
+           (double)changes->batches.value_max / 1e3, graph_folds_count(bench->graph) - folds);
+    free(changes);
     free(latencies);
     free(readings);
 }

