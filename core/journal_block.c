@@ -36,14 +36,16 @@ static void write_header(uint8_t *block, const struct journal_block_header *head
     ASSERT(!writer.failed && writer.size == JOURNAL_BLOCK_HEADER_BYTES);
 }
 
-void journal_block_seal(uint8_t *block, const struct journal_block_header *header) {
+void journal_block_seal(uint8_t *block, const struct journal_block_header *header,
+                        uint32_t payload_crc) {
     uint64_t padded = journal_block_padded_bytes(header->payload_bytes);
     ASSERT(header->count > 0 && header->first_seq > 0);
     ASSERT(padded <= BLOCK_BYTES_MAX && header->offset % BLOCK_ALIGN_BYTES == 0);
     size_t used = JOURNAL_BLOCK_HEADER_BYTES + (size_t)header->payload_bytes;
     memset(block + used, 0, (size_t)padded - used);
     write_header(block, header, 0);
-    write_header(block, header, block_checksum(block, header->payload_bytes));
+    uint32_t checksum = crc32c_join(block_checksum(block, 0), payload_crc, header->payload_bytes);
+    write_header(block, header, checksum);
 }
 
 struct status journal_block_read_header(struct slice bytes, uint64_t salt, uint64_t offset,

@@ -41,9 +41,10 @@ static inline uint64_t journal_block_padded_bytes(uint64_t payload_bytes) {
     return (size + BLOCK_ALIGN_BYTES - 1) / BLOCK_ALIGN_BYTES * BLOCK_ALIGN_BYTES;
 }
 
-/* Seals a block whose payload is in place at block + 64: header, checksum, zero padding. The memory
- * must hold journal_block_padded_bytes(). */
-void journal_block_seal(uint8_t *block, const struct journal_block_header *header);
+/* Seals a block whose payload, of that CRC-32C, is in place at block + 64: header, checksum, zero
+ * padding. The memory must hold journal_block_padded_bytes(). */
+void journal_block_seal(uint8_t *block, const struct journal_block_header *header,
+                        uint32_t payload_crc);
 
 /* Whether the first 64 bytes could begin a block of this segment at this offset. CORRUPT else. */
 MUST_CHECK struct status journal_block_read_header(struct slice bytes, uint64_t salt,

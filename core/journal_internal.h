@@ -13,6 +13,7 @@ enum { BLOCKS_COUNT = 3 };
 struct open_block {
     uint8_t *data; /* BLOCK_BYTES_MAX, aligned */
     uint32_t payload_bytes;
+    uint32_t payload_crc;
     uint32_t count;
     uint64_t first_seq;
 };

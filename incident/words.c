@@ -16,51 +16,62 @@
 
 enum { LETTERS = 26, BEGINNINGS_MAX = 7 }; /* the last is NULL */
 
-/* By their first letter, so that a word is held against few. */
-typedef const char *beginnings[LETTERS][BEGINNINGS_MAX];
-
-#define LETTER(letter) [(letter) - 'a']
-
-static const beginnings of_blame = {
-    LETTER('b') = {"bad gateway", "broken pipe"},
-    LETTER('c') = {"connection refused", "connection reset", "could not co"},
-    LETTER('d') = {"deadline"},
-    LETTER('h') = {"http 502", "http 503", "http 504"},
-    LETTER('n') = {"no response"},
-    LETTER('t') = {"timeout", "timed out"},
-    LETTER('u') = {"unreachable", "unavailable", "upstream"},
+/* Of one first letter, so that a word is held against few; and against none of them when its second
+ * or third letter is that of none. */
+struct beginnings {
+    const char *parts[BEGINNINGS_MAX];
+    uint32_t seconds; /* a bit for each letter, and one for all that is none */
+    uint32_t thirds;
 };
 
-static const beginnings of_oneself = {
-    LETTER('a') = {"access denied", "assert"},
-    LETTER('b') = {"bad config", "bad deploy", "build fail"},
-    LETTER('c') = {"certificate", "concurrent map", "config", "constraint", "corrupt", "crash"},
-    LETTER('d') = {"disk", "division by"},
-    LETTER('k') = {"killed"},
-    LETTER('m') = {"memory leak", "migration", "module not"},
-    LETTER('n') = {"nil ", "no space", "null"},
-    LETTER('o') = {"oom", "out of mem", "outofmem", "overflow"},
-    LETTER('p') = {"panic", "permission"},
-    LETTER('q') = {"quota"},
-    LETTER('r') = {"read-only"},
-    LETTER('s') = {"schema", "segfault", "segment", "stack overflow", "syntax"},
-    LETTER('t') = {"traceback", "type error", "typeerror"},
+#define IS(byte) (UINT32_C(1) << ((byte) >= 'a' && (byte) <= 'z' ? (byte) - 'a' : LETTERS))
+#define FROM(letter, seconds, thirds, ...) [(letter) - 'a'] = {{__VA_ARGS__}, (seconds), (thirds)}
+
+static const struct beginnings of_blame[LETTERS] = {
+    FROM('b', IS('a') | IS('r'), IS('d') | IS('o'), "bad gateway", "broken pipe"),
+    FROM('c', IS('o'), IS('n') | IS('u'), "connection refused", "connection reset", "could not co"),
+    FROM('d', IS('e'), IS('a'), "deadline"),
+    FROM('h', IS('t'), IS('t'), "http 502", "http 503", "http 504"),
+    FROM('n', IS('o'), IS(' '), "no response"),
+    FROM('t', IS('i'), IS('m'), "timeout", "timed out"),
+    FROM('u', IS('n') | IS('p'), IS('a') | IS('r') | IS('s'), "unreachable", "unavailable",
+         "upstream"),
 };
 
-static const beginnings of_trouble = {
-    LETTER('a') = {"aborted"},
-    LETTER('b') = {"broken"},
-    LETTER('c') = {"crash"},
-    LETTER('d') = {"deadline", "degrad"},
-    LETTER('e') = {"error", "exceed", "exhaust"},
-    LETTER('f') = {"fail"},
-    LETTER('n') = {"no resp"},
-    LETTER('o') = {"overloa"},
-    LETTER('p') = {"panic"},
-    LETTER('r') = {"refus", "reject", "reset"},
-    LETTER('s') = {"slow", "stall"},
-    LETTER('t') = {"timeout", "timed out", "throttl"},
-    LETTER('u') = {"unavail", "unreac"},
+static const struct beginnings of_oneself[LETTERS] = {
+    FROM('a', IS('c') | IS('s'), IS('c') | IS('s'), "access denied", "assert"),
+    FROM('b', IS('a') | IS('u'), IS('d') | IS('i'), "bad config", "bad deploy", "build fail"),
+    FROM('c', IS('e') | IS('o') | IS('r'), IS('a') | IS('n') | IS('r'), "certificate",
+         "concurrent map", "config", "constraint", "corrupt", "crash"),
+    FROM('d', IS('i'), IS('s') | IS('v'), "disk", "division by"),
+    FROM('k', IS('i'), IS('l'), "killed"),
+    FROM('m', IS('e') | IS('i') | IS('o'), IS('d') | IS('g') | IS('m'), "memory leak", "migration",
+         "module not"),
+    FROM('n', IS('i') | IS('o') | IS('u'), IS(' ') | IS('l'), "nil ", "no space", "null"),
+    FROM('o', IS('o') | IS('u') | IS('v'), IS('e') | IS('m') | IS('t'), "oom", "out of mem",
+         "outofmem", "overflow"),
+    FROM('p', IS('a') | IS('e'), IS('n') | IS('r'), "panic", "permission"),
+    FROM('q', IS('u'), IS('o'), "quota"),
+    FROM('r', IS('e'), IS('a'), "read-only"),
+    FROM('s', IS('c') | IS('e') | IS('t') | IS('y'), IS('a') | IS('g') | IS('h') | IS('n'),
+         "schema", "segfault", "segment", "stack overflow", "syntax"),
+    FROM('t', IS('r') | IS('y'), IS('a') | IS('p'), "traceback", "type error", "typeerror"),
+};
+
+static const struct beginnings of_trouble[LETTERS] = {
+    FROM('a', IS('b'), IS('o'), "aborted"),
+    FROM('b', IS('r'), IS('o'), "broken"),
+    FROM('c', IS('r'), IS('a'), "crash"),
+    FROM('d', IS('e'), IS('a') | IS('g'), "deadline", "degrad"),
+    FROM('e', IS('r') | IS('x'), IS('c') | IS('h') | IS('r'), "error", "exceed", "exhaust"),
+    FROM('f', IS('a'), IS('i'), "fail"),
+    FROM('n', IS('o'), IS(' '), "no resp"),
+    FROM('o', IS('v'), IS('e'), "overloa"),
+    FROM('p', IS('a'), IS('n'), "panic"),
+    FROM('r', IS('e'), IS('f') | IS('j') | IS('s'), "refus", "reject", "reset"),
+    FROM('s', IS('l') | IS('t'), IS('a') | IS('o'), "slow", "stall"),
+    FROM('t', IS('h') | IS('i'), IS('m') | IS('r'), "timeout", "timed out", "throttl"),
+    FROM('u', IS('n'), IS('a') | IS('r'), "unavail", "unreac"),
 };
 
 enum { WINDOW_BYTES = 16 };
@@ -93,11 +104,21 @@ static bool starts_with(struct slice words, const char *part) {
     return true;
 }
 
+/* As IS: the byte there, 0 behind the end. */
+static uint32_t bit_of(struct slice head, size_t at) {
+    uint32_t letter = at < head.size ? (uint32_t)((head.data[at] | 0x20) - 'a') : LETTERS;
+    return UINT32_C(1) << (letter < LETTERS ? letter : LETTERS);
+}
+
 /* Whether a part begins at the letter at `at`. */
-static bool begins_any(struct slice head, size_t at, const beginnings *parts) {
-    const char *const *of_letter = (*parts)[(head.data[at] | 0x20) - 'a'];
-    for (uint32_t i = 0; of_letter[i] != NULL; i++) {
-        if (starts_with(slice_tail(head, at), of_letter[i])) {
+static bool begins_any(struct slice head, size_t at, const struct beginnings *parts) {
+    const struct beginnings *of_letter = &parts[(head.data[at] | 0x20) - 'a'];
+    if ((of_letter->seconds & bit_of(head, at + 1)) == 0 ||
+        (of_letter->thirds & bit_of(head, at + 2)) == 0) {
+        return false;
+    }
+    for (uint32_t i = 0; of_letter->parts[i] != NULL; i++) {
+        if (starts_with(slice_tail(head, at), of_letter->parts[i])) {
             return true;
         }
     }
@@ -113,7 +134,7 @@ static uint32_t letters_at(struct slice head, size_t at) {
     return find_letters(rest);
 }
 
-static bool has_any(struct slice words, const beginnings *parts) {
+static bool has_any(struct slice words, const struct beginnings *parts) {
     struct slice head = slice_head(words, WORDS_BYTES_MAX);
     uint32_t is_inside = 0; /* a word goes on from the window before */
     for (size_t at = 0; at < head.size; at += WINDOW_BYTES) {
@@ -130,17 +151,17 @@ static bool has_any(struct slice words, const beginnings *parts) {
 }
 
 bool words_blame_another(struct slice words) {
-    return has_any(words, &of_blame);
+    return has_any(words, of_blame);
 }
 
 enum tone words_tone(struct slice error_class, struct slice message) {
     if (words_blame_another(error_class) || words_blame_another(message)) {
         return TONE_BLAME;
     }
-    return has_any(error_class, &of_oneself) || has_any(message, &of_oneself) ? TONE_OWN
-                                                                              : TONE_NEUTRAL;
+    return has_any(error_class, of_oneself) || has_any(message, of_oneself) ? TONE_OWN
+                                                                            : TONE_NEUTRAL;
 }
 
 bool words_tell_trouble(struct slice words) {
-    return has_any(words, &of_trouble);
+    return has_any(words, of_trouble);
 }

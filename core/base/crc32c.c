@@ -22,6 +22,26 @@ uint32_t crc32c_of_by_table(struct slice bytes, uint32_t crc) {
     return ~crc;
 }
 
+/* Of two polynomials modulo that of the sum; reflected: bit 31 is x^0. */
+static uint32_t multiply(uint32_t left, uint32_t right) {
+    uint32_t product = 0;
+    for (uint32_t bit = UINT32_C(1) << 31; bit != 0; bit >>= 1) {
+        product ^= (left & bit) != 0 ? right : 0;
+        right = (right & 1) != 0 ? (right >> 1) ^ UINT32_C(0x82F63B78) : right >> 1;
+    }
+    return product;
+}
+
+/* A byte behind multiplies the first's remainder by x^8. */
+uint32_t crc32c_join(uint32_t first, uint32_t second, uint64_t size) {
+    uint32_t power = UINT32_C(1) << 23; /* x^8, squared at each step */
+    for (; size != 0; size >>= 1) {
+        first = (size & 1) != 0 ? multiply(first, power) : first;
+        power = multiply(power, power);
+    }
+    return first ^ second;
+}
+
 #ifdef __x86_64__
 #include <immintrin.h>
 

@@ -37,5 +37,8 @@ struct hash128 hash128_combine(struct hash128 a, struct hash128 b);
  * crc = 0; feed the result back in to go on. */
 uint32_t crc32c_of(struct slice bytes, uint32_t crc);
 
+/* Of two stretches one behind the other, of each its own; `size` is the second's. */
+uint32_t crc32c_join(uint32_t first, uint32_t second, uint64_t size);
+
 /* The same number without the instruction: the way of other CPUs, and the tests' second opinion. */
 uint32_t crc32c_of_by_table(struct slice bytes, uint32_t crc);

@@ -67,10 +67,27 @@ static void combining_depends_on_the_order(void **state) {
     assert_int_not_equal(hash64_of(SLICE("a"), 0), hash64_of(SLICE("a"), 1));
 }
 
+static void checksums_of_two_stretches_are_joined(void **state) {
+    static uint8_t bytes[70000];
+    (void)state;
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        bytes[i] = (uint8_t)(i * i >> 5);
+    }
+    static const size_t borders[] = {0, 1, 7, 48, 3072, 12288, 65536, 69999, 70000};
+    uint32_t whole = crc32c_of(slice_of(bytes, sizeof(bytes)), 0);
+    for (size_t i = 0; i < sizeof(borders) / sizeof(borders[0]); i++) {
+        uint32_t first = crc32c_of(slice_of(bytes, borders[i]), 0);
+        uint64_t left = sizeof(bytes) - borders[i];
+        uint32_t second = crc32c_of(slice_of(bytes + borders[i], left), 0);
+        assert_int_equal(crc32c_join(first, second, left), whole);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(crc32c_gives_the_published_answers),
         cmocka_unit_test(crc32c_is_the_same_by_table_in_pieces_and_unaligned),
+        cmocka_unit_test(checksums_of_two_stretches_are_joined),
         cmocka_unit_test(parts_keep_their_borders_short_and_long),
         cmocka_unit_test(long_texts_have_the_published_hash),
         cmocka_unit_test(combining_depends_on_the_order),

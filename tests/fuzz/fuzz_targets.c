@@ -286,7 +286,8 @@ void fuzz_block(struct slice bytes) {
     header.count = header.count == 0 ? 1 : header.count;
     header.first_seq = 1;
     header.payload_bytes = (uint32_t)payload;
-    journal_block_seal(block, &header);
+    journal_block_seal(block, &header,
+                       crc32c_of(slice_of(block + JOURNAL_BLOCK_HEADER_BYTES, payload), 0));
     if (status_is_ok(journal_block_verify(slice_of(block, bytes.size), &header))) {
         struct slice records = slice_of(block + JOURNAL_BLOCK_HEADER_BYTES, payload);
         for (size_t size = journal_block_record_bytes(records); size > 0;

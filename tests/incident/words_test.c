@@ -1,0 +1,78 @@
+/* words_test.c - each beginning is found where a word begins, in any case, and nowhere else. */
+#include "tests/base/unit.h"
+
+#include <ctype.h>
+#include <stdio.h>
+
+#include "incident/words.h"
+
+static const char *const blame[] = {
+    "bad gateway", "broken pipe", "connection refused", "connection reset", "could not co",
+    "deadline",    "http 502",    "http 503",           "http 504",         "no response",
+    "timeout",     "timed out",   "unreachable",        "unavailable",      "upstream"};
+static const char *const own[] = {
+    "access denied",  "assert",         "bad config",  "bad deploy", "build fail", "certificate",
+    "concurrent map", "config",         "constraint",  "corrupt",    "crash",      "disk",
+    "division by",    "killed",         "memory leak", "migration",  "module not", "nil ",
+    "no space",       "null",           "oom",         "out of mem", "outofmem",   "overflow",
+    "panic",          "permission",     "quota",       "read-only",  "schema",     "segfault",
+    "segment",        "stack overflow", "syntax",      "traceback",  "type error", "typeerror"};
+static const char *const trouble[] = {
+    "aborted", "broken",  "crash",     "deadline", "degrad",  "error",  "exceed", "exhaust",
+    "fail",    "no resp", "overloa",   "panic",    "refus",   "reject", "reset",  "slow",
+    "stall",   "timeout", "timed out", "throttl",  "unavail", "unreac"};
+
+static struct slice said(char *memory, size_t size, const char *before, const char *words) {
+    int length = snprintf(memory, size, "%s%s", before, words);
+    assert_true(length > 0 && (size_t)length < size);
+    return slice_of(memory, (size_t)length);
+}
+
+/* In front, behind sixteen bytes and more, in capitals; but not inside a word. */
+static void expect_found(bool (*find)(struct slice words), const char *words) {
+    char memory[128];
+    char capitals[64] = {0};
+    for (size_t i = 0; words[i] != 0; i++) {
+        capitals[i] = (char)toupper(words[i]);
+    }
+    assert_true(find(said(memory, sizeof(memory), "", words)));
+    assert_true(find(said(memory, sizeof(memory), "the job 4711 of nine had ", words)));
+    assert_true(find(said(memory, sizeof(memory), "12 ", capitals)));
+    assert_true(strchr(words, ' ') != NULL || !find(said(memory, sizeof(memory), "x", words)));
+    struct slice cut = said(memory, sizeof(memory), "", words);
+    for (size_t size = 0; size + 3 < cut.size; size++) {
+        (void)find(slice_head(cut, size)); /* nothing behind the end is read */
+    }
+}
+
+static bool tells_own(struct slice words) {
+    return words_tone(slice_of(NULL, 0), words) == TONE_OWN;
+}
+
+static void every_beginning_is_found(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof(blame) / sizeof(blame[0]); i++) {
+        expect_found(words_blame_another, blame[i]);
+    }
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+        expect_found(tells_own, own[i]);
+    }
+    for (size_t i = 0; i < sizeof(trouble) / sizeof(trouble[0]); i++) {
+        expect_found(words_tell_trouble, trouble[i]);
+    }
+}
+
+static void usual_words_tell_nothing(void **state) {
+    (void)state;
+    assert_false(words_tell_trouble(SLICE("request 90076 handled, status 200, 3220 ms")));
+    assert_false(words_tell_trouble(SLICE("staging refills: terrible excuse, no reply")));
+    assert_false(words_blame_another(SLICE("")));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_beginning_is_found),
+        cmocka_unit_test(usual_words_tell_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
