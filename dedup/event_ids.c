@@ -56,6 +56,7 @@ struct event_ids {
     uint32_t batches_max;
     uint64_t keys_first; /* positions: oldest key, one past the newest */
     uint64_t keys_end;
+    uint32_t keys_next;     /* the place of position keys_end: a division less for each key */
     uint64_t deletes_first; /* batches [deletes_first, batches_first) wait for their delete */
     uint64_t batches_first; /* [batches_first, batches_end) are remembered */
     uint64_t batches_end;
@@ -276,6 +277,16 @@ static void grow_index(struct event_ids *ids) {
     ids->moving_end = ids->keys_end;
 }
 
+/* The newest key, into its slot and the ring. */
+static void fill_slot(struct event_ids *ids, uint32_t slot, struct hash128 key) {
+    ASSERT(ids->slots[slot].place == 0);
+    uint32_t place = ids->keys_next;
+    ids->slots[slot] = (struct ids_slot){.tag = tag_of(key), .place = place + 1};
+    ids->keys[place] = key;
+    ids->keys_end++;
+    ids->keys_next = place + 1 == ids->keys_max ? 0 : place + 1;
+}
+
 static void push_key(struct event_ids *ids, struct hash128 key) {
     while (keys_count(ids) == ids->keys_max) {
         ids->evicted_count += forget_oldest_batch(ids);
@@ -284,9 +295,7 @@ static void push_key(struct event_ids *ids, struct hash128 key) {
         grow_index(ids);
     }
     move_keys(ids, MOVES_PER_KEY);
-    put_slot(ids, key, ids->keys_end); /* only now: forgetting and growing move slots */
-    ids->keys[ids->keys_end % ids->keys_max] = key;
-    ids->keys_end++;
+    fill_slot(ids, locate_key(ids, key), key); /* only now: forgetting and growing move slots */
 }
 
 static bool knows_key(const struct event_ids *ids, struct hash128 key) {
@@ -294,8 +303,22 @@ static bool knows_key(const struct event_ids *ids, struct hash128 key) {
            (is_moving(ids) && old_table_knows(ids, key));
 }
 
+/* Nothing is to be forgotten, moved or grown before the next key. */
+static bool has_place(const struct event_ids *ids) {
+    uint32_t count = keys_count(ids);
+    return !is_moving(ids) && count < ids->keys_max && count <= ids->slot_mask / 2;
+}
+
 bool event_ids_admit(struct event_ids *ids, struct hash128 event_key) {
     ASSERT(ids->is_open);
+    if (has_place(ids)) { /* the usual case: the key is looked for once */
+        uint32_t slot = locate_key(ids, event_key);
+        bool is_new = ids->slots[slot].place == 0;
+        if (is_new) {
+            fill_slot(ids, slot, event_key);
+        }
+        return is_new;
+    }
     if (knows_key(ids, event_key)) {
         return false;
     }
@@ -344,8 +367,10 @@ static void emit_batch(const struct event_ids *ids, struct effects *effects, uin
     const struct ids_batch *batch = batch_at(ids, ids->batches_end - 1);
     struct writer row = writer_over(value, value_bytes);
     writer_u64(&row, batch->expires_ns);
-    for (uint64_t i = batch->first; i < ids->keys_end; i++) {
-        writer_hash128(&row, ids->keys[i % ids->keys_max]);
+    uint32_t place = (uint32_t)(batch->first % ids->keys_max);
+    for (uint64_t left = ids->keys_end - batch->first; left > 0; left--) {
+        writer_hash128(&row, ids->keys[place]);
+        place = place + 1 == ids->keys_max ? 0 : place + 1;
     }
     ASSERT(!row.failed);
     uint8_t key[8];
