@@ -69,6 +69,7 @@ static void next_request(struct http_conn *http) {
         loop_conn_resume(http->conn);
     }
 }
+
 static void on_timeout(void *context) {
     struct http_conn *http = context;
     struct loop *loop = http->server->options.loop;

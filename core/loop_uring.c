@@ -6,10 +6,15 @@
  * durable write is a write linked to fdatasync.
  *
  * A multishot poll tells which connections have something; it is received by a plain recv, one
- * connection after the other, all into one buffer. What a connection sent is so dealt with while
- * it is in the processor's cache, as it would not be behind what sixty others sent: the kernel
- * fills provided buffers as fast as bytes come. A poll tells of each arrival once, so a connection
- * stays in the ready list until a recv got less than it asked for, or found the end.
+ * connection after the other, all into one buffer. A poll tells of each arrival once, so a
+ * connection stays in the ready list until a recv got less than it asked for, or found the end.
+ *
+ * Why no multishot receive into provided buffers: the kernel fills those as fast as bytes come, so
+ * what must wait for its turn has been received and must be copied away (handler->may_receive), and
+ * with few buffers, which stay in the cache, most of sixty connections find none and are armed
+ * again. Measured by turns, 64 connections and 100 records a request: 16 buffers of 64 KiB gave
+ * 1.02 million records per CPU-second (median of five; 0.95 to 1.25), this 1.13 (1.02 to 1.21). At
+ * one record a request: 51,000 and 52,000 with 64 connections, 56,000 and 58,000 with a thousand.
  *
  * user_data: 3 bits tag, 29 bits index, 32 bits generation; file operations carry their address
  * with the tag in the low bits. A connection is released only when nothing of it is in flight.
