@@ -80,6 +80,7 @@ struct config_kafka_topic {
     struct slice name; /* literal, or an extended regular expression that begins with '^' */
     enum kafka_format format;
     struct slice tenant; /* empty: of the message's header `tenant`, or of the record */
+    bool has_no_headers; /* that matter: messages are not asked for any */
 };
 
 /* One [[kafka]]: a consumer group's view of some topics of a cluster. */

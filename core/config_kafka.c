@@ -18,6 +18,7 @@ enum { PROPERTY_BYTES_MAX = 128 };
 struct kafka_defaults {
     enum kafka_format format;
     struct slice tenant;
+    bool has_no_headers;
 };
 
 static void *room_for(struct config_build *build, const struct toml_value *at, size_t count,
@@ -53,6 +54,14 @@ static struct slice read_tenant(struct config_build *build, const struct toml_va
         config_error(build, value, "%s", reason.words);
     }
     return tenant;
+}
+
+/* headers = false: librdkafka takes 100 ns and more to say of a message that it has none. */
+static bool read_has_no_headers(struct config_build *build, const struct toml_value *value) {
+    if (value->kind != TOML_BOOLEAN) {
+        config_error(build, value, "true or false is wanted here");
+    }
+    return value->kind == TOML_BOOLEAN && !value->boolean;
 }
 
 static bool read_start(struct config_build *build, const struct toml_value *value) {
@@ -144,7 +153,7 @@ static void read_topic_name(struct config_build *build, const struct toml_value 
 /* "orders", or { name = "orders", format = "native", tenant = "acme" } */
 static void read_topic(struct config_build *build, const struct toml_value *value,
                        struct config_kafka_topic *topic) {
-    static const char *const keys[] = {"name", "format", "tenant", NULL};
+    static const char *const keys[] = {"name", "format", "tenant", "headers", NULL};
     if (value->kind != TOML_TABLE) {
         read_topic_name(build, value, topic);
         return;
@@ -159,6 +168,8 @@ static void read_topic(struct config_build *build, const struct toml_value *valu
             topic->format = read_format(build, child);
         } else if (slice_equals(child->key, SLICE("tenant"))) {
             topic->tenant = read_tenant(build, child);
+        } else if (slice_equals(child->key, SLICE("headers"))) {
+            topic->has_no_headers = read_has_no_headers(build, child);
         } else {
             config_error_unknown(build, child, child->key, keys);
         }
@@ -180,6 +191,7 @@ static void read_topics(struct config_build *build, const struct toml_value *val
     for (uint32_t i = 0; kafka->topics != NULL && i < count; i++) {
         kafka->topics[i].format = defaults->format;
         kafka->topics[i].tenant = defaults->tenant;
+        kafka->topics[i].has_no_headers = defaults->has_no_headers;
         read_topic(build, &items[i], &kafka->topics[i]);
         kafka->topics_count++;
     }
@@ -335,8 +347,8 @@ static void read_threads(struct config_build *build, const struct toml_value *va
 static void read_key(struct config_build *build, const struct toml_value *value,
                      struct kafka_defaults *defaults, struct config_kafka *kafka) {
     static const char *const keys[] = {
-        "name",       "brokers",           "topics",  "group", "format", "tenant", "start",
-        "properties", "dead_letter_topic", "threads", NULL};
+        "name",       "brokers",           "topics",  "group",   "format", "tenant", "start",
+        "properties", "dead_letter_topic", "threads", "headers", NULL};
     if (slice_equals(value->key, SLICE("name"))) {
         read_name(build, value, kafka);
     } else if (slice_equals(value->key, SLICE("brokers"))) {
@@ -347,6 +359,8 @@ static void read_key(struct config_build *build, const struct toml_value *value,
         defaults->format = read_format(build, value);
     } else if (slice_equals(value->key, SLICE("tenant"))) {
         defaults->tenant = read_tenant(build, value);
+    } else if (slice_equals(value->key, SLICE("headers"))) {
+        defaults->has_no_headers = read_has_no_headers(build, value);
     } else if (slice_equals(value->key, SLICE("start"))) {
         kafka->starts_latest = read_start(build, value);
     } else if (slice_equals(value->key, SLICE("threads"))) {
@@ -437,6 +451,7 @@ static bool topics_are_equal(const struct config_kafka *a, const struct config_k
     for (uint32_t i = 0; is_equal && i < a->topics_count; i++) {
         is_equal = slice_equals(a->topics[i].name, b->topics[i].name) &&
                    slice_equals(a->topics[i].tenant, b->topics[i].tenant) &&
+                   a->topics[i].has_no_headers == b->topics[i].has_no_headers &&
                    a->topics[i].format == b->topics[i].format;
     }
     return is_equal;

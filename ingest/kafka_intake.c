@@ -274,11 +274,13 @@ static struct decode *begin_decode(struct kafka_source *source) {
  * message's headers when it is asked for them: asked is when they can matter. */
 static struct status decode_message(struct kafka_source *source, struct decode *decode) {
     const struct kafka_message *message = source->now.message;
-    enum kafka_format format = source->places[source->now.place].settings->format;
+    const struct config_kafka_topic *settings = source->places[source->now.place].settings;
+    enum kafka_format format = settings->format;
     struct slice type = {0};
     struct slice tenant = {0};
     struct status status;
-    bool is_asked = decode->tenant.size == 0 || format == KAFKA_AUTO;
+    bool may_ask = !settings->has_no_headers;
+    bool is_asked = may_ask && (decode->tenant.size == 0 || format == KAFKA_AUTO);
     bool has_headers = is_asked && kafka_message_has_headers(message);
     if (has_headers && decode->tenant.size == 0 &&
         kafka_message_header(message, "tenant", &tenant)) {
@@ -292,7 +294,7 @@ static struct status decode_message(struct kafka_source *source, struct decode *
     if (format == KAFKA_NATIVE && native_decode_usual(decode, message->value, &status)) {
         return status;
     }
-    if (has_headers || (!is_asked && format == KAFKA_NATIVE)) {
+    if (has_headers || (may_ask && !is_asked && format == KAFKA_NATIVE)) {
         (void)kafka_message_header(message, "content-type", &type);
     }
     status = kafka_decode(decode, format, type, message->value);
@@ -324,11 +326,12 @@ static struct status refuse_message(struct kafka_source *source, uint32_t index,
     TRY(want_group(source, index));
     begin_message(source, message, index);
     struct decode *decode = begin_decode(source);
-    (void)kafka_message_header(message, "tenant", &decode->tenant);
+    const struct config_kafka_topic *settings = source->places[index].settings;
     struct fault reason;
-    if (source->places[index].settings->tenant.size > 0 ||
-        !status_is_ok(derive_check_tenant(decode->tenant, &reason))) {
-        decode->tenant = source->places[index].settings->tenant;
+    if (settings->tenant.size == 0 && !settings->has_no_headers &&
+        (!kafka_message_header(message, "tenant", &decode->tenant) ||
+         !status_is_ok(derive_check_tenant(decode->tenant, &reason)))) {
+        decode->tenant = settings->tenant;
     }
     return decode_refuse(decode, message->value, words);
 }

@@ -23,15 +23,17 @@ static bool word_has_control(uint64_t word) {
 
 static bool has_control(struct slice text) {
     uint64_t word = UINT64_C(0x2020202020202020);
-    bool is_any = false;
-    size_t at = 0;
-    for (; text.size - at >= sizeof(word); at += sizeof(word)) {
+    if (text.size < sizeof(word)) {
+        slice_copy(text, (uint8_t *)&word);
+        return word_has_control(word);
+    }
+    memcpy(&word, text.data + text.size - sizeof(word), sizeof(word)); /* overlaps the last one */
+    bool is_any = word_has_control(word);
+    for (size_t at = 0; text.size - at > sizeof(word); at += sizeof(word)) {
         memcpy(&word, text.data + at, sizeof(word));
         is_any = is_any || word_has_control(word);
     }
-    word = UINT64_C(0x2020202020202020);
-    slice_copy(slice_tail(text, at), (uint8_t *)&word);
-    return is_any || word_has_control(word);
+    return is_any;
 }
 
 static bool is_kind_byte(uint8_t byte) {

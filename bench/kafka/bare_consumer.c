@@ -25,11 +25,10 @@ static double cpu_seconds(void) {
 
 static rd_kafka_t *open_consumer(const char *brokers) {
     /* As quell sets them. */
-    const char *const properties[][2] = {{"bootstrap.servers", brokers},
-                                         {"group.id", "bare"},
-                                         {"enable.auto.commit", "false"},
-                                         {"auto.offset.reset", "earliest"},
-                                         {"queued.max.messages.kbytes", "16384"}};
+    const char *const properties[][2] = {
+        {"bootstrap.servers", brokers},    {"group.id", "bare"},
+        {"enable.auto.commit", "false"},   {"enable.auto.offset.store", "false"},
+        {"auto.offset.reset", "earliest"}, {"queued.max.messages.kbytes", "16384"}};
     char words[WORDS_BYTES];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     for (size_t i = 0; i < sizeof(properties) / sizeof(properties[0]); i++) {

@@ -7,10 +7,11 @@ import unittest
 BINARY = os.environ["QUELL_BINARY"]
 GOOD = '''[[kafka]]
 brokers = ["127.0.0.1:9092", "127.0.0.1:9093"]
-topics = ["orders", "^jobs-.*", { name = "otel", format = "otlp-proto", tenant = "acme" }]
+topics = ["orders", "^jobs-.*", { name = "otel", format = "otlp-proto", tenant = "acme", headers = true }]
 group = "quell-prod"
 format = "native"
 start = "latest"
+headers = false
 [kafka.properties]
 security.protocol = "SASL_SSL"
 "sasl.username" = "quell"
@@ -45,9 +46,10 @@ class KafkaConfig(unittest.TestCase):
         self.assertEqual(check(GOOD, KAFKA_PASSWORD="hunter2"), (0, ""))
 
     def test_all_errors_come_with_their_places(self):
-        self.wrong('brokers = 5\ntopics = ["a b"]\nformat = "avro"\nstart = "middle"\n',
+        self.wrong('brokers = 5\ntopics = ["a b"]\nformat = "avro"\nstart = "middle"\n'
+                   'headers = "no"\n',
                    ("2:1", "brokers = "), ("3:11", "a topic is"), ("4:1", '"otlp-json"'),
-                   ("5:1", '"earliest", "latest"'))
+                   ("5:1", '"earliest", "latest"'), ("6:1", "true or false"))
 
     def test_unknown_keys_come_with_a_suggestion(self):
         self.wrong('brokers = "b:1"\ntopic = "a"\n', ("3:1", 'did you mean "topics"?'),

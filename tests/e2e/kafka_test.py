@@ -223,24 +223,27 @@ class Kafka(Story):
         wanted = {("service:shop", "service:cart"), ("service:cart", "service:stock")}
         self.assertTrue(wait_for(lambda: edges() == wanted), edges())
 
-    def test_the_tenant_is_the_topics_or_the_headers_or_the_records(self):
-        for topic in ("bound", "free"):
+    def test_the_tenant_is_the_topics_or_a_headers_that_counts_or_the_records(self):
+        for topic in ("bound", "free", "plain"):
             self.broker.create(topic)
-        for topic in ("bound", "free"):
+        for topic in ("bound", "free", "plain"):
             for name, arguments in (("none", []), ("header", ["-H", "tenant=header"])):
                 self.broker.produce(topic, [json.dumps(failure(topic + "_" + name)),
                                             json.dumps(failure(topic + "_" + name + "_own",
                                                                tenant_id="record"))], *arguments)
         self.broker.produce("free", [json.dumps(failure("bad"))], "-H", "tenant=no/tenant")
         toml = (f'[[kafka]]\nbrokers = "{self.broker.address}"\ngroup = "tenants"\n'
-                'topics = [{name = "bound", tenant = "topic"}, "free"]\n')
+                'topics = [{name = "bound", tenant = "topic"}, "free",'
+                ' {name = "plain", headers = false}]\n')
         quell = self.quell("notify.group_wait=100ms", files={"quell.toml": toml})
-        self.accepted(quell, 8)
+        self.accepted(quell, 12)
         self.assertEqual({"job:bound_none", "job:bound_none_own", "job:bound_header",
                           "job:bound_header_own"}, self.roots(quell, "topic"))
         self.assertEqual({"job:free_header", "job:free_header_own"}, self.roots(quell, "header"))
-        self.assertEqual({"job:free_none_own"}, self.roots(quell, "record"))
-        self.assertEqual({"job:free_none"}, self.roots(quell, "default"))
+        self.assertEqual({"job:free_none_own", "job:plain_none_own", "job:plain_header_own"},
+                         self.roots(quell, "record"))
+        self.assertEqual({"job:free_none", "job:plain_none", "job:plain_header"},
+                         self.roots(quell, "default"))
         quell.stop()
         self.assertIn(b"header tenant: ", self.quarantine(quell)[0])
 
