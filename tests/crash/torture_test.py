@@ -1,7 +1,7 @@
 """The n-th malloc, open, mmap, accept, ring set-up fails: quell says so and ends, or goes on; it never
 crashes, leaks (in an ASan build), and what it acknowledged is there after a restart.
 
-  python3 tests/crash/torture_test.py [--seconds 30 | --all] [--seed N] [--call malloc --n 17]
+  python3 tests/crash/torture_test.py [--seconds 30 | --all] [--seed N] [--skip N] [--call malloc --n 17]
 """
 import argparse
 import http.client
@@ -116,6 +116,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     parser.add_argument("--all", action="store_true")
+    parser.add_argument("--skip", type=int, default=0, help="places that were done with this seed")
     parser.add_argument("--call")
     parser.add_argument("--n", type=int)
     parser.add_argument("--io", default="")
@@ -136,7 +137,7 @@ def main():
         places += [(call, n + 1, io) for n in range(calls)]
     chance.shuffle(places)
     begin, done, is_good = time.monotonic(), 0, True
-    for call, n, io in places:
+    for call, n, io in places[options.skip:]:
         if not options.all and time.monotonic() - begin > options.seconds:
             break
         wrong, _, _ = torture(call, n, io)
@@ -145,6 +146,8 @@ def main():
             is_good = False
             print(f"FAILED; again: python3 tests/crash/torture_test.py --call {call} --n {n} "
                   f"--io {io}\n  " + "\n  ".join(wrong), flush=True)
+        if options.all and done % 100 == 0:
+            print(f"{done} of {len(places)}", flush=True)
     print(f"{done} of {len(places)} places failed on purpose", flush=True)
     return 0 if is_good else 1
 
