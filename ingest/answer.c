@@ -63,7 +63,7 @@ const char *answer_headers(enum answer_style style) {
 }
 
 bool answer_lists_errors(enum answer_style style) {
-    return style == ANSWER_NATIVE || style == ANSWER_LINEAGE;
+    return style == ANSWER_NATIVE || style == ANSWER_COUNTS || style == ANSWER_LINEAGE;
 }
 
 /* --- Protobuf: a few small messages --- */

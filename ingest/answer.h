@@ -10,7 +10,8 @@ enum answer_style {
     ANSWER_OTLP,
     ANSWER_PROTO,
     ANSWER_GRPC,
-    ANSWER_NATIVE,  /* counts and reasons */
+    ANSWER_NATIVE,  /* counts and reasons; a request without an event is none that did well */
+    ANSWER_COUNTS,  /* the same, and may be empty */
     ANSWER_LINEAGE, /* the same, 201 */
     ANSWER_ALERTS,  /* nothing, as Alertmanager */
     ANSWER_PING,    /* OK */

@@ -4,6 +4,10 @@
 #include "core/base/assert.h"
 #include "ingest/ingest_internal.h"
 
+static bool is_empty(const struct intake *intake, const struct decode *decode) {
+    return intake->style == ANSWER_NATIVE && decode->accepted == 0 && decode->refused == 0;
+}
+
 static void respond_counts(struct intake *intake, const struct decode *decode) {
     char *memory = arena_allocate(decode->arena, ANSWER_BYTES_MAX, 1);
     if (memory == NULL) {
@@ -11,13 +15,16 @@ static void respond_counts(struct intake *intake, const struct decode *decode) {
         ingest_refuse(intake->ingest, intake->exchange, intake->style, 429, "no room");
         return;
     }
+    if (is_empty(intake, decode)) {
+        intake_on_refused(intake, 0, "the request holds no event");
+    }
     struct text body = text_over(memory, ANSWER_BYTES_MAX);
     text_add_format(&body, "{\"accepted\":%u,\"rejected\":%u,\"errors\":[", decode->accepted,
                     decode->refused);
     text_add(&body, text_slice(&intake->errors));
     text_add_text(&body, "]}");
     ASSERT(!body.truncated);
-    bool is_refused = decode->accepted == 0 && decode->refused > 0;
+    bool is_refused = decode->accepted == 0 && (decode->refused > 0 || is_empty(intake, decode));
     unsigned good = intake->style == ANSWER_LINEAGE ? 201 : 200; /* as OpenLineage's own server */
     intake_commit(intake, is_refused ? 400 : good, text_slice(&body));
 }

@@ -49,12 +49,12 @@ static const struct route routes[ROUTES] = {
     [ROUTE_LINEAGE_BATCH] = {"/api/v1/lineage/batch", ANSWER_LINEAGE, SEND "application/json",
                              "openlineage", ""},
     [ROUTE_ALERTS] = {"/api/v2/alerts", ANSWER_ALERTS, SEND "application/json", "alertmanager", ""},
-    [ROUTE_CLOUDEVENTS] = {"/v1/cloudevents", ANSWER_NATIVE,
+    [ROUTE_CLOUDEVENTS] = {"/v1/cloudevents", ANSWER_COUNTS,
                            SEND "application/cloudevents+json, "
                                 "application/cloudevents-batch+json, or application/json with "
                                 "ce- headers",
                            "cloudevents", ""},
-    [ROUTE_EDGES] = {"/v1/edges", ANSWER_NATIVE,
+    [ROUTE_EDGES] = {"/v1/edges", ANSWER_COUNTS,
                      SEND "text/csv, application/json or application/x-ndjson", "edges", ""},
     [ROUTE_PING] = {"/ping/", ANSWER_PING, "", "ping", ""},
 };
@@ -90,16 +90,16 @@ static const struct format formats[] = {
     {ROUTE_ALERTS, "application/json", ANSWER_ALERTS, alerts_decode},
     {ROUTE_ALERTS, "", ANSWER_ALERTS, alerts_decode},
     {ROUTE_ALERTS, "application/x-www-form-urlencoded", ANSWER_ALERTS, alerts_decode},
-    {ROUTE_CLOUDEVENTS, "application/cloudevents+json", ANSWER_NATIVE, cloudevents_decode},
-    {ROUTE_CLOUDEVENTS, "application/cloudevents-batch+json", ANSWER_NATIVE, cloudevents_decode},
-    {ROUTE_CLOUDEVENTS, "application/json", ANSWER_NATIVE, decode_cloudevent_data},
-    {ROUTE_CLOUDEVENTS, "", ANSWER_NATIVE, decode_cloudevent_data},
-    {ROUTE_EDGES, "text/csv", ANSWER_NATIVE, edges_decode},
-    {ROUTE_EDGES, "text/plain", ANSWER_NATIVE, edges_decode},
-    {ROUTE_EDGES, "application/json", ANSWER_NATIVE, edges_decode},
-    {ROUTE_EDGES, "application/x-ndjson", ANSWER_NATIVE, edges_decode},
-    {ROUTE_EDGES, "", ANSWER_NATIVE, edges_decode},
-    {ROUTE_EDGES, "application/x-www-form-urlencoded", ANSWER_NATIVE, edges_decode}, /* curl */
+    {ROUTE_CLOUDEVENTS, "application/cloudevents+json", ANSWER_COUNTS, cloudevents_decode},
+    {ROUTE_CLOUDEVENTS, "application/cloudevents-batch+json", ANSWER_COUNTS, cloudevents_decode},
+    {ROUTE_CLOUDEVENTS, "application/json", ANSWER_COUNTS, decode_cloudevent_data},
+    {ROUTE_CLOUDEVENTS, "", ANSWER_COUNTS, decode_cloudevent_data},
+    {ROUTE_EDGES, "text/csv", ANSWER_COUNTS, edges_decode},
+    {ROUTE_EDGES, "text/plain", ANSWER_COUNTS, edges_decode},
+    {ROUTE_EDGES, "application/json", ANSWER_COUNTS, edges_decode},
+    {ROUTE_EDGES, "application/x-ndjson", ANSWER_COUNTS, edges_decode},
+    {ROUTE_EDGES, "", ANSWER_COUNTS, edges_decode},
+    {ROUTE_EDGES, "application/x-www-form-urlencoded", ANSWER_COUNTS, edges_decode}, /* curl */
 };
 
 #define COLLECTOR "/opentelemetry.proto.collector."

@@ -59,6 +59,9 @@ class BadInput(Story):
     def test_nothing_accepted_is_400(self):
         self.assertEqual(self.q.post("/v1/events", {"status": "failed"})[0], 400)
         self.assertEqual(self.q.post("/v1/events", b'[{"job_id":"a","status":"failed"},')[0], 400)
+        for nothing in (b"[]", b" "):
+            status, answer = self.q.post("/v1/events", nothing)
+            self.assertEqual((status, answer["accepted"], len(answer["errors"])), (400, 0, 1), nothing)
         self.assertEqual(self.q.incidents(), [])
 
     def test_nesting_and_bad_text_are_refused(self):
