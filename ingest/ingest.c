@@ -31,8 +31,6 @@ static struct status make_pools(struct ingest *ingest) {
     TRY(arena_init(&ingest->decode_arena, DECODE_ARENA_BYTES));
     TRY(arena_init(&ingest->rates_arena, RATES_ARENA_BYTES));
     TRY(rates_init(&ingest->rates, &ingest->rates_arena));
-    /* Each is filled by one thread and read by another, both from one end to the other. */
-    arena_advise_dense(ingest->arena.base, BATCHES_SMALL * (size_t)BATCH_SMALL_BYTES);
     TRY(make_batches(ingest, ingest->small, BATCHES_SMALL, BATCH_SMALL_BYTES, &ingest->free_small));
     TRY(make_batches(ingest, ingest->large, BATCHES_LARGE, BATCH_BYTES_MAX, &ingest->free_large));
     ingest->pending_items = ARENA_ARRAY(&ingest->arena, struct pending, REQUESTS_MAX);
