@@ -170,13 +170,14 @@ class Grpc(Story):
                                ("grpc.keepalive_timeout_ms", 5000),
                                ("grpc.keepalive_permit_without_calls", 1),
                                ("grpc.http2.max_pings_without_data", 0))
-        lost = []
-        pinging.subscribe(lambda state: lost.append(state.name) if "READY" != state.name else None)
+        states = []  # told by a thread of the client's, some time later
+        pinging.subscribe(lambda state: states.append(state.name))
         self.export(pinging, log_request("api"))
-        del lost[:]
+        self.assertTrue(wait_for(lambda: "READY" in states))
+        del states[:]
         time.sleep(2)
         self.export(pinging, log_request("api"))
-        self.assertEqual(lost, [])
+        self.assertEqual(states, [])
 
     def test_streams_of_a_connection_are_bounded_and_more_wait_at_the_client(self):
         quell = self.quell()

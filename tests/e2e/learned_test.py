@@ -142,8 +142,8 @@ class Learned(Story):
             self.send(quell, span("shop", 2 * i + 1, kind=CLIENT), span(f"s-{i}", 2 * i + 2, 2 * i + 1))
         quell.events({"job_id": "load", "status": "ok", "depends_on": ["job:extract"]})
         self.expect(quell, ("shop", "s-0"), ("shop", "s-1"), ("shop", "s-2"))
-        self.assertEqual(len(quell.get("/api/v1/graph")[1]["nodes"]), 6)
         self.assertEqual(quell.settle()["events_rejected"], 0)
+        self.assertEqual(len(quell.get("/api/v1/graph")[1]["nodes"]), 6)
         text = quell.request("GET", "/metrics", port=quell.console)[1].decode()
         self.assertIn("quell_graph_edges_learned 3", text)
 

@@ -164,7 +164,8 @@ class Tls(Story):
         """One request; the session behind it, and whether the one before was resumed."""
         raw = socket.create_connection(("localhost", quell.thread_ports()[thread]))
         with context.wrap_socket(raw, server_hostname="localhost", session=session) as client:
-            client.sendall(b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n[]")
+            client.sendall(b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 29\r\n\r\n"
+                           b'{"job_id":"a","status":"ok"}\n')
             answer = client.recv(65536)
             self.assertIn(b"200", answer.split(b"\r\n")[0], answer)
             return client.session, client.session_reused
