@@ -2,8 +2,10 @@
  * bare_consumer.c - the ceiling: librdkafka's own loop, which looks at no message. Reads so many
  * messages of a topic and prints them as JSON with the CPU-seconds of the whole process.
  *
- * usage: bare_consumer poll|batch BROKERS TOPIC COUNT
- * poll: rd_kafka_consumer_poll, as rdkafka_performance does; batch: rd_kafka_consume_batch_queue.
+ * usage: bare_consumer poll|batch|shipped BROKERS TOPIC COUNT
+ * poll: rd_kafka_consumer_poll, with quell's settings; batch: rd_kafka_consume_batch_queue, too;
+ * shipped: rd_kafka_consumer_poll with librdkafka's own settings, as rdkafka_performance has it
+ * (offsets are stored and committed).
  */
 #include <librdkafka/rdkafka.h>
 #include <stdbool.h>
@@ -11,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "core/clock.h"
 
@@ -23,15 +26,16 @@ static double cpu_seconds(void) {
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
-static rd_kafka_t *open_consumer(const char *brokers) {
-    /* As quell sets them. */
+static rd_kafka_t *open_consumer(const char *brokers, const char *group, bool is_shipped) {
+    enum { NEEDED = 3 }; /* the others are as quell sets them */
     const char *const properties[][2] = {
-        {"bootstrap.servers", brokers},    {"group.id", "bare"},
-        {"enable.auto.commit", "false"},   {"enable.auto.offset.store", "false"},
-        {"auto.offset.reset", "earliest"}, {"queued.max.messages.kbytes", "16384"}};
+        {"bootstrap.servers", brokers},        {"group.id", group},
+        {"auto.offset.reset", "earliest"},     {"enable.auto.commit", "false"},
+        {"enable.auto.offset.store", "false"}, {"queued.max.messages.kbytes", "16384"}};
     char words[WORDS_BYTES];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    for (size_t i = 0; i < sizeof(properties) / sizeof(properties[0]); i++) {
+    size_t count = is_shipped ? NEEDED : sizeof(properties) / sizeof(properties[0]);
+    for (size_t i = 0; i < count; i++) {
         if (rd_kafka_conf_set(conf, properties[i][0], properties[i][1], words, sizeof(words)) !=
             RD_KAFKA_CONF_OK) {
             (void)fprintf(stderr, "%s\n", words);
@@ -49,7 +53,7 @@ static rd_kafka_t *open_consumer(const char *brokers) {
 
 int main(int argc, char **argv) {
     if (argc != 5) {
-        (void)fprintf(stderr, "usage: bare_consumer poll|batch BROKERS TOPIC COUNT\n");
+        (void)fprintf(stderr, "usage: bare_consumer poll|batch|shipped BROKERS TOPIC COUNT\n");
         return 2;
     }
     bool is_batch = strcmp(argv[1], "batch") == 0;
@@ -57,7 +61,9 @@ int main(int argc, char **argv) {
     unsigned long long messages = 0;
     unsigned long long bytes = 0;
     uint64_t start = clock_monotonic_ns();
-    rd_kafka_t *consumer = open_consumer(argv[2]);
+    char group[64]; /* one that is committed for does not begin anew */
+    (void)snprintf(group, sizeof(group), "bare-%s-%ld", argv[1], (long)getpid());
+    rd_kafka_t *consumer = open_consumer(argv[2], group, strcmp(argv[1], "shipped") == 0);
     rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(topics, argv[3], RD_KAFKA_PARTITION_UA);
     if (rd_kafka_subscribe(consumer, topics) != RD_KAFKA_RESP_ERR_NO_ERROR) {

@@ -3,8 +3,9 @@
 
 usage: compare.py BUILD_FOLDER [--messages N] [--bytes N] [--failing PERCENT] [--rounds N] [--codec C]
 
-bare poll: rd_kafka_consumer_poll, as librdkafka's rdkafka_performance does. bare batch:
-rd_kafka_consume_batch_queue, as quell does. Each round reads the whole topic with all three, one
+bare shipped: rd_kafka_consumer_poll with librdkafka's own settings, as its rdkafka_performance has it.
+bare poll: the same with quell's settings, which store no offsets. bare batch:
+rd_kafka_consume_batch_queue with them, as quell does. Each round reads the whole topic with all, one
 after the other; quell with an empty data directory, its whole pipeline behind it and
 journal.sync = always, until every event is applied. Of quell there are three: one whose topic has its
 tenant in the configuration, one that takes it from the record (headers = false), and one that looks
@@ -13,6 +14,7 @@ for it in each message's headers, then in the record.
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -89,17 +91,17 @@ def main():
     broker = Broker()
     try:
         preload(broker, options)
-        rates = {"poll": [], "batch": [], "quell": [], "record": [], "headers": []}
+        rates = {"shipped": [], "poll": [], "batch": [], "quell": [], "record": [], "headers": []}
         for number in range(options.rounds):
             for name in rates:
-                found = (run_bare(broker, options, name) if name in ("poll", "batch")
+                found = (run_bare(broker, options, name) if name in ("shipped", "poll", "batch")
                          else run_quell(broker, options, name, number))
                 rate = found["messages"] / found["cpu_seconds"]
                 rates[name].append(rate)
                 print(f"{name:7} {found} {rate:12.0f} messages/CPU-s "
                       f"{rate * options.bytes / 1e6:8.1f} MB/CPU-s", flush=True)
-        best = {name: sorted(values)[len(values) // 2] for name, values in rates.items()}
-        for name in ("poll", "batch"):
+        best = {name: statistics.median(values) for name, values in rates.items()}
+        for name in ("shipped", "poll", "batch"):
             print(f"medians: bare {name} {best[name]:.0f}, quell {best['quell']:.0f} messages/CPU-s"
                   f": {100 * best['quell'] / best[name]:.1f} %, the tenant in the record "
                   f"{best['record']:.0f}: {100 * best['record'] / best[name]:.1f} %, asking each "
