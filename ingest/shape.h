@@ -8,7 +8,7 @@
  *
  * 1. Learned are only objects that json_walk took. Bytes equal to learned ones, with values of the
  *    same type between them, are an object of the same grammar and meaning: what is taken by a
- * shape gives byte for byte what the walk gives (tests and fuzz targets compare).
+ *    shape gives byte for byte what the walk gives (tests and fuzz targets compare).
  * 2. A value with an escape, an exponent, or bytes that are not UTF-8 is left to the walk.
  * 3. Nothing that a sender does makes the tree or a search in it larger than the bounds below.
  *

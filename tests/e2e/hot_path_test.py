@@ -7,10 +7,13 @@ import re
 import signal
 import struct
 import subprocess
+import sys
 import time
 import unittest
 
-from harness import BINARY, Story
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
+from harness import BINARY, Story, wait_for  # noqa: E402
+from tools.kafka_broker import Broker  # noqa: E402
 
 RATE, SECONDS, BATCH = 20000, 2, 100
 
@@ -25,7 +28,8 @@ class HotPath(Story):
         self.assertGreater(report["records_accepted"], RATE * SECONDS * 0.9, result.stderr)
         return report
 
-    def test_a_record_allocates_nothing(self):
+    def counted(self, *overrides, **more):
+        """A quell, and the page with its allocations: all, and those of its own code."""
         counter = os.path.join(os.environ["QUELL_BUILD"], f"allocations-{os.getpid()}")
         with open(counter, "w+b") as file:
             file.truncate(4096)
@@ -34,9 +38,31 @@ class HotPath(Story):
         os.environ["LD_PRELOAD"] = os.environ["QUELL_COUNT_ALLOCATIONS"]
         os.environ["QUELL_ALLOCATIONS_FILE"] = counter
         try:
-            quell = self.quell()
+            return self.quell(*overrides, **more), page
         finally:
             del os.environ["LD_PRELOAD"], os.environ["QUELL_ALLOCATIONS_FILE"]
+
+    def test_a_kafka_message_allocates_nothing_of_ours(self):
+        broker = Broker()
+        self.addCleanup(broker.close)
+        broker.create("steady", 3)
+        quell, page = self.counted(files={"quell.toml": (
+            f'[[kafka]]\nbrokers = "{broker.address}"\ntopics = ["steady"]\ngroup = "steady"\n'
+            'format = "native"\ntenant = "acme"\nstart = "earliest"\n')})
+        own, before = [], (0, 0)
+        for load in range(2):  # the first warms: pools fill, tables grow
+            broker.produce("steady", [json.dumps({"job_id": f"job_{i % 500}", "status": "succeeded",
+                                                  "event_id": f"{load}-{i}"}) for i in range(RATE)])
+            self.assertTrue(wait_for(
+                lambda: quell.settle()["events_accepted"] == RATE * (load + 1)))
+            now = struct.unpack_from("QQ", page)
+            own, before = [one - other for one, other in zip(now, before)], now
+        print(f"kafka: {own[0]} allocations for {RATE} messages, {own[1]} of them our own code's")
+        self.assertGreater(before[1], 0, "none is taken for our own")
+        self.assertLess(own[1] / RATE, 0.02)
+
+    def test_a_record_allocates_nothing(self):
+        quell, page = self.counted()
         for protocol in ["otlp-json", "otlp-proto", "native"]:
             self.load(quell, protocol)  # warm: pools fill, tables grow, the store's pages too
             quell.settle()
