@@ -303,7 +303,7 @@ static struct status take_line(struct decode *decode, struct slice line, uint32_
 static struct status take_lines(struct decode *decode, struct slice body) {
     for (uint32_t number = 0; body.size > 0; number++) {
         struct slice line = next_line(&body);
-        if (line.size > 0) {
+        if (json_find_first(line) < line.size) {
             TRY(take_line(decode, line, number));
         }
     }
@@ -313,7 +313,8 @@ static struct status take_lines(struct decode *decode, struct slice body) {
 /* More than one JSON value, each on a line of its own. */
 static bool is_ndjson(struct slice body, struct arena *arena) {
     struct slice first = slice_head(body, slice_find_byte(body, '\n'));
-    if (slice_trim(slice_tail(body, first.size)).size == 0) {
+    struct slice rest = slice_tail(body, first.size);
+    if (json_find_first(rest) == rest.size) {
         return false;
     }
     size_t mark = arena->used_bytes;

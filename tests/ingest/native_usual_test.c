@@ -114,6 +114,27 @@ static void the_usual_spelling_is_taken_without_the_walk(void **state) {
     pair_deinit(pair);
 }
 
+static void what_is_blank_behind_an_event_is_no_line(void **state) {
+    static const char *const ends[] = {"", "\n", "\r\n", "\n\r\t\t", "\n \r\n\r \n", "\r\r\n\r"};
+    struct decoding pair[2];
+    (void)state;
+    pair_init(pair);
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        char text[64];
+        for (int is_lines = 0; is_lines < 2; is_lines++) {
+            (void)snprintf(text, sizeof(text), "{\"job_id\":\"a\",\"status\":\"failed\"}%s",
+                           ends[i]);
+            assert_true(expect_same(pair, slice_of_text(text), is_lines != 0));
+            assert_int_equal(pair[1].decode.accepted, 1);
+            assert_int_equal(pair[1].decode.refused, 0);
+            (void)snprintf(text, sizeof(text), "{}%s", ends[i]);
+            assert_true(expect_same(pair, slice_of_text(text), is_lines != 0));
+            assert_int_equal(pair[1].decode.refused, 1);
+        }
+    }
+    pair_deinit(pair);
+}
+
 static void an_event_cut_anywhere_is_judged_as_the_walk_judges_it(void **state) {
     struct decoding pair[2];
     (void)state;
@@ -221,6 +242,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_event_is_what_the_walk_makes_of_it),
         cmocka_unit_test(the_usual_spelling_is_taken_without_the_walk),
+        cmocka_unit_test(what_is_blank_behind_an_event_is_no_line),
         cmocka_unit_test(an_event_cut_anywhere_is_judged_as_the_walk_judges_it),
         cmocka_unit_test(bodies_of_many_events_good_and_damaged_give_the_same),
         cmocka_unit_test_prestate(every_case_of_the_public_suite_gives_the_same,
