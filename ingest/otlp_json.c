@@ -20,7 +20,7 @@ bool otlp_take_u64(struct json_walk *walk, uint64_t *value_out) {
     }
     bool is_taken =
         type == JSON_STRING ? json_take_string(walk, &text) : json_take_number(walk, &text);
-    if (is_taken && !status_is_ok(text_parse_u64(text, value_out))) {
+    if (is_taken && !status_is_ok(otlp_parse_u64(text, value_out))) {
         json_fail(walk, "not an unsigned 64-bit integer");
     }
     return walk->error == NULL;

@@ -10,6 +10,7 @@
 #include "core/base/text.h"
 #include "ingest/otlp_json_record.h"
 #include "ingest/otlp_metric.h"
+#include "ingest/otlp_number.h"
 
 /* --- Numbers --- */
 
@@ -20,14 +21,8 @@ static void take_i64(struct json_walk *walk, int64_t *value_out) {
     }
     bool is_taken = json_peek(walk) == JSON_STRING ? json_take_string(walk, &text)
                                                    : json_take_number(walk, &text);
-    bool is_negative = text.size > 0 && text.data[0] == '-';
-    uint64_t size = 0;
-    uint64_t limit = (uint64_t)INT64_MAX + (is_negative ? 1 : 0);
-    if (is_taken && (!status_is_ok(text_parse_u64(slice_tail(text, is_negative ? 1 : 0), &size)) ||
-                     size > limit)) {
+    if (is_taken && !status_is_ok(otlp_parse_i64(text, value_out))) {
         json_fail(walk, "not a 64-bit integer");
-    } else if (is_taken) {
-        *value_out = (int64_t)(is_negative ? 0 - size : size);
     }
 }
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { NUMBER_BYTES_MAX = 64, PLAIN_DIGITS_MAX = 15 };
+enum { NUMBER_BYTES_MAX = 64, PLAIN_DIGITS_MAX = 15, EXPONENT_DIGITS_MAX = 3 };
 
 void otlp_add_double(struct text *text, double value) {
     char written[NUMBER_BYTES_MAX];
@@ -65,6 +65,80 @@ void otlp_add_written_double(struct text *text, struct slice written) {
     } else {
         text_add(text, written);
     }
+}
+
+/* What stands behind the "e": at most three digits, with or without a sign. */
+static bool parse_exponent(struct slice text, int64_t *value_out) {
+    uint64_t size;
+    bool is_negative = text.size > 0 && text.data[0] == '-';
+    bool has_sign = is_negative || (text.size > 0 && text.data[0] == '+');
+    struct slice digits = slice_tail(text, has_sign ? 1 : 0);
+    if (digits.size > EXPONENT_DIGITS_MAX || !status_is_ok(text_parse_u64(digits, &size))) {
+        return false;
+    }
+    *value_out = is_negative ? -(int64_t)size : (int64_t)size;
+    return true;
+}
+
+/* "12.50e3" as 1250 times ten to the power of 1. */
+static bool split_decimal(struct slice text, char digits[NUMBER_BYTES_MAX], size_t *count_out,
+                          int64_t *power_out) {
+    size_t end = 0;
+    size_t point = SIZE_MAX;
+    *count_out = 0;
+    *power_out = 0;
+    for (; end < text.size && text.data[end] != 'e' && text.data[end] != 'E'; end++) {
+        if (text.data[end] == '.' && point == SIZE_MAX && end > 0) {
+            point = end;
+        } else if (text.data[end] >= '0' && text.data[end] <= '9') {
+            digits[(*count_out)++] = (char)text.data[end];
+        } else {
+            return false;
+        }
+    }
+    if (*count_out == 0 || point == end - 1 ||
+        (end < text.size && !parse_exponent(slice_tail(text, end + 1), power_out))) {
+        return false;
+    }
+    *power_out -= point == SIZE_MAX ? 0 : (int64_t)(end - point - 1);
+    return true;
+}
+
+struct status otlp_parse_u64(struct slice text, uint64_t *value_out) {
+    char digits[NUMBER_BYTES_MAX];
+    size_t count;
+    int64_t power;
+    if (status_is_ok(text_parse_u64(text, value_out))) {
+        return status_ok();
+    }
+    if (text.size > sizeof(digits) || !split_decimal(text, digits, &count, &power)) {
+        return status_of(STATUS_INVALID);
+    }
+    while (count > 1 && power < 0 && digits[count - 1] == '0') {
+        count--;
+        power++;
+    }
+    TRY(text_parse_u64(slice_of(digits, count), value_out));
+    if (*value_out == 0) {
+        return status_ok();
+    }
+    for (; power > 0; power--) {
+        if (__builtin_mul_overflow(*value_out, 10, value_out)) {
+            return status_of(STATUS_INVALID);
+        }
+    }
+    return power < 0 ? status_of(STATUS_INVALID) : status_ok();
+}
+
+struct status otlp_parse_i64(struct slice text, int64_t *value_out) {
+    uint64_t size;
+    bool is_negative = text.size > 0 && text.data[0] == '-';
+    TRY(otlp_parse_u64(slice_tail(text, is_negative ? 1 : 0), &size));
+    if (size > (uint64_t)INT64_MAX + (is_negative ? 1 : 0)) {
+        return status_of(STATUS_INVALID);
+    }
+    *value_out = (int64_t)(is_negative ? 0 - size : size);
+    return status_ok();
 }
 
 void otlp_add_base64(struct text *text, struct slice bytes) {
