@@ -182,10 +182,19 @@ struct status journal_segment_publish(const struct journal_segment *segment, con
     if (file_sync(segment->files, segment->fd) != 0) {
         return fail(fault, "sync", path);
     }
-    if (file_rename(segment->files, path, name) != 0) {
-        return fail(fault, "rename", path);
+    /* Opened first: without a descriptor left the file does not get its name. */
+    int fd = file_open(segment->files, directory, O_RDONLY | O_DIRECTORY);
+    if (fd < 0) {
+        return fail(fault, "open", directory);
     }
-    return journal_directory_sync(segment->files, directory, fault);
+    struct status status = status_ok();
+    if (file_rename(segment->files, path, name) != 0) {
+        status = fail(fault, "rename", path);
+    } else if (file_sync(segment->files, fd) != 0) {
+        status = fail(fault, "sync", directory);
+    }
+    file_close(segment->files, fd);
+    return status;
 }
 
 struct status journal_segment_create(const struct files *files, const char *directory,
@@ -208,6 +217,7 @@ struct status journal_segment_create(const struct files *files, const char *dire
     }
     if (!status_is_ok(status)) {
         (void)file_remove(files, path_new);
+        (void)file_remove(files, path); /* when it had its name, but not for sure */
         journal_segment_close(&segment);
         return status;
     }

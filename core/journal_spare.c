@@ -7,6 +7,8 @@
 #include "core/base/assert.h"
 #include "core/worker.h"
 
+#define RETRY_NS (20 * NS_PER_MS)
+
 enum spare_state { SPARE_NONE, SPARE_MAKING, SPARE_READY, SPARE_PUBLISHING };
 
 struct journal_spare {
@@ -27,6 +29,7 @@ struct journal_spare {
 static enum spare_state make(struct journal_spare *spare) {
     struct fault fault = {{0}};
     struct journal_segment *segment = &spare->segment;
+    segment->fd = -1; /* of the one before, which is the journal's now */
     (void)file_remove(NULL, spare->path);
     struct status status =
         journal_segment_allocate(NULL, spare->path, spare->size_bytes, segment, &fault);
@@ -40,8 +43,13 @@ static enum spare_state make(struct journal_spare *spare) {
 
 static enum spare_state publish(struct journal_spare *spare) {
     struct fault fault = {{0}};
-    spare->published =
-        journal_segment_publish(&spare->segment, spare->path, spare->directory, &fault);
+    bool goes_on = true;
+    do {
+        spare->published =
+            journal_segment_publish(&spare->segment, spare->path, spare->directory, &fault);
+        /* No descriptor while too many clients are there: the flush waits for one. */
+        goes_on = spare->published.code == STATUS_FULL && worker_rest(spare->worker, RETRY_NS);
+    } while (goes_on);
     return SPARE_NONE;
 }
 
