@@ -289,6 +289,18 @@ static void settle_batch(struct ingest *ingest, struct batch *batch, enum status
     }
 }
 
+/* The shard applies a request's events in the order in which they stand in it. */
+static struct batch *oldest_first(struct batch *newest) {
+    struct batch *first = NULL;
+    while (newest != NULL) {
+        struct batch *next = newest->next;
+        newest->next = first;
+        first = newest;
+        newest = next;
+    }
+    return first;
+}
+
 void intake_commit(struct intake *intake, unsigned status, struct slice body) {
     struct ingest *ingest = intake->ingest;
     if (intake->batches == NULL) {
@@ -301,7 +313,7 @@ void intake_commit(struct intake *intake, unsigned status, struct slice body) {
         ingest_refuse(ingest, intake->exchange, intake->style, 429, "too many requests wait");
         return;
     }
-    struct batch *batch = intake->batches;
+    struct batch *batch = oldest_first(intake->batches);
     pending->batches_out = 1; /* held until all are sent */
     while (batch != NULL) {
         struct batch *next = batch->next;
