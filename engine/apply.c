@@ -13,11 +13,11 @@
 #include "schemas/derive.h"
 
 /* tenant, 0, seq, index: a tenant's refused records lie together, in order. */
-static struct status engine_quarantine(struct engine *engine, struct tenant *tenant, uint64_t seq,
+static struct status engine_quarantine(struct engine *engine, struct slice tenant, uint64_t seq,
                                        uint32_t index, struct slice bytes) {
     uint8_t key[TENANT_BYTES_MAX + 16];
     struct writer writer = writer_over(key, sizeof(key));
-    engine_quarantine_key(tenant->name, seq, index, &writer);
+    engine_quarantine_key(tenant, seq, index, &writer);
     effect_put(&engine->effects, STORE_TABLE_QUARANTINE, writer_slice(&writer), bytes);
     return status_ok();
 }
@@ -216,12 +216,13 @@ static void fetch_node(struct engine *engine, const struct opened_event *event) 
 }
 
 /* What was not applied for want of room stands in the quarantine. */
-static struct status set_aside(struct engine *engine, struct tenant *tenant, uint64_t seq,
+static struct status set_aside(struct engine *engine, struct slice tenant, uint64_t seq,
                                uint32_t index, struct slice bytes) {
-    log_write(engine->logger, LOG_LEVEL_ERROR, "engine",
-              "no room left for entities, edges or incidents: event %llu/%u of tenant %.*s "
-              "stands in the quarantine",
-              (unsigned long long)seq, index, SLICE_PRINT(tenant->name));
+    log_write(
+        engine->logger, LOG_LEVEL_ERROR, "engine",
+        "no room left for tenants, entities, edges or incidents: event %llu/%u of tenant %.*s "
+        "stands in the quarantine",
+        (unsigned long long)seq, index, SLICE_PRINT(tenant));
     return engine_quarantine(engine, tenant, seq, index, bytes);
 }
 
@@ -230,14 +231,17 @@ static struct status apply_event(struct engine *engine, const struct opened_even
     const struct envelope *envelope = &event->envelope;
     TRY(event->status);
     struct tenant *tenant = NULL;
-    TRY(tenants_intern(&engine->tenants, envelope->tenant, &tenant));
+    struct status status = tenants_intern(&engine->tenants, envelope->tenant, &tenant);
+    if (!status_is_ok(status)) { /* beyond TENANTS_MAX */
+        return set_aside(engine, envelope->tenant, seq, index, event->bytes);
+    }
     *tenant_out = tenant;
     /* What was found out beside an event is none that anybody sent. */
     uint64_t count = (envelope->flags & ENVELOPE_LEARNED) != 0 ? 0 : 1;
     tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_RECEIVED, count);
     if ((envelope->flags & ENVELOPE_REFUSED) != 0) {
         tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_REJECTED, 1);
-        return engine_quarantine(engine, tenant, seq, index, event->bytes);
+        return engine_quarantine(engine, tenant->name, seq, index, event->bytes);
     }
     tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_ACCEPTED, count);
     if (event_is_remembered(envelope->kind, envelope->flags) &&
@@ -245,8 +249,8 @@ static struct status apply_event(struct engine *engine, const struct opened_even
         tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_DUPLICATE, count);
         return status_ok();
     }
-    struct status status = apply_admitted(engine, tenant, envelope, event->bytes, index);
-    return status.code == STATUS_FULL ? set_aside(engine, tenant, seq, index, event->bytes)
+    status = apply_admitted(engine, tenant, envelope, event->bytes, index);
+    return status.code == STATUS_FULL ? set_aside(engine, tenant->name, seq, index, event->bytes)
                                       : status;
 }
 
@@ -343,14 +347,16 @@ struct status engine_apply_again(struct engine *engine, struct slice bytes, uint
     size_t ids_bytes = event_ids_effect_bytes(engine->event_ids, 1);
     envelope_read(bytes, &envelope);
     TRY(engine_make_room(engine, EVENT_EFFECT_BYTES_MIN + ids_bytes, fault));
-    TRY(tenants_intern(&engine->tenants, envelope.tenant, &tenant));
+    if (!status_is_ok(tenants_intern(&engine->tenants, envelope.tenant, &tenant))) {
+        return engine_quarantine(engine, envelope.tenant, engine->applied_seq, index, bytes);
+    }
     event_ids_begin_batch(engine->event_ids, engine->applied_seq, engine->now_ns,
                           engine->policies.defaults.idempotency_horizon_ns);
     (void)event_ids_admit(engine->event_ids, envelope.event_key); /* known, or from now on */
     event_ids_end_batch(engine->event_ids, &engine->effects);
     struct status status = apply_admitted(engine, tenant, &envelope, bytes, index);
     return status.code == STATUS_FULL
-               ? engine_quarantine(engine, tenant, engine->applied_seq, index, bytes)
+               ? engine_quarantine(engine, tenant->name, engine->applied_seq, index, bytes)
                : status;
 }
 
@@ -460,9 +466,7 @@ struct status engine_quarantine_record(struct engine *engine, struct slice recor
             status_is_ok(envelope_verify(entry))) {
             envelope_read(entry, &envelope);
         }
-        struct tenant *tenant = NULL;
-        TRY(tenants_intern(&engine->tenants, envelope.tenant, &tenant));
-        TRY(engine_quarantine(engine, tenant, batch.seq, index, entry));
+        TRY(engine_quarantine(engine, envelope.tenant, batch.seq, index, entry));
     }
     return status_ok();
 }
