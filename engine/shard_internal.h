@@ -47,6 +47,7 @@ struct shard {
     struct fault fault;
     struct stamp stamp;
     uint64_t committed_at_ns;
+    uint64_t no_room_at_ns; /* monotonic: when the journal last found none on the disk; 0: never */
     uint64_t told_outbox_number; /* up to which the sinks were woken */
     atomic_bool is_stopping;
 };

@@ -22,6 +22,9 @@
 #define COMMIT_INTERVAL_NEWS_NS (10 * NS_PER_MS)
 #define COMMIT_INTERVAL_IDLE_NS (20 * NS_PER_MS)
 #define COMMIT_INTERVAL_NS (100 * NS_PER_MS)
+/* How long what is due waits when the journal found no room on the disk, before it is tried again.
+ */
+#define NO_ROOM_REST_NS (100 * NS_PER_MS)
 /* From so many records since the last commit on, a quiet moment is one between two gusts. */
 #define STORM_RECORDS_MIN 64u
 #define FAILED_COMMIT "the state could not be committed"
@@ -114,9 +117,14 @@ static void receive_batches(struct shard *shard) {
     }
 }
 
+static bool rests_for_room(const struct shard *shard) {
+    return shard->no_room_at_ns > 0 &&
+           clock_monotonic_ns() - shard->no_room_at_ns < NO_ROOM_REST_NS;
+}
+
 static void append_tick(struct shard *shard) {
     uint64_t now = stamp_next(&shard->stamp);
-    if (shard->is_failed || engine_next_due_ns(&shard->engine) > now) {
+    if (shard->is_failed || rests_for_room(shard) || engine_next_due_ns(&shard->engine) > now) {
         return;
     }
     if (journal_open_bytes(shard->journal) > 0 || shard->has_durable ||
@@ -186,8 +194,10 @@ static void start_flush(struct shard *shard) {
     struct status status = journal_flush(shard->journal, on_flushed, shard, &shard->flushing);
     if (!status_is_ok(status)) {
         loop_waker_listen(shard->waker);
+        loop_waker_wake(shard->waker); /* for what came meanwhile, of which nobody told us */
         lag_flushed(&shard->lag, false);
         waiting_answer_all(&shard->lists[shard->open_list ^ 1], status.code);
+        shard->no_room_at_ns = status.code == STATUS_FULL ? clock_monotonic_ns() : 0;
         if (status.code != STATUS_FULL) {
             shard_fail(shard, "the journal cannot be flushed", status);
         }
@@ -305,6 +315,8 @@ static uint64_t shard_timeout_ns(struct shard *shard) {
     uint64_t wait = due <= now ? 0 : due - now;
     if (shard->is_failed || journal_is_flushing(shard->journal)) {
         wait = NS_PER_S; /* no tick can be appended now: what is due does not hurry */
+    } else if (rests_for_room(shard) && wait < NO_ROOM_REST_NS) {
+        wait = NO_ROOM_REST_NS;
     }
     /* Also look up now and then: retention, and a wall clock that was stepped. */
     return wait < NS_PER_S ? wait : NS_PER_S;
