@@ -120,6 +120,32 @@ static struct status make(struct state_copy *copy) {
                : fault_set(fault, STATUS_IO, "cannot sync %s: %s", fresh, strerror(errno));
 }
 
+/* A process that ended behind the rename left the one before, too. */
+static void remove_older(const struct state_copy *copy) {
+    char parent[STATE_COPY_PATH_BYTES_MAX];
+    char path[STATE_COPY_PATH_BYTES_MAX];
+    char prefix[STATE_COPY_PATH_BYTES_MAX];
+    const char *base = strrchr(copy->directory, '/');
+    if (base == NULL || copy->seq == 0) {
+        return;
+    }
+    (void)snprintf(parent, sizeof(parent), "%.*s", (int)(base - copy->directory), copy->directory);
+    (void)snprintf(prefix, sizeof(prefix), "%s.copy-", base + 1);
+    DIR *stream = opendir(parent);
+    struct dirent *entry = stream == NULL ? NULL : readdir(stream);
+    for (; entry != NULL; entry = readdir(stream)) {
+        uint64_t seq = seq_of_name(slice_of_text(entry->d_name), slice_of_text(prefix));
+        if (seq > 0 && seq < copy->seq) {
+            (void)snprintf(path, sizeof(path), "%s.copy-%0*llu", copy->directory, SEQ_DIGITS,
+                           (unsigned long long)seq);
+            remove_copy(path);
+        }
+    }
+    if (stream != NULL) {
+        closedir(stream);
+    }
+}
+
 static void work(void *context) {
     struct state_copy *copy = context;
     copy->made = make(copy);
@@ -176,6 +202,7 @@ struct status state_copy_open(const struct state_copy_options *options,
         return status_of(STATUS_INVALID);
     }
     copy->seq = state_copy_find(options->state_directory, copy->path);
+    remove_older(copy);
     *copy_out = copy;
     return status_ok();
 }
