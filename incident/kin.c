@@ -99,6 +99,22 @@ static struct slice path_of(struct slice token) {
     return slice_head(token, end);
 }
 
+/* A frame of a stack trace names the program that failed, not what it lacked: all jobs of one
+ * scheduler have their code in one folder. */
+static bool is_program(struct slice token) {
+    static const char *const suffixes[] = {".py",  ".java", ".js", ".ts", ".rb", ".go",   ".php",
+                                           ".sql", ".sh",   ".pl", ".c",  ".cc", ".rs",   ".jar",
+                                           ".so",  ".cpp",  ".cs", ".kt", ".ex", ".scala"};
+    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+        struct slice suffix = slice_of_text(suffixes[i]);
+        if (token.size > suffix.size &&
+            slice_equals(slice_tail(token, token.size - suffix.size), suffix)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static struct slice resource_of(struct slice token) {
     while (token.size > 0 &&
            (token.data[token.size - 1] == '.' || token.data[token.size - 1] == '-' ||
@@ -108,7 +124,7 @@ static struct slice resource_of(struct slice token) {
     if (slice_starts_with(token, SLICE("//"))) {
         token = slice_tail(token, 2); /* behind "https:" */
     } else if (token.size > 0 && token.data[0] == '/') {
-        return path_of(token);
+        return is_program(token) ? slice_of(NULL, 0) : path_of(token);
     }
     token = slice_head(token, slice_find_byte(token, '/'));
     return is_address(token) || is_host(token) ? token : slice_of(NULL, 0);

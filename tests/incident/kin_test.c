@@ -40,6 +40,8 @@ static void other_words_in_common_are_no_resource(void **state) {
     expect_incidents("GET /api/v1/orders: 500", "POST /api/v1/orders: 500", 2);
     expect_incidents("/var/log/edge is full", "/var/log/other/x is full", 2);
     expect_incidents("timeout after 30s", "timeout after 30s", 2);
+    expect_incidents("File \"/opt/airflow/dags/pay.py\", line 12, in run: KeyError: 'iban'",
+                     "File \"/opt/airflow/dags/photo.py\", line 12, in run: ZeroDivisionError", 2);
     expect_incidents("a.example.com is down", "b.example.com is down", 2);
 }
 
