@@ -14,9 +14,10 @@
 #define REFRESH_DELAY_SMALL_NS (50 * NS_PER_MS)
 enum { REFRESH_SMALL_MAX = 256 }; /* failing and at risk */
 
-static void count_kind(struct incident *incident, struct slice entity) {
-    struct slice word = slice_head(entity, slice_find_byte(entity, ':'));
-    word = slice_head(word, KIND_BYTES_MAX);
+/* What the kinds beyond those that are kept count as. */
+#define KIND_OTHER SLICE("other")
+
+static void count_kind_word(struct incident *incident, struct slice word) {
     for (uint32_t i = 0; i < incident->kinds_count; i++) {
         struct kind_count *kind = &incident->kinds[i];
         if (slice_equals(word, slice_of(kind->word, kind->word_size))) {
@@ -24,12 +25,18 @@ static void count_kind(struct incident *incident, struct slice entity) {
             return;
         }
     }
-    if (incident->kinds_count == KINDS_MAX) {
+    if (incident->kinds_count >= KINDS_MAX - 1 && !slice_equals(word, KIND_OTHER)) {
+        count_kind_word(incident, KIND_OTHER); /* so that the counts add up */
         return;
     }
     struct kind_count *kind = &incident->kinds[incident->kinds_count++];
     *kind = (struct kind_count){.word_size = (uint32_t)word.size, .count = 1};
     memcpy(kind->word, word.data, word.size);
+}
+
+static void count_kind(struct incident *incident, struct slice entity) {
+    struct slice word = slice_head(entity, slice_find_byte(entity, ':'));
+    count_kind_word(incident, slice_head(word, KIND_BYTES_MAX));
 }
 
 /* By word, so that the order of a search leaves no trace. */
@@ -117,6 +124,10 @@ void incident_refresh(struct incidents *incidents, const struct incident_context
         }
     }
     sort_kinds(incident);
+    if (!incident_is_live(incident)) { /* of what is well, nothing is at risk */
+        incident->at_risk_count = 0;
+        incident->kinds_count = 0;
+    }
     rank_incident(incidents, context, incident);
     incident->refresh_due_ns = NEVER_NS;
     incident_schedule(incidents, incident);

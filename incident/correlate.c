@@ -108,6 +108,10 @@ static struct incident *find_foreign(struct incidents *incidents,
     }
     ASSERT(member->is_foreign);
     struct incident *incident = incident_at(incidents, member->incident);
+    if (incident_is_past(context, incident)) {
+        incident_forget(incidents, context, incident);
+        return NULL;
+    }
     if (member->is_recovered) {
         member->is_recovered = false;
         member->status = graph_get_node(context->graph, node).state.status;

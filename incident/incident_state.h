@@ -27,7 +27,7 @@
 /* Bound of an incident's and a member's encoded row (rows.c). */
 #define ROW_BYTES_MAX 12288u
 #define TIMERS_PER_ADVANCE_MAX 1024u
-#define KINDS_MAX 8u
+#define KINDS_MAX 16u
 #define KIND_BYTES_MAX 24u
 #define DETAIL_BYTES_MAX 700u
 /* From this many failing members on an error is critical. */
@@ -98,6 +98,7 @@ struct member {
     uint64_t reached_generation; /* of the last refresh that reached it from the root */
     uint64_t since_ns;           /* event time */
     uint64_t last_signal_ns;     /* event time */
+    uint64_t heard_ns; /* the same, never ahead of when it came: good news must be later */
     uint64_t recovered_event_ns;
     uint64_t recovered_ns;   /* now */
     uint64_t silence_due_ns; /* now; NEVER_NS when it does not recover by silence */
@@ -175,6 +176,8 @@ struct incident {
     uint64_t signals_unique;
     uint64_t suppressed_shown; /* already in the timeline */
     uint64_t told_ns;
+    uint32_t told_sinks_count; /* marks of the sinks that know of it: telling.c */
+    uint32_t told_sinks[SINKS_PER_TENANT_MAX];
     uint64_t tell_due_ns;
     uint64_t refresh_due_ns;
     uint64_t forget_due_ns;
@@ -378,6 +381,8 @@ bool member_count_signal(struct incidents *incidents, const struct incident_cont
 float signal_strength(const struct signal *signal);
 /* What its kept words say. */
 enum tone member_tone(const struct member *member);
+/* Resolved too long ago to be opened again; it is only remembered. */
+bool incident_is_past(const struct incident_context *context, const struct incident *incident);
 /* Its rows stay for the API, its memory is free. */
 void incident_forget(struct incidents *incidents, const struct incident_context *context,
                      struct incident *incident);

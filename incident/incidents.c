@@ -88,6 +88,10 @@ static struct member *come_back(struct incidents *incidents, const struct incide
         incident_touch(incidents, incident);
         return NULL;
     }
+    if (incident_is_past(context, incident)) {
+        incident_forget(incidents, context, incident);
+        return NULL;
+    }
     if (!incident_is_live(incident)) {
         incident_reopen(incidents, context, member, signal->status);
     } else if (context->now_ns - member->recovered_ns > policy->reopen_window_ns &&
@@ -165,7 +169,7 @@ bool incidents_apply_good(struct incidents *incidents, const struct incident_con
     if (member == NULL || member->is_recovered || !member_heeds_good(member, signal)) {
         return !signal->is_own_word_only;
     }
-    if (signal->event_time_ns < member->last_signal_ns) {
+    if (signal->heard_ns < member->heard_ns) {
         return true; /* older than the trouble: a late report of a run before it */
     }
     member_recover(incidents, context, member, signal->status, signal->event_time_ns);

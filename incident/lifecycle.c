@@ -61,12 +61,13 @@ static void note_trace(struct incident *incident, struct hash128 trace) {
 }
 
 static void wait_for_silence(struct incidents *incidents, const struct incident_context *context,
-                             struct member *member, const struct signal *signal) {
+                             struct member *member, bool recovers, uint64_t fires_until_ns) {
     const struct policy *policy =
         incident_policy(context, incident_at(incidents, member->incident));
-    member->recovers_by_silence = signal->recovers_by_silence;
-    member->silence_due_ns =
-        signal->recovers_by_silence ? context->now_ns + policy->resolve_after_ns : NEVER_NS;
+    member->recovers_by_silence = recovers;
+    uint64_t due_ns = context->now_ns + policy->resolve_after_ns;
+    due_ns = fires_until_ns > due_ns ? fires_until_ns : due_ns;
+    member->silence_due_ns = recovers ? due_ns : NEVER_NS;
     member_schedule(incidents, member);
 }
 
@@ -79,10 +80,12 @@ void member_fill(struct incidents *incidents, const struct incident_context *con
     member->severity = signal->severity;
     member->since_ns = signal->event_time_ns;
     member->last_signal_ns = signal->event_time_ns;
+    member->heard_ns = signal->heard_ns;
     keep_words(member, signal);
     keep_strength(member, signal);
     mark_bad(context, member);
-    wait_for_silence(incidents, context, member, signal);
+    wait_for_silence(incidents, context, member, signal->recovers_by_silence,
+                     signal->fires_until_ns);
     member_touch(incidents, member);
 }
 
@@ -139,6 +142,9 @@ bool member_count_signal(struct incidents *incidents, const struct incident_cont
     if (signal->event_time_ns > member->last_signal_ns) {
         member->last_signal_ns = signal->event_time_ns;
     }
+    if (signal->heard_ns > member->heard_ns) {
+        member->heard_ns = signal->heard_ns;
+    }
     if (signal->event_time_ns < member->since_ns) {
         member->since_ns = signal->event_time_ns;
         mark_bad(context, member);
@@ -147,7 +153,10 @@ bool member_count_signal(struct incidents *incidents, const struct incident_cont
     keep_strength(member, signal);
     member->is_told_by_many =
         member->is_told_by_many || !is_told_by(member, signal->kind, signal->source_key);
-    wait_for_silence(incidents, context, member, signal);
+    /* What said of itself that it failed is well when it says so, whatever alerts fall silent. */
+    wait_for_silence(incidents, context, member,
+                     member->recovers_by_silence && signal->recovers_by_silence,
+                     member->is_told_by_many ? 0 : signal->fires_until_ns);
     incident->signals_total++;
     incident->signals_unique += is_repeat ? 0 : 1;
     incident->updated_ns = context->now_ns;
@@ -216,6 +225,22 @@ void member_recover(struct incidents *incidents, const struct incident_context *
     }
 }
 
+/* One that was told counts for limits.incidents_per_hour until it is an hour old. */
+static uint64_t forget_due_of(const struct incident_context *context,
+                              const struct incident *incident) {
+    const struct policy *policy = incident_policy(context, incident);
+    uint64_t due_ns = context->now_ns + policy->reopen_window_ns;
+    uint64_t hour_ns = incident->opened_ns + NS_PER_HOUR;
+    bool counts = policy->limit_incidents_per_h > 0 && incident->is_told;
+    return counts && hour_ns > due_ns ? hour_ns : due_ns;
+}
+
+bool incident_is_past(const struct incident_context *context, const struct incident *incident) {
+    return incident->status == INCIDENT_RESOLVED && incident->is_end_told &&
+           context->now_ns - incident->resolved_ns >
+               incident_policy(context, incident)->reopen_window_ns;
+}
+
 void incident_resolve(struct incidents *incidents, const struct incident_context *context,
                       struct incident *incident, struct slice detail) {
     ASSERT(incident_is_live(incident));
@@ -236,8 +261,7 @@ void incident_resolve(struct incidents *incidents, const struct incident_context
     incident->looks_again = false;
     incident->changes = 0;
     incident->refresh_due_ns = NEVER_NS;
-    incident->forget_due_ns =
-        context->now_ns + incident_policy(context, incident)->reopen_window_ns;
+    incident->forget_due_ns = forget_due_of(context, incident);
     incident->is_end_told = !incident->is_told || end_is_known;
     incident->tell_due_ns = incident->is_end_told ? NEVER_NS : context->now_ns;
     timeline_add_suppressed(incidents, context, incident);

@@ -70,6 +70,10 @@ void incident_encode_state(const struct incident *incident, struct writer *write
     writer_u32(writer, incident->rank.storm_node);
     writer_u32(writer, incident->rank.tenants_hit);
     writer_u32(writer, incident->rank.tenants_at_risk);
+    writer_u8(writer, (uint8_t)incident->told_sinks_count);
+    for (uint32_t i = 0; i < incident->told_sinks_count; i++) {
+        writer_u32(writer, incident->told_sinks[i]);
+    }
 }
 
 struct status incident_decode_state(struct slice bytes, struct incident *incident) {
@@ -100,6 +104,13 @@ struct status incident_decode_state(struct slice bytes, struct incident *inciden
         incident->rank.tenants_hit = reader_u32(&reader);
         incident->rank.tenants_at_risk = reader_u32(&reader);
     }
+    if (reader_left(&reader) > 0) { /* nor of who was told */
+        incident->told_sinks_count = reader_u8(&reader);
+        reader.failed = reader.failed || incident->told_sinks_count > SINKS_PER_TENANT_MAX;
+        for (uint32_t i = 0; i < incident->told_sinks_count && !reader.failed; i++) {
+            incident->told_sinks[i] = reader_u32(&reader);
+        }
+    }
     return status_of(reader.failed || reader_left(&reader) != 0 ? STATUS_CORRUPT : STATUS_OK);
 }
 
@@ -123,6 +134,7 @@ void member_encode_state(const struct member *member, struct writer *writer) {
     writer_u8(writer, (uint8_t)member->told_by);
     writer_u8(writer, member->is_told_by_many ? 1 : 0);
     writer_u64(writer, member->told_by_key);
+    writer_u64(writer, member->heard_ns);
 }
 
 struct status member_decode_state(struct slice bytes, struct member *member) {
@@ -149,6 +161,10 @@ struct status member_decode_state(struct slice bytes, struct member *member) {
         member->told_by = (enum event_kind)reader_u8(&reader);
         member->is_told_by_many = reader_u8(&reader) != 0;
         member->told_by_key = reader_u64(&reader);
+    }
+    member->heard_ns = member->last_signal_ns;
+    if (reader_left(&reader) > 0) { /* nor when they heard it */
+        member->heard_ns = reader_u64(&reader);
     }
     if (reader.failed || reader_left(&reader) != 0 || error_class.size > ERROR_CLASS_BYTES_MAX ||
         message.size > MESSAGE_KEPT_BYTES_MAX || member->severity >= EVENT_SEVERITY_COUNT) {

@@ -219,12 +219,67 @@ static uint32_t route(struct incidents *incidents, const struct incident_context
     return policy_route_incident(incident_policy(context, incident), &subject.of, sinks);
 }
 
+static uint32_t sink_mark(struct slice sink) {
+    return (uint32_t)hash64_of(sink, 0);
+}
+
+static bool knows(const struct incident *incident, struct slice sink) {
+    for (uint32_t i = 0; i < incident->told_sinks_count; i++) {
+        if (incident->told_sinks[i] == sink_mark(sink)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void note_told(struct incident *incident, struct slice sink) {
+    if (!knows(incident, sink) && incident->told_sinks_count < SINKS_PER_TENANT_MAX) {
+        incident->told_sinks[incident->told_sinks_count++] = sink_mark(sink);
+    }
+}
+
+/* Of a reopened incident: who is not told that it is back is not told its next end either. */
+static void keep_told(struct incident *incident, const struct slice *sinks, uint32_t count) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < incident->told_sinks_count; i++) {
+        bool goes_on = false;
+        for (uint32_t k = 0; k < count; k++) {
+            goes_on = goes_on || sink_mark(sinks[k]) == incident->told_sinks[i];
+        }
+        if (goes_on) {
+            incident->told_sinks[kept++] = incident->told_sinks[i];
+        }
+    }
+    incident->told_sinks_count = kept;
+}
+
+/* The end is for whoever was told before, whatever routes say of it by now: its severity and root
+ * may have changed, and the hour has. */
+static uint32_t route_end(struct incidents *incidents, const struct incident_context *context,
+                          const struct incident *incident, struct slice *sinks) {
+    const struct policy *policy = incident_policy(context, incident);
+    uint32_t count = 0;
+    if (incident->told_sinks_count == 0) { /* told by an older quell */
+        return route(incidents, context, incident, sinks);
+    }
+    for (uint32_t i = 0; i < policy->sinks_count && count < SINKS_PER_TENANT_MAX; i++) {
+        if (knows(incident, policy->sinks[i])) {
+            sinks[count++] = policy->sinks[i];
+        }
+    }
+    return count;
+}
+
 /* Whether a sink took it. */
 static bool send(struct incidents *incidents, const struct incident_context *context,
                  struct incident *incident, enum outbox_row_type type,
                  const struct render_options *options, uint64_t bytes_max) {
     struct slice sinks[SINKS_PER_TENANT_MAX];
-    uint32_t count = route(incidents, context, incident, sinks);
+    uint32_t count = type == ROW_RESOLVED ? route_end(incidents, context, incident, sinks)
+                                          : route(incidents, context, incident, sinks);
+    if ((incident->changes & CHANGE_REOPENED) != 0 && type != ROW_RESOLVED) {
+        keep_told(incident, sinks, count);
+    }
     if (count == 0) {
         return false;
     }
@@ -237,7 +292,9 @@ static bool send(struct incidents *incidents, const struct incident_context *con
     struct text detail = text_over(words, sizeof(words));
     text_add_text(&detail, row_type_words[type]);
     for (uint32_t i = 0; i < count; i++) {
-        emit_outbox(incidents, context, incident, type, sinks[i], payload);
+        bool is_first = type == ROW_UPDATED && !knows(incident, sinks[i]);
+        emit_outbox(incidents, context, incident, is_first ? ROW_OPENED : type, sinks[i], payload);
+        note_told(incident, sinks[i]);
         text_add_text(&detail, i == 0 ? " to " : ", ");
         text_add(&detail, sinks[i]);
     }
@@ -384,7 +441,7 @@ void telling_close_merged(struct incidents *incidents, const struct incident_con
     struct render_options options = {.affected_max = 0, .merged_into = text_slice(&survivor)};
     loser->updated_ns = context->now_ns;
     struct slice sinks[SINKS_PER_TENANT_MAX];
-    uint32_t count = route(incidents, context, loser, sinks);
+    uint32_t count = route_end(incidents, context, loser, sinks);
     if ((loser->changes & CHANGE_REOPENED) != 0 || count == 0) {
         return; /* its end was told, its reopening was not */
     }

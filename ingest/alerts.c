@@ -13,6 +13,7 @@
 
 enum { ALERT_LABELS_MAX = 64 };
 #define REPEAT_NS NS_PER_S
+#define TOLD_NS NS_PER_DAY
 
 struct alert {
     struct draft draft;
@@ -197,6 +198,25 @@ static struct status add_alert(struct decode *decode, struct draft *draft, struc
     return draft_finish(decode, draft, raw);
 }
 
+/* An Alertmanager repeats what fires every few hours only, and says itself when it is over. */
+static struct status add_told_alert(struct decode *decode, struct draft *draft, struct slice raw) {
+    struct alert *alert = alert_of(draft);
+    if (alert->ends_ns == 0 && !alert->is_resolved) {
+        alert->ends_ns = decode->now_ns / REPEAT_NS * REPEAT_NS + TOLD_NS;
+    }
+    return add_alert(decode, draft, raw);
+}
+
+static struct status take_told_event(struct decode *decode, struct json_walk *walk) {
+    static const struct json_event_format format = {
+        .complaint = "an alert is a JSON object",
+        .size = sizeof(struct alert),
+        .take_member = take_member,
+        .add_event = add_told_alert,
+    };
+    return json_event_take(decode, walk, &format, false);
+}
+
 static struct status take_event(struct decode *decode, struct json_walk *walk, bool is_whole) {
     static const struct json_event_format format = {
         .complaint = "an alert is a JSON object",
@@ -221,7 +241,7 @@ static struct status take_webhook(struct decode *decode, struct json_walk *walk)
         has_alerts = true;
         json_enter_array(walk);
         while (json_next_element(walk)) {
-            TRY(take_event(decode, walk, false));
+            TRY(take_told_event(decode, walk));
         }
     }
     if (json_finish(walk) && !has_alerts) {

@@ -2,6 +2,7 @@
 #include "signals/signals.h"
 
 #include "core/base/assert.h"
+#include "core/base/text.h"
 
 static bool has_kind(struct slice entity, struct slice kind) {
     return slice_starts_with(entity, kind);
@@ -21,6 +22,18 @@ static uint64_t source_key_of(const struct envelope *envelope) {
                : 0;
 }
 
+/* "alert:<labels>:<startsAt>:<endsAt>:<slot>", as source_key_of. */
+static uint64_t fires_until_of(const struct envelope *envelope) {
+    struct slice rest = envelope->kind == EVENT_KIND_ALERT ? envelope->event_id : slice_of(NULL, 0);
+    uint64_t until_ns = 0;
+    for (int i = 0; i < 3; i++) {
+        rest = slice_tail(rest, slice_find_byte(rest, ':') + 1);
+    }
+    return status_is_ok(text_parse_u64(slice_head(rest, slice_find_byte(rest, ':')), &until_ns))
+               ? until_ns
+               : 0;
+}
+
 struct signal signal_classify(const struct envelope *envelope) {
     ASSERT(envelope->status < EVENT_STATUS_COUNT);
     bool by_news = signal_recovers_by_news(envelope->entity);
@@ -37,10 +50,13 @@ struct signal signal_classify(const struct envelope *envelope) {
         /* An alert is repeated while it fires: when nobody repeats it, it is over. */
         .recovers_by_silence = !by_news || is_alert,
         .is_own_word_only = news == SIGNAL_GOOD && (!by_news || is_alert),
+        .fires_until_ns = fires_until_of(envelope),
         .source_key = source_key_of(envelope),
         .has_score = (envelope->flags & ENVELOPE_HAS_SCORE) != 0,
         .score = envelope->score,
         .event_time_ns = envelope->event_time_ns,
+        .heard_ns = envelope->event_time_ns < envelope->ingest_time_ns ? envelope->event_time_ns
+                                                                       : envelope->ingest_time_ns,
         .fingerprint = envelope->fingerprint,
         .entity_key = envelope->entity_key,
         .trace_id = envelope->trace_id,

@@ -15,10 +15,12 @@ struct signal {
     enum event_kind kind;
     bool recovers_by_silence; /* services, log sources, unknown: resolve_after; else by good news */
     bool is_own_word_only;    /* good news that ends no trouble but what the same source told */
+    uint64_t fires_until_ns;  /* of an alert: its endsAt, as far as it says; else 0 */
     uint64_t source_key;      /* which one of a kind's sources: of an alert its labels; else 0 */
     bool has_score;
     double score;
     uint64_t event_time_ns;
+    uint64_t heard_ns; /* the same, but not ahead of when it came: clocks that are ahead */
     struct hash128 fingerprint;
     struct hash128 entity_key;
     struct hash128 trace_id;

@@ -199,6 +199,7 @@ struct signal world_signal(const char *tenant, const char *entity, enum event_st
         .kind = EVENT_KIND_JOB,
         .recovers_by_silence = strncmp(entity, "service:", 8) == 0,
         .event_time_ns = event_ns,
+        .heard_ns = event_ns,
         .tenant = slice_of_text(tenant),
         .entity = slice_of_text(entity),
         .error_class = SLICE("Timeout"),
