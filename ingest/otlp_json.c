@@ -80,7 +80,8 @@ static void add_any(struct json_walk *walk, struct text *text) {
     if (!otlp_take_any(walk, &value, &type)) {
         return;
     }
-    if (type == ATTRIBUTE_STRING || type == ATTRIBUTE_BYTES) {
+    if (type == ATTRIBUTE_STRING || type == ATTRIBUTE_BYTES ||
+        (type == ATTRIBUTE_DOUBLE && otlp_is_beyond_json(value))) {
         text_add_json_string(text, value);
     } else {
         text_add(text, value.size == 0 ? SLICE("null") : value);
@@ -112,6 +113,27 @@ static void rewrite_double(struct json_walk *walk, struct slice *text) {
     }
 }
 
+/* The same of an int64, which protobuf's JSON mapping lets senders spell in several ways. */
+static void rewrite_int(struct json_walk *walk, struct slice *text) {
+    int64_t value;
+    if (walk->error != NULL || otlp_is_plain_i64(*text)) {
+        return;
+    }
+    if (!status_is_ok(otlp_parse_i64(*text, &value))) {
+        json_fail(walk, "not a 64-bit integer");
+        return;
+    }
+    char *memory = arena_allocate(walk->arena, NUMBER_TEXT_BYTES, 1);
+    if (memory == NULL) {
+        walk->is_out_of_room = true;
+        json_fail(walk, "no room");
+        return;
+    }
+    struct text written = text_over(memory, NUMBER_TEXT_BYTES);
+    text_add_i64(&written, value);
+    *text = text_slice(&written);
+}
+
 static void take_any_member(struct json_walk *walk, struct slice key, struct slice *text_out,
                             enum attribute_type *type_out) {
     bool flag;
@@ -129,12 +151,17 @@ static void take_any_member(struct json_walk *walk, struct slice key, struct sli
     } else if (json_key_is(key, "intValue") || json_key_is(key, "doubleValue")) {
         *type_out = key.data[0] == 'i' ? ATTRIBUTE_INT : ATTRIBUTE_DOUBLE;
         if (json_peek(walk) == JSON_STRING) {
-            json_take_string(walk, text_out);
+            if (json_take_string(walk, text_out) && *type_out == ATTRIBUTE_DOUBLE &&
+                !otlp_is_double(*text_out)) {
+                json_fail(walk, "not a number");
+            }
         } else {
             json_take_number(walk, text_out);
         }
         if (*type_out == ATTRIBUTE_DOUBLE) {
             rewrite_double(walk, text_out);
+        } else {
+            rewrite_int(walk, text_out);
         }
     } else if (json_key_is(key, "bytesValue")) {
         *type_out = ATTRIBUTE_BYTES;

@@ -4,6 +4,7 @@
 #include "core/base/limits.h"
 #include "core/base/text.h"
 #include "ingest/json_match.h"
+#include "ingest/otlp_number.h"
 
 bool otlp_take_usual_attribute(struct json_walk *walk, struct otlp_attributes *attributes) {
     struct attribute attribute;
@@ -19,7 +20,8 @@ bool otlp_take_usual_attribute(struct json_walk *walk, struct otlp_attributes *a
     } else {
         return false;
     }
-    if (!json_match_string(&match, &attribute.value) || !JSON_MATCH(&match, "\"}}", 3)) {
+    if (!json_match_string(&match, &attribute.value) || !JSON_MATCH(&match, "\"}}", 3) ||
+        (attribute.type == ATTRIBUTE_INT && !otlp_is_plain_i64(attribute.value))) {
         return false;
     }
     otlp_attributes_add(attributes, &attribute);

@@ -27,6 +27,31 @@ void otlp_add_double(struct text *text, double value) {
     text_add_text(text, written);
 }
 
+bool otlp_is_beyond_json(struct slice written) {
+    return slice_equals(written, SLICE("NaN")) || slice_equals(written, SLICE("Infinity")) ||
+           slice_equals(written, SLICE("-Infinity"));
+}
+
+bool otlp_is_double(struct slice written) {
+    char copy[NUMBER_BYTES_MAX];
+    char *end = NULL;
+    if (otlp_is_beyond_json(written)) {
+        return true;
+    }
+    if (written.size == 0 || written.size >= sizeof(copy)) {
+        return false;
+    }
+    for (size_t at = 0; at < written.size; at++) {
+        if (slice_find_byte(SLICE("0123456789.eE+-"), written.data[at]) == 15) {
+            return false;
+        }
+    }
+    memcpy(copy, written.data, written.size);
+    copy[written.size] = 0;
+    (void)strtod(copy, &end);
+    return end == copy + written.size;
+}
+
 /* "-12.5": at most 15 digits, none of them idle, which is how otlp_add_double writes it too. */
 static bool is_plain(struct slice written) {
     size_t at = written.size > 0 && written.data[0] == '-' ? 1 : 0;

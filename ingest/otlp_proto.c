@@ -1,4 +1,6 @@
 /* otlp_proto.c - see otlp_proto.h: values, attributes, ids, and the levels above records. */
+#include <math.h>
+
 #include "ingest/otlp_proto.h"
 
 #include "core/base/assert.h"
@@ -122,6 +124,15 @@ static void add_any(struct proto_root *root, struct slice message, struct text *
         text_add_char(text, '"');
         otlp_add_base64(text, any.bytes);
         text_add_char(text, '"');
+        return;
+    case ANY_DOUBLE:
+        if (!isfinite(double_of(any.value))) { /* no JSON number */
+            text_add_char(text, '"');
+            add_number(&any, text);
+            text_add_char(text, '"');
+            return;
+        }
+        add_number(&any, text);
         return;
     default:
         add_number(&any, text);

@@ -83,6 +83,12 @@ void otlp_attributes_add_known(struct otlp_attributes *attributes,
         attributes->is_cut = true;
         item->value = cut_value(item->value);
     }
+    /* Lists and maps are written into as much room, to whole characters: one that fills it may be
+     * cut, and what is cut is no JSON any more. */
+    if (item->type == ATTRIBUTE_JSON && item->value.size + 4 >= ATTRIBUTE_BYTES_MAX) {
+        attributes->is_cut = true;
+        item->type = ATTRIBUTE_STRING;
+    }
 }
 
 void otlp_attributes_add(struct otlp_attributes *attributes, const struct attribute *attribute) {

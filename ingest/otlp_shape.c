@@ -1,4 +1,5 @@
 /* otlp_shape.c - see otlp_shape.h: taking records. */
+#include "ingest/otlp_number.h"
 #include "ingest/otlp_shape_internal.h"
 #include "ingest/shape_path.h"
 
@@ -58,6 +59,9 @@ static inline bool take_field(void *object, const struct shape_node *node, const
         record->event_name = value;
         return true;
     case SHAPE_ATTRIBUTE:
+        if (node->type == ATTRIBUTE_INT && !otlp_is_plain_i64(value)) {
+            return false;
+        }
         add_attribute(record, node, slice_of(literal + node->key_at, node->key_size), value);
         return true;
     case SHAPE_IGNORED:

@@ -1,0 +1,77 @@
+/* otlp_values_test.c - values of OTLP/JSON become what protobuf would have made of them. */
+#include <stdio.h>
+
+#include "tests/ingest/otlp_world.h"
+
+static enum status_code decode_text(struct world *world, const char *text) {
+    return decode_with(otlp_json_decode_logs, world, slice_of_text(text));
+}
+
+static enum status_code decode_value(struct world *world, const char *value) {
+    char body[512];
+    (void)snprintf(body, sizeof(body),
+                   "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"attributes\":["
+                   "{\"key\":\"n\",\"value\":%s}]}]}]}]}",
+                   value);
+    return decode_text(world, body);
+}
+
+static void a_number_is_one_in_every_spelling(void **state) {
+    static const char *const good[][2] = {
+        {"{\"intValue\":17}", "n=17 i\n"},
+        {"{\"intValue\":\"17\"}", "n=17 i\n"},
+        {"{\"intValue\":17.0}", "n=17 i\n"},
+        {"{\"intValue\":\"1.7e1\"}", "n=17 i\n"},
+        {"{\"intValue\":\"0017\"}", "n=17 i\n"},
+        {"{\"intValue\":\"-0\"}", "n=0 i\n"},
+        {"{\"intValue\":\"-9223372036854775808\"}", "n=-9223372036854775808 i\n"},
+        {"{\"doubleValue\":\"1.50\"}", "n=1.5 d\n"},
+        {"{\"doubleValue\":\"-Infinity\"}", "n=-Infinity d\n"},
+        {"{\"arrayValue\":{\"values\":[{\"intValue\":\"1e1\"},{\"doubleValue\":\"NaN\"}]}}",
+         "n=[10,\"NaN\"] j\n"},
+    };
+    static const char *const bad[] = {
+        "{\"intValue\":17.5}",
+        "{\"intValue\":\"\"}",
+        "{\"intValue\":\"abc\"}",
+        "{\"intValue\":\"9223372036854775808\"}",
+        "{\"doubleValue\":\"0x1p3\"}",
+        "{\"doubleValue\":\"inf\"}",
+        "{\"doubleValue\":\"1.5 \"}",
+        "{\"arrayValue\":{\"values\":[{\"intValue\":\"1],\\\"evil\\\":[2\"}]}}",
+    };
+    struct world world;
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        assert_int_equal(decode_value(&world, good[i][0]), STATUS_OK);
+        assert_string_equal(attributes_of(&world, 0), good[i][1]);
+        arena_deinit(&world.arena);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(decode_value(&world, bad[i]), STATUS_INVALID);
+        arena_deinit(&world.arena);
+    }
+}
+
+static void a_list_too_long_to_be_whole_is_text(void **state) {
+    static char value[ATTRIBUTE_BYTES_MAX + 256];
+    static char body[sizeof(value) + 256];
+    struct world world;
+    memset(value, 'x', sizeof(value) - 1);
+    (void)snprintf(
+        body, sizeof(body),
+        "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"attributes\":[{\"key\":\"n\","
+        "\"value\":{\"arrayValue\":{\"values\":[{\"stringValue\":\"%s\"}]}}}]}]}]}]}",
+        value);
+    assert_int_equal(decode_text(&world, body), STATUS_OK);
+    (void)envelope_at(&world, 0);
+    assert_int_equal(envelope_attribute_at(world.entry, 0).type, ATTRIBUTE_STRING);
+    arena_deinit(&world.arena);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_number_is_one_in_every_spelling),
+        cmocka_unit_test(a_list_too_long_to_be_whole_is_text),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
