@@ -16,6 +16,7 @@ static const char usage[] =
     "            [--format text|json] how incidents are printed  [--log-format json|text]\n"
     "  check     check the configuration: every error with file:line:column, exit 1\n"
     "            [--explain incident.json [--at time]] which route would take it, and why\n"
+    "            [--data DIR [--json]] whether a data directory is whole, while quell is down\n"
     "  dlq       dead letters: list [--tenant t] [--sink s] | show N | retry N... | drop N...\n"
     "            (--all instead of numbers; --console host:port; QUELL_TOKEN or --token)\n"
     "  replay    a journal's range through the current rules, a dry run: [--data DIR]\n"

@@ -42,7 +42,11 @@ void config_check_policy(struct config_build *build, const struct toml_value *ro
                          const struct policy *policy) {
     const struct toml_value *learned_ttl = find_key(root, "graph", "learned_ttl");
     const struct toml_value *max_hops = find_key(root, "correlate", "max_hops");
+    const struct toml_value *repeat = find_key(root, "notify", "repeat_interval");
     check_dedup(build, root, policy);
+    if (repeat != NULL && policy->repeat_interval_ns < NS_PER_S) {
+        config_error(build, repeat, "notify.repeat_interval is at least 1s");
+    }
     if (learned_ttl != NULL && policy->learned_ttl_ns < NS_PER_S) {
         config_error(build, learned_ttl, "graph.learned_ttl is at least 1s");
     }
@@ -123,6 +127,10 @@ static void check_bounds(struct config_build *build, const struct toml_value *ro
     if (config->tenant_share_percent - 1 >= 100) {
         config_error(build, place_of(root, "server", "tenant_share"),
                      "server.tenant_share is 1 to 100, in percent");
+    }
+    if (config->header_timeout_ns == 0) {
+        config_error(build, place_of(root, "server", "header_timeout"),
+                     "server.header_timeout is more than 0s: nobody could connect");
     }
     if (config->buffered_bytes_max < config->request_bytes_max) {
         config_error(build, place_of(root, "server", "max_buffered_bytes"),

@@ -135,6 +135,10 @@ static void apply_duration(struct config_build *build, const struct toml_value *
                            "a duration is wanted here, such as \"10s\", \"5m\" or \"4h\"");
         return;
     }
+    if (span > DURATION_NS_MAX) {
+        config_error_value(build, value, "a duration is at most 36500d, a hundred years");
+        return;
+    }
     *target = span;
 }
 

@@ -1,11 +1,14 @@
 /*
  * telling.c - what people are told, when, and what stands in the timeline.
  *
- *   first message     opened + group_wait (OPENED)
- *   update            a change worth telling, at the earliest last message + group_interval
- * (UPDATED) by a person,      at once reopened          group_wait after it (UPDATED) repeat last
- * message + repeat_interval, while open and not acknowledged (UPDATED) end               at once,
- * when anything was told before (RESOLVED)
+ *   OPENED    opened + group_wait
+ *
+ *   UPDATED   a change worth telling: at the earliest last message + group_interval; made by a
+ *             person: at once; reopened: group_wait after it
+ *
+ *   UPDATED   last message + repeat_interval, while open and not acknowledged
+ *
+ *   RESOLVED  at once, when anything was told before
  *
  * A silence (of the tenant's configuration, or an operator's) puts a message off until it ends, and
  * says so once in the timeline; the end of an incident that was told is told all the same: it wakes
@@ -386,6 +389,16 @@ void incidents_revisit_silenced(struct incidents *incidents,
     }
 }
 
+/* Never now: the shard advances until nothing is due, so one record would tell for ever. */
+static uint64_t repeat_due_ns(const struct incident_context *context,
+                              const struct incident *incident) {
+    uint64_t interval_ns = incident_policy(context, incident)->repeat_interval_ns;
+    if (incident->status != INCIDENT_OPEN || interval_ns >= NEVER_NS - context->now_ns) {
+        return NEVER_NS;
+    }
+    return context->now_ns + (interval_ns < NS_PER_S ? NS_PER_S : interval_ns);
+}
+
 bool telling_run(struct incidents *incidents, const struct incident_context *context,
                  struct incident *incident) {
     if (incident->fate != FATE_KEEP || incident->tell_due_ns > context->now_ns) {
@@ -416,10 +429,7 @@ bool telling_run(struct incidents *incidents, const struct incident_context *con
     incident->is_announced = true;
     incident->changes = 0;
     incident->told_ns = context->now_ns;
-    incident->tell_due_ns =
-        incident->status == INCIDENT_OPEN
-            ? context->now_ns + incident_policy(context, incident)->repeat_interval_ns
-            : NEVER_NS;
+    incident->tell_due_ns = repeat_due_ns(context, incident);
     incident_schedule(incidents, incident);
     return true;
 }

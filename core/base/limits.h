@@ -17,6 +17,8 @@
 #define NS_PER_MINUTE (60 * NS_PER_S)
 #define NS_PER_HOUR (60 * NS_PER_MINUTE)
 #define NS_PER_DAY (24 * NS_PER_HOUR)
+/* Of a configured span, a hundred years: an instant and it stay below 2^64. */
+#define DURATION_NS_MAX (36500 * NS_PER_DAY)
 
 /* --- Names and texts: what a person can still read, and what keeps rows small. --- */
 #define TENANT_BYTES_MAX 64u       /* also a file name: tenants/<id>.toml */

@@ -95,6 +95,26 @@ static void an_open_incident_is_repeated_until_it_is_acknowledged(void **state) 
     world_deinit(&world);
 }
 
+/* Also under a configuration that an older quell took: nothing is due at once again. */
+static void repeats_are_a_second_apart_at_least_and_may_be_never(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world.policies.defaults.group_wait_ns = 0;
+    world.policies.defaults.repeat_interval_ns = 0;
+    world_fail(&world, "job:a", START_NS);
+    uint64_t told_ns = world.now_ns;
+    assert_int_equal(world.told_count, 1);
+    world_run(&world, told_ns + 3 * NS_PER_S);
+    assert_int_equal(world.told_count, 4);
+    world.policies.defaults.repeat_interval_ns = UINT64_MAX - NS_PER_S;
+    world_run(&world, told_ns + 4 * NS_PER_S);
+    assert_int_equal(world.told_count, 5);
+    world_run(&world, told_ns + NS_PER_DAY);
+    assert_int_equal(world.told_count, 5);
+    world_deinit(&world);
+}
+
 static void an_acknowledge_of_another_tenant_misses(void **state) {
     (void)state;
     struct world world;
@@ -413,6 +433,7 @@ int main(void) {
         cmocka_unit_test(without_group_wait_the_first_news_is_told_in_the_same_call),
         cmocka_unit_test(updates_come_once_a_group_interval_and_not_for_counts),
         cmocka_unit_test(an_open_incident_is_repeated_until_it_is_acknowledged),
+        cmocka_unit_test(repeats_are_a_second_apart_at_least_and_may_be_never),
         cmocka_unit_test(an_acknowledge_of_another_tenant_misses),
         cmocka_unit_test(an_incident_resolves_when_its_members_have_and_is_told_once),
         cmocka_unit_test(a_person_resolves_and_the_next_failure_reopens),
