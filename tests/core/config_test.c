@@ -153,6 +153,21 @@ static void what_does_not_go_together_is_told_at_its_key(void **state) {
     assert_says(world, ":2:1", "data_dir has 1 to 960 bytes");
 }
 
+static void spans_that_no_clock_could_follow_are_refused(void **state) {
+    struct world *world = *state;
+    assert_status(load(world,
+                       "[server]\nheader_timeout = \"0s\"\n[notify]\nrepeat_interval = \"0s\"\n"
+                       "resolve_after = \"5124000h\"\n",
+                       NULL),
+                  INVALID);
+    assert_says(world, ":2:1", "server.header_timeout is more than 0s");
+    assert_says(world, ":4:1", "notify.repeat_interval is at least 1s");
+    assert_says(world, ":5:1", "resolve_after: a duration is at most 36500d");
+    assert_int_equal(world->errors.count, 3);
+    assert_status(
+        load(world, "[notify]\nrepeat_interval = \"1s\"\nresolve_after = \"876000h\"\n", NULL), OK);
+}
+
 static struct status find_fault(const struct config *config, struct config_errors *errors) {
     text_add_format(&errors->text, "late:1:1: %u sinks\n", config->sinks_count);
     errors->count++;
@@ -380,6 +395,7 @@ int main(void) {
         TEST(all_errors_are_told_with_their_places),
         TEST(errors_stand_in_the_order_of_the_lines),
         TEST(what_does_not_go_together_is_told_at_its_key),
+        TEST(spans_that_no_clock_could_follow_are_refused),
         TEST(another_rooms_errors_come_with_ours),
         TEST(a_process_value_may_come_from_the_environment),
         TEST(what_is_no_toml_is_told_with_its_place),
