@@ -114,6 +114,7 @@ static struct incident *find_foreign(struct incidents *incidents,
     }
     if (member->is_recovered) {
         member->is_recovered = false;
+        member->first_ns = member_first_ns(member);
         member->status = graph_get_node(context->graph, node).state.status;
         member->since_ns = graph_get_node(context->graph, node).state.since_ns;
         member->last_signal_ns = member->since_ns;

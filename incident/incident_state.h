@@ -97,6 +97,7 @@ struct member {
     uint32_t hops;
     uint64_t reached_generation; /* of the last refresh that reached it from the root */
     uint64_t since_ns;           /* event time */
+    uint64_t first_ns;           /* the same of its first failure here, when it came back; else 0 */
     uint64_t last_signal_ns;     /* event time */
     uint64_t heard_ns; /* the same, never ahead of when it came: good news must be later */
     uint64_t recovered_event_ns;
@@ -111,6 +112,12 @@ struct member {
     uint8_t error_class[ERROR_CLASS_BYTES_MAX];
     uint8_t message[MESSAGE_KEPT_BYTES_MAX];
 };
+
+/* When it failed first in this incident, however often it was well in between. */
+static inline uint64_t member_first_ns(const struct member *member) {
+    bool came_back = member->first_ns > 0 && member->first_ns < member->since_ns;
+    return came_back ? member->first_ns : member->since_ns;
+}
 
 struct kind_count {
     uint32_t word_size;

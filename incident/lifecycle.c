@@ -173,6 +173,7 @@ void member_relapse(struct incidents *incidents, const struct incident_context *
     ASSERT(incident_is_live(incident));
     member->is_recovered = false;
     incident->failing_count++;
+    member->first_ns = member_first_ns(member);
     member_fill(incidents, context, member, signal);
     telling_note(incidents, context, incident, CHANGE_AFFECTED);
     incident_refresh_later(incidents, context, incident);

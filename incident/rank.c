@@ -20,7 +20,7 @@
 
 static double weight_of(const struct member *root, const struct member *member) {
     double weight = 1.0 / (1.0 + (double)member->hops);
-    weight += member->since_ns < root->since_ns ? 2.0 : 0.0;
+    weight += member_first_ns(member) < member_first_ns(root) ? 2.0 : 0.0;
     weight += member->reached_generation != root->reached_generation ? 2.0 : 0.0;
     return weight;
 }
@@ -93,7 +93,7 @@ void rank_incident(struct incidents *incidents, const struct incident_context *c
         weight_micros += (uint64_t)(weight * 1e6);
         rank.affected_count++;
         rank.reached_count += member->reached_generation == root->reached_generation ? 1 : 0;
-        rank.earlier_count += member->since_ns < root->since_ns ? 1 : 0;
+        rank.earlier_count += member_first_ns(member) < member_first_ns(root) ? 1 : 0;
         keep_alternative(&rank, member->node, weight);
     }
     uint32_t hint = suspect_hint(incidents, context, incident);

@@ -135,6 +135,7 @@ void member_encode_state(const struct member *member, struct writer *writer) {
     writer_u8(writer, member->is_told_by_many ? 1 : 0);
     writer_u64(writer, member->told_by_key);
     writer_u64(writer, member->heard_ns);
+    writer_u64(writer, member->first_ns);
 }
 
 struct status member_decode_state(struct slice bytes, struct member *member) {
@@ -165,6 +166,7 @@ struct status member_decode_state(struct slice bytes, struct member *member) {
     member->heard_ns = member->last_signal_ns;
     if (reader_left(&reader) > 0) { /* nor when they heard it */
         member->heard_ns = reader_u64(&reader);
+        member->first_ns = reader_u64(&reader);
     }
     if (reader.failed || reader_left(&reader) != 0 || error_class.size > ERROR_CLASS_BYTES_MAX ||
         message.size > MESSAGE_KEPT_BYTES_MAX || member->severity >= EVENT_SEVERITY_COUNT) {

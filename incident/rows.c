@@ -176,7 +176,7 @@ static void write_root(const struct incident *incident, const struct incident_co
     writer_text(writer, slice_of(root->message, root->message_size));
     const struct policy *policy = incident_policy(context, incident);
     writer_text(writer, slice_head(severity_owner(policy, text_slice(&entity)), LABEL_BYTES_MAX));
-    writer_u64(writer, root->since_ns);
+    writer_u64(writer, member_first_ns(root));
 }
 
 static void write_counts(const struct incident *incident, struct writer *writer) {

@@ -239,6 +239,30 @@ static void a_failure_within_the_reopen_window_reopens_the_same_incident(void **
     world_deinit(&world);
 }
 
+/* Well for a moment while what it hit is still failing: it broke first all the same. */
+static void a_root_that_comes_back_was_the_first_to_fail(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "job:b", "job:a");
+    world_fail(&world, "job:a", START_NS);
+    world_run(&world, START_NS + NS_PER_S);
+    world_fail(&world, "job:b", world.now_ns);
+    world_run(&world, START_NS + 2 * NS_PER_S);
+    world_good(&world, "acme", "job:a", world.now_ns);
+    world_run(&world, START_NS + 3 * NS_PER_S);
+    world_fail(&world, "job:a", world.now_ns);
+    world_run(&world, START_NS + NS_PER_MINUTE);
+    const char *json = world.told[world.told_count - 1].json;
+    assert_non_null(strstr(json, "\"root_cause\":{\"entity\":\"job:a\""));
+    assert_non_null(strstr(json, "\"evidence\":[\"first to fail\""));
+    const char *first_seen = strstr(json, "\"first_seen\":");
+    const char *opened_at = strstr(json, "\"opened_at\":");
+    assert_memory_equal(first_seen + strlen("\"first_seen\":"),
+                        opened_at + strlen("\"opened_at\":"), strlen("\"2026-11-20T03:00:00"));
+    world_deinit(&world);
+}
+
 static void an_older_success_does_not_end_a_newer_failure(void **state) {
     (void)state;
     struct world world;
@@ -440,6 +464,7 @@ int main(void) {
         cmocka_unit_test(what_ends_before_it_is_told_is_not_told),
         cmocka_unit_test(a_service_recovers_by_silence),
         cmocka_unit_test(a_failure_within_the_reopen_window_reopens_the_same_incident),
+        cmocka_unit_test(a_root_that_comes_back_was_the_first_to_fail),
         cmocka_unit_test(an_older_success_does_not_end_a_newer_failure),
         cmocka_unit_test(without_sinks_nothing_is_told_but_all_is_kept),
         cmocka_unit_test(each_sink_gets_its_own_message_id),
