@@ -87,25 +87,40 @@ static const char *read_match(struct slice body, struct asked *asked) {
     return error != NULL ? error : read_labels(json_pick(body, "labels"), asked);
 }
 
-static const char *read_span(struct slice body, struct asked *asked, uint64_t now_ns) {
+static const char *read_end(struct slice body, struct asked *asked) {
     struct policy_silence *silence = &asked->silence;
     struct slice words;
     uint64_t span_ns = 0;
+    const char *error = read_word(body, "duration", asked->time, sizeof(asked->time), &words);
+    if (error != NULL || words.size > 0) {
+        if (error != NULL || !status_is_ok(text_parse_duration(words, &span_ns)) ||
+            span_ns > SILENCE_NS_MAX) {
+            return "duration is such as \"30m\" or \"2h\", at most a year";
+        }
+        silence->end_ns = silence->start_ns + span_ns;
+        return NULL;
+    }
+    error = read_word(body, "end", asked->time, sizeof(asked->time), &words);
+    if (error == NULL && words.size == 0) {
+        return "end (a time) or duration (such as \"2h\") is missing";
+    }
+    return error != NULL || !status_is_ok(text_parse_time(words, &silence->end_ns))
+               ? "end is a time such as 2026-11-20T22:00:00Z"
+               : NULL;
+}
+
+static const char *read_span(struct slice body, struct asked *asked, uint64_t now_ns) {
+    struct policy_silence *silence = &asked->silence;
+    struct slice words;
     silence->start_ns = now_ns;
     const char *error = read_word(body, "start", asked->time, sizeof(asked->time), &words);
     if (error != NULL ||
         (words.size > 0 && !status_is_ok(text_parse_time(words, &silence->start_ns)))) {
         return "start is a time such as 2026-11-20T22:00:00Z";
     }
-    error = read_word(body, "duration", asked->time, sizeof(asked->time), &words);
-    if (error == NULL && words.size > 0 && status_is_ok(text_parse_duration(words, &span_ns)) &&
-        span_ns <= SILENCE_NS_MAX) {
-        silence->end_ns = silence->start_ns + span_ns;
-    } else {
-        error = read_word(body, "end", asked->time, sizeof(asked->time), &words);
-        if (error != NULL || !status_is_ok(text_parse_time(words, &silence->end_ns))) {
-            return "end (a time) or duration (such as \"2h\") is missing";
-        }
+    error = read_end(body, asked);
+    if (error != NULL) {
+        return error;
     }
     bool is_sound = silence->end_ns > silence->start_ns && silence->end_ns > now_ns &&
                     silence->end_ns - silence->start_ns <= SILENCE_NS_MAX;

@@ -49,7 +49,10 @@ static void add_record(struct text *json, struct slice key, struct slice row, bo
         add_string(json, "source", envelope.source);
         add_string(json, "entity", envelope.entity);
     }
-    add_string(json, "reason", is_refused ? envelope.reason : SLICE("could not be applied"));
+    add_string(json, "reason",
+               is_refused ? envelope.reason
+                          : SLICE("could not be applied: no room was left for its tenant, entity, "
+                                  "edges or incident (see limits), or it ended the process"));
     text_add_format(json, ",\"retryable\":%s,\"bytes\":%zu", is_refused ? "false" : "true",
                     is_refused ? envelope.raw.size : row.size);
     if (with_raw && is_refused) {

@@ -255,6 +255,9 @@ sinks = ["quiet"]
             status, answer, _ = quell.request("POST", "/api/v1/silences", json.dumps(body),
                                               port=quell.console)
             self.assertEqual(status, 400, (change, answer))
+            told = json.dumps(answer) if not isinstance(answer, (str, bytes)) else str(answer)
+            if "duration" in change and change["duration"]:
+                self.assertIn("duration is such as", told)  # it was given: not "missing"
         for body in ("", "[]", "{", "null", "{" * 500):
             status, _, _ = quell.request("POST", "/api/v1/silences", body, port=quell.console)
             self.assertEqual(status, 400, body)
