@@ -1,8 +1,11 @@
 /* journal_spare_test.c - the next segment of a journal, made by another thread. */
 #include "core/journal_spare.h"
 
+#include <fcntl.h>
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/limits.h"
@@ -123,6 +126,33 @@ static void a_name_that_cannot_be_given_is_said(void **state) {
     journal_segment_close(&segment);
 }
 
+static void a_spare_that_finds_no_room_leaves_the_segment_before_open(void **state) {
+    alignas(BLOCK_ALIGN_BYTES) static const uint8_t block[BLOCK_ALIGN_BYTES];
+    struct world *world = *state;
+    struct journal_segment live;
+    struct journal_segment next;
+    open_spare(world);
+    journal_spare_prepare(world->spare);
+    take(world, 5, &live);
+    wait_for_steps(world, 2);
+    assert_int_equal(mkdir(world->path, 0700), 0); /* in its way: no spare can be made */
+    for (int step = 3; step <= 4; step++) {
+        journal_spare_prepare(world->spare);
+        wait_for_steps(world, step);
+        assert_false(journal_spare_take(world->spare, 6, 77, &next));
+        assert_true(fcntl(live.fd, F_GETFD) >= 0);
+        assert_int_equal(file_write(NULL, live.fd, block, sizeof(block), sizeof(block)), 0);
+    }
+    assert_int_equal(rmdir(world->path), 0);
+    journal_spare_prepare(world->spare);
+    take(world, 6, &next);
+    wait_for_steps(world, 6);
+    assert_status(journal_spare_published(world->spare), OK);
+    assert_int_not_equal(next.fd, live.fd);
+    journal_segment_close(&next);
+    journal_segment_close(&live);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
@@ -130,6 +160,7 @@ int main(void) {
         TEST(a_spare_that_nobody_took_leaves_nothing_behind),
         TEST(the_spare_of_a_process_that_died_is_removed),
         TEST(a_name_that_cannot_be_given_is_said),
+        TEST(a_spare_that_finds_no_room_leaves_the_segment_before_open),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
