@@ -28,6 +28,8 @@ struct fault_disk {
     uint64_t random;
     uint32_t fail_one_in;
     uint32_t failures;
+    uint32_t calls_until_failure; /* 0: none is told to fail */
+    int told_error;
     struct undo undos[UNDO_MAX];
     uint32_t undos_count;
     char paths[FILES_MAX][PATH_MAX_BYTES]; /* of open descriptors */
@@ -40,13 +42,27 @@ uint64_t fault_disk_random(struct fault_disk *disk) {
     return disk->random;
 }
 
-static bool fails(struct fault_disk *disk, int error) {
+/* As fault_disk_fail_call told it. */
+static bool fails_as_told(struct fault_disk *disk) {
+    if (disk->calls_until_failure == 0 || --disk->calls_until_failure > 0) {
+        return false;
+    }
+    disk->failures++;
+    errno = disk->told_error;
+    return true;
+}
+
+static bool fails_at_chance(struct fault_disk *disk, int error) {
     if (disk->fail_one_in == 0 || fault_disk_random(disk) % disk->fail_one_in != 0) {
         return false;
     }
     disk->failures++;
     errno = error;
     return true;
+}
+
+static bool fails(struct fault_disk *disk, int error) {
+    return fails_as_told(disk) || fails_at_chance(disk, error);
 }
 
 static struct undo *add_undo(struct fault_disk *disk, const char *path) {
@@ -60,7 +76,7 @@ static struct undo *add_undo(struct fault_disk *disk, const char *path) {
 
 static int disk_open(void *context, const char *path, int flags) {
     struct fault_disk *disk = context;
-    if ((flags & O_CREAT) != 0 && fails(disk, ENOSPC)) {
+    if ((flags & O_CREAT) != 0 ? fails(disk, ENOSPC) : fails_as_told(disk)) {
         return -1;
     }
     int fd = open(path, (flags & ~O_DIRECT) | O_CLOEXEC, 0600);
@@ -92,7 +108,7 @@ static ssize_t disk_write_at(void *context, int fd, const void *data, size_t siz
     undo->old = calloc(1, size);
     ASSERT(undo->old != NULL && pread(fd, undo->old, size, (off_t)offset) >= 0);
     undo->size = size;
-    bool is_short = fails(disk, 0);
+    bool is_short = fails_at_chance(disk, 0);
     return pwrite(fd, data, is_short ? size / 2 : size, (off_t)offset);
 }
 
@@ -235,6 +251,11 @@ void fault_disk_cut_power(struct fault_disk *disk) {
 
 void fault_disk_set_failures(struct fault_disk *disk, uint32_t fail_one_in) {
     disk->fail_one_in = fail_one_in;
+}
+
+void fault_disk_fail_call(struct fault_disk *disk, uint32_t number, int error) {
+    disk->calls_until_failure = number;
+    disk->told_error = error;
 }
 
 uint32_t fault_disk_failures(const struct fault_disk *disk) {

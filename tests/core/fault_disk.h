@@ -26,6 +26,9 @@ const struct files *fault_disk_files(struct fault_disk *disk);
 void fault_disk_cut_power(struct fault_disk *disk);
 /* Changes how often calls fail. */
 void fault_disk_set_failures(struct fault_disk *disk, uint32_t fail_one_in);
+/* The call of this number from now on fails with the error, whatever it does; 0: none does. Reads
+ * and removals are not counted, nor do they fail. */
+void fault_disk_fail_call(struct fault_disk *disk, uint32_t number, int error);
 /* How many calls failed so far. */
 uint32_t fault_disk_failures(const struct fault_disk *disk);
 uint64_t fault_disk_random(struct fault_disk *disk);
