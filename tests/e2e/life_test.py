@@ -12,6 +12,21 @@ import unittest
 from harness import BINARY, Story, failure, wait_for
 
 
+def post_lines(quell, outcomes):
+    """As NDJSON, a kilobyte a line: more than one batch of the journal's."""
+    lines = [json.dumps({"job_id": job, "status": status, "message": "x" * 1000})
+             for job, status in outcomes]
+    return quell.request("POST", "/v1/events", "\n".join(lines))[0]
+
+
+def post_logs(quell, outcomes):
+    """The same as OTLP/JSON."""
+    records = [{"body": {"stringValue": "x" * 1000}, "attributes": [
+        {"key": key, "value": {"stringValue": value}}
+        for key, value in (("job.id", job), ("job.status", status))]} for job, status in outcomes]
+    return quell.post("/v1/logs", {"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]})[0]
+
+
 class Life(Story):
     def hooked(self, *overrides, **more):
         receiver = self.receiver()
@@ -26,6 +41,21 @@ class Life(Story):
         self.assertTrue(wait_for(lambda: receiver.types() == ["opened", "resolved"]))
         self.assertEqual(receiver.messages[1]["data"]["status"], "resolved")
         self.assertEqual(receiver.errors, [])
+
+    def test_a_large_request_is_applied_in_its_order(self):
+        quell = self.quell("notify.group_wait=1h")
+        for post in (post_lines, post_logs):
+            for first, last, wanted in (("failed", "succeeded", "resolved"),
+                                        ("succeeded", "failed", "open")):
+                job = f"{post.__name__}-{wanted}"
+                fillers = [(f"filler{number}", "succeeded") for number in range(700)]
+                self.assertEqual(post(quell, [(job, first), *fillers, (job, last)]), 200)
+        quell.settle()
+        found = {one["root_cause"]["entity"]: one["status"] for one in quell.incidents()}
+        self.assertEqual(found, {"job:post_lines-resolved": "resolved",
+                                 "job:post_lines-open": "open",
+                                 "job:post_logs-resolved": "resolved",
+                                 "job:post_logs-open": "open"})
 
     def test_a_service_recovers_by_silence(self):
         receiver, quell = self.hooked("notify.resolve_after=1s")
