@@ -171,7 +171,8 @@ struct status journal_segment_allocate(const struct files *files, const char *pa
 }
 
 struct status journal_segment_publish(const struct journal_segment *segment, const char *path,
-                                      const char *directory, struct fault *fault) {
+                                      const char *directory, int directory_fd,
+                                      struct fault *fault) {
     char name[JOURNAL_PATH_BYTES_MAX];
     alignas(BLOCK_ALIGN_BYTES) uint8_t header[BLOCK_ALIGN_BYTES];
     encode_header(header, segment);
@@ -182,19 +183,11 @@ struct status journal_segment_publish(const struct journal_segment *segment, con
     if (file_sync(segment->files, segment->fd) != 0) {
         return fail(fault, "sync", path);
     }
-    /* Opened first: without a descriptor left the file does not get its name. */
-    int fd = file_open(segment->files, directory, O_RDONLY | O_DIRECTORY);
-    if (fd < 0) {
-        return fail(fault, "open", directory);
-    }
-    struct status status = status_ok();
     if (file_rename(segment->files, path, name) != 0) {
-        status = fail(fault, "rename", path);
-    } else if (file_sync(segment->files, fd) != 0) {
-        status = fail(fault, "sync", directory);
+        return fail(fault, "rename", path);
     }
-    file_close(segment->files, fd);
-    return status;
+    return file_sync(segment->files, directory_fd) == 0 ? status_ok()
+                                                        : fail(fault, "sync", directory);
 }
 
 struct status journal_segment_create(const struct files *files, const char *directory,
@@ -208,13 +201,19 @@ struct status journal_segment_create(const struct files *files, const char *dire
     journal_segment_path(directory, first_seq, path);
     snprintf(path_new, sizeof(path_new), "%s.new", path);
     TRY(journal_segment_salt(&salt, fault));
+    /* Opened first: without a descriptor left nothing gets a name. */
+    int directory_fd = file_open(files, directory, O_RDONLY | O_DIRECTORY);
+    if (directory_fd < 0) {
+        return fail(fault, "open", directory);
+    }
     (void)file_remove(files, path_new); /* of an attempt that a crash cut short */
     struct status status = journal_segment_allocate(files, path_new, size_bytes, &segment, fault);
     if (status_is_ok(status)) {
         segment.first_seq = first_seq;
         segment.salt = salt;
-        status = journal_segment_publish(&segment, path_new, directory, fault);
+        status = journal_segment_publish(&segment, path_new, directory, directory_fd, fault);
     }
+    file_close(files, directory_fd);
     if (!status_is_ok(status)) {
         (void)file_remove(files, path_new);
         (void)file_remove(files, path); /* when it had its name, but not for sure */

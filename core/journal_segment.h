@@ -56,15 +56,15 @@ MUST_CHECK struct status journal_segment_create(const struct files *files, const
                                                 struct journal_segment *segment_out,
                                                 struct fault *fault);
 /* Its two halves: a preallocated file at `path`, which must not be there yet; and, when first_seq
- * and salt are set, a durable header, then the segment's name in place of `path`, durable. FULL,
- * IO. */
+ * and salt are set, a durable header, then the segment's name in place of `path`, durable;
+ * directory_fd is the directory's, open. FULL, IO. */
 MUST_CHECK struct status journal_segment_allocate(const struct files *files, const char *path,
                                                   uint64_t size_bytes,
                                                   struct journal_segment *segment_out,
                                                   struct fault *fault);
 MUST_CHECK struct status journal_segment_publish(const struct journal_segment *segment,
                                                  const char *path, const char *directory,
-                                                 struct fault *fault);
+                                                 int directory_fd, struct fault *fault);
 MUST_CHECK struct status journal_segment_salt(uint64_t *salt_out, struct fault *fault);
 /* Opens for reading and checks the header. CORRUPT, IO. */
 MUST_CHECK struct status journal_segment_open(const struct files *files, const char *directory,

@@ -1,19 +1,19 @@
 /* journal_spare.c - see journal_spare.h. */
 #include "core/journal_spare.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "core/base/assert.h"
 #include "core/worker.h"
 
-#define RETRY_NS (20 * NS_PER_MS)
-
 enum spare_state { SPARE_NONE, SPARE_MAKING, SPARE_READY, SPARE_PUBLISHING };
 
 struct journal_spare {
     char directory[JOURNAL_PATH_BYTES_MAX];
     char path[JOURNAL_PATH_BYTES_MAX + 16];
+    int directory_fd; /* held: too many clients leave none for naming a segment */
     uint64_t size_bytes;
     void (*on_done)(void *context);
     void *context;
@@ -43,13 +43,8 @@ static enum spare_state make(struct journal_spare *spare) {
 
 static enum spare_state publish(struct journal_spare *spare) {
     struct fault fault = {{0}};
-    bool goes_on = true;
-    do {
-        spare->published =
-            journal_segment_publish(&spare->segment, spare->path, spare->directory, &fault);
-        /* No descriptor while too many clients are there: the flush waits for one. */
-        goes_on = spare->published.code == STATUS_FULL && worker_rest(spare->worker, RETRY_NS);
-    } while (goes_on);
+    spare->published = journal_segment_publish(&spare->segment, spare->path, spare->directory,
+                                               spare->directory_fd, &fault);
     return SPARE_NONE;
 }
 
@@ -81,8 +76,9 @@ struct status journal_spare_open(const char *directory, uint64_t size_bytes,
     (void)snprintf(spare->path, sizeof(spare->path), "%s/spare.new", directory);
     (void)file_remove(NULL, spare->path); /* of a process that ended before it was needed */
     const struct worker_options options = {.work = work, .on_done = tell, .context = spare};
-    if (!status_is_ok(worker_open(&options, &spare->worker))) {
-        free(spare);
+    spare->directory_fd = file_open(NULL, directory, O_RDONLY | O_DIRECTORY);
+    if (spare->directory_fd < 0 || !status_is_ok(worker_open(&options, &spare->worker))) {
+        journal_spare_close(spare);
         return status_of(STATUS_FULL);
     }
     *spare_out = spare;
@@ -97,6 +93,9 @@ void journal_spare_close(struct journal_spare *spare) {
     if (spare->state == SPARE_READY) {
         journal_segment_close(&spare->segment);
         (void)file_remove(NULL, spare->path);
+    }
+    if (spare->directory_fd >= 0) {
+        file_close(NULL, spare->directory_fd);
     }
     free(spare);
 }

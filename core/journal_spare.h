@@ -14,7 +14,7 @@
 
 struct journal_spare;
 
-/* FULL: no thread or no memory. */
+/* FULL: no thread, no memory or no descriptor. */
 MUST_CHECK struct status journal_spare_open(const char *directory, uint64_t size_bytes,
                                             void (*on_done)(void *context), void *context,
                                             struct journal_spare **spare_out);

@@ -5,6 +5,7 @@
 #include <stdalign.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -153,6 +154,41 @@ static void a_spare_that_finds_no_room_leaves_the_segment_before_open(void **sta
     journal_segment_close(&live);
 }
 
+static void make_spare(struct world *world) {
+    open_spare(world);
+    journal_spare_prepare(world->spare);
+    wait_for_steps(world, 1);
+}
+
+/* As many clients leave it: not one more can be opened. */
+static struct rlimit use_up_descriptors(void) {
+    struct rlimit before;
+    int lowest = dup(STDERR_FILENO);
+    assert_true(lowest >= 0);
+    assert_int_equal(close(lowest), 0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    const struct rlimit none = {.rlim_cur = (rlim_t)lowest, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_int_equal(dup(STDERR_FILENO), -1);
+    return before;
+}
+
+static void a_segment_gets_its_name_also_without_a_descriptor_left(void **state) {
+    struct world *world = *state;
+    struct journal_segment segment;
+    struct journal_segment read;
+    make_spare(world);
+    struct rlimit before = use_up_descriptors();
+    take(world, 5, &segment);
+    wait_for_steps(world, 2);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_false(journal_spare_is_publishing(world->spare));
+    assert_status(journal_spare_published(world->spare), OK);
+    assert_status(journal_segment_open(NULL, world->directory, 5, &read, &world->fault), OK);
+    journal_segment_close(&read);
+    journal_segment_close(&segment);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
@@ -161,6 +197,7 @@ int main(void) {
         TEST(the_spare_of_a_process_that_died_is_removed),
         TEST(a_name_that_cannot_be_given_is_said),
         TEST(a_spare_that_finds_no_room_leaves_the_segment_before_open),
+        TEST(a_segment_gets_its_name_also_without_a_descriptor_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
