@@ -183,6 +183,7 @@ struct incident {
     uint64_t signals_unique;
     uint64_t suppressed_shown; /* already in the timeline */
     uint64_t told_ns;
+    bool told_sinks_unknown;   /* an older quell told it, and the next message is still to come */
     uint32_t told_sinks_count; /* marks of the sinks that know of it: telling.c */
     uint32_t told_sinks[SINKS_PER_TENANT_MAX];
     uint64_t tell_due_ns;

@@ -45,13 +45,15 @@ enum incident_state_flags {
     STATE_ANNOUNCED = 2,
     STATE_END_TOLD = 4,
     STATE_LOOKS_AGAIN = 8,
+    STATE_SINKS_KNOWN = 16,
 };
 
 void incident_encode_state(const struct incident *incident, struct writer *writer) {
     uint32_t flags = (incident->is_told ? (uint32_t)STATE_TOLD : 0) |
                      (incident->is_announced ? (uint32_t)STATE_ANNOUNCED : 0) |
                      (incident->is_end_told ? (uint32_t)STATE_END_TOLD : 0) |
-                     (incident->looks_again ? (uint32_t)STATE_LOOKS_AGAIN : 0);
+                     (incident->looks_again ? (uint32_t)STATE_LOOKS_AGAIN : 0) |
+                     (incident->told_sinks_unknown ? 0 : (uint32_t)STATE_SINKS_KNOWN);
     writer_u32(writer, flags);
     writer_u32(writer, incident->changes);
     writer_u32(writer, incident->timeline_next);
@@ -83,6 +85,7 @@ struct status incident_decode_state(struct slice bytes, struct incident *inciden
     incident->is_announced = (flags & STATE_ANNOUNCED) != 0;
     incident->is_end_told = (flags & STATE_END_TOLD) != 0;
     incident->looks_again = (flags & STATE_LOOKS_AGAIN) != 0;
+    incident->told_sinks_unknown = incident->is_told && (flags & STATE_SINKS_KNOWN) == 0;
     incident->changes = reader_u32(&reader);
     incident->timeline_next = reader_u32(&reader);
     incident->opened_seq = reader_u64(&reader);

@@ -262,7 +262,7 @@ static uint32_t route_end(struct incidents *incidents, const struct incident_con
                           const struct incident *incident, struct slice *sinks) {
     const struct policy *policy = incident_policy(context, incident);
     uint32_t count = 0;
-    if (incident->told_sinks_count == 0) { /* told by an older quell */
+    if (incident->told_sinks_unknown) {
         return route(incidents, context, incident, sinks);
     }
     for (uint32_t i = 0; i < policy->sinks_count && count < SINKS_PER_TENANT_MAX; i++) {
@@ -282,10 +282,13 @@ static bool send(struct incidents *incidents, const struct incident_context *con
                                           : route(incidents, context, incident, sinks);
     if ((incident->changes & CHANGE_REOPENED) != 0 && type != ROW_RESOLVED) {
         keep_told(incident, sinks, count);
+        incident->told_sinks_unknown = incident->told_sinks_unknown && count > 0;
     }
     if (count == 0) {
         return false;
     }
+    bool is_unknown = incident->told_sinks_unknown;
+    incident->told_sinks_unknown = false;
     uint64_t share = bytes_max / count - OUTBOX_OVERHEAD_BYTES_MAX;
     incident->version++;
     struct slice payload =
@@ -295,7 +298,7 @@ static bool send(struct incidents *incidents, const struct incident_context *con
     struct text detail = text_over(words, sizeof(words));
     text_add_text(&detail, row_type_words[type]);
     for (uint32_t i = 0; i < count; i++) {
-        bool is_first = type == ROW_UPDATED && !knows(incident, sinks[i]);
+        bool is_first = type == ROW_UPDATED && !is_unknown && !knows(incident, sinks[i]);
         emit_outbox(incidents, context, incident, is_first ? ROW_OPENED : type, sinks[i], payload);
         note_told(incident, sinks[i]);
         text_add_text(&detail, i == 0 ? " to " : ", ");

@@ -1,0 +1,185 @@
+/* told_test.c - which sinks hear of an incident, and of its end, when routes say otherwise by then.
+ */
+#include "tests/incident/world.h"
+
+#define CHAT SLICE("chat")
+#define PAGER SLICE("pager")
+
+/* Errors go to the chat, what is critical to the pager. */
+struct routed {
+    struct world world;
+    struct slice names[2];
+    struct policy_route routes[2];
+};
+
+static void routed_init(struct routed *routed) {
+    world_init(&routed->world);
+    struct policy *policy = &routed->world.policies.defaults;
+    routed->names[0] = CHAT;
+    routed->names[1] = PAGER;
+    routed->world.sinks[0] = CHAT;
+    routed->world.sinks[1] = PAGER;
+    const enum event_severity severities[2] = {EVENT_SEVERITY_ERROR, EVENT_SEVERITY_CRITICAL};
+    for (unsigned i = 0; i < 2; i++) {
+        routed->routes[i] = (struct policy_route){
+            .match = {.severity_min = severities[i], .severity_max = severities[i]},
+            .sinks = &routed->names[i],
+            .sinks_count = 1};
+    }
+    policy->sinks_count = 2;
+    policy->routes = routed->routes;
+    policy->routes_count = 2;
+}
+
+static void worsen(struct world *world, const char *entity) {
+    struct signal signal = world_signal("acme", entity, EVENT_STATUS_FAILED, world->now_ns);
+    signal.severity = EVENT_SEVERITY_CRITICAL;
+    world_bad_signal(world, "acme", entity, &signal, false);
+}
+
+/* "chat opened, pager opened, ..." of all that was told. */
+static void expect_told(const struct world *world, const char *wanted) {
+    static const char *const types[] = {"", "opened", "updated", "resolved"};
+    char words[512];
+    struct text text = text_over(words, sizeof(words));
+    for (size_t i = 0; i < world->told_count; i++) {
+        text_add_format(&text, "%s%s %s", i == 0 ? "" : ", ", world->told[i].sink,
+                        types[world->told[i].type]);
+    }
+    (void)text_slice(&text);
+    assert_string_equal(words, wanted);
+}
+
+/* After this the chat was told 'opened', and the pager knows of it since it is critical. */
+static void tell_both(struct world *world) {
+    world_fail(world, "job:a", START_NS);
+    world_run(world, world->now_ns + NS_PER_MINUTE);
+    worsen(world, "job:a");
+    world_run(world, world->now_ns + 10 * NS_PER_MINUTE);
+}
+
+static void who_was_told_hears_the_end_although_it_is_worse_by_now(void **state) {
+    (void)state;
+    struct routed routed;
+    routed_init(&routed);
+    world_fail(&routed.world, "job:a", START_NS);
+    world_run(&routed.world, START_NS + NS_PER_MINUTE);
+    worsen(&routed.world, "job:a"); /* the update would go to the pager, five minutes later */
+    world_good(&routed.world, "acme", "job:a", routed.world.now_ns);
+    expect_told(&routed.world, "chat opened, chat resolved");
+    world_deinit(&routed.world);
+}
+
+static void who_hears_of_it_first_by_an_update_hears_that_it_opened(void **state) {
+    (void)state;
+    for (unsigned restarts = 0; restarts < 2; restarts++) {
+        struct routed routed;
+        routed_init(&routed);
+        tell_both(&routed.world);
+        expect_told(&routed.world, "chat opened, pager opened");
+        assert_int_equal(routed.world.told[1].version, 2);
+        if (restarts == 1) {
+            world_restart(&routed.world);
+        }
+        world_run(&routed.world, routed.world.now_ns + 5 * NS_PER_HOUR);
+        world_good(&routed.world, "acme", "job:a", routed.world.now_ns);
+        expect_told(&routed.world, "chat opened, pager opened, pager updated, "
+                                   "chat resolved, pager resolved");
+        world_deinit(&routed.world);
+    }
+}
+
+static void another_root_leads_elsewhere_and_the_end_to_both(void **state) {
+    (void)state;
+    struct routed routed;
+    routed_init(&routed);
+    routed.routes[0].match = (struct policy_match){.entity_glob = SLICE("job:symptom")};
+    routed.routes[1].match = (struct policy_match){.entity_glob = SLICE("job:cause")};
+    world_depend(&routed.world, "job:symptom", "job:cause");
+    world_fail(&routed.world, "job:symptom", START_NS);
+    world_run(&routed.world, START_NS + NS_PER_MINUTE);
+    world_fail(&routed.world, "job:cause", START_NS - NS_PER_S);
+    world_run(&routed.world, START_NS + 10 * NS_PER_MINUTE);
+    expect_told(&routed.world, "chat opened, pager opened");
+    world_good(&routed.world, "acme", "job:cause", routed.world.now_ns);
+    world_good(&routed.world, "acme", "job:symptom", routed.world.now_ns);
+    expect_told(&routed.world, "chat opened, pager opened, chat resolved, pager resolved");
+    world_deinit(&routed.world);
+}
+
+/* Between 03:00, when the day shift was told, and 04:00 the routes change. */
+static void the_end_comes_to_the_shift_that_was_told(void **state) {
+    (void)state;
+    struct routed routed;
+    routed_init(&routed);
+    routed.routes[0].match = (struct policy_match){.minute_from = 60, .minute_to = 200};
+    routed.routes[1].match = (struct policy_match){.minute_from = 200, .minute_to = 300};
+    world_fail(&routed.world, "job:a", START_NS);
+    world_run(&routed.world, START_NS + NS_PER_HOUR);
+    world_good(&routed.world, "acme", "job:a", routed.world.now_ns);
+    expect_told(&routed.world, "chat opened, chat resolved");
+    world_deinit(&routed.world);
+}
+
+static void who_is_not_told_that_it_is_back_hears_no_further_end(void **state) {
+    (void)state;
+    struct routed routed;
+    routed_init(&routed);
+    tell_both(&routed.world);
+    world_good(&routed.world, "acme", "job:a", routed.world.now_ns);
+    world_fail(&routed.world, "job:a", routed.world.now_ns); /* as critical as it was */
+    world_run(&routed.world, routed.world.now_ns + NS_PER_HOUR);
+    world_restart(&routed.world);
+    world_good(&routed.world, "acme", "job:a", routed.world.now_ns);
+    expect_told(&routed.world, "chat opened, pager opened, chat resolved, pager resolved, "
+                               "pager updated, pager resolved");
+    world_deinit(&routed.world);
+}
+
+static void when_nobody_is_told_that_it_is_back_nobody_hears_a_further_end(void **state) {
+    (void)state;
+    for (unsigned restarts = 0; restarts < 2; restarts++) {
+        struct routed routed;
+        routed_init(&routed);
+        routed.routes[0].match = (struct policy_match){.minute_from = 180, .minute_to = 190};
+        routed.world.policies.defaults.routes_count = 1;
+        world_fail(&routed.world, "job:a", START_NS);
+        world_run(&routed.world, START_NS + NS_PER_MINUTE);
+        world_good(&routed.world, "acme", "job:a", routed.world.now_ns);
+        world_run(&routed.world, START_NS + 20 * NS_PER_MINUTE);
+        world_fail(&routed.world, "job:a", routed.world.now_ns);
+        world_run(&routed.world, START_NS + 40 * NS_PER_MINUTE);
+        if (restarts == 1) {
+            world_restart(&routed.world);
+        }
+        routed.routes[0].match = (struct policy_match){0}; /* the next day */
+        world_good(&routed.world, "acme", "job:a", routed.world.now_ns);
+        expect_told(&routed.world, "chat opened, chat resolved");
+        world_deinit(&routed.world);
+    }
+}
+
+static void a_sink_that_is_gone_is_not_told(void **state) {
+    (void)state;
+    struct routed routed;
+    routed_init(&routed);
+    tell_both(&routed.world);
+    routed.world.sinks[0] = PAGER;
+    routed.world.policies.defaults.sinks_count = 1;
+    world_good(&routed.world, "acme", "job:a", routed.world.now_ns);
+    expect_told(&routed.world, "chat opened, pager opened, pager resolved");
+    world_deinit(&routed.world);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_was_told_hears_the_end_although_it_is_worse_by_now),
+        cmocka_unit_test(who_hears_of_it_first_by_an_update_hears_that_it_opened),
+        cmocka_unit_test(another_root_leads_elsewhere_and_the_end_to_both),
+        cmocka_unit_test(the_end_comes_to_the_shift_that_was_told),
+        cmocka_unit_test(who_is_not_told_that_it_is_back_hears_no_further_end),
+        cmocka_unit_test(when_nobody_is_told_that_it_is_back_nobody_hears_a_further_end),
+        cmocka_unit_test(a_sink_that_is_gone_is_not_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
