@@ -35,6 +35,8 @@
 /* How many roots one new edge may explain. */
 #define EDGE_ROOTS_MAX 256u
 #define RESOURCES_PER_MEMBER_MAX 4u
+/* Alerts of a member that are known one by one. */
+#define FIRING_MAX 8u
 /* Repeats often say more than the first signal; a storm of them does not. */
 #define RESOURCE_SIGNALS_MAX 64u
 
@@ -67,6 +69,13 @@ struct resources {
     uint64_t items[RESOURCES_PER_MEMBER_MAX];
 };
 
+/* An alert that fires about an entity (firing.c). */
+struct firing {
+    uint64_t key;      /* its labels: signal.source_key */
+    uint64_t heard_ns; /* event time, never ahead of when it came */
+    uint64_t until_ns; /* its endsAt; 0: it does not say */
+};
+
 struct member {
     uint32_t incident;
     uint32_t node;
@@ -88,6 +97,9 @@ struct member {
     bool is_told_by_many;    /* so no one of them can say that it is over */
     enum event_kind told_by; /* kind of source, and which, that told of the trouble */
     uint64_t told_by_key;
+    bool is_told_unlisted; /* by others than the alerts listed here */
+    uint32_t firing_count;
+    struct firing firing[FIRING_MAX];
     bool has_row;
     struct hash128 row_id;   /* incident under which the row stands, when has_row */
     struct hash128 final_id; /* incident under which it is to stand, when forgotten */
@@ -321,6 +333,15 @@ void correlate_kin(struct incidents *incidents, const struct incident_context *c
 void correlate_edge(struct incidents *incidents, const struct incident_context *context,
                     uint32_t from, uint32_t to);
 
+/* --- firing.c --- */
+void firing_clear(struct member *member);
+void firing_note(struct member *member, const struct signal *signal, uint64_t now_ns);
+/* The latest end of all that fire; 0: none says one. */
+uint64_t firing_until_ns(const struct member *member);
+bool firing_has(const struct member *member, uint64_t key);
+/* An alert of several says that it is over; true when nobody else tells of the trouble. */
+bool firing_end(struct member *member, const struct signal *signal, uint64_t now_ns);
+
 /* --- blast.c --- */
 /* Looks downstream from the root: hops, at risk, by kind, ranking. */
 void incident_refresh(struct incidents *incidents, const struct incident_context *context,
@@ -387,6 +408,9 @@ bool member_count_signal(struct incidents *incidents, const struct incident_cont
                          struct member *member, const struct signal *signal, bool is_repeat);
 /* The size of its score; 0: it has none. */
 float signal_strength(const struct signal *signal);
+/* One of several alerts about it says that it is over; whether all are, so that it recovers. */
+bool member_end_alert(struct incidents *incidents, const struct incident_context *context,
+                      struct member *member, const struct signal *signal);
 /* What its kept words say. */
 enum tone member_tone(const struct member *member);
 /* Resolved too long ago to be opened again; it is only remembered. */

@@ -169,7 +169,11 @@ bool incidents_apply_good(struct incidents *incidents, const struct incident_con
     if (member == NULL || member->is_recovered || !member_heeds_good(member, signal)) {
         return !signal->is_own_word_only;
     }
-    if (signal->heard_ns < member->heard_ns) {
+    if (signal->is_own_word_only && member->is_told_by_many) { /* it is listed, then */
+        if (!member_end_alert(incidents, context, member, signal)) {
+            return false; /* others fire on */
+        }
+    } else if (signal->heard_ns < member->heard_ns) {
         return true; /* older than the trouble: a late report of a run before it */
     }
     member_recover(incidents, context, member, signal->status, signal->event_time_ns);

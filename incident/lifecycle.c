@@ -61,12 +61,13 @@ static void note_trace(struct incident *incident, struct hash128 trace) {
 }
 
 static void wait_for_silence(struct incidents *incidents, const struct incident_context *context,
-                             struct member *member, bool recovers, uint64_t fires_until_ns) {
+                             struct member *member, bool recovers) {
     const struct policy *policy =
         incident_policy(context, incident_at(incidents, member->incident));
     member->recovers_by_silence = recovers;
     uint64_t due_ns = context->now_ns + policy->resolve_after_ns;
-    due_ns = fires_until_ns > due_ns ? fires_until_ns : due_ns;
+    uint64_t until_ns = firing_until_ns(member);
+    due_ns = until_ns > due_ns ? until_ns : due_ns;
     member->silence_due_ns = recovers ? due_ns : NEVER_NS;
     member_schedule(incidents, member);
 }
@@ -84,8 +85,9 @@ void member_fill(struct incidents *incidents, const struct incident_context *con
     keep_words(member, signal);
     keep_strength(member, signal);
     mark_bad(context, member);
-    wait_for_silence(incidents, context, member, signal->recovers_by_silence,
-                     signal->fires_until_ns);
+    firing_clear(member);
+    firing_note(member, signal, context->now_ns);
+    wait_for_silence(incidents, context, member, signal->recovers_by_silence);
     member_touch(incidents, member);
 }
 
@@ -107,14 +109,26 @@ static bool is_told_by(const struct member *member, enum event_kind kind, uint64
     return member->told_by == kind && member->told_by_key == key;
 }
 
-/* Only alerts have but their own word. Their name is enough: who sends the end may leave out a
- * label. */
+/* Only alerts have but their own word. Of one alone its name is enough: who sends the end may leave
+ * out a label. */
 bool member_heeds_good(const struct member *member, const struct signal *signal) {
     ASSERT(signal->news == SIGNAL_GOOD);
     struct slice known = slice_of(member->error_class, member->error_class_size);
     bool is_its_own = !member->is_told_by_many && member->told_by == signal->kind &&
                       slice_equals(known, slice_head(signal->error_class, ERROR_CLASS_BYTES_MAX));
-    return !signal->is_own_word_only || is_its_own;
+    bool is_one_of_them = member->is_told_by_many && firing_has(member, signal->source_key);
+    return !signal->is_own_word_only || is_its_own || is_one_of_them;
+}
+
+bool member_end_alert(struct incidents *incidents, const struct incident_context *context,
+                      struct member *member, const struct signal *signal) {
+    ASSERT(signal->is_own_word_only && member->is_told_by_many && !member->is_recovered);
+    if (firing_end(member, signal, context->now_ns)) {
+        return true;
+    }
+    wait_for_silence(incidents, context, member, member->recovers_by_silence);
+    member_touch(incidents, member);
+    return false;
 }
 
 /* Explicit failure is worse news than lateness; a member keeps the worst it was told. */
@@ -153,10 +167,10 @@ bool member_count_signal(struct incidents *incidents, const struct incident_cont
     keep_strength(member, signal);
     member->is_told_by_many =
         member->is_told_by_many || !is_told_by(member, signal->kind, signal->source_key);
+    firing_note(member, signal, context->now_ns);
     /* What said of itself that it failed is well when it says so, whatever alerts fall silent. */
     wait_for_silence(incidents, context, member,
-                     member->recovers_by_silence && signal->recovers_by_silence,
-                     member->is_told_by_many ? 0 : signal->fires_until_ns);
+                     member->recovers_by_silence && signal->recovers_by_silence);
     incident->signals_total++;
     incident->signals_unique += is_repeat ? 0 : 1;
     incident->updated_ns = context->now_ns;

@@ -139,6 +139,24 @@ void member_encode_state(const struct member *member, struct writer *writer) {
     writer_u64(writer, member->told_by_key);
     writer_u64(writer, member->heard_ns);
     writer_u64(writer, member->first_ns);
+    writer_u8(writer, member->is_told_unlisted ? 1 : 0);
+    writer_u8(writer, (uint8_t)member->firing_count);
+    for (uint32_t i = 0; i < member->firing_count; i++) {
+        writer_u64(writer, member->firing[i].key);
+        writer_u64(writer, member->firing[i].heard_ns);
+        writer_u64(writer, member->firing[i].until_ns);
+    }
+}
+
+static void read_firing(struct reader *reader, struct member *member) {
+    member->is_told_unlisted = reader_u8(reader) != 0;
+    member->firing_count = reader_u8(reader);
+    reader->failed = reader->failed || member->firing_count > FIRING_MAX;
+    for (uint32_t i = 0; i < member->firing_count && !reader->failed; i++) {
+        member->firing[i].key = reader_u64(reader);
+        member->firing[i].heard_ns = reader_u64(reader);
+        member->firing[i].until_ns = reader_u64(reader);
+    }
 }
 
 struct status member_decode_state(struct slice bytes, struct member *member) {
@@ -170,6 +188,10 @@ struct status member_decode_state(struct slice bytes, struct member *member) {
     if (reader_left(&reader) > 0) { /* nor when they heard it */
         member->heard_ns = reader_u64(&reader);
         member->first_ns = reader_u64(&reader);
+    }
+    member->is_told_unlisted = true;
+    if (reader_left(&reader) > 0) { /* nor which alerts fire */
+        read_firing(&reader, member);
     }
     if (reader.failed || reader_left(&reader) != 0 || error_class.size > ERROR_CLASS_BYTES_MAX ||
         message.size > MESSAGE_KEPT_BYTES_MAX || member->severity >= EVENT_SEVERITY_COUNT) {

@@ -152,7 +152,9 @@ static void settle_severity(struct alert *alert) {
     }
 }
 
-/* Invariant 2: labels, state, start, end and a slot of time make the event. */
+/* Invariant 2: labels, state, start, end and a slot of time make the event. What ended once may
+ * fire again since the same start (after its sender was lost for a while), and ends again at
+ * another time. */
 static struct status settle_event_id(struct decode *decode, struct alert *alert) {
     uint64_t sum = 0; /* labels are a set: their order says nothing */
     for (uint32_t i = 0; i < alert->labels_count; i++) {
@@ -165,10 +167,11 @@ static struct status settle_event_id(struct decode *decode, struct alert *alert)
         return status_of(STATUS_FULL);
     }
     struct text id = text_over(memory, 128);
-    text_add_format(&id, "alert:%016llx:%llu:%llu:%llu", (unsigned long long)sum,
-                    (unsigned long long)alert->starts_ns,
-                    (unsigned long long)(is_firing ? alert->ends_ns : 0),
-                    (unsigned long long)(is_firing ? decode->now_ns / REPEAT_NS : 0));
+    text_add_format(
+        &id, "alert:%016llx:%llu:%llu:%llu", (unsigned long long)sum,
+        (unsigned long long)alert->starts_ns, (unsigned long long)(is_firing ? alert->ends_ns : 0),
+        (unsigned long long)(is_firing || alert->ends_ns == 0 ? decode->now_ns / REPEAT_NS
+                                                              : alert->ends_ns));
     envelope->event_id = text_slice(&id);
     return status_ok();
 }

@@ -230,13 +230,18 @@ void world_fail(struct world *world, const char *entity, uint64_t event_ns) {
     world_bad(world, "acme", entity, EVENT_STATUS_FAILED, event_ns);
 }
 
-void world_good(struct world *world, const char *tenant, const char *entity, uint64_t event_ns) {
-    struct signal signal = world_signal(tenant, entity, EVENT_STATUS_SUCCEEDED, event_ns);
+void world_good_signal(struct world *world, const char *tenant, const char *entity,
+                       const struct signal *signal) {
     world->seq++;
     struct incident_context context = world_context(world);
     (void)incidents_apply_good(world->incidents, &context, world_node(world, tenant, entity),
-                               &signal);
+                               signal);
     world_commit(world);
+}
+
+void world_good(struct world *world, const char *tenant, const char *entity, uint64_t event_ns) {
+    struct signal signal = world_signal(tenant, entity, EVENT_STATUS_SUCCEEDED, event_ns);
+    world_good_signal(world, tenant, entity, &signal);
 }
 
 void world_run(struct world *world, uint64_t until_ns) {

@@ -73,6 +73,8 @@ void world_bad(struct world *world, const char *tenant, const char *entity,
 void world_bad_signal(struct world *world, const char *tenant, const char *entity,
                       const struct signal *signal, bool is_repeat);
 void world_fail(struct world *world, const char *entity, uint64_t event_ns);
+void world_good_signal(struct world *world, const char *tenant, const char *entity,
+                       const struct signal *signal);
 void world_good(struct world *world, const char *tenant, const char *entity, uint64_t event_ns);
 /* Lets the clock run, with every timer at its time. */
 void world_run(struct world *world, uint64_t until_ns);

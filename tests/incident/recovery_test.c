@@ -1,0 +1,259 @@
+/* recovery_test.c - what ends a trouble, and what does not: silence, alerts, clocks that are ahead.
+ */
+#include "tests/incident/world.h"
+
+#define RESOLVE_AFTER_NS (5 * NS_PER_MINUTE)
+
+/* An alert as ingest/alerts.c and signals.c give it; 0: it does not say until when. */
+static struct signal alert_of(const struct world *world, uint64_t labels, uint64_t until_ns) {
+    struct signal signal = world_signal("acme", "service:web", EVENT_STATUS_FAILED, world->now_ns);
+    signal.kind = EVENT_KIND_ALERT;
+    signal.recovers_by_silence = true;
+    signal.source_key = labels;
+    signal.fires_until_ns = until_ns;
+    return signal;
+}
+
+static void fire(struct world *world, const char *entity, uint64_t labels, uint64_t until_ns) {
+    struct signal signal = alert_of(world, labels, until_ns);
+    world_bad_signal(world, "acme", entity, &signal, false);
+}
+
+static void end(struct world *world, const char *entity, uint64_t labels) {
+    struct signal signal = alert_of(world, labels, 0);
+    signal.news = SIGNAL_GOOD;
+    signal.status = EVENT_STATUS_OK;
+    signal.is_own_word_only = true;
+    world_good_signal(world, "acme", entity, &signal);
+}
+
+static void run_for(struct world *world, uint64_t span_ns) {
+    world_run(world, world->now_ns + span_ns);
+}
+
+static void expect_open(struct world *world, uint32_t count) {
+    assert_int_equal(incidents_open_count(world->incidents), count);
+}
+
+static void a_job_that_failed_stays_failed_when_an_alert_about_it_falls_silent(void **state) {
+    (void)state;
+    for (unsigned alert_first = 0; alert_first < 2; alert_first++) {
+        struct world world;
+        world_init(&world);
+        if (alert_first == 1) {
+            fire(&world, "job:a", 7, 0);
+        }
+        world_fail(&world, "job:a", world.now_ns);
+        fire(&world, "job:a", 7, world.now_ns + NS_PER_HOUR);
+        run_for(&world, 3 * NS_PER_HOUR);
+        world_restart(&world);
+        end(&world, "job:a", 7); /* nor when it says that it is over */
+        run_for(&world, NS_PER_HOUR);
+        expect_open(&world, 1);
+        world_good(&world, "acme", "job:a", world.now_ns);
+        expect_open(&world, 0);
+        world_deinit(&world);
+    }
+}
+
+static void a_job_of_which_only_an_alert_told_recovers_by_silence(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    fire(&world, "job:a", 7, 0);
+    run_for(&world, RESOLVE_AFTER_NS);
+    expect_open(&world, 0);
+    world_deinit(&world);
+}
+
+static void an_alert_fires_until_the_end_that_it_names(void **state) {
+    (void)state;
+    for (unsigned restarts = 0; restarts < 2; restarts++) {
+        struct world world;
+        world_init(&world);
+        fire(&world, "service:web", 7, START_NS + NS_PER_HOUR);
+        run_for(&world, RESOLVE_AFTER_NS);
+        if (restarts == 1) {
+            world_restart(&world);
+        }
+        world_run(&world, START_NS + NS_PER_HOUR - 1);
+        expect_open(&world, 1);
+        run_for(&world, 1);
+        expect_open(&world, 0);
+        world_deinit(&world);
+    }
+}
+
+static void an_alert_that_says_that_it_is_over_is_over_before(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    fire(&world, "service:web", 7, START_NS + NS_PER_DAY);
+    run_for(&world, NS_PER_HOUR);
+    end(&world, "service:web", 7);
+    expect_open(&world, 0);
+    world_deinit(&world);
+}
+
+/* A sender repeats it, and moves its end on: what came last counts. */
+static void each_repeat_moves_the_end(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    for (unsigned i = 0; i < 60; i++) {
+        fire(&world, "service:web", 7, world.now_ns + 4 * NS_PER_MINUTE);
+        run_for(&world, NS_PER_MINUTE);
+    }
+    expect_open(&world, 1);
+    run_for(&world, RESOLVE_AFTER_NS - NS_PER_MINUTE);
+    expect_open(&world, 0);
+    world_deinit(&world);
+}
+
+static void of_two_alerts_both_must_be_over(void **state) {
+    (void)state;
+    for (unsigned restarts = 0; restarts < 2; restarts++) {
+        struct world world;
+        world_init(&world);
+        fire(&world, "service:web", 7, START_NS + NS_PER_DAY);
+        fire(&world, "service:web", 8, START_NS + NS_PER_DAY);
+        run_for(&world, NS_PER_HOUR);
+        end(&world, "service:web", 8);
+        if (restarts == 1) {
+            world_restart(&world);
+        }
+        run_for(&world, NS_PER_HOUR);
+        expect_open(&world, 1);
+        end(&world, "service:web", 9); /* which nobody knows */
+        expect_open(&world, 1);
+        end(&world, "service:web", 7);
+        expect_open(&world, 0);
+        world_deinit(&world);
+    }
+}
+
+static void the_longer_of_two_alerts_holds_whichever_came_last(void **state) {
+    (void)state;
+    for (uint64_t first = 1; first <= 2; first++) {
+        struct world world;
+        world_init(&world);
+        fire(&world, "service:web", 7, START_NS + first * NS_PER_HOUR);
+        fire(&world, "service:web", 8, START_NS + (3 - first) * NS_PER_HOUR);
+        world_run(&world, START_NS + 2 * NS_PER_HOUR - 1);
+        expect_open(&world, 1);
+        run_for(&world, 1);
+        expect_open(&world, 0);
+        world_deinit(&world);
+    }
+}
+
+static void an_alert_whose_sender_is_gone_holds_no_other(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    fire(&world, "service:web", 7, START_NS + NS_PER_HOUR);
+    fire(&world, "service:web", 8, START_NS + NS_PER_DAY);
+    run_for(&world, 2 * NS_PER_HOUR);
+    expect_open(&world, 1);
+    end(&world, "service:web", 8);
+    expect_open(&world, 0);
+    world_deinit(&world);
+}
+
+static void what_no_alert_told_ends_by_silence_behind_the_last_alert(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    fire(&world, "service:web", 7, START_NS + NS_PER_HOUR);
+    world_bad(&world, "acme", "service:web", EVENT_STATUS_FAILED, START_NS);
+    run_for(&world, NS_PER_MINUTE);
+    end(&world, "service:web", 7);
+    expect_open(&world, 1);
+    run_for(&world, RESOLVE_AFTER_NS);
+    expect_open(&world, 0);
+    world_deinit(&world);
+}
+
+/* More than are known one by one: those that are hold it, the others' end is silence. */
+static void a_storm_of_alerts_ends(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    for (uint64_t labels = 1; labels <= 40; labels++) {
+        fire(&world, "service:web", labels, START_NS + NS_PER_DAY);
+    }
+    run_for(&world, NS_PER_HOUR);
+    for (uint64_t labels = 1; labels <= 40; labels++) {
+        expect_open(&world, 1);
+        end(&world, "service:web", labels);
+    }
+    run_for(&world, RESOLVE_AFTER_NS);
+    expect_open(&world, 0);
+    world_deinit(&world);
+}
+
+static void an_end_from_before_it_fired_again_ends_nothing(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct signal late = alert_of(&world, 7, 0);
+    late.news = SIGNAL_GOOD;
+    late.status = EVENT_STATUS_OK;
+    late.is_own_word_only = true;
+    run_for(&world, NS_PER_MINUTE);
+    fire(&world, "service:web", 7, world.now_ns + NS_PER_HOUR);
+    world_good_signal(&world, "acme", "service:web", &late);
+    expect_open(&world, 1);
+    fire(&world, "service:web", 8, world.now_ns + NS_PER_HOUR);
+    world_good_signal(&world, "acme", "service:web", &late);
+    end(&world, "service:web", 8);
+    expect_open(&world, 1);
+    end(&world, "service:web", 7);
+    expect_open(&world, 0);
+    world_deinit(&world);
+}
+
+/* Dated an hour ahead of when it came, as signal_classify gives it. */
+static void fail_ahead(struct world *world, const char *entity) {
+    struct signal signal =
+        world_signal("acme", entity, EVENT_STATUS_FAILED, world->now_ns + NS_PER_HOUR);
+    signal.heard_ns = world->now_ns;
+    world_bad_signal(world, "acme", entity, &signal, false);
+}
+
+static void good_news_end_a_failure_whose_clock_is_ahead(void **state) {
+    (void)state;
+    for (unsigned restarts = 0; restarts < 2; restarts++) {
+        struct world world;
+        world_init(&world);
+        fail_ahead(&world, "job:a");
+        fail_ahead(&world, "job:a"); /* and again, as one that is bad already */
+        if (restarts == 1) {
+            world_restart(&world);
+        }
+        run_for(&world, NS_PER_MINUTE);
+        world_good(&world, "acme", "job:a", START_NS - NS_PER_S); /* a late report */
+        expect_open(&world, 1);
+        world_good(&world, "acme", "job:a", world.now_ns);
+        expect_open(&world, 0);
+        world_deinit(&world);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_job_that_failed_stays_failed_when_an_alert_about_it_falls_silent),
+        cmocka_unit_test(a_job_of_which_only_an_alert_told_recovers_by_silence),
+        cmocka_unit_test(an_alert_fires_until_the_end_that_it_names),
+        cmocka_unit_test(an_alert_that_says_that_it_is_over_is_over_before),
+        cmocka_unit_test(each_repeat_moves_the_end),
+        cmocka_unit_test(of_two_alerts_both_must_be_over),
+        cmocka_unit_test(the_longer_of_two_alerts_holds_whichever_came_last),
+        cmocka_unit_test(an_alert_whose_sender_is_gone_holds_no_other),
+        cmocka_unit_test(what_no_alert_told_ends_by_silence_behind_the_last_alert),
+        cmocka_unit_test(a_storm_of_alerts_ends),
+        cmocka_unit_test(an_end_from_before_it_fired_again_ends_nothing),
+        cmocka_unit_test(good_news_end_a_failure_whose_clock_is_ahead),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
