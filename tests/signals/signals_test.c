@@ -46,11 +46,52 @@ static void an_alert_is_known_by_its_labels(void **state) {
     assert_true(bad.source_key == good.source_key && bad.source_key != other.source_key);
 }
 
+static void an_alert_says_until_when_it_fires(void **state) {
+    (void)state;
+    const struct {
+        const char *event_id;
+        uint64_t until_ns;
+    } cases[] = {
+        {"alert:0123456789abcdef:7:99:3", 99},
+        {"alert:0123456789abcdef:7:0:3", 0},
+        {"alert:0123456789abcdef:7:99", 99},
+        {"alert:0123456789abcdef:7", 0},
+        {"alert:0123456789abcdef:7::3", 0},
+        {"alert:0123456789abcdef:7:9x:3", 0},
+        {"alert", 0},
+        {"", 0},
+        {":::", 0},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct signal signal =
+            classify_kind(EVENT_KIND_ALERT, EVENT_STATUS_FAILED, cases[i].event_id);
+        assert_int_equal(signal.fires_until_ns, cases[i].until_ns);
+        signal = classify_kind(EVENT_KIND_JOB, EVENT_STATUS_FAILED, cases[i].event_id);
+        assert_int_equal(signal.fires_until_ns, 0);
+    }
+}
+
+static void news_are_heard_when_they_come_even_if_dated_later(void **state) {
+    (void)state;
+    const uint64_t times[][3] = {{100, 200, 100}, {200, 200, 200}, {300, 200, 200}};
+    for (size_t i = 0; i < 3; i++) {
+        struct envelope envelope = {.kind = EVENT_KIND_JOB,
+                                    .entity = SLICE("job:a"),
+                                    .status = EVENT_STATUS_FAILED,
+                                    .event_time_ns = times[i][0],
+                                    .ingest_time_ns = times[i][1]};
+        assert_int_equal(signal_classify(&envelope).heard_ns, times[i][2]);
+        assert_int_equal(signal_classify(&envelope).event_time_ns, times[i][0]);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_failed_job_is_bad_and_recovers_by_good_news),
         cmocka_unit_test(what_a_service_says_is_neutral_unless_an_alert_says_it),
         cmocka_unit_test(an_alert_is_known_by_its_labels),
+        cmocka_unit_test(an_alert_says_until_when_it_fires),
+        cmocka_unit_test(news_are_heard_when_they_come_even_if_dated_later),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
