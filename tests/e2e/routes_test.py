@@ -153,6 +153,41 @@ sinks = ["quiet"]
         self.assertEqual((len(loud.messages), len(quiet.messages)), (1, 1))
         self.assertEqual(loud.errors + quiet.errors, [])
 
+    def test_who_was_told_hears_the_end_whatever_routes_say_by_then(self):
+        chat, pager = self.receiver(), self.receiver()
+        config = '[notify]\ngroup_wait = "0s"\ngroup_interval = "0s"\n'
+        for name, hook, severity in (("chat", chat, "error"), ("pager", pager, "critical")):
+            config += f'''[sink.{name}]
+type = "webhook"
+url = "{hook.url}"
+[[route]]
+match = {{ severity = "{severity}" }}
+sinks = ["{name}"]
+'''
+        quell = self.quell("tenants_dir=tenants", files={"tenants/acme.toml": config})
+
+        def tell(**news):
+            quell.events({**failure("load"), "tenant_id": "acme", **news})
+        tell()
+        self.assertTrue(wait_for(lambda: chat.types() == ["opened"]))
+        tell(severity="critical")
+        self.assertTrue(wait_for(lambda: pager.types() == ["opened"]))
+        quell.stop()
+        quell.start()  # who was told is kept
+        tell(status="succeeded")
+        for hook in (chat, pager):
+            self.assertTrue(wait_for(lambda: hook.types() == ["opened", "resolved"]), hook.types())
+            blast = hook.messages[1]["data"]["blast_radius"]
+            self.assertEqual(blast, {"total": 0, "failing": 0, "at_risk": 0, "by_kind": {}})
+        tell(message="again")
+        self.assertTrue(wait_for(lambda: len(pager.messages) == 3))
+        tell(status="succeeded", message="again")
+        self.assertTrue(wait_for(lambda: len(pager.messages) == 4))
+        quell.settle()
+        self.assertEqual(pager.types(), ["opened", "resolved", "updated", "resolved"])
+        self.assertEqual(chat.types(), ["opened", "resolved"])
+        self.assertEqual(chat.errors + pager.errors, [])
+
     def silenced(self, *silences):
         hook = self.receiver()
         config = f'[notify]\ngroup_wait = "0s"\n[sink.hook]\ntype = "webhook"\nurl = "{hook.url}"\n'
