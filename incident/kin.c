@@ -7,7 +7,8 @@
  *
  * A resource is a host name (of two labels under a common public suffix, or of three and more),
  * an IPv4 address other than loopback and broadcast, or the first three folders of a path below a
- * root where data lives. Members keep hashes of the first RESOURCES_PER_MEMBER_MAX they named.
+ * root where data lives; but not the path of a program, as in a stack trace. Members keep hashes of
+ * the first RESOURCES_PER_MEMBER_MAX they named.
  *
  * Bounded: KIN_LOOKED_AT_MAX members placed last are compared.
  */

@@ -15,8 +15,9 @@
  * nobody, and nobody goes on looking.
  *
  * An acknowledged incident stays quiet but for a worse severity and a new root. A message becomes
- * one outbox row a sink that the tenant's routes name; none: nothing was told. Message id = hash of
- * (incident id, version, sink): the same after a replay.
+ * one outbox row a sink that the tenant's routes name; none: nothing was told. For a sink that has
+ * not heard of the incident an update is OPENED; the end goes to all that have, whatever routes say
+ * by then. Message id = hash of (incident id, version, sink): the same after a replay.
  */
 #include "incident/incident_state.h"
 #include "incident/rows.h"

@@ -6,7 +6,10 @@
  * 2. A sender repeats a firing alert every minute or so, and moves its endsAt on. Each repeat is a
  * signal of its own, so that the incident stays open while the alert fires; only what comes twice
  * within REPEAT_NS with the same endsAt (a retry) is the same event.
- * 3. An alert whose endsAt has passed is resolved: good news.
+ * 3. An alert whose endsAt has passed is resolved: good news. One whose endsAt is ahead fires until
+ * then, unless it is resolved before; an array's without endsAt is over when nobody repeats it
+ * (resolve_after), an Alertmanager's (its webhook gives what fires no endsAt, and repeats it every
+ * few hours only) when it says so, or after TOLD_NS.
  */
 #include "ingest/formats.h"
 #include "ingest/json_events.h"

@@ -13,7 +13,7 @@ struct signal {
     enum event_status status;     /* FAILED for error logs and failed spans */
     enum event_severity severity; /* as the source said, NONE when it did not */
     enum event_kind kind;
-    bool recovers_by_silence; /* services, log sources, unknown: resolve_after; else by good news */
+    bool recovers_by_silence; /* alerts, services, log sources, unknown; else by good news */
     bool is_own_word_only;    /* good news that ends no trouble but what the same source told */
     uint64_t fires_until_ns;  /* of an alert: its endsAt, as far as it says; else 0 */
     uint64_t source_key;      /* which one of a kind's sources: of an alert its labels; else 0 */
