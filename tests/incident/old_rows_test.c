@@ -1,0 +1,97 @@
+/* old_rows_test.c - rows of a quell that knew less are read, and what they do not say is guessed.
+ */
+#include "incident/rows.h"
+#include "tests/incident/world.h"
+
+enum { HEARD_BYTES = 16, FIRING_BYTES = 24, SINKS_KNOWN = 16 };
+
+/* Takes the last bytes of a row's state away. */
+static void shorten(struct stored_row *row, struct slice state, size_t cut) {
+    size_t at = (size_t)(state.data - row->value);
+    uint32_t size = (uint32_t)(state.size - cut);
+    for (unsigned i = 0; i < 4; i++) {
+        row->value[at - 4 + i] = (uint8_t)(size >> (8 * i));
+    }
+    memmove(row->value + at + size, row->value + at + state.size,
+            row->value_size - at - state.size);
+    row->value_size -= cut;
+}
+
+/* As before incidents knew which sinks were told. */
+static void forget_sinks(struct world *world, uint32_t told_count) {
+    for (size_t i = 0; i < world->rows_count; i++) {
+        struct stored_row *row = &world->rows[i];
+        struct incident_row decoded;
+        if (row->table == STORE_TABLE_INCIDENT) {
+            assert_true(
+                status_is_ok(incident_row_decode(slice_of(row->value, row->value_size), &decoded)));
+            size_t flags = (size_t)(decoded.state.data - row->value);
+            row->value[flags] &= (uint8_t)~SINKS_KNOWN;
+            shorten(row, decoded.state, 1 + 4 * told_count);
+        }
+    }
+}
+
+static void shorten_members(struct world *world, size_t cut) {
+    for (size_t i = 0; i < world->rows_count; i++) {
+        struct stored_row *row = &world->rows[i];
+        struct member_row decoded;
+        if (row->table == STORE_TABLE_MEMBER) {
+            assert_true(
+                status_is_ok(member_row_decode(slice_of(row->key, row->key_size),
+                                               slice_of(row->value, row->value_size), &decoded)));
+            shorten(row, decoded.state, cut);
+        }
+    }
+}
+
+static void what_an_older_quell_told_goes_on_and_ends(void **state) {
+    (void)state;
+    for (unsigned repeats = 0; repeats < 2; repeats++) {
+        struct world world;
+        world_init(&world);
+        world_fail(&world, "job:a", START_NS);
+        world_run(&world, START_NS + NS_PER_MINUTE);
+        forget_sinks(&world, 1);
+        world_restart(&world);
+        world_run(&world, START_NS + (repeats == 1 ? 5 * NS_PER_HOUR : NS_PER_HOUR));
+        assert_int_equal(world.told_count, 1 + repeats);
+        assert_int_equal(world.told[repeats].type, 1 + repeats); /* not opened again */
+        world_restart(&world);
+        world_good(&world, "acme", "job:a", world.now_ns);
+        assert_int_equal(world.told_count, 2 + repeats);
+        assert_int_equal(world.told[1 + repeats].type, 3);
+        world_deinit(&world);
+    }
+}
+
+static void an_alert_that_an_older_quell_heard_ends(void **state) {
+    (void)state;
+    for (unsigned is_said = 0; is_said < 2; is_said++) {
+        struct world world;
+        world_init(&world);
+        struct signal alert = world_signal("acme", "service:web", EVENT_STATUS_FAILED, START_NS);
+        alert.kind = EVENT_KIND_ALERT;
+        alert.source_key = 7;
+        world_bad_signal(&world, "acme", "service:web", &alert, false);
+        shorten_members(&world, HEARD_BYTES + 2 + FIRING_BYTES);
+        world_restart(&world);
+        alert.news = SIGNAL_GOOD;
+        alert.is_own_word_only = true;
+        if (is_said == 1) {
+            world_good_signal(&world, "acme", "service:web", &alert);
+            assert_int_equal(incidents_open_count(world.incidents), 0);
+        }
+        world_run(&world, START_NS + 5 * NS_PER_MINUTE);
+        assert_int_equal(incidents_open_count(world.incidents), 0);
+        world_deinit(&world);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_an_older_quell_told_goes_on_and_ends),
+        cmocka_unit_test(an_alert_that_an_older_quell_heard_ends),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
