@@ -86,9 +86,12 @@ static void on_error(rd_kafka_t *native, int error, const char *reason, void *op
         (void)rd_kafka_fatal_error(native, fatal, sizeof(fatal));
         reason = fatal;
     }
-    bool is_down = error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN ||
-                   error == RD_KAFKA_RESP_ERR__AUTHENTICATION || error == RD_KAFKA_RESP_ERR__SSL;
-    consumer->is_connected = consumer->is_connected && !is_down;
+    /* That all are down is not said when the last of them goes while a connection begins: one that
+     * fails is reason enough to ask (kafka_consumer_is_connected). */
+    bool is_in_doubt =
+        error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || error == RD_KAFKA_RESP_ERR__TRANSPORT ||
+        error == RD_KAFKA_RESP_ERR__AUTHENTICATION || error == RD_KAFKA_RESP_ERR__SSL;
+    consumer->is_connected = consumer->is_connected && !is_in_doubt;
     consumer->options.handler->on_trouble(consumer->options.context, reason,
                                           kafka_error_is_refusal(error));
 }
