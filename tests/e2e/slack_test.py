@@ -148,7 +148,7 @@ class SlackStory(Story):
         quell.settle()
         incident = quell.incidents()[0]["id"]
         good = f"{incident} default chat"
-        for more in ({"secret": b"other"}, {"secret": b""}, {"age": 301}, {"age": -301},
+        for more in ({"secret": b"other"}, {"secret": b""}, {"age": 301}, {"age": -330},
                      {"body": b"payload=%7B%7D"}, {"body": b"payload"}, {"body": b"x" * 900000},
                      {"body": b"payload=" + b"%7B" * 20000}):
             self.assertEqual(self.click(quell, good, **more)[0], 401, more)
