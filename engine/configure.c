@@ -58,20 +58,23 @@ static const struct policy_job *find_job(const struct policy_set *set, struct sl
     return slice_equals(policy->tenant, tenant) ? policy_find_job(policy, entity) : NULL;
 }
 
-/* A job that is gone from its file declares nothing any more. */
-static struct status withdraw_jobs(struct engine *engine, const struct policy_set *old) {
+/* A job that is gone from its file declares nothing any more. One that the graph had no room for
+ * is not in it. */
+static void withdraw_jobs(struct engine *engine, const struct policy_set *old) {
     for (uint32_t t = 0; t < old->tenants_count; t++) {
         const struct policy *policy = &old->tenants[t];
         for (uint32_t j = 0; j < policy->jobs_count; j++) {
             if (find_job(&engine->policies, policy->tenant, policy->jobs[j].entity) != NULL) {
                 continue;
             }
-            uint32_t node = GRAPH_NODE_NONE;
-            TRY(intern_entity(engine, policy->tenant, policy->jobs[j].entity, &node));
-            graph_replace_edges(engine->graph, node, GRAPH_ORIGIN_CONFIG, NULL, 0);
+            struct hash128 key =
+                derive_entity_key(policy->tenant, policy->jobs[j].entity, engine->hash_seed);
+            uint32_t node = graph_find_node(engine->graph, key);
+            if (node != GRAPH_NODE_NONE) {
+                graph_replace_edges(engine->graph, node, GRAPH_ORIGIN_CONFIG, NULL, 0);
+            }
         }
     }
-    return status_ok();
 }
 
 struct status engine_set_policies(struct engine *engine, struct slice encoded,
@@ -111,7 +114,7 @@ struct status engine_configure(struct engine *engine, struct slice encoded, stru
             TRY(status);
         }
     }
-    TRY(withdraw_jobs(engine, &old));
+    withdraw_jobs(engine, &old);
     struct incident_context context = engine_incident_context(engine, UINT32_MAX);
     incidents_revisit_silenced(engine->incidents, &context);
     TRY(engine_make_room(engine, POLICY_BYTES_MAX + 4096, fault));
