@@ -255,7 +255,9 @@ static struct status open_shard(struct runtime *runtime, struct fault *fault) {
     TRY(start_thread(&runtime->shard_thread, shard_main, runtime, fault));
     runtime->has_shard_thread = true;
     while (!atomic_load(&runtime->is_ready)) {
-        if (atomic_load(&runtime->failures) > 0) {
+        /* It may have been ready for a moment, and fail in its first turn. */
+        if (atomic_load(&runtime->failures) > 0 ||
+            stats_get(&runtime->stats, STAT_JOURNAL_FAILED) != 0) {
             return fault_set(fault, STATUS_IO, "the shard did not start");
         }
         usleep(1000);
