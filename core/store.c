@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "core/base/assert.h"
 #include "core/base/hash.h"
@@ -233,6 +234,25 @@ struct status store_copy(struct store *store, const char *directory, struct faul
     return is_durable ? status_ok() : refuse(fault, code, path);
 }
 
+/* Asked first: an fallocate that fails keeps all the room that it found until then. */
+static bool has_room(int fd, uint64_t bytes) {
+    struct statvfs disk;
+    struct stat file;
+    if (fstatvfs(fd, &disk) != 0 || fstat(fd, &file) != 0) {
+        return true;
+    }
+    uint64_t held_bytes = (uint64_t)file.st_blocks * 512;
+    return bytes <= held_bytes || bytes - held_bytes <= (uint64_t)disk.f_bavail * disk.f_frsize;
+}
+
+static int reserve(int fd, uint64_t bytes) {
+    if (!has_room(fd, bytes)) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)bytes);
+}
+
 struct status store_reserve(struct store *store, uint64_t bytes, struct fault *fault) {
     uint64_t used_bytes = 0;
     uint64_t max_bytes = 0;
@@ -249,11 +269,11 @@ struct status store_reserve(struct store *store, uint64_t bytes, struct fault *f
     ASSERT(mdb_env_get_fd(store->env, &fd) == 0);
     /* Twice as much is asked for, so that the next time is not soon. */
     uint64_t ample = wanted + bytes;
-    if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)ample) == 0) {
+    if (reserve(fd, ample) == 0) {
         store->reserved_bytes = ample;
     } else if (errno == EOPNOTSUPP) {
         store->reserved_bytes = UINT64_MAX;
-    } else if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)wanted) == 0) {
+    } else if (reserve(fd, wanted) == 0) {
         store->reserved_bytes = wanted;
     } else {
         return refuse(fault, errno, "reserve room");
