@@ -16,6 +16,8 @@
 #include "core/clock.h"
 
 #define DRAIN_NS (5 * NS_PER_S)
+/* How long outcomes wait that the journal found no room for. */
+#define FULL_REST_NS (200 * NS_PER_MS)
 
 /* --- Intake --- */
 
@@ -189,19 +191,44 @@ bool sinks_send_outcome(struct sinks *sinks, uint32_t shard, const struct outbox
     return true;
 }
 
+/* The disk has no room now: the outcome waits for it. */
+static void keep_full(struct sinks *sinks, struct batch *batch) {
+    batch->next = NULL;
+    if (sinks->full_batches == NULL) {
+        sinks->full_end = &sinks->full_batches;
+        sinks->full_at_ns = clock_monotonic_ns();
+    }
+    *sinks->full_end = batch;
+    sinks->full_end = &batch->next;
+}
+
+/* Not at once: it would come back at once, and both threads would do nothing else. */
+static void send_full_again(struct sinks *sinks) {
+    bool rests =
+        sinks->full_batches == NULL || clock_monotonic_ns() - sinks->full_at_ns < FULL_REST_NS;
+    while (!rests && sinks->full_batches != NULL) {
+        struct batch *batch = sinks->full_batches;
+        struct batch *next = batch->next;
+        if (!status_is_ok(gate_send(sinks->options.gates[0], batch))) {
+            return;
+        }
+        sinks->full_batches = next;
+    }
+}
+
 static void take_back(struct sinks *sinks) {
     struct batch *batch = gate_take_back(sinks->options.gates[0]);
     while (batch != NULL) {
-        bool is_full = batch->outcome == STATUS_FULL;
-        sinks->batches_out--;
-        if (is_full && status_is_ok(gate_send(sinks->options.gates[0], batch))) {
-            sinks->batches_out++; /* the disk has no room now: the outcome waits for it */
+        if (batch->outcome == STATUS_FULL) {
+            keep_full(sinks, batch);
         } else {
+            sinks->batches_out--;
             batch->next = sinks->free_batches;
             sinks->free_batches = batch;
         }
         batch = gate_take_back(sinks->options.gates[0]);
     }
+    send_full_again(sinks);
 }
 
 /* --- Thread --- */
@@ -274,6 +301,7 @@ struct status sinks_run(struct sinks *sinks) {
     while (status_is_ok(status)) {
         status = loop_run_once(sinks->loop, 200 * NS_PER_MS);
         update_stats(sinks);
+        send_full_again(sinks);
         uint64_t now = clock_monotonic_ns();
         if (atomic_load(&sinks->is_stopping)) {
             deadline_ns = deadline_ns == UINT64_MAX ? now + DRAIN_NS : deadline_ns;

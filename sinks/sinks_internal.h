@@ -83,6 +83,9 @@ struct sinks {
     struct batch batches[OUTCOME_BATCHES];
     struct batch *free_batches;
     uint32_t batches_out;
+    struct batch *full_batches; /* of those that are out: the disk had no room; oldest first */
+    struct batch **full_end;
+    uint64_t full_at_ns;
     atomic_bool is_stopping;
 };
 
