@@ -6,6 +6,8 @@
 
 #include "core/datadir.h"
 
+#define TIMEOUT_NS_MIN (10 * NS_PER_MS)
+
 /* Where `section.key` was given, also under [defaults]; NULL: nowhere. */
 static const struct toml_value *find_key(const struct toml_value *root, const char *section,
                                          const char *key) {
@@ -114,6 +116,51 @@ static void check_sizes(struct config_build *build, const struct toml_value *roo
     }
 }
 
+/* What could not be reserved: the start would fail, or no event would ever be taken. */
+static void check_most(struct config_build *build, const struct toml_value *root) {
+    const struct config *config = build->config;
+    const struct {
+        const char *section;
+        const char *key;
+        uint64_t value;
+        uint64_t most;
+    } bounds[] = {
+        {"limits", "entities", config->entities_max, 1u << 27},
+        {"limits", "event_ids", config->event_ids_max, 1u << 28},
+        {"limits", "incidents", config->incidents_max, 1u << 24},
+        {"server", "max_connections", config->connections_max, 1u << 18},
+        {"journal", "segment_bytes", config->journal_segment_bytes, 64 * GIB},
+        {"journal", "state_reserve_bytes", config->store_reserve_bytes, 16 * GIB},
+    };
+    for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++) {
+        if (bounds[i].value > bounds[i].most) {
+            config_error(build, place_of(root, bounds[i].section, bounds[i].key),
+                         "%s.%s is at most %llu", bounds[i].section, bounds[i].key,
+                         (unsigned long long)bounds[i].most);
+        }
+    }
+}
+
+/* Shorter ones cut off everybody. */
+static void check_timeouts(struct config_build *build, const struct toml_value *root) {
+    const struct config *config = build->config;
+    const struct {
+        const char *key;
+        uint64_t span_ns;
+    } timeouts[] = {
+        {"header_timeout", config->header_timeout_ns},
+        {"body_timeout", config->body_timeout_ns},
+        {"idle_timeout", config->idle_timeout_ns},
+        {"send_timeout", config->send_timeout_ns},
+    };
+    for (size_t i = 0; i < sizeof(timeouts) / sizeof(timeouts[0]); i++) {
+        if (timeouts[i].span_ns < TIMEOUT_NS_MIN) {
+            config_error(build, place_of(root, "server", timeouts[i].key),
+                         "server.%s is at least 10ms: it would cut off everybody", timeouts[i].key);
+        }
+    }
+}
+
 static void check_bounds(struct config_build *build, const struct toml_value *root) {
     const struct config *config = build->config;
     if (config->lag_events_max < 1) {
@@ -128,9 +175,9 @@ static void check_bounds(struct config_build *build, const struct toml_value *ro
         config_error(build, place_of(root, "server", "tenant_share"),
                      "server.tenant_share is 1 to 100, in percent");
     }
-    if (config->header_timeout_ns == 0) {
-        config_error(build, place_of(root, "server", "header_timeout"),
-                     "server.header_timeout is more than 0s: nobody could connect");
+    if (config->request_bytes_max == 0) {
+        config_error(build, place_of(root, "server", "max_request_bytes"),
+                     "server.max_request_bytes is more than 0");
     }
     if (config->buffered_bytes_max < config->request_bytes_max) {
         config_error(build, place_of(root, "server", "max_buffered_bytes"),
@@ -142,6 +189,8 @@ void config_check_process(struct config_build *build, const struct toml_value *r
     check_listeners(build, root);
     check_sizes(build, root);
     check_bounds(build, root);
+    check_most(build, root);
+    check_timeouts(build, root);
     uint8_t *encoded = arena_allocate(build->arena, POLICY_BYTES_MAX, 8);
     struct writer writer = writer_over(encoded, encoded == NULL ? 0 : POLICY_BYTES_MAX);
     if (build->errors->count == 0 &&

@@ -15,6 +15,7 @@
 static const struct sink_type *const sink_types[] = {
     &sink_stdout_type, &sink_webhook_type, &sink_slack_type, &sink_postgres_type, &sink_kafka_type};
 #define SPAN_NS_MAX NS_PER_DAY
+#define SPAN_NS_MIN (10 * NS_PER_MS) /* nothing is tried again without a rest */
 enum { COUNT_MAX = 1000 };
 enum { SINK_TYPES_COUNT = sizeof(sink_types) / sizeof(sink_types[0]) };
 
@@ -111,10 +112,11 @@ static struct status read_spans(const struct config_sink *sink, struct sink_limi
     for (size_t i = 0; i < sizeof(spans) / sizeof(spans[0]); i++) {
         struct slice value = sink_setting_find(sink, spans[i].name);
         if (value.size > 0 && (!status_is_ok(text_parse_duration(value, spans[i].target)) ||
-                               *spans[i].target == 0 || *spans[i].target > SPAN_NS_MAX)) {
+                               *spans[i].target < SPAN_NS_MIN || *spans[i].target > SPAN_NS_MAX)) {
             struct fault one;
-            struct status bad = fault_set(
-                &one, STATUS_INVALID, "%s is a duration up to 1d, such as \"10s\"", spans[i].name);
+            struct status bad =
+                fault_set(&one, STATUS_INVALID, "%s is a duration from 10ms to 1d, such as \"10s\"",
+                          spans[i].name);
             status = fault_join(fault, status, bad, &one);
         }
     }

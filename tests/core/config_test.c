@@ -160,7 +160,7 @@ static void spans_that_no_clock_could_follow_are_refused(void **state) {
                        "resolve_after = \"5124000h\"\n",
                        NULL),
                   INVALID);
-    assert_says(world, ":2:1", "server.header_timeout is more than 0s");
+    assert_says(world, ":2:1", "server.header_timeout is at least 10ms");
     assert_says(world, ":4:1", "notify.repeat_interval is at least 1s");
     assert_says(world, ":5:1", "resolve_after: a duration is at most 36500d");
     assert_int_equal(world->errors.count, 3);

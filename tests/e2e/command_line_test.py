@@ -121,7 +121,7 @@ class CommandLine(unittest.TestCase):
             '6:1: sink "hook": url is no http:// or https:// address',
             '7:1: sink "hook": secret: what follows whsec_ is no base64',
             '8:1: sink "hook": unknown key "ulr": did you mean "url"?',
-            '9:1: sink "hook": timeout is a duration up to 1d, such as "10s"',
+            '9:1: sink "hook": timeout is a duration from 10ms to 1d, such as "10s"',
             '10:1: sink "hook": max_attempts is a number from 1 to 1000',
             '12:1: unknown key "typ": did you mean "type"?',
             '14:1: sink "mail": type is none of stdout, webhook, slack, postgres, kafka, nor '
