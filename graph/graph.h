@@ -147,7 +147,8 @@ const struct graph_visit *graph_search_run(struct graph_search *search, const st
 uint32_t graph_count_tenants(const struct graph *graph, const struct graph_visit *visits,
                              uint32_t count);
 /* Direct neighbours with what an edge remembers, for showing edges: up to `max`, returns how many
- * there are. An edge that goes meanwhile may be given as learned, with no time. */
+ * there are, max + 1 when there are more. An edge that goes meanwhile may be given as learned, with
+ * no time. */
 struct graph_neighbour {
     uint32_t node;
     enum graph_origin origin;

@@ -276,7 +276,8 @@ uint32_t graph_neighbours(const struct graph *graph, uint32_t node, enum graph_d
         walk_edges(graph, snapshot, node, direction, has_newer_edges(graph, snapshot));
     bool is_up = direction == GRAPH_UPSTREAM;
     uint32_t count = 0;
-    for (uint32_t other = walk_next(&walk); other != NONE; other = walk_next(&walk)) {
+    for (uint32_t other = walk_next(&walk); other != NONE && count <= max;
+         other = walk_next(&walk)) {
         if (count < max) {
             neighbours_out[count] = neighbour_of(graph, is_up ? node : other, is_up ? other : node);
             neighbours_out[count].node = other;

@@ -13,13 +13,17 @@
  * of at most four dependants, in incidents of their own, are too few to be merged: the neighbour is
  * named among the alternatives only.
  *
- * Bounded: SUSPECTS_MAX neighbours upstream, SUSPECT_DEPENDANTS_MAX dependants of each.
+ * Bounded: SUSPECTS_MAX neighbours upstream; of the dependants of each SUSPECT_DEPENDANTS_MAX, and
+ * the node that asks, stand for all. Whose incidents the suspicion joins is asked of all of them,
+ * when it is new and again as its incident grows.
  */
 #include "incident/causes.h"
 #include "incident/rows.h"
 
 #define SUSPECTS_MAX 32u
 #define SUSPECT_DEPENDANTS_MAX 256u
+/* Incidents that one suspicion joins at once. */
+#define SUSPECT_GATHERED_MAX 4096u
 /* Enough when something else speaks for it. */
 #define SUSPECT_PAIR 2u
 
@@ -75,6 +79,7 @@ static struct suspicion weigh(struct incidents *incidents, const struct incident
     uint32_t count =
         graph_neighbours(context->graph, suspect, GRAPH_DOWNSTREAM, below, SUSPECT_DEPENDANTS_MAX);
     count = count < SUSPECT_DEPENDANTS_MAX ? count : SUSPECT_DEPENDANTS_MAX;
+    bool is_listed = false;
     suspicion.named = mention_names(asked->message, name) ? 1 : 0;
     for (uint32_t i = 0; i < count; i++) {
         struct slice owner = graph_get_node(context->graph, below[i].node).owner;
@@ -82,6 +87,7 @@ static struct suspicion weigh(struct incidents *incidents, const struct incident
             continue;
         }
         suspicion.total++;
+        is_listed = is_listed || below[i].node == asked->node;
         struct member *member =
             asked->home == NULL ? find_symptom(incidents, outlook, below[i].node, suspect)
                                 : find_unreached(incidents, outlook, below[i].node, asked->home);
@@ -91,6 +97,7 @@ static struct suspicion weigh(struct incidents *incidents, const struct incident
                 mention_names(slice_of(member->message, member->message_size), name) ? 1 : 0;
         }
     }
+    suspicion.total += is_listed ? 0 : 1;
     return suspicion;
 }
 
@@ -205,6 +212,34 @@ static void gather_once(struct incidents *incidents, struct incident *incident) 
     incidents->gathered[incidents->gathered_count++] = slot;
 }
 
+/* Whether all dependants are to be asked: the suspicion is new, or its incident has grown. */
+static bool is_time_for_all(const struct incidents *incidents, uint32_t suspect) {
+    for (uint32_t i = 0; i < incidents->gathered_count; i++) {
+        const struct incident *incident = &incidents->incidents[incidents->gathered[i]];
+        if (incident->suspect_node == suspect) {
+            return incident->members_count % 64 == 0;
+        }
+    }
+    return true;
+}
+
+/* Those that do not stand for all: without them each that failed early would stay alone. */
+static void gather_all(struct incidents *incidents, const struct incident_context *context,
+                       const struct outlook *outlook, uint32_t suspect) {
+    uint32_t count = 0;
+    const struct graph_visit *visits =
+        graph_search_run(context->search, context->graph, suspect, GRAPH_DOWNSTREAM, 1,
+                         outlook->tenant, &count, NULL);
+    for (uint32_t i = 0; i < count && incidents->gathered_count < SUSPECT_GATHERED_MAX &&
+                         incidents->gathered_count < incidents->incidents_max;
+         i++) {
+        struct member *member = find_symptom(incidents, outlook, visits[i].node, suspect);
+        if (member != NULL) {
+            gather_once(incidents, incident_at(incidents, member->incident));
+        }
+    }
+}
+
 uint32_t suspect_gather(struct incidents *incidents, const struct incident_context *context,
                         const struct outlook *outlook, uint32_t suspect, uint32_t *roots_out,
                         uint32_t roots_max) {
@@ -212,7 +247,8 @@ uint32_t suspect_gather(struct incidents *incidents, const struct incident_conte
     uint32_t roots_count = 0;
     uint32_t count =
         graph_neighbours(context->graph, suspect, GRAPH_DOWNSTREAM, below, SUSPECT_DEPENDANTS_MAX);
-    count = count < SUSPECT_DEPENDANTS_MAX ? count : SUSPECT_DEPENDANTS_MAX;
+    bool has_more = count > SUSPECT_DEPENDANTS_MAX;
+    count = has_more ? SUSPECT_DEPENDANTS_MAX : count;
     for (uint32_t i = 0; i < count; i++) {
         struct member *member = find_symptom(incidents, outlook, below[i].node, suspect);
         if (member == NULL) {
@@ -223,6 +259,9 @@ uint32_t suspect_gather(struct incidents *incidents, const struct incident_conte
         if (roots_count < roots_max) {
             roots_out[roots_count++] = incident->root;
         }
+    }
+    if (has_more && is_time_for_all(incidents, suspect)) {
+        gather_all(incidents, context, outlook, suspect);
     }
     return roots_count;
 }

@@ -54,6 +54,28 @@ static void a_silent_upstream_of_all_that_fail_is_suspected(void **state) {
     world_deinit(&world);
 }
 
+static void many_that_share_a_silent_upstream_are_one_incident_in_any_order(void **state) {
+    enum { MANY = 300 }; /* more than are asked for what stands for all */
+    (void)state;
+    for (unsigned is_reversed = 0; is_reversed < 2; is_reversed++) {
+        struct world world;
+        world_init(&world);
+        depend_all(&world, MANY, "service:warehouse");
+        for (unsigned i = 0; i < MANY; i++) {
+            char name[32];
+            snprintf(name, sizeof(name), "job:load_%u", is_reversed == 1 ? MANY - 1 - i : i);
+            world_fail(&world, name, START_NS + i * NS_PER_MS);
+        }
+        assert_int_equal(incidents_open_count(world.incidents), 1);
+        world_run(&world, START_NS + NS_PER_MINUTE);
+        expect_root(&world, "service:warehouse");
+        char *json = world_json(&world, "acme", 0);
+        assert_null(strstr(json, "257 of the 256"));
+        free(json);
+        world_deinit(&world);
+    }
+}
+
 static void a_suspicion_survives_a_restart_and_takes_in_the_next(void **state) {
     (void)state;
     struct world world;
@@ -239,6 +261,7 @@ static void a_louder_victim_that_blames_the_root_is_not_the_root(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_silent_upstream_of_all_that_fail_is_suspected),
+        cmocka_unit_test(many_that_share_a_silent_upstream_are_one_incident_in_any_order),
         cmocka_unit_test(a_suspicion_survives_a_restart_and_takes_in_the_next),
         cmocka_unit_test(the_suspect_that_reports_becomes_the_root),
         cmocka_unit_test(a_few_of_many_dependants_raise_no_suspicion),
