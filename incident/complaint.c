@@ -61,7 +61,7 @@ static struct member *find_neighbour(struct incidents *incidents,
 static struct member *find_named(struct incidents *incidents,
                                  const struct incident_context *context,
                                  const struct outlook *outlook, struct slice message) {
-    uint32_t at = incidents->placed_last;
+    uint32_t at = placed_last(incidents, outlook->tenant_hash);
     for (uint32_t i = 0; i < COMPLAINT_LOOKED_AT_MAX && at != INDEX_NONE; i++) {
         struct member *member = member_at(incidents, at);
         at = member->placed_previous;

@@ -62,7 +62,7 @@ struct doubt doubt_of(const struct incidents *incidents, const struct incident_c
     const struct member *root = &incidents->members[incident->root];
     uint64_t window_ns = incident_policy(context, incident)->correlate_window_ns;
     struct doubt doubt = {.storms_count = 0};
-    uint32_t at = incidents->placed_last;
+    uint32_t at = placed_last(incidents, incident->tenant_hash);
     for (uint32_t i = 0; i < DOUBT_LOOKED_AT_MAX && at != INDEX_NONE; i++) {
         const struct member *other = &incidents->members[at];
         if (is_earlier_storm(incidents, incident, other, root->since_ns, window_ns)) {

@@ -36,7 +36,7 @@
 #define EDGE_ROOTS_MAX 256u
 #define RESOURCES_PER_MEMBER_MAX 4u
 /* Alerts of a member that are known one by one. */
-#define FIRING_MAX 8u
+#define FIRING_MAX 64u
 /* Repeats often say more than the first signal; a storm of them does not. */
 #define RESOURCE_SIGNALS_MAX 64u
 
@@ -83,7 +83,7 @@ struct member {
     uint32_t previous;
     uint32_t foreign_next; /* the same platform node in other tenants' incidents */
     uint32_t foreign_previous;
-    uint32_t placed_next; /* own members of all incidents, in the order of placing */
+    uint32_t placed_next; /* own members of a tenant's incidents, in the order of placing */
     uint32_t placed_previous;
     uint32_t placed_index; /* of the cause */
     uint64_t placed_seq;
@@ -251,7 +251,7 @@ struct incidents {
     uint32_t
         members_dirty; /* oldest first: a dropped one's row goes before its successor's comes */
     uint32_t members_dirty_last;
-    uint32_t placed_last;
+    struct table placed; /* tenant -> own member placed last */
     uint32_t open_count;
     uint64_t complaints_seq; /* the record in which that many complaints were looked at */
     uint32_t complaints_count;
@@ -377,6 +377,8 @@ void mention_learn(struct incidents *incidents, const struct incident_context *c
                    uint32_t node, const struct signal *signal, const struct policy *policy);
 /* Whether the message names the entity, without its kind, as a whole word. */
 bool mention_names(struct slice message, struct slice entity);
+/* INDEX_NONE: the tenant has none. */
+uint32_t placed_last(const struct incidents *incidents, uint64_t tenant_hash);
 void placed_add(struct incidents *incidents, struct member *member);
 void placed_remove(struct incidents *incidents, struct member *member);
 /* After recovery, which gives members in another order. */

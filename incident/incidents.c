@@ -50,7 +50,6 @@ struct status incidents_init(struct incidents **incidents_out,
         .incidents_dirty = INDEX_NONE,
         .members_dirty = INDEX_NONE,
         .members_dirty_last = INDEX_NONE,
-        .placed_last = INDEX_NONE,
         .next_outbox_number = 1,
     };
     incidents->node_members = ARENA_ARRAY(arena, uint32_t, options->nodes_max);
@@ -61,6 +60,7 @@ struct status incidents_init(struct incidents **incidents_out,
     TRY(table_init(&incidents->by_id, options->incidents_max, arena));
     TRY(table_init(&incidents->by_member, options->members_max, arena));
     TRY(table_init(&incidents->by_foreign, options->members_max, arena));
+    TRY(table_init(&incidents->placed, TENANTS_MAX, arena));
     TRY(timers_init(&incidents->incident_timers, options->incidents_max, arena));
     TRY(timers_init(&incidents->member_timers, options->members_max, arena));
     *incidents_out = incidents;

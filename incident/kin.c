@@ -173,7 +173,7 @@ bool resources_meet(const struct resources *a, const struct resources *b) {
 struct incident *kin_find(struct incidents *incidents, const struct outlook *outlook,
                           const struct resources *resources, const struct incident *exclude) {
     struct incident *best = NULL;
-    uint32_t at = resources->count == 0 ? INDEX_NONE : incidents->placed_last;
+    uint32_t at = resources->count == 0 ? INDEX_NONE : placed_last(incidents, outlook->tenant_hash);
     for (uint32_t i = 0; i < KIN_LOOKED_AT_MAX && at != INDEX_NONE; i++) {
         struct member *member = member_at(incidents, at);
         struct incident *incident = incident_at(incidents, member->incident);

@@ -170,7 +170,7 @@ void mention_learn(struct incidents *incidents, const struct incident_context *c
     struct slice name = name_of(seen.entity);
     struct slice message = slice_head(signal->message, MENTION_MESSAGE_BYTES_MAX);
     uint64_t tenant_hash = tenant_hash_of(incidents, seen.owner);
-    uint32_t at = incidents->placed_last;
+    uint32_t at = placed_last(incidents, tenant_hash);
     uint32_t edges = 0;
     learn_blamed(incidents, context, node, signal->message, seen.owner);
     for (uint32_t i = 0; i < MENTIONS_LOOKED_AT_MAX && at != INDEX_NONE; i++) {
@@ -193,19 +193,41 @@ void mention_learn(struct incidents *incidents, const struct incident_context *c
 
 /* --- The members in the order in which they were placed --- */
 
-void placed_add(struct incidents *incidents, struct member *member) {
-    member->placed_next = INDEX_NONE;
-    member->placed_previous = incidents->placed_last;
-    if (incidents->placed_last != INDEX_NONE) {
-        incidents->members[incidents->placed_last].placed_next = member_slot(incidents, member);
+static struct hash128 placed_key(uint64_t tenant_hash) {
+    return (struct hash128){.lo = tenant_hash, .hi = tenant_hash};
+}
+
+static void set_placed_last(struct incidents *incidents, uint64_t tenant_hash, uint32_t slot) {
+    if (slot == INDEX_NONE) {
+        (void)table_remove(&incidents->placed, placed_key(tenant_hash));
+    } else {
+        struct status status = table_put(&incidents->placed, placed_key(tenant_hash), slot);
+        ASSERT(status_is_ok(status)); /* it has room for all tenants */
     }
-    incidents->placed_last = member_slot(incidents, member);
+}
+
+uint32_t placed_last(const struct incidents *incidents, uint64_t tenant_hash) {
+    uint32_t slot = INDEX_NONE;
+    (void)table_find(&incidents->placed, placed_key(tenant_hash), &slot);
+    return slot;
+}
+
+void placed_add(struct incidents *incidents, struct member *member) {
+    uint64_t tenant_hash = incident_at(incidents, member->incident)->tenant_hash;
+    uint32_t last = placed_last(incidents, tenant_hash);
+    member->placed_next = INDEX_NONE;
+    member->placed_previous = last;
+    if (last != INDEX_NONE) {
+        incidents->members[last].placed_next = member_slot(incidents, member);
+    }
+    set_placed_last(incidents, tenant_hash, member_slot(incidents, member));
 }
 
 void placed_remove(struct incidents *incidents, struct member *member) {
     if (member->placed_next == INDEX_NONE) {
-        ASSERT(incidents->placed_last == member_slot(incidents, member));
-        incidents->placed_last = member->placed_previous;
+        uint64_t tenant_hash = incident_at(incidents, member->incident)->tenant_hash;
+        ASSERT(placed_last(incidents, tenant_hash) == member_slot(incidents, member));
+        set_placed_last(incidents, tenant_hash, member->placed_previous);
     } else {
         incidents->members[member->placed_next].placed_previous = member->placed_previous;
     }
@@ -229,12 +251,17 @@ static bool is_placed_before(const void *context, uint32_t a, uint32_t b) {
 
 void placed_sort(struct incidents *incidents) {
     uint32_t count = 0;
-    for (uint32_t at = incidents->placed_last; at != INDEX_NONE;) {
-        incidents->sorted[count++] = at;
-        at = incidents->members[at].placed_previous;
+    uint32_t left = incidents->members_max - incidents->members_free_count;
+    for (uint32_t slot = 0; left > 0; slot++) {
+        const struct member *member = &incidents->members[slot];
+        left -= member->is_used ? 1 : 0;
+        bool is_kept = member->is_used && member->fate == FATE_KEEP;
+        if (is_kept && !member->is_foreign && !member->is_complaining) {
+            incidents->sorted[count++] = slot;
+        }
     }
     sort_indices(incidents->sorted, count, is_placed_before, incidents);
-    incidents->placed_last = INDEX_NONE;
+    table_clear(&incidents->placed);
     for (uint32_t i = 0; i < count; i++) {
         placed_add(incidents, member_at(incidents, incidents->sorted[i]));
     }

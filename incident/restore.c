@@ -427,7 +427,7 @@ static void add_digest(struct hash128 *sum, struct writer *writer, uint64_t seed
 
 struct hash128 incidents_digest(const struct incidents *incidents) {
     struct hash128 sum = {.lo = incidents->open_count, .hi = incidents->next_outbox_number};
-    uint8_t bytes[2048];
+    uint8_t bytes[4096];
     for (uint32_t slot = 0; slot < incidents->incidents_max; slot++) {
         const struct incident *incident = &incidents->incidents[slot];
         if (!incident->is_used || incident->fate != FATE_KEEP) {

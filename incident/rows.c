@@ -251,7 +251,7 @@ struct slice member_encode(const struct incidents *incidents,
     writer_u64(&writer, member->since_ns);
     writer_u32(&writer, member->hops);
     writer_text(&writer, graph_get_node(context->graph, member->node).entity);
-    uint8_t state[1024];
+    uint8_t state[4096];
     struct writer state_writer = writer_over(state, sizeof(state));
     member_encode_state(member, &state_writer);
     ASSERT(!state_writer.failed);

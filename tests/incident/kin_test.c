@@ -45,6 +45,25 @@ static void other_words_in_common_are_no_resource(void **state) {
     expect_incidents("a.example.com is down", "b.example.com is down", 2);
 }
 
+static void another_tenants_storm_stands_between_no_kin(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "globex|job:0", "globex|job:cause");
+    fail_saying(&world, "service:alpha", "no route to db.shop.internal", START_NS);
+    world_bad(&world, "globex", "job:cause", EVENT_STATUS_FAILED, START_NS);
+    for (unsigned i = 0; i < 700; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "globex|job:%u", i);
+        world_depend(&world, name, "globex|job:cause");
+        world_bad(&world, "globex", name + strlen("globex|"), EVENT_STATUS_FAILED, START_NS);
+    }
+    fail_saying(&world, "service:beta", "db.shop.internal:5432 timed out", START_NS + NS_PER_S);
+    assert_int_equal(world_incidents(&world, "acme"), 1);
+    assert_int_equal(world_incidents(&world, "globex"), 1);
+    world_deinit(&world);
+}
+
 static void the_earlier_of_kin_is_the_root_in_whichever_order_they_report(void **state) {
     (void)state;
     for (int is_late = 0; is_late < 2; is_late++) {
@@ -125,6 +144,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(errors_that_name_the_same_resource_are_one_incident),
         cmocka_unit_test(other_words_in_common_are_no_resource),
+        cmocka_unit_test(another_tenants_storm_stands_between_no_kin),
         cmocka_unit_test(the_earlier_of_kin_is_the_root_in_whichever_order_they_report),
         cmocka_unit_test(a_later_message_that_names_the_resource_merges),
         cmocka_unit_test(an_explained_failure_is_not_moved_by_a_shared_resource),

@@ -179,15 +179,34 @@ static void a_storm_of_alerts_ends(void **state) {
     (void)state;
     struct world world;
     world_init(&world);
-    for (uint64_t labels = 1; labels <= 40; labels++) {
+    for (uint64_t labels = 1; labels <= 80; labels++) {
         fire(&world, "service:web", labels, START_NS + NS_PER_DAY);
     }
     run_for(&world, NS_PER_HOUR);
-    for (uint64_t labels = 1; labels <= 40; labels++) {
+    for (uint64_t labels = 1; labels <= 80; labels++) {
         expect_open(&world, 1);
         end(&world, "service:web", labels);
     }
     run_for(&world, RESOLVE_AFTER_NS);
+    expect_open(&world, 0);
+    world_deinit(&world);
+}
+
+static void of_fifty_alerts_about_one_entity_each_must_be_over(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    for (uint64_t labels = 1; labels <= 50; labels++) {
+        fire(&world, "service:node", labels, START_NS + NS_PER_DAY);
+    }
+    for (uint64_t labels = 1; labels <= 48; labels++) {
+        end(&world, "service:node", labels);
+    }
+    world_restart(&world);
+    run_for(&world, NS_PER_HOUR);
+    expect_open(&world, 1);
+    end(&world, "service:node", 49);
+    end(&world, "service:node", 50);
     expect_open(&world, 0);
     world_deinit(&world);
 }
@@ -252,6 +271,7 @@ int main(void) {
         cmocka_unit_test(an_alert_whose_sender_is_gone_holds_no_other),
         cmocka_unit_test(what_no_alert_told_ends_by_silence_behind_the_last_alert),
         cmocka_unit_test(a_storm_of_alerts_ends),
+        cmocka_unit_test(of_fifty_alerts_about_one_entity_each_must_be_over),
         cmocka_unit_test(an_end_from_before_it_fired_again_ends_nothing),
         cmocka_unit_test(good_news_end_a_failure_whose_clock_is_ahead),
     };
