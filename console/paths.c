@@ -218,6 +218,17 @@ static void answer_route(struct console *console, struct http_exchange exchange,
     }
 }
 
+/* A page of another site that a person's browser shows must not act for that person: a browser says
+ * so itself. Programs send neither header. */
+static bool is_of_another_site(const struct http_request *request) {
+    struct slice site = http_header_find(request, "sec-fetch-site");
+    struct slice origin = http_header_find(request, "origin");
+    struct slice host = http_header_find(request, "host");
+    struct slice authority = slice_tail(origin, slice_find_byte(origin, ':') + 3);
+    return slice_equals(site, SLICE("cross-site")) || slice_equals(site, SLICE("same-site")) ||
+           (origin.size > 0 && !slice_equals_ignoring_case(authority, host));
+}
+
 bool console_allow_method(struct http_exchange exchange, const struct http_request *request,
                           bool is_post) {
     bool is_allowed = is_post ? slice_equals(request->method, SLICE("POST"))
@@ -284,6 +295,10 @@ static const struct {
 void console_on_request(void *context, struct http_exchange exchange,
                         const struct http_request *request) {
     struct console *console = context;
+    if (slice_equals(request->method, SLICE("POST")) && is_of_another_site(request)) {
+        console_answer_error(exchange, 403, "forbidden", "a page of another site asks for this");
+        return;
+    }
     if (console->reader == NULL && needs_state(request->path)) {
         console_answer_error(exchange, 503, "unavailable",
                              "quell is starting: it restores its state, try again");

@@ -127,11 +127,20 @@ static const char *read_span(struct slice body, struct asked *asked, uint64_t no
     return is_sound ? NULL : "a silence ends after its start and after now, within a year";
 }
 
+/* A whole object: of one that was cut off the matching half may be what is missing. */
+static bool is_whole(struct slice body) {
+    char by_memory[FIELD_BYTES_MAX];
+    char note_memory[FIELD_BYTES_MAX];
+    struct text by = text_over(by_memory, sizeof(by_memory));
+    struct text note = text_over(note_memory, sizeof(note_memory));
+    return slice_starts_with(slice_trim(body), SLICE("{")) &&
+           status_is_ok(fields_read(body, &by, &note));
+}
+
 static const char *read_silence(struct slice body, struct asked *asked, uint64_t now_ns) {
     struct policy_silence *silence = &asked->silence;
-    const char *error = slice_starts_with(slice_trim(body), SLICE("{"))
-                            ? read_match(body, asked)
-                            : "the body is a JSON object";
+    const char *error =
+        is_whole(body) ? read_match(body, asked) : "the body is a JSON object of strings";
     error = error != NULL ? error : read_span(body, asked, now_ns);
     error = error != NULL
                 ? error
@@ -140,6 +149,11 @@ static const char *read_silence(struct slice body, struct asked *asked, uint64_t
         error != NULL ? error : read_word(body, "by", asked->by, sizeof(asked->by), &silence->who);
     if (error == NULL && (silence->reason.size == 0 || silence->who.size == 0)) {
         error = "reason and by are missing: somebody will ask";
+    }
+    const struct policy_match *match = &silence->match;
+    if (error == NULL && json_pick(body, "severity").size == 0 && match->entity_glob.size == 0 &&
+        match->owner_glob.size == 0 && match->labels_count == 0) {
+        error = "say what is silenced: severity, entity, owner or labels; entity \"*\" is all";
     }
     return error;
 }
@@ -162,9 +176,13 @@ static void make_silence(struct console *console, struct http_exchange exchange,
         return;
     }
     uint32_t count = 0;
+    uint32_t own_count = 0;
     struct text text = console_text(console);
     struct status status = view_silences_json(console->reader, slice_of(NULL, 0), &text, &count);
-    if (!status_is_ok(status) || count >= SILENCES_MAX - ACTIONS_MAX) {
+    struct text own = console_text(console);
+    struct status own_status = view_silences_json(console->reader, tenant, &own, &own_count);
+    if (!status_is_ok(status) || !status_is_ok(own_status) || count >= SILENCES_MAX - ACTIONS_MAX ||
+        own_count >= SILENCES_MADE_PER_TENANT_MAX) {
         console_answer_error(exchange, 409, "full", "there are too many silences");
         return;
     }

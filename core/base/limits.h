@@ -108,7 +108,8 @@ static_assert(2 * BLOCK_BYTES_MAX <= JOURNAL_SEGMENT_BYTES, "a segment holds any
 #define SINKS_PER_TENANT_MAX 32u
 #define ROUTES_PER_TENANT_MAX 128u
 #define SILENCES_PER_TENANT_MAX 64u
-#define SILENCES_MAX 1024u           /* made by operators, of all tenants */
+#define SILENCES_MAX 1024u /* made by operators, of all tenants */
+#define SILENCES_MADE_PER_TENANT_MAX 128u
 #define SILENCE_BYTES_MAX 4096u      /* one of them, encoded */
 #define AUDIT_ROWS_MAX 16384u        /* kept of changes, and as many of refusals */
 #define AUDIT_DETAIL_BYTES_MAX 2048u /* cut */

@@ -107,6 +107,20 @@ class Console(Story):
         entry, = [entry for entry in timeline if entry["what"] == "acknowledged"]
         self.assertIn("Zoé 😀", json.dumps(entry, ensure_ascii=False))
 
+    def test_a_page_of_another_site_changes_nothing(self):
+        """On loopback whoever asks is the operator: also a browser that somebody else's page asks."""
+        self.open_incidents(1)
+        incident, = self.q.incidents()
+        path = f"/api/v1/incidents/{incident['id']}/ack"
+        own = f"127.0.0.1:{self.q.console}"
+        for headers, status in (({"Origin": "https://evil.example"}, 403), ({"Origin": "null"}, 403),
+                                ({"Sec-Fetch-Site": "cross-site", "Origin": f"http://{own}"}, 403),
+                                ({"Origin": f"http://{own}", "Sec-Fetch-Site": "same-origin"}, 200),
+                                ({}, 200)):
+            answer, text, _ = self.q.request("POST", path, '{"by":"ann"}', headers,
+                                             port=self.q.console)
+            self.assertEqual(answer, status, (headers, text))
+
     def test_health_and_metrics(self):
         for path in ("/healthz", "/livez", "/readyz"):
             self.assertEqual(self.ask("GET", path)[0], 200)

@@ -273,18 +273,28 @@ sinks = ["{name}"]
     def test_a_silence_of_another_tenant_mutes_nobody_here(self):
         hook, _, quell = self.silenced()
         status, _, _ = quell.request("POST", "/api/v1/silences?tenant=other", json.dumps(
-            {"duration": "1h", "reason": "x", "by": "y"}), port=quell.console)
+            {"entity": "*", "duration": "1h", "reason": "x", "by": "y"}), port=quell.console)
         self.assertEqual(status, 200)
         self.fail(quell, "loud")
         self.assertTrue(wait_for(lambda: hook.messages))
 
+    def test_one_tenants_silences_leave_room_for_the_others(self):
+        _, _, quell = self.silenced()
+        silence = json.dumps({"entity": "job:a*", "duration": "1h", "reason": "x", "by": "y"})
+        make = lambda tenant: quell.request(  # noqa: E731
+            "POST", f"/api/v1/silences?tenant={tenant}", silence, port=quell.console)[0]
+        answers = [make("loud") for _ in range(130)]
+        self.assertEqual((answers[0], answers[127], answers[129]), (200, 200, 409))
+        self.assertEqual(make("calm"), 200)
+
     def test_a_silence_that_cannot_be_meant_is_refused(self):
         _, _, quell = self.silenced()
-        good = {"duration": "1h", "reason": "x", "by": "y"}
+        good = {"entity": "job:a*", "duration": "1h", "reason": "x", "by": "y"}
         for change in ({"duration": "x"}, {"duration": "2y"}, {"by": ""}, {"reason": ""},
                        {"severity": "dire"}, {"labels": [1]}, {"labels": {"a": 1}},
                        {"entity": 7}, {"entity": "x" * 5000}, {"start": "yesterday"},
                        {"duration": None, "end": "2020-01-01T00:00:00Z"},
+                       {"entity": "", "entitty": "job:a*"},  # of nothing in particular
                        {"labels": {str(n): "x" for n in range(20)}}):
             body = {**good, **change}
             status, answer, _ = quell.request("POST", "/api/v1/silences", json.dumps(body),
@@ -293,7 +303,7 @@ sinks = ["{name}"]
             told = json.dumps(answer) if not isinstance(answer, (str, bytes)) else str(answer)
             if "duration" in change and change["duration"]:
                 self.assertIn("duration is such as", told)  # it was given: not "missing"
-        for body in ("", "[]", "{", "null", "{" * 500):
+        for body in ("", "[]", "{", "null", "{" * 500, json.dumps(good)[:-1]):
             status, _, _ = quell.request("POST", "/api/v1/silences", body, port=quell.console)
             self.assertEqual(status, 400, body)
 
