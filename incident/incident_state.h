@@ -35,6 +35,8 @@
 /* How many roots one new edge may explain. */
 #define EDGE_ROOTS_MAX 256u
 #define RESOURCES_PER_MEMBER_MAX 4u
+/* Dependants of a suspect that stand for all. */
+#define SUSPECT_DEPENDANTS_MAX 256u
 /* Alerts of a member that are known one by one. */
 #define FIRING_MAX 64u
 /* Repeats often say more than the first signal; a storm of them does not. */

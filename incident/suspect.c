@@ -21,7 +21,6 @@
 #include "incident/rows.h"
 
 #define SUSPECTS_MAX 32u
-#define SUSPECT_DEPENDANTS_MAX 256u
 /* Incidents that one suspicion joins at once. */
 #define SUSPECT_GATHERED_MAX 4096u
 /* Enough when something else speaks for it. */
