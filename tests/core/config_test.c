@@ -168,6 +168,35 @@ static void spans_that_no_clock_could_follow_are_refused(void **state) {
         load(world, "[notify]\nrepeat_interval = \"1s\"\nresolve_after = \"876000h\"\n", NULL), OK);
 }
 
+/* What could not be reserved, and what would cut off everybody. */
+static void bounds_that_no_process_could_live_with_are_refused(void **state) {
+    struct world *world = *state;
+    assert_status(load(world,
+                       "[limits]\nentities = 1073741824\n  event_ids = 268435457\n"
+                       "incidents = 16777217\n[server]\nmax_connections = 1073741824\n"
+                       "body_timeout = \"0s\"\nidle_timeout = \"9ms\"\n"
+                       "send_timeout = \"1ns\"\nmax_request_bytes = 0\n"
+                       "[journal]\nsegment_bytes = \"65GiB\"\nstate_reserve_bytes = \"17GiB\"\n",
+                       NULL),
+                  INVALID);
+    assert_says(world, ":2:1", "limits.entities is at most 134217728");
+    assert_says(world, ":3:3", "limits.event_ids is at most 268435456");
+    assert_says(world, ":4:1", "limits.incidents is at most 16777216");
+    assert_says(world, ":6:1", "server.max_connections is at most 262144");
+    assert_says(world, ":7:1", "server.body_timeout is at least 10ms");
+    assert_says(world, ":8:1", "server.idle_timeout is at least 10ms");
+    assert_says(world, ":9:1", "server.send_timeout is at least 10ms");
+    assert_says(world, ":10:1", "server.max_request_bytes is more than 0");
+    assert_says(world, ":12:1", "journal.segment_bytes is at most 68719476736");
+    assert_says(world, ":13:1", "journal.state_reserve_bytes is at most 17179869184");
+    assert_int_equal(world->errors.count, 10);
+    assert_status(load(world,
+                       "[limits]\nentities = 134217728\n[server]\nmax_connections = 262144\n"
+                       "body_timeout = \"10ms\"\n",
+                       NULL),
+                  OK);
+}
+
 static struct status find_fault(const struct config *config, struct config_errors *errors) {
     text_add_format(&errors->text, "late:1:1: %u sinks\n", config->sinks_count);
     errors->count++;
@@ -396,6 +425,7 @@ int main(void) {
         TEST(errors_stand_in_the_order_of_the_lines),
         TEST(what_does_not_go_together_is_told_at_its_key),
         TEST(spans_that_no_clock_could_follow_are_refused),
+        TEST(bounds_that_no_process_could_live_with_are_refused),
         TEST(another_rooms_errors_come_with_ours),
         TEST(a_process_value_may_come_from_the_environment),
         TEST(what_is_no_toml_is_told_with_its_place),

@@ -57,6 +57,17 @@ depends_on = ["job:a", 5]
 id = "load"
 """
 
+UNLIVEABLE_TOML = """[limits]
+entities = 1073741824
+[server]
+max_connections = 1073741824
+body_timeout = "0s"
+[sink.hook]
+type = "webhook"
+url = "http://127.0.0.1:1/"
+backoff = "1ns"
+"""
+
 
 class CommandLine(unittest.TestCase):
     def run_quell(self, *words, files=None):
@@ -130,6 +141,16 @@ class CommandLine(unittest.TestCase):
             '18:1: sink "rows": schema is a name of a-z, 0-9 and _',
             '21:1: job:load is declared twice',
             '22:24: a string in quotes is wanted here'])
+
+    def test_check_refuses_bounds_and_spans_that_no_process_could_live_with(self):
+        result = self.run_quell("check", files={"quell.toml": UNLIVEABLE_TOML})
+        self.assertEqual((result.returncode, result.stdout), (1, ""))
+        told = [line.partition("quell.toml:")[2] for line in result.stderr.splitlines()]
+        self.assertEqual(told, [
+            "2:1: limits.entities is at most 134217728",
+            "4:1: server.max_connections is at most 262144",
+            "5:1: server.body_timeout is at least 10ms: it would cut off everybody",
+            '9:1: sink "hook": backoff is a duration from 10ms to 1d, such as "10s"'])
 
     def test_what_stands_in_the_wrong_file_is_told_so(self):
         result = self.run_quell("check", files={
