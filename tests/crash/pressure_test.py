@@ -290,6 +290,24 @@ class Pressure(unittest.TestCase):
         self.judge(process)
         self.assertEqual(process.stop(), 0)
 
+    def test_the_states_reserve_leaves_the_journal_the_room_that_it_cannot_use(self):
+        kept = tempfile.mkdtemp(prefix="quell-pressure-")
+        self.addCleanup(shutil.rmtree, kept)
+        disk = loop(os.path.join(kept, "image"), 200)
+        self.addCleanup(disk.close)
+        before = disk.free()
+        process = self.start(disk.path, "journal.segment_bytes=8MiB",
+                             "journal.state_reserve_bytes=110MiB")  # twice as much is not there
+        self.assertEqual(self.send(process, "early")[0], 200)
+        taken = (before - disk.free()) >> 20
+        print(f"of {before >> 20} MiB {taken} are taken")
+        self.assertGreaterEqual(taken, 110)
+        self.assertLess(taken, 110 + 3 * 8)
+        for number in range(300):  # more than a segment
+            self.assertEqual(self.send(process, f"more{number}", 14000)[0], 200)
+        self.judge(process)
+        self.assertEqual(process.stop(), 0)
+
     def test_a_disk_that_stays_full_over_a_restart_loses_nothing(self):
         disk = tmpfs(64)
         self.addCleanup(disk.close)
