@@ -256,7 +256,13 @@ static struct status replay_journal(struct engine *engine, struct journal_reader
                       (unsigned long long)engine->applied_seq + 1, (unsigned long long)seq - 1);
             engine->applied_seq = seq - 1;
         }
-        TRY(replay_record(engine, record, seq, fault));
+        struct fault cause = {{0}};
+        status = replay_record(engine, record, seq, &cause);
+        if (!status_is_ok(status)) {
+            return fault_set(fault, status.code, "journal record %llu cannot be applied: %s",
+                             (unsigned long long)seq,
+                             cause.words[0] != 0 ? cause.words : status_name(status));
+        }
         if (engine->applied_seq - engine->committed_seq >= 4096) {
             TRY(engine_commit(engine, fault)); /* bounds the transaction's size */
         }

@@ -15,8 +15,7 @@ static void on_flushed(void *context, struct status status) {
     world->is_flushed = true;
 }
 
-/* The state as it is on the disk, then the journal from its cursor. */
-void start(struct world *world) {
+struct status try_start(struct world *world) {
     struct store_options store_options = {.directory = world->state_path, .map_bytes_max = GIB};
     assert_status(store_open(&store_options, &world->store, &world->fault), OK);
     struct engine_options options = {
@@ -30,7 +29,11 @@ void start(struct world *world) {
         .poison_path = world->poison_path,
     };
     assert_status(engine_init(&world->engine, &options, &world->fault), OK);
-    struct status status = engine_recover(&world->engine, world->journal_path, &world->fault);
+    return engine_recover(&world->engine, world->journal_path, &world->fault);
+}
+
+void start(struct world *world) {
+    struct status status = try_start(world);
     if (!status_is_ok(status)) {
         fail_msg("recover: %s: %s", status_name(status), world->fault.words);
     }

@@ -26,6 +26,8 @@ struct world {
 
 /* The state as it is on the disk, then the journal from its cursor. */
 void start(struct world *world);
+/* The same, when it may fail. */
+MUST_CHECK struct status try_start(struct world *world);
 /* As a crash leaves it: what was not committed is gone. */
 void crash(struct world *world);
 void restart(struct world *world);
