@@ -308,6 +308,44 @@ class Pressure(unittest.TestCase):
         self.judge(process)
         self.assertEqual(process.stop(), 0)
 
+    def test_outcomes_that_find_no_room_rest_until_there_is_some(self):
+        disk = tmpfs(64)
+        self.addCleanup(disk.close)
+        process = self.start(disk.path, "journal.segment_bytes=8MiB", "journal.state_reserve_bytes=8MiB")
+        self.receiver.holds = True
+        self.assertEqual(self.send(process, "early")[0], 200)
+        self.wait(lambda: self.receiver.held == 1, "nothing is told")
+        disk.fill()
+        self.send_until_refused(process, "full", 14000)
+        self.receiver.holds = False
+        time.sleep(0.3)  # the first of those that waited are told
+        spent = process.cpu_seconds(with_waits=True)
+        time.sleep(1)
+        spent = process.cpu_seconds(with_waits=True) - spent
+        told = self.receiver.requests
+        disk.empty()
+        self.wait(lambda: self.receiver.requests > told or not self.pending(process),
+                  "the outcomes were not taken")
+        self.wait(lambda: not self.pending(process), "not all is told", 20)
+        self.assertEqual(process.stop(), 0)
+        process.start()
+        self.judge(process)
+        print(f"CPU {spent * 1000:.0f} ms in 1 s; {told} told while it was full, then "
+              f"{self.receiver.requests - told}")
+        self.assertLess(spent, 0.3)
+        self.assertGreater(told, 0)
+        self.assertEqual(set(self.receiver.tellings.values()), {1})
+        self.assertEqual(process.stop(), 0)
+
+    def pending(self, process):
+        return self.metric(process, "quell_outbox_pending")
+
+    def wait(self, condition, words, seconds=5):
+        until = time.monotonic() + seconds
+        while not condition():
+            self.assertLess(time.monotonic(), until, words)
+            time.sleep(0.02)
+
     def test_a_disk_that_stays_full_over_a_restart_loses_nothing(self):
         disk = tmpfs(64)
         self.addCleanup(disk.close)

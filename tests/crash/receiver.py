@@ -8,6 +8,8 @@ import threading
 class Receiver:
     def __init__(self, seed, failures=0.0):
         self.opened, self.requests, self.refused = {}, 0, 0
+        self.tellings = {}  # how often each message came
+        self.holds, self.held = False, 0  # keeps answers back; how many
         self.chance, self.failures = random.Random(seed), failures
         self.loop = asyncio.new_event_loop()
         started = threading.Event()
@@ -29,6 +31,10 @@ class Receiver:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
                 fields = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:] if line)
                 body = await reader.readexactly(int(fields["content-length"]))
+                self.held += 1
+                while self.holds:
+                    await asyncio.sleep(0.01)
+                self.held -= 1
                 writer.write(b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n"
                              % self.take(fields["webhook-id"], body))
                 await writer.drain()
@@ -40,6 +46,7 @@ class Receiver:
     def take(self, message_id, body):
         """Refuses before or, what is harder, after it has noted the message."""
         self.requests += 1
+        self.tellings[message_id] = self.tellings.get(message_id, 0) + 1
         luck = self.chance.random()
         if luck < self.failures / 2:
             self.refused += 1
