@@ -249,6 +249,34 @@ class Storage(unittest.TestCase):
             self.process(directory).start()
         return str(caught.exception)
 
+    def seal(self, path):
+        """Nothing can be made in the directory, by root either; refused: skipped."""
+        result = subprocess.run(["chattr", "+i", path], capture_output=True, text=True)
+        if result.returncode != 0:
+            self.skipTest("chattr is refused here: " + result.stderr.strip())
+        self.addCleanup(subprocess.run, ["chattr", "-i", path])
+
+    def test_a_shard_that_fails_in_its_first_turn_ends_the_start(self):
+        directory = self.copy()
+        process = self.process(directory, "notify.group_wait=2s")
+        process.start()
+        self.addCleanup(lambda: process.process.poll() is None and process.kill())
+        client = Client("native1", "native", process.http, None, SEED, 0)
+        path, body = native_body(["due.0"])
+        self.assertEqual(client.post(path, body), 200)
+        begin = time.monotonic()
+        while len(process.incidents()) == self.job_count:
+            self.assertLess(time.monotonic() - begin, 1.5)
+        client.disconnect()
+        process.kill()
+        segment, = self.segments(directory)  # ends before the state: the next record wants a new one
+        self.damage(segment, self.block_offsets(segment)[-1], bytes(4096))
+        time.sleep(2.1)  # until a message is due, which the first turn journals
+        self.seal(os.path.dirname(segment))
+        process.launch()
+        self.assertEqual(process.process.wait(30), 1)
+        self.assertIn("quell: the shard did not start", process.log_text())
+
     def test_a_directory_in_use_and_one_that_is_none_are_refused(self):
         directory = self.copy()
         process = self.process(directory)
