@@ -64,8 +64,10 @@ int command_run(const struct cli_options *options) {
         return 1;
     }
     struct runtime_options runtime_options = {config, options, options->format_json};
-    if (!status_is_ok(runtime_open(&runtime_options, &runtime, &fault))) {
-        (void)fprintf(stderr, "quell: %s\n", fault.words);
+    struct status status = runtime_open(&runtime_options, &runtime, &fault);
+    if (!status_is_ok(status)) {
+        (void)fprintf(stderr, "quell: %s\n",
+                      fault.words[0] != 0 ? fault.words : status_name(status));
         return 1;
     }
     notify_send("READY=1");
