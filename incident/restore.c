@@ -428,8 +428,10 @@ static void add_digest(struct hash128 *sum, struct writer *writer, uint64_t seed
 struct hash128 incidents_digest(const struct incidents *incidents) {
     struct hash128 sum = {.lo = incidents->open_count, .hi = incidents->next_outbox_number};
     uint8_t bytes[4096];
-    for (uint32_t slot = 0; slot < incidents->incidents_max; slot++) {
+    uint32_t left = incidents->incidents_max - incidents->incidents_free_count;
+    for (uint32_t slot = 0; left > 0; slot++) {
         const struct incident *incident = &incidents->incidents[slot];
+        left -= incident->is_used ? 1 : 0;
         if (!incident->is_used || incident->fate != FATE_KEEP) {
             continue;
         }
@@ -448,8 +450,10 @@ struct hash128 incidents_digest(const struct incidents *incidents) {
         incident_encode_state(incident, &writer);
         add_digest(&sum, &writer, incidents->hash_seed);
     }
-    for (uint32_t slot = 0; slot < incidents->members_max; slot++) {
+    left = incidents->members_max - incidents->members_free_count;
+    for (uint32_t slot = 0; left > 0; slot++) {
         const struct member *member = &incidents->members[slot];
+        left -= member->is_used ? 1 : 0;
         if (!member->is_used || member->fate != FATE_KEEP) {
             continue;
         }
