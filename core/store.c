@@ -76,6 +76,14 @@ static MDB_val to_value(struct slice bytes) {
     return (MDB_val){.mv_size = bytes.size, .mv_data = (void *)(uintptr_t)bytes.data};
 }
 
+bool store_knows_table(struct slice name) {
+    bool is_known = false;
+    for (uint32_t i = 0; i < STORE_TABLE_COUNT; i++) {
+        is_known = is_known || slice_equals(name, slice_of_text(table_names[i]));
+    }
+    return is_known;
+}
+
 static int open_tables(struct store *store, bool read_only) {
     MDB_txn *txn = NULL;
     int code = mdb_txn_begin(store->env, NULL, read_only ? MDB_RDONLY : 0, &txn);

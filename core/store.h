@@ -31,6 +31,8 @@ void store_close(struct store *store);
 MUST_CHECK struct status store_begin(struct store *store, struct fault *fault);
 MUST_CHECK struct status store_put(struct store *store, enum store_table table, struct slice key,
                                    struct slice value, struct fault *fault);
+/* Whether one of its STORE_TABLE_COUNT tables has that name. Thread: any. */
+bool store_knows_table(struct slice name);
 /* Missing keys are fine. */
 MUST_CHECK struct status store_delete(struct store *store, enum store_table table, struct slice key,
                                       struct fault *fault);

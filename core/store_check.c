@@ -22,6 +22,7 @@
 
 #include "core/base/assert.h"
 #include "core/base/reader.h"
+#include "core/store.h"
 
 enum { PAGE_BYTES = 4096, PAGE_HEADER_BYTES = 16, ENTRY_HEADER_BYTES = 8, TABLE_BYTES = 48 };
 enum { KIND_BRANCH = 1, KIND_LEAF = 2, KIND_OVERFLOW = 4, KIND_META = 8 };
@@ -57,6 +58,8 @@ struct check {
     uint64_t seen_bits;
     uint8_t *big; /* the overflow run being looked at */
     size_t big_bytes;
+    uint32_t tables_known;
+    uint32_t tables_unknown;
     struct store_check_result result;
     struct fault *fault;
 };
@@ -259,6 +262,14 @@ static enum content content_of(struct slice table) {
     return is_of_starts ? CONTENT_META : CONTENT_ROWS;
 }
 
+/* LMDB would make the missing one anew, empty. An older quell's store lacks tables, and a newer
+ * one's has more. */
+static struct status check_names(struct check *check, uint64_t page) {
+    return check->tables_unknown == 0 || check->tables_known == STORE_TABLE_COUNT
+               ? status_ok()
+               : damaged(check, page, "a table's name is damaged");
+}
+
 static struct status check_entry(struct check *check, struct walk *walk, uint64_t page,
                                  const struct entry *entry) {
     walk->entries++;
@@ -267,6 +278,7 @@ static struct status check_entry(struct check *check, struct walk *walk, uint64_
             return damaged(check, page, "a table's record is wrong");
         }
         struct table table = read_table(entry->data.data);
+        *(store_knows_table(entry->key) ? &check->tables_known : &check->tables_unknown) += 1;
         return table.flags == 0 && table.pad == 0
                    ? check_table(check, &table, content_of(entry->key))
                    : damaged(check, page, "a table's flags are wrong");
@@ -418,9 +430,13 @@ static struct status read_meta(struct check *check, uint64_t page, struct meta *
         .page_last = u64_at(body + 24 + (size_t)2 * TABLE_BYTES),
         .transaction = u64_at(body + 32 + (size_t)2 * TABLE_BYTES),
     };
-    return meta_out->free.pad == PAGE_BYTES && meta_out->main.flags == 0
+    if (meta_out->free.pad != PAGE_BYTES || meta_out->main.flags != 0) {
+        return damaged(check, page, "its page size or flags are wrong");
+    }
+    /* LMDB finds a transaction's head by its lowest bit, whichever it took for the newest. */
+    return meta_out->transaction == 0 || meta_out->transaction % 2 == page
                ? status_ok()
-               : damaged(check, page, "its page size or flags are wrong");
+               : damaged(check, page, "its transaction belongs into the other head");
 }
 
 static struct status allocate(struct check *check, uint64_t page_last) {
@@ -451,7 +467,8 @@ static struct status check_file(struct check *check) {
     check->result.transaction = newest->transaction;
     TRY(allocate(check, newest->page_last));
     TRY(check_table(check, &newest->free, CONTENT_FREE));
-    return check_table(check, &newest->main, CONTENT_TABLES);
+    TRY(check_table(check, &newest->main, CONTENT_TABLES));
+    return check_names(check, newest->main.root);
 }
 
 struct status store_check(const struct files *files, const char *directory,
