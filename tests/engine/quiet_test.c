@@ -4,25 +4,6 @@
 
 #include "tests/engine/shard_world.h"
 
-static void add_log(struct world *world, const char *tenant, const char *id, const char *message) {
-    uint8_t bytes[2048];
-    struct envelope envelope = {
-        .event_key = hash128_of(slice_of_text(id), 0),
-        .kind = EVENT_KIND_LOG,
-        .severity = EVENT_SEVERITY_INFO,
-        .event_time_ns = START_NS,
-        .ingest_time_ns = START_NS,
-        .tenant = slice_of_text(tenant),
-        .entity = SLICE("service:shop"),
-        .event_id = slice_of_text(id),
-        .message = slice_of_text(message),
-        .source = SLICE("test"),
-    };
-    struct writer writer = writer_over(bytes, sizeof(bytes));
-    assert_status(envelope_encode(&envelope, &writer), OK);
-    assert_status(batch_add(&world->batch, writer_slice(&writer)), OK);
-}
-
 /* While it runs a shard knows of quiet events from their heads alone; a replay makes these anew. */
 static void quiet_events_count_the_same_live_and_replayed(void **state) {
     struct world *world = *state;

@@ -43,6 +43,8 @@ void add_event(struct world *world, const char *job, enum event_status status, c
                const char *upstream);
 void add_tenants_event(struct world *world, const char *tenant, const char *job,
                        enum event_status status, const char *id, const char *upstream);
+/* Good for nothing but to be counted: a log record of service:shop. */
+void add_log(struct world *world, const char *tenant, const char *id, const char *message);
 /* A storm of three: one cause, two that it takes with it. */
 void add_storm(struct world *world);
 uint64_t counter(struct world *world, enum tenant_counter counter);

@@ -9,30 +9,11 @@
 
 enum { TENANTS_PER_RECORD = 512 };
 
-static void add_log(struct world *world, const char *tenant, const char *id) {
-    uint8_t bytes[2048];
-    struct envelope envelope = {
-        .event_key = hash128_of(slice_of_text(id), 0),
-        .kind = EVENT_KIND_LOG,
-        .severity = EVENT_SEVERITY_INFO,
-        .event_time_ns = START_NS,
-        .ingest_time_ns = START_NS,
-        .tenant = slice_of_text(tenant),
-        .entity = SLICE("service:shop"),
-        .event_id = slice_of_text(id),
-        .message = SLICE("request handled"),
-        .source = SLICE("test"),
-    };
-    struct writer writer = writer_over(bytes, sizeof(bytes));
-    assert_status(envelope_encode(&envelope, &writer), OK);
-    assert_status(batch_add(&world->batch, writer_slice(&writer)), OK);
-}
-
 static void fill(struct world *world) {
     for (uint32_t number = 0; number < TENANTS_MAX; number++) {
         char tenant[16];
         (void)snprintf(tenant, sizeof(tenant), "t%u", number);
-        add_log(world, tenant, tenant);
+        add_log(world, tenant, tenant, "request handled");
         if ((number + 1) % TENANTS_PER_RECORD == 0) {
             apply_record(world);
         }
@@ -43,10 +24,10 @@ static void fill(struct world *world) {
 
 /* Of a tenant that is one too many, three; of one that is known, before, between and behind. */
 static void add_late(struct world *world) {
-    add_log(world, "t7", "k-1");
-    add_log(world, "late", "l-1");
-    add_log(world, "late", "l-2");
-    add_log(world, "t7", "k-2");
+    add_log(world, "t7", "k-1", "request handled");
+    add_log(world, "late", "l-1", "request handled");
+    add_log(world, "late", "l-2", "request handled");
+    add_log(world, "t7", "k-2", "request handled");
     add_tenants_event(world, "late", "job:load", EVENT_STATUS_FAILED, "l-3", NULL);
     add_tenants_event(world, "t7", "job:load", EVENT_STATUS_FAILED, "k-3", NULL);
 }
@@ -152,7 +133,7 @@ static void what_stands_aside_stays_until_there_is_room(void **state) {
     assert_int_equal(rows_of_late(world), 3);
     restart(world);
     assert_int_equal(rows_of_late(world), 3);
-    add_log(world, "late", "l-4");
+    add_log(world, "late", "l-4", "request handled");
     assert_status(engine_quarantine_record(&world->engine, write_record(world), &world->fault), OK);
     commit(world);
     assert_int_equal(rows_of_late(world), 4);
