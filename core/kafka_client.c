@@ -3,11 +3,13 @@
 
 #include <librdkafka/rdkafka.h>
 #include <malloc.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "core/base/assert.h"
+#include "core/clock.h"
 #include "core/kafka_conf.h"
 
 static_assert((int)KAFKA_START_FIRST == (int)RD_KAFKA_OFFSET_BEGINNING, "passed on as it is");
@@ -22,6 +24,8 @@ enum {
     COMMIT_MS = 3000,
     COMMIT_TRIES = 10, /* of one that is waited for, while the group changes: */
     COMMIT_AGAIN_MS = 100,
+    CLOSE_MS_MAX = 10000, /* to leave a group; with no broker at hand: */
+    CLOSE_ALONE_MS_MAX = 3000,
 };
 
 struct kafka_consumer {
@@ -33,6 +37,7 @@ struct kafka_consumer {
     bool is_cluster_asked;
     bool is_connected;
     bool is_closing;
+    atomic_bool is_left; /* librdkafka's threads go on without it: nobody is told any more */
 };
 
 /* --- Settings --- */
@@ -75,6 +80,9 @@ static struct status set_properties(rd_kafka_conf_t *conf,
 
 static void on_log(const rd_kafka_t *native, int level, const char *area, const char *words) {
     const struct kafka_consumer *consumer = rd_kafka_opaque(native);
+    if (atomic_load(&consumer->is_left)) {
+        return;
+    }
     /* Its warnings repeat with every attempt; what matters comes as an error, too. */
     log_write(consumer->options.logger, LOG_LEVEL_DEBUG, "kafka", "%d %s %s", level, area, words);
 }
@@ -266,13 +274,47 @@ struct status kafka_consumer_open(const struct kafka_consumer_options *options,
     return status_ok();
 }
 
+/* rd_kafka_consumer_close waits as long as it takes: a minute for a broker that stands still, for
+ * ever (seen with 2.0.2) for one that died while a connection to it began. */
+static bool leave_group(struct kafka_consumer *consumer) {
+    uint64_t wait_ms = consumer->is_connected ? CLOSE_MS_MAX : CLOSE_ALONE_MS_MAX;
+    uint64_t end_ns = clock_monotonic_ns() + wait_ms * NS_PER_MS;
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(consumer->native);
+    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(consumer->native, queue);
+    bool is_left = error != NULL; /* after a fatal error there is nothing to leave */
+    while (!is_left && clock_monotonic_ns() < end_ns) {
+        rd_kafka_message_t *message = NULL;
+        if (rd_kafka_consume_batch_queue(queue, PROBE_MS, &message, 1) == 1) {
+            rd_kafka_message_destroy(message);
+        }
+        is_left = rd_kafka_consumer_closed(consumer->native) != 0;
+    }
+    rd_kafka_error_destroy(error);
+    rd_kafka_queue_destroy(queue);
+    return is_left;
+}
+
+/* rd_kafka_destroy would wait for the same. Its threads go on and hold `consumer`, so neither is
+ * ever freed. */
+static void leave_behind(struct kafka_consumer *consumer) {
+    consumer->options.handler->on_trouble(consumer->options.context,
+                                          "the group could not be left in time: its members learn "
+                                          "it when the session ends",
+                                          false);
+    atomic_store(&consumer->is_left, true);
+}
+
 void kafka_consumer_close(struct kafka_consumer *consumer) {
     if (consumer == NULL) {
         return;
     }
     consumer->is_closing = true;
-    (void)rd_kafka_consumer_close(consumer->native);
+    bool is_left = leave_group(consumer);
     rd_kafka_queue_io_event_enable(consumer->queue, -1, NULL, 0);
+    if (!is_left) {
+        leave_behind(consumer);
+        return;
+    }
     rd_kafka_queue_destroy(consumer->queue);
     if (consumer->cluster != NULL) {
         rd_kafka_mem_free(consumer->native, consumer->cluster);

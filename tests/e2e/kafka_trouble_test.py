@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -75,6 +76,20 @@ class Trouble(Story):
         self.wait(lambda: accepted(quell) == 22)
         self.wait(lambda: ready(quell)[0] == 200)
         self.assertEqual(0, quell.close())
+
+    def test_a_broker_that_stands_still_does_not_hold_up_a_stop(self):
+        broker = self.broker()
+        broker.create("still", 1)
+        quell = self.quell(files=config(broker, ["still"]))
+        broker.produce("still", [json.dumps(failure("one"))])
+        self.wait(lambda: accepted(quell) == 1)
+        broker.process.send_signal(signal.SIGSTOP)
+        self.addCleanup(lambda: broker.process.send_signal(signal.SIGCONT))
+        start = time.monotonic()
+        self.assertEqual(0, quell.stop())
+        self.assertLess(time.monotonic() - start, 30)
+        self.assertIn("the group could not be left in time", quell.read_log())
+        quell.close()
 
     def test_a_member_that_the_group_took_another_for_joins_anew(self):
         broker = self.shared()
