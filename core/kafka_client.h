@@ -69,9 +69,9 @@ struct kafka_consumer_options {
 MUST_CHECK struct status kafka_consumer_open(const struct kafka_consumer_options *options,
                                              struct kafka_consumer **consumer_out,
                                              struct fault *fault);
-/* Leaves the group (on_revoke comes from in here) and frees everything. Where the brokers do not let it
- * go within 10 s (3 s when none is connected) it is left behind with its threads, which on_trouble
- * says. NULL is allowed. */
+/* Leaves the group (on_revoke comes from in here) and frees everything. What the brokers do not let
+ * go within 10 s (3 s when none is connected) stays behind with its threads, which on_trouble says.
+ * NULL is allowed. */
 void kafka_consumer_close(struct kafka_consumer *consumer);
 
 /* Runs due callbacks and takes up to count_max messages without waiting; each is given back by
