@@ -114,11 +114,17 @@ static struct status apply_admitted(struct engine *engine, struct tenant *tenant
                                     const struct envelope *envelope, struct slice bytes,
                                     uint32_t index) {
     struct signal signal = signal_classify(envelope);
+    struct incident_context context = engine_incident_context(engine, index);
     if (!event_concerns_graph(envelope, &signal)) {
+        uint32_t known = (envelope->flags & ENVELOPE_GOOD) == 0
+                             ? GRAPH_NODE_NONE
+                             : graph_find_node(engine->graph, envelope->entity_key);
+        if (known != GRAPH_NODE_NONE) {
+            incidents_note_well(engine->incidents, &context, known, &signal);
+        }
         apply_complaint(engine, envelope, &signal, index);
         return status_ok();
     }
-    struct incident_context context = engine_incident_context(engine, index);
     uint32_t node = GRAPH_NODE_NONE;
     if (is_beyond_learning(engine, envelope, bytes)) {
         return status_ok();
@@ -133,6 +139,7 @@ static struct status apply_admitted(struct engine *engine, struct tenant *tenant
         incidents_apply_good(engine->incidents, &context, node, &signal)) {
         dedup_forget_entity(engine->dedup, node);
     }
+    incidents_note_well(engine->incidents, &context, node, &signal);
     apply_complaint(engine, envelope, &signal, index);
     return status_ok();
 }
@@ -254,15 +261,16 @@ static struct status apply_event(struct engine *engine, const struct opened_even
                                       : status;
 }
 
-/* A quiet event is one by its head alone; a well one when its entity is known, and neither an
- * incident nor dedup has anything to forget for it. */
+/* A quiet event is one by its head alone; a well one when its entity is known, is known to be well,
+ * and neither an incident nor dedup has anything to forget for it. */
 static bool is_quiet_now(const struct engine *engine, const struct event_head *head) {
     if ((head->traits & EVENT_WELL) == 0) {
         return (head->traits & EVENT_QUIET) != 0;
     }
     uint32_t node = graph_find_node(engine->graph, head->entity_key);
     return node != GRAPH_NODE_NONE && !incidents_have_member(engine->incidents, node) &&
-           !dedup_has_entity(engine->dedup, node);
+           !dedup_has_entity(engine->dedup, node) &&
+           incidents_is_well_noted(engine->graph, node, engine->now_ns);
 }
 
 /* All that apply_event would do with it. */

@@ -225,7 +225,7 @@ static void add_alternative_reason(struct explained *explained, uint32_t node, s
     const struct graph *graph = explained->reader->view->graph;
     bool is_there = graph_has_node(graph, node);
     uint32_t hops = is_there ? path_to(explained, node, path) : 0;
-    if (is_there && graph_get_node(graph, node).state.status == EVENT_STATUS_NONE &&
+    if (is_there && event_status_news(graph_get_state(graph, node).status) != SIGNAL_BAD &&
         member == NULL) {
         text_add_text(words, "has reported nothing, but another that depends on it fails as well");
         return;
@@ -261,7 +261,7 @@ static void add_upstream_reason(struct explained *explained, const struct graph_
         text_add_text(words, "upstream of the root and downstream of it, a cycle: failed ");
         add_order(explained, member, words);
         text_add_text(words, "the earlier one is the root");
-    } else if (node->state.status == EVENT_STATUS_NONE) {
+    } else if (event_status_news(node->state.status) != SIGNAL_BAD) {
         text_add_text(words, "upstream of the root, has reported nothing bad");
     } else {
         text_add_text(words, "upstream of the root and failing since ");

@@ -44,7 +44,7 @@ static void add_node(struct graph_page *page, uint32_t at) {
         text_add_text(page->json, ",\"tenant\":");
         text_add_json_string(page->json, node.owner);
     }
-    bool is_bad = node.state.status != EVENT_STATUS_NONE;
+    bool is_bad = event_status_news(node.state.status) == SIGNAL_BAD;
     text_add_text(page->json, ",\"status\":");
     text_add_json_string(page->json, is_bad ? event_status_word(node.state.status) : SLICE("ok"));
     if (is_bad) {

@@ -41,8 +41,8 @@ struct graph_options {
 
 /* One atomic 64-bit word a node: readers see a whole state. */
 struct graph_state {
-    enum event_status status; /* a BAD status while the entity is bad, else NONE */
-    uint64_t since_ns;        /* event time at which it turned bad; kept to 1 ms in the word */
+    enum event_status status; /* BAD while the entity is bad; GOOD: it said so; else NONE */
+    uint64_t since_ns;        /* when it turned bad, or said that it is well; 1 ms */
 };
 
 struct graph_node {
@@ -111,6 +111,7 @@ void graph_prefetch_slot(const struct graph *graph, struct hash128 key);
 void graph_prefetch_node(const struct graph *graph, struct hash128 key);
 /* Names live as long as the graph. */
 struct graph_node graph_get_node(const struct graph *graph, uint32_t node);
+struct graph_state graph_get_state(const struct graph *graph, uint32_t node);
 uint32_t graph_nodes_count(const struct graph *graph);
 /* One more than the highest number of a node; which of the numbers below are nodes. */
 uint32_t graph_numbers_end(const struct graph *graph);

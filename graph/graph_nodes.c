@@ -202,6 +202,12 @@ struct graph_node graph_get_node(const struct graph *graph, uint32_t node) {
     };
 }
 
+struct graph_state graph_get_state(const struct graph *graph, uint32_t node) {
+    ASSERT(graph_has_node(graph, node));
+    return graph_state_unpack(
+        atomic_load_explicit(&graph->nodes[node].state, memory_order_acquire));
+}
+
 void graph_set_state(struct graph *graph, uint32_t node, struct graph_state state) {
     ASSERT(graph_has_node(graph, node) && state.status < EVENT_STATUS_COUNT);
     uint64_t word = graph_state_pack(state);

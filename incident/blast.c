@@ -101,6 +101,7 @@ static void look_downstream(struct incidents *incidents, const struct incident_c
 void incident_refresh(struct incidents *incidents, const struct incident_context *context,
                       struct incident *incident) {
     ASSERT(incident->root != INDEX_NONE);
+    suspect_review(incidents, context, incident);
     if (incident->suspect_node == GRAPH_NODE_NONE) {
         strength_choose_root(incidents, context, incident);
     }

@@ -115,7 +115,7 @@ bool cause_is_foreign(struct incidents *incidents, const struct incident_context
         return false;
     }
     struct graph_node seen = graph_get_node(context->graph, node);
-    if (seen.state.status == EVENT_STATUS_NONE || !tenant_is_platform(seen.owner)) {
+    if (event_status_news(seen.state.status) != SIGNAL_BAD || !tenant_is_platform(seen.owner)) {
         return false;
     }
     struct member *member = platform_member(incidents, node);

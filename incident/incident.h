@@ -74,6 +74,12 @@ MUST_CHECK struct status incidents_apply_bad(struct incidents *incidents,
 /* Good news about a node: its member recovers. False: it is not this source's to say. */
 bool incidents_apply_good(struct incidents *incidents, const struct incident_context *context,
                           uint32_t node, const struct signal *signal);
+/* The source says that the node is well: until the window has passed it is no silent suspect. What
+ * suspects it already looks again. Alerts say nothing for others. */
+void incidents_note_well(struct incidents *incidents, const struct incident_context *context,
+                         uint32_t node, const struct signal *signal);
+/* Whether such a word would change nothing now. */
+bool incidents_is_well_noted(const struct graph *graph, uint32_t node, uint64_t now_ns);
 /* Whether the node is a member of any incident, of whichever tenant: if not, good news about it are
  * nothing to the incidents. */
 bool incidents_have_member(const struct incidents *incidents, uint32_t node);

@@ -112,7 +112,7 @@ void rank_incident(struct incidents *incidents, const struct incident_context *c
 
 static void add_suspect_evidence(const struct rank *rank, uint32_t index, struct text *text) {
     if (index == 0) {
-        text_add_text(text, "suspected: it has reported nothing itself");
+        text_add_text(text, "suspected: it reports no failure itself");
     } else if (index == 1 && rank->suspect_total >= SUSPECT_DEPENDANTS_MAX) {
         text_add_format(text, "%u of %u looked at, of all that depend on it directly, are failing",
                         rank->suspect_count, rank->suspect_total);

@@ -30,7 +30,8 @@ static bool is_silent(struct incidents *incidents, const struct incident_context
                       const struct outlook *outlook, uint32_t node) {
     struct graph_node seen = graph_get_node(context->graph, node);
     struct member *member = member_find(incidents, outlook->tenant_hash, node);
-    return seen.state.status == EVENT_STATUS_NONE && (member == NULL || member->is_recovered) &&
+    return event_status_news(seen.state.status) != SIGNAL_BAD &&
+           !well_is_said(outlook, &seen.state) && (member == NULL || member->is_recovered) &&
            (slice_equals(seen.owner, outlook->tenant) || tenant_is_platform(seen.owner));
 }
 
@@ -186,6 +187,27 @@ bool suspect_reconsider(struct incidents *incidents, const struct incident_conte
         suspect_set(incidents, context, incident, &found);
     }
     return found.node != GRAPH_NODE_NONE;
+}
+
+void suspect_review(struct incidents *incidents, const struct incident_context *context,
+                    struct incident *incident) {
+    if (incident->suspect_node == GRAPH_NODE_NONE || !incident_is_live(incident)) {
+        return;
+    }
+    struct graph_state state = graph_get_state(context->graph, incident->suspect_node);
+    struct outlook outlook =
+        outlook_of_member(incidents, context, member_at(incidents, incident->root));
+    if (!well_is_said(&outlook, &state)) {
+        return;
+    }
+    char words[DETAIL_BYTES_MAX];
+    struct text detail = text_over(words, sizeof(words));
+    suspect_add_entity(&detail, context, incident);
+    text_add_text(&detail, " (suspected) says that it is well, to ");
+    entity_add(&detail, graph_get_node(context->graph, incident->root_node).entity, false);
+    incident->suspect_node = GRAPH_NODE_NONE;
+    timeline_add(incidents, context, incident, "re-rooted", text_slice(&detail));
+    telling_note(incidents, context, incident, CHANGE_ROOT);
 }
 
 uint32_t suspect_hint(struct incidents *incidents, const struct incident_context *context,

@@ -8,6 +8,9 @@
 #include "schemas/envelope.h"
 #include "schemas/policy.h"
 
+/* That a node is well is noted again no sooner than after so long. */
+#define SIGNAL_WELL_NOTED_NS (2 * NS_PER_MINUTE)
+
 struct signal {
     enum signal_news news;
     enum event_status status;     /* FAILED for error logs and failed spans */

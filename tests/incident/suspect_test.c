@@ -45,7 +45,7 @@ static void a_silent_upstream_of_all_that_fail_is_suspected(void **state) {
     expect_root(&world, "service:warehouse");
     char *json = world_json(&world, "acme", 0);
     assert_non_null(strstr(json, "service:warehouse suspected; 4 downstream affected"));
-    assert_non_null(strstr(json, "suspected: it has reported nothing itself"));
+    assert_non_null(strstr(json, "suspected: it reports no failure itself"));
     assert_non_null(strstr(json, "4 of the 5 that depend on it directly are failing"));
     assert_int_equal(count_text(json, "\"hops\":1"), 4);
     assert_non_null(strstr(json, "\"failing\":4,\"at_risk\":1"));
@@ -105,6 +105,61 @@ static void the_suspect_that_reports_becomes_the_root(void **state) {
     char *json = world_json(&world, "acme", 0);
     assert_non_null(strstr(json, "service:warehouse failed: Timeout; 3 downstream affected"));
     free(json);
+    world_deinit(&world);
+}
+
+static void an_upstream_that_says_it_is_well_is_no_suspect(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    depend_all(&world, 4, "job:feed");
+    world_good(&world, "acme", "job:feed", START_NS - 10 * NS_PER_MINUTE);
+    fail_some(&world, 4);
+    assert_int_equal(world_incidents(&world, "acme"), 4);
+    world_deinit(&world);
+}
+
+static void one_that_said_so_before_the_window_is_a_suspect(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    depend_all(&world, 4, "job:feed");
+    world_good(&world, "acme", "job:feed", START_NS - 20 * NS_PER_MINUTE);
+    fail_some(&world, 4);
+    assert_int_equal(world_incidents(&world, "acme"), 1);
+    expect_root(&world, "job:feed");
+    world_deinit(&world);
+}
+
+static void an_upstream_that_failed_and_recovered_is_no_suspect(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    depend_all(&world, 3, "job:feed");
+    world_fail(&world, "job:feed", START_NS - 9 * NS_PER_S);
+    world_good(&world, "acme", "job:feed", START_NS - NS_PER_S);
+    fail_some(&world, 3);
+    assert_int_equal(incidents_open_count(world.incidents), 3);
+    world_deinit(&world);
+}
+
+static void a_suspect_that_says_it_is_well_is_given_up(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    depend_all(&world, 3, "service:warehouse");
+    fail_some(&world, 3);
+    expect_root(&world, "service:warehouse");
+    struct signal signal =
+        world_signal("acme", "service:warehouse", EVENT_STATUS_OK, START_NS + 5 * NS_PER_S);
+    struct incident_context context = world_context(&world);
+    incidents_note_well(world.incidents, &context, world_node(&world, "acme", "service:warehouse"),
+                        &signal);
+    world_run(&world, START_NS + NS_PER_MINUTE);
+    expect_root(&world, "job:load_0");
+    char *timeline = world_timeline(&world, world_id(&world, "acme", 0));
+    assert_non_null(strstr(timeline, "(suspected) says that it is well, to job:load_0"));
+    free(timeline);
     world_deinit(&world);
 }
 
@@ -265,6 +320,10 @@ int main(void) {
         cmocka_unit_test(many_that_share_a_silent_upstream_are_one_incident_in_any_order),
         cmocka_unit_test(a_suspicion_survives_a_restart_and_takes_in_the_next),
         cmocka_unit_test(the_suspect_that_reports_becomes_the_root),
+        cmocka_unit_test(an_upstream_that_says_it_is_well_is_no_suspect),
+        cmocka_unit_test(one_that_said_so_before_the_window_is_a_suspect),
+        cmocka_unit_test(an_upstream_that_failed_and_recovered_is_no_suspect),
+        cmocka_unit_test(a_suspect_that_says_it_is_well_is_given_up),
         cmocka_unit_test(a_few_of_many_dependants_raise_no_suspicion),
         cmocka_unit_test(those_with_a_cause_of_their_own_raise_no_suspicion),
         cmocka_unit_test(a_weak_anomaly_upstream_is_not_the_root_of_a_strong_one),

@@ -234,8 +234,9 @@ void world_good_signal(struct world *world, const char *tenant, const char *enti
                        const struct signal *signal) {
     world->seq++;
     struct incident_context context = world_context(world);
-    (void)incidents_apply_good(world->incidents, &context, world_node(world, tenant, entity),
-                               signal);
+    uint32_t node = world_node(world, tenant, entity);
+    (void)incidents_apply_good(world->incidents, &context, node, signal);
+    incidents_note_well(world->incidents, &context, node, signal);
     world_commit(world);
 }
 
