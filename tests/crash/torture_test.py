@@ -27,7 +27,7 @@ OVERRIDES = ["notify.group_wait=1h", "log.level=info"]
 def sanitizer():
     """In an ASan build its library comes second; it tells what leaks at the end."""
     linked = subprocess.run(["ldd", BINARY], capture_output=True, text=True).stdout
-    return re.findall(r"libasan\S* => (\S+)", linked)
+    return re.findall(r"lib[al]san\S* => (\S+)", linked)
 
 
 SANITIZER = sanitizer()
