@@ -11,7 +11,9 @@
  * its own against the strongest; strengths count by log2(1 + score), so that a z-score of 100 is
  * not ten times one of 10. Members without a score count as the mean of those with one. Who blames
  * the root by name does not take its place. The root changes when another is better by
- * CHOICE_MARGIN, or by more once people were told.
+ * CHOICE_MARGIN, or by more once people were told, and by much more when the root lies upstream of
+ * that one and turned bad clearly before it: then order and structure agree, and a louder symptom
+ * is no news.
  *
  * Whole numbers (millionths), so that no order of a sum shows. Bounded: CANDIDATES_MAX searches.
  */
@@ -21,6 +23,9 @@
 #define ONE UINT64_C(1000000)
 #define CHOICE_MARGIN UINT64_C(20000)
 #define CHOICE_MARGIN_TOLD UINT64_C(100000)
+#define CHOICE_MARGIN_FIRST UINT64_C(300000) /* of one that is late or degraded; failed: twice */
+/* Clearly: by more than such a part of the window, for clocks differ. */
+#define FIRST_PARTS 90u
 #define STRENGTH_MAX 1e6F
 
 /* log2(1 + strength) in millionths; straight between powers of two. */
@@ -85,9 +90,10 @@ static bool sum_weights(struct incidents *incidents, const struct incident *inci
     return weights.most > 0;
 }
 
+/* marks: those that it reaches get its generation. */
 static uint64_t value_of(struct incidents *incidents, const struct incident_context *context,
-                         const struct incident *incident, const struct member *member,
-                         const struct weights *weights) {
+                         const struct incident *incident, struct member *member,
+                         const struct weights *weights, bool marks) {
     uint64_t own = member_weight(member, weights);
     uint64_t reached = own;
     uint32_t count = 0;
@@ -98,6 +104,8 @@ static uint64_t value_of(struct incidents *incidents, const struct incident_cont
         struct member *other = member_find(incidents, incident->tenant_hash, visits[i].node);
         if (other != NULL && is_candidate(other) &&
             other->incident == incident_slot(incidents, incident)) {
+            other->reached_generation =
+                marks ? member->reached_generation : other->reached_generation;
             reached += member_weight(other, weights);
         }
     }
@@ -121,6 +129,16 @@ static bool is_better(const struct incident_context *context, const struct choic
                          graph_get_node(context->graph, b->member->node).entity) < 0;
 }
 
+/* By how much the root must be surpassed by that one. */
+static uint64_t margin_of(const struct incident_context *context, const struct incident *incident,
+                          const struct member *root, const struct member *other) {
+    uint64_t clear_ns = incident_policy(context, incident)->correlate_window_ns / FIRST_PARTS;
+    bool is_first = other->reached_generation == root->reached_generation &&
+                    member_first_ns(root) + clear_ns < member_first_ns(other);
+    uint64_t margin = incident->is_told ? CHOICE_MARGIN_TOLD : CHOICE_MARGIN;
+    return is_first ? CHOICE_MARGIN_FIRST * (status_is_explicit(root->status) ? 2 : 1) : margin;
+}
+
 void strength_choose_root(struct incidents *incidents, const struct incident_context *context,
                           struct incident *incident) {
     struct member *root = member_at(incidents, incident->root);
@@ -129,20 +147,20 @@ void strength_choose_root(struct incidents *incidents, const struct incident_con
         !sum_weights(incidents, incident, &weights)) {
         return;
     }
-    struct choice now = {.member = root};
-    now.value = value_of(incidents, context, incident, root, &weights);
-    struct choice best = now;
+    root->reached_generation = ++incidents->generation;
+    uint64_t value = value_of(incidents, context, incident, root, &weights, true);
+    struct choice best = {.member = root, .value = value};
     for (uint32_t at = incident->members_first; at != INDEX_NONE;) {
         struct choice choice = {.member = member_at(incidents, at)};
         at = choice.member->next;
         if (!may_be_root(context, choice.member, root)) {
             continue;
         }
-        choice.value = value_of(incidents, context, incident, choice.member, &weights);
-        best = is_better(context, &choice, &best) ? choice : best;
+        choice.value = value_of(incidents, context, incident, choice.member, &weights, false);
+        bool is_enough = choice.value > value + margin_of(context, incident, root, choice.member);
+        best = is_enough && is_better(context, &choice, &best) ? choice : best;
     }
-    uint64_t margin = incident->is_told ? CHOICE_MARGIN_TOLD : CHOICE_MARGIN;
-    if (best.value > now.value + margin) {
+    if (best.member != root) {
         incident_set_root(incidents, context, incident, best.member);
     }
 }

@@ -280,6 +280,23 @@ static void a_weak_anomaly_upstream_is_not_the_root_of_a_strong_one(void **state
     world_deinit(&world);
 }
 
+static void an_upstream_that_failed_first_stays_the_root_of_a_stronger_symptom(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "check:daily", "job:load");
+    world_depend(&world, "check:weekly", "check:daily");
+    struct signal signal = world_signal("acme", "job:load", EVENT_STATUS_FAILED, START_NS);
+    signal.has_score = true;
+    signal.score = 10;
+    world_bad_signal(&world, "acme", "job:load", &signal, false);
+    degrade(&world, "check:daily", 40, START_NS + 17 * NS_PER_S);
+    degrade(&world, "check:weekly", 11, START_NS + 40 * NS_PER_S);
+    world_run(&world, START_NS + NS_PER_MINUTE);
+    expect_root_after_commit(&world, "job:load");
+    world_deinit(&world);
+}
+
 static void a_strong_anomaly_upstream_is_the_root(void **state) {
     (void)state;
     struct world world;
@@ -327,6 +344,7 @@ int main(void) {
         cmocka_unit_test(a_few_of_many_dependants_raise_no_suspicion),
         cmocka_unit_test(those_with_a_cause_of_their_own_raise_no_suspicion),
         cmocka_unit_test(a_weak_anomaly_upstream_is_not_the_root_of_a_strong_one),
+        cmocka_unit_test(an_upstream_that_failed_first_stays_the_root_of_a_stronger_symptom),
         cmocka_unit_test(a_strong_anomaly_upstream_is_the_root),
         cmocka_unit_test(an_entity_that_two_errors_blame_is_suspected_without_a_known_edge),
         cmocka_unit_test(words_that_blame_nobody_teach_no_edge),
