@@ -213,9 +213,11 @@ struct status incidents_operate(struct incidents *incidents, const struct incide
     add_person(&detail, by, note);
     if (resolve) {
         incident_resolve(incidents, context, incident, text_slice(&detail));
-    } else if (incident->status == INCIDENT_OPEN) {
+        return status_ok();
+    }
+    timeline_add(incidents, context, incident, "acknowledged", text_slice(&detail));
+    if (incident->status == INCIDENT_OPEN) { /* a second one adds its name and note */
         incident->status = INCIDENT_ACKNOWLEDGED;
-        timeline_add(incidents, context, incident, "acknowledged", text_slice(&detail));
         telling_note(incidents, context, incident, CHANGE_ACKNOWLEDGED);
         struct incident_context said = *context;
         said.acknowledged_by = slice_head(by, LABEL_BYTES_MAX);

@@ -106,6 +106,10 @@ class Console(Story):
         timeline = self.q.get(path + "/timeline")[1]["timeline"]
         entry, = [entry for entry in timeline if entry["what"] == "acknowledged"]
         self.assertIn("Zoé 😀", json.dumps(entry, ensure_ascii=False))
+        self.ask("POST", path + "/ack", json.dumps({"by": "bob", "note": "taking over"}))
+        timeline = self.q.get(path + "/timeline")[1]["timeline"]
+        self.assertEqual([entry["detail"] for entry in timeline
+                          if entry["what"] == "acknowledged"], ["by Zoé 😀: n", "by bob: taking over"])
 
     def test_a_page_of_another_site_changes_nothing(self):
         """On loopback whoever asks is the operator: also a browser that somebody else's page asks."""
