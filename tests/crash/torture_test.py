@@ -87,7 +87,7 @@ def torture(call, n, io):
         code = process.process.returncode
         log = process.log_text()
         # The sanitizer allocates, too, when a thread starts, and gives up when it cannot.
-        is_sanitizers_own = "__sanitizer::CheckFailed" in log
+        is_sanitizers_own = "__sanitizer::CheckFailed" in log or "CHECK failed: sanitizer_" in log
         if code not in (0, 1) and not is_sanitizers_own:
             wrong.append(f"ended with {code}")
         if code == 1 and not re.sub(r"calls \d+", "", log).strip():
