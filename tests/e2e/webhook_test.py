@@ -2,6 +2,7 @@
 import http.server
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -54,6 +55,13 @@ class WebhookStory(Story):
         return self.quell("notify.group_wait=0s", "notify.group_interval=0s",
                           "sink.hook.type=webhook", "sink.hook.url=" + url, "sink.hook.backoff=20ms",
                           *overrides, **more)
+
+    def quell_with_fake_names(self, config):
+        os.environ["LD_PRELOAD"] = os.environ["QUELL_FAKE_NAMES"]
+        try:
+            return self.quell(files={"quell.toml": config})
+        finally:
+            del os.environ["LD_PRELOAD"]
 
     def wait_for_requests(self, listener, count, seconds=20):
         self.assertTrue(wait_for(lambda: len(listener.requests) >= count, seconds))
@@ -155,12 +163,34 @@ url = "http://meta.test/hook"
 type = "postgres"
 dsn = "postgresql://u@meta.test/x"
 """
-        os.environ["LD_PRELOAD"] = os.environ["QUELL_FAKE_NAMES"]
-        try:
-            quell = self.quell(files={"quell.toml": config})
-        finally:
-            del os.environ["LD_PRELOAD"]
-        self.assert_all_refused(quell, 3)
+        self.assert_all_refused(self.quell_with_fake_names(config), 3)
+
+    def assert_told_soon(self, quell, receiver, job):
+        count = len(receiver.messages)
+        quell.events(failure(job))
+        self.assertTrue(wait_for(lambda: len(receiver.messages) > count, 3), job)
+
+    def assert_delays_no_other_sink(self, slow):
+        receiver = self.receiver()
+        config = ('[notify]\ngroup_wait = "0s"\n'
+                  f'[sink.good]\ntype = "webhook"\nurl = "{receiver.url}"\n')
+        slow = f'[sink.slow]\n{slow}\ntimeout = "1s"\nbackoff = "20ms"\n'
+        quell = self.quell_with_fake_names(config + slow)
+        for job in ("one", "two", "three"):
+            self.assert_told_soon(quell, receiver, job)
+            time.sleep(1.3)  # until an attempt has timed out
+        with open(os.path.join(quell.directory, "quell.toml"), "w") as file:
+            file.write(config)
+        quell.process.send_signal(signal.SIGHUP)
+        self.assertTrue(wait_for(lambda: "reloaded: " in quell.read_log()))
+        self.assert_told_soon(quell, receiver, "four")
+        begun = time.monotonic()
+        self.assertEqual(quell.stop(), 0)
+        self.assertLess(time.monotonic() - begun, 5)
+
+    @unittest.skipUnless(os.environ.get("QUELL_FAKE_NAMES"), "names cannot be faked here")
+    def test_a_slow_name_server_delays_no_other_sink(self):
+        self.assert_delays_no_other_sink('type = "webhook"\nurl = "http://slow.test/"')
 
     def test_an_operator_can_keep_sinks_out_of_private_networks(self):
         listener = self.listener()
