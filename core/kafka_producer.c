@@ -3,14 +3,20 @@
 
 #include <errno.h>
 #include <librdkafka/rdkafka.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "core/base/assert.h"
 #include "core/base/limits.h"
+#include "core/clock.h"
 #include "core/kafka_conf.h"
 
-enum { ERROR_BYTES_MAX = 512 };
+enum {
+    ERROR_BYTES_MAX = 512,
+    CLOSE_MS_MAX = 100, /* an ordinary end takes some ms */
+};
 
 struct kafka_producer {
     struct kafka_producer_options options;
@@ -18,14 +24,30 @@ struct kafka_producer {
     rd_kafka_queue_t *queue;
     char trouble[ERROR_BYTES_MAX]; /* the latest, until something is delivered */
     bool is_broken;
+    pthread_mutex_t lock; /* of what follows, and held while librdkafka's threads call the owner */
+    pthread_cond_t destroyed;
+    bool is_destroyed;
+    bool is_left; /* those threads go on without the owner: nobody is asked or told any more */
 };
 
+static void lock(struct kafka_producer *producer) {
+    ASSERT(pthread_mutex_lock(&producer->lock) == 0);
+}
+
+static void unlock(struct kafka_producer *producer) {
+    ASSERT(pthread_mutex_unlock(&producer->lock) == 0);
+}
+
+/* --- Callbacks --- */
+
 static void on_log(const rd_kafka_t *native, int level, const char *area, const char *words) {
-    const struct kafka_producer *producer = rd_kafka_opaque(native);
-    if (producer->options.logger != NULL) {
+    struct kafka_producer *producer = rd_kafka_opaque(native);
+    lock(producer);
+    if (producer->options.logger != NULL && !producer->is_left) {
         log_write(producer->options.logger, LOG_LEVEL_DEBUG, "kafka", "%d %s %s", level, area,
                   words);
     }
+    unlock(producer);
 }
 
 static bool is_permanent(rd_kafka_resp_err_t error) {
@@ -71,12 +93,18 @@ static void on_report(rd_kafka_t *native, const rd_kafka_message_t *message, voi
 static int on_connect(int fd, const struct sockaddr *address, int size, const char *name,
                       void *opaque) {
     (void)name;
-    const struct kafka_producer *producer = opaque;
-    if (!producer->options.may_connect(producer->options.context, address)) {
+    struct kafka_producer *producer = opaque;
+    lock(producer);
+    bool may_connect =
+        !producer->is_left && producer->options.may_connect(producer->options.context, address);
+    unlock(producer);
+    if (!may_connect) {
         return EACCES;
     }
     return connect(fd, address, (socklen_t)size) == 0 || errno == EINPROGRESS ? 0 : errno;
 }
+
+/* --- Life --- */
 
 static struct status set_properties(rd_kafka_conf_t *conf,
                                     const struct kafka_producer_options *options,
@@ -110,22 +138,16 @@ static struct status set_properties(rd_kafka_conf_t *conf,
     return kafka_conf_set(conf, &properties, fault);
 }
 
-struct status kafka_producer_open(const struct kafka_producer_options *options,
-                                  struct kafka_producer **producer_out, struct fault *fault) {
-    struct kafka_producer *producer = calloc(1, sizeof(*producer));
-    if (producer == NULL) {
-        return fault_set(fault, STATUS_FULL, "no memory for a Kafka producer");
-    }
-    producer->options = *options;
+static struct status make_native(struct kafka_producer *producer, struct fault *fault) {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    struct status status = set_properties(conf, options, fault);
+    struct status status = set_properties(conf, &producer->options, fault);
     if (status_is_ok(status)) {
         char words[ERROR_BYTES_MAX];
         rd_kafka_conf_set_opaque(conf, producer);
         rd_kafka_conf_set_log_cb(conf, on_log);
         rd_kafka_conf_set_dr_msg_cb(conf, on_report);
         rd_kafka_conf_set_error_cb(conf, on_error);
-        if (options->may_connect != NULL) {
+        if (producer->options.may_connect != NULL) {
             rd_kafka_conf_set_connect_cb(conf, on_connect);
         }
         producer->native = rd_kafka_new(RD_KAFKA_PRODUCER, conf, words, sizeof(words));
@@ -134,7 +156,28 @@ struct status kafka_producer_open(const struct kafka_producer_options *options,
     }
     if (!status_is_ok(status)) {
         rd_kafka_conf_destroy(conf);
-        free(producer);
+    }
+    return status;
+}
+
+static void free_producer(struct kafka_producer *producer) {
+    ASSERT(pthread_cond_destroy(&producer->destroyed) == 0);
+    ASSERT(pthread_mutex_destroy(&producer->lock) == 0);
+    free(producer);
+}
+
+struct status kafka_producer_open(const struct kafka_producer_options *options,
+                                  struct kafka_producer **producer_out, struct fault *fault) {
+    struct kafka_producer *producer = calloc(1, sizeof(*producer));
+    if (producer == NULL) {
+        return fault_set(fault, STATUS_FULL, "no memory for a Kafka producer");
+    }
+    producer->options = *options;
+    ASSERT(pthread_mutex_init(&producer->lock, NULL) == 0);
+    ASSERT(pthread_cond_init(&producer->destroyed, NULL) == 0);
+    struct status status = make_native(producer, fault);
+    if (!status_is_ok(status)) {
+        free_producer(producer);
         return status;
     }
     static const uint64_t one = 1;
@@ -144,16 +187,63 @@ struct status kafka_producer_open(const struct kafka_producer_options *options,
     return status_ok();
 }
 
+static void destroy_native(struct kafka_producer *producer) {
+    rd_kafka_destroy_flags(producer->native, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+}
+
+static void *destroy_main(void *context) {
+    struct kafka_producer *producer = context;
+    destroy_native(producer);
+    lock(producer);
+    producer->is_destroyed = true;
+    bool is_left = producer->is_left;
+    ASSERT(pthread_cond_signal(&producer->destroyed) == 0);
+    unlock(producer);
+    if (is_left) {
+        free_producer(producer);
+    }
+    return NULL;
+}
+
+/* false: left behind, to be freed by the thread that destroys it. */
+static bool wait_until_destroyed(struct kafka_producer *producer) {
+    uint64_t until_ns = clock_monotonic_ns() + CLOSE_MS_MAX * NS_PER_MS;
+    const struct timespec until = {.tv_sec = (time_t)(until_ns / NS_PER_S),
+                                   .tv_nsec = (long)(until_ns % NS_PER_S)};
+    int result = 0;
+    lock(producer);
+    while (!producer->is_destroyed && result == 0) {
+        result =
+            pthread_cond_clockwait(&producer->destroyed, &producer->lock, CLOCK_MONOTONIC, &until);
+    }
+    bool is_destroyed = producer->is_destroyed;
+    producer->is_left = !is_destroyed;
+    unlock(producer);
+    return is_destroyed;
+}
+
+/* rd_kafka_destroy waits for librdkafka's threads, and they for a name server, which may take half
+ * a minute: a thread of its own does it then. */
 void kafka_producer_close(struct kafka_producer *producer) {
+    pthread_t thread;
     if (producer == NULL) {
         return;
     }
     rd_kafka_queue_io_event_enable(producer->queue, -1, NULL, 0);
     rd_kafka_queue_destroy(producer->queue);
-    (void)rd_kafka_purge(producer->native, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-    rd_kafka_destroy_flags(producer->native, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-    free(producer);
+    kafka_producer_purge(producer, false);
+    if (pthread_create(&thread, NULL, destroy_main, producer) != 0) {
+        destroy_native(producer);
+        free_producer(producer);
+        return;
+    }
+    ASSERT(pthread_detach(thread) == 0);
+    if (wait_until_destroyed(producer)) {
+        free_producer(producer);
+    }
 }
+
+/* --- Topics --- */
 
 struct status kafka_producer_find_topic(struct kafka_producer *producer, struct slice topic,
                                         uint64_t wait_ns, struct fault *fault) {
@@ -223,8 +313,9 @@ void kafka_producer_poll(struct kafka_producer *producer) {
     (void)rd_kafka_poll(producer->native, 0);
 }
 
-void kafka_producer_purge(struct kafka_producer *producer) {
-    (void)rd_kafka_purge(producer->native, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+void kafka_producer_purge(struct kafka_producer *producer, bool wait) {
+    int flags = RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT;
+    (void)rd_kafka_purge(producer->native, wait ? flags : flags | RD_KAFKA_PURGE_F_NON_BLOCKING);
 }
 
 bool kafka_producer_is_broken(const struct kafka_producer *producer) {

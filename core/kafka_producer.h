@@ -52,7 +52,8 @@ struct kafka_producer_options {
 MUST_CHECK struct status kafka_producer_open(const struct kafka_producer_options *options,
                                              struct kafka_producer **producer_out,
                                              struct fault *fault);
-/* What is still on its way is let go of, without an outcome. NULL is allowed. */
+/* What is still on its way is let go of, without an outcome. Takes 100 ms at most: what librdkafka
+ * still does then, it does without the owner, whom nothing calls any more. NULL is allowed. */
 void kafka_producer_close(struct kafka_producer *producer);
 /* Asks the brokers for the topic, for at most so long. IO with words: no broker answers, the topic
  * is not there, or it is not ours to write to. */
@@ -66,7 +67,8 @@ MUST_CHECK struct status kafka_producer_send(struct kafka_producer *producer,
                                              struct fault *fault);
 /* Runs due callbacks without waiting. */
 void kafka_producer_poll(struct kafka_producer *producer);
-/* Lets go of what is on its way; on_outcome FAILED comes for it at a later poll. */
-void kafka_producer_purge(struct kafka_producer *producer);
+/* Lets go of what is on its way; on_outcome FAILED comes for it at a later poll, at the next one
+ * with `wait`, which takes as long as a name server does. */
+void kafka_producer_purge(struct kafka_producer *producer, bool wait);
 /* Of no use any more: close it and open another one. */
 bool kafka_producer_is_broken(const struct kafka_producer *producer);

@@ -43,7 +43,7 @@ static void replace_broken(struct kafka_source *source) {
         return;
     }
     source->reopen_at_ns = now_ns + REOPEN_NS;
-    kafka_producer_purge(broken);
+    kafka_producer_purge(broken, true);
     kafka_producer_poll(broken);
     if (source->letters_out > 0) {
         return; /* their batches wait for outcomes: next time */

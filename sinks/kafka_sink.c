@@ -255,7 +255,7 @@ static void kafka_cancel(void *context) {
     if (sink->watcher != NULL) {
         (void)!status_is_ok(sink->watcher->watch(sink->watcher, sink->wake_fd, 0, NULL, NULL));
         sink->watcher = NULL;
-        kafka_producer_purge(sink->producer);
+        kafka_producer_purge(sink->producer, false);
     }
 }
 

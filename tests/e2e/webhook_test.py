@@ -192,6 +192,11 @@ dsn = "postgresql://u@meta.test/x"
     def test_a_slow_name_server_delays_no_other_sink(self):
         self.assert_delays_no_other_sink('type = "webhook"\nurl = "http://slow.test/"')
 
+    @unittest.skipUnless(os.environ.get("QUELL_FAKE_NAMES"), "names cannot be faked here")
+    def test_brokers_of_a_slow_name_server_delay_no_other_sink(self):
+        self.assert_delays_no_other_sink('type = "kafka"\nbrokers = "slow.test:9092"\n'
+                                         'topic = "incidents"')
+
     def test_an_operator_can_keep_sinks_out_of_private_networks(self):
         listener = self.listener()
         local = listener.url.replace("127.0.0.1", "localhost")
