@@ -144,6 +144,8 @@ static void describe_response(struct sink_host *host, const struct sink_response
     text_add_format(&text, "HTTP %ld%s", response->http_status,
                     response->body.size == 0 ? "" : ": ");
     text_add(&text, slice_head(response->body, 200));
+    text_add_text(&text, response->error.size == 0 ? "" : "; ");
+    text_add(&text, response->error);
     say_words(host, text_slice(&text));
 }
 

@@ -24,6 +24,7 @@ struct http_attempt {
     void *context;
     enum sink_addresses addresses;
     const char *refusal; /* of the address; NULL */
+    bool is_head_whole;  /* of the answer */
     char error[CURL_ERROR_SIZE];
     uint8_t body[RESPONSE_BYTES_MAX];
     size_t body_size;
@@ -47,9 +48,12 @@ static void finish(struct http_attempt *attempt, CURLcode code) {
     struct sink_response response = {.body = slice_of(attempt->body, attempt->body_size)};
     curl_easy_getinfo(attempt->easy, CURLINFO_RESPONSE_CODE, &response.http_status);
     response.retry_after_ns = retry_after_ns(attempt->easy);
+    /* The request was taken, whatever became of the words about it: not to be sent once more. */
+    bool is_taken =
+        attempt->is_head_whole && response.http_status >= 200 && response.http_status < 300;
     if (code != CURLE_OK) {
         const char *words = attempt->error[0] != 0 ? attempt->error : curl_easy_strerror(code);
-        response.http_status = 0;
+        response.http_status = is_taken ? response.http_status : 0;
         response.error = slice_of_text(attempt->refusal != NULL ? attempt->refusal : words);
         response.is_refused = attempt->refusal != NULL;
     }
@@ -153,6 +157,16 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context) {
     return size * count; /* what is beyond is of no interest, and no error */
 }
 
+/* One line of a head, or behind the body of a trailer; what is interim has a head of its own. */
+static size_t on_head_line(char *bytes, size_t size, size_t count, void *context) {
+    struct http_attempt *attempt = context;
+    struct slice line = slice_of(bytes, size * count);
+    bool is_end = slice_equals(line, SLICE("\r\n")) || slice_equals(line, SLICE("\n"));
+    attempt->is_head_whole =
+        is_end || (attempt->is_head_whole && !slice_starts_with(line, SLICE("HTTP/")));
+    return size * count;
+}
+
 static bool set_headers(struct http_attempt *attempt, const struct sink_request *request) {
     for (uint32_t i = 0; i < request->headers_count; i++) {
         char line[8192];
@@ -202,6 +216,8 @@ static bool set_options(struct http_attempt *attempt, const struct sink_request 
            curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, attempt) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_NOPROXY, "*") == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, attempt->error) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_head_line) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_HEADERDATA, attempt) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_WRITEDATA, attempt) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_PRIVATE, attempt) == CURLE_OK;

@@ -19,7 +19,8 @@ MUST_CHECK struct status http_client_open(struct loop *loop, struct http_client 
 /* Drops attempts in flight without calling back. NULL is allowed. */
 void http_client_close(struct http_client *client);
 /* POSTs; request memory lives until on_done, which is called once from the loop. The response lives
- * during that call. FULL without memory. */
+ * during that call; a 2xx keeps its status also when its body broke off, and has an error then.
+ * FULL without memory. */
 MUST_CHECK struct status
 http_client_post(struct http_client *client, const struct sink_request *request,
                  uint64_t timeout_ns, enum sink_addresses addresses,

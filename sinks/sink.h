@@ -50,6 +50,7 @@ struct sink_response {
     long http_status;        /* 0: no response, `error` says why */
     struct slice body;       /* the first 64 KiB */
     uint64_t retry_after_ns; /* of Retry-After; 0 when absent */
+    /* Also set for a 2xx whose body broke off: that is delivered, but for who needs the body. */
     struct slice error;
     bool is_refused; /* by us: the address is none that sinks may reach; the host gives up */
 };

@@ -341,6 +341,9 @@ static enum sink_verdict slack_read(void *context, const struct sink_delivery *d
     if (call == CALL_WEBHOOK) {
         return SINK_DELIVERED;
     }
+    if (response->error.size > 0) {
+        return SINK_RETRY; /* the answer broke off: it may have said no, and where the message is */
+    }
     if (!slice_equals(json_pick(response->body, "ok"), SLICE("true"))) {
         return read_refusal(response->body, call);
     }

@@ -6,8 +6,8 @@
  * webhook-signature: "v1," + base64(HMAC-SHA256(id.timestamp.body)) for each of up to two live
  * secrets, blank-separated.
  *
- * "2xx" is delivered; 429 and 5xx and no answer are retried; a redirect and every other answer is
- * permanent. 410 too: the receiver is gone.
+ * "2xx" is delivered, also when its body breaks off; 429 and 5xx and no answer are retried; a
+ * redirect and every other answer is permanent. 410 too: the receiver is gone.
  */
 #include "sinks/webhook.h"
 

@@ -36,7 +36,7 @@ class Slack:
 
             def reply(self, status, body, headers):
                 self.send_response(status)
-                for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                for name, value in {"Content-Length": str(len(body)), **headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(body)
@@ -192,6 +192,22 @@ class SlackStory(Story):
         self.assertEqual({item["id"]: item["status"] for item in quell.incidents()},
                          {ids["acme"]: "open", ids["umbrella"]: "acknowledged",
                           ids["other"]: "acknowledged"})
+
+    def test_an_answer_that_breaks_off_is_asked_for_again_where_it_says_something(self):
+        broken = (200, b'{"ok":true,', {"Content-Length": "1000"})
+        slack = self.slack()
+        slack.answers = [broken]
+        quell = self.bot(slack)
+        quell.events(failure("extract"))
+        self.assertTrue(wait_for(lambda: slack.names() == ["chat.postMessage"]))
+        self.assertIn('HTTP 200: {\\"ok\\":true,; ', quell.read_log())
+        hook = self.slack()
+        hook.answers = [broken]
+        quell = self.quell("notify.group_wait=0s", "sink.chat.type=slack",
+                           "sink.chat.url=" + hook.url + "/hook", "sink.chat.backoff=50ms")
+        quell.events(failure("extract"))
+        self.assertTrue(wait_for(lambda: quell.metric("quell_sink_delivered_total") == 1))
+        self.assertEqual(len(hook.times), 1)
 
     def test_retry_after_is_honoured(self):
         slack = self.slack()

@@ -29,9 +29,11 @@ class Listener:
                 listener.requests.append((time.monotonic(), self.path, self.headers, body))
                 status, headers = listener.answers.pop(0) if listener.answers else (200, {})
                 self.send_response(status)
-                for name, value in {**headers, "Content-Length": "0"}.items():
+                for name, value in {"Content-Length": "0", **headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
+                if "Content-Length" in headers:  # a body that breaks off
+                    self.wfile.write(b"ok")
 
             def log_message(self, *arguments):
                 pass
@@ -100,6 +102,14 @@ class WebhookStory(Story):
         self.assertEqual(len({body for _, _, _, body in requests}), 1)
         for _, _, headers, body in requests:
             Webhook(SECRETS[0]).verify(body, headers)
+
+    def test_an_answer_whose_body_breaks_off_is_an_answer(self):
+        listener = self.listener(*[(200, {"Content-Length": "1000"})] * 3)
+        quell = self.hook(listener.url)
+        quell.events(failure("one"))
+        self.assertTrue(wait_for(lambda: quell.metric("quell_sink_delivered_total") == 1, 20))
+        self.assertEqual(quell.metric("quell_sink_attempts_failed_total"), 0)
+        self.assertEqual(len(listener.requests), 1)
 
     def test_headers_and_a_body_of_ones_own(self):
         listener = self.listener()
