@@ -3,6 +3,7 @@
 
 #include <librdkafka/rdkafka.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { ERROR_BYTES_MAX = 512 };
 
@@ -42,7 +43,57 @@ static struct status set_property(rd_kafka_conf_t *conf, struct slice key, struc
                      SLICE_PRINT(key));
 }
 
+/* A configuration may come from somebody who may not run a program as us: a sink that is a shared
+ * object is loaded from its owner or root only, and librdkafka would load any. */
+static const char *find_refusal(struct slice key) {
+    static const struct {
+        const char *key;
+        const char *words;
+    } refused[] = {
+        {"plugin.library.paths", "would load a shared object"},
+        {"ssl.engine.location", "would load a shared object"},
+        {"ssl.engine.id", "would load a shared object"},
+        {"ssl.providers", "would load a shared object"},
+        {"sasl.kerberos.kinit.cmd", "would run a command"},
+    };
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        if (slice_equals(key, slice_of_text(refused[i].key))) {
+            return refused[i].words;
+        }
+    }
+    return NULL;
+}
+
+/* librdkafka puts them into kinit's command as they are, and a shell reads that. */
+static bool is_of_command(struct slice key) {
+    return slice_equals(key, SLICE("sasl.kerberos.principal")) ||
+           slice_equals(key, SLICE("sasl.kerberos.keytab"));
+}
+
+static bool has_only_plain_bytes(struct slice value) {
+    for (size_t i = 0; i < value.size; i++) {
+        uint8_t byte = value.data[i];
+        bool is_plain = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+                        (byte >= '0' && byte <= '9') || (byte != 0 && strchr("@._/:+-", byte));
+        if (!is_plain) {
+            return false;
+        }
+    }
+    return value.size == 0 || value.data[0] != '-';
+}
+
 struct status kafka_property_check(struct slice key, struct slice value, struct fault *fault) {
+    const char *refusal = find_refusal(key);
+    if (refusal != NULL) {
+        return fault_set(fault, STATUS_INVALID, "not allowed: it %s", refusal);
+    }
+    if (slice_find_byte(key, 0) != key.size) { /* librdkafka would read less than was checked */
+        return fault_set(fault, STATUS_INVALID, "a NUL in a name");
+    }
+    if (is_of_command(key) && !has_only_plain_bytes(value)) {
+        return fault_set(fault, STATUS_INVALID,
+                         "a shell reads it: only a-z A-Z 0-9 @ . _ / : + - are allowed");
+    }
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     struct status status = set_property(conf, key, value, fault);
     rd_kafka_conf_destroy(conf);

@@ -24,7 +24,8 @@ struct kafka_properties {
     struct slice brokers;
 };
 
-/* Whether librdkafka has such a property and takes the value. */
+/* Whether librdkafka has such a property and takes the value, and would neither load nor run what
+ * it names. */
 MUST_CHECK struct status kafka_property_check(struct slice key, struct slice value,
                                               struct fault *fault);
 MUST_CHECK struct status kafka_conf_set(struct rd_kafka_conf_s *conf,

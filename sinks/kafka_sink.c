@@ -45,6 +45,15 @@ static const char *const setting_names[] = {"brokers", "topic", "properties", NU
 
 /* --- Settings --- */
 
+/* librdkafka would ask it by itself, past sinks/guard.h. */
+static struct status check_property(const struct config_setting *property, struct fault *fault) {
+    if (slice_equals(property->key, SLICE("sasl.oauthbearer.token.endpoint.url"))) {
+        return fault_set(fault, STATUS_INVALID,
+                         "not allowed in a sink: it may lead into private networks");
+    }
+    return kafka_property_check(property->key, property->value, fault);
+}
+
 static struct status read_properties(const struct config_sink *config, struct arena *arena,
                                      struct kafka_sink *sink, struct fault *fault) {
     const struct slice prefix = SLICE("properties.");
@@ -52,16 +61,22 @@ static struct status read_properties(const struct config_sink *config, struct ar
     if (sink->properties == NULL) {
         return fault_set(fault, STATUS_FULL, "no memory for a sink");
     }
+    struct status status = status_ok();
     for (uint32_t i = 0; i < config->settings_count; i++) {
-        if (!slice_starts_with(config->settings[i].key, prefix)) {
+        struct slice key = config->settings[i].key;
+        if (!slice_starts_with(key, prefix)) {
             continue;
         }
+        struct fault reason;
+        struct fault one;
         struct config_setting property = config->settings[i];
-        property.key = slice_tail(property.key, prefix.size);
-        TRY(kafka_property_check(property.key, property.value, fault));
+        property.key = slice_tail(key, prefix.size);
+        struct status next = check_property(&property, &reason);
+        fault_write(&one, "%.*s: %s", SLICE_PRINT(key), reason.words);
+        status = fault_join(fault, status, next, &one);
         sink->properties[sink->properties_count++] = property;
     }
-    return status_ok();
+    return status;
 }
 
 /* A list comes joined by blanks; librdkafka wants commas. */

@@ -72,6 +72,13 @@ class KafkaConfig(unittest.TestCase):
                    '"enable.auto.commit" = true\ngroup.id = "x"\n',
                    ("5:1", "behind the journal"), ("6:7", "is given as group"))
 
+    def test_what_librdkafka_would_load_or_run_is_not_a_property(self):
+        self.wrong('brokers = "b:1"\ntopics = "a"\n[kafka.properties]\n'
+                   'plugin.library.paths = "/tmp/evil"\nsasl.kerberos.kinit.cmd = "evil"\n'
+                   'sasl.kerberos.keytab = "x; evil"\nsasl.kerberos.principal = "a/b@C.D"\n',
+                   ("5:16", "would load a shared object"), ("6:21", "would run a command"),
+                   ("7:15", "a shell reads it"))
+
     def test_a_bad_pattern_and_a_bad_tenant(self):
         self.wrong('brokers = "b:1"\ntopics = ["^a(b", { name = "x", tenant = "a/b" }]\n',
                    ("3:11", "cannot be read"), ("3:33", "tenant"))

@@ -68,6 +68,21 @@ url = "http://127.0.0.1:1/"
 backoff = "1ns"
 """
 
+BUS_TOML = """[sink.bus]
+type = "kafka"
+brokers = "127.0.0.1:9092"
+topic = "incidents"
+[sink.bus.properties]
+compression.codec = "zstd"
+plugin.library.paths = "/tmp/evil"
+"plugin.library.paths\\u0000" = "/tmp/evil"
+ssl.providers = "/tmp/evil"
+sasl.kerberos.kinit.cmd = "touch evil"
+sasl.kerberos.principal = "$(touch evil)"
+sasl.kerberos.service.name = "kafka"
+sasl.oauthbearer.token.endpoint.url = "http://169.254.169.254/"
+"""
+
 
 class CommandLine(unittest.TestCase):
     def run_quell(self, *words, files=None):
@@ -151,6 +166,21 @@ class CommandLine(unittest.TestCase):
             "4:1: server.max_connections is at most 262144",
             "5:1: server.body_timeout is at least 10ms: it would cut off everybody",
             '9:1: sink "hook": backoff is a duration from 10ms to 1d, such as "10s"'])
+
+    def test_check_refuses_what_a_library_would_load_or_run(self):
+        result = self.run_quell("check", files={"quell.toml": BUS_TOML})
+        self.assertEqual((result.returncode, result.stdout), (1, ""))
+        told = [line.partition("quell.toml:")[2] for line in result.stderr.splitlines()]
+        for line, words in (("7:16", "plugin.library.paths: not allowed: it would load"),
+                            ("7:16", "a NUL in a name"),
+                            ("9:5", "ssl.providers: not allowed: it would load"),
+                            ("10:21", "kinit.cmd: not allowed: it would run a command"),
+                            ("11:15", "principal: a shell reads it"),
+                            ("13:33", "token.endpoint.url: not allowed in a sink")):
+            self.assertTrue([one for one in told if one.startswith(line + ': sink "bus": prop') and
+                             words in one], (line, words, told))
+        self.assertEqual(len(told), 6)
+        self.assertNotIn("evil", result.stderr)
 
     def test_what_stands_in_the_wrong_file_is_told_so(self):
         result = self.run_quell("check", files={
