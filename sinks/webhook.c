@@ -48,6 +48,9 @@ static struct status add_secret(struct webhook_state *state, const char *name,
         if (!status_is_ok(status)) {
             return fault_set(fault, STATUS_INVALID, "%s: what follows whsec_ is no base64", name);
         }
+        if (secret->size == 0) { /* anybody could sign with it */
+            return fault_set(fault, STATUS_INVALID, "%s: nothing follows whsec_", name);
+        }
     } else if (text.size > SECRET_BYTES_MAX) {
         return fault_set(fault, STATUS_INVALID, "%s has at most %d bytes", name, SECRET_BYTES_MAX);
     } else {

@@ -68,6 +68,12 @@ url = "http://127.0.0.1:1/"
 backoff = "1ns"
 """
 
+HOOK_TOML = """[sink.hook]
+type = "webhook"
+url = "http://127.0.0.1:1/"
+secret = "whsec_"
+secret_previous = "{secret}"
+"""
 BUS_TOML = """[sink.bus]
 type = "kafka"
 brokers = "127.0.0.1:9092"
@@ -166,6 +172,14 @@ class CommandLine(unittest.TestCase):
             "4:1: server.max_connections is at most 262144",
             "5:1: server.body_timeout is at least 10ms: it would cut off everybody",
             '9:1: sink "hook": backoff is a duration from 10ms to 1d, such as "10s"'])
+
+    def test_check_refuses_a_secret_that_is_empty(self):
+        for secret in ("whsec_", "whsec_===="):
+            result = self.run_quell("check",
+                                    files={"quell.toml": HOOK_TOML.format(secret=secret)})
+            self.assertEqual((result.returncode, result.stdout), (1, ""))
+            self.assertIn('quell.toml:4:1: sink "hook": secret: nothing follows', result.stderr)
+            self.assertIn('quell.toml:5:1: sink "hook": secret_previous: ', result.stderr)
 
     def test_check_refuses_what_a_library_would_load_or_run(self):
         result = self.run_quell("check", files={"quell.toml": BUS_TOML})
