@@ -169,7 +169,7 @@ static size_t on_head_line(char *bytes, size_t size, size_t count, void *context
 
 static bool set_headers(struct http_attempt *attempt, const struct sink_request *request) {
     for (uint32_t i = 0; i < request->headers_count; i++) {
-        char line[8192];
+        char line[SINK_HEADER_BYTES_MAX + 1];
         struct text text = text_over(line, sizeof(line));
         text_add(&text, request->headers[i]);
         struct curl_slist *longer = curl_slist_append(attempt->headers, line);
@@ -196,7 +196,7 @@ static curl_socket_t on_open_socket(void *context, curlsocktype purpose,
 
 static bool set_options(struct http_attempt *attempt, const struct sink_request *request,
                         uint64_t timeout_ns) {
-    char url[4096];
+    char url[SINK_URL_BYTES_MAX + 1];
     struct text text = text_over(url, sizeof(url));
     text_add(&text, request->url);
     CURL *easy = attempt->easy;

@@ -39,6 +39,10 @@ struct sink_delivery {
     uint32_t step;   /* 0, or how often SINK_CONTINUE was said for this message */
 };
 
+/* What is longer is never sent; receivers take no more either (8 KiB is what most servers have for
+ * a line of a head). A sink says so in open. */
+enum { SINK_URL_BYTES_MAX = 4095, SINK_HEADER_BYTES_MAX = 8191 };
+
 struct sink_request {
     struct slice url;
     struct slice body;

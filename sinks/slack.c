@@ -30,6 +30,8 @@ enum {
     CHANNEL_BYTES_MAX = 80,
     TOKEN_BYTES_MAX = 1024,
     LINK_BYTES_MAX = 1000,
+    CALL_BYTES_MAX = 32, /* behind api_url */
+    URL_BYTES_MAX = SINK_URL_BYTES_MAX - CALL_BYTES_MAX,
 };
 
 enum slack_updates { UPDATES_BOTH, UPDATES_THREAD, UPDATES_EDIT };
@@ -61,8 +63,9 @@ static bool is_visible_ascii(struct slice text) {
 }
 
 static bool is_url(struct slice text) {
-    return is_visible_ascii(text) && (slice_starts_with(text, SLICE("https://")) ||
-                                      slice_starts_with(text, SLICE("http://")));
+    return text.size <= URL_BYTES_MAX && is_visible_ascii(text) &&
+           (slice_starts_with(text, SLICE("https://")) ||
+            slice_starts_with(text, SLICE("http://")));
 }
 
 static struct status check_bot(const struct slack_state *state, struct fault *fault) {
@@ -92,8 +95,10 @@ static struct status check_address(const struct slack_state *state, struct fault
                          "either url = \"https://hooks.slack.com/...\", or token and channel");
     }
     if (!is_bot) {
-        return is_url(state->url) ? status_ok()
-                                  : fault_set(fault, STATUS_INVALID, "url is no https:// address");
+        return is_url(state->url)
+                   ? status_ok()
+                   : fault_set(fault, STATUS_INVALID,
+                               "url is no https:// address of up to %d bytes", URL_BYTES_MAX);
     }
     return check_bot(state, fault);
 }
@@ -233,7 +238,7 @@ static bool add_line(struct sink_request *request, struct arena *arena, const ch
 
 static bool set_url(struct sink_request *request, const struct slack_state *state,
                     struct arena *arena, enum slack_call call) {
-    size_t capacity = state->api_url.size + 32;
+    size_t capacity = state->api_url.size + CALL_BYTES_MAX;
     char *memory = arena_allocate(arena, capacity, 1);
     if (memory == NULL) {
         return false;

@@ -66,17 +66,27 @@ static bool has_line_break(struct slice text) {
            slice_find_byte(text, 0) != text.size;
 }
 
+static struct status check_header(const struct config_setting *setting, struct slice name,
+                                  struct fault *fault) {
+    if (has_line_break(name) || has_line_break(setting->value) ||
+        slice_find_byte(name, ':') != name.size) {
+        return fault_set(fault, STATUS_INVALID, "a header holds a line break or a colon");
+    }
+    if (name.size + sizeof(": ") - 1 + setting->value.size > SINK_HEADER_BYTES_MAX) {
+        return fault_set(fault, STATUS_INVALID, "%.*s: a header has at most %d bytes",
+                         SLICE_PRINT(slice_head(setting->key, 128)), SINK_HEADER_BYTES_MAX);
+    }
+    return status_ok();
+}
+
 static struct status check_headers(const struct config_sink *config, struct fault *fault) {
+    const struct slice prefix = SLICE("headers.");
     uint32_t count = 0;
     for (uint32_t i = 0; i < config->settings_count; i++) {
         const struct config_setting *setting = &config->settings[i];
-        if (!slice_starts_with(setting->key, SLICE("headers."))) {
-            continue;
-        }
-        count++;
-        if (has_line_break(setting->key) || has_line_break(setting->value) ||
-            slice_find_byte(setting->key, ':') != setting->key.size) {
-            return fault_set(fault, STATUS_INVALID, "a header holds a line break or a colon");
+        if (slice_starts_with(setting->key, prefix)) {
+            count++;
+            TRY(check_header(setting, slice_tail(setting->key, prefix.size), fault));
         }
     }
     return count <= HEADERS_MAX - 6
@@ -87,6 +97,9 @@ static struct status check_headers(const struct config_sink *config, struct faul
 static struct status check_url(struct slice url, struct fault *fault) {
     bool is_http =
         slice_starts_with(url, SLICE("http://")) || slice_starts_with(url, SLICE("https://"));
+    if (url.size > SINK_URL_BYTES_MAX) {
+        return fault_set(fault, STATUS_INVALID, "url has at most %d bytes", SINK_URL_BYTES_MAX);
+    }
     return is_http && !has_line_break(url)
                ? status_ok()
                : fault_set(fault, STATUS_INVALID, "%s",

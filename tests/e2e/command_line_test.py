@@ -181,6 +181,20 @@ class CommandLine(unittest.TestCase):
             self.assertIn('quell.toml:4:1: sink "hook": secret: nothing follows', result.stderr)
             self.assertIn('quell.toml:5:1: sink "hook": secret_previous: ', result.stderr)
 
+    def test_check_refuses_what_is_too_long_to_be_sent(self):
+        def check(url, value):
+            url, value = "http://x/".ljust(url, "x"), "x" * (value - len("X-Team: "))
+            return self.run_quell("check", files={"quell.toml": (
+                f'[sink.hook]\ntype = "webhook"\nurl = "{url}"\nheaders = {{ X-Team = "{value}" }}\n'
+                f'[sink.chat]\ntype = "slack"\nurl = "{url}"\n')})
+        self.assertEqual(check(4000, 8191).returncode, 0)
+        result = check(4096, 8192)
+        self.assertEqual((result.returncode, result.stdout), (1, ""))
+        for told in ('3:1: sink "hook": url has at most 4095 bytes',
+                     ':13: sink "hook": headers.X-Team: a header has at most 8191 bytes',
+                     '7:1: sink "chat": url is no https:// address of up to 4063 bytes'):
+            self.assertIn(told, result.stderr)
+
     def test_check_refuses_what_a_library_would_load_or_run(self):
         result = self.run_quell("check", files={"quell.toml": BUS_TOML})
         self.assertEqual((result.returncode, result.stdout), (1, ""))

@@ -130,6 +130,15 @@ template = '{"words":"{{severity}} {{type}}: {{ title }}","who":"{{root_cause.en
         self.assertIn('E"<b>', value["words"])
         self.assertIn("opened", value["words"])
 
+    def test_the_longest_url_and_header_that_a_check_takes_are_sent(self):
+        listener = self.listener()
+        url, value = (listener.url + "/").ljust(4095, "x"), "y" * (8191 - len("X-Team: "))
+        quell = self.quell("notify.group_wait=0s", files={"quell.toml": (
+            f'[sink.hook]\ntype = "webhook"\nurl = "{url}"\nheaders = {{ X-Team = "{value}" }}\n')})
+        quell.events(failure("one"))
+        _, path, headers, _ = self.wait_for_requests(listener, 1)[0]
+        self.assertEqual((listener.url + path, headers["X-Team"]), (url, value))
+
     def test_a_redirect_leads_nowhere(self):
         inside = self.listener()
         for status in (301, 302, 303, 307, 308):
