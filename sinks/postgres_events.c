@@ -11,7 +11,15 @@
 #include "core/base/text.h"
 #include "schemas/envelope.h"
 
-enum { COLUMNS_COUNT = 18, WORDS_BYTES = 4096, NUMBER_BYTES_MAX = 64 };
+enum {
+    COLUMNS_COUNT = 18,
+    WORDS_BYTES = 4096,
+    NUMBER_BYTES_MAX = 64,
+    /* "up to 131072 digits before the decimal point; up to 16383 digits after" (numeric), whatever
+     * way the exponent moves it. */
+    DIGITS_MAX = 1000,
+    EXPONENT_DIGITS_MAX = 3,
+};
 #define COLUMNS                                                                                    \
     "tenant, event_id, kind, entity, status, severity, event_time, ingest_time, run_id, trace_id," \
     " span_id, parent_span_id, error_class, message, source, fingerprint, depends_on, attributes"
@@ -117,12 +125,33 @@ static void add_number(struct text *json, struct slice digits, bool is_whole) {
     }
 }
 
-/* Numbers that are none, and escapes that jsonb might refuse, stay text. */
+/* In JSON without a backslash, so that every quote begins or ends a string. */
+static bool has_huge_number(struct slice json) {
+    uint32_t digits = 0;
+    uint32_t digits_max = DIGITS_MAX;
+    bool is_string = false;
+    for (size_t i = 0; i < json.size; i++) {
+        uint8_t byte = json.data[i];
+        bool is_digit = byte >= '0' && byte <= '9';
+        bool is_exponent = byte == 'e' || byte == 'E'; /* or of a word, which no digit follows */
+        is_string = is_string != (byte == '"');
+        if (is_string || is_exponent || (!is_digit && byte != '.' && byte != '-' && byte != '+')) {
+            digits = 0;
+            digits_max = is_exponent && !is_string ? EXPONENT_DIGITS_MAX : DIGITS_MAX;
+        } else if (is_digit && ++digits > digits_max) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Numbers that are none or too large, and escapes that jsonb might refuse, stay text. */
 static void add_value(struct text *json, const struct attribute *attribute) {
     struct slice value = attribute->value;
     bool is_whole = attribute->type == ATTRIBUTE_INT;
     bool is_bool = slice_equals(value, SLICE("true")) || slice_equals(value, SLICE("false"));
-    bool is_plain = value.size > 0 && slice_find_byte(value, '\\') == value.size;
+    bool is_plain =
+        value.size > 0 && slice_find_byte(value, '\\') == value.size && !has_huge_number(value);
     if ((is_whole || attribute->type == ATTRIBUTE_DOUBLE) && is_number(value)) {
         add_number(json, value, is_whole);
     } else if ((attribute->type == ATTRIBUTE_BOOL && is_bool) ||

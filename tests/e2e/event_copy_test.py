@@ -74,6 +74,24 @@ class EventCopy(Story):
                                   " i.indrelid::regclass::text LIKE 'quell_event%'")
         self.assertEqual({key for key, in keys}, {"tenant"})
 
+    def test_numbers_that_no_column_holds_stay_text(self):
+        huge = ["1e400000", '[{"x":[1e999999]}]', "[-1E+131073]", "[1e-99999]",
+                "[0." + "1" * 16200 + "e-999]", "[1e0001]"]
+        plain = ['["1e999999",2]', "[1e999]", "[1e-300,-2.5E+3,true,false,1234567]",
+                 '[{"1e99999":0.5}]', "[" + "1" * 1000 + "]"]
+        quell = self.copying()
+        for number, value in enumerate(huge + plain):
+            status, text, _ = quell.request(
+                "POST", "/v1/events", '{"job_id":"j","status":"succeeded","event_id":"e%d",'
+                '"details":{"v":%s}}' % (number, value))
+            self.assertEqual(status, 200, text)
+        self.wait_for_ids(len(huge + plain))
+        found = {row[0]: row[1] for row in self.postgres.rows(
+            "SELECT event_id, jsonb_typeof(a.value) FROM quell_events,"
+            " jsonb_each(attributes) a WHERE a.key LIKE '%v'")}
+        self.assertEqual([found[f"e{number}"] for number in range(len(huge + plain))],
+                         ["string"] * len(huge) + ["array"] * len(plain))
+
     def test_spans_metrics_and_an_event_sent_twice_are_there_once(self):
         quell = self.copying()
         trace = {"traceId": "0123456789abcdef0123456789abcdef", "spanId": "0011223344556677",
