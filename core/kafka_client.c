@@ -40,42 +40,6 @@ struct kafka_consumer {
     atomic_bool is_left; /* librdkafka's threads go on without it: nobody is told any more */
 };
 
-/* --- Settings --- */
-
-static struct status set_properties(rd_kafka_conf_t *conf,
-                                    const struct kafka_consumer_options *options,
-                                    struct fault *fault) {
-    const struct config_kafka *settings = options->settings;
-    char group[STREAM_GROUP_BYTES_MAX + 1];
-    const struct kafka_property defaults[] = {
-        {"client.id", "quell"},
-        {"group.instance.id", options->member},
-        {"session.timeout.ms", "15000"},
-        {"queued.max.messages.kbytes", "16384"},
-        {"reconnect.backoff.max.ms", "2000"},
-        {"topic.metadata.refresh.interval.ms", "10000"},
-        {NULL, NULL},
-    };
-    const struct kafka_property fixed[] = {
-        {"enable.auto.commit", "false"},
-        {"enable.auto.offset.store", "false"},
-        {"auto.offset.reset", "error"},
-        {"enable.partition.eof", "false"},
-        {"partition.assignment.strategy", "cooperative-sticky"},
-        {"group.id", group},
-        {NULL, NULL},
-    };
-    (void)snprintf(group, sizeof(group), "%.*s", SLICE_PRINT(settings->group));
-    struct kafka_properties properties = {
-        .defaults = defaults,
-        .own = settings->properties,
-        .own_count = settings->properties_count,
-        .fixed = fixed,
-        .brokers = settings->brokers,
-    };
-    return kafka_conf_set(conf, &properties, fault);
-}
-
 /* --- Callbacks --- */
 
 static void on_log(const rd_kafka_t *native, int level, const char *area, const char *words) {
@@ -219,7 +183,7 @@ static struct status make_native(struct kafka_consumer *consumer, struct fault *
     const struct config_kafka *settings = consumer->options.settings;
     char words[ERROR_BYTES_MAX];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    struct status status = set_properties(conf, &consumer->options, fault);
+    struct status status = kafka_conf_set_consumer(conf, settings, consumer->options.member, fault);
     if (!status_is_ok(status)) {
         rd_kafka_conf_destroy(conf);
         return status;

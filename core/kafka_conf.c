@@ -118,6 +118,39 @@ struct status kafka_conf_set(rd_kafka_conf_t *conf, const struct kafka_propertie
     return set_property(conf, SLICE("bootstrap.servers"), properties->brokers, fault);
 }
 
+struct status kafka_conf_set_consumer(struct rd_kafka_conf_s *conf,
+                                      const struct config_kafka *settings, const char *member,
+                                      struct fault *fault) {
+    char group[STREAM_GROUP_BYTES_MAX + 1];
+    const struct kafka_property defaults[] = {
+        {"client.id", "quell"},
+        {"group.instance.id", member},
+        {"session.timeout.ms", "15000"},
+        {"queued.max.messages.kbytes", "16384"},
+        {"reconnect.backoff.max.ms", "2000"},
+        {"topic.metadata.refresh.interval.ms", "10000"},
+        {NULL, NULL},
+    };
+    const struct kafka_property fixed[] = {
+        {"enable.auto.commit", "false"},
+        {"enable.auto.offset.store", "false"},
+        {"auto.offset.reset", "error"},
+        {"enable.partition.eof", "false"},
+        {"partition.assignment.strategy", "cooperative-sticky"},
+        {"group.id", group},
+        {NULL, NULL},
+    };
+    (void)snprintf(group, sizeof(group), "%.*s", SLICE_PRINT(settings->group));
+    struct kafka_properties properties = {
+        .defaults = defaults,
+        .own = settings->properties,
+        .own_count = settings->properties_count,
+        .fixed = fixed,
+        .brokers = settings->brokers,
+    };
+    return kafka_conf_set(conf, &properties, fault);
+}
+
 bool kafka_error_is_refusal(int error) {
     return error == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
            error == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED ||

@@ -31,6 +31,10 @@ MUST_CHECK struct status kafka_property_check(struct slice key, struct slice val
 MUST_CHECK struct status kafka_conf_set(struct rd_kafka_conf_s *conf,
                                         const struct kafka_properties *properties,
                                         struct fault *fault);
+/* All properties of the consumer of a [[kafka]] table; `member`: its name in its group. */
+MUST_CHECK struct status kafka_conf_set_consumer(struct rd_kafka_conf_s *conf,
+                                                 const struct config_kafka *settings,
+                                                 const char *member, struct fault *fault);
 /* Whether librdkafka's error says that somebody does not let us: nothing gets better by itself. */
 bool kafka_error_is_refusal(int error);
 /* malloc'd, ended by a 0; NULL without memory. */
