@@ -1,13 +1,16 @@
 /*
  * derive_mask.c - a message without what differs from one occurrence to the next, so that repeats
- * of one error have one class: runs of digits and timestamps with their zone become '#', hex words
- * and uuids '#', quoted strings ''. One pass, bounded output.
+ * of one error have one class: numbers and timestamps with their zone become '#', hex words and
+ * uuids '#', quoted strings ''. One pass, bounded output; messages come from strangers, so that
+ * what is looked at in vain at any place is bounded, too.
  */
 #include "core/base/text.h"
 #include "schemas/derive.h"
 
 /* Shorter ones are words of a language or, with a digit, parts of names like "a1". */
-enum { HEX_WORD_BYTES_MIN = 8, HEX_MIXED_BYTES_MIN = 6, QUOTED_BYTES_MAX = 256 };
+enum { HEX_WORD_BYTES_MIN = 8, HEX_MIXED_BYTES_MIN = 6 };
+/* A traceparent, the longest that is one word, has 55. */
+enum { HEX_WORD_BYTES_MAX = 64, QUOTED_BYTES_MAX = 256 };
 
 static bool is_digit(uint8_t byte) {
     return byte >= '0' && byte <= '9';
@@ -21,23 +24,57 @@ static bool is_letter(uint8_t byte) {
     return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || byte == '_';
 }
 
-/* Size of a hex word or uuid at the front: "deadbeef", "a1b2c3", "5b8efff7-9803-..."; else 0. */
-static size_t hex_word_size(struct slice rest) {
+static size_t hex_size(struct slice text) {
     size_t size = 0;
-    bool has_digit = false;
-    bool has_dash = false;
-    while (size < rest.size && (is_hex(rest.data[size]) || rest.data[size] == '-')) {
-        has_digit = has_digit || is_digit(rest.data[size]);
-        has_dash = has_dash || rest.data[size] == '-';
+    while (size < text.size && is_hex(text.data[size])) {
         size++;
     }
-    while (size > 0 && rest.data[size - 1] == '-') {
-        size--;
+    return size;
+}
+
+static bool has_any(struct slice text, bool (*is_one)(uint8_t byte)) {
+    for (size_t i = 0; i < text.size; i++) {
+        if (is_one(text.data[i])) {
+            return true;
+        }
     }
-    bool is_word_end = size == rest.size || !is_letter(rest.data[size]);
+    return false;
+}
+
+static bool ends_word(struct slice rest, size_t size) {
+    return size == rest.size || (!is_letter(rest.data[size]) && !is_digit(rest.data[size]));
+}
+
+/* Size of hex digits at the front, in pieces that dashes join; "a1b2c3d4-api" has one such piece,
+ * as its "a" begins another word. */
+static size_t hex_pieces_size(struct slice rest) {
+    struct slice near = slice_head(rest, HEX_WORD_BYTES_MAX);
+    size_t piece = hex_size(rest);
+    size_t size = 0;
+    if (piece >= HEX_WORD_BYTES_MAX) {
+        return piece; /* a dump, whatever comes behind it: no byte of it is looked at again */
+    }
+    for (size_t start = 0; piece > 0 && ends_word(rest, start + piece); start = size + 1) {
+        size = start + piece;
+        bool joins = size < rest.size && rest.data[size] == '-';
+        piece = joins ? hex_size(slice_tail(near, size + 1)) : 0;
+    }
+    return size;
+}
+
+/* Size of a hex word or uuid at the front: "deadbeef", "a1b2c3", "5b8efff7-9803-..."; else 0, also
+ * when it has digits only: a number may go on in other ways. */
+static size_t hex_word_size(struct slice rest) {
+    size_t size = hex_pieces_size(rest);
+    if (size < HEX_MIXED_BYTES_MIN) {
+        return 0;
+    }
+    struct slice word = slice_head(rest, size);
+    bool has_digit = has_any(word, is_digit);
+    bool has_dash = slice_find_byte(word, '-') < size;
     bool is_long = size >= HEX_WORD_BYTES_MIN && (has_digit || !has_dash);
-    bool is_mixed = size >= HEX_MIXED_BYTES_MIN && has_digit && !has_dash;
-    return is_word_end && (is_long || is_mixed) ? size : 0;
+    bool is_mixed = has_digit && !has_dash;
+    return has_any(word, is_letter) && (is_long || is_mixed) ? size : 0;
 }
 
 /* A number or timestamp: digits, and what joins digits ('.', ':', '-', 'T', ','). */
@@ -67,6 +104,16 @@ static size_t zone_size(struct slice number, struct slice rest) {
     return size == 4 || size == 5 ? size + 1 : 0;
 }
 
+/* A number with all that belongs to it, whose first digit is at the front. */
+static size_t whole_number_size(struct slice rest) {
+    if (rest.size > 2 && rest.data[0] == '0' && (rest.data[1] | 0x20) == 'x') {
+        return 2 + hex_size(slice_tail(rest, 2));
+    }
+    size_t size = number_size(rest);
+    size += zone_size(slice_head(rest, size), slice_tail(rest, size));
+    return size;
+}
+
 static size_t quoted_size(struct slice rest) {
     uint8_t quote = rest.data[0];
     if (quote != '\'' && quote != '"' && quote != '`') {
@@ -86,12 +133,7 @@ static size_t mask_front(struct slice rest, bool in_word, struct text *masked) {
     }
     size = in_word ? 0 : hex_word_size(rest);
     if (size == 0 && is_digit(rest.data[0])) {
-        bool is_prefixed = rest.size > 2 && rest.data[0] == '0' && (rest.data[1] | 0x20) == 'x';
-        size = is_prefixed ? 2 : number_size(rest);
-        size += is_prefixed ? 0 : zone_size(slice_head(rest, size), slice_tail(rest, size));
-        while (is_prefixed && size < rest.size && is_hex(rest.data[size])) {
-            size++;
-        }
+        size = whole_number_size(rest);
     }
     if (size > 0) {
         text_add_char(masked, '#');

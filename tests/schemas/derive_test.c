@@ -1,5 +1,9 @@
 /* derive_test.c - the rules of product.md, "From a record to an envelope", and the memo. */
+#include <inttypes.h>
+#include <time.h>
+
 #include "core/base/limits.h"
+#include "core/base/text.h"
 #include "schemas/derive_memo.h"
 #include "tests/base/unit.h"
 
@@ -110,6 +114,14 @@ static void messages_that_differ_in_numbers_ids_and_quotes_have_one_class(void *
         {"deadbeef, cafebabe01 and node-a1b2c3 went", "#, # and node-# went"},
         {"a decade of facades in the cafe-facade of b52",
          "a decade of facades in the cafe-facade of b#"},
+        {"request a1b2c3d4-api failed", "request #-api failed"},
+        {"trace 4bf92f3577b34da6-export failed", "trace #-export failed"},
+        {"pod pay-7d9f8b6c5d-2xk4z and pay-7d9f8b6c5d-c2xkz", "pod pay-#-#xk#z and pay-#-c#xkz"},
+        {"id a1b2c3- x", "id #- x"},
+        {"decade-ago feed-back", "decade-ago feed-back"},
+        {"2026-11-20-cache", "#-cache"},
+        {"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "#"},
+        {"10000000-20000000ms, 1-2ms, 12345678.5 and -12345678", "#ms, #ms, # and -#"},
     };
     (void)state;
     room_init(&room);
@@ -119,6 +131,42 @@ static void messages_that_differ_in_numbers_ids_and_quotes_have_one_class(void *
         assert_slice(masked, cases[i][1]);
     }
     arena_deinit(&room.arena);
+}
+
+/* A message of one piece again and again, then `end`: what masking it takes of the processor. */
+static uint64_t masking_ns(const char *piece, char end) {
+    static char message[MESSAGE_BYTES_MAX];
+    char memory[ERROR_CLASS_BYTES_MAX + 1];
+    struct timespec from;
+    struct timespec to;
+    size_t size = strlen(piece);
+    for (size_t i = 0; i < sizeof(message); i++) {
+        message[i] = i + 1 < sizeof(message) ? piece[i % size] : end;
+    }
+    assert_int_equal(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from), 0);
+    for (int i = 0; i < 64; i++) {
+        struct text masked = text_over(memory, sizeof(memory));
+        assert_true(derive_mask_over(slice_of(message, sizeof(message)), &masked).size > 0);
+    }
+    assert_int_equal(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to), 0);
+    return (uint64_t)(to.tv_sec - from.tv_sec) * NS_PER_S + (uint64_t)to.tv_nsec -
+           (uint64_t)from.tv_nsec;
+}
+
+static void a_message_of_near_misses_is_masked_in_little_time(void **state) {
+    static const char hex[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaag";
+    static const char *const pieces[] = {"-",    "1a",  "a-", "-1",  "1a-", "aaaaaaaa-",
+                                         "1:1+", "1e-", "0x", "'\\", hex};
+    (void)state;
+    (void)masking_ns("warm ", '.');
+    uint64_t plain_ns = masking_ns("no space is left on the device; ", '.');
+    for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
+        uint64_t odd_ns = masking_ns(pieces[i], 'z');
+        if (odd_ns > 200 * plain_ns) {
+            fail_msg("%s: %" PRIu64 " ns, but %" PRIu64 " ns of prose", pieces[i], odd_ns,
+                     plain_ns);
+        }
+    }
 }
 
 static void an_error_log_is_a_failure_and_an_info_log_is_nothing(void **state) {
@@ -336,6 +384,7 @@ int main(void) {
         cmocka_unit_test(an_entity_with_a_control_character_or_too_long_is_refused),
         cmocka_unit_test(a_control_character_is_found_wherever_it_stands),
         cmocka_unit_test(messages_that_differ_in_numbers_ids_and_quotes_have_one_class),
+        cmocka_unit_test(a_message_of_near_misses_is_masked_in_little_time),
         cmocka_unit_test(an_error_log_is_a_failure_and_an_info_log_is_nothing),
         cmocka_unit_test(a_time_that_cannot_be_is_clamped_and_flagged),
         cmocka_unit_test(what_has_no_id_is_known_by_tenant_entity_and_content),
