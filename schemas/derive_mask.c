@@ -114,14 +114,27 @@ static size_t whole_number_size(struct slice rest) {
     return size;
 }
 
+/* Size of what is before the first quote that no backslash escapes. */
+static size_t unescaped_size(struct slice text, uint8_t quote) {
+    size_t size = 0;
+    while (size < text.size && text.data[size] != quote) {
+        size += text.data[size] == '\\' ? 2 : 1;
+    }
+    return size < text.size ? size : text.size;
+}
+
+/* Size of a quoted string at the front. In quotes that are escaped themselves the next quote is the
+ * end; in others an escaped quote is none, unless there is no other: 'C:\dir\'. */
 static size_t quoted_size(struct slice rest) {
-    uint8_t quote = rest.data[0];
+    size_t opening = rest.data[0] == '\\' && rest.size > 1 ? 2 : 1;
+    uint8_t quote = rest.data[opening - 1];
     if (quote != '\'' && quote != '"' && quote != '`') {
         return 0;
     }
-    struct slice inside = slice_head(slice_tail(rest, 1), QUOTED_BYTES_MAX);
-    size_t end = slice_find_byte(inside, quote);
-    return end == inside.size ? 0 : end + 2;
+    struct slice inside = slice_head(slice_tail(rest, opening), QUOTED_BYTES_MAX);
+    size_t end = opening == 1 ? unescaped_size(inside, quote) : inside.size;
+    end = end < inside.size ? end : slice_find_byte(inside, quote);
+    return end == inside.size ? 0 : opening + end + 1;
 }
 
 /* Masks what stands at the front of rest; how many bytes that took. `in_word`: behind a letter. */
