@@ -91,6 +91,19 @@ static size_t number_size(struct slice rest) {
     return size;
 }
 
+/* Behind a number's digits: "e-05", "E+7", "e10". */
+static size_t exponent_size(struct slice rest) {
+    bool has_sign = rest.size > 1 && (rest.data[1] == '-' || rest.data[1] == '+');
+    size_t size = has_sign ? 2 : 1;
+    if (rest.size <= size || (rest.data[0] | 0x20) != 'e' || !is_digit(rest.data[size])) {
+        return 0;
+    }
+    while (size < rest.size && is_digit(rest.data[size])) {
+        size++;
+    }
+    return size;
+}
+
 /* A time's zone behind its digits: "Z", "+02:00", "+0200". */
 static size_t zone_size(struct slice number, struct slice rest) {
     bool is_time = slice_find_byte(number, ':') < number.size;
@@ -111,7 +124,7 @@ static size_t whole_number_size(struct slice rest) {
     }
     size_t size = number_size(rest);
     size += zone_size(slice_head(rest, size), slice_tail(rest, size));
-    return size;
+    return size + exponent_size(slice_tail(rest, size));
 }
 
 /* Size of what is before the first quote that no backslash escapes. */

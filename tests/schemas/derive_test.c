@@ -122,6 +122,7 @@ static void messages_that_differ_in_numbers_ids_and_quotes_have_one_class(void *
         {"2026-11-20-cache", "#-cache"},
         {"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "#"},
         {"10000000-20000000ms, 1-2ms, 12345678.5 and -12345678", "#ms, #ms, # and -#"},
+        {"9.8e-05 of 1e+7, 0.00012, 2E10 and 1e", "# of #, #, # and #e"},
         {"bad reply \"{\\\"user\\\":\\\"bob\\\"}\" from", "bad reply '' from"},
         {"got {\\\"user\\\":\\\"bob\\\"} from \"x\"", "got {'':''} from ''"},
         {"p 'C:\\a\\' x", "p '' x"},
