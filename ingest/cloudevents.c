@@ -222,6 +222,60 @@ struct status cloudevents_decode(struct decode *decode, struct slice body) {
 
 /* --- Binary mode --- */
 
+/* A quoted string (RFC 7230, section 3.2.6) without its quotes and backslashes; any other value as
+ * it is. */
+static struct slice unquote(struct slice value, uint8_t *memory) {
+    size_t size = 0;
+    if (value.size < 2 || value.data[0] != '"' || value.data[value.size - 1] != '"') {
+        return value;
+    }
+    for (size_t i = 1; i < value.size - 1; i++) {
+        bool is_escaped = value.data[i] == '\\';
+        i += is_escaped ? 1 : 0;
+        if (i == value.size - 1 || (value.data[i] == '"' && !is_escaped)) {
+            return value;
+        }
+        memory[size++] = value.data[i];
+    }
+    return slice_of(memory, size);
+}
+
+/* A '%' without two hex digits behind it stands for itself. `memory` may be the value's own. */
+static struct slice decode_percent(struct slice value, uint8_t *memory) {
+    size_t size = 0;
+    for (size_t i = 0; i < value.size; i++) {
+        uint8_t byte = 0;
+        bool is_encoded =
+            value.data[i] == '%' &&
+            status_is_ok(text_parse_hex(slice_head(slice_tail(value, i + 1), 2), &byte, 1));
+        memory[size++] = is_encoded ? byte : value.data[i];
+        i += is_encoded ? 2 : 0;
+    }
+    return slice_of(memory, size);
+}
+
+/* "any HTTP header value MUST first be unescaped with respect to double-quoted strings [...] A
+ * single round of percent-decoding MUST then be performed" (HTTP protocol binding 1.0.2, section
+ * 3.1.3.2): so the same event is the same whichever way it came. */
+static struct status take_header(struct decode *decode, const struct http_request *request,
+                                 const char *name, struct cloudevent *event,
+                                 struct slice *value_out) {
+    struct slice value = http_header_find(request, name);
+    bool is_plain =
+        value.size == 0 || (value.data[0] != '"' && slice_find_byte(value, '%') == value.size);
+    uint8_t *memory = is_plain ? NULL : arena_allocate_unset(decode->arena, value.size, 1);
+    if (!is_plain && memory == NULL) {
+        return status_of(STATUS_FULL);
+    }
+    value = is_plain ? value : decode_percent(unquote(value, memory), memory);
+    if (!text_is_utf8(value)) {
+        draft_refuse(&event->draft, "no UTF-8: ", slice_of_text(name));
+        return status_ok();
+    }
+    *value_out = value;
+    return status_ok();
+}
+
 struct status cloudevents_decode_binary(struct decode *decode, const struct http_request *request,
                                         struct slice body) {
     struct cloudevent *event = ARENA_NEW(decode->arena, struct cloudevent);
@@ -229,9 +283,10 @@ struct status cloudevents_decode_binary(struct decode *decode, const struct http
         return status_of(STATUS_FULL);
     }
     for (size_t i = 0; i < TEXT_ATTRIBUTES; i++) {
-        *attribute_of(event, i) = http_header_find(request, text_attributes[i].header);
+        TRY(take_header(decode, request, text_attributes[i].header, event, attribute_of(event, i)));
     }
-    struct slice time = http_header_find(request, "ce-time");
+    struct slice time = {0};
+    TRY(take_header(decode, request, "ce-time", event, &time));
     if (time.size > 0 && !status_is_ok(text_parse_time(time, &event->time_ns))) {
         draft_refuse(&event->draft, "ce-time is no RFC 3339 time: ", time);
     }

@@ -290,6 +290,41 @@ class CloudEvents(Story):
         self.assertEqual(incident["root_cause"]["message"], "no space left")
         self.assertTrue(incident["root_cause"]["first_seen"].startswith("2026-11-20T03:00:00"))
 
+    def binary(self, quell, **changes):
+        """The event in binary mode, its headers as they are to be sent."""
+        headers = {"ce-" + key: value for key, value in self.EVENT.items() if key != "data"}
+        return quell.post("/v1/cloudevents", self.EVENT["data"], {
+            **headers, **{"ce-" + key: value for key, value in changes.items()}})
+
+    def test_headers_of_binary_events_are_unquoted_and_percent_decoded_once(self):
+        quell = self.quell(*QUICK)
+        event = {**self.EVENT, "subject": 'load "1+1" %41 orders\u20ac', "id": "run 7"}
+        answers = [quell.post("/v1/cloudevents", event,
+                              {"Content-Type": "application/cloudevents+json"})]
+        for subject, name, time_ in (
+                ("load%20%221+1%22%20%2541%20orders%e2%82%AC", "run%207", event["time"]),
+                ('"load \\"1+1\\" %2541 orders%E2%82%AC"', '"run 7"', "2026-11-20T03%3A00%3A00Z")):
+            answers.append(self.binary(quell, subject=subject, id=name, time=time_))
+        for status, answer in answers:
+            self.assertEqual((status, answer["accepted"], answer["rejected"]), (200, 1, 0))
+        stats = quell.settle()
+        self.assertEqual((stats["events_received"], stats["events_duplicate"]), (3, 2))
+        self.assertEqual([i["root_cause"]["entity"] for i in quell.incidents()],
+                         ["job:" + event["subject"]])
+        for subject in ("100%", "5%zz", "%", '"half', 'a "b" c', '"a\\"'):
+            self.assertEqual(self.binary(quell, subject=subject, id=str(uuid.uuid4()))[0], 200)
+            quell.settle()
+            self.assertIn("job:" + subject, [i["root_cause"]["entity"] for i in quell.incidents()])
+
+    def test_headers_that_are_no_utf_8_are_refused(self):
+        quell = self.quell(*QUICK)
+        for name in ("subject", "id", "source", "type", "tenantid", "traceparent", "time"):
+            for value in ("%C0%A0", b"\xff", "%ed%a0%80", '"%FF"'):
+                status, answer = self.binary(quell, **{name: value})
+                self.assertEqual((status, answer["errors"][0]["reason"]),
+                                 (400, "no UTF-8: ce-" + name), value)
+        self.assertEqual(quell.settle()["events_rejected"], 28)
+
     def test_data_wins_over_the_context_and_unsound_events_are_refused(self):
         quell = self.quell(*QUICK)
         data = {"entity": "service:api", "status": "degraded", "tenant_id": "acme"}
