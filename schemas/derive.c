@@ -4,6 +4,7 @@
 #include "schemas/derive.h"
 
 #include "core/base/assert.h"
+#include "core/base/text.h"
 #include "schemas/derive_memo.h"
 
 #define EVENT_TIME_OLDEST_NS                                                                       \
@@ -36,6 +37,16 @@ static bool has_control(struct slice text) {
     return is_any;
 }
 
+static struct status check_entity_text(struct slice entity, struct fault *reason) {
+    if (has_control(entity)) {
+        return fault_set(reason, STATUS_INVALID, "an entity holds a control character");
+    }
+    if (!text_is_utf8(entity)) {
+        return fault_set(reason, STATUS_INVALID, "an entity is no UTF-8");
+    }
+    return status_ok();
+}
+
 static bool is_kind_byte(uint8_t byte) {
     return (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') || byte == '_' ||
            byte == '-';
@@ -61,10 +72,7 @@ struct status derive_check_entity(struct slice entity, struct fault *reason) {
                              "an entity's kind is lower-case letters, digits, '_' or '-'");
         }
     }
-    if (has_control(entity) || !text_is_utf8(entity)) {
-        return fault_set(reason, STATUS_INVALID, "an entity holds a control character");
-    }
-    return status_ok();
+    return check_entity_text(entity, reason);
 }
 
 static struct status join_entity(struct arena *arena, struct slice kind, struct slice prefix,
@@ -88,9 +96,7 @@ static struct status join_entity(struct arena *arena, struct slice kind, struct 
         size += parts[i].size;
     }
     struct slice entity = slice_of(memory, size);
-    if (has_control(entity)) {
-        return fault_set(reason, STATUS_INVALID, "an entity holds a control character");
-    }
+    TRY(check_entity_text(entity, reason));
     *entity_out = entity;
     return status_ok();
 }

@@ -33,7 +33,7 @@ struct derive_entity_keys {
 };
 
 /* "job:load_orders" in the arena; "unknown:unidentified" when there is no key. FULL when the arena
- * is; INVALID with a reason when the name is too long or holds control characters. */
+ * is; INVALID with a reason when the name is too long, holds control characters or is no UTF-8. */
 MUST_CHECK struct status derive_entity(const struct derive_entity_keys *keys, struct arena *arena,
                                        struct slice *entity_out, struct fault *reason);
 

@@ -63,8 +63,8 @@ static void an_entity_with_a_control_character_or_too_long_is_refused(void **sta
     arena_deinit(&room.arena);
 }
 
-/* Every byte at every place of names of every small size: only 0x00 to 0x1F and 0x7F are control.
- */
+/* Every byte at every place of names of every small size: only 0x00 to 0x1F and 0x7F are control,
+ * and from 0x80 on none is a character alone. */
 static void a_control_character_is_found_wherever_it_stands(void **state) {
     struct room room;
     struct slice entity;
@@ -77,14 +77,27 @@ static void a_control_character_is_found_wherever_it_stands(void **state) {
                 memset(name, 'x', sizeof(name));
                 name[at] = (uint8_t)byte;
                 struct derive_entity_keys keys = {.job_id = slice_of(name, size)};
-                bool is_control = byte < 0x20 || byte == 0x7F;
+                bool is_refused = byte < 0x20 || byte >= 0x7F;
                 arena_reset(&room.arena);
                 assert_int_equal(derive_entity(&keys, &room.arena, &entity, &room.reason).code,
-                                 is_control ? STATUS_INVALID : STATUS_OK);
-                assert_true(is_control || entity.size == size + 4);
-                assert_true(is_control || memcmp(entity.data + 4, name, size) == 0);
+                                 is_refused ? STATUS_INVALID : STATUS_OK);
+                assert_true(is_refused || entity.size == size + 4);
+                assert_true(is_refused || memcmp(entity.data + 4, name, size) == 0);
             }
         }
+    }
+    arena_deinit(&room.arena);
+}
+
+static void an_entity_may_have_any_character_that_is_no_control(void **state) {
+    static const char *const names[] = {"\u00e4", "\u20ac", "\u00a0x", "load orders \u20ac"};
+    struct room room;
+    (void)state;
+    room_init(&room);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        struct derive_entity_keys keys = {.job_id = slice_of_text(names[i])};
+        struct slice entity = entity_of(&room, keys);
+        assert_true(slice_equals(slice_tail(entity, 4), slice_of_text(names[i])));
     }
     arena_deinit(&room.arena);
 }
@@ -387,6 +400,7 @@ int main(void) {
         cmocka_unit_test(the_first_of_job_dataset_check_service_names_the_entity),
         cmocka_unit_test(an_entity_with_a_control_character_or_too_long_is_refused),
         cmocka_unit_test(a_control_character_is_found_wherever_it_stands),
+        cmocka_unit_test(an_entity_may_have_any_character_that_is_no_control),
         cmocka_unit_test(messages_that_differ_in_numbers_ids_and_quotes_have_one_class),
         cmocka_unit_test(a_message_of_near_misses_is_masked_in_little_time),
         cmocka_unit_test(an_error_log_is_a_failure_and_an_info_log_is_nothing),
