@@ -5,6 +5,7 @@
  * from the last word of `type` that is one ("com.acme.job.failed"), the time from `time`, the event
  * id from (source, id), which the specification calls unique.
  */
+#include "core/base/assert.h"
 #include "core/digest.h"
 #include "ingest/formats.h"
 #include "ingest/json_events.h"
@@ -87,20 +88,34 @@ static void settle_trace(struct cloudevent *event) {
     }
 }
 
+/* "source id", as no source has a blank: "a b", "c" and "a", "b c" are not one. The hash of both
+ * where a source has one all the same, or where they are too long. */
+static void write_event_id(const struct cloudevent *event, uint64_t hash_seed, struct text *id) {
+    struct slice parts[] = {event->source, event->id};
+    if (event->source.size + 1 + event->id.size > EVENT_ID_BYTES_MAX ||
+        slice_find_byte(event->source, ' ') < event->source.size) {
+        struct hash128 hash = hash128_of_parts(parts, 2, hash_seed);
+        text_add_text(id, "ce:");
+        text_add_hex(id, slice_of(&hash, sizeof(hash)));
+        return;
+    }
+    text_add(id, event->source);
+    text_add_char(id, ' ');
+    text_add(id, event->id);
+}
+
 static struct status settle_event_id(struct decode *decode, struct cloudevent *event) {
     struct envelope *envelope = &event->draft.envelope;
     if (envelope->event_id.size > 0 || event->draft.is_refused) {
         return status_ok();
     }
-    size_t capacity = event->source.size + event->id.size + 2;
-    char *memory = arena_allocate(decode->arena, capacity, 1);
+    char *memory = arena_allocate_unset(decode->arena, EVENT_ID_BYTES_MAX + 1, 1);
     if (memory == NULL) {
         return status_of(STATUS_FULL);
     }
-    struct text id = text_over(memory, capacity);
-    text_add(&id, event->source);
-    text_add_char(&id, ' ');
-    text_add(&id, event->id);
+    struct text id = text_over(memory, EVENT_ID_BYTES_MAX + 1);
+    write_event_id(event, decode->hash_seed, &id);
+    ASSERT(!id.truncated);
     envelope->event_id = text_slice(&id);
     return status_ok();
 }

@@ -325,6 +325,19 @@ class CloudEvents(Story):
                                  (400, "no UTF-8: ce-" + name), value)
         self.assertEqual(quell.settle()["events_rejected"], 28)
 
+    def test_events_of_one_source_and_id_only_are_one(self):
+        quell = self.quell(*QUICK)
+        far = "https://scheduler.example/" + 300 * "a"
+        names = [("a b", "c"), ("a", "b c"), ("a b c", "d"), ("a b", "c d"), ("a", "b  c"),
+                 (far, "1"), (far, "2"), (far[:-1], "a1"), ("a", 300 * "1"), ("a", 300 * "2")]
+        for _ in range(2):
+            events = [{**self.EVENT, "source": source, "id": name} for source, name in names]
+            status, answer = quell.post("/v1/cloudevents", events, {
+                "Content-Type": "application/cloudevents-batch+json"})
+            self.assertEqual((status, answer["accepted"], answer["rejected"]), (200, 10, 0))
+        stats = quell.settle()
+        self.assertEqual((stats["events_received"], stats["events_duplicate"]), (20, 10))
+
     def test_data_wins_over_the_context_and_unsound_events_are_refused(self):
         quell = self.quell(*QUICK)
         data = {"entity": "service:api", "status": "degraded", "tenant_id": "acme"}
