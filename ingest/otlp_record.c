@@ -229,6 +229,7 @@ enum { SPAN_STATUS_ERROR = 2 };
 void otlp_span_init(struct otlp_span *span) {
     otlp_record_init(&span->record, EVENT_KIND_SPAN);
     span->record.span = span;
+    span->record.envelope.is_span = true;
     span->kind = SPAN_KIND_UNSPECIFIED;
     span->name = slice_of(NULL, 0);
     span->status_message = slice_of(NULL, 0);

@@ -247,7 +247,7 @@ static void derive_event_key(const struct derive_context *context, struct envelo
         envelope->flags |= ENVELOPE_OWN_EVENT_ID;
         return;
     }
-    if (envelope->kind == EVENT_KIND_SPAN && envelope->span_id != 0) {
+    if (envelope->is_span && envelope->span_id != 0) {
         struct slice parts[3] = {envelope->tenant,
                                  slice_of(&envelope->trace_id, sizeof(envelope->trace_id)),
                                  slice_of(&envelope->span_id, sizeof(envelope->span_id))};

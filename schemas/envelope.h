@@ -83,6 +83,7 @@ struct envelope {
     const struct slice *depends_on; /* encode only; entities, may start with "platform/" */
     uint32_t depends_on_count;
     bool is_known_by_texts; /* encode only: the texts are still to be mixed into event_key */
+    bool is_span;           /* encode only: made of a span, also where it tells of a job's run */
 };
 
 /* Appends the encoded envelope (a FlatBuffer without size prefix, padded to 8 bytes). The stored

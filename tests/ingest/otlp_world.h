@@ -44,7 +44,7 @@ static struct envelope envelope_at(struct world *world, uint32_t index) {
 }
 
 /* All attributes as "key=value type" lines. */
-static const char *attributes_of(struct world *world, uint32_t index) {
+static inline const char *attributes_of(struct world *world, uint32_t index) {
     static char lines[8192];
     static const char types[] = "sbidjB";
     struct envelope envelope = envelope_at(world, index);
