@@ -122,16 +122,22 @@ static enum attribute_type attribute_type_of(enum json_type type) {
     }
 }
 
-void draft_set_attribute(struct draft *draft, struct slice key, struct slice value,
-                         enum json_type type) {
+static void add_attribute(struct draft *draft, struct attribute attribute) {
     struct envelope *envelope = &draft->envelope;
-    bool is_kept = type != JSON_NULL && envelope->attributes_count < ATTRIBUTES_PER_EVENT_MAX;
-    if (!is_kept || value.size > ATTRIBUTE_BYTES_MAX || key.size > ATTRIBUTE_BYTES_MAX) {
-        envelope->flags |= type != JSON_NULL ? ENVELOPE_MESSAGE_CUT : 0u;
+    if (envelope->attributes_count == ATTRIBUTES_PER_EVENT_MAX ||
+        attribute.value.size > ATTRIBUTE_BYTES_MAX || attribute.key.size > ATTRIBUTE_BYTES_MAX) {
+        envelope->cut_hash = derive_cut_hash(envelope->cut_hash, &attribute);
+        envelope->flags |= ENVELOPE_MESSAGE_CUT;
         return;
     }
-    draft->attributes[envelope->attributes_count++] =
-        (struct attribute){.key = key, .value = value, .type = attribute_type_of(type)};
+    draft->attributes[envelope->attributes_count++] = attribute;
+}
+
+void draft_set_attribute(struct draft *draft, struct slice key, struct slice value,
+                         enum json_type type) {
+    if (type != JSON_NULL) {
+        add_attribute(draft, (struct attribute){key, value, attribute_type_of(type)});
+    }
 }
 
 /* Any value under a key becomes an attribute; composites keep their JSON. */
@@ -147,14 +153,7 @@ void draft_take_attribute(struct json_walk *walk, struct draft *draft, struct sl
 }
 
 void draft_add_attribute(struct draft *draft, struct slice key, struct slice value) {
-    struct envelope *envelope = &draft->envelope;
-    if (envelope->attributes_count == ATTRIBUTES_PER_EVENT_MAX ||
-        value.size > ATTRIBUTE_BYTES_MAX) {
-        envelope->flags |= ENVELOPE_MESSAGE_CUT;
-        return;
-    }
-    draft->attributes[envelope->attributes_count++] =
-        (struct attribute){.key = key, .value = value, .type = ATTRIBUTE_STRING};
+    add_attribute(draft, (struct attribute){key, value, ATTRIBUTE_STRING});
 }
 
 /* --- The end of a record --- */

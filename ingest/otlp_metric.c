@@ -242,7 +242,8 @@ static void add_fields(struct own_attributes *own, struct otlp_point *point) {
             text_add_char(text, ']');
         }
         if (text->truncated) {
-            point->record.attributes.is_cut = true;
+            struct attribute cut = {slice_of_text(fields[i].key), text_slice(text), fields[i].type};
+            otlp_attributes_note_cut(&point->record.attributes, &cut);
             continue;
         }
         bool is_int = i == OTLP_POINT_VALUE && point->value_is_int;
@@ -255,7 +256,9 @@ static void put_in_front(struct otlp_attributes *attributes, const struct own_at
     uint32_t kept = attributes->count;
     if (kept > ATTRIBUTES_PER_EVENT_MAX - own->count) {
         kept = ATTRIBUTES_PER_EVENT_MAX - own->count;
-        attributes->is_cut = true;
+    }
+    for (uint32_t i = kept; i < attributes->count; i++) {
+        otlp_attributes_note_cut(attributes, &attributes->items[i]);
     }
     memmove(attributes->items + own->count, attributes->items, kept * sizeof(attributes->items[0]));
     memcpy(attributes->items, own->items, own->count * sizeof(own->items[0]));

@@ -53,10 +53,17 @@ void otlp_attributes_reset(struct otlp_attributes *attributes) {
     /* Not the items: 128 of them are not cleared for every record. */
     attributes->count = 0;
     attributes->is_cut = false;
+    attributes->cut_hash = 0;
     attributes->key_sizes = 0;
     attributes->known_set = 0;
     attributes->block.count = 0;
     memset(attributes->known, 0, sizeof(attributes->known));
+}
+
+void otlp_attributes_note_cut(struct otlp_attributes *attributes,
+                              const struct attribute *attribute) {
+    attributes->cut_hash = derive_cut_hash(attributes->cut_hash, attribute);
+    attributes->is_cut = true;
 }
 
 static struct slice cut_value(struct slice value) {
@@ -73,14 +80,14 @@ void otlp_attributes_add_known(struct otlp_attributes *attributes,
         note_known(attributes, known, attribute->value);
     }
     if (attributes->count == ATTRIBUTES_PER_EVENT_MAX) {
-        attributes->is_cut = true;
+        otlp_attributes_note_cut(attributes, attribute);
         return;
     }
     struct attribute *item = &attributes->items[attributes->count++];
     *item = *attribute;
     attributes->key_sizes |= size_bit(attribute->key);
     if (item->value.size > ATTRIBUTE_BYTES_MAX) {
-        attributes->is_cut = true;
+        otlp_attributes_note_cut(attributes, attribute);
         item->value = cut_value(item->value);
     }
     /* Lists and maps are written into as much room, to whole characters: one that fills it may be
@@ -132,16 +139,22 @@ static bool names_any(const struct otlp_attributes *inner, const struct otlp_att
     return false;
 }
 
+/* What is looked for, and what tells records apart, without the attributes themselves. */
+static void inherit_facts(struct otlp_attributes *inner, const struct otlp_attributes *outer) {
+    inherit_known(inner, outer, UINT32_MAX);
+    inner->cut_hash = 3 * inner->cut_hash + outer->cut_hash; /* of both, and 0 of none */
+}
+
 void otlp_inherit(struct otlp_attributes *inner, const struct otlp_attributes *outer) {
     uint32_t own = inner->count;
-    inherit_known(inner, outer, UINT32_MAX);
+    inherit_facts(inner, outer);
     for (uint32_t i = 0; i < outer->count; i++) {
         if (is_named(inner, own, outer->items[i].key)) {
             continue;
         }
         if (inner->count == ATTRIBUTES_PER_EVENT_MAX) {
-            inner->is_cut = true;
-            break;
+            otlp_attributes_note_cut(inner, &outer->items[i]);
+            continue;
         }
         inner->items[inner->count++] = outer->items[i];
     }
@@ -205,6 +218,7 @@ static struct status settle_record(struct otlp_record *record, struct decode *de
         envelope->event_time_ns = record->observed_ns;
     }
     envelope->flags |= record->attributes.is_cut ? ENVELOPE_MESSAGE_CUT : 0u;
+    envelope->cut_hash = record->attributes.cut_hash;
     return derive_memo_entity(&decode->memo, &keys, decode->arena, &envelope->entity, reason);
 }
 
@@ -279,7 +293,7 @@ static void inherit_all(struct otlp_record *record, const struct otlp_attributes
                     !names_any(inner, outer);
     record->envelope.tail = is_whole ? block : NULL;
     if (is_whole) {
-        inherit_known(inner, outer, UINT32_MAX);
+        inherit_facts(inner, outer);
     } else {
         otlp_inherit(inner, outer);
     }

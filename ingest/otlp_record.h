@@ -22,6 +22,7 @@ struct otlp_attributes {
     struct attribute items[ATTRIBUTES_PER_EVENT_MAX];
     uint32_t count;
     bool is_cut;                  /* there were more */
+    uint64_t cut_hash;            /* of those, and of values that were cut; 0: of none */
     uint64_t key_sizes;           /* bit n % 64: a key has n bytes */
     uint32_t known_set;           /* bit n: known[n] is not empty */
     struct attribute_block block; /* of all items, when they are settled; else of none */
@@ -31,6 +32,9 @@ struct otlp_attributes {
 void otlp_attributes_reset(struct otlp_attributes *attributes);
 /* Adds one, cut to ATTRIBUTE_BYTES_MAX; beyond ATTRIBUTES_PER_EVENT_MAX it is only noted. */
 void otlp_attributes_add(struct otlp_attributes *attributes, const struct attribute *attribute);
+/* It has no room: is_cut, but its words still tell the record from others. */
+void otlp_attributes_note_cut(struct otlp_attributes *attributes,
+                              const struct attribute *attribute);
 /* Which of those that the rules look for has the key; OTLP_KNOWN_COUNT: none. */
 enum otlp_known otlp_known_of(struct slice key);
 /* The same for a key that was asked for before. */

@@ -200,9 +200,21 @@ static struct status derive_error_class(struct arena *arena, struct envelope *en
 
 /* --- Identity --- */
 
-/* What is cut before it is encoded still tells records apart. */
-static struct hash128 hash_cut(struct slice text, size_t kept) {
-    return text.size > kept ? hash128_of(text, 0) : (struct hash128){0};
+uint64_t derive_cut_hash(uint64_t cut_hash, const struct attribute *attribute) {
+    struct slice parts[] = {attribute->key, attribute->value};
+    return hash128_of_parts(parts, sizeof(parts) / sizeof(parts[0]), cut_hash).lo;
+}
+
+/* What is cut before it is encoded still tells records apart; zero when nothing is. */
+static struct hash128 hash_cut(const struct envelope *envelope, uint64_t hash_seed) {
+    if (envelope->cut_hash == 0 && envelope->message.size <= MESSAGE_BYTES_MAX &&
+        envelope->run_id.size <= RUN_ID_BYTES_MAX &&
+        envelope->error_class.size <= ERROR_CLASS_BYTES_MAX) {
+        return (struct hash128){0};
+    }
+    struct slice parts[] = {envelope->message, envelope->run_id, envelope->error_class,
+                            slice_of(&envelope->cut_hash, sizeof(envelope->cut_hash))};
+    return hash128_of_parts(parts, sizeof(parts) / sizeof(parts[0]), hash_seed);
 }
 
 /* A text that is not there takes no bytes when it is encoded: a run's id is not an error's class.
@@ -216,8 +228,7 @@ static uint64_t which_texts(const struct envelope *envelope) {
  * all that is no text; envelope_encode mixes the texts in, which it has in one piece. The event
  * time is as sent: it is clamped later. The entity's key stands for tenant and entity. */
 static void derive_content_key(const struct derive_context *context, struct envelope *envelope) {
-    struct hash128 message = hash_cut(envelope->message, MESSAGE_BYTES_MAX);
-    struct hash128 run_id = hash_cut(envelope->run_id, RUN_ID_BYTES_MAX);
+    struct hash128 cut = hash_cut(envelope, context->hash_seed);
     uint64_t score = 0;
     memcpy(&score, &envelope->score, sizeof(score));
     uint64_t words[] = {
@@ -232,8 +243,8 @@ static void derive_content_key(const struct derive_context *context, struct enve
         envelope->parent_span_id,
         envelope->entity_key.lo,
         envelope->entity_key.hi,
-        message.lo ^ run_id.hi,
-        message.hi ^ run_id.lo,
+        cut.lo,
+        cut.hi,
     };
     envelope->event_key = hash128_of(slice_of(words, sizeof(words)), 0);
     envelope->is_known_by_texts = true;

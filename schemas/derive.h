@@ -55,6 +55,9 @@ struct slice derive_mask_over(struct slice message, struct text *masked);
  * "platform". */
 struct hash128 derive_entity_key(struct slice tenant, struct slice entity, uint64_t hash_seed);
 
+/* The envelope's cut_hash with one attribute more that does not fit, or is cut. */
+uint64_t derive_cut_hash(uint64_t cut_hash, const struct attribute *attribute);
+
 /* Fills the rest of the envelope from what the source has set (tenant, entity, kind, status,
  * severity, times, ids, message, error_class as given or empty, attributes, depends_on):
  * clamps the event time (missing, or > 1 day ahead: ingest time, flagged), error_class, signal

@@ -81,6 +81,7 @@ struct envelope {
     const struct attribute_block *tail; /* encode only: the last attributes, or NULL */
     uint32_t attributes_count;
     const struct slice *depends_on; /* encode only; entities, may start with "platform/" */
+    uint64_t cut_hash; /* encode only: derive_cut_hash of what did not fit; 0: all did */
     uint32_t depends_on_count;
     bool is_known_by_texts; /* encode only: the texts are still to be mixed into event_key */
     bool is_span;           /* encode only: made of a span, also where it tells of a job's run */

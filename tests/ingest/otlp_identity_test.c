@@ -1,5 +1,7 @@
 /* otlp_identity_test.c - which records of OTLP/JSON are one event, sent again, and which are two.
  */
+#include "core/base/text.h"
+#include "ingest/otlp_shape.h"
 #include "tests/ingest/otlp_world.h"
 
 /* The event key of each of two records. */
@@ -49,9 +51,66 @@ static void a_span_that_tells_how_a_job_went_is_known_by_its_ids(void **state) {
                                                             SPAN(B, TEXT("job.status", "ok"))))));
 }
 
+/* The second record is taken by the shape of the first, where it is one that can be learned. */
+static struct status decode_logs(struct decode *decode, struct slice body) {
+    static struct shapes shapes;
+    shapes_init(&shapes);
+    decode->shapes = &shapes;
+    return otlp_json_decode_logs(decode, body);
+}
+
+/* Two records that differ in `ends`, behind more than an envelope holds of one text. */
+static struct pair keys_of_long(const char *before, const char *behind, const char *ends) {
+    static char body[4 * ATTRIBUTE_BYTES_MAX];
+    struct text text = text_over(body, sizeof(body));
+    text_add_text(&text, "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[");
+    for (int i = 0; i < 2; i++) {
+        text_add_format(&text, "%s{%s", i == 0 ? "" : ",", before);
+        for (uint32_t size = 0; size < ATTRIBUTE_BYTES_MAX; size++) {
+            text_add_char(&text, 'x');
+        }
+        text_add_format(&text, "%c%s}", ends[i], behind);
+    }
+    text_add_text(&text, "]}]}]}");
+    assert_false(text.truncated);
+    return keys_of(decode_logs, body);
+}
+
+static struct pair keys_of_many(uint32_t count, const char *ends) {
+    static char body[4 * ATTRIBUTE_BYTES_MAX];
+    struct text text = text_over(body, sizeof(body));
+    text_add_text(&text, "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[");
+    for (int i = 0; i < 2; i++) {
+        text_add_format(&text, "%s{\"attributes\":[", i == 0 ? "" : ",");
+        for (uint32_t at = 0; at < count; at++) {
+            text_add_format(&text, "%s{\"key\":\"k%u\",\"value\":{\"stringValue\":\"%c\"}}",
+                            at == 0 ? "" : ",", at, at + 1 < count ? 'x' : ends[i]);
+        }
+        text_add_text(&text, "]}");
+    }
+    text_add_text(&text, "]}]}]}");
+    assert_false(text.truncated);
+    return keys_of(decode_logs, body);
+}
+
+static void what_does_not_fit_still_tells_records_apart(void **state) {
+    static const char *const places[][2] = {
+        {"\"body\":{\"stringValue\":\"", "\"}"},
+        {"\"attributes\":[{\"key\":\"n\",\"value\":{\"stringValue\":\"", "\"}}]"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        assert_false(is_one_event(keys_of_long(places[i][0], places[i][1], "ab")));
+        assert_true(is_one_event(keys_of_long(places[i][0], places[i][1], "aa")));
+    }
+    assert_false(is_one_event(keys_of_many(ATTRIBUTES_PER_EVENT_MAX + 2, "ab")));
+    assert_true(is_one_event(keys_of_many(ATTRIBUTES_PER_EVENT_MAX + 2, "aa")));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_span_that_tells_how_a_job_went_is_known_by_its_ids),
+        cmocka_unit_test(what_does_not_fit_still_tells_records_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

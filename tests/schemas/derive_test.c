@@ -273,16 +273,30 @@ static void what_has_no_id_is_known_by_tenant_entity_and_content(void **state) {
 static void what_is_cut_off_still_tells_records_apart(void **state) {
     static uint8_t long_text[MESSAGE_BYTES_MAX + 1];
     static uint8_t other_text[MESSAGE_BYTES_MAX + 1];
+    static const struct {
+        size_t offset;
+        size_t kept;
+    } fields[] = {
+        {offsetof(struct envelope, message), MESSAGE_BYTES_MAX},
+        {offsetof(struct envelope, run_id), RUN_ID_BYTES_MAX},
+        {offsetof(struct envelope, error_class), ERROR_CLASS_BYTES_MAX},
+    };
     struct room room;
     (void)state;
     room_init(&room);
-    memset(long_text, 'a', sizeof(long_text));
-    memcpy(other_text, long_text, sizeof(long_text));
-    other_text[MESSAGE_BYTES_MAX] = 'b';
-    struct envelope one = {.message = slice_of(long_text, sizeof(long_text))};
-    struct envelope other = {.message = slice_of(other_text, sizeof(other_text))};
-    assert_true(have_one_event_key(&room, one, one));
-    assert_false(have_one_event_key(&room, one, other));
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        struct envelope one = {.message = SLICE("m")};
+        struct envelope other = one;
+        memset(long_text, 'a', sizeof(long_text));
+        memset(other_text, 'a', sizeof(other_text));
+        other_text[fields[i].kept] = 'b';
+        struct slice texts[2] = {slice_of(long_text, fields[i].kept + 1),
+                                 slice_of(other_text, fields[i].kept + 1)};
+        memcpy((uint8_t *)&one + fields[i].offset, &texts[0], sizeof(texts[0]));
+        memcpy((uint8_t *)&other + fields[i].offset, &texts[1], sizeof(texts[1]));
+        assert_true(have_one_event_key(&room, one, one));
+        assert_false(have_one_event_key(&room, one, other));
+    }
     arena_deinit(&room.arena);
 }
 
