@@ -139,9 +139,10 @@ static bool names_any(const struct otlp_attributes *inner, const struct otlp_att
     return false;
 }
 
-/* What is looked for, and what tells records apart, without the attributes themselves. */
+/* What is looked for, and what tells records apart, without the attributes themselves. An event.id
+ * of many records is no event's. */
 static void inherit_facts(struct otlp_attributes *inner, const struct otlp_attributes *outer) {
-    inherit_known(inner, outer, UINT32_MAX);
+    inherit_known(inner, outer, ~(UINT32_C(1) << OTLP_EVENT_ID));
     inner->cut_hash = 3 * inner->cut_hash + outer->cut_hash; /* of both, and 0 of none */
 }
 

@@ -107,9 +107,38 @@ static void what_does_not_fit_still_tells_records_apart(void **state) {
     assert_true(is_one_event(keys_of_many(ATTRIBUTES_PER_EVENT_MAX + 2, "aa")));
 }
 
+#define LOGS(resource, scope, a, b)                                                                \
+    "{\"resourceLogs\":[{\"resource\":{\"attributes\":[" resource "]},\"scopeLogs\":[{\"scope\":{" \
+    "\"attributes\":[" scope "]},\"logRecords\":[" a "," b "]}]}]}"
+#define LOG(words, attributes)                                                                     \
+    "{\"severityNumber\":17,\"body\":{\"stringValue\":\"" words "\"},\"attributes\":[" attributes  \
+    "]}"
+
+/* As an enricher at a node or an SDK's resource detector may set it. */
+static void an_event_id_of_a_resource_or_scope_is_no_records_own(void **state) {
+    static const char *const two[] = {
+        LOGS(TEXT("event.id", "e"), "", LOG("a", ""), LOG("b", "")),
+        LOGS("", TEXT("event.id", "e"), LOG("a", ""), LOG("b", "")),
+        LOGS(TEXT("event.id", "e"), TEXT("n", "1"), LOG("a", TEXT("n", "2")), LOG("b", "")),
+    };
+    struct world world;
+    (void)state;
+    for (size_t i = 0; i < sizeof(two) / sizeof(two[0]); i++) {
+        assert_false(is_one_event(keys_of(otlp_json_decode_logs, two[i])));
+    }
+    assert_true(is_one_event(keys_of(
+        otlp_json_decode_logs, LOGS(TEXT("event.id", "e"), "", LOG("a", TEXT("event.id", "f")),
+                                    LOG("b", TEXT("event.id", "f"))))));
+    assert_int_equal(decode_with(otlp_json_decode_logs, &world, slice_of_text(two[0])), STATUS_OK);
+    assert_int_equal(envelope_at(&world, 0).event_id.size, 0);
+    assert_string_equal(attributes_of(&world, 0), "event.id=e s\n"); /* it is kept as it was sent */
+    arena_deinit(&world.arena);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_span_that_tells_how_a_job_went_is_known_by_its_ids),
+        cmocka_unit_test(an_event_id_of_a_resource_or_scope_is_no_records_own),
         cmocka_unit_test(what_does_not_fit_still_tells_records_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
