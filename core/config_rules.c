@@ -225,22 +225,44 @@ bool config_apply_process_key(struct config_build *build, struct slice path,
     return rule != NULL;
 }
 
+/* They are joined by commas, and read again without the blanks around them. */
+static bool check_dedup_keys(struct config_build *build, const struct toml_value *value,
+                             const struct slice *keys, uint32_t count) {
+    bool is_good = true;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct toml_value *item = &value->children[i];
+        bool is_key =
+            item->kind != TOML_STRING || /* which is told already */
+            (slice_trim(keys[i]).size > 0 && slice_find_byte(keys[i], ',') == keys[i].size);
+        if (!is_key) {
+            config_error(build, item, "dedup.by: a key is one name, such as \"entity\"");
+        }
+        is_good = is_good && is_key;
+    }
+    if (count > DEDUP_BY_KEYS_MAX) {
+        config_error_value(build, value, "at most %u keys", DEDUP_BY_KEYS_MAX);
+    }
+    return is_good && count <= DEDUP_BY_KEYS_MAX;
+}
+
 static void apply_dedup_by(struct config_build *build, const struct toml_value *value,
                            struct policy *policy) {
     struct slice *keys = NULL;
     uint32_t count = 0;
-    char joined[1024];
+    char joined[DEDUP_BY_BYTES_MAX + 1];
     struct text text = text_over(joined, sizeof(joined));
-    if (!config_text_array(build, value, &keys, &count)) {
+    if (!config_text_array(build, value, &keys, &count) ||
+        !check_dedup_keys(build, value, keys, count)) {
         return;
     }
     for (uint32_t i = 0; i < count; i++) {
         text_add_text(&text, i == 0 ? "" : ",");
         text_add(&text, keys[i]);
     }
-    if (text.truncated ||
-        !status_is_ok(arena_copy(build->arena, text_slice(&text), &policy->dedup_by))) {
-        config_error(build, value, "too many keys");
+    if (text.truncated) {
+        config_error_value(build, value, "the keys have at most %u bytes", DEDUP_BY_BYTES_MAX);
+    } else if (!status_is_ok(arena_copy(build->arena, text_slice(&text), &policy->dedup_by))) {
+        config_error(build, value, "the configuration is too large");
     }
 }
 

@@ -311,6 +311,7 @@ static struct slice fingerprint_part(const struct envelope *envelope, struct sli
 }
 
 enum { FINGERPRINT_PARTS_MAX = 16 };
+static_assert(1 + DEDUP_BY_KEYS_MAX <= FINGERPRINT_PARTS_MAX, "no key of dedup.by is left out");
 
 static void derive_fingerprint(const struct derive_context *context, struct envelope *envelope) {
     struct slice parts[FINGERPRINT_PARTS_MAX] = {

@@ -33,6 +33,8 @@
 #define ATTRIBUTE_BYTES_MAX (16 * KIB)
 #define EXEMPLARS_KEPT_MAX 8u /* of a data point */
 #define DEPENDS_ON_PER_EVENT_MAX 256u
+#define DEDUP_BY_KEYS_MAX 15u /* with the tenant they are hashed for every event */
+#define DEDUP_BY_BYTES_MAX 1023u
 #define REASON_BYTES_MAX 256u
 
 /* --- Envelope, batch, block: each holds the one before. --- */

@@ -297,6 +297,26 @@ static void a_tenants_file_is_its_policy(void **state) {
     assert_non_null(strstr(world->words, "tenants/acme.toml:4:1: no sink is named \"nowhere\""));
 }
 
+static void keys_of_dedup_are_few_and_have_names(void **state) {
+    struct world *world = *state;
+#define FIVE(x) x "\"k1\", \"k2\", \"k3\", \"k4\", \"k5\""
+    const char *most = "[defaults.dedup]\nby = [" FIVE("") FIVE(", ") FIVE(", ") "]\n";
+    assert_status(load(world, most, NULL), OK);
+    assert_slice(world->config->policies.defaults.dedup_by,
+                 "k1,k2,k3,k4,k5,k1,k2,k3,k4,k5,k1,k2,k3,k4,k5");
+    assert_status(
+        load(world, "[defaults.dedup]\n  by = [" FIVE("") FIVE(", ") FIVE(", ") ",\"k\"]\n", NULL),
+        INVALID);
+    assert_says(world, ":2:3", "by: at most 15 keys");
+    assert_status(load(world, "[dedup]\nby = [\"entity\", \"\",\n  \" \", \"a,b\", 3]\n", NULL),
+                  INVALID);
+    assert_says(world, ":2:17", "dedup.by: a key is one name, such as \"entity\"");
+    assert_says(world, ":3:3", "dedup.by: a key is one name");
+    assert_says(world, ":3:8", "dedup.by: a key is one name");
+    assert_int_equal(world->errors.count, 4);
+#undef FIVE
+}
+
 static void an_unreadable_quell_toml_hides_no_tenants_errors(void **state) {
     struct world *world = *state;
     char words[256];
@@ -433,6 +453,7 @@ int main(void) {
         TEST(an_override_wins_over_the_file),
         TEST(a_wrong_override_is_told_as_one),
         TEST(a_tenants_file_is_its_policy),
+        TEST(keys_of_dedup_are_few_and_have_names),
         TEST(an_unreadable_quell_toml_hides_no_tenants_errors),
         TEST(a_schedule_is_one_of_cron),
         TEST(a_jobs_time_zone_is_one),
