@@ -183,13 +183,18 @@ static void derive_news(struct envelope *envelope) {
                                              : 0;
 }
 
+/* Its first bytes, to a whole character. */
+static struct slice cut_text(struct slice text, size_t size_max) {
+    struct slice cut = slice_head(text, size_max);
+    while (cut.size > 0 && cut.size < text.size && (text.data[cut.size] & 0xC0) == 0x80) {
+        cut.size--; /* what follows goes on with a character */
+    }
+    return cut;
+}
+
 static struct status derive_error_class(struct arena *arena, struct envelope *envelope) {
     if (envelope->error_class.size > 0) {
-        struct slice cut = slice_head(envelope->error_class, ERROR_CLASS_BYTES_MAX);
-        while (cut.size > 0 && !text_is_utf8(cut)) {
-            cut.size--;
-        }
-        envelope->error_class = cut;
+        envelope->error_class = cut_text(envelope->error_class, ERROR_CLASS_BYTES_MAX);
         return status_ok();
     }
     if ((envelope->flags & ENVELOPE_SIGNAL) == 0) {
@@ -331,13 +336,10 @@ static void derive_fingerprint(const struct derive_context *context, struct enve
 
 static void cut_texts(struct envelope *envelope) {
     if (envelope->message.size > MESSAGE_BYTES_MAX) {
-        envelope->message = slice_head(envelope->message, MESSAGE_BYTES_MAX);
-        while (envelope->message.size > 0 && !text_is_utf8(envelope->message)) {
-            envelope->message.size--;
-        }
+        envelope->message = cut_text(envelope->message, MESSAGE_BYTES_MAX);
         envelope->flags |= ENVELOPE_MESSAGE_CUT;
     }
-    envelope->run_id = slice_head(envelope->run_id, RUN_ID_BYTES_MAX);
+    envelope->run_id = cut_text(envelope->run_id, RUN_ID_BYTES_MAX);
     if (envelope->attributes_count > ATTRIBUTES_PER_EVENT_MAX) {
         envelope->attributes_count = ATTRIBUTES_PER_EVENT_MAX;
         envelope->flags |= ENVELOPE_MESSAGE_CUT;

@@ -300,6 +300,28 @@ static void what_is_cut_off_still_tells_records_apart(void **state) {
     arena_deinit(&room.arena);
 }
 
+static void texts_are_cut_between_characters(void **state) {
+    static char text[MESSAGE_BYTES_MAX + 8];
+    struct room room;
+    (void)state;
+    room_init(&room);
+    for (size_t shift = 0; shift < 4; shift++) { /* four bytes a character */
+        for (size_t i = 0; i < sizeof(text); i++) {
+            text[i] = i < shift ? 'a' : "\xF0\x9F\x98\x80"[(i - shift) % 4];
+        }
+        struct slice all = slice_of(text, sizeof(text) - (4 - shift) % 4);
+        struct envelope envelope = {.run_id = all, .error_class = all, .message = all};
+        envelope = derived(&room, envelope, "");
+        size_t lost = (4 - shift) % 4;
+        assert_int_equal(envelope.run_id.size, RUN_ID_BYTES_MAX - lost);
+        assert_int_equal(envelope.error_class.size, ERROR_CLASS_BYTES_MAX - lost);
+        assert_int_equal(envelope.message.size, MESSAGE_BYTES_MAX - lost);
+        assert_true(text_is_utf8(envelope.run_id) && text_is_utf8(envelope.error_class) &&
+                    text_is_utf8(envelope.message));
+    }
+    arena_deinit(&room.arena);
+}
+
 static void dedup_by_chooses_what_separates(void **state) {
     struct room room;
     struct attribute zones[2] = {{SLICE("zone"), SLICE("a"), ATTRIBUTE_STRING},
@@ -421,6 +443,7 @@ int main(void) {
         cmocka_unit_test(a_time_that_cannot_be_is_clamped_and_flagged),
         cmocka_unit_test(what_has_no_id_is_known_by_tenant_entity_and_content),
         cmocka_unit_test(what_is_cut_off_still_tells_records_apart),
+        cmocka_unit_test(texts_are_cut_between_characters),
         cmocka_unit_test(dedup_by_chooses_what_separates),
         cmocka_unit_test(a_memo_never_changes_a_result),
         cmocka_unit_test(a_memo_is_not_fooled_by_other_bytes_in_the_same_place),
