@@ -4,7 +4,7 @@
  * merge, recover). Telling is the incident room's business, by timers.
  *
  * Nothing here can refuse an event: it was acknowledged. What finds no room goes to the quarantine
- * with the reason, where an operator sees it.
+ * with the reason, where an operator sees it; but not for a dependency alone (entities.c).
  */
 #include "engine/engine_state.h"
 
@@ -19,35 +19,6 @@ static struct status engine_quarantine(struct engine *engine, struct slice tenan
     struct writer writer = writer_over(key, sizeof(key));
     engine_quarantine_key(tenant, seq, index, &writer);
     effect_put(&engine->effects, STORE_TABLE_QUARANTINE, writer_slice(&writer), bytes);
-    return status_ok();
-}
-
-static struct status learn_dependencies(struct engine *engine, const struct envelope *envelope,
-                                        struct slice bytes, uint32_t node,
-                                        const struct incident_context *context) {
-    bool is_learned = (envelope->flags & ENVELOPE_LEARNED) != 0;
-    enum graph_origin origin = is_learned ? GRAPH_ORIGIN_LEARNED : GRAPH_ORIGIN_EVENT;
-    for (uint32_t i = 0; i < envelope->depends_on_count; i++) {
-        struct slice entity = envelope_depends_on_at(bytes, i);
-        struct slice owner = envelope->tenant;
-        struct hash128 key = derive_entity_key(owner, entity, engine->hash_seed);
-        if (slice_starts_with(entity, SLICE("platform/"))) {
-            owner = SLICE("platform");
-            entity = slice_tail(entity, sizeof("platform/") - 1);
-        }
-        uint32_t upstream = GRAPH_NODE_NONE;
-        TRY(engine_intern_node(engine, owner, entity, key, &upstream));
-        bool is_new = false;
-        struct status status =
-            graph_add_edge(engine->graph, node, upstream, origin, engine->now_ns, &is_new);
-        if (status.code == STATUS_INVALID || (is_learned && status.code == STATUS_FULL)) {
-            continue; /* an entity that says it depends on itself; or enough was learned */
-        }
-        TRY(status);
-        if (is_new) {
-            incidents_apply_edge(engine->incidents, context, node, upstream);
-        }
-    }
     return status_ok();
 }
 
@@ -131,7 +102,7 @@ static struct status apply_admitted(struct engine *engine, struct tenant *tenant
     }
     TRY(engine_intern_node(engine, envelope->tenant, envelope->entity, envelope->entity_key,
                            &node));
-    TRY(learn_dependencies(engine, envelope, bytes, node, &context));
+    engine_learn_dependencies(engine, envelope, bytes, node, &context);
     if (signal.news == SIGNAL_BAD) {
         return apply_bad_news(engine, tenant, node, &signal, &context);
     }

@@ -22,6 +22,7 @@
 #include "engine/poison.h"
 #include "engine/silences.h"
 #include "engine/streams.h"
+#include "engine/tally.h"
 #include "engine/tenants.h"
 #include "graph/graph.h"
 #include "incident/incident.h"
@@ -61,6 +62,7 @@ struct engine {
     struct poison poison;
     const struct logger *logger;
     struct stats *stats;
+    struct tally edges_left_out;
     struct store_writer *writer;
     bool is_committing;      /* begun, and engine_commit_end was not called */
     bool has_old_dedup_rows; /* found in the state, not replaced yet */
@@ -129,6 +131,10 @@ MUST_CHECK struct status engine_apply_again(struct engine *engine, struct slice 
 MUST_CHECK struct status engine_intern_node(struct engine *engine, struct slice owner,
                                             struct slice entity, struct hash128 key,
                                             uint32_t *node_out);
+/* Edges to what the event says its node depends on. What finds no room is left out. */
+void engine_learn_dependencies(struct engine *engine, const struct envelope *envelope,
+                               struct slice bytes, uint32_t node,
+                               const struct incident_context *context);
 
 /* --- audit_log.c --- */
 /* What the request is, for the audit. */

@@ -7,6 +7,8 @@
 #include "schemas/derive.h"
 #include "tests/base/scratch.h"
 
+enum { UPSTREAMS_MAX = 4 };
+
 /* --- A scratch shard, by hand --- */
 
 static void on_flushed(void *context, struct status status) {
@@ -19,14 +21,15 @@ struct status try_start(struct world *world) {
     struct store_options store_options = {.directory = world->state_path, .map_bytes_max = GIB};
     assert_status(store_open(&store_options, &world->store, &world->fault), OK);
     struct engine_options options = {
-        .nodes_max = 1u << 10,
-        .edges_max = 1u << 12,
+        .nodes_max = world->nodes_max,
+        .edges_max = world->edges_max,
         .dedup_keys_max = 1u << 10,
         .event_ids_max = 1u << 12,
         .incidents_max = 1u << 8,
         .hash_seed = HASH_SEED,
         .store = world->store,
         .poison_path = world->poison_path,
+        .stats = &world->stats,
     };
     assert_status(engine_init(&world->engine, &options, &world->fault), OK);
     return engine_recover(&world->engine, world->journal_path, &world->fault);
@@ -85,7 +88,7 @@ void commit(struct world *world) {
 
 int set_up(void **state) {
     static struct world world;
-    world = (struct world){.now_ns = START_NS};
+    world = (struct world){.now_ns = START_NS, .nodes_max = 1u << 10, .edges_max = 1u << 12};
     scratch_make(world.directory, sizeof(world.directory));
     snprintf(world.journal_path, sizeof(world.journal_path), "%s/journal", world.directory);
     snprintf(world.state_path, sizeof(world.state_path), "%s/state", world.directory);
@@ -118,13 +121,24 @@ int tear_down(void **state) {
 /* --- Events --- */
 
 void add_event(struct world *world, const char *job, enum event_status status, const char *id,
-               const char *upstream) {
-    add_tenants_event(world, "acme", job, status, id, upstream);
+               const char *upstreams) {
+    add_tenants_event(world, "acme", job, status, id, upstreams);
+}
+
+static uint32_t split(const char *words, struct slice items_out[UPSTREAMS_MAX]) {
+    struct slice rest = slice_of_text(words);
+    uint32_t count = 0;
+    while (rest.size > 0) {
+        assert_true(count < UPSTREAMS_MAX);
+        items_out[count] = slice_head(rest, slice_find_byte(rest, ' '));
+        rest = slice_tail(rest, items_out[count++].size + 1);
+    }
+    return count;
 }
 
 void add_tenants_event(struct world *world, const char *tenant, const char *job,
-                       enum event_status status, const char *id, const char *upstream) {
-    struct slice depends_on = slice_of_text(upstream);
+                       enum event_status status, const char *id, const char *upstreams) {
+    struct slice depends_on[UPSTREAMS_MAX];
     struct envelope envelope = {
         .kind = EVENT_KIND_JOB,
         .status = status,
@@ -136,8 +150,8 @@ void add_tenants_event(struct world *world, const char *tenant, const char *job,
         .event_id = slice_of_text(id),
         .message = SLICE("timeout after 30s"),
         .source = SLICE("test"),
-        .depends_on = &depends_on,
-        .depends_on_count = upstream == NULL ? 0 : 1,
+        .depends_on = depends_on,
+        .depends_on_count = split(upstreams, depends_on),
     };
     struct derive_context context = {
         .hash_seed = HASH_SEED, .now_ns = START_NS, .tenant = slice_of_text(tenant)};
@@ -157,6 +171,23 @@ void add_storm(struct world *world) {
     add_event(world, "job:extract", EVENT_STATUS_FAILED, "e-1", NULL);
     add_event(world, "job:load", EVENT_STATUS_FAILED, "e-2", "job:extract");
     add_event(world, "job:report", EVENT_STATUS_FAILED, "e-3", "job:load");
+}
+
+uint32_t rows_count(struct world *world, enum store_table table) {
+    struct store_snapshot *snapshot = NULL;
+    struct store_cursor *cursor = NULL;
+    struct slice none = {0};
+    struct slice key;
+    struct slice value;
+    uint32_t count = 0;
+    assert_status(store_snapshot_acquire(world->store, &snapshot), OK);
+    assert_status(store_cursor_open(snapshot, table, none, none, &cursor), OK);
+    while (status_is_ok(store_cursor_next(cursor, &key, &value))) {
+        count++;
+    }
+    store_cursor_close(cursor);
+    store_snapshot_release(snapshot);
+    return count;
 }
 
 uint64_t counter(struct world *world, enum tenant_counter counter) {

@@ -17,6 +17,9 @@ struct world {
     struct journal *journal;
     struct store *store;
     struct engine engine;
+    struct stats stats;
+    uint32_t nodes_max; /* of the next start */
+    uint32_t edges_max;
     struct arena arena;
     struct batch batch;
     uint64_t now_ns;
@@ -39,13 +42,16 @@ void apply_tick(struct world *world, uint64_t span_ns);
 void commit(struct world *world);
 int set_up(void **state);
 int tear_down(void **state);
+/* The upstreams, if any, with a blank between them. */
 void add_event(struct world *world, const char *job, enum event_status status, const char *id,
-               const char *upstream);
+               const char *upstreams);
 void add_tenants_event(struct world *world, const char *tenant, const char *job,
-                       enum event_status status, const char *id, const char *upstream);
+                       enum event_status status, const char *id, const char *upstreams);
 /* Good for nothing but to be counted: a log record of service:shop. */
 void add_log(struct world *world, const char *tenant, const char *id, const char *message);
 /* A storm of three: one cause, two that it takes with it. */
 void add_storm(struct world *world);
+/* How many rows are committed. */
+uint32_t rows_count(struct world *world, enum store_table table);
 uint64_t counter(struct world *world, enum tenant_counter counter);
 void assert_same(struct hash128 a, struct hash128 b);
