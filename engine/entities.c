@@ -24,15 +24,25 @@ struct status engine_intern_node(struct engine *engine, struct slice owner, stru
     return graph_intern_node(engine->graph, owner, entity, key, node_out);
 }
 
+/* A node of the platform counts for nobody's limit: a tenant that has one makes none, and names
+ * those that are there. */
+static struct status intern_platforms(struct engine *engine, struct slice tenant,
+                                      struct slice entity, struct hash128 key, uint32_t *node_out) {
+    struct slice platform = SLICE("platform");
+    bool is_known = graph_find_node(engine->graph, key) != GRAPH_NODE_NONE;
+    if (!is_known && !slice_equals(tenant, platform) && limit_of(engine, tenant) > 0) {
+        return status_of(STATUS_FULL);
+    }
+    return engine_intern_node(engine, platform, entity, key, node_out);
+}
+
 static struct status intern_dependency(struct engine *engine, struct slice tenant,
                                        struct slice entity, uint32_t *node_out) {
     struct hash128 key = derive_entity_key(tenant, entity, engine->hash_seed);
-    struct slice owner = tenant;
-    if (slice_starts_with(entity, SLICE("platform/"))) {
-        owner = SLICE("platform");
-        entity = slice_tail(entity, sizeof("platform/") - 1);
-    }
-    return engine_intern_node(engine, owner, entity, key, node_out);
+    struct slice prefix = SLICE("platform/");
+    return slice_starts_with(entity, prefix)
+               ? intern_platforms(engine, tenant, slice_tail(entity, prefix.size), key, node_out)
+               : engine_intern_node(engine, tenant, entity, key, node_out);
 }
 
 static void leave_out(struct engine *engine, const struct envelope *envelope,

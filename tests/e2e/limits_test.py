@@ -91,6 +91,27 @@ class LimitsStory(Story):
         quell.settle()
         self.assertEqual("".join(entities("acme")), "012349")
 
+    def test_a_tenant_cannot_pass_its_limit_by_the_platforms_name(self):
+        declared = '[[job]]\nid = "load"\ndepends_on = ["platform/service:declared"]'
+        quell = self.limited("entities = 5", declared)
+        names = [f"platform/service:made{number}" for number in range(8)]
+
+        def platforms(tenant):
+            quell.settle()
+            nodes = quell.get("/api/v1/graph?tenant=" + tenant)[1]["nodes"]
+            return sorted(node["entity"] for node in nodes if "platform/" in node["entity"])
+        self.send(quell, "platform", failure("x", depends_on=["service:known"]))
+        self.send(quell, "acme", failure("load", depends_on=[
+            *names, "platform/service:known", "platform/service:declared"]))
+        self.assertEqual(platforms("acme"), ["platform/service:declared", "platform/service:known"])
+        self.assertEqual(len(quell.incidents("&tenant=acme")), 1)
+        self.assertIn(b"quell_edges_left_out_total 8",
+                      quell.request("GET", "/metrics", port=quell.console)[1])
+        self.send(quell, "other", failure("load", depends_on=names))  # has no limit
+        self.assertEqual(platforms("other"), sorted(names))
+        self.send(quell, "acme", failure("load", depends_on=names[:1]))
+        self.assertIn(names[0], platforms("acme"))
+
     def test_dedup_keys_beyond_the_limit_are_news_each_time_and_leave_others_theirs(self):
         quell = self.limited("dedup_keys = 2")
         for turn in range(3):
