@@ -27,9 +27,12 @@ static void aim(const struct cli_options *options, const struct config *config,
     client->tenant = cli_option(options, "--tenant");
 }
 
+/* By the first byte behind blanks, and behind the byte order mark that spreadsheets write. */
 static const char *media_type_of(struct slice file) {
-    size_t at = 0;
-    while (at < file.size && (file.data[at] == ' ' || file.data[at] == '\n')) {
+    struct slice mark = SLICE("\xEF\xBB\xBF");
+    size_t at = slice_starts_with(file, mark) ? mark.size : 0;
+    while (at < file.size && (file.data[at] == ' ' || file.data[at] == '\t' ||
+                              file.data[at] == '\r' || file.data[at] == '\n')) {
         at++;
     }
     bool is_json = at < file.size && (file.data[at] == '{' || file.data[at] == '[');

@@ -30,26 +30,29 @@ static struct status add_edge(struct decode *decode, struct slice from, struct s
 
 /* --- CSV --- */
 
-/* The next value of the line, taken off *rest; quotes around it are dropped. */
-static struct slice take_value(struct slice *rest) {
+/* The next value of the line, taken off *rest; quotes around it are dropped. false: they do not
+ * end, or something stands behind them, such as another quote, which no name needs. */
+static bool take_value(struct slice *rest, struct slice *value_out) {
     struct slice text = slice_trim(*rest);
-    if (text.size > 1 && text.data[0] == '"') {
-        struct slice inner = slice_tail(text, 1);
-        struct slice value = slice_head(inner, slice_find_byte(inner, '"'));
-        struct slice behind = slice_tail(inner, value.size + 1);
-        *rest = slice_tail(behind, slice_find_byte(behind, ',') + 1);
-        return value;
-    }
-    struct slice value = slice_head(text, slice_find_byte(text, ','));
-    *rest = slice_tail(text, value.size + 1);
-    return slice_trim(value);
+    bool is_quoted = text.size > 1 && text.data[0] == '"';
+    struct slice inner = is_quoted ? slice_tail(text, 1) : text;
+    struct slice value = slice_head(inner, slice_find_byte(inner, is_quoted ? '"' : ','));
+    struct slice behind = slice_tail(inner, value.size + (is_quoted ? 1 : 0));
+    struct slice between = slice_head(behind, slice_find_byte(behind, ','));
+    *rest = slice_tail(behind, between.size + 1);
+    *value_out = is_quoted ? value : slice_trim(value);
+    bool is_open = is_quoted && value.size == inner.size;
+    return !is_open && slice_trim(between).size == 0;
 }
 
 static struct status take_row(struct decode *decode, struct slice line, bool is_first) {
     struct slice rest = line;
-    struct slice from = take_value(&rest);
-    struct slice to = take_value(&rest);
-    struct slice tenant = take_value(&rest);
+    struct slice from;
+    struct slice to;
+    struct slice tenant;
+    if (!take_value(&rest, &from) || !take_value(&rest, &to) || !take_value(&rest, &tenant)) {
+        return decode_refuse(decode, line, "a value's quotes do not end where it ends");
+    }
     if (is_first && slice_equals(from, SLICE("from")) && slice_equals(to, SLICE("to"))) {
         return status_ok();
     }
@@ -59,12 +62,18 @@ static struct status take_row(struct decode *decode, struct slice line, bool is_
     return add_edge(decode, from, to, tenant, line);
 }
 
+/* Lines end with LF, or with CR LF (RFC 4180). */
+static struct slice take_line(struct slice *body) {
+    struct slice line = slice_head(*body, slice_find_byte(*body, '\n'));
+    *body = slice_tail(*body, line.size + 1);
+    bool has_return = line.size > 0 && line.data[line.size - 1] == '\r';
+    return slice_trim(slice_head(line, line.size - (has_return ? 1 : 0)));
+}
+
 static struct status take_rows(struct decode *decode, struct slice body) {
     bool is_first = true;
     while (body.size > 0) {
-        struct slice line = slice_head(body, slice_find_byte(body, '\n'));
-        body = slice_tail(body, line.size + 1);
-        line = slice_trim(line);
+        struct slice line = take_line(&body);
         if (line.size == 0 || line.data[0] == '#') {
             continue;
         }
@@ -155,9 +164,7 @@ static bool has_edges(struct slice body, struct arena *arena) {
 
 static struct status take_lines(struct decode *decode, struct slice body) {
     while (body.size > 0) {
-        struct slice line = slice_head(body, slice_find_byte(body, '\n'));
-        body = slice_tail(body, line.size + 1);
-        line = slice_trim(line);
+        struct slice line = take_line(&body);
         if (line.size == 0) {
             continue;
         }
@@ -172,10 +179,23 @@ static struct status take_lines(struct decode *decode, struct slice body) {
     return status_ok();
 }
 
+/* Spreadsheets put a byte order mark before UTF-8. */
+static struct slice skip_mark(struct slice body) {
+    struct slice mark = SLICE("\xEF\xBB\xBF");
+    return slice_starts_with(body, mark) ? slice_tail(body, mark.size) : body;
+}
+
+static bool is_space(uint8_t byte) {
+    return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
+}
+
 struct status edges_decode(struct decode *decode, struct slice body) {
-    struct slice text = slice_trim(body);
+    struct slice text = skip_mark(body);
+    while (text.size > 0 && is_space(text.data[0])) {
+        text = slice_tail(text, 1);
+    }
     if (text.size == 0 || (text.data[0] != '[' && text.data[0] != '{')) {
-        return take_rows(decode, body);
+        return take_rows(decode, text);
     }
     if (text.data[0] == '{' && !has_edges(text, decode->arena)) {
         return take_lines(decode, text);

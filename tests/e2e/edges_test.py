@@ -42,6 +42,29 @@ class Edges(Story):
         incident, = self.q.incidents()
         self.assertEqual(incident["root_cause"]["entity"], "job:extract")
 
+    def test_what_a_spreadsheet_saves_is_taken_as_it_is(self):
+        lines = '\ufefffrom,to\r\n"job:a","job:b"\r\njob:b,"job:c"\r\n\r\njob:c,job:d'
+        status, answer = self.send(lines.encode(), "text/csv")
+        self.assertEqual((status, answer["accepted"]), (200, 3), answer)
+        self.assertEqual(self.edges()[0], {("job:a", "job:b"), ("job:b", "job:c"),
+                                           ("job:c", "job:d")})
+        path = os.path.join(self.q.directory, "edges.json")
+        with open(path, "w", encoding="utf-8-sig") as file:
+            file.write('\r\n\t[{"from":"job:d","to":"job:e"}]\r\n')
+        run = subprocess.run([BINARY, "graph", "import", path, "--to", f"127.0.0.1:{self.q.http}"],
+                             capture_output=True, text=True, timeout=60)
+        self.assertIn("1 edges taken, 0 refused", run.stdout, run.stderr)
+        lines = '\ufeff{"from":"job:e","to":"job:f"}\r\n{"from":"job:f","to":"job:g"}\r\n'
+        self.assertEqual(self.send(lines.encode(), "application/x-ndjson")[1]["accepted"], 2)
+        self.assertEqual(len(self.edges()[0]), 6)
+
+    def test_a_name_whose_quotes_end_within_it_is_refused_not_cut(self):
+        lines = ['"job:a ""b""",job:c', '"job:q"xyz,job:r', 'job:s,"job:t', '"job:u" , "job:v"']
+        status, answer = self.send("\n".join(lines), "text/csv")
+        self.assertEqual((status, answer["accepted"], answer["rejected"]), (200, 1, 3), answer)
+        self.assertIn("quotes", answer["errors"][0]["reason"])
+        self.assertEqual(self.edges()[0], {("job:u", "job:v")})
+
     def test_the_command_line_imports_a_file_and_says_what_was_refused(self):
         path = os.path.join(self.q.directory, "edges.csv")
         with open(path, "w") as file:
