@@ -9,8 +9,9 @@
 
 #include "core/base/assert.h"
 
-/* Address space only: what is not used costs nothing. */
-#define ENGINE_ARENA_BYTES (UINT64_C(64) << 30)
+/* Address space only: what is not used costs nothing. Enough for as many entities, ids and
+ * incidents as the configuration lets there be, and 256 M edges. */
+#define ENGINE_ARENA_BYTES (UINT64_C(128) << 30)
 
 static struct status rooms_init(struct engine *engine, const struct engine_options *options) {
     struct arena *arena = &engine->arena;

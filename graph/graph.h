@@ -57,7 +57,7 @@ MUST_CHECK struct status graph_init(struct graph **graph_out, const struct graph
                                     struct arena *arena);
 /* Ends RCU use; memory is the arena's. */
 void graph_deinit(struct graph *graph);
-/* The node of the key, made when new. FULL: nodes_max or the names are full. */
+/* The node of the key, made when new. FULL: there are nodes_max, or TENANTS_MAX owners. */
 MUST_CHECK struct status graph_intern_node(struct graph *graph, struct slice owner,
                                            struct slice entity, struct hash128 key,
                                            uint32_t *node_out);

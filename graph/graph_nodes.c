@@ -135,7 +135,7 @@ static void put_node(struct graph *graph, uint32_t node, uint32_t owner, struct 
     publish_key(graph, key, node);
 }
 
-/* What a node needs before it has a number. FULL: no more nodes, or no room for names. */
+/* What a node needs before it has a number. FULL: no more nodes, or owners. */
 static struct status keep_names(struct graph *graph, struct slice owner, struct slice entity,
                                 uint32_t *owner_number_out, struct slice *name_out) {
     if (graph_nodes_count(graph) == graph->options.nodes_max) {

@@ -92,6 +92,23 @@ static void only_the_nodes_are_limited_whoever_owns_them(void **state) {
     }
 }
 
+/* Names as long as they may be are no bound of their own: an alarm on the nodes rings in time. */
+static void long_names_find_room_for_every_node(void **state) {
+    struct world world;
+    enum { MANY = 150000 };
+    uint32_t node = 0;
+    world_init(&world, MANY);
+    for (uint32_t i = 0; i <= MANY; i++) {
+        char name[ENTITY_BYTES_MAX + 1];
+        snprintf(name, sizeof(name), "job:%0*u", (int)sizeof(name) - 5, i);
+        struct status status =
+            graph_intern_node(world.graph, SLICE("acme"), slice_of_text(name), key_of(i), &node);
+        assert_int_equal(status.code, i < MANY ? STATUS_OK : STATUS_FULL);
+    }
+    assert_int_equal(graph_nodes_count(world.graph), MANY);
+    world_deinit(&world);
+}
+
 /* The node rows among the effects, in the order of their keys. */
 static void restore_nodes(struct world *from, struct world *to, bool is_older) {
     uint32_t end = graph_numbers_end(from->graph);
@@ -214,6 +231,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nodes_of_a_tenant_lie_side_by_side),
         cmocka_unit_test(only_the_nodes_are_limited_whoever_owns_them),
+        cmocka_unit_test(long_names_find_room_for_every_node),
         cmocka_unit_test(a_restart_gives_the_numbers_that_would_have_been_given),
         cmocka_unit_test(rows_of_an_older_store_keep_their_numbers),
         cmocka_unit_test(damaged_rows_are_refused),
