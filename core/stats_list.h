@@ -49,6 +49,8 @@ STAT(GRAPH_EDGES_MAX, "quell_graph_edges_limit", GAUGE, "As many as there may be
 STAT(GRAPH_EDGES_LEARNED, "quell_graph_edges_learned", GAUGE, "Edges among them learned of spans")
 STAT(EDGES_LEFT_OUT, "quell_edges_left_out_total", COUNTER,
      "Dependencies named by events for which limits.entities or limits.edges left no room")
+STAT(EVENTS_SET_ASIDE, "quell_events_set_aside_total", COUNTER,
+     "Events put into the quarantine: no room for a tenant, an entity or an incident")
 STAT(INCIDENTS_OPEN, "quell_incidents_open", GAUGE, "Incidents open or acknowledged")
 STAT(OUTBOX_PENDING, "quell_outbox_pending", GAUGE, "Messages not yet delivered or dead")
 STAT(CONFIG_RELOAD_OK, "quell_config_last_reload_successful", GAUGE,

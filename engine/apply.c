@@ -196,11 +196,16 @@ static void fetch_node(struct engine *engine, const struct opened_event *event) 
 /* What was not applied for want of room stands in the quarantine. */
 static struct status set_aside(struct engine *engine, struct slice tenant, uint64_t seq,
                                uint32_t index, struct slice bytes) {
-    log_write(
-        engine->logger, LOG_LEVEL_ERROR, "engine",
-        "no room left for tenants, entities, edges or incidents: event %llu/%u of tenant %.*s "
-        "stands in the quarantine",
-        (unsigned long long)seq, index, SLICE_PRINT(tenant));
+    uint64_t count = 0;
+    if (engine->stats != NULL) {
+        stats_add(engine->stats, STAT_EVENTS_SET_ASIDE, 1);
+    }
+    if (tally_add(&engine->events_set_aside, engine->now_ns, &count)) {
+        log_write(engine->logger, LOG_LEVEL_ERROR, "engine",
+                  "no room left for tenants, entities or incidents: %llu events stand in the "
+                  "quarantine, the latest is %llu/%u of tenant %.*s",
+                  (unsigned long long)count, (unsigned long long)seq, index, SLICE_PRINT(tenant));
+    }
     return engine_quarantine(engine, tenant, seq, index, bytes);
 }
 

@@ -63,6 +63,7 @@ struct engine {
     const struct logger *logger;
     struct stats *stats;
     struct tally edges_left_out;
+    struct tally events_set_aside;
     struct store_writer *writer;
     bool is_committing;      /* begun, and engine_commit_end was not called */
     bool has_old_dedup_rows; /* found in the state, not replaced yet */

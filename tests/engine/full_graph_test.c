@@ -2,7 +2,11 @@
  * all the same. */
 #include "tests/engine/shard_world.h"
 
+#include <stdio.h>
+#include <unistd.h>
+
 #include "core/base/limits.h"
+#include "core/log.h"
 
 /* acme may have so many entities; 0: as many as there is room for. */
 static void limit_acme(struct world *world, uint32_t entities) {
@@ -47,6 +51,56 @@ static void a_known_entity_is_heard_though_its_new_dependency_finds_no_room(void
     assert_the_same_again(world);
 }
 
+static uint32_t count_lines(int fd) {
+    char bytes[8192];
+    ssize_t size = pread(fd, bytes, sizeof(bytes), 0);
+    uint32_t lines = 0;
+    assert_true(size >= 0 && size < (ssize_t)sizeof(bytes));
+    for (ssize_t i = 0; i < size; i++) {
+        lines += bytes[i] == '\n';
+    }
+    return lines;
+}
+
+/* So many failures of jobs that nobody knows yet, and a new dependency of one that is known. */
+static void add_strangers(struct world *world, uint32_t count, uint32_t *number) {
+    for (uint32_t i = 0; i < count; i++, (*number)++) {
+        char job[32];
+        char id[32];
+        (void)snprintf(job, sizeof(job), "job:stranger%u", *number);
+        (void)snprintf(id, sizeof(id), "s-%u", *number);
+        add_event(world, job, EVENT_STATUS_FAILED, id, NULL);
+        (void)snprintf(id, sizeof(id), "k-%u", *number);
+        add_event(world, "job:known", EVENT_STATUS_SUCCEEDED, id, job);
+    }
+    apply_record(world);
+}
+
+static void what_finds_no_room_is_counted_each_time_and_told_once_a_minute(void **state) {
+    struct world *world = *state;
+    uint32_t number = 0;
+    FILE *file = tmpfile();
+    assert_non_null(file);
+    const struct logger logger = {.fd = fileno(file), .level_min = LOG_LEVEL_ERROR};
+    world->logger = &logger;
+    restart(world);
+    add_event(world, "job:known", EVENT_STATUS_SUCCEEDED, "e-1", "job:a job:b");
+    apply_record(world);
+    add_strangers(world, 20, &number);
+    add_strangers(world, 20, &number);
+    assert_int_equal(count_lines(logger.fd), 2); /* one for each of the two kinds */
+    apply_tick(world, NS_PER_MINUTE);
+    add_strangers(world, 20, &number);
+    assert_int_equal(count_lines(logger.fd), 4);
+    assert_int_equal(stats_get(&world->stats, STAT_EVENTS_SET_ASIDE), 60);
+    assert_int_equal(stats_get(&world->stats, STAT_EDGES_LEFT_OUT), 60);
+    commit(world);
+    assert_int_equal(rows_count(world, STORE_TABLE_QUARANTINE), 60);
+    world->logger = NULL;
+    restart(world);
+    (void)fclose(file);
+}
+
 static int set_up_few_nodes(void **state) {
     assert_int_equal(set_up(state), 0);
     struct world *world = *state;
@@ -80,6 +134,9 @@ int main(void) {
         HEARD(set_up_few_nodes),
         HEARD(set_up_few_edges),
         HEARD(set_up_bounded_tenant),
+        cmocka_unit_test_setup_teardown(
+            what_finds_no_room_is_counted_each_time_and_told_once_a_minute, set_up_few_nodes,
+            tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,6 +29,7 @@ struct status try_start(struct world *world) {
         .hash_seed = HASH_SEED,
         .store = world->store,
         .poison_path = world->poison_path,
+        .logger = world->logger,
         .stats = &world->stats,
     };
     assert_status(engine_init(&world->engine, &options, &world->fault), OK);

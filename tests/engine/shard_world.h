@@ -18,8 +18,9 @@ struct world {
     struct store *store;
     struct engine engine;
     struct stats stats;
-    uint32_t nodes_max; /* of the next start */
+    uint32_t nodes_max; /* of the next start, as are these: */
     uint32_t edges_max;
+    const struct logger *logger; /* NULL: silent */
     struct arena arena;
     struct batch batch;
     uint64_t now_ns;
