@@ -3,7 +3,8 @@
  * entity, as DOT for Graphviz or as the admin API's JSON.
  *
  * An arrow goes from the dependant to what it depends on; what fails is red, an edge that was only
- * learned is dashed, a cycle is said in a comment.
+ * learned is dashed, a cycle is said in a comment. Where several tenants have nodes in it, names
+ * are "tenant/entity", but for those of the platform, which say so themselves.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,13 +16,21 @@
 
 enum { PATH_BYTES_MAX = 2048, NAME_BYTES_MAX = 2 * ENTITY_BYTES_MAX + 64 };
 
-/* A name as a quoted string of DOT: only the quote and the backslash mean anything there. */
-static void print_quoted(struct slice object, const char *name) {
+/* The member `name` of a node or an edge as a quoted string of DOT: only the quote and the
+ * backslash mean anything there. `owner` is the member that says whose it is; NULL: nobody asks. */
+static void print_name(struct slice object, const char *name, const char *owner) {
     char memory[NAME_BYTES_MAX];
-    char shown_memory[NAME_BYTES_MAX];
+    char owner_memory[NAME_BYTES_MAX];
+    char shown_memory[2 * NAME_BYTES_MAX];
     struct text value = text_over(memory, sizeof(memory));
+    struct text tenant = text_over(owner_memory, sizeof(owner_memory));
     struct text shown = text_over(shown_memory, sizeof(shown_memory));
     json_pick_text(object, name, &value);
+    if (owner != NULL && !slice_starts_with(text_slice(&value), SLICE("platform/"))) {
+        json_pick_text(object, owner, &tenant);
+        text_add_printable(&shown, text_slice(&tenant));
+        text_add_char(&shown, '/');
+    }
     text_add_printable(&shown, text_slice(&value));
     (void)putchar('"');
     for (size_t i = 0; i < shown.size; i++) {
@@ -35,6 +44,22 @@ static bool text_is(struct slice object, const char *name, const char *wanted) {
     struct text value = text_over(memory, sizeof(memory));
     json_pick_text(object, name, &value);
     return slice_equals(text_slice(&value), slice_of_text(wanted));
+}
+
+/* Whether nodes of more than one tenant are shown, platform not counted. */
+static bool has_several_tenants(struct slice nodes) {
+    struct slice first = {0};
+    struct slice item;
+    bool is_mixed = false;
+    while (!is_mixed && json_pick_item(&nodes, &item)) {
+        struct slice tenant = json_pick(item, "tenant");
+        if (slice_is_empty(tenant) || text_is(item, "tenant", "platform")) {
+            continue;
+        }
+        is_mixed = !slice_is_empty(first) && !slice_equals(first, tenant);
+        first = tenant;
+    }
+    return is_mixed;
 }
 
 static void print_cycles(struct slice graph) {
@@ -52,17 +77,18 @@ static void print_dot(struct slice graph) {
     struct slice nodes = json_pick(graph, "nodes");
     struct slice edges = json_pick(graph, "edges");
     struct slice item;
+    bool is_mixed = has_several_tenants(nodes);
     (void)printf("digraph quell {\n  rankdir=RL;\n  node [shape=box];\n");
     while (json_pick_item(&nodes, &item)) {
         (void)printf("  ");
-        print_quoted(item, "entity");
+        print_name(item, "entity", is_mixed ? "tenant" : NULL);
         (void)printf(text_is(item, "status", "ok") ? ";\n" : " [color=red, fontcolor=red];\n");
     }
     while (json_pick_item(&edges, &item)) {
         (void)printf("  ");
-        print_quoted(item, "from");
+        print_name(item, "from", is_mixed ? "tenant_id" : NULL);
         (void)printf(" -> ");
-        print_quoted(item, "to");
+        print_name(item, "to", is_mixed ? "tenant_id" : NULL);
         (void)printf(text_is(item, "origin", "learned") ? " [style=dashed];\n" : ";\n");
     }
     print_cycles(graph);

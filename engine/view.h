@@ -49,9 +49,11 @@ MUST_CHECK struct status view_find_incident(struct view_reader *reader, struct s
  * "ruled_out":[{"entity","reason"}],"truncated"}. MISSING. */
 MUST_CHECK struct status view_explain_json(struct view_reader *reader, struct slice tenant,
                                            struct slice incident_id, struct text *json);
-/* {"nodes":[{"entity","status","since","incident"?,"hops"}],"edges":[{"from","to","origin",
- * "last_seen"}],"cycles":[["job:a","job:b"]],"truncated":false}: all of the tenant's graph, or what
- * lies up/down from `entity` within hops. MISSING for an unknown entity, INVALID for a bad
+/* {"nodes":[{"entity","status","since","incident"?,"hops"}],"edges":[{"from","to","tenant_id"?,
+ * "origin","last_seen"}],"cycles":[["job:a","job:b"]],"truncated":false}: all of the tenant's
+ * graph, or what lies up/down from `entity` within hops. Without a tenant each node says whose it
+ * is
+ * ("tenant"), and each edge ("tenant_id"). MISSING for an unknown entity, INVALID for a bad
  * direction. */
 MUST_CHECK struct status view_graph_json(struct view_reader *reader, struct slice tenant,
                                          struct slice entity, struct slice direction, uint32_t hops,

@@ -186,7 +186,8 @@ static struct status add_slice(struct explained *explained) {
         .is_shown = explained->is_shown,
     };
     text_add_text(explained->json, ",\"slice\":{");
-    TRY(view_add_slice(explained->reader, &slice, arena, explained->json));
+    TRY(view_add_slice(explained->reader, &slice, arena, explained->json,
+                       &explained->is_truncated));
     text_add_char(explained->json, '}');
     return status_ok();
 }

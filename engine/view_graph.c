@@ -15,7 +15,17 @@ struct graph_page {
     const struct view_slice *slice;
     struct text *json;
     struct graph_neighbour *neighbours;
+    bool is_truncated;
 };
+
+/* Whom the node depends on, NEIGHBOURS_SHOWN_MAX at most. */
+static uint32_t read_upstream(const struct graph *graph, uint32_t number,
+                              struct graph_neighbour *neighbours_out, bool *is_truncated) {
+    uint32_t count =
+        graph_neighbours(graph, number, GRAPH_UPSTREAM, neighbours_out, NEIGHBOURS_SHOWN_MAX);
+    *is_truncated |= count > NEIGHBOURS_SHOWN_MAX;
+    return count < NEIGHBOURS_SHOWN_MAX ? count : NEIGHBOURS_SHOWN_MAX;
+}
 
 bool view_may_show(struct slice tenant, const struct graph_node *node) {
     return slice_is_empty(tenant) || slice_equals(node->owner, tenant) ||
@@ -68,8 +78,13 @@ static const char *origin_word(enum graph_origin origin) {
     return words[origin];
 }
 
-/* Whence the edge is and when it was seen last, which ends its object. */
-static void add_memory(struct text *json, const struct graph_neighbour *edge) {
+/* Whose the edge is, where several tenants' are shown, by the name that POST /v1/edges reads;
+ * whence it is and when it was seen last. Ends its object. */
+static void add_memory(struct text *json, struct slice owner, const struct graph_neighbour *edge) {
+    if (!slice_is_empty(owner)) {
+        text_add_text(json, ",\"tenant_id\":");
+        text_add_json_string(json, owner);
+    }
     text_add_format(json, ",\"origin\":\"%s\"", origin_word(edge->origin));
     if (edge->last_seen_ns > 0) {
         text_add_text(json, ",\"last_seen\":\"");
@@ -83,9 +98,7 @@ static void add_memory(struct text *json, const struct graph_neighbour *edge) {
 static void add_edges(struct graph_page *page, uint32_t number, bool *is_first) {
     const struct graph *graph = page->reader->view->graph;
     struct slice tenant = page->slice->tenant;
-    uint32_t count =
-        graph_neighbours(graph, number, GRAPH_UPSTREAM, page->neighbours, NEIGHBOURS_SHOWN_MAX);
-    count = count < NEIGHBOURS_SHOWN_MAX ? count : NEIGHBOURS_SHOWN_MAX;
+    uint32_t count = read_upstream(graph, number, page->neighbours, &page->is_truncated);
     struct graph_node from = graph_get_node(graph, number);
     for (uint32_t i = 0; i < count; i++) {
         if (!page->slice->is_shown[page->neighbours[i].node]) {
@@ -98,7 +111,8 @@ static void add_edges(struct graph_page *page, uint32_t number, bool *is_first) 
         view_add_entity(page->json, tenant, &from);
         text_add_text(page->json, ",\"to\":");
         view_add_entity(page->json, tenant, &to);
-        add_memory(page->json, &page->neighbours[i]);
+        add_memory(page->json, slice_is_empty(tenant) ? from.owner : SLICE(""),
+                   &page->neighbours[i]);
     }
 }
 
@@ -111,6 +125,7 @@ static struct status add_cycles(struct graph_page *page, struct arena *arena) {
         return status_of(STATUS_FULL);
     }
     TRY(graph_find_cycles(graph, slice->nodes, slice->count, arena, cycles, &cycles_count));
+    page->is_truncated |= cycles_count > CYCLES_SHOWN_MAX;
     cycles_count = cycles_count < CYCLES_SHOWN_MAX ? cycles_count : CYCLES_SHOWN_MAX;
     text_add_text(page->json, ",\"cycles\":[");
     for (uint32_t cycle = 1; cycle <= cycles_count; cycle++) {
@@ -131,7 +146,7 @@ static struct status add_cycles(struct graph_page *page, struct arena *arena) {
 }
 
 struct status view_add_slice(struct view_reader *reader, const struct view_slice *slice,
-                             struct arena *arena, struct text *json) {
+                             struct arena *arena, struct text *json, bool *is_truncated) {
     struct graph_page page = {.reader = reader, .slice = slice, .json = json};
     page.neighbours = ARENA_ARRAY(arena, struct graph_neighbour, NEIGHBOURS_SHOWN_MAX);
     if (page.neighbours == NULL) {
@@ -148,7 +163,9 @@ struct status view_add_slice(struct view_reader *reader, const struct view_slice
         add_edges(&page, slice->nodes[i], &is_first);
     }
     text_add_char(json, ']');
-    return add_cycles(&page, arena);
+    TRY(add_cycles(&page, arena));
+    *is_truncated |= page.is_truncated;
+    return status_ok();
 }
 
 /* What goes into the answer: node numbers with hops, and a mark a node for its edges. */
@@ -196,9 +213,8 @@ static struct status collect_platform(struct view_reader *reader, struct arena *
     struct graph_neighbour *neighbours =
         ARENA_ARRAY(arena, struct graph_neighbour, NEIGHBOURS_SHOWN_MAX);
     for (uint32_t i = 0; neighbours != NULL && i < own_count; i++) {
-        uint32_t count = graph_neighbours(graph, shown->numbers[i], GRAPH_UPSTREAM, neighbours,
-                                          NEIGHBOURS_SHOWN_MAX);
-        for (uint32_t k = 0; k < count && k < NEIGHBOURS_SHOWN_MAX; k++) {
+        uint32_t count = read_upstream(graph, shown->numbers[i], neighbours, &shown->is_truncated);
+        for (uint32_t k = 0; k < count; k++) {
             struct graph_node node = graph_get_node(graph, neighbours[k].node);
             bool is_new =
                 !shown->is_shown[neighbours[k].node] && slice_equals(node.owner, SLICE("platform"));
@@ -274,7 +290,7 @@ static struct status graph_fill(struct view_reader *reader, struct slice tenant,
         .is_shown = shown.is_shown,
     };
     text_add_char(json, '{');
-    TRY(view_add_slice(reader, &slice, arena, json));
+    TRY(view_add_slice(reader, &slice, arena, json, &shown.is_truncated));
     text_add_format(json, ",\"truncated\":%s}", shown.is_truncated ? "true" : "false");
     return view_text_done(json);
 }

@@ -45,9 +45,10 @@ struct view_slice {
     uint32_t count;
     const bool *is_shown; /* of each node of the graph */
 };
-/* "nodes":[...],"edges":[...],"cycles":[[...]]. FULL: the arena, which it uses for scratch, is. */
+/* "nodes":[...],"edges":[...],"cycles":[[...]]. *is_truncated is set when not all edges or cycles
+ * are shown. FULL: the arena, which it uses for scratch, is. */
 MUST_CHECK struct status view_add_slice(struct view_reader *reader, const struct view_slice *slice,
-                                        struct arena *arena, struct text *json);
+                                        struct arena *arena, struct text *json, bool *is_truncated);
 
 /* FULL when the text was cut: half an answer is none. */
 MUST_CHECK struct status view_text_done(const struct text *json);

@@ -89,6 +89,42 @@ class Edges(Story):
         self.assertEqual((status, answer["accepted"]), (200, 2))
         self.assertEqual(self.edges("copy")[0], told)
 
+    def test_the_graph_of_all_tenants_is_taken_by_another_quell(self):
+        lines = ["job:a,job:b,acme", "job:b,job:c,other", "job:a,platform/service:x,acme",
+                 "platform/service:x,platform/service:y,platform"]
+        self.assertEqual(self.send("\n".join(lines), "text/csv")[1]["accepted"], 4)
+        self.q.settle()
+        graph = self.q.get("/api/v1/graph")[1]
+        told = {(edge["tenant_id"], edge["from"], edge["to"]) for edge in graph["edges"]}
+        self.assertEqual(told, {
+            ("acme", "job:a", "job:b"), ("other", "job:b", "job:c"),
+            ("acme", "job:a", "platform/service:x"),
+            ("platform", "platform/service:x", "platform/service:y")})
+        dot = subprocess.run([BINARY, "graph", "--console", f"127.0.0.1:{self.q.console}"],
+                             capture_output=True, text=True, timeout=60).stdout
+        self.assertIn('"acme/job:a" -> "acme/job:b";', dot)
+        self.assertIn('"other/job:b" -> "other/job:c";', dot)
+        self.assertIn('"acme/job:a" -> "platform/service:x";', dot)
+        self.assertIn('"platform/service:x" -> "platform/service:y";', dot)
+        self.assertIn('"acme/job:b";', dot)
+        self.q = self.quell("notify.group_wait=1h")
+        self.assertEqual(self.send(json.dumps(graph), "application/json")[1]["accepted"], 4)
+        self.q.settle()
+        self.assertEqual({(edge["tenant_id"], edge["from"], edge["to"])
+                          for edge in self.q.get("/api/v1/graph")[1]["edges"]}, told)
+
+    def test_a_graph_that_is_not_shown_whole_says_so(self):
+        wide = "".join(f"job:hub,job:d{number}\n" for number in range(4097))
+        deep = "".join(f"job:hub,platform/job:d{number},deep\n" for number in range(4097))
+        pairs = "".join(f"job:a{number},job:b{number},round\njob:b{number},job:a{number},round\n"
+                        for number in range(101))
+        few = "job:hub,job:a,few\njob:a,job:hub,few\n"
+        self.assertEqual(self.send(wide + deep + pairs + few, "text/csv")[1]["rejected"], 0)
+        self.assertEqual([self.edges(tenant)[1]["truncated"]
+                          for tenant in ("default", "deep", "round", "few")],
+                         [True, True, True, False])
+        self.assertEqual(len(self.edges()[0]), 4096)
+
     def test_arrays_lines_and_tenants(self):
         one = {"from": "job:a", "to": "job:b", "tenant_id": "acme"}
         self.assertEqual(self.send(json.dumps([one]), "application/json")[1]["accepted"], 1)
