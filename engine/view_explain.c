@@ -112,9 +112,11 @@ static uint32_t path_to(const struct explained *explained, uint32_t node,
 /* The slice: root, members, and what lies on the paths between them. */
 static void gather_slice(struct explained *explained) {
     struct view *view = explained->reader->view;
+    graph_reader_begin();
     explained->visits = graph_search_run(explained->reader->search, view->graph,
                                          explained->root_node, GRAPH_DOWNSTREAM, GRAPH_HOPS_MAX,
                                          explained->root.tenant, &explained->visits_count, NULL);
+    graph_reader_end();
     for (uint32_t i = 0; i < explained->visits_count; i++) {
         explained->visit_of[explained->visits[i].node] = i + 1;
     }
@@ -274,8 +276,10 @@ static void add_upstream_reason(struct explained *explained, const struct graph_
 static void add_upstream(struct explained *explained, bool *is_first) {
     const struct graph *graph = explained->reader->view->graph;
     struct graph_neighbour above[EXPLAIN_UPSTREAM_MAX];
+    graph_reader_begin();
     uint32_t count =
         graph_neighbours(graph, explained->root_node, GRAPH_UPSTREAM, above, EXPLAIN_UPSTREAM_MAX);
+    graph_reader_end();
     count = count < EXPLAIN_UPSTREAM_MAX ? count : EXPLAIN_UPSTREAM_MAX;
     for (uint32_t i = 0; i < count; i++) {
         struct graph_node node = graph_get_node(graph, above[i].node);
@@ -356,11 +360,9 @@ struct status view_explain_json(struct view_reader *reader, struct slice tenant,
     struct slice row;
     struct slice owner;
     struct status status = view_get_incident_row(snapshot, tenant, incident_id, &id, &row, &owner);
-    graph_reader_begin();
     if (status_is_ok(status)) {
         status = explain(&explained, snapshot, row, id);
     }
-    graph_reader_end();
     arena_rewind(&reader->arena, mark);
     store_snapshot_release(snapshot);
     return status;

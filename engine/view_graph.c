@@ -2,6 +2,10 @@
  * view_graph.c - the dependency graph of a tenant, live, as JSON: all of it, or what lies up- or
  * downstream of one entity. Nodes of the tenant "platform" appear as "platform/kind:name"; nodes of
  * a third tenant never.
+ *
+ * Nodes and their names are for ever; only edges are read between graph_reader_begin and _end. A
+ * fold waits for whoever reads, and with it every event of the shard: so each node's edges are read
+ * by themselves, never a whole answer's.
  */
 #include "engine/view_state.h"
 
@@ -21,8 +25,10 @@ struct graph_page {
 /* Whom the node depends on, NEIGHBOURS_SHOWN_MAX at most. */
 static uint32_t read_upstream(const struct graph *graph, uint32_t number,
                               struct graph_neighbour *neighbours_out, bool *is_truncated) {
+    graph_reader_begin();
     uint32_t count =
         graph_neighbours(graph, number, GRAPH_UPSTREAM, neighbours_out, NEIGHBOURS_SHOWN_MAX);
+    graph_reader_end();
     *is_truncated |= count > NEIGHBOURS_SHOWN_MAX;
     return count < NEIGHBOURS_SHOWN_MAX ? count : NEIGHBOURS_SHOWN_MAX;
 }
@@ -241,8 +247,10 @@ static struct status collect_around(struct view_reader *reader, struct slice vie
         return status_of(STATUS_MISSING);
     }
     uint32_t count = 0;
+    graph_reader_begin();
     const struct graph_visit *visits = graph_search_run(
         reader->search, view->graph, start, direction, hops, tenant, &count, &shown->is_truncated);
+    graph_reader_end();
     show(shown, start, 0);
     for (uint32_t i = 0; i < count; i++) {
         struct graph_node node = graph_get_node(view->graph, visits[i].node);
@@ -300,9 +308,7 @@ struct status view_graph_json(struct view_reader *reader, struct slice tenant, s
     enum graph_direction way = GRAPH_DOWNSTREAM;
     TRY(parse_direction(direction, &way));
     size_t mark = reader->arena.used_bytes;
-    graph_reader_begin();
     struct status status = graph_fill(reader, tenant, json, entity, way, hops);
-    graph_reader_end();
     arena_rewind(&reader->arena, mark);
     return status;
 }

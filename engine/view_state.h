@@ -30,7 +30,7 @@ MUST_CHECK struct status view_get_incident_row(struct store_snapshot *snapshot, 
                                                struct slice text, struct hash128 *id_out,
                                                struct slice *row_out, struct slice *tenant_out);
 
-/* --- view_graph.c: within graph_reader_begin and _end --- */
+/* --- view_graph.c: not between graph_reader_begin and _end --- */
 /* Whether the tenant may see the node: its own, and platform's; an empty tenant sees all. */
 bool view_may_show(struct slice tenant, const struct graph_node *node);
 /* The node's name as the tenant sees it. */

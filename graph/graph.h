@@ -158,7 +158,9 @@ struct graph_neighbour {
 uint32_t graph_neighbours(const struct graph *graph, uint32_t node, enum graph_direction direction,
                           struct graph_neighbour *neighbours_out, uint32_t max);
 /* Which of the given nodes (no repeats) stand in a cycle among them: cycles_out[i] is the number of
- * the i-th one's cycle from 1, or 0. FULL: the arena, which it uses for scratch, is. */
+ * the i-th one's cycle from 1, or 0. FULL: the arena, which it uses for scratch, is. Not between
+ * graph_reader_begin and _end: it begins and ends by itself, so that the writer waits for no more
+ * than a node's edges. */
 MUST_CHECK struct status graph_find_cycles(const struct graph *graph, const uint32_t *nodes,
                                            uint32_t count, struct arena *arena,
                                            uint32_t *cycles_out, uint32_t *cycles_count_out);
