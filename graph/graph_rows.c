@@ -90,9 +90,9 @@ struct status graph_restore_node(struct graph *graph, struct slice key, struct s
     struct hash128 node_key = reader_hash128(&reader);
     uint64_t state = reader_u64(&reader);
     uint32_t run = reader_left(&reader) > 0 ? reader_u32(&reader) : 0;
-    if (key_reader.failed || reader.failed || reader_left(&reader) > 0 || entity.size == 0 ||
-        entity.size > ENTITY_BYTES_MAX || owner.size > TENANT_BYTES_MAX ||
-        (state >> 56) >= EVENT_STATUS_COUNT) {
+    if (key_reader.failed || reader_left(&key_reader) > 0 || reader.failed ||
+        reader_left(&reader) > 0 || entity.size == 0 || entity.size > ENTITY_BYTES_MAX ||
+        owner.size > TENANT_BYTES_MAX || (state >> 56) >= EVENT_STATUS_COUNT) {
         return status_of(STATUS_CORRUPT);
     }
     TRY(graph_put_node(graph, number, run, owner, entity, node_key));
@@ -107,13 +107,19 @@ struct status graph_restore_edge(struct graph *graph, struct slice key, struct s
     uint32_t to = read_number(&key_reader);
     uint8_t origin = reader_u8(&reader);
     uint64_t last_seen_ns = reader_u64(&reader);
-    if (key_reader.failed || reader.failed || !graph_has_node(graph, from) ||
+    if (key_reader.failed || reader_left(&key_reader) > 0 || reader.failed ||
+        reader_left(&reader) > 0 || from == to || !graph_has_node(graph, from) ||
         !graph_has_node(graph, to) || origin < GRAPH_ORIGIN_LEARNED ||
         origin > GRAPH_ORIGIN_CONFIG) {
         return status_of(STATUS_CORRUPT);
     }
-    TRY(graph_put_edge(graph, from, to, (enum graph_origin)origin, last_seen_ns, NULL));
+    bool is_new = false;
+    TRY(graph_put_edge(graph, from, to, (enum graph_origin)origin, last_seen_ns, &is_new));
+    if (!is_new) {
+        return status_of(STATUS_CORRUPT); /* a second row of the same edge */
+    }
     /* What was read needs no writing. */
+    ASSERT(graph->dirty_edge != NONE);
     graph->edges[graph->dirty_edge].dirty_next = GRAPH_NOT_DIRTY;
     graph->dirty_edge = NONE;
     return status_ok();

@@ -1,4 +1,5 @@
-/* numbers_test.c - nodes of a tenant lie side by side, and get the same numbers after a restart. */
+/* numbers_test.c - nodes of a tenant lie side by side, and get the same numbers after a restart;
+ * rows that were never written are refused. */
 #include "graph/graph.h"
 
 #include <stdio.h>
@@ -195,9 +196,10 @@ static void rows_of_an_older_store_keep_their_numbers(void **state) {
     world_deinit(&other);
 }
 
-static struct status restore_row(struct world *world, uint32_t number, uint32_t run) {
-    uint8_t key[4] = {(uint8_t)(number >> 24), (uint8_t)(number >> 16), (uint8_t)(number >> 8),
-                      (uint8_t)number};
+static struct status restore_keyed(struct world *world, uint32_t number, uint32_t run,
+                                   size_t key_bytes) {
+    uint8_t key[5] = {(uint8_t)(number >> 24), (uint8_t)(number >> 16), (uint8_t)(number >> 8),
+                      (uint8_t)number, 0};
     uint8_t row[128];
     struct writer writer = writer_over(row, sizeof(row));
     writer_text(&writer, SLICE("acme"));
@@ -205,7 +207,11 @@ static struct status restore_row(struct world *world, uint32_t number, uint32_t 
     writer_hash128(&writer, key_of(number));
     writer_u64(&writer, 0);
     writer_u32(&writer, run);
-    return graph_restore_node(world->graph, slice_of(key, 4), writer_slice(&writer));
+    return graph_restore_node(world->graph, slice_of(key, key_bytes), writer_slice(&writer));
+}
+
+static struct status restore_row(struct world *world, uint32_t number, uint32_t run) {
+    return restore_keyed(world, number, run, 4);
 }
 
 static void damaged_rows_are_refused(void **state) {
@@ -217,6 +223,8 @@ static void damaged_rows_are_refused(void **state) {
     assert_status(restore_row(&world, 3, max), CORRUPT);
     assert_status(restore_row(&world, 3, UINT32_MAX), CORRUPT);
     assert_status(restore_row(&world, UINT32_MAX, 1), CORRUPT);
+    assert_status(restore_keyed(&world, 5, 16, 3), CORRUPT);
+    assert_status(restore_keyed(&world, 5, 16, 5), CORRUPT);
     assert_status(restore_row(&world, 5, 16), OK);
     assert_status(restore_row(&world, 5, 16), CORRUPT);
     assert_status(restore_row(&world, 4, 0), CORRUPT);
@@ -224,6 +232,35 @@ static void damaged_rows_are_refused(void **state) {
     assert_status(restore_row(&world, 6, 16), CORRUPT); /* a run within a run */
     assert_status(restore_row(&world, 6, 0), OK);
     assert_int_equal(graph_nodes_count(world.graph), 2);
+    world_deinit(&world);
+}
+
+static struct status restore_edge(struct world *world, uint32_t from, uint32_t to,
+                                  size_t more_bytes) {
+    const uint8_t key[9] = {0, 0, 0, (uint8_t)from, 0, 0, 0, (uint8_t)to, 0};
+    const uint8_t row[10] = {GRAPH_ORIGIN_EVENT};
+    return graph_restore_edge(world->graph, slice_of(key, 8 + more_bytes),
+                              slice_of(row, sizeof(row) - 1));
+}
+
+/* None of them is a row that was ever written: said, and nothing is made of it. */
+static void damaged_edge_rows_are_refused(void **state) {
+    struct world world;
+    const uint8_t row[10] = {GRAPH_ORIGIN_EVENT};
+    const uint8_t key[8] = {0, 0, 0, 4, 0, 0, 0, 5};
+    uint32_t node = 0;
+    world_init(&world, 100);
+    for (uint32_t i = 0; i < 6; i++) {
+        assert_status(intern(&world, 0, i, &node), OK);
+    }
+    assert_int_equal(node, 5);
+    assert_status(restore_edge(&world, 4, 5, 1), CORRUPT);
+    assert_status(restore_edge(&world, 4, 5, 0), OK);
+    assert_status(restore_edge(&world, 4, 5, 1), CORRUPT);
+    assert_status(restore_edge(&world, 4, 5, 0), CORRUPT);
+    assert_status(restore_edge(&world, 4, 4, 0), CORRUPT);
+    assert_status(graph_restore_edge(world.graph, slice_of(key, 8), slice_of(row, 10)), CORRUPT);
+    assert_int_equal(graph_edges_count(world.graph), 1);
     world_deinit(&world);
 }
 
@@ -235,6 +272,7 @@ int main(void) {
         cmocka_unit_test(a_restart_gives_the_numbers_that_would_have_been_given),
         cmocka_unit_test(rows_of_an_older_store_keep_their_numbers),
         cmocka_unit_test(damaged_rows_are_refused),
+        cmocka_unit_test(damaged_edge_rows_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
