@@ -137,18 +137,34 @@ static const struct {
     enum store_table table;
     restore_row *restore;
     const char *name;
+    const char *limit; /* the key that says how many rows there may be; NULL: none */
 } restore_steps[] = {
-    {STORE_TABLE_NODE, restore_node, "node"},
-    {STORE_TABLE_EDGE, restore_edge, "edge"},
-    {STORE_TABLE_DEDUP_KEY, restore_dedup, "dedup_key"},
-    {STORE_TABLE_DEDUP, restore_old_dedup, "dedup"},
-    {STORE_TABLE_EVENT_ID, restore_ids, "event_id"},
-    {STORE_TABLE_INCIDENT, restore_incident, "incident"},
-    {STORE_TABLE_MEMBER, restore_member, "member"},
-    {STORE_TABLE_TENANT, restore_tenant, "tenant"},
-    {STORE_TABLE_STREAM, restore_stream, "stream"},
-    {STORE_TABLE_SILENCE, restore_silence, "silence"},
+    {STORE_TABLE_NODE, restore_node, "node", "limits.entities"},
+    {STORE_TABLE_EDGE, restore_edge, "edge", "limits.edges"},
+    {STORE_TABLE_DEDUP_KEY, restore_dedup, "dedup_key", NULL},
+    {STORE_TABLE_DEDUP, restore_old_dedup, "dedup", NULL},
+    {STORE_TABLE_EVENT_ID, restore_ids, "event_id", NULL},
+    {STORE_TABLE_INCIDENT, restore_incident, "incident", "limits.incidents"},
+    {STORE_TABLE_MEMBER, restore_member, "member", NULL},
+    {STORE_TABLE_TENANT, restore_tenant, "tenant", NULL},
+    {STORE_TABLE_STREAM, restore_stream, "stream", NULL},
+    {STORE_TABLE_SILENCE, restore_silence, "silence", NULL},
 };
+
+/* The limit was lowered below what the table holds; the cursor stands at the first row that found
+ * no room. */
+static struct status refuse_limit(struct engine *engine, struct store_cursor *cursor, uint32_t step,
+                                  struct fault *fault) {
+    struct slice key;
+    struct slice value;
+    uint64_t missing = 1;
+    while (status_is_ok(store_cursor_next(cursor, &key, &value))) {
+        missing += restore_steps[step].restore(engine, key, value).code == STATUS_FULL ? 1 : 0;
+    }
+    return fault_set(fault, STATUS_FULL,
+                     "%s is too small by %llu for what the state holds: raise it",
+                     restore_steps[step].limit, (unsigned long long)missing);
+}
 
 static struct status restore_table(struct engine *engine, struct store_snapshot *snapshot,
                                    uint32_t step, struct fault *fault) {
@@ -163,6 +179,11 @@ static struct status restore_table(struct engine *engine, struct store_snapshot 
         if (status_is_ok(status)) {
             status = store_cursor_next(cursor, &key, &value);
         }
+    }
+    if (status.code == STATUS_FULL && restore_steps[step].limit != NULL) {
+        status = refuse_limit(engine, cursor, step, fault);
+        store_cursor_close(cursor);
+        return status;
     }
     store_cursor_close(cursor);
     if (status.code != STATUS_END) {

@@ -101,6 +101,27 @@ static void what_finds_no_room_is_counted_each_time_and_told_once_a_minute(void 
     (void)fclose(file);
 }
 
+static void a_start_names_the_limit_that_is_below_what_is_stored(void **state) {
+    struct world *world = *state;
+    add_event(world, "job:a", EVENT_STATUS_SUCCEEDED, "e-1", "job:b job:c job:d");
+    apply_record(world);
+    commit(world);
+    crash(world);
+    world->nodes_max = 2;
+    assert_status(try_start(world), FULL);
+    assert_string_equal(world->fault.words,
+                        "limits.entities is too small by 2 for what the state holds: raise it");
+    crash(world);
+    world->nodes_max = 4;
+    world->edges_max = 2;
+    assert_status(try_start(world), FULL);
+    assert_string_equal(world->fault.words,
+                        "limits.edges is too small by 1 for what the state holds: raise it");
+    crash(world);
+    world->edges_max = 3;
+    start(world);
+}
+
 static int set_up_few_nodes(void **state) {
     assert_int_equal(set_up(state), 0);
     struct world *world = *state;
@@ -137,6 +158,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(
             what_finds_no_room_is_counted_each_time_and_told_once_a_minute, set_up_few_nodes,
             tear_down),
+        cmocka_unit_test_setup_teardown(a_start_names_the_limit_that_is_below_what_is_stored,
+                                        set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
