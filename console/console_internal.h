@@ -99,7 +99,8 @@ struct parameters {
  * answered, when one cannot be read or the tenant may not be. */
 bool parameters_read(struct console *console, struct http_exchange exchange,
                      const struct http_request *request, struct parameters *parameters);
-/* A number from 1 to max, left alone when not given; false, and answered, when it is none. */
+/* A number from 1 to max, left alone when not given; false, and answered, when it is none. A limit
+ * beyond max is max. */
 bool parameters_take_number(struct http_exchange exchange, const struct parameters *parameters,
                             enum parameter which, uint32_t max, uint32_t *number);
 /* tenant, limit and cursor of a list; false, and answered, when the limit is none. */

@@ -44,12 +44,14 @@ bool parameters_take_number(struct http_exchange exchange, const struct paramete
     if (text.size == 0) {
         return true;
     }
-    if (!status_is_ok(text_parse_u64(text, &value)) || value < 1) {
+    /* Whoever asks for a longer page gets a cursor; of the rest, what cannot be had is said. */
+    bool is_cut = which == PARAMETER_LIMIT;
+    if (!status_is_ok(text_parse_u64(text, &value)) || value < 1 || (value > max && !is_cut)) {
         (void)snprintf(wanted, sizeof(wanted), "a number from 1 to %u", max);
         parameters_refuse(exchange, which, wanted);
         return false;
     }
-    *number = value < max ? (uint32_t)value : max; /* whoever asks for more gets a cursor */
+    *number = value < max ? (uint32_t)value : max;
     return true;
 }
 
