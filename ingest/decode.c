@@ -18,11 +18,22 @@ static struct status add_encoded(struct decode *decode, const struct envelope *e
     return status_of(STATUS_INVALID);
 }
 
-struct status decode_refuse(struct decode *decode, struct slice raw, const char *reason) {
+/* As settle_tenant has it; a claim that can be no tenant's name names none. */
+static struct slice tenant_of_refused(const struct decode *decode, struct slice claimed) {
+    struct fault unused;
+    if (decode->tenant.size > 0) {
+        return decode->tenant;
+    }
+    bool is_name = claimed.size > 0 && status_is_ok(derive_check_tenant(claimed, &unused));
+    return is_name ? claimed : SLICE("default");
+}
+
+struct status decode_refuse_of(struct decode *decode, struct slice claimed, struct slice raw,
+                               const char *reason) {
     struct envelope envelope = {
         .kind = EVENT_KIND_LOG,
         .flags = ENVELOPE_REFUSED | (raw.size > RAW_KEPT_BYTES_MAX ? ENVELOPE_MESSAGE_CUT : 0u),
-        .tenant = decode->tenant.size > 0 ? decode->tenant : SLICE("default"),
+        .tenant = tenant_of_refused(decode, claimed),
         .entity = SLICE("unknown:unidentified"),
         .event_time_ns = decode->now_ns,
         .ingest_time_ns = decode->now_ns,
@@ -47,6 +58,10 @@ struct status decode_refuse(struct decode *decode, struct slice raw, const char 
     }
     decode->refused++;
     return status_ok();
+}
+
+struct status decode_refuse(struct decode *decode, struct slice raw, const char *reason) {
+    return decode_refuse_of(decode, slice_of(NULL, 0), raw, reason);
 }
 
 static void note_foreign(struct decode *decode, struct slice claimed) {
@@ -91,12 +106,13 @@ struct status decode_add(struct decode *decode, struct envelope *envelope, struc
         status = derive_envelope(&context, decode->arena, envelope, &reason);
     }
     if (status.code == STATUS_INVALID) {
-        return decode_refuse(decode, raw, reason.words);
+        return decode_refuse_of(decode, claimed, raw, reason.words);
     }
     TRY(status);
     status = add_encoded(decode, envelope);
     if (status.code == STATUS_INVALID) {
-        return decode_refuse(decode, raw, "the record is larger than an envelope can be");
+        return decode_refuse_of(decode, claimed, raw,
+                                "the record is larger than an envelope can be");
     }
     TRY(status);
     decode->accepted++;

@@ -55,7 +55,11 @@ struct decode {
  * empty. OK also when the record was refused; FULL: throttle the request. */
 MUST_CHECK struct status decode_add(struct decode *decode, struct envelope *envelope,
                                     struct slice claimed, struct slice raw);
-/* Adds the record as refused. FULL: throttle the request. */
+/* Adds the record as refused, in the books of the tenant that it claims, when that is one and the
+ * request names none. FULL: throttle the request. */
+MUST_CHECK struct status decode_refuse_of(struct decode *decode, struct slice claimed,
+                                          struct slice raw, const char *reason);
+/* The same of what claims nothing, or could not be read so far. */
 MUST_CHECK struct status decode_refuse(struct decode *decode, struct slice raw, const char *reason);
 /* What a failed walk means for the request: FULL when the arena was short, else INVALID with
  * decode->fault filled. */

@@ -226,7 +226,7 @@ struct status draft_finish(struct decode *decode, struct draft *draft, struct sl
         settle_entity(decode, draft);
     }
     if (draft->is_refused) {
-        return decode_refuse(decode, raw, draft->reason.words);
+        return decode_refuse_of(decode, draft->claimed, raw, draft->reason.words);
     }
     struct envelope *envelope = &draft->envelope;
     if (envelope->kind == 0) {

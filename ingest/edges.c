@@ -6,17 +6,17 @@
 static struct status add_edge(struct decode *decode, struct slice from, struct slice to,
                               struct slice tenant, struct slice raw) {
     if (slice_is_empty(from) || slice_is_empty(to)) {
-        return decode_refuse(decode, raw, "an edge needs from and to");
+        return decode_refuse_of(decode, tenant, raw, "an edge needs from and to");
     }
     struct fault reason;
     struct slice upstream =
         slice_starts_with(to, SLICE("platform/")) ? slice_tail(to, sizeof("platform/") - 1) : to;
     if (!status_is_ok(derive_check_entity(from, &reason)) ||
         !status_is_ok(derive_check_entity(upstream, &reason))) {
-        return decode_refuse(decode, raw, reason.words);
+        return decode_refuse_of(decode, tenant, raw, reason.words);
     }
     if (slice_equals(from, to)) {
-        return decode_refuse(decode, raw, "an entity cannot depend on itself");
+        return decode_refuse_of(decode, tenant, raw, "an entity cannot depend on itself");
     }
     struct envelope envelope = {
         .kind = EVENT_KIND_LINEAGE,

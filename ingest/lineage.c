@@ -259,7 +259,7 @@ static struct status add_outputs(struct decode *decode, struct lineage *lineage,
         take_name(&lineage->outputs, draft, &name);
         struct slice output = make_entity(decode, draft, "dataset", &name);
         if (draft->is_refused) {
-            return decode_refuse(decode, raw, draft->reason.words);
+            return decode_refuse_of(decode, draft->claimed, raw, draft->reason.words);
         }
         TRY(add_edges(decode, lineage, output, &draft->envelope.entity, 1, raw));
         arena_rewind(decode->arena, mark);
@@ -283,7 +283,7 @@ static struct status add_job(struct decode *decode, struct lineage *lineage, str
     if (lineage->parent.name.size > 0) {
         struct slice parent = make_entity(decode, draft, "job", &lineage->parent);
         TRY(draft->is_refused
-                ? decode_refuse(decode, raw, draft->reason.words)
+                ? decode_refuse_of(decode, draft->claimed, raw, draft->reason.words)
                 : add_edges(decode, lineage, parent, &draft->envelope.entity, 1, raw));
     }
     return add_outputs(decode, lineage, raw);

@@ -311,7 +311,8 @@ struct status otlp_record_finish(struct otlp_record *record, struct decode *deco
     inherit_all(record, outer);
     struct status status = settle_record(record, decode, &reason);
     if (status.code == STATUS_INVALID) {
-        return decode_refuse(decode, raw, reason.words);
+        return decode_refuse_of(decode, record->attributes.known[OTLP_TENANT_ID], raw,
+                                reason.words);
     }
     TRY(status);
     uint32_t accepted = decode->accepted;

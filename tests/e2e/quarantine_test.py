@@ -3,6 +3,7 @@ not be applied for want of room is applied again."""
 import json
 import subprocess
 import unittest
+from collections import Counter
 
 from harness import BINARY, Story, failure, wait_for
 
@@ -40,6 +41,28 @@ class Quarantine(Story):
         quell.stop()
         quell.start()
         self.assertEqual(self.list(quell), [])
+
+    def test_a_refused_record_stands_with_the_tenant_that_it_names(self):
+        quell = self.quell("notify.group_wait=1h")
+        bogus = {"job_id": "x", "status": "bogus"}
+        log = {"attributes": [{"key": "job.id", "value": {"stringValue": "x"}},
+                              {"key": "job.status", "value": {"stringValue": "bogus"}}]}
+        resource = {"attributes": [{"key": "tenant.id", "value": {"stringValue": "otlp"}}]}
+        quell.post("/v1/events", {"tenant_id": "one", **bogus})
+        quell.post("/v1/events", [{"tenant_id": "many", **bogus}, {"tenant_id": "no name", **bogus},
+                                  {"tenant_id": "many", "job_id": "x"}, bogus])
+        quell.post("/v1/events", {"tenant_id": "one", **bogus}, {"X-Scope-OrgID": "header"})
+        quell.post("/v1/logs", {"resourceLogs": [
+            {"resource": resource, "scopeLogs": [{"logRecords": [log]}]}]})
+        quell.post("/v1/edges", [{"tenant_id": "edges", "from": "job:a"}])
+        quell.request("POST", "/api/v2/alerts", json.dumps(
+            [{"labels": {"tenant": "alerts", "alertname": "A"}, "endsAt": "soon"}]))
+        quell.settle()
+        expected = {"one": 1, "many": 2, "default": 2, "header": 1, "otlp": 1, "edges": 1,
+                    "alerts": 1}
+        tenants = quell.get("/api/v1/stats")[1]["tenants"]
+        self.assertEqual({name: one["events_rejected"] for name, one in tenants.items()}, expected)
+        self.assertEqual(Counter(one["tenant"] for one in self.list(quell)), Counter(expected))
 
     def test_pages_go_on_behind_one_another_and_all_are_dropped(self):
         quell = self.quell()
