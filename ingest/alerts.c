@@ -179,6 +179,13 @@ static struct status settle_event_id(struct decode *decode, struct alert *alert)
     return status_ok();
 }
 
+/* When it began or ended; 0, which is now, where it does not say. One that says no start began when
+ * it came, so its end is not earlier than that either, whatever it says. */
+static uint64_t settle_time(const struct alert *alert, bool has_ended) {
+    uint64_t ends_ns = has_ended && alert->starts_ns != 0 ? alert->ends_ns : 0;
+    return has_ended || alert->is_resolved ? ends_ns : alert->starts_ns;
+}
+
 static struct status add_alert(struct decode *decode, struct draft *draft, struct slice raw) {
     struct alert *alert = alert_of(draft);
     struct envelope *envelope = &draft->envelope;
@@ -189,9 +196,7 @@ static struct status add_alert(struct decode *decode, struct draft *draft, struc
     }
     envelope->kind = EVENT_KIND_ALERT;
     envelope->status = is_resolved ? EVENT_STATUS_OK : EVENT_STATUS_FAILED;
-    envelope->event_time_ns = has_ended     ? alert->ends_ns
-                              : is_resolved ? 0 /* now: it does not say when */
-                                            : alert->starts_ns;
+    envelope->event_time_ns = settle_time(alert, has_ended);
     envelope->error_class = find_label(alert, "alertname");
     draft->claimed = first_label(alert, "tenant_id", "tenant");
     settle_severity(alert);

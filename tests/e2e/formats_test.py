@@ -247,6 +247,12 @@ class Alerts(Story):
                                  {"service:shop": "resolved"})
             time.sleep(1.05)  # what comes twice within a second is a retry
 
+    def test_an_alert_that_says_no_start_ends_by_an_end_before_it_came(self):
+        quell = self.quell(*QUICK)
+        for ends, status in ((60, "open"), (-1, "resolved")):
+            told = {"labels": {"alertname": "A", "service": "s"}, "endsAt": stamp(ends)}
+            self.assertEqual(self.told(quell, "/api/v2/alerts", told), {"service:s": status})
+
     def test_what_clients_of_alertmanager_ask_is_answered(self):
         quell = self.quell(*QUICK)
         for path in ("/-/healthy", "/-/ready"):
