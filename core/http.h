@@ -103,6 +103,7 @@ struct http_options {
     uint64_t body_timeout_ns; /* plus the time the length takes at 64 KiB/s */
     uint64_t idle_timeout_ns;
     uint64_t send_timeout_ns; /* 0: 30 s; for one answer to be taken by the client's side */
+    uint64_t drain_grace_ns;  /* 0: HTTP_DRAIN_GRACE_NS */
     const struct http_handler *handler;
     void *context;
     struct tls_server *tls; /* NULL: plain; the server takes its own reference */
@@ -123,7 +124,8 @@ MUST_CHECK struct status http_server_open(const struct http_options *options,
 MUST_CHECK struct status http_server_listen(struct http_server *server, struct slice address,
                                             struct tls_server *tls, uint16_t *port_out,
                                             struct fault *fault);
-/* Stops listening; connections close after the request they are at. */
+/* Stops listening; connections close after the request they are at. One that is not received by the
+ * end of the grace is answered 503. */
 void http_server_drain(struct http_server *server);
 /* Requests given to the handler and not yet answered and sent. */
 uint32_t http_server_busy_count(const struct http_server *server);

@@ -140,6 +140,15 @@ static bool check_silence(struct http2_conn *http2, uint64_t now_ns) {
     return http2->pinged_ns == 0 || now_ns - http2->pinged_ns <= silence_ns_max;
 }
 
+/* Instead of the rest of it. The caller pumps. */
+static void end_stream(struct http2_stream *stream, unsigned status, const char *words) {
+    struct http2_conn *http2 = stream->conn;
+    http2_stream_refuse(stream, status, words);
+    http2->is_in_session = true; /* the list must not change under us */
+    http2_stream_hand_over(stream);
+    http2->is_in_session = false;
+}
+
 /* Once a second: who is too slow to send, to take, or has nothing to say. */
 void http2_conn_check(void *context) {
     struct http2_conn *http2 = context;
@@ -153,10 +162,7 @@ void http2_conn_check(void *context) {
             is_stuck = true;
         } else if (stream->state == STREAM_RECEIVING && is_too_slow(stream, now_ns)) {
             http2_count(server, STAT_CLIENTS_SLOW, 1);
-            http2_stream_refuse(stream, 408, "the request took too long");
-            http2->is_in_session = true; /* the list must not change under us */
-            http2_stream_hand_over(stream);
-            http2->is_in_session = false;
+            end_stream(stream, 408, "the request took too long");
         }
     }
     if (is_stuck || !check_silence(http2, now_ns)) {
@@ -217,5 +223,16 @@ const struct loop_conn_handler http2_conn_handler = {
 void http2_conn_drain(struct http2_conn *http2) {
     int32_t last = nghttp2_session_get_last_proc_stream_id(http2->session);
     (void)nghttp2_submit_goaway(http2->session, 0, last, NGHTTP2_NO_ERROR, NULL, 0);
+    http2_pump(http2);
+}
+
+void http2_conn_end_receiving(struct http2_conn *http2, const char *words) {
+    struct http2_stream *next = NULL;
+    for (struct http2_stream *stream = http2->streams; stream != NULL; stream = next) {
+        next = stream->next;
+        if (stream->state == STREAM_RECEIVING) {
+            end_stream(stream, 503, words);
+        }
+    }
     http2_pump(http2);
 }

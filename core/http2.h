@@ -31,6 +31,8 @@ bool http2_server_adopt(struct http2_server *server, struct loop_conn *conn, str
                         bool has_ended);
 /* GOAWAY to all; connections close behind the streams they are at. */
 void http2_server_drain(struct http2_server *server);
+/* Requests that are not whole are answered 503 with the words, a literal. */
+void http2_server_end_receiving(struct http2_server *server, const char *words);
 /* Streams open. */
 uint32_t http2_server_busy_count(const struct http2_server *server);
 /* NULL is allowed. */

@@ -123,6 +123,8 @@ void http2_answer_add_lines(struct http2_answer_fields *fields, const char *line
 extern const struct loop_conn_handler http2_conn_handler;
 void http2_conn_check(void *http2);
 void http2_conn_drain(struct http2_conn *http2);
+/* As http2_server_end_receiving. The connection may be gone behind it. */
+void http2_conn_end_receiving(struct http2_conn *http2, const char *words);
 /* Gives all back but the loop's connection. */
 void http2_conn_free(struct http2_conn *http2);
 uint64_t http2_now_ns(const struct http2_conn *http2);

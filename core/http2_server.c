@@ -61,6 +61,15 @@ void http2_server_drain(struct http2_server *server) {
     }
 }
 
+void http2_server_end_receiving(struct http2_server *server, const char *words) {
+    for (uint32_t i = 0; i < HTTP2_CONNECTIONS_MAX; i++) {
+        struct http2_conn *http2 = &server->conns[i];
+        if (http2->conn != NULL) {
+            http2_conn_end_receiving(http2, words);
+        }
+    }
+}
+
 uint32_t http2_server_busy_count(const struct http2_server *server) {
     return server->streams_count;
 }

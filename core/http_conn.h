@@ -53,6 +53,7 @@ struct http_server {
     uint64_t buffered_bytes; /* capacity of all inputs */
     uint32_t busy_count;
     bool is_draining;
+    struct loop_timer grace;    /* while draining */
     struct http_queue put_back; /* of HTTP/2 too */
     struct http2_server *http2; /* NULL: HTTP/1.1 only */
 };

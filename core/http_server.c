@@ -44,6 +44,9 @@ struct status http_server_open(const struct http_options *options, struct http_s
     if (options->send_timeout_ns == 0) {
         server->options.send_timeout_ns = SEND_TIMEOUT_NS;
     }
+    if (options->drain_grace_ns == 0) {
+        server->options.drain_grace_ns = HTTP_DRAIN_GRACE_NS;
+    }
     http_limit_words(options->request_limit_name, options->request_bytes_max, "",
                      server->too_large);
     struct status status = make_conns(server);
@@ -84,9 +87,31 @@ bool http_conn_try_http_2(struct http_conn *http) {
     return true;
 }
 
+static bool is_receiving(const struct http_conn *http) {
+    return http->phase == PHASE_HEAD || http->phase == PHASE_BODY;
+}
+
+/* Who waits for its turn may have sent all of it. */
+static void end_receiving(void *context) {
+    struct http_server *server = context;
+    const char *words = "the server stops and has not received all of the request, send it again";
+    for (uint32_t i = 0; i < server->options.connections_max; i++) {
+        struct http_conn *http = &server->conns[i];
+        if (is_receiving(http) && !http_queued_is_in(&http->queued)) {
+            http_conn_refuse(http, 503, words);
+        }
+    }
+    if (server->http2 != NULL) {
+        http2_server_end_receiving(server->http2, words);
+    }
+}
+
 void http_server_drain(struct http_server *server) {
+    struct loop *loop = server->options.loop;
     server->is_draining = true;
-    loop_stop_listening(server->options.loop);
+    server->grace = (struct loop_timer){.on_due = end_receiving, .context = server};
+    loop_timer_start(loop, &server->grace, loop_now_ns(loop) + server->options.drain_grace_ns);
+    loop_stop_listening(loop);
     for (uint32_t i = 0; i < server->options.connections_max; i++) {
         struct http_conn *http = &server->conns[i];
         if (http->phase == PHASE_HEAD && http->input_size == 0 &&
@@ -103,7 +128,7 @@ uint32_t http_server_busy_count(const struct http_server *server) {
     uint32_t count =
         server->busy_count + (server->http2 == NULL ? 0 : http2_server_busy_count(server->http2));
     for (uint32_t i = 0; server->is_draining && i < server->options.connections_max; i++) {
-        count += server->conns[i].phase == PHASE_HEAD || server->conns[i].phase == PHASE_BODY;
+        count += is_receiving(&server->conns[i]);
     }
     return count;
 }
@@ -128,6 +153,7 @@ void http_server_close(struct http_server *server) {
     if (server == NULL) {
         return;
     }
+    loop_timer_stop(server->options.loop, &server->grace);
     for (uint32_t i = 0; server->conns != NULL && i < server->options.connections_max; i++) {
         if (server->conns[i].phase != PHASE_GONE) {
             http_conn_free(&server->conns[i]);

@@ -56,6 +56,9 @@ static_assert(2 * BLOCK_BYTES_MAX <= JOURNAL_SEGMENT_BYTES, "a segment holds any
 #define HTTP_LINE_BYTES_MAX (8 * KIB)
 #define HTTP_HEADER_BYTES_MAX (32 * KIB) /* all header fields together */
 #define HTTP_HEADERS_MAX 64u
+/* What a request that was begun has from the stop on: the rest of a send on its way comes in less,
+ * and who was cut off in the middle shall not hold up a restart for its body_timeout. */
+#define HTTP_DRAIN_GRACE_NS (3 * NS_PER_S)
 #define HTTP2_CONNECTIONS_MAX 4096u /* beyond: closed; each has an nghttp2 session, ~12 KiB */
 #define HTTP2_STREAMS_MAX 16384u    /* of all connections together; beyond: REFUSED_STREAM */
 #define HTTP2_STREAMS_PER_CONNECTION 128u

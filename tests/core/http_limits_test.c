@@ -153,6 +153,31 @@ static void draining_finishes_what_was_received(void **state) {
     client_close(world, half);
 }
 
+static void draining_ends_what_is_not_received_within_the_grace(void **state) {
+    struct world *world = world_of(state);
+    const char *begun[] = {HEAD_OF("POST") "Content-Length: 4\r\n\r\nab", "POST /p HT",
+                           "PRI * HTT"};
+    world->options.drain_grace_ns = 50 * NS_PER_MS;
+    world_reopen(world);
+    for (uint32_t i = 0; i < 3; i++) {
+        int fd = client_open(world);
+        send_words(world, fd, begun[i]);
+        for (uint32_t turns = 0; turns < 20; turns++) {
+            turn(world, -1);
+        }
+        forget_reply(world);
+        http_server_drain(world->server);
+        assert_int_equal(http_server_busy_count(world->server), 1);
+        expect(world, fd, "HTTP/1.1 503 ");
+        expect(world, fd, "Retry-After: ");
+        expect_end(world, fd);
+        assert_int_equal(http_server_busy_count(world->server), 0);
+        client_close(world, fd);
+        world_reopen(world);
+    }
+    assert_int_equal(world->requests, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         EACH(all_bodies_together_are_bounded),
@@ -162,6 +187,7 @@ int main(void) {
         EACH(a_body_that_stops_times_out_whatever_it_promised),
         EACH(a_body_that_flows_may_take_longer),
         EACH(draining_finishes_what_was_received),
+        EACH(draining_ends_what_is_not_received_within_the_grace),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

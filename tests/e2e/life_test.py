@@ -5,10 +5,12 @@ import hmac
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 import unittest
 
+import http2_peer
 from harness import BINARY, Story, failure, wait_for
 
 
@@ -228,6 +230,41 @@ class Life(Story):
         quell = self.quell()
         quell.events(failure("load"))
         self.assertEqual(quell.stop(), 0)
+
+    def test_sigterm_waits_a_moment_only_for_what_was_begun(self):
+        quell = self.quell("server.header_timeout=\"1m\"", "server.body_timeout=\"1m\"")
+        body = json.dumps(failure("late")).encode()
+        head = b"POST /v1/events HTTP/1.1\r\nHost: x\r\n"
+        whole = head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+        def begin(data):
+            connection = socket.create_connection(("127.0.0.1", quell.http), timeout=30)
+            self.addCleanup(connection.close)
+            connection.sendall(data)
+            return connection
+        begun = [begin(whole[:-20]), begin(head[:-5])]
+        late = begin(whole[:-10])
+        peer = http2_peer.Peer(quell.grpc)
+        self.addCleanup(peer.socket.close)
+        peer.send(http2_peer.frame(http2_peer.HEADERS, http2_peer.END_HEADERS, 1,
+                                   http2_peer.head(b"/v1/events")))
+        time.sleep(0.5)  # received, and not by the stop only
+        quell.process.send_signal(signal.SIGTERM)
+        stopped = time.time()
+        time.sleep(1)
+        late.sendall(whole[-10:])
+        self.assertIn(b'HTTP/1.1 200 OK', late.recv(65536))
+        self.assertEqual(quell.process.wait(30), 0)
+        self.assertLess(time.time() - stopped, 8)
+        quell.log.close()
+        for connection in begun:
+            answer = connection.recv(65536)
+            self.assertIn(b"HTTP/1.1 503 ", answer)
+            self.assertIn(b"Retry-After: ", answer)
+        peer.read_frames()
+        self.assertTrue(peer.ended)
+        quell.start()
+        self.assertEqual([one["root_cause"]["entity"] for one in quell.incidents()], ["job:late"])
 
     def test_check_tells_all_errors_with_their_places(self):
         quell = self.quell(files={"bad.toml": "datadir = 1\n[journal]\nsink = 2\nsync = \"often\"\n"})
