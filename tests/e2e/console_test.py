@@ -195,6 +195,45 @@ class Console(Story):
         self.expect_error(413, "too_large", "POST", "/api/v1/incidents/inc_none/ack", "x" * 1100000)
 
 
+class Scopes(Story):
+    """X-Scope-OrgID on the console, as on the ports that take events."""
+
+    def setUp(self):
+        self.server = self.quell("notify.group_wait=1h")
+        for tenant in ("acme", "rival"):
+            self.server.events(failure("job_" + tenant), **{"X-Scope-OrgID": tenant})
+        self.server.settle()
+        self.ids = {one["tenant"]: one["id"] for one in self.server.incidents()}
+
+    def ask(self, path, scope, body=None):
+        status, text, _ = self.server.request("GET" if body is None else "POST", "/api/v1/" + path,
+                                              body, {"X-Scope-OrgID": scope}, self.server.console)
+        return status, json.loads(text)
+
+    def test_a_header_shows_its_tenant_and_no_other(self):
+        self.assertEqual(set(self.ids), {"acme", "rival"})
+        for path in ("incidents", "incidents?tenant=acme", "stats", "graph",
+                     f"incidents/{self.ids['acme']}", f"incidents/{self.ids['acme']}/timeline"):
+            status, answer = self.ask(path, "acme")
+            self.assertEqual(status, 200, path)
+            self.assertIn("job_acme" if "stats" not in path else "events_received", str(answer))
+            self.assertNotIn("rival", str(answer))
+        for path in ("", "/timeline", "/explain"):
+            self.assertEqual(self.ask(f"incidents/{self.ids['rival']}{path}", "acme")[0], 404)
+        for what in ("ack", "resolve"):
+            path = f"incidents/{self.ids['rival']}/{what}"
+            self.assertEqual(self.ask(path, "acme", "{}")[0], 404)
+        self.assertEqual({one["status"] for one in self.server.incidents()}, {"open"})
+        self.assertEqual(self.ask(f"incidents/{self.ids['acme']}/ack", "acme", "{}")[0], 200)
+
+    def test_a_header_that_says_otherwise_than_the_question_is_refused(self):
+        for path in ("incidents?tenant=rival", "stats?tenant=rival"):
+            status, answer = self.ask(path, "acme")
+            self.assertEqual((status, answer["error"]["code"]), (403, "forbidden"))
+        status, answer = self.ask("incidents", "no name")
+        self.assertEqual((status, answer["error"]["code"]), (400, "invalid"))
+
+
 class Tokens(Story):
     TOKENS = {"acme": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",  # test
               "rival": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"}  # foo
@@ -208,8 +247,9 @@ class Tokens(Story):
                                Authorization="Bearer " + token)
         self.server.settle()
 
-    def ask(self, method, path, token=None, body=None):
+    def ask(self, method, path, token=None, body=None, scope=None):
         headers = {"Authorization": "Bearer " + token} if token else {}
+        headers.update({"X-Scope-OrgID": scope} if scope else {})
         status, text, _ = self.server.request(method, path, body, headers, self.server.console)
         return status, text.decode()
 
@@ -228,6 +268,9 @@ class Tokens(Story):
         for path in ("incidents", "stats", "graph"):
             self.assertEqual(self.ask("GET", f"/api/v1/{path}?tenant=rival", "test")[0], 403)
             self.assertEqual(self.ask("GET", "/api/v1/" + path, "wrong")[0], 401)
+            self.assertEqual(self.ask("GET", "/api/v1/" + path, "test", scope="rival")[0], 403)
+            self.assertEqual(self.ask("GET", "/api/v1/" + path, "test", scope="acme")[0], 200)
+            self.assertNotIn("rival", self.ask("GET", "/api/v1/" + path, scope="acme")[1])
         self.assertEqual(self.ask("GET", "/metrics", "test")[0], 403)
         for what in ("ack", "resolve"):
             self.assertEqual(self.ask("POST", f"/api/v1/incidents/{ids['rival']}/{what}",
