@@ -28,7 +28,8 @@ struct event_ids_options {
 MUST_CHECK struct status event_ids_init(struct event_ids **ids_out,
                                         const struct event_ids_options *options,
                                         struct arena *arena);
-/* Starts a journal batch: keys admitted from now on belong to it and expire together. */
+/* Starts a journal batch: keys admitted from now on belong to it and expire together, after the
+ * longest horizon of all tenants. */
 void event_ids_begin_batch(struct event_ids *ids, uint64_t seq, uint64_t now_ns,
                            uint64_t horizon_ns);
 /* Says that event_ids_admit will be asked for this key soon: hides the cache miss. */
@@ -36,6 +37,9 @@ void event_ids_prefetch(const struct event_ids *ids, struct hash128 event_key);
 /* true: new, remembered. false: a duplicate within the horizon. When full the oldest batch is
  * forgotten early and counted. */
 bool event_ids_admit(struct event_ids *ids, struct hash128 event_key);
+/* Of a key that event_ids_admit has just called a duplicate. true: it is older than its tenant's
+ * own horizon, so it is new, and remembered from now on. */
+bool event_ids_admit_again(struct event_ids *ids, struct hash128 event_key, uint64_t horizon_ns);
 /* Memory that will be written to soon for the first time, told once; false: none. */
 bool event_ids_next_memory(struct event_ids *ids, void **memory_out, size_t *size_out);
 /* Emits the batch's row, and deletes of batches that expired. */

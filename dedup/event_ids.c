@@ -7,6 +7,10 @@
  *
  * Positions in the rings only grow; `position % max` is the place.
  *
+ * A batch is remembered for the longest horizon of all tenants. A tenant's own may be shorter: a
+ * key that is older than that is admitted again, at a second position. The index knows the later
+ * one only; the earlier is superseded, and goes with its batch as it would have gone.
+ *
  * The index from key to place is made for one cache miss an event: eight slots of 8 bytes share a
  * line, the load stays at or below 1/2, the key itself is read only when 32 bits of it agree, and
  * the caller may prefetch. Open addressing with linear probing and backward-shift deletion.
@@ -32,6 +36,7 @@ enum {
 
 struct ids_batch {
     uint64_t seq;
+    uint64_t began_ns;
     uint64_t expires_ns;
     uint64_t first; /* position of its first key */
 };
@@ -60,7 +65,8 @@ struct event_ids {
     uint64_t deletes_first; /* batches [deletes_first, batches_first) wait for their delete */
     uint64_t batches_first; /* [batches_first, batches_end) are remembered */
     uint64_t batches_end;
-    bool is_open; /* the last batch is still being filled */
+    bool is_open;              /* the last batch is still being filled */
+    uint64_t superseded_count; /* at most so many positions are not in the index */
     uint64_t evicted_count;
     uint32_t keys_told;  /* whose memory event_ids_next_memory has told */
     uint32_t slots_told; /* the size of the latest table that it has told */
@@ -134,16 +140,14 @@ static bool is_to_move(const struct event_ids *ids, uint32_t place) {
     return position >= ids->moving_first && position < ids->moving_end;
 }
 
-static bool old_table_knows(const struct event_ids *ids, struct hash128 key) {
+/* As in a slot; 0: the old table does not know the key. */
+static uint32_t find_old_place(const struct event_ids *ids, struct hash128 key) {
     uint32_t tag = tag_of(key);
     for (uint32_t slot = tag & ids->old_mask;; slot = (slot + 1) & ids->old_mask) {
         struct ids_slot found = ids->old_slots[slot];
-        if (found.place == 0) {
-            return false;
-        }
-        if (found.tag == tag && is_to_move(ids, found.place - 1) &&
-            hash128_equals(ids->keys[found.place - 1], key)) {
-            return true;
+        if (found.place == 0 || (found.tag == tag && is_to_move(ids, found.place - 1) &&
+                                 hash128_equals(ids->keys[found.place - 1], key))) {
+            return found.place;
         }
     }
 }
@@ -183,7 +187,11 @@ static void forget_key(struct event_ids *ids, uint64_t position) {
     uint32_t place = (uint32_t)(position % ids->keys_max);
     uint32_t slot = tag_of(ids->keys[place]) & ids->slot_mask;
     while (ids->slots[slot].place != place + 1) {
-        ASSERT(ids->slots[slot].place != 0);
+        if (ids->slots[slot].place == 0) {
+            ASSERT(ids->superseded_count > 0);
+            ids->superseded_count--;
+            return;
+        }
         slot = (slot + 1) & ids->slot_mask;
     }
     empty_slot(ids, slot);
@@ -224,15 +232,16 @@ static uint64_t forget_oldest_batch(struct event_ids *ids) {
     return count;
 }
 
-static void push_batch(struct event_ids *ids, uint64_t seq, uint64_t expires_ns) {
+static void push_batch(struct event_ids *ids, uint64_t seq, uint64_t began_ns,
+                       uint64_t expires_ns) {
     if (ids->batches_end - ids->deletes_first == ids->batches_max) {
         if (ids->deletes_first == ids->batches_first) {
             ids->evicted_count += forget_oldest_batch(ids);
         }
         ids->deletes_first++; /* its row, expired, is dropped at the next start */
     }
-    *batch_at(ids, ids->batches_end) =
-        (struct ids_batch){.seq = seq, .expires_ns = expires_ns, .first = ids->keys_end};
+    *batch_at(ids, ids->batches_end) = (struct ids_batch){
+        .seq = seq, .began_ns = began_ns, .expires_ns = expires_ns, .first = ids->keys_end};
     ids->batches_end++;
 }
 
@@ -244,15 +253,18 @@ void event_ids_begin_batch(struct event_ids *ids, uint64_t seq, uint64_t now_ns,
         (void)forget_oldest_batch(ids);
     }
     bool is_overflow = horizon_ns > UINT64_MAX - now_ns;
-    push_batch(ids, seq, is_overflow ? UINT64_MAX : now_ns + horizon_ns);
+    push_batch(ids, seq, now_ns, is_overflow ? UINT64_MAX : now_ns + horizon_ns);
     ids->is_open = true;
 }
 
 static void put_slot(struct event_ids *ids, struct hash128 key, uint64_t position) {
     uint32_t slot = locate_key(ids, key);
-    ASSERT(ids->slots[slot].place == 0);
-    ids->slots[slot] =
-        (struct ids_slot){.tag = tag_of(key), .place = (uint32_t)(position % ids->keys_max) + 1};
+    uint32_t before = ids->slots[slot].place;
+    ASSERT(before == 0 || ids->superseded_count > 0);
+    if (before == 0 || position_of(ids, before - 1) < position) {
+        ids->slots[slot] = (struct ids_slot){.tag = tag_of(key),
+                                             .place = (uint32_t)(position % ids->keys_max) + 1};
+    }
 }
 
 static void move_keys(struct event_ids *ids, uint32_t count) {
@@ -277,9 +289,8 @@ static void grow_index(struct event_ids *ids) {
     ids->moving_end = ids->keys_end;
 }
 
-/* The newest key, into its slot and the ring. */
+/* The newest key, into the ring and its slot, which is empty or that of an earlier position. */
 static void fill_slot(struct event_ids *ids, uint32_t slot, struct hash128 key) {
-    ASSERT(ids->slots[slot].place == 0);
     uint32_t place = ids->keys_next;
     ids->slots[slot] = (struct ids_slot){.tag = tag_of(key), .place = place + 1};
     ids->keys[place] = key;
@@ -300,7 +311,7 @@ static void push_key(struct event_ids *ids, struct hash128 key) {
 
 static bool knows_key(const struct event_ids *ids, struct hash128 key) {
     return ids->slots[locate_key(ids, key)].place != 0 ||
-           (is_moving(ids) && old_table_knows(ids, key));
+           (is_moving(ids) && find_old_place(ids, key) != 0);
 }
 
 /* Nothing is to be forgotten, moved or grown before the next key. */
@@ -322,6 +333,49 @@ bool event_ids_admit(struct event_ids *ids, struct hash128 event_key) {
     if (knows_key(ids, event_key)) {
         return false;
     }
+    push_key(ids, event_key);
+    return true;
+}
+
+/* --- Horizons that are shorter than the longest --- */
+
+static bool is_too_old(const struct event_ids *ids, uint64_t batch, uint64_t horizon_ns) {
+    uint64_t now_ns = batch_at(ids, ids->batches_end - 1)->began_ns;
+    return now_ns >= horizon_ns && batch_at(ids, batch)->began_ns <= now_ns - horizon_ns;
+}
+
+/* The latest of a known key: one that was superseded may move to the new table before it. */
+static uint64_t find_position(const struct event_ids *ids, struct hash128 key) {
+    uint32_t place = ids->slots[locate_key(ids, key)].place;
+    uint32_t old_place = is_moving(ids) ? find_old_place(ids, key) : 0;
+    uint64_t position = place == 0 ? 0 : position_of(ids, place - 1);
+    uint64_t old_position = old_place == 0 ? 0 : position_of(ids, old_place - 1);
+    ASSERT(place != 0 || old_place != 0);
+    return position > old_position ? position : old_position;
+}
+
+/* Which remembered batch owns the position. */
+static uint64_t batch_of(const struct event_ids *ids, uint64_t position) {
+    uint64_t low = ids->batches_first;
+    uint64_t high = ids->batches_end;
+    while (high - low > 1) {
+        uint64_t middle = low + (high - low) / 2;
+        low = batch_at(ids, middle)->first <= position ? middle : low;
+        high = low == middle ? high : middle;
+    }
+    return low;
+}
+
+bool event_ids_admit_again(struct event_ids *ids, struct hash128 event_key, uint64_t horizon_ns) {
+    ASSERT(ids->is_open);
+    if (!is_too_old(ids, ids->batches_first, horizon_ns)) {
+        return false; /* then none is: the usual case */
+    }
+    uint64_t batch = batch_of(ids, find_position(ids, event_key));
+    if (batch + 1 == ids->batches_end || !is_too_old(ids, batch, horizon_ns)) {
+        return false;
+    }
+    ids->superseded_count++;
     push_key(ids, event_key);
     return true;
 }
@@ -367,6 +421,7 @@ static void emit_batch(const struct event_ids *ids, struct effects *effects, uin
     const struct ids_batch *batch = batch_at(ids, ids->batches_end - 1);
     struct writer row = writer_over(value, value_bytes);
     writer_u64(&row, batch->expires_ns);
+    writer_u64(&row, batch->began_ns);
     uint32_t place = (uint32_t)(batch->first % ids->keys_max);
     for (uint64_t left = ids->keys_end - batch->first; left > 0; left--) {
         writer_hash128(&row, ids->keys[place]);
@@ -390,7 +445,7 @@ static void emit_deletes(struct event_ids *ids, struct effects *effects) {
 void event_ids_end_batch(struct event_ids *ids, struct effects *effects) {
     ASSERT(ids->is_open);
     uint64_t count = ids->keys_end - batch_at(ids, ids->batches_end - 1)->first;
-    size_t bytes = 8 + 16 * (size_t)count;
+    size_t bytes = 16 + 16 * (size_t)count;
     if (count > 0) {
         /* The row is built at the far end of the effects' free room, twice its size by contract. */
         ASSERT(effects_room(effects) >= DELETE_BYTES + 2 * bytes);
@@ -404,7 +459,7 @@ void event_ids_end_batch(struct event_ids *ids, struct effects *effects) {
 }
 
 size_t event_ids_effect_bytes(const struct event_ids *ids, uint32_t events_count) {
-    return DELETE_BYTES + 2 * (8 + 16 * (size_t)events_count) + (size_t)DELETES_MAX * DELETE_BYTES;
+    return DELETE_BYTES + 2 * (16 + 16 * (size_t)events_count) + (size_t)DELETES_MAX * DELETE_BYTES;
 }
 
 uint32_t event_ids_count(const struct event_ids *ids) {
@@ -422,16 +477,17 @@ struct status event_ids_restore(struct event_ids *ids, struct slice key, struct 
     struct reader row = reader_over(value);
     uint64_t seq = reader_u64_big_endian(&keys);
     uint64_t expires_ns = reader_u64(&row);
+    /* Rows of a former format do not say when they began: all tenants had one horizon. */
+    uint64_t began_ns = reader_left(&row) % 16 == 8 ? reader_u64(&row) : expires_ns;
     if (keys.failed || row.failed || key.size != 8 || reader_left(&row) % 16 != 0) {
         return status_of(STATUS_CORRUPT);
     }
-    push_batch(ids, seq, expires_ns);
+    push_batch(ids, seq, began_ns, expires_ns);
     ids->is_open = true;
     while (reader_left(&row) > 0) {
         struct hash128 event_key = reader_hash128(&row);
-        if (!knows_key(ids, event_key)) {
-            push_key(ids, event_key);
-        }
+        ids->superseded_count += knows_key(ids, event_key) ? 1 : 0;
+        push_key(ids, event_key);
     }
     ids->is_open = false;
     return status_ok(); /* one that expired by now is forgotten when the next batch begins */

@@ -209,6 +209,11 @@ static struct status set_aside(struct engine *engine, struct slice tenant, uint6
     return engine_quarantine(engine, tenant, seq, index, bytes);
 }
 
+static bool is_new_id(struct engine *engine, const struct tenant *tenant, struct hash128 key) {
+    return event_ids_admit(engine->event_ids, key) ||
+           event_ids_admit_again(engine->event_ids, key, tenant->policy->idempotency_horizon_ns);
+}
+
 static struct status apply_event(struct engine *engine, const struct opened_event *event,
                                  uint64_t seq, uint32_t index, struct tenant **tenant_out) {
     const struct envelope *envelope = &event->envelope;
@@ -228,7 +233,7 @@ static struct status apply_event(struct engine *engine, const struct opened_even
     }
     tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_ACCEPTED, count);
     if (event_is_remembered(envelope->kind, envelope->flags) &&
-        !event_ids_admit(engine->event_ids, envelope->event_key)) {
+        !is_new_id(engine, tenant, envelope->event_key)) {
         tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_DUPLICATE, count);
         return status_ok();
     }
@@ -254,8 +259,7 @@ static void apply_quiet(struct engine *engine, struct tenant *tenant,
                         const struct event_head *head) {
     tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_RECEIVED, 1);
     tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_ACCEPTED, 1);
-    if ((head->traits & EVENT_REMEMBERED) != 0 &&
-        !event_ids_admit(engine->event_ids, head->event_key)) {
+    if ((head->traits & EVENT_REMEMBERED) != 0 && !is_new_id(engine, tenant, head->event_key)) {
         tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_DUPLICATE, 1);
     }
 }
@@ -317,7 +321,7 @@ static struct status apply_events(struct engine *engine, struct slice record,
     size_t ids_bytes = event_ids_effect_bytes(engine->event_ids, batch->count);
     TRY(engine_make_room(engine, EVENT_EFFECT_BYTES_MIN + ids_bytes, fault));
     event_ids_begin_batch(engine->event_ids, batch->seq, engine->now_ns,
-                          engine->policies.defaults.idempotency_horizon_ns);
+                          engine->spans.idempotency_horizon_ns_max);
     TRY(apply_in_turn(engine, &passage, fault));
     TRY(engine_make_room(engine, ids_bytes, fault));
     event_ids_end_batch(engine->event_ids, &engine->effects);
@@ -335,8 +339,8 @@ struct status engine_apply_again(struct engine *engine, struct slice bytes, uint
         return engine_quarantine(engine, envelope.tenant, engine->applied_seq, index, bytes);
     }
     event_ids_begin_batch(engine->event_ids, engine->applied_seq, engine->now_ns,
-                          engine->policies.defaults.idempotency_horizon_ns);
-    (void)event_ids_admit(engine->event_ids, envelope.event_key); /* known, or from now on */
+                          engine->spans.idempotency_horizon_ns_max);
+    (void)is_new_id(engine, tenant, envelope.event_key); /* known, or from now on */
     event_ids_end_batch(engine->event_ids, &engine->effects);
     struct status status = apply_admitted(engine, tenant, &envelope, bytes, index);
     return status.code == STATUS_FULL

@@ -93,6 +93,7 @@ struct status engine_set_policies(struct engine *engine, struct slice encoded,
     }
     engine->policy_turn ^= 1;
     engine->policies = set;
+    engine->spans = policy_set_spans(&set);
     engine->policy_digest = hash64_of(encoded, 0);
     tenants_set_policies(&engine->tenants, &engine->policies);
     return status_ok();

@@ -50,7 +50,8 @@ struct engine {
     struct arena policy_arenas[2]; /* the set in force and the one before */
     uint32_t policy_turn;
     struct policy_set policies;
-    uint64_t policy_digest; /* of the encoded set in force; 0: none yet */
+    struct policy_spans spans; /* of the policies */
+    uint64_t policy_digest;    /* of the encoded set in force; 0: none yet */
     uint64_t hash_seed;
     uint64_t now_ns;      /* stamp of the latest record */
     uint64_t applied_seq; /* latest record applied */

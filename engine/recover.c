@@ -56,6 +56,7 @@ struct status engine_init(struct engine *engine, const struct engine_options *op
         .stats = options->stats,
         .policies.defaults = policy_default(),
     };
+    engine->spans = policy_set_spans(&engine->policies);
     struct status status = arena_init(&engine->arena, ENGINE_ARENA_BYTES);
     for (uint32_t i = 0; i < 2 && status_is_ok(status); i++) {
         /* Decoded policies are a few times their encoded size. */

@@ -90,6 +90,12 @@ MUST_CHECK struct status policy_set_encode(const struct policy_set *set, struct 
 /* CORRUPT for damaged bytes; FULL when the arena is. Slices point into `bytes`. */
 MUST_CHECK struct status policy_set_decode(struct slice bytes, struct arena *arena,
                                            struct policy_set *set_out);
+/* Of the defaults and all tenants: what must be kept, or looked at, for the most demanding one. */
+struct policy_spans {
+    uint64_t idempotency_horizon_ns_max;
+    uint64_t learned_ttl_ns_min;
+};
+struct policy_spans policy_set_spans(const struct policy_set *set);
 /* The tenant's policy, or the defaults. */
 const struct policy *policy_set_find(const struct policy_set *set, struct slice tenant);
 /* The job's declaration or NULL. */

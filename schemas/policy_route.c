@@ -5,6 +5,24 @@
 #include "core/base/text.h"
 #include "schemas/policy.h"
 
+struct policy_spans policy_set_spans(const struct policy_set *set) {
+    struct policy_spans spans = {
+        .idempotency_horizon_ns_max = set->defaults.idempotency_horizon_ns,
+        .learned_ttl_ns_min = set->defaults.learned_ttl_ns,
+    };
+    for (uint32_t i = 0; i < set->tenants_count; i++) {
+        const struct policy *policy = &set->tenants[i];
+        uint64_t horizon_ns = policy->idempotency_horizon_ns;
+        if (horizon_ns > spans.idempotency_horizon_ns_max) {
+            spans.idempotency_horizon_ns_max = horizon_ns;
+        }
+        if (policy->learned_ttl_ns < spans.learned_ttl_ns_min) {
+            spans.learned_ttl_ns_min = policy->learned_ttl_ns;
+        }
+    }
+    return spans;
+}
+
 const struct policy *policy_set_find(const struct policy_set *set, struct slice tenant) {
     uint32_t low = 0;
     uint32_t high = set->tenants_count;

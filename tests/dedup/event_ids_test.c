@@ -184,6 +184,95 @@ static void while_the_index_grows_it_knows_what_a_plain_list_knows(void **state)
     arena_deinit(&room.arena);
 }
 
+/* As the engine asks, for a tenant with a horizon of its own. */
+static bool admit_within(struct room *room, uint64_t number, uint64_t horizon) {
+    return event_ids_admit(room->ids, key_of(number)) ||
+           event_ids_admit_again(room->ids, key_of(number), horizon);
+}
+
+static void a_shorter_horizon_ends_before_the_longest(void **state) {
+    struct room room;
+    struct room other;
+    room_init(&room, 100);
+    room_init(&other, 100);
+    (void)state;
+    (void)admit_range(&room, 1, 10, 0, 10);
+    (void)admit_range(&room, 2, 20, 10, 20);
+    event_ids_begin_batch(room.ids, 3, 30, HORIZON);
+    assert_false(admit_within(&room, 3, 21));
+    assert_true(admit_within(&room, 3, 20));
+    assert_false(admit_within(&room, 3, 0)); /* within a batch never */
+    assert_false(admit_within(&room, 13, 20));
+    assert_false(admit_within(&room, 4, HORIZON));
+    event_ids_end_batch(room.ids, &room.effects);
+    (void)restore_rows(&room, &other, 0);
+    assert_int_equal(event_ids_count(other.ids), event_ids_count(room.ids));
+    for (struct room *one = &room; one != NULL; one = one == &room ? &other : NULL) {
+        event_ids_begin_batch(one->ids, 4, 49, HORIZON);
+        assert_false(admit_within(one, 3, 20)); /* it began anew with batch 3 */
+        assert_true(admit_within(one, 13, 20));
+        event_ids_end_batch(one->ids, &one->effects);
+        event_ids_begin_batch(one->ids, 5, 10 + HORIZON, HORIZON); /* forgets batch 1 */
+        assert_false(event_ids_admit(one->ids, key_of(3)));
+        assert_true(event_ids_admit(one->ids, key_of(4)));
+        event_ids_end_batch(one->ids, &one->effects);
+    }
+    arena_deinit(&room.arena);
+    arena_deinit(&other.arena);
+}
+
+static void a_row_of_the_former_format_is_known_until_it_expires(void **state) {
+    uint8_t row[24];
+    struct room room;
+    struct writer writer = writer_over(row, sizeof(row));
+    (void)state;
+    room_init(&room, 100);
+    writer_u64(&writer, 10 + HORIZON);
+    writer_hash128(&writer, key_of(1));
+    assert_status(event_ids_restore(room.ids, SLICE("12345678"), writer_slice(&writer), 0), OK);
+    event_ids_begin_batch(room.ids, 2, 9 + HORIZON, HORIZON);
+    assert_false(admit_within(&room, 1, 20));
+    event_ids_end_batch(room.ids, &room.effects);
+    event_ids_begin_batch(room.ids, 3, 10 + HORIZON, HORIZON);
+    assert_true(event_ids_admit(room.ids, key_of(1)));
+    event_ids_end_batch(room.ids, &room.effects);
+    arena_deinit(&room.arena);
+}
+
+/* Keys of tenants with three horizons, while the index grows, moves and forgets. */
+static void each_horizon_agrees_with_a_plain_list(void **state) {
+    enum { KEYS = 300000, BATCH = 50, LIVE_BATCHES = 800 };
+    static const uint64_t horizons[] = {LIVE_BATCHES, LIVE_BATCHES / 3, 7};
+    static uint64_t began[KEYS];
+    struct room room;
+    uint64_t random = 88172645463325252U;
+    uint64_t fresh = 0;
+    uint64_t now = 1;
+    (void)state;
+    memset(began, 0, sizeof(began));
+    room_init(&room, 100000);
+    for (uint64_t seq = 1; fresh + BATCH < KEYS; seq++) {
+        now += seq % 230 == 0 ? LIVE_BATCHES / 2 : 1;
+        event_ids_begin_batch(room.ids, seq, now, LIVE_BATCHES);
+        for (int i = 0; i < BATCH; i++) {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            uint64_t back = (random >> 20) % 30000;
+            uint64_t asked = back < fresh ? fresh - 1 - back : 0; /* some of them often */
+            uint64_t number = random % 4 != 0 ? fresh++ : asked - asked % 64;
+            uint64_t horizon = horizons[number % 3];
+            bool is_new = began[number] == 0 || began[number] + horizon <= now;
+            assert_int_equal(admit_within(&room, number, horizon), is_new);
+            began[number] = is_new ? now : began[number];
+        }
+        event_ids_end_batch(room.ids, &room.effects);
+        effects_clear(&room.effects);
+    }
+    assert_int_equal(event_ids_evicted_count(room.ids), 0);
+    arena_deinit(&room.arena);
+}
+
 /* So that another thread can have its pages made meanwhile. */
 static void memory_is_told_before_it_is_used(void **state) {
     enum { KEYS = 300000 };
@@ -215,6 +304,9 @@ int main(void) {
         cmocka_unit_test(rows_restore_what_is_remembered),
         cmocka_unit_test(an_index_that_grew_knows_what_it_knew),
         cmocka_unit_test(memory_is_told_before_it_is_used),
+        cmocka_unit_test(a_shorter_horizon_ends_before_the_longest),
+        cmocka_unit_test(a_row_of_the_former_format_is_known_until_it_expires),
+        cmocka_unit_test(each_horizon_agrees_with_a_plain_list),
         cmocka_unit_test(while_the_index_grows_it_knows_what_a_plain_list_knows),
         cmocka_unit_test(the_index_agrees_with_a_plain_list_of_crowded_keys),
     };

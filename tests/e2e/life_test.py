@@ -162,6 +162,27 @@ class Life(Story):
         self.assertEqual((stats["events_accepted"], stats["events_duplicate"],
                           stats["signals_total"]), (3, 2, 1))
 
+    def test_a_tenant_has_a_horizon_of_its_own(self):
+        quell = self.quell(files={"tenants/quick.toml": "[tenant]\nid = \"quick\"\n"
+                                                        "[idempotency]\nhorizon = \"3s\"\n"})
+
+        def duplicates(restarts=False):
+            if restarts:
+                quell.stop()
+                quell.start()
+            for tenant in ("quick", "usual"):
+                quell.events({"job_id": "load", "status": "started", "event_id": "once"},
+                             **{"X-Scope-OrgID": tenant})
+            quell.settle()
+            tenants = quell.get("/api/v1/stats")[1]["tenants"]
+            return [tenants[tenant]["events_duplicate"] for tenant in ("quick", "usual")]
+        self.assertEqual(duplicates(), [0, 0])
+        time.sleep(4)
+        self.assertEqual(duplicates(), [0, 1])
+        time.sleep(4)
+        self.assertEqual(duplicates(restarts=True), [0, 2])
+        self.assertEqual(duplicates(), [1, 3])
+
     def test_webhooks_are_retried_with_the_same_id_and_signed(self):
         key = b"0123456789abcdef0123456789abcdef"
         receiver = self.receiver()
