@@ -4,7 +4,7 @@
 /* Looks happen when this many nanoseconds of the records' time begin anew: a function of the
  * journal alone. */
 static uint64_t expiry_step_ns(const struct engine *engine) {
-    uint64_t step_ns = engine->policies.defaults.learned_ttl_ns / 8;
+    uint64_t step_ns = engine->spans.learned_ttl_ns_min / 8;
     return step_ns < NS_PER_S             ? NS_PER_S
            : step_ns > 10 * NS_PER_MINUTE ? 10 * NS_PER_MINUTE
                                           : step_ns;

@@ -34,8 +34,8 @@ struct decode {
     /* What a refused envelope keeps beside its bytes, such as where it was read; may be NULL. */
     const struct attribute *(*refused_attributes)(void *context, uint32_t *count_out);
     void *context;
-    struct span_memory *spans;    /* NULL: nothing is learned of spans */
-    uint64_t edge_refresh_ns;     /* an edge is told again after this */
+    struct span_memory *spans;         /* NULL: nothing is learned of spans */
+    const struct policy_set *policies; /* how long a tenant's learned edges live */
     struct shapes *shapes;        /* how log records are spelled here; NULL: nothing is learned */
     struct shapes *native_shapes; /* the same of native events */
     bool walks_only;              /* native events: tests compare with what the walk makes */

@@ -10,13 +10,16 @@
  */
 #include "ingest/otlp_edges.h"
 
-/* An edge is told again four times before it would expire, for the tenants that keep the common
- * rule. */
 void otlp_edges_begin(struct decode *decode, struct span_memory *spans,
                       const struct config *config) {
-    uint64_t span_ns = config->policies.defaults.learned_ttl_ns / 4;
     decode->spans = spans;
-    decode->edge_refresh_ns = span_ns < EDGE_REFRESH_NS_MAX ? span_ns : EDGE_REFRESH_NS_MAX;
+    decode->policies = &config->policies;
+}
+
+/* An edge is told again four times before it would expire. */
+static uint64_t refresh_ns(const struct decode *decode, struct slice tenant) {
+    uint64_t span_ns = policy_set_find(decode->policies, tenant)->learned_ttl_ns / 4;
+    return span_ns < EDGE_REFRESH_NS_MAX ? span_ns : EDGE_REFRESH_NS_MAX;
 }
 
 static struct status tell(const struct otlp_span *span, struct decode *decode,
@@ -25,7 +28,7 @@ static struct status tell(const struct otlp_span *span, struct decode *decode,
     uint32_t accepted = decode->accepted;
     if (slice_equals(edge.dependant, edge.upstream) ||
         !span_memory_tell(decode->spans, from->tenant, edge, decode->now_ns,
-                          decode->edge_refresh_ns)) {
+                          refresh_ns(decode, from->tenant))) {
         return status_ok();
     }
     struct envelope envelope = {

@@ -136,6 +136,19 @@ class Learned(Story):
         self.send(quell, span("shop", 30, kind=CLIENT), span("mail", 31, 30))
         self.expect(quell, ("shop", "mail"))
 
+    def test_a_tenant_forgets_at_a_time_of_its_own_and_not_what_it_sees(self):
+        quell = self.quell(files={"tenants/quick.toml": "[tenant]\nid = \"quick\"\n"
+                                                        "[graph]\nlearned_ttl = \"6s\"\n"})
+        for i in range(8):
+            for tenant in ("quick", "usual"):
+                self.send(quell, span("shop", 2 * i + 1, kind=CLIENT),
+                          span("cart", 2 * i + 2, 2 * i + 1), **{"X-Scope-OrgID": tenant})
+            time.sleep(1.2)
+        for tenant in ("quick", "usual"):
+            self.expect(quell, ("shop", "cart"), tenant=tenant)
+        self.assertTrue(wait_for(lambda: self.edges(quell, "quick") == set(), 15))
+        self.expect(quell, ("shop", "cart"), tenant="usual")
+
     def test_no_more_than_the_bound_is_learned(self):
         quell = self.quell("limits.learned_edges=3")
         for i in range(10):
