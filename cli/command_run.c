@@ -22,15 +22,31 @@ static void block_signals(sigset_t *signals) {
     pthread_sigmask(SIG_BLOCK, signals, NULL);
 }
 
-/* Until a signal asks for the end: reloads when one says so, or a file changed. */
+/* How long to wait for a signal. A watchdog may want shorter turns; below 10 ms nobody means it. */
+static struct timespec turn_of(const struct notify_watchdog *watchdog) {
+    uint64_t turn_ns = 250 * NS_PER_MS;
+    if (watchdog->span_ns > 0 && watchdog->span_ns / 4 < turn_ns) {
+        turn_ns = watchdog->span_ns / 4;
+        turn_ns = turn_ns > 10 * NS_PER_MS ? turn_ns : 10 * NS_PER_MS;
+    }
+    return (struct timespec){.tv_nsec = (long)turn_ns};
+}
+
+/* Until a signal asks for the end: reloads when one says so, or a file changed. A watchdog hears of
+ * us as long as we turn, which a reload does with the shard only, and no thread has ended. */
 static void wait_for_end(struct runtime *runtime, const struct config *config,
                          const struct cli_options *options, const sigset_t *signals) {
-    const struct timespec wait = {.tv_nsec = 250 * (long)NS_PER_MS};
+    struct notify_watchdog watchdog;
     struct config_watch watch;
     siginfo_t info;
     int signal_number = SIGHUP;
+    notify_watchdog_init(&watchdog);
+    const struct timespec wait = turn_of(&watchdog);
     config_watch_open(&watch, cli_config_path(options), config);
     while (signal_number == SIGHUP || signal_number < 0) {
+        if (runtime_is_alive(runtime)) {
+            notify_watchdog_tell(&watchdog, clock_monotonic_ns());
+        }
         signal_number = sigtimedwait(signals, &info, &wait);
         if (signal_number == SIGHUP) {
             char who[64];

@@ -9,6 +9,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "core/base/limits.h"
+#include "core/base/text.h"
 #include "core/clock.h"
 
 void notify_send(const char *words) {
@@ -37,4 +39,27 @@ void notify_reloading(void) {
     (void)snprintf(words, sizeof(words), "RELOADING=1\nMONOTONIC_USEC=%llu",
                    (unsigned long long)(clock_monotonic_ns() / 1000));
     notify_send(words);
+}
+
+static uint64_t number_of(const char *name) {
+    const char *words = getenv(name);
+    uint64_t number = 0;
+    bool is_given = words != NULL && status_is_ok(text_parse_u64(slice_of_text(words), &number));
+    return is_given ? number : 0;
+}
+
+/* sd_watchdog_enabled(3): the variables may have been meant for a process that started us. */
+void notify_watchdog_init(struct notify_watchdog *watchdog) {
+    uint64_t span_us = number_of("WATCHDOG_USEC");
+    bool is_ours =
+        getenv("WATCHDOG_PID") == NULL || number_of("WATCHDOG_PID") == (uint64_t)getpid();
+    bool is_asked = is_ours && span_us <= DURATION_NS_MAX / NS_PER_US;
+    *watchdog = (struct notify_watchdog){.span_ns = is_asked ? span_us * NS_PER_US : 0};
+}
+
+void notify_watchdog_tell(struct notify_watchdog *watchdog, uint64_t now_ns) {
+    if (watchdog->span_ns > 0 && now_ns - watchdog->told_ns >= watchdog->span_ns / 2) {
+        watchdog->told_ns = now_ns;
+        notify_send("WATCHDOG=1");
+    }
 }

@@ -467,6 +467,10 @@ int runtime_close(struct runtime *runtime) {
     return failures == 0 ? 0 : 1;
 }
 
+bool runtime_is_alive(const struct runtime *runtime) {
+    return atomic_load(&runtime->failures) == 0;
+}
+
 uint16_t runtime_http_port(const struct runtime *runtime) {
     return runtime->ingests[0].listening.port;
 }

@@ -21,5 +21,7 @@ int runtime_close(struct runtime *runtime);
 /* A new configuration: journaled, then used by every thread; a bad one changes nothing. What
  * changed is logged for the audit, with `who` asked for it. */
 void runtime_reload(struct runtime *runtime, const char *who);
+/* Whether none of its threads has ended by itself. */
+bool runtime_is_alive(const struct runtime *runtime);
 uint16_t runtime_http_port(const struct runtime *runtime);
 uint16_t runtime_console_port(const struct runtime *runtime);

@@ -7,8 +7,10 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import unittest
+from unittest import mock
 
 import http2_peer
 from harness import BINARY, Story, failure, wait_for
@@ -286,6 +288,35 @@ class Life(Story):
         self.assertTrue(peer.ended)
         quell.start()
         self.assertEqual([one["root_cause"]["entity"] for one in quell.incidents()], ["job:late"])
+
+    def notified(self, **variables):
+        """A quell under a service manager, and what it tells it."""
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "notify")
+            manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self.addCleanup(manager.close)
+            manager.bind(path)
+            manager.settimeout(0.1)
+            with mock.patch.dict(os.environ, NOTIFY_SOCKET=path, **variables):
+                quell = self.quell()
+            told, deadline = [], time.time() + 3
+            while True:
+                try:
+                    told.append(manager.recv(4096).decode())
+                except TimeoutError:
+                    if quell.process.poll() is not None:
+                        return told
+                    if time.time() > deadline:
+                        quell.stop()
+
+    def test_a_service_manager_hears_that_it_is_ready_lives_and_stops(self):
+        told = self.notified(WATCHDOG_USEC="600000")
+        self.assertEqual((told[0], told[-1]), ("READY=1", "STOPPING=1"))
+        self.assertEqual(set(told[1:-1]), {"WATCHDOG=1"})
+        self.assertGreater(len(told), 5)  # half of 600 ms, in 3 s, on a busy machine
+        self.assertLess(len(told), 20)
+        for nobody in ({}, {"WATCHDOG_USEC": "0"}, {"WATCHDOG_USEC": "600000", "WATCHDOG_PID": "1"}):
+            self.assertEqual(self.notified(**nobody), ["READY=1", "STOPPING=1"])
 
     def test_check_tells_all_errors_with_their_places(self):
         quell = self.quell(files={"bad.toml": "datadir = 1\n[journal]\nsink = 2\nsync = \"often\"\n"})
