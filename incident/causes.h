@@ -75,7 +75,8 @@ void reach_count_tenants(struct incidents *incidents, const struct incident_cont
 void reach_changed(struct incidents *incidents, const struct incident_context *context,
                    uint32_t node);
 
-/* well.c: whether a node in that state has said that it is well, so lately that it is no suspect. */
+/* well.c: whether a node in that state has said that it is well, so lately that it is no suspect.
+ */
 bool well_is_said(const struct outlook *outlook, const struct graph_state *state);
 
 /* suspect.c: a silent upstream neighbour; node is GRAPH_NODE_NONE when there is none. */
