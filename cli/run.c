@@ -397,6 +397,7 @@ struct status runtime_open(const struct runtime_options *options, struct runtime
                            struct fault *fault) {
     struct runtime *runtime = calloc(1, sizeof(*runtime));
     if (runtime == NULL) {
+        config_release(options->config); /* it is ours from here on, whatever happens */
         return fault_set(fault, STATUS_FULL, "no memory");
     }
     runtime->datadir.lock_fd = -1;
