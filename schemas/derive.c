@@ -22,26 +22,30 @@ static bool word_has_control(uint64_t word) {
     return ((((word - ones * 0x20) & ~word) | ((rest - ones) & ~rest)) & (ones * 0x80)) != 0;
 }
 
-static bool has_control(struct slice text) {
+static bool has_control(struct slice text, bool *is_ascii_out) {
     uint64_t word = UINT64_C(0x2020202020202020);
     if (text.size < sizeof(word)) {
         slice_copy(text, (uint8_t *)&word);
-        return word_has_control(word);
+    } else {
+        memcpy(&word, text.data + text.size - sizeof(word), sizeof(word)); /* overlaps the last */
     }
-    memcpy(&word, text.data + text.size - sizeof(word), sizeof(word)); /* overlaps the last one */
     bool is_any = word_has_control(word);
-    for (size_t at = 0; text.size - at > sizeof(word); at += sizeof(word)) {
+    uint64_t all = word;
+    for (size_t at = 0; at + sizeof(word) < text.size; at += sizeof(word)) {
         memcpy(&word, text.data + at, sizeof(word));
         is_any = is_any || word_has_control(word);
+        all |= word;
     }
+    *is_ascii_out = (all & UINT64_C(0x8080808080808080)) == 0;
     return is_any;
 }
 
 static struct status check_entity_text(struct slice entity, struct fault *reason) {
-    if (has_control(entity)) {
+    bool is_ascii = true;
+    if (has_control(entity, &is_ascii)) {
         return fault_set(reason, STATUS_INVALID, "an entity holds a control character");
     }
-    if (!text_is_utf8(entity)) {
+    if (!is_ascii && !text_is_utf8(entity)) {
         return fault_set(reason, STATUS_INVALID, "an entity is no UTF-8");
     }
     return status_ok();
