@@ -337,8 +337,9 @@ static struct status decode_ping(struct decode *decode, struct slice body) {
     char run_id[RUN_ID_BYTES_MAX];
     size_t size = 0;
     TRY(ping_parse(intake->request->path, &ping));
-    if (!http_query_find(intake->request->query, "rid", run_id, sizeof(run_id), &size)) {
-        size = 0;
+    if (!http_query_find(intake->request->query, "rid", run_id, sizeof(run_id), &size) ||
+        !text_is_utf8(slice_of(run_id, size))) {
+        size = 0; /* the ping counts whatever its run is called */
     }
     return ping_decode(decode, &ping, slice_of(run_id, size), body);
 }
