@@ -173,3 +173,19 @@ void config_diff_each(const struct config *old, const struct config *new,
     free(diff.bytes[0]);
     free(diff.bytes[1]);
 }
+
+const char *config_diff_listener(const struct config *old, const struct config *new) {
+    const struct {
+        const char *key;
+        struct slice old;
+        struct slice new;
+    } listeners[] = {{"listen.http", old->listen_http, new->listen_http},
+                     {"listen.grpc", old->listen_grpc, new->listen_grpc},
+                     {"listen.console", old->listen_console, new->listen_console}};
+    for (size_t i = 0; i < sizeof(listeners) / sizeof(listeners[0]); i++) {
+        if (!slice_equals(listeners[i].old, listeners[i].new)) {
+            return listeners[i].key;
+        }
+    }
+    return NULL;
+}

@@ -11,3 +11,5 @@
 void config_diff_each(const struct config *old, const struct config *new,
                       void (*on_tenant)(void *context, struct slice tenant, struct slice words),
                       void *context);
+/* The first listener that the two have at different addresses, as "listen.http"; NULL for none. */
+const char *config_diff_listener(const struct config *old, const struct config *new);

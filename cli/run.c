@@ -12,6 +12,7 @@
 
 #include "cli/commands.h"
 #include "cli/config_audit.h"
+#include "cli/config_diff.h"
 #include "cli/crash.h"
 #include "cli/notify.h"
 #include "cli/run_kafka.h"
@@ -177,11 +178,27 @@ static struct status audit_config(struct runtime *runtime, const struct config *
     return journal_batch(runtime, &runtime->config_batch);
 }
 
+/* The sockets stay where they were bound, and who may ask is settled by the addresses of the
+ * configuration: they may not part, or what is bound to the world would be open to it. */
+static struct status check_listeners(const struct runtime *runtime, const struct config *config) {
+    const char *key = config_diff_listener(runtime->config, config);
+    if (key == NULL) {
+        return status_ok();
+    }
+    log_write(&runtime->logger, LOG_LEVEL_ERROR, "config",
+              "%s: listen.* cannot change while quell runs: start it anew", key);
+    return status_of(STATUS_INVALID);
+}
+
 void runtime_reload(struct runtime *runtime, const char *who) {
     struct config *config = NULL;
     notify_reloading();
     struct status status = cli_load_config(&runtime->cli, &config);
-    struct status audited = audit_config(runtime, runtime->config, config, who);
+    if (status_is_ok(status)) {
+        status = check_listeners(runtime, config);
+    }
+    struct status audited =
+        audit_config(runtime, runtime->config, status_is_ok(status) ? config : NULL, who);
     if (status_is_ok(status)) {
         status = status_is_ok(audited) ? journal_config(runtime, config) : audited;
     }

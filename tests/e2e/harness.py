@@ -73,6 +73,8 @@ class Receiver:
 class Quell:
     """The real binary on free ports in a directory of its own."""
 
+    ALWAYS = ("listen.http=127.0.0.1:0", "listen.grpc=127.0.0.1:0", "listen.console=127.0.0.1:0")
+
     def __init__(self, *overrides, files=None, directory=None):
         self.directory = directory or tempfile.mkdtemp(prefix="quell-test-")
         self.overrides = list(overrides)
@@ -89,9 +91,7 @@ class Quell:
 
     def start(self):
         command = [BINARY, "run"]
-        always = ["listen.http=127.0.0.1:0", "listen.grpc=127.0.0.1:0",
-                  "listen.console=127.0.0.1:0",
-                  "server.io=" + os.environ.get("QUELL_IO", "auto")]
+        always = [*self.ALWAYS, "server.io=" + os.environ.get("QUELL_IO", "auto")]
         for override in always + self.overrides:
             command += ["--set", override]
         self.log = open(os.path.join(self.directory, "log"), "a+")

@@ -9,9 +9,15 @@ import subprocess
 import time
 import unittest
 
-from harness import BINARY, Story, failure, wait_for
+from harness import BINARY, Quell, Story, failure, wait_for
 
 EXAMPLE = os.path.join(os.environ["QUELL_BUILD"], "tests", "sinks", "example_sink.so")
+
+
+class FromFile(Quell):
+    """Its listeners stand in quell.toml alone."""
+
+    ALWAYS = ()
 
 
 class ReloadStory(Story):
@@ -127,6 +133,43 @@ class ReloadStory(Story):
         self.assertEqual((status("b", quell.console), status("a")), (401, 200))
         self.write(quell, "other", tenant.replace("acme", "other"))
         self.assertTrue(wait_for(lambda: "acme and other have the same token" in quell.read_log()))
+
+    def listeners(self, mode, **hosts):
+        lines = [f'{key} = "{hosts.get(key, "127.0.0.1")}:0"' for key in ("http", "grpc", "console")]
+        return "\n".join([f'[auth]\nmode = "{mode}"\n[listen]', *lines, ""])
+
+    def refuse_reload(self, quell, text):
+        """Returns the log's words about it."""
+        path = os.path.join(quell.directory, "quell.toml")
+        with open(path + ".new", "w") as file:
+            file.write(text)
+        os.rename(path + ".new", path)
+        quell.process.send_signal(signal.SIGHUP)
+        self.assertTrue(wait_for(lambda: "is refused, the old one stays" in quell.read_log(), 20),
+                        quell.read_log())
+        self.assertNotIn("reloaded: ", quell.read_log())
+        return quell.read_log()
+
+    def test_a_reload_does_not_open_a_console_that_the_world_reaches(self):
+        token = hashlib.sha256(b"secret").hexdigest()
+        tenant = f'[tenant]\nid = "acme"\ntokens_sha256 = ["{token}"]\n'
+        quell = FromFile(files={"quell.toml": self.listeners("token", console="0.0.0.0"),
+                                "tenants/acme.toml": tenant})
+        self.addCleanup(quell.close)
+        self.assertEqual(quell.get("/api/v1/incidents")[0], 401)
+        log = self.refuse_reload(quell, self.listeners("token"))
+        self.assertIn("listen.console: listen.* cannot change while quell runs", log)
+        self.assertEqual(quell.get("/api/v1/incidents")[0], 401)
+
+    def test_a_reload_does_not_open_ingest_that_the_world_reaches(self):
+        quell = FromFile(files={"quell.toml": self.listeners("token", http="0.0.0.0")})
+        self.addCleanup(quell.close)
+        log = self.refuse_reload(quell, self.listeners("none"))
+        self.assertIn("listen.http: listen.* cannot change while quell runs", log)
+        self.assertEqual(quell.post("/v1/events", [failure("one")])[0], 401)
+        self.assertEqual(quell.metric("quell_config_last_reload_successful"), 0)
+        lines = quell.get("/api/v1/audit")[1]["audit"]
+        self.assertTrue(any("configuration refused" in str(line) for line in lines), lines)
 
     def test_a_shared_object_is_a_sink_like_any_other(self):
         quell = self.quell("notify.group_wait=0s", "sink.mine.type=" + EXAMPLE,
