@@ -196,6 +196,7 @@ bool admin_call_or_say(const struct admin_client *client, struct slice path, str
     unsigned http_status = 0;
     if (!status_is_ok(admin_call(client, path, body, &http_status, answer, &fault))) {
         (void)fprintf(stderr, "quell: %s\n", fault.words);
+        answer->size = 0;
         return false;
     }
     if (http_status != 200) {

@@ -21,7 +21,7 @@ struct admin_client {
 MUST_CHECK struct status admin_client_of(const struct cli_options *options,
                                          struct admin_client *client_out,
                                          struct config **config_out);
-/* Calls; says on stderr what went wrong: false then. */
+/* Calls; says on stderr what went wrong: false then, with `answer` empty when nothing answered. */
 bool admin_call_or_say(const struct admin_client *client, struct slice path, struct slice body,
                        struct text *answer);
 /* One GET by --console or the configuration into memory of its own: free answer_out->data. false,

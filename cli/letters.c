@@ -84,7 +84,8 @@ static int list_letters(struct letters *letters) {
 static int show_letter(struct letters *letters, const char *number) {
     char memory[PATH_BYTES_MAX];
     struct text path = text_over(memory, sizeof(memory));
-    text_add_format(&path, "/api/v1/dlq/%s", number);
+    text_add_format(&path, "/api/v1/dlq/%s?", number);
+    admin_add_parameter(&path, "tenant", cli_option(letters->options, "--tenant"));
     if (!call(letters, &path, slice_of(NULL, 0))) {
         return 1;
     }
@@ -97,7 +98,8 @@ static bool operate(struct letters *letters, const char *what, const char *numbe
     char body_memory[BODY_BYTES_MAX];
     struct text path = text_over(path_memory, sizeof(path_memory));
     struct text body = text_over(body_memory, sizeof(body_memory));
-    text_add_format(&path, "/api/v1/dlq/%s/%s", number, what);
+    text_add_format(&path, "/api/v1/dlq/%s/%s?", number, what);
+    admin_add_parameter(&path, "tenant", cli_option(letters->options, "--tenant"));
     text_add_text(&body, "{\"by\":");
     text_add_json_string(&body, slice_of_text(admin_actor(letters->options)));
     text_add_char(&body, '}');
@@ -129,14 +131,17 @@ static bool collect_numbers(struct letters *letters, uint64_t *numbers, uint32_t
     return true;
 }
 
+/* One that is refused, being gone by now, leaves the others to be done; no answer ends it. */
 static int operate_on_all(struct letters *letters, const char *what) {
     uint32_t count = 0;
     uint64_t *numbers = calloc(ALL_LETTERS_MAX, sizeof(*numbers));
     bool is_good = numbers != NULL && collect_numbers(letters, numbers, &count);
-    for (uint32_t i = 0; i < count && is_good; i++) {
+    bool is_answered = true;
+    for (uint32_t i = 0; i < count && is_answered; i++) {
         char number[32];
         (void)snprintf(number, sizeof(number), "%llu", (unsigned long long)numbers[i]);
-        is_good = operate(letters, what, number);
+        is_good = operate(letters, what, number) && is_good;
+        is_answered = letters->answer.size > 0;
     }
     free(numbers);
     return is_good ? 0 : 1;
@@ -164,17 +169,19 @@ static int run_letters(struct letters *letters) {
     const char *what = cli_word(letters->options, 0);
     const char *number = cli_word(letters->options, 1);
     bool is_all = cli_option(letters->options, "--all") != NULL;
+    bool is_of_sink = cli_option(letters->options, "--sink") != NULL;
     what = what == NULL ? "list" : what;
     if (strcmp(what, "list") == 0 && number == NULL) {
         return list_letters(letters);
     }
-    if (strcmp(what, "show") == 0 && number != NULL && is_number(number)) {
+    if (strcmp(what, "show") == 0 && number != NULL && is_number(number) && !is_of_sink) {
         return show_letter(letters, number);
     }
     bool is_action = strcmp(what, "retry") == 0 || strcmp(what, "drop") == 0;
-    if (!is_action || (number == NULL) != is_all) {
+    if (!is_action || (number == NULL) != is_all || (number != NULL && is_of_sink)) {
         (void)fprintf(stderr, "usage: quell dlq list | show NUMBER | retry NUMBER... | "
-                              "drop NUMBER... | retry --all | drop --all\n");
+                              "drop NUMBER... | retry --all | drop --all (--tenant t with each, "
+                              "--sink s with list and --all)\n");
         return 2;
     }
     return is_all ? operate_on_all(letters, what) : operate_on_named(letters, what);

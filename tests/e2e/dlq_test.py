@@ -7,7 +7,7 @@ import signal
 import subprocess
 import unittest
 
-from harness import BINARY, Story, failure, wait_for
+from harness import BINARY, Console, Story, failure, wait_for
 
 
 class DeadLetters(Story):
@@ -124,6 +124,36 @@ class DeadLetters(Story):
             self.assertNotIn("umbrella", answer)
         self.assertIn("403", self.dlq(quell, "list", "--tenant", "umbrella", token="acme", code=1))
         self.wait_for_letters(quell, 2)
+
+    def test_a_named_tenant_bounds_what_is_shown_and_moved(self):
+        quell = self.run_quell()
+        for name in ("acme", "globex"):
+            quell.events({**failure("load"), "tenant_id": name})
+        numbers = {letter["tenant"]: str(letter["number"])
+                   for letter in self.wait_for_letters(quell, 2)}
+        for what in ("show", "retry", "drop"):
+            answer = self.dlq(quell, what, "--tenant", "acme", numbers["globex"], code=1)
+            self.assertIn("404", answer)
+        self.wait_for_letters(quell, 2)
+        shown = json.loads(self.dlq(quell, "show", "--tenant", "globex", numbers["globex"]))
+        self.assertEqual(shown["tenant"], "globex")
+        self.dlq(quell, "drop", "--tenant", "acme", numbers["acme"])
+        left, = self.wait_for_letters(quell, 1)
+        self.assertEqual(left["tenant"], "globex")
+        for words in (("show", numbers["globex"]), ("drop", numbers["globex"])):
+            self.assertIn("usage", self.dlq(quell, *words, "--sink", "hook", code=2))
+        self.wait_for_letters(quell, 1)
+
+    def test_what_is_refused_of_all_leaves_the_others_to_be_done(self):
+        def answer(method, path):
+            if method == "GET":
+                return 200, {"dead_letters": [{"number": 7}, {"number": 8}], "next_cursor": None}
+            return (404, {"error": {"message": "gone"}}) if "/7/" in path else (200, {"id": 8})
+        console = Console(answer)
+        self.addCleanup(console.close)
+        self.assertIn("gone", self.dlq(console, "drop", "--all", code=1))
+        self.assertEqual([line for line in console.asked if line.startswith("POST")],
+                         ["POST /api/v1/dlq/7/drop?", "POST /api/v1/dlq/8/drop?"])
 
     def test_bad_questions_are_refused(self):
         quell = self.run_quell()

@@ -70,6 +70,39 @@ class Receiver:
         self.server.server_close()
 
 
+class Console:
+    """Stands in for a quell's console: `answer(method, path)` gives status and value."""
+
+    def __init__(self, answer):
+        console = self
+        self.asked = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                console.asked.append(f"{self.command} {self.path}")
+                status, value = answer(self.command, self.path)
+                body = json.dumps(value).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_POST = do_GET
+
+            def log_message(self, *_):
+                pass
+        self.server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+        self.console = self.server.server_port
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
 class Quell:
     """The real binary on free ports in a directory of its own."""
 
