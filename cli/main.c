@@ -1,4 +1,5 @@
 /* main.c - which command? */
+#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -41,9 +42,24 @@ static int unknown_command(const char *name) {
     return misused(fault.words);
 }
 
+/* Started with one of them closed, the first file that is opened would have its number, and what
+ * is printed would be written into the data. Held the wrong way round: to use one is an error. */
+static bool hold_standard_descriptors(void) {
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        bool is_closed = fcntl(fd, F_GETFD) < 0;
+        if (is_closed && open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd) {
+            return false;
+        }
+    }
+    return true;
+}
+
 int main(int count, char **words) {
     struct cli_options options;
     struct fault fault;
+    if (!hold_standard_descriptors()) {
+        return 1; /* there is nowhere to say why */
+    }
     if (count > 1 && strcmp(words[1], "load") == 0) {
         return command_load(count - 2, words + 2);
     }

@@ -13,7 +13,7 @@ import unittest
 from unittest import mock
 
 import http2_peer
-from harness import BINARY, Story, failure, wait_for
+from harness import BINARY, Quell, Story, failure, wait_for
 
 
 def post_lines(quell, outcomes):
@@ -29,6 +29,30 @@ def post_logs(quell, outcomes):
         {"key": key, "value": {"stringValue": value}}
         for key, value in (("job.id", job), ("job.status", status))]} for job, status in outcomes]
     return quell.post("/v1/logs", {"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]})[0]
+
+
+class Closed(Quell):
+    """Started without stdout and stderr, so on ports that it is told."""
+
+    def start(self):
+        with socket.socket() as one, socket.socket() as other:
+            for each in (one, other):
+                each.bind(("127.0.0.1", 0))
+            self.http, self.console = one.getsockname()[1], other.getsockname()[1]
+        self.log = open(os.path.join(self.directory, "log"), "w")
+        command = [BINARY, "run", "--set", f"listen.http=127.0.0.1:{self.http}", "--set",
+                   f"listen.console=127.0.0.1:{self.console}", "--set", "listen.grpc=127.0.0.1:0"]
+        for override in self.overrides:
+            command += ["--set", override]
+        self.process = subprocess.Popen(command, cwd=self.directory,
+                                        preexec_fn=lambda: (os.close(1), os.close(2)))
+        assert wait_for(self.is_ready, 20)
+
+    def is_ready(self):
+        try:
+            return self.request("GET", "/readyz", port=self.console)[0] == 200
+        except OSError:
+            return False
 
 
 class Life(Story):
@@ -336,6 +360,16 @@ class Life(Story):
         quell.settle()
         text = quell.request("GET", "/metrics", port=quell.console)[1].decode()
         self.assertIn('quell_events_accepted_total{tenant="default"} 1', text)
+
+    def test_what_is_printed_with_stdout_closed_is_written_into_no_file(self):
+        quell = Closed("notify.group_wait=0s", "sink.lines.type=stdout")
+        self.addCleanup(quell.close)
+        quell.events(failure("load"))
+        self.assertTrue(wait_for(lambda: quell.metric("quell_sink_attempts_failed_total")
+                                 or quell.metric("quell_sink_delivered_total")))
+        self.assertEqual(quell.metric("quell_sink_delivered_total"), 0)
+        with open(os.path.join(quell.directory, "quell-data", "LOCK"), "rb") as file:
+            self.assertNotIn(b"load", file.read())
 
     def test_a_second_process_on_the_same_data_is_refused(self):
         quell = self.quell()
