@@ -17,6 +17,7 @@ enum { DAMAGES_SHOWN_MAX = 20 };
 struct found {
     uint64_t first_seq;
     uint64_t last_seq;
+    uint64_t segment_seq; /* where the journal's oldest file begins, records or not; 0: no file */
     uint64_t records;
     uint64_t bytes;
     uint64_t damages;
@@ -38,6 +39,7 @@ static struct status check_journal(const struct datadir *datadir, struct found *
     struct slice record;
     uint64_t seq = 0;
     TRY(datadir_shard_path(datadir, 0, "journal", path));
+    TRY(journal_find_first(NULL, path, &found->segment_seq, fault));
     TRY(journal_reader_open(NULL, path, 1, &reader, fault));
     struct status status = journal_reader_next(reader, &record, &seq, fault);
     while (status_is_ok(status) || status.code == STATUS_CORRUPT) {
@@ -85,22 +87,22 @@ static void check_copy(const struct datadir *datadir, struct found *found, struc
     }
 }
 
-/* The state must not miss records between what it has applied and what the journal holds. */
+/* The state must not miss records between what it has applied and what the journal holds, nor the
+ * journal what the state has applied. Where the state is gone, its copy stands for it; without
+ * either, record 1 is to be there. */
 static void check_joint(struct found *found, struct fault *fault) {
-    if (!found->has_state || found->records == 0) {
-        return;
-    }
-    if (found->state.applied_seq + 1 < found->first_seq) {
-        (void)!status_is_ok(fault_set(fault, STATUS_CORRUPT,
-                                      "records %llu to %llu are in neither state nor journal",
-                                      (unsigned long long)found->state.applied_seq + 1,
-                                      (unsigned long long)found->first_seq - 1));
+    typedef unsigned long long number;
+    uint64_t applied = found->has_state ? found->state.applied_seq : found->copy_seq;
+    uint64_t first = found->records > 0 ? found->first_seq : found->segment_seq;
+    uint64_t last = found->records > 0 ? found->last_seq : first > 0 ? first - 1 : 0;
+    if (applied + 1 < first) {
+        fault_write(fault, "records %llu to %llu are in neither state nor journal",
+                    (number)applied + 1, (number)first - 1);
         tell(found, fault->words);
     }
-    if (found->state.applied_seq > found->last_seq) {
-        (void)!status_is_ok(fault_set(
-            fault, STATUS_CORRUPT, "the journal ends at record %llu, the state has applied %llu",
-            (unsigned long long)found->last_seq, (unsigned long long)found->state.applied_seq));
+    if (applied > last) {
+        fault_write(fault, "the journal ends at record %llu, the state has applied %llu",
+                    (number)last, (number)applied);
         tell(found, fault->words);
     }
 }

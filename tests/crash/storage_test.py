@@ -185,6 +185,40 @@ class Storage(unittest.TestCase):
             code, after, words = check(directory)
             self.assertEqual((code, after["digest"], words), (0, before["digest"], ""))
 
+    def test_a_cut_journal_without_state_and_copy_is_not_whole(self):
+        directory, before = self.with_a_cut_journal()
+        shutil.rmtree(os.path.dirname(self.state(directory)))
+        code, _, words = check(directory)
+        self.assertEqual((code, words), (0, ""))  # the copy stands for it
+        copy, = glob.glob(os.path.join(directory, "data/shard-0/state.copy-*"))
+        shutil.rmtree(copy)
+        code, found, words = check(directory)
+        self.assertEqual((code, found["damages"]), (1, 1))
+        self.assertIn(f"records 1 to {before['first_record'] - 1} are in neither", words)
+
+    def test_a_state_whose_journal_is_gone_is_not_whole(self):
+        directory = self.copy()
+        segment, = self.segments(directory)
+        os.unlink(segment)
+        code, found, words = check(directory)
+        self.assertEqual((code, found["damages"]), (1, 1))
+        self.assertIn(f"ends at record 0, the state has applied {found['applied']}", words)
+        self.assertIn("journal files are missing", self.fails_to_start(directory))
+
+    def test_a_directory_in_which_nothing_happened_yet_is_whole(self):
+        directory = tempfile.mkdtemp(prefix="quell-storage-")
+        self.addCleanup(shutil.rmtree, directory)
+        process = self.process(directory)
+        process.start()
+        self.assertEqual(process.stop(), 0)
+        code, _, words = check(directory)
+        self.assertEqual((code, words), (0, ""))
+        for part in ("journal", "state"):
+            shutil.rmtree(os.path.join(directory, "data/shard-0", part), ignore_errors=True)
+            os.makedirs(os.path.join(directory, "data/shard-0", part))
+        code, _, words = check(directory)
+        self.assertEqual((code, words), (0, ""))
+
     def test_a_damaged_copy_is_not_used_and_told(self):
         directory, _ = self.with_a_cut_journal()
         copy, = glob.glob(os.path.join(directory, "data/shard-0/state.copy-*/data.mdb"))
