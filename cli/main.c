@@ -1,4 +1,5 @@
 /* main.c - which command? */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -54,12 +55,9 @@ static bool hold_standard_descriptors(void) {
     return true;
 }
 
-int main(int count, char **words) {
+static int run_command(int count, char **words) {
     struct cli_options options;
     struct fault fault;
-    if (!hold_standard_descriptors()) {
-        return 1; /* there is nowhere to say why */
-    }
     if (count > 1 && strcmp(words[1], "load") == 0) {
         return command_load(count - 2, words + 2);
     }
@@ -67,7 +65,7 @@ int main(int count, char **words) {
         return misused(fault.words);
     }
     if (options.wants_help || options.command == NULL) {
-        cli_print_usage(options.wants_help ? STDOUT_FILENO : STDERR_FILENO);
+        cli_print_usage(options.wants_help ? stdout : stderr);
         return options.wants_help ? 0 : 2;
     }
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
@@ -76,4 +74,23 @@ int main(int count, char **words) {
         }
     }
     return unknown_command(options.command);
+}
+
+/* What was asked for and could not be written was not done: a full disk must not pass for an empty
+ * list. An earlier write may be the one that failed, which errno no longer tells. */
+static int finish(int code) {
+    bool is_flushed = fflush(stdout) == 0;
+    const char *words = is_flushed ? "not everything was written" : strerror(errno);
+    if (is_flushed && ferror(stdout) == 0) {
+        return code;
+    }
+    (void)fprintf(stderr, "quell: cannot write to stdout: %s\n", words);
+    return code == 0 ? 1 : code;
+}
+
+int main(int count, char **words) {
+    if (!hold_standard_descriptors()) {
+        return 1; /* there is nowhere to say why */
+    }
+    return finish(run_command(count, words));
 }

@@ -1,7 +1,6 @@
 /* options.c - see options.h. */
 #include "cli/options.h"
 
-#include <stdio.h>
 #include <unistd.h>
 
 #include "core/base/limits.h"
@@ -32,9 +31,8 @@ static const char usage[] =
     "  load      send a load at a constant rate and measure (quell load --help)\n"
     "  version   print the version\n";
 
-void cli_print_usage(int fd) {
-    ssize_t ignored = write(fd, usage, sizeof(usage) - 1);
-    (void)ignored;
+void cli_print_usage(FILE *out) {
+    (void)fputs(usage, out);
 }
 
 /* --- What each command takes --- */

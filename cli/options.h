@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <stdio.h>
+
 #include "core/base/fault.h"
 #include "core/config.h"
 
@@ -46,4 +48,4 @@ const char *cli_config_path(const struct cli_options *options);
  * errors, a line or a log record each; INVALID then. */
 MUST_CHECK struct status cli_load_config(const struct cli_options *options,
                                          struct config **config_out);
-void cli_print_usage(int fd);
+void cli_print_usage(FILE *out);

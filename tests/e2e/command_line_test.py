@@ -4,7 +4,7 @@ import subprocess
 import tempfile
 import unittest
 
-from harness import BINARY
+from harness import BINARY, Console, Quell
 
 QUELL_TOML = """data_dri = "x"
 [listen]
@@ -127,6 +127,23 @@ class CommandLine(unittest.TestCase):
             self.assertEqual(result.returncode, 2, words)
             self.assertIn(told, result.stderr)
             self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
+
+    def test_a_report_that_cannot_be_written_is_told_and_ends_with_1(self):
+        quell = Quell()
+        self.addCleanup(quell.close)
+        quell.stop()
+        record = {"id": "1-0", "tenant": "a" * 100, "reason": "odd"}
+        console = Console(lambda *_: (200, {"quarantine": [record] * 100, "next_cursor": None}))
+        self.addCleanup(console.close)
+        data = os.path.join(quell.directory, "quell-data")
+        for words in (("version",), ("--version",), ("--help",), ("load", "--help"), ("check",),
+                      ("check", "--data", data), ("replay", "--data", data),
+                      ("quarantine", "list", "--console", f"127.0.0.1:{console.console}")):
+            with open("/dev/full", "w") as full:
+                result = subprocess.run([BINARY, *words], cwd=quell.directory, stdout=full,
+                                        stderr=subprocess.PIPE, text=True, timeout=60)
+            self.assertEqual(result.returncode, 1, words)
+            self.assertIn("quell: cannot write to stdout: ", result.stderr, words)
 
     def test_check_tells_every_error_of_every_file_with_its_place(self):
         result = self.run_quell("check", files={
