@@ -19,6 +19,12 @@ struct quarantine {
     struct text answer;
 };
 
+/* A record as a page names it. */
+struct named {
+    char id[ID_BYTES_MAX];
+    char tenant[TENANT_BYTES_MAX + 1];
+};
+
 static bool get(struct quarantine *quarantine, const struct text *path) {
     return admin_call_or_say(&quarantine->client, text_slice(path), slice_of(NULL, 0),
                              &quarantine->answer);
@@ -83,14 +89,15 @@ static int show_record(struct quarantine *quarantine, const char *id) {
     return 0;
 }
 
-static bool operate(struct quarantine *quarantine, const char *what, const char *id) {
+static bool operate(struct quarantine *quarantine, const char *what, const char *id,
+                    const char *tenant) {
     char path_memory[PATH_BYTES_MAX];
     char body_memory[BODY_BYTES_MAX];
     struct text path = text_over(path_memory, sizeof(path_memory));
     struct text body = text_over(body_memory, sizeof(body_memory));
     const char *by = admin_actor(quarantine->options);
     text_add_format(&path, "/api/v1/quarantine/%s/%s?", id, what);
-    admin_add_parameter(&path, "tenant", cli_option(quarantine->options, "--tenant"));
+    admin_add_parameter(&path, "tenant", tenant);
     text_add_text(&body, "{\"by\":");
     text_add_json_string(&body, slice_of_text(by != NULL ? by : "quell quarantine"));
     text_add_char(&body, '}');
@@ -102,34 +109,45 @@ static bool operate(struct quarantine *quarantine, const char *what, const char 
     return true;
 }
 
-/* A page, then its records; a record that cannot be retried is passed over. */
+/* What of the answer's page can be done: what was refused cannot be retried. */
+static uint32_t collect_named(struct slice page, bool is_retry, struct named *named) {
+    struct slice rest = json_pick(page, "quarantine");
+    struct slice item;
+    uint32_t count = 0;
+    while (count < PAGE_RECORDS && json_pick_item(&rest, &item)) {
+        struct text id = text_over(named[count].id, ID_BYTES_MAX);
+        struct text tenant = text_over(named[count].tenant, TENANT_BYTES_MAX + 1);
+        bool is_retryable = slice_equals(json_pick(item, "retryable"), SLICE("true"));
+        json_pick_text(item, "id", &id);
+        json_pick_text(item, "tenant", &tenant);
+        count += !is_retry || is_retryable ? 1 : 0;
+    }
+    return count;
+}
+
+/* A page, then its records, each named with its tenant. One that is refused, being gone by now,
+ * leaves the others to be done; no answer ends it. */
 static int operate_on_all(struct quarantine *quarantine, const char *what) {
-    char ids[PAGE_RECORDS][ID_BYTES_MAX];
+    struct named named[PAGE_RECORDS];
     char cursor[512] = "";
-    bool is_retry = strcmp(what, "retry") == 0;
+    int code = 0;
     do {
-        uint32_t count = 0;
-        struct slice item;
         if (!fetch_page(quarantine, PAGE_RECORDS, cursor[0] == 0 ? NULL : cursor)) {
             return 1;
         }
-        struct slice all = text_slice(&quarantine->answer);
-        struct slice rest = json_pick(all, "quarantine");
-        while (count < PAGE_RECORDS && json_pick_item(&rest, &item)) {
-            struct text id = text_over(ids[count], ID_BYTES_MAX);
-            json_pick_text(item, "id", &id);
-            bool is_retryable = slice_equals(json_pick(item, "retryable"), SLICE("true"));
-            count += !is_retry || is_retryable ? 1 : 0;
-        }
+        struct slice page = text_slice(&quarantine->answer);
+        uint32_t count = collect_named(page, strcmp(what, "retry") == 0, named);
         struct text next = text_over(cursor, sizeof(cursor));
-        json_pick_text(all, "next_cursor", &next);
+        json_pick_text(page, "next_cursor", &next);
         for (uint32_t i = 0; i < count; i++) {
-            if (!operate(quarantine, what, ids[i])) {
+            bool is_good = operate(quarantine, what, named[i].id, named[i].tenant);
+            code = is_good ? code : 1;
+            if (!is_good && quarantine->answer.size == 0) {
                 return 1;
             }
         }
     } while (cursor[0] != 0);
-    return 0;
+    return code;
 }
 
 static bool is_id(const char *word) {
@@ -139,6 +157,7 @@ static bool is_id(const char *word) {
 static int run_quarantine(struct quarantine *quarantine) {
     const char *what = cli_word(quarantine->options, 0);
     const char *id = cli_word(quarantine->options, 1);
+    const char *tenant = cli_option(quarantine->options, "--tenant");
     bool is_all = cli_option(quarantine->options, "--all") != NULL;
     what = what == NULL ? "list" : what;
     if (strcmp(what, "list") == 0 && id == NULL) {
@@ -156,7 +175,7 @@ static int run_quarantine(struct quarantine *quarantine) {
     int code = is_all ? operate_on_all(quarantine, what) : 0;
     for (uint32_t i = 1; cli_word(quarantine->options, i) != NULL; i++) {
         const char *word = cli_word(quarantine->options, i);
-        code = is_id(word) && operate(quarantine, what, word) ? code : 1;
+        code = is_id(word) && operate(quarantine, what, word, tenant) ? code : 1;
     }
     return code;
 }

@@ -68,12 +68,12 @@ static void add_record(struct text *json, struct slice key, struct slice row, bo
 static struct status walk(struct store_cursor *cursor, const struct view_query *query,
                           struct text *json) {
     uint32_t given = 0;
-    struct slice key;
+    struct slice key = slice_of(NULL, 0); /* stays so where a page is damaged: no end would come */
     struct slice row;
     uint8_t last[KEY_BYTES_MAX];
     size_t last_size = 0;
     struct status status = store_cursor_next(cursor, &key, &row);
-    while (status_is_ok(status) || status.code == STATUS_CORRUPT) {
+    while (status_is_ok(status) || (status.code == STATUS_CORRUPT && key.size > 0)) {
         bool is_good =
             status_is_ok(status) && key.size > KEY_TAIL_BYTES && key.size <= sizeof(last);
         if (is_good && given == query->limit) {
@@ -88,6 +88,7 @@ static struct status walk(struct store_cursor *cursor, const struct view_query *
             memcpy(last, key.data, key.size);
             last_size = key.size;
         }
+        key = slice_of(NULL, 0);
         status = store_cursor_next(cursor, &key, &row);
     }
     text_add_text(json, "],\"next_cursor\":null}");
@@ -141,26 +142,48 @@ static struct status get_record(struct store_snapshot *snapshot, struct slice te
     return view_text_done(json);
 }
 
-/* Without a tenant (the operator) the tenants are tried one by one. */
-static struct status find_record(struct store_snapshot *snapshot, uint64_t seq, uint32_t index,
-                                 struct text *json) {
+/* The first tenant at or behind `start` that has something there, into `tenant` (emptied before).
+ * END, or what the store says: a damaged row has a key all the same, a damaged page has none. */
+static struct status next_tenant(struct store_snapshot *snapshot, struct slice start,
+                                 struct writer *tenant) {
     struct store_cursor *cursor = NULL;
-    struct slice key;
-    struct slice value;
-    struct status found = status_of(STATUS_MISSING);
-    TRY(store_cursor_open(snapshot, STORE_TABLE_TENANT, slice_of(NULL, 0), slice_of(NULL, 0),
-                          &cursor));
-    struct status status = store_cursor_next(cursor, &key, &value);
-    while (status.code != STATUS_END && found.code == STATUS_MISSING) {
-        struct slice name;
-        uint64_t counters[TENANT_COUNTER_COUNT];
-        if (status_is_ok(status) && status_is_ok(tenant_row_read(value, &name, counters))) {
-            found = get_record(snapshot, name, seq, index, json);
-        }
-        status = store_cursor_next(cursor, &key, &value);
+    struct slice key = slice_of(NULL, 0);
+    struct slice row;
+    TRY(store_cursor_open(snapshot, STORE_TABLE_QUARANTINE, slice_of(NULL, 0), start, &cursor));
+    struct status status = store_cursor_next(cursor, &key, &row);
+    if (status.code == STATUS_CORRUPT && key.size > 0) {
+        status = status_ok();
+    }
+    if (status_is_ok(status) && key.size > KEY_TAIL_BYTES) {
+        writer_bytes(tenant, slice_head(key, key.size - KEY_TAIL_BYTES));
     }
     store_cursor_close(cursor);
-    return found;
+    bool is_found = tenant->size > 0 && !tenant->failed;
+    return status_is_ok(status) && !is_found ? status_of(STATUS_CORRUPT) : status;
+}
+
+/* Without a tenant (the operator) those that have something there are tried one by one, a seek
+ * each; TENANT has no row of one that was too many, but here it stands. */
+static struct status find_record(struct store_snapshot *snapshot, uint64_t seq, uint32_t index,
+                                 struct text *json) {
+    uint8_t bytes[KEY_BYTES_MAX];
+    size_t start_size = 0;
+    for (;;) {
+        struct slice start = slice_of(bytes, start_size);
+        uint8_t name[TENANT_BYTES_MAX];
+        struct writer tenant = writer_over(name, sizeof(name));
+        struct status status = next_tenant(snapshot, start, &tenant);
+        if (!status_is_ok(status)) {
+            return status.code == STATUS_END ? status_of(STATUS_MISSING) : status;
+        }
+        status = get_record(snapshot, writer_slice(&tenant), seq, index, json);
+        if (status.code != STATUS_MISSING) {
+            return status;
+        }
+        memcpy(bytes, name, tenant.size);
+        bytes[tenant.size] = 1; /* behind its rows, which go on with a zero */
+        start_size = tenant.size + 1;
+    }
 }
 
 struct status view_quarantined_json(struct view_reader *reader, struct slice tenant, uint64_t seq,

@@ -5,7 +5,7 @@ import subprocess
 import unittest
 from collections import Counter
 
-from harness import BINARY, Story, failure, wait_for
+from harness import BINARY, Console, Story, failure, wait_for
 
 
 class Quarantine(Story):
@@ -82,6 +82,22 @@ class Quarantine(Story):
             self.assertEqual(quell.get("/api/v1/quarantine?cursor=" + bad)[0], 400)
         for path in ("/1-2", "/1", "/1-2/fly", "/x-y"):
             self.assertEqual(quell.get("/api/v1/quarantine" + path)[0], 404)
+
+    def test_each_of_all_is_named_with_its_tenant_and_a_refusal_does_not_end_it(self):
+        def answer(method, path):
+            if method == "GET":
+                return 200, {"next_cursor": None, "quarantine": [
+                    {"id": f"{number}-0", "tenant": tenant, "retryable": True}
+                    for number, tenant in ((7, "a"), (8, "b"))]}
+            return (404, {"error": {"message": "gone"}}) if "/7-0/" in path else (200, {})
+        console = Console(answer)
+        self.addCleanup(console.close)
+        code, out, words = self.cli(console, "retry", "--all")
+        self.assertEqual((code, out), (1, "8-0 retried\n"))
+        self.assertIn("gone", words)
+        self.assertEqual([line for line in console.asked if line.startswith("POST")],
+                         ["POST /api/v1/quarantine/7-0/retry?&tenant=%61",
+                          "POST /api/v1/quarantine/8-0/retry?&tenant=%62"])
 
     def test_what_found_no_room_is_applied_again(self):
         quell = self.quell("notify.group_wait=1h", "limits.entities=8")

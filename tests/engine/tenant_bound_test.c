@@ -6,6 +6,7 @@
 
 #include "core/base/limits.h"
 #include "core/operator.h"
+#include "engine/view_state.h"
 
 enum { TENANTS_PER_RECORD = 512 };
 
@@ -139,11 +140,36 @@ static void what_stands_aside_stays_until_there_is_room(void **state) {
     assert_int_equal(rows_of_late(world), 4);
 }
 
+/* The operator names no tenant; none of these rows' tenants has a row of its own. */
+static void what_stands_aside_of_a_tenant_too_many_is_found_without_naming_it(void **state) {
+    struct world *world = *state;
+    struct view view = {.store = world->store};
+    struct view_reader reader = {.view = &view};
+    char memory[4096];
+    struct text json = text_over(memory, sizeof(memory));
+    struct slice any = {0};
+    fill(world);
+    add_late(world);
+    add_log(world, "later", "m-1", "request handled");
+    apply_record(world);
+    commit(world);
+    uint64_t seq = world->engine.applied_seq;
+    assert_status(view_quarantined_json(&reader, any, seq, 2, &json), OK);
+    assert_non_null(strstr(memory, "\"tenant\":\"late\""));
+    json = text_over(memory, sizeof(memory));
+    assert_status(view_quarantined_json(&reader, any, seq, 6, &json), OK);
+    assert_non_null(strstr(memory, "\"tenant\":\"later\""));
+    assert_status(view_quarantined_json(&reader, SLICE("late"), seq, 6, &json), MISSING);
+    assert_status(view_quarantined_json(&reader, any, seq, 3, &json), MISSING);
+    assert_status(view_quarantined_json(&reader, any, seq + 1, 2, &json), MISSING);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(events_of_a_tenant_too_many_go_to_the_quarantine),
         TEST(what_stands_aside_stays_until_there_is_room),
+        TEST(what_stands_aside_of_a_tenant_too_many_is_found_without_naming_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
