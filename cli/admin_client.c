@@ -217,6 +217,16 @@ void admin_add_parameter(struct text *path, const char *name, const char *value)
     }
 }
 
+void admin_tell_more(struct slice page) {
+    char memory[1024];
+    struct text cursor = text_over(memory, sizeof(memory));
+    json_pick_text(page, "next_cursor", &cursor);
+    if (cursor.size > 0) {
+        (void)fflush(stdout); /* behind the lines, where both go to one place */
+        (void)fprintf(stderr, "more: --cursor %s\n", memory);
+    }
+}
+
 const char *admin_actor(const struct cli_options *options) {
     const char *by = cli_option(options, "--by");
     by = by != NULL ? by : getenv("USER");

@@ -29,6 +29,8 @@ bool admin_call_or_say(const struct admin_client *client, struct slice path, str
 bool admin_ask(const struct cli_options *options, struct slice path, struct text *answer_out);
 /* Appends "&name=value", encoded; nothing for NULL. */
 void admin_add_parameter(struct text *path, const char *name, const char *value);
+/* Says on stderr how the list goes on behind this page, if it does. */
+void admin_tell_more(struct slice page);
 /* Who acts: --by, else $USER. */
 const char *admin_actor(const struct cli_options *options);
 /* `body` empty: GET, else POST. IO with words when nothing answers; else the HTTP status, and the

@@ -45,6 +45,7 @@ int command_audit(const struct cli_options *options) {
         (void)printf("%s\n", answer.data);
     } else {
         print_lines(text_slice(&answer));
+        admin_tell_more(text_slice(&answer));
     }
     free(answer.data);
     return 0;

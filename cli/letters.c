@@ -65,7 +65,7 @@ static int list_letters(struct letters *letters) {
         (void)fprintf(stderr, "quell: %s\n", fault.words);
         return 2;
     }
-    if (!fetch_page(letters, limit, NULL)) {
+    if (!fetch_page(letters, limit, cli_option(letters->options, "--cursor"))) {
         return 1;
     }
     if (cli_option(letters->options, "--json") != NULL) {
@@ -76,6 +76,7 @@ static int list_letters(struct letters *letters) {
     while (json_pick_item(&rest, &item)) {
         print_letter(item);
     }
+    admin_tell_more(text_slice(&letters->answer));
     return 0;
 }
 

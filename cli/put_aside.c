@@ -57,7 +57,7 @@ static int list_records(struct quarantine *quarantine) {
         (void)fprintf(stderr, "quell: %s\n", fault.words);
         return 2;
     }
-    if (!fetch_page(quarantine, limit, NULL)) {
+    if (!fetch_page(quarantine, limit, cli_option(quarantine->options, "--cursor"))) {
         return 1;
     }
     if (cli_option(quarantine->options, "--json") != NULL) {
@@ -74,6 +74,7 @@ static int list_records(struct quarantine *quarantine) {
         print_member(item, "reason", 0);
         (void)printf("\n");
     }
+    admin_tell_more(text_slice(&quarantine->answer));
     return 0;
 }
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import unittest
 
-from harness import BINARY, Console, Story, failure, wait_for
+from harness import BINARY, Console, Story, failure, listed, wait_for
 
 
 class DeadLetters(Story):
@@ -86,6 +86,13 @@ class DeadLetters(Story):
             cursor = page["next_cursor"]
         self.assertEqual([len(page) for page in pages], [3, 3, 1])
         self.assertEqual(sum(pages, []), letters)
+
+    def test_a_list_says_that_there_is_more_and_is_followed_to_its_end(self):
+        quell = self.run_quell()
+        quell.events(*[failure(f"job{number}") for number in range(150)])
+        letters = self.wait_for_letters(quell, 150)
+        found, pages = listed(quell, "dlq", "list")
+        self.assertEqual((found, pages), ([str(letter["number"]) for letter in letters], 2))
 
     def test_the_journal_alone_rebuilds_what_became_of_them(self):
         quell = self.run_quell()

@@ -221,6 +221,22 @@ def failure(job, *upstream, **more):
             "depends_on": ["job:" + name for name in upstream], **more}
 
 
+def listed(quell, *words):
+    """The first column of what a command lists, page by page, and how many pages there were."""
+    found, pages, cursor = [], 0, []
+    while True:
+        result = subprocess.run([BINARY, *words, *cursor, "--console",
+                                 f"127.0.0.1:{quell.console}"], capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
+        found += [line.split()[0] for line in result.stdout.splitlines()]
+        pages += 1
+        more = re.fullmatch(r"more: (--cursor) (\S+)\n", result.stderr)
+        if more is None:
+            assert result.stderr == "", result.stderr
+            return found, pages
+        cursor = more.groups()
+
+
 class Story(unittest.TestCase):
     """A test case with a quell and a receiver that are gone afterwards."""
 

@@ -5,7 +5,7 @@ import subprocess
 import unittest
 from collections import Counter
 
-from harness import BINARY, Console, Story, failure, wait_for
+from harness import BINARY, Console, Story, failure, listed, wait_for
 
 
 class Quarantine(Story):
@@ -82,6 +82,19 @@ class Quarantine(Story):
             self.assertEqual(quell.get("/api/v1/quarantine?cursor=" + bad)[0], 400)
         for path in ("/1-2", "/1", "/1-2/fly", "/x-y"):
             self.assertEqual(quell.get("/api/v1/quarantine" + path)[0], 404)
+
+    def test_a_list_says_that_there_is_more_and_is_followed_to_its_end(self):
+        quell = self.quell()
+        quell.post("/v1/events", [{"n": n} for n in range(150)])
+        quell.settle()
+        found, pages = listed(quell, "quarantine", "list")
+        self.assertEqual((len(found), len(set(found)), pages), (150, 150, 2))
+        for record in found[:5]:
+            self.assertEqual(self.cli(quell, "drop", record)[0], 0)
+        quell.settle()
+        lines, pages = listed(quell, "audit", "--limit", "2")
+        self.assertEqual(pages, -(-len(lines) // 2))
+        self.assertGreaterEqual(len(lines), 5)
 
     def test_each_of_all_is_named_with_its_tenant_and_a_refusal_does_not_end_it(self):
         def answer(method, path):
