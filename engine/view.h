@@ -58,8 +58,9 @@ MUST_CHECK struct status view_explain_json(struct view_reader *reader, struct sl
 MUST_CHECK struct status view_graph_json(struct view_reader *reader, struct slice tenant,
                                          struct slice entity, struct slice direction, uint32_t hops,
                                          struct text *json);
-/* {"quarantine":[{"id","tenant","at","source","entity","reason","retryable","bytes"}],
- * "next_cursor"}; INVALID for a cursor that is not ours. */
+/* {"quarantine":[{"id","tenant","at","source","entity","reason","retryable","bytes",
+ * "cut"?}],"next_cursor"}, "cut":true when less is kept than was sent; INVALID for a cursor that is
+ * not ours. */
 MUST_CHECK struct status view_quarantine_json(struct view_reader *reader,
                                               const struct view_query *query, struct text *json);
 /* One of them with its raw bytes. `tenant` empty: any. MISSING. */

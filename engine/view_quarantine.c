@@ -55,6 +55,9 @@ static void add_record(struct text *json, struct slice key, struct slice row, bo
                                   "edges or incident (see limits), or it ended the process"));
     text_add_format(json, ",\"retryable\":%s,\"bytes\":%zu", is_refused ? "false" : "true",
                     is_refused ? envelope.raw.size : row.size);
+    if ((envelope.flags & ENVELOPE_MESSAGE_CUT) != 0) {
+        text_add_text(json, ",\"cut\":true"); /* what was sent was longer than what is kept */
+    }
     if (with_raw && is_refused) {
         add_raw(json, envelope.raw);
     } else if (with_raw) {

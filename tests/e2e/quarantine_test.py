@@ -64,6 +64,17 @@ class Quarantine(Story):
         self.assertEqual({name: one["events_rejected"] for name, one in tenants.items()}, expected)
         self.assertEqual(Counter(one["tenant"] for one in self.list(quell)), Counter(expected))
 
+    def test_a_record_that_is_kept_in_part_says_so(self):
+        quell = self.quell()
+        for size in (1000, 600 * 1024):
+            quell.post("/v1/events", [{"job_id": "odd", "status": "strange", "message": "x" * size}])
+        quell.settle()
+        whole, part = self.list(quell)
+        self.assertNotIn("cut", whole)
+        self.assertEqual((part["cut"], part["bytes"]), (True, 512 * 1024))
+        shown = json.loads(self.cli(quell, "show", part["id"])[1])
+        self.assertEqual((shown["cut"], len(shown["raw"])), (True, 512 * 1024))
+
     def test_pages_go_on_behind_one_another_and_all_are_dropped(self):
         quell = self.quell()
         for tenant in ("a", "b"):
