@@ -7,10 +7,10 @@ COMMAND("version", 0, NULL)
 COMMAND("load", 8, "--to=", "--rate=", "--duration=", "--connections=", "--events=", "--batch=",
         "--seed=", "--tenants=", "--kind=", "--out=", "--json", NULL)
 COMMAND("replay", 0, "--data=", "--from=", "--to=", "--limit=", "--json", NULL)
-COMMAND("quarantine", 8,
+COMMAND("quarantine", 64,
         "--console=", "--token=", "--by=", "--tenant=", "--limit=", "--cursor=", "--all", "--json",
         NULL)
-COMMAND("dlq", 8,
+COMMAND("dlq", 64,
         "--console=", "--token=", "--by=", "--tenant=", "--sink=", "--limit=", "--cursor=", "--all",
         "--json", NULL)
 COMMAND("silence", 2, "--console=", "--token=", "--by=", "--tenant=", "--severity=", "--entity=",

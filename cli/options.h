@@ -9,7 +9,7 @@
 #include "core/base/fault.h"
 #include "core/config.h"
 
-enum { OVERRIDES_MAX = 128, WORDS_MAX = 8, FLAGS_MAX = 16 };
+enum { OVERRIDES_MAX = 128, WORDS_MAX = 64, FLAGS_MAX = 16 };
 
 struct cli_options {
     const char *command;

@@ -39,6 +39,19 @@ static void a_command_takes_its_own_flags_and_words(void **state) {
     assert_status(cli_option_number(&options, "--tenant", 5, &number, &fault), INVALID);
 }
 
+static void many_dead_letters_may_be_named_at_once(void **state) {
+    static char *words[80] = {(char *)(uintptr_t) "quell", (char *)(uintptr_t) "dlq",
+                              (char *)(uintptr_t) "retry"};
+    struct cli_options options;
+    struct fault fault;
+    for (int count = 3; count < 80; count++) {
+        words[count] = (char *)(uintptr_t) "7";
+    }
+    assert_status(cli_options_parse(2 + WORDS_MAX, words, &options, &fault), OK);
+    assert_int_equal(options.words_count, 64);
+    assert_status(cli_options_parse(2 + WORDS_MAX + 1, words, &options, &fault), INVALID);
+}
+
 static void the_last_of_a_repeated_flag_counts(void **state) {
     struct cli_options options;
     struct fault fault;
@@ -73,6 +86,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_command_takes_its_own_flags_and_words),
         cmocka_unit_test(the_last_of_a_repeated_flag_counts),
+        cmocka_unit_test(many_dead_letters_may_be_named_at_once),
         cmocka_unit_test(what_a_command_does_not_take_is_refused),
         cmocka_unit_test(an_unknown_command_is_left_to_the_caller),
     };
