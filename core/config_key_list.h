@@ -3,7 +3,7 @@
  * CONFIG_POLICY_KEY(path, TYPE, struct policy field): the rules of a tenant, in tenants/<id>.toml,
  * or in quell.toml at the top or under [defaults]. A field may be reached by more than one path.
  * TYPE: TEXT (may hold ${env:} and ${file:}), NAME (is shown in incidents: may not), SIZE,
- * DURATION, COUNT, SWITCH, or a WORD_ list of config_rules.c.
+ * DURATION, COUNT, NUMBER (bounded in config_check.c), SWITCH, or a WORD_ list of config_rules.c.
  */
 #ifdef CONFIG_KEY
 CONFIG_KEY("data_dir", TEXT, data_dir)
@@ -13,7 +13,7 @@ CONFIG_KEY("listen.grpc", TEXT, listen_grpc)
 CONFIG_KEY("listen.console", TEXT, listen_console)
 CONFIG_KEY("server.io", WORD_IO, io)
 CONFIG_KEY("server.ingest_threads", COUNT, ingest_threads)
-CONFIG_KEY("server.shards", COUNT, shards)
+CONFIG_KEY("server.shards", NUMBER, shards)
 CONFIG_KEY("server.max_request_bytes", SIZE, request_bytes_max)
 CONFIG_KEY("max_request_bytes", SIZE, request_bytes_max)
 CONFIG_KEY("server.max_connections", COUNT, connections_max)

@@ -14,6 +14,7 @@ enum rule_type {
     RULE_SIZE,
     RULE_DURATION,
     RULE_COUNT,
+    RULE_NUMBER,
     RULE_SWITCH,
     RULE_WORD_IO,
     RULE_WORD_SYNC,
@@ -163,6 +164,17 @@ static void apply_count(struct config_build *build, const struct toml_value *val
     *target = (uint32_t)value->integer;
 }
 
+/* What config_check.c alone bounds, and says so; one that is no count at all is 0 there. */
+static void apply_number(struct config_build *build, const struct toml_value *value,
+                         uint32_t *target) {
+    if (value->kind != TOML_INTEGER) {
+        config_error_value(build, value, "a whole number is wanted here");
+        return;
+    }
+    bool is_count = value->integer > 0 && value->integer <= 1 << 30;
+    *target = is_count ? (uint32_t)value->integer : 0;
+}
+
 static void apply_word(struct config_build *build, const struct toml_value *value,
                        const struct rule_word *words, int *target) {
     char list[128];
@@ -194,6 +206,9 @@ static void apply_rule(struct config_build *build, const struct rule *rule,
         return;
     case RULE_COUNT:
         apply_count(build, value, (uint32_t *)(void *)(target + rule->offset));
+        return;
+    case RULE_NUMBER:
+        apply_number(build, value, (uint32_t *)(void *)(target + rule->offset));
         return;
     case RULE_SWITCH:
         if (value->kind != TOML_BOOLEAN) {

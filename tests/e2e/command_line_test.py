@@ -190,6 +190,13 @@ class CommandLine(unittest.TestCase):
             "5:1: server.body_timeout is at least 10ms: it would cut off everybody",
             '9:1: sink "hook": backoff is a duration from 10ms to 1d, such as "10s"'])
 
+    def test_check_says_the_bound_that_holds_for_shards(self):
+        for shards in ("0", "-1", "2", "99999999999"):
+            result = self.run_quell("check", "--set", "server.shards=" + shards)
+            self.assertEqual(result.returncode, 1)
+            self.assertIn("server.shards: only 1 is supported", result.stderr)
+        self.assertEqual(self.run_quell("check", "--set", "server.shards=1").returncode, 0)
+
     def test_check_refuses_a_secret_that_is_empty(self):
         for secret in ("whsec_", "whsec_===="):
             result = self.run_quell("check",
