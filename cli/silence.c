@@ -54,10 +54,26 @@ static void add_labels(struct text *body, const struct cli_options *options) {
     text_add_char(body, '}');
 }
 
+/* Without an equals sign it would be a label that must be empty. */
+static bool are_labels_good(const struct cli_options *options) {
+    for (uint32_t i = 0; i < options->flags_count; i++) {
+        const char *value = options->flags[i].value;
+        bool is_label = strcmp(options->flags[i].name, "--label=") == 0;
+        if (is_label && (value[0] == '=' || strchr(value, '=') == NULL)) {
+            (void)fprintf(stderr, "quell: --label wants key=glob, not \"%s\"\n", value);
+            return false;
+        }
+    }
+    return true;
+}
+
 static int add_silence(struct silencing *silencing) {
     const struct cli_options *options = silencing->options;
     char memory[BODY_BYTES_MAX];
     struct text body = text_over(memory, sizeof(memory));
+    if (!are_labels_good(options)) {
+        return 2;
+    }
     text_add_text(&body, "{\"by\":");
     text_add_json_string(&body, slice_of_text(admin_actor(options)));
     add_member(&body, "severity", cli_option(options, "--severity"));

@@ -122,6 +122,8 @@ class CommandLine(unittest.TestCase):
                             (("run", "--zzz"), 'unknown argument "--zzz"; quell --help'),
                             (("run", "--log-format", "xml"), "--log-format is json or text"),
                             (("run", "--format", "xml"), "--format is text or json"),
+                            (("silence", "add", "--label", "foo"), "--label wants key=glob"),
+                            (("silence", "add", "--label==foo"), "--label wants key=glob"),
                             (("check", "--set"), "--set wants a value")):
             result = self.run_quell(*words)
             self.assertEqual(result.returncode, 2, words)
