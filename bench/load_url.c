@@ -45,7 +45,11 @@ static struct status part_authority(struct slice authority, char *host, size_t h
         tail = slice_tail(authority, end);
     }
     TRY(copy(name, host, host_size));
-    return copy(slice_is_empty(tail) ? SLICE("80") : slice_tail(tail, 1), port, port_size);
+    struct slice digits = slice_is_empty(tail) ? SLICE("80") : slice_tail(tail, 1);
+    uint64_t number = 0;
+    TRY(text_parse_u64(digits, &number)); /* getaddrinfo takes it modulo 65536 */
+    return number == 0 || number > UINT16_MAX ? status_of(STATUS_INVALID)
+                                              : copy(digits, port, port_size);
 }
 
 struct status open_loop_parse_url(const char *url, struct load_address *address_out,
@@ -62,7 +66,8 @@ struct status open_loop_parse_url(const char *url, struct load_address *address_
     struct slice authority = slice_head(rest, slice_find_byte(rest, '/'));
     if (!status_is_ok(part_authority(authority, host, sizeof(host), port, sizeof(port))) ||
         !status_is_ok(copy(authority, host_out, LOAD_HOST_BYTES_MAX))) {
-        return fault_set(fault, STATUS_INVALID, "%s: want http://host:port", url);
+        return fault_set(fault, STATUS_INVALID, "%s: want http://host:port, a port of 1 to 65535",
+                         url);
     }
     *path_out = rest.size > authority.size + 1 ? url + scheme.size + authority.size : NULL;
     return resolve(host, port, address_out, fault);

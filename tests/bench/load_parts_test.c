@@ -58,8 +58,9 @@ static void an_address_has_a_host_a_port_and_maybe_a_path(void **state) {
     assert_string_equal(path, "/in/v1");
     assert_int_equal(address.socket_address.ss_family, AF_INET6);
     static const char *const wrong[] = {
-        "https://a:1", "http://",   "http://:80",        "127.0.0.1:1",
-        "http://[::1", "http://a:", "http://a:123456789"};
+        "https://a:1",       "http://",   "http://:80",         "127.0.0.1:1",
+        "http://[::1",       "http://a:", "http://a:123456789", "http://127.0.0.1:99999",
+        "http://127.0.0.1:0"};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         assert_int_equal(open_loop_parse_url(wrong[i], &address, host, &path, &fault).code,
                          STATUS_INVALID);
