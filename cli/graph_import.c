@@ -88,7 +88,7 @@ int graph_import(const struct cli_options *options) {
     struct arena arena;
     if (cli_word(options, 1) == NULL) {
         (void)fprintf(stderr, "quell: which file? quell graph import FILE\n");
-        return 1;
+        return 2;
     }
     if (!status_is_ok(cli_load_config(options, &config)) ||
         !status_is_ok(arena_init(&arena, FILE_BYTES_MAX + ANSWER_BYTES_MAX + 4 * MIB))) {

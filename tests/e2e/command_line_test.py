@@ -125,6 +125,7 @@ class CommandLine(unittest.TestCase):
                             (("silence", "add", "--label", "foo"), "--label wants key=glob"),
                             (("silence", "add", "--label==foo"), "--label wants key=glob"),
                             (("load", "--url", "http://127.0.0.1:99999"), "a port of 1 to 65535"),
+                            (("graph", "import"), "which file?"),
                             (("check", "--set"), "--set wants a value")):
             result = self.run_quell(*words)
             self.assertEqual(result.returncode, 2, words)

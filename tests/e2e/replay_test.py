@@ -90,12 +90,13 @@ class Replay(Story):
 
     def test_what_is_no_range_or_no_data_is_said(self):
         quell = self.quell()
-        for words, answer in ((["--from", "soon"], "no record number"),
-                              (["--data", "/nonexistent"], "is no data directory")):
+        for words, answer, code in ((["--from", "soon"], "no record number", 2),
+                                    (["--limit", "x"], "--limit wants a number", 2),
+                                    (["--data", "/nonexistent"], "is no data directory", 1)):
             result = subprocess.run([BINARY, "replay", "--data",
                                      os.path.join(quell.directory, "quell-data"), *words],
                                     capture_output=True, text=True)
-            self.assertEqual(result.returncode, 1)
+            self.assertEqual(result.returncode, code)
             self.assertIn(answer, result.stderr)
 
 
