@@ -38,6 +38,7 @@ struct store_cursor {
     uint8_t start[512];
     size_t start_size;
     bool is_started;
+    bool is_broken;
 };
 
 static const char *const table_names[] = {
@@ -382,8 +383,13 @@ struct status store_cursor_next(struct store_cursor *cursor, struct slice *key_o
                               : has_start        ? MDB_SET_RANGE
                                                  : MDB_FIRST);
     cursor->is_started = true;
+    if (code != 0 && code != MDB_NOTFOUND) { /* a page, not a row: there is no way around it */
+        enum status_code found = cursor->is_broken ? STATUS_IO : code_of(code);
+        cursor->is_broken = true;
+        return status_of(found);
+    }
     if (code != 0) {
-        return status_of(code == MDB_NOTFOUND ? STATUS_END : code_of(code));
+        return status_of(STATUS_END);
     }
     struct slice found = slice_of(key.mv_data, key.mv_size);
     if (!slice_starts_with(found, slice_of(cursor->prefix, cursor->prefix_size))) {

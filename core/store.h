@@ -66,7 +66,8 @@ struct store_cursor;
 MUST_CHECK struct status store_cursor_open(struct store_snapshot *snapshot, enum store_table table,
                                            struct slice prefix, struct slice start,
                                            struct store_cursor **cursor_out);
-/* END after the last; CORRUPT for a damaged value (the walk can go on). */
+/* END after the last; CORRUPT for a damaged value (the walk can go on), or for a damaged page: then
+ * it is IO from there on. */
 MUST_CHECK struct status store_cursor_next(struct store_cursor *cursor, struct slice *key_out,
                                            struct slice *value_out);
 void store_cursor_close(struct store_cursor *cursor);
