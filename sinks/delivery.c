@@ -17,7 +17,6 @@
 #include "core/base/assert.h"
 #include "core/clock.h"
 #include "sinks/redact.h"
-#include "sinks/stdout.h"
 
 #define ATTEMPT_ARENA_BYTES (8 * MIB)
 
@@ -217,14 +216,8 @@ static void start_http(struct sink_host *host) {
 }
 
 static void deliver_direct(struct sink_host *host) {
-    const struct sinks_options *options = &host->sinks->options;
     struct fault fault = {{0}};
-    bool is_default_stdout =
-        host->type == &sink_stdout_type && sink_setting_find(&host->config, "format").size == 0;
-    enum sink_verdict verdict = is_default_stdout
-                                    ? stdout_write_message(options->stdout_fd, options->stdout_json,
-                                                           &host->current.message, &fault)
-                                    : host->type->deliver(host->state, &host->current, &fault);
+    enum sink_verdict verdict = host->type->deliver(host->state, &host->current, &fault);
     say_words(host, slice_of_text(fault.words));
     take_verdict(host, verdict == SINK_CONTINUE ? SINK_GIVE_UP : verdict, true, 0);
 }

@@ -6,8 +6,9 @@
  *
  * There are three shapes; a sink fills the functions of one:
  *   HTTP      build_request, read_response: the host sends it (libcurl).
- *   direct    deliver: delivers in the call and must not block (stdout).
- *   watching  start, cancel: drives a library's own socket by the host's watches (postgres).
+ *   direct    deliver: delivers in the call and must not block (tests/sinks/example_sink.c).
+ *   watching  start, cancel: drives a descriptor of its own by the host's watches (stdout,
+ *             postgres).
  *
  * A sink may also be a shared object that exports `const struct sink_type *quell_sink_type(void)`.
  * Threads: all calls come from the sinks' thread.

@@ -97,6 +97,9 @@ static struct status make_host(struct sinks *sinks, const struct config_sink *co
     if (status_is_ok(status)) {
         status = open_type(host, fault);
     }
+    if (status_is_ok(status) && host->type == &sink_stdout_type) {
+        stdout_share_line(host->state, &sinks->stdout_line, sinks->options.stdout_json);
+    }
     if (!status_is_ok(status)) {
         free_host(host);
         return status;

@@ -329,6 +329,7 @@ struct status sinks_open(const struct sinks_options *options, struct sinks **sin
     sinks->options = *options;
     sinks->config = options->config;
     config_acquire(sinks->config);
+    stdout_line_init(&sinks->stdout_line, options->stdout_fd);
     struct status status =
         arena_init(&sinks->batch_arena, OUTCOME_BATCHES * OUTCOME_BATCH_BYTES + 4096);
     for (uint32_t i = 0; i < OUTCOME_BATCHES && status_is_ok(status); i++) {
@@ -374,6 +375,7 @@ void sinks_close(struct sinks *sinks) {
     }
     config_release(atomic_exchange(&sinks->next_config, NULL));
     config_release(sinks->config);
+    stdout_line_deinit(&sinks->stdout_line);
     arena_deinit(&sinks->batch_arena);
     free(sinks);
 }

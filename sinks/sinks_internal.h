@@ -10,6 +10,7 @@
 #include "sinks/sink_memory.h"
 #include "sinks/sink_queue.h"
 #include "sinks/sinks.h"
+#include "sinks/stdout.h"
 #include "sinks/watching.h"
 
 enum { OUTCOME_BATCHES = 64, OUTCOME_BATCH_BYTES = 4096 };
@@ -74,6 +75,7 @@ struct sinks {
     struct config *_Atomic next_config; /* handed over by another thread */
     struct loop *loop;
     struct http_client *client;
+    struct stdout_line stdout_line;
     struct loop_waker *waker;
     struct sink_host **hosts; /* sorted by tenant and name */
     uint32_t hosts_count;

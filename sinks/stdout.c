@@ -1,39 +1,111 @@
 /*
- * stdout.c - the smallest sink, and a good one to copy: settings, state, deliver.
+ * stdout.c - the smallest sink, and a good one to read first: settings, state, start.
  *
  * Readable form: time, what happened, severity, title, since when, id. What comes from events is
  * stripped of control characters, so that nothing an event says can move a terminal's cursor.
+ *
+ * Who reads our stdout may rest for any time (a pipe into a pager). O_NONBLOCK is no way out: it
+ * would hold for all that share the open file, such as the shell. So room is asked for before each
+ * write, and when there is none the loop tells of it:
+ *
+ * 1. No write is more than PIPE_BUF bytes: a pipe that poll(2) calls writable takes that many
+ *    without waiting, and all at once.
+ * 2. A line that began is finished before another begins, whatever becomes of its message and of
+ *    its sink: all sinks of the type share one struct stdout_line.
  */
 #include "sinks/stdout.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "core/base/assert.h"
 #include "core/base/json_pick.h"
 #include "core/clock.h"
+#include "core/loop.h"
 
-enum { LINE_BYTES_MAX = 2048 };
+enum { TEXT_BYTES_MAX = 2048 };
 
 struct stdout_state {
-    int fd;
+    struct stdout_line *line; /* shared */
     bool as_json;
+    bool has_format;  /* in the config */
+    int watched_fd;   /* a duplicate, since a descriptor is watched for one; -1: none */
+    uint64_t written; /* the last message whose line is out; 0: none */
+    /* The attempt. */
+    const struct sink_delivery *delivery;
+    struct sink_watcher *watcher;
 };
 
 static const char *const setting_names[] = {"format", NULL};
 
-static bool write_all(int fd, struct slice bytes) {
-    while (bytes.size > 0) {
-        ssize_t written = write(fd, bytes.data, bytes.size);
+/* --- The line --- */
+
+void stdout_line_init(struct stdout_line *line, int fd) {
+    *line = (struct stdout_line){.fd = fd};
+}
+
+void stdout_line_deinit(struct stdout_line *line) {
+    free(line->bytes);
+    *line = (struct stdout_line){0};
+}
+
+/* Errors count as room: write(2) gives them their names. */
+static bool has_room(int fd) {
+    struct pollfd ask = {.fd = fd, .events = POLLOUT};
+    return poll(&ask, 1, 0) == 1;
+}
+
+static void drop(struct stdout_line *line) {
+    line->size = 0;
+    line->done = 0;
+    line->writer = NULL;
+}
+
+static struct status flush(struct stdout_line *line) {
+    while (line->done < line->size) {
+        size_t rest = line->size - line->done;
+        if (!has_room(line->fd)) {
+            return status_of(STATUS_FULL);
+        }
+        ssize_t written =
+            write(line->fd, line->bytes + line->done, rest < PIPE_BUF ? rest : PIPE_BUF);
         if (written < 0 && errno == EINTR) {
             continue;
         }
-        if (written <= 0) {
-            return false;
+        if (written < 0 && errno == EPIPE) {
+            drop(line); /* who reads next has not seen how it begins */
         }
-        bytes = slice_tail(bytes, (size_t)written);
+        if (written <= 0) {
+            return status_of(errno == EAGAIN ? STATUS_FULL : STATUS_IO);
+        }
+        line->done += (size_t)written;
     }
-    return true;
+    if (line->writer != NULL) {
+        line->writer->written = line->number;
+    }
+    drop(line);
+    return status_ok();
+}
+
+static struct status begin_line(struct stdout_line *line, struct slice words) {
+    ASSERT(line->size == 0 && line->done == 0);
+    if (words.size + 1 > line->capacity) {
+        char *larger = realloc(line->bytes, words.size + 1);
+        if (larger == NULL) {
+            errno = ENOMEM;
+            return status_of(STATUS_IO);
+        }
+        line->bytes = larger;
+        line->capacity = words.size + 1;
+    }
+    memcpy(line->bytes, words.data, words.size);
+    line->bytes[words.size] = '\n';
+    line->size = words.size + 1;
+    return status_ok();
 }
 
 static void add_words(struct text *line, const struct outbox_message *message) {
@@ -54,27 +126,32 @@ static void add_words(struct text *line, const struct outbox_message *message) {
     text_add_printable(line, text_slice(&title_text));
     text_add_text(line, "  ");
     text_add_printable(line, text_slice(&id_text));
-    text_add_char(line, '\n');
 }
 
-enum sink_verdict stdout_write_message(int fd, bool as_json, const struct outbox_message *message,
-                                       struct fault *fault) {
-    bool is_written = false;
-    if (as_json) {
-        is_written = write_all(fd, message->payload) && write_all(fd, SLICE("\n"));
-    } else {
-        char memory[LINE_BYTES_MAX];
-        struct text line = text_over(memory, sizeof(memory));
-        add_words(&line, message);
-        is_written = write_all(fd, text_slice(&line));
+/* FULL: no room now. IO: errno says why. */
+static struct status write_message(struct stdout_state *state,
+                                   const struct outbox_message *message) {
+    struct stdout_line *line = state->line;
+    char memory[TEXT_BYTES_MAX];
+    struct text text = text_over(memory, sizeof(memory));
+    TRY(flush(line));
+    if (state->written == message->number) {
+        return status_ok(); /* it began before, and whoever found room has finished it */
     }
-    if (!is_written) {
-        (void)!status_is_ok(
-            fault_set(fault, STATUS_IO, "cannot write to stdout: %s", strerror(errno)));
-        return SINK_RETRY;
+    if (!state->as_json) {
+        add_words(&text, message);
     }
-    return SINK_DELIVERED;
+    TRY(begin_line(line, state->as_json ? message->payload : text_slice(&text)));
+    line->number = message->number;
+    line->writer = state;
+    struct status status = flush(line);
+    if (!status_is_ok(status) && line->done == 0) {
+        drop(line); /* nothing of it is out: by the next time it may be old */
+    }
+    return status;
 }
+
+/* --- The sink --- */
 
 static struct status stdout_open(const struct config_sink *config, struct arena *arena,
                                  void **state_out, struct fault *fault) {
@@ -87,17 +164,73 @@ static struct status stdout_open(const struct config_sink *config, struct arena 
         !slice_equals(format, SLICE("text"))) {
         return fault_set(fault, STATUS_INVALID, "format is \"text\" or \"json\"");
     }
-    state->fd = STDOUT_FILENO;
+    state->watched_fd = -1;
+    state->has_format = format.size > 0;
     state->as_json = slice_equals(format, SLICE("json"));
     *state_out = state;
     return status_ok();
 }
 
-static enum sink_verdict stdout_deliver(void *context, const struct sink_delivery *delivery,
-                                        struct fault *fault) {
-    const struct stdout_state *state = context;
-    ASSERT(state != NULL);
-    return stdout_write_message(state->fd, state->as_json, &delivery->message, fault);
+void stdout_share_line(void *context, struct stdout_line *line, bool as_json) {
+    struct stdout_state *state = context;
+    state->line = line;
+    state->as_json = state->has_format ? state->as_json : as_json;
+}
+
+static void stop_waiting(struct stdout_state *state) {
+    if (state->watched_fd >= 0) {
+        (void)!status_is_ok(
+            state->watcher->watch(state->watcher, state->watched_fd, 0, NULL, NULL));
+        (void)close(state->watched_fd);
+        state->watched_fd = -1;
+    }
+}
+
+static void go_on(void *context);
+
+static bool wait_for_room(struct stdout_state *state) {
+    if (state->watched_fd < 0) {
+        state->watched_fd = fcntl(state->line->fd, F_DUPFD_CLOEXEC, 3);
+    }
+    return state->watched_fd >= 0 &&
+           status_is_ok(state->watcher->watch(state->watcher, state->watched_fd, LOOP_WRITABLE,
+                                              go_on, state));
+}
+
+static void go_on(void *context) {
+    struct stdout_state *state = context;
+    struct fault fault = {{0}};
+    struct status status = write_message(state, &state->delivery->message);
+    if (status.code == STATUS_FULL && wait_for_room(state)) {
+        return;
+    }
+    if (!status_is_ok(status)) {
+        fault_write(&fault, "cannot write to stdout: %s", strerror(errno));
+    }
+    stop_waiting(state);
+    state->watcher->finish(state->watcher, status_is_ok(status) ? SINK_DELIVERED : SINK_RETRY,
+                           slice_of_text(fault.words));
+}
+
+static void stdout_start(void *context, const struct sink_delivery *delivery, struct arena *arena,
+                         struct sink_watcher *watcher) {
+    struct stdout_state *state = context;
+    (void)arena;
+    ASSERT(state->line != NULL && state->watched_fd < 0);
+    state->delivery = delivery;
+    state->watcher = watcher;
+    go_on(state);
+}
+
+static void stdout_cancel(void *context) {
+    stop_waiting(context);
+}
+
+static void stdout_close(void *context) {
+    struct stdout_state *state = context;
+    if (state->line != NULL && state->line->writer == state) {
+        state->line->writer = NULL;
+    }
 }
 
 const struct sink_type sink_stdout_type = {
@@ -105,5 +238,7 @@ const struct sink_type sink_stdout_type = {
     .name = "stdout",
     .setting_names = setting_names,
     .open = stdout_open,
-    .deliver = stdout_deliver,
+    .close = stdout_close,
+    .start = stdout_start,
+    .cancel = stdout_cancel,
 };

@@ -5,7 +5,18 @@
 
 extern const struct sink_type sink_stdout_type;
 
-/* The default sink of `run`: writes to fd, as JSON lines or as words. */
-MUST_CHECK enum sink_verdict stdout_write_message(int fd, bool as_json,
-                                                  const struct outbox_message *message,
-                                                  struct fault *fault);
+/* The line on its way to our stdout, shared by all sinks of the type. Thread: the sinks'. */
+struct stdout_line {
+    int fd;
+    char *bytes; /* owned; the last line that began */
+    size_t capacity;
+    size_t size;
+    size_t done;                 /* bytes of it that are out */
+    uint64_t number;             /* of its message in the outbox */
+    struct stdout_state *writer; /* the sink that began it; NULL: gone */
+};
+
+void stdout_line_init(struct stdout_line *line, int fd);
+void stdout_line_deinit(struct stdout_line *line);
+/* Where the sink of that state writes; as JSON lines, unless its config says a format. */
+void stdout_share_line(void *state, struct stdout_line *line, bool as_json);

@@ -1,9 +1,13 @@
 """A sink that hangs or is away: others are not delayed, memory stays flat, the latest state comes."""
+import fcntl
+import json
 import os
 import re
+import select
 import socket
 import threading
 import signal
+import time
 import unittest
 
 from harness import BINARY, Receiver, Story, failure, wait_for
@@ -142,6 +146,56 @@ class DeliveryStory(Story):
             return False
         finally:
             http.server.ThreadingHTTPServer = original
+
+    def unread(self, *overrides):
+        """A quell whose stdout is a small pipe, and the pipe's end to read."""
+        reader, writer = os.pipe()
+        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 8192)
+        quell = self.quell("notify.group_wait=0s", "notify.group_interval=0s", *overrides,
+                           stdout=writer)
+        os.close(writer)
+        file = os.fdopen(reader, "rb", buffering=0)
+        self.addCleanup(file.close)
+        return quell, file
+
+    def test_a_stdout_that_nobody_reads_delays_nobody_and_its_lines_stay_whole(self):
+        good = self.receiver()
+        quell, file = self.unread("sink.good.type=webhook", "sink.good.url=" + good.url,
+                                  "sink.out.type=stdout", "sink.out.format=json")
+        quell.events(*[failure(f"job{number}") for number in range(200)])
+        self.assertTrue(wait_for(lambda: len({message["data"]["id"]
+                                              for message in good.messages}) == 200, 30))
+        self.assertLess(self.metric(quell, "delivered_total", "out"), 200)
+        started = time.monotonic()
+        self.assertEqual(quell.stop(), 0)
+        self.assertLess(time.monotonic() - started, 30)  # a drain is five seconds
+        lines = file.read().splitlines(keepends=True)
+        self.assertGreater(len(lines), 1)
+        for line in lines:
+            self.assertTrue(line.endswith(b"\n"))
+            json.loads(line)
+
+    def test_a_stdout_that_is_read_slowly_gets_every_line_whole(self):
+        """Of two sinks, and some longer than what a pipe takes at once."""
+        quell, file = self.unread("sink.out.type=stdout", "sink.out.format=json",
+                                  "sink.also.type=stdout", "sink.also.format=json")
+        for number in range(10):
+            job = f"{'long' * 50}{number}-"
+            quell.events(failure(job), *[failure(f"{job}{below}", job) for below in range(40)])
+        quell.settle()
+        pending = lambda: (self.metric(quell, "pending", "out") +  # noqa: E731
+                           self.metric(quell, "pending", "also"))
+        self.assertTrue(wait_for(pending, 10))
+        text, until = b"", time.monotonic() + 60
+        while pending() > 0 and time.monotonic() < until:
+            while select.select([file], [], [], 0.2)[0]:
+                text += file.read(2000)
+        self.assertEqual(self.metric(quell, "attempts_failed_total", "out"), 0)
+        lines = [json.loads(line) for line in text.splitlines()]
+        self.assertGreater(max(map(len, text.splitlines())), 4096)
+        self.assertEqual(len({line["id"] for line in lines}), 10)
+        self.assertEqual(len(lines), self.metric(quell, "delivered_total", "out") +
+                         self.metric(quell, "delivered_total", "also"))
 
     def test_an_incidents_messages_arrive_in_order(self):
         good = self.receiver()

@@ -108,7 +108,8 @@ class Quell:
 
     ALWAYS = ("listen.http=127.0.0.1:0", "listen.grpc=127.0.0.1:0", "listen.console=127.0.0.1:0")
 
-    def __init__(self, *overrides, files=None, directory=None):
+    def __init__(self, *overrides, files=None, directory=None, stdout=None):
+        self.stdout = stdout  # a descriptor; else a file, "out"
         self.directory = directory or tempfile.mkdtemp(prefix="quell-test-")
         self.overrides = list(overrides)
         for name, text in (files or {}).items():
@@ -131,7 +132,7 @@ class Quell:
         start = self.log.seek(0, os.SEEK_END)
         with open(os.path.join(self.directory, "out"), "a") as out:
             self.process = subprocess.Popen(command, cwd=self.directory, stderr=self.log,
-                                            stdout=out)
+                                            stdout=out if self.stdout is None else self.stdout)
         deadline = time.time() + 60
         while time.time() < deadline:
             if self.process.poll() is not None:
