@@ -11,6 +11,8 @@
 
 enum { SERVICES_DEFAULT = 200, REPORT_BYTES_MAX = 8192 };
 
+/* With it the time between two requests still fits into a count of nanoseconds. */
+#define RATE_MIN 0.001
 enum { PROPERTIES_MAX = 32 };
 enum flag_kind { WORDS, COUNT, SHARE, SPAN, RATE, PROTOCOL, PROPERTY, SWITCH };
 
@@ -160,6 +162,7 @@ static struct status set_flag(struct load_flags *parsed, size_t flag, const char
     case RATE:
         if (strcmp(value, "max") != 0) {
             TRY(parse_number(value, &number));
+            TRY(status_of(number < RATE_MIN ? STATUS_INVALID : STATUS_OK)); /* 0 stands for max */
         }
         return set_number(number, 1e9, field);
     case SHARE:

@@ -67,7 +67,8 @@ class Load(Story):
         self.assertGreater(report["latency_ns"]["p50"], 50_000_000)
 
     def test_mistakes_are_told_in_words(self):
-        for flags, words in [(["--rate", "fast"], "--rate wants N|max"), (["--bogus"], "unknown"),
+        for flags, words in [(["--rate", "fast"], "--rate wants N|max"),
+                             (["--rate", "0"], "--rate wants N|max"), (["--bogus"], "unknown"),
                              (["--rte", "5"], 'did you mean "--rate"? see quell load'),
                              (["--url", "https://x"], "http:// only"), (["--batch"], "--batch"),
                              (["--url", "http://127.0.0.1:1"], "cannot connect"),
