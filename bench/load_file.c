@@ -75,7 +75,7 @@ struct status load_file_next(struct load_file *file, struct load_file_entry *ent
     uint32_t sizes[2];
     size_t got = fread(&entry.due_ns, 1, sizeof(entry.due_ns), file->file);
     if (got == 0) {
-        return status_of(STATUS_END);
+        return status_of(ferror(file->file) != 0 ? STATUS_IO : STATUS_END);
     }
     if (got != sizeof(entry.due_ns) || fread(sizes, sizeof(sizes), 1, file->file) != 1) {
         return status_of(STATUS_CORRUPT);

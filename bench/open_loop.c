@@ -30,6 +30,7 @@ struct run {
     struct load_request *request_last;
     struct load_file_entry entry; /* of the replay: what comes next */
     bool has_entry;
+    struct status replay_status; /* of the last read: END after the last request */
     bool is_over;
     uint64_t start_ns;
     uint64_t sent_count;
@@ -48,7 +49,8 @@ static uint64_t next_due_ns(struct run *run, uint64_t now_ns) {
     uint64_t due_ns = now_ns;
     if (options->replay_path != NULL) {
         if (!run->has_entry) {
-            run->has_entry = status_is_ok(load_file_next(&run->replay, &run->entry));
+            run->replay_status = load_file_next(&run->replay, &run->entry);
+            run->has_entry = status_is_ok(run->replay_status);
         }
         run->is_over = run->is_over || !run->has_entry;
         return run->entry.due_ns;
@@ -230,6 +232,17 @@ static void close_parts(struct run *run) {
     load_file_close(&run->replay);
 }
 
+/* Half a file is another load than the one that was kept: its numbers would mislead. */
+static struct status check_replay(const struct run *run, struct fault *fault) {
+    struct status status = run->replay_status;
+    if (status_is_ok(status) || status.code == STATUS_END) {
+        return status_ok();
+    }
+    return fault_set(fault, status.code, "%s %s after request %llu", run->options->replay_path,
+                     status.code == STATUS_CORRUPT ? "is cut off or damaged" : "cannot be read",
+                     (unsigned long long)run->sent_count);
+}
+
 struct status open_loop_run(const struct open_loop_options *options, struct load_report *report_out,
                             struct fault *fault) {
     struct run run = {.options = options, .report = report_out};
@@ -242,6 +255,7 @@ struct status open_loop_run(const struct open_loop_options *options, struct load
     struct status status = open_parts(&run, fault);
     if (status_is_ok(status)) {
         measure(&run);
+        status = check_replay(&run, fault);
         if (run.record.file != NULL && !status_is_ok(load_file_finish(&run.record))) {
             status = fault_set(fault, STATUS_IO, "cannot write %s: %s", options->record_path,
                                strerror(errno));

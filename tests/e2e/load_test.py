@@ -57,6 +57,21 @@ class Load(Story):
         self.assertEqual(again["bytes_sent"], first["bytes_sent"])
         self.assertEqual(quell.settle()["events_duplicate"], first["records_accepted"])
 
+    def test_a_kept_load_that_is_cut_is_told_and_no_success(self):
+        quell = self.quell()
+        kept = os.path.join(quell.directory, "kept.load")
+        load(*self.flags(quell, "--record", kept, "--rate", "1000", "--duration", "500ms"))
+        with open(kept, "rb") as file:
+            whole = file.read()
+        first = 13 + 16 + int.from_bytes(whole[25:29], "little")
+        for size in [first + 5, first + 16, first + 16 + 100]:  # in a head, behind it, in a body
+            with open(kept, "wb") as file:
+                file.write(whole[:size])
+            result, report = load(*self.flags(quell, "--replay", kept))
+            self.assertEqual(result.returncode, 1)
+            self.assertIn("kept.load is cut off or damaged after request 1\n", result.stderr)
+            self.assertIsNone(report)
+
     def test_a_slow_server_cannot_hide_who_waited(self):
         quell = self.quell()
         flags = self.flags(quell, "--connections", "1", "--rate", "1000000", "--duration", "500ms",
