@@ -17,7 +17,8 @@ struct load_server {
 };
 
 struct load_report {
-    struct histogram latency_ns; /* of accepted requests, and of those that were never sent */
+    /* Of requests that were accepted, and of those that waited in vain: timed out, never sent. */
+    struct histogram latency_ns;
     uint64_t requests_sent;
     uint64_t requests_unsent;   /* due, but no connection was free until the end */
     uint64_t requests_accepted; /* HTTP: 2xx; Kafka: acknowledged */
@@ -32,7 +33,7 @@ struct load_report {
     struct load_server server;
 };
 
-/* Counts one answer; latency only of what was accepted. */
+/* Counts one outcome; latency only of what was accepted or timed out. */
 void load_report_add(struct load_report *report, const struct load_outcome *outcome);
 /* "12.0 s  400,000 records/s  p99 3.1 ms  refused 0  failed 0", no line end. */
 void load_report_add_progress(struct text *text, const struct load_report *report,

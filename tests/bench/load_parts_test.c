@@ -8,6 +8,7 @@
 
 #include "bench/load_answer.h"
 #include "bench/load_file.h"
+#include "bench/load_report.h"
 #include "bench/open_loop.h"
 
 static enum status_code parse(const char *answer, uint16_t *http_status, bool *keeps_open) {
@@ -97,6 +98,17 @@ static void a_request_file_gives_back_what_was_added_and_tells_a_cut(void **stat
     (void)unlink(path);
 }
 
+static void what_waited_in_vain_counts_among_the_latencies(void **state) {
+    static struct load_report report; /* large */
+    (void)state;
+    load_report_add(&report, &(struct load_outcome){LOAD_ACCEPTED, 10, 1000, NULL});
+    load_report_add(&report, &(struct load_outcome){LOAD_TIMED_OUT, 10, 7000, NULL});
+    load_report_add(&report, &(struct load_outcome){LOAD_FAILED, 10, 9000, NULL});
+    assert_int_equal(report.latency_ns.value_max, 7000);
+    assert_int_equal(report.records_accepted, 10);
+    assert_int_equal(report.requests_timed_out, 1);
+}
+
 static struct load_world small_world(enum load_protocol protocol, uint64_t seed) {
     return (struct load_world){.protocol = protocol,
                                .host = "h",
@@ -170,6 +182,7 @@ int main(void) {
         cmocka_unit_test(an_answer_ends_with_its_length_its_last_chunk_or_its_connection),
         cmocka_unit_test(an_address_has_a_host_a_port_and_maybe_a_path),
         cmocka_unit_test(a_request_file_gives_back_what_was_added_and_tells_a_cut),
+        cmocka_unit_test(what_waited_in_vain_counts_among_the_latencies),
         cmocka_unit_test(the_same_seed_makes_the_same_requests),
         cmocka_unit_test(no_two_records_get_the_same_time),
         cmocka_unit_test(popularity_falls_with_the_rank),
