@@ -89,31 +89,40 @@ static void shut_connection(struct load_client *client, struct connection *conne
     client->shut_count++;
 }
 
-static enum load_fate fate_of(uint16_t http_status, bool is_timeout) {
-    if (http_status == 0) {
-        return is_timeout ? LOAD_TIMED_OUT : LOAD_FAILED;
+static enum load_fate fate_of(const struct load_answer *answer, uint64_t rejected) {
+    if (answer->http_status >= 200 && answer->http_status < 300) {
+        return rejected == 0 ? LOAD_ACCEPTED : LOAD_REJECTED;
     }
-    if (http_status >= 200 && http_status < 300) {
-        return LOAD_ACCEPTED;
-    }
-    return http_status == 429 || http_status == 503 ? LOAD_REFUSED : LOAD_REJECTED;
+    bool is_backpressure = answer->http_status == 429 || answer->http_status == 503;
+    return is_backpressure ? LOAD_REFUSED : LOAD_REJECTED;
 }
 
 static void report(struct load_client *client, const struct connection *connection,
-                   uint16_t http_status, bool is_timeout) {
+                   struct load_outcome *outcome) {
     uint64_t now_ns = clock_monotonic_ns();
-    struct load_outcome outcome = {
-        .fate = fate_of(http_status, is_timeout),
-        .records = connection->records,
-        .latency_ns = now_ns > connection->due_ns ? now_ns - connection->due_ns : 0,
-    };
-    client->options.on_outcome(client->options.owner, &outcome);
+    outcome->latency_ns = now_ns > connection->due_ns ? now_ns - connection->due_ns : 0;
+    client->options.on_outcome(client->options.owner, outcome);
+}
+
+static void report_answer(struct load_client *client, const struct connection *connection,
+                          const struct load_answer *answer) {
+    bool is_taken = answer->http_status >= 200 && answer->http_status < 300;
+    uint64_t rejected = is_taken ? load_answer_count_rejected(answer->body) : connection->records;
+    bool is_partial = is_taken && rejected > 0;
+    rejected = rejected < connection->records ? rejected : connection->records;
+    report(client, connection,
+           &(struct load_outcome){
+               .fate = fate_of(answer, rejected),
+               .records_accepted = connection->records - (uint32_t)rejected,
+               .words = is_partial ? "the server took a request without some of its records" : NULL,
+           });
 }
 
 static void fail_connection(struct load_client *client, struct connection *connection,
                             bool is_timeout) {
     if (connection->place == BUSY) {
-        report(client, connection, 0, is_timeout);
+        report(client, connection,
+               &(struct load_outcome){.fate = is_timeout ? LOAD_TIMED_OUT : LOAD_FAILED});
     }
     shut_connection(client, connection);
 }
@@ -175,10 +184,10 @@ static void send_rest(struct load_client *client, struct connection *connection)
 }
 
 static void finish_request(struct load_client *client, struct connection *connection,
-                           uint16_t http_status, bool keeps_open) {
-    report(client, connection, http_status, false);
+                           const struct load_answer *answer) {
+    report_answer(client, connection, answer);
     /* An answer before all was sent leaves the connection useless. */
-    if (!keeps_open || connection->rest != NULL) {
+    if (!answer->keeps_open || connection->rest != NULL) {
         shut_connection(client, connection);
         return;
     }
@@ -196,12 +205,11 @@ static void receive_answer(struct load_client *client, struct connection *connec
         return;
     }
     connection->answer_bytes += (size_t)got;
-    uint16_t http_status = 0;
-    bool keeps_open = false;
-    struct status status = load_answer_parse(slice_of(connection->answer, connection->answer_bytes),
-                                             &http_status, &keeps_open);
+    struct load_answer answer;
+    struct status status =
+        load_answer_parse(slice_of(connection->answer, connection->answer_bytes), &answer);
     if (status_is_ok(status)) {
-        finish_request(client, connection, http_status, keeps_open);
+        finish_request(client, connection, &answer);
     } else if (status.code != STATUS_END ||
                connection->answer_bytes == sizeof(connection->answer)) {
         fail_connection(client, connection, false);

@@ -32,7 +32,7 @@ static void tell(struct load_kafka *way, struct flight *flight, enum load_fate f
     uint64_t now_ns = clock_monotonic_ns();
     struct load_outcome outcome = {
         .fate = fate,
-        .records = flight->records,
+        .records_accepted = fate == LOAD_ACCEPTED ? flight->records : 0,
         .latency_ns = now_ns > flight->due_ns ? now_ns - flight->due_ns : 0,
         .words = fate == LOAD_ACCEPTED ? NULL : words,
     };

@@ -15,9 +15,7 @@ void load_report_add(struct load_report *report, const struct load_outcome *outc
         [LOAD_FAILED] = &report->requests_failed,
     };
     *counts[outcome->fate] += 1;
-    if (outcome->fate == LOAD_ACCEPTED) {
-        report->records_accepted += outcome->records;
-    }
+    report->records_accepted += outcome->records_accepted;
     /* Without those that waited longest, a server that hangs would look fast. */
     if (outcome->fate == LOAD_ACCEPTED || outcome->fate == LOAD_TIMED_OUT) {
         histogram_add(&report->latency_ns, outcome->latency_ns);

@@ -21,9 +21,9 @@ struct load_report {
     struct histogram latency_ns;
     uint64_t requests_sent;
     uint64_t requests_unsent;   /* due, but no connection was free until the end */
-    uint64_t requests_accepted; /* HTTP: 2xx; Kafka: acknowledged */
+    uint64_t requests_accepted; /* HTTP: 2xx of all its records; Kafka: acknowledged */
     uint64_t requests_refused;  /* HTTP: 429, 503 */
-    uint64_t requests_rejected; /* other answers */
+    uint64_t requests_rejected; /* other answers, and 2xx that refuse some records */
     uint64_t requests_timed_out;
     uint64_t requests_failed; /* the connection broke */
     uint64_t records_accepted;

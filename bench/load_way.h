@@ -12,7 +12,7 @@
 enum load_fate {
     LOAD_ACCEPTED,
     LOAD_REFUSED,  /* backpressure: it may come again later */
-    LOAD_REJECTED, /* never */
+    LOAD_REJECTED, /* never; or taken but for some of its records */
     LOAD_TIMED_OUT,
     LOAD_FAILED, /* no answer: the connection broke */
 };
@@ -20,9 +20,9 @@ enum load_fate {
 /* What became of one request. */
 struct load_outcome {
     enum load_fate fate;
-    uint32_t records;
-    uint64_t latency_ns; /* since it was due */
-    const char *words;   /* why, of what was not accepted; NULL: nothing is known */
+    uint32_t records_accepted; /* of the request's */
+    uint64_t latency_ns;       /* since it was due */
+    const char *words;         /* why, of what was not accepted; NULL: nothing is known */
 };
 
 typedef void load_outcome_fn(void *owner, const struct load_outcome *outcome);

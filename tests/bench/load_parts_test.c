@@ -11,34 +11,63 @@
 #include "bench/load_report.h"
 #include "bench/open_loop.h"
 
-static enum status_code parse(const char *answer, uint16_t *http_status, bool *keeps_open) {
-    return load_answer_parse(slice_of_text(answer), http_status, keeps_open).code;
+static enum status_code parse(const char *bytes, struct load_answer *answer) {
+    return load_answer_parse(slice_of_text(bytes), answer).code;
 }
 
 static void an_answer_ends_with_its_length_its_last_chunk_or_its_connection(void **state) {
-    uint16_t http_status = 0;
-    bool keeps_open = false;
+    struct load_answer answer = {0};
     (void)state;
     const char *whole = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
     for (size_t size = 0; size < strlen(whole); size++) {
-        struct slice part = slice_of(whole, size);
-        assert_int_equal(load_answer_parse(part, &http_status, &keeps_open).code, STATUS_END);
+        assert_int_equal(load_answer_parse(slice_of(whole, size), &answer).code, STATUS_END);
     }
-    assert_int_equal(parse(whole, &http_status, &keeps_open), STATUS_OK);
-    assert_int_equal(http_status, 200);
-    assert_true(keeps_open);
-    assert_int_equal(parse("HTTP/1.1 429 No\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
-                           &http_status, &keeps_open),
-                     STATUS_OK);
-    assert_int_equal(http_status, 429);
-    assert_false(keeps_open);
-    const char *chunked =
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n";
-    assert_int_equal(parse(chunked, &http_status, &keeps_open), STATUS_OK);
-    assert_int_equal(parse("HTTP/1.1 200 OK\r\n\r\n{}", &http_status, &keeps_open), STATUS_OK);
-    assert_false(keeps_open);
-    assert_int_equal(parse("SSH-2.0-x\r\n\r\n", &http_status, &keeps_open), STATUS_INVALID);
-    assert_int_equal(parse("HTTP/1.1 2x0 OK\r\n\r\n", &http_status, &keeps_open), STATUS_INVALID);
+    assert_int_equal(parse(whole, &answer), STATUS_OK);
+    assert_int_equal(answer.http_status, 200);
+    assert_true(answer.keeps_open);
+    assert_true(slice_equals(answer.body, SLICE("{}")));
+    assert_int_equal(
+        parse("HTTP/1.1 429 No\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", &answer),
+        STATUS_OK);
+    assert_int_equal(answer.http_status, 429);
+    assert_false(answer.keeps_open);
+    const char *chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                          "e\r\n{\"rejected\":4}\r\n0\r\n\r\n";
+    assert_int_equal(parse(chunked, &answer), STATUS_OK);
+    assert_int_equal(load_answer_count_rejected(answer.body), 4);
+    assert_int_equal(parse("HTTP/1.1 200 OK\r\n\r\n{}", &answer), STATUS_OK);
+    assert_false(answer.keeps_open);
+    assert_int_equal(parse("SSH-2.0-x\r\n\r\n", &answer), STATUS_INVALID);
+    assert_int_equal(parse("HTTP/1.1 2x0 OK\r\n\r\n", &answer), STATUS_INVALID);
+}
+
+static void an_answer_that_takes_a_request_tells_what_of_it_is_refused(void **state) {
+    static const struct {
+        struct slice body;
+        uint64_t rejected;
+    } cases[] = {
+        {SLICE("{\"accepted\":7,\"rejected\":3,\"errors\":[]}"), 3},
+        {SLICE("{\"accepted\":7,\"rejected\":0,\"errors\":[]}"), 0},
+        {SLICE("{\"partialSuccess\":{\"rejectedLogRecords\":\"12\",\"errorMessage\":\"\"}}"), 12},
+        {SLICE("{\"partialSuccess\": {\"rejectedSpans\": 1}}"), 1},
+        {SLICE("{\"partialSuccess\":{\"rejectedDataPoints\":\"5\"}}"), 5},
+        {SLICE("{\"partialSuccess\":{\"errorMessage\":\"a word of warning\"}}"), 0},
+        {SLICE("{\"partialSuccess\":{}}"), 0},
+        {SLICE("{}"), 0},
+        {SLICE("\x0a\x07\x08\xac\x02\x12\x02no"), 300},
+        {SLICE("\x0a\x04\x12\x02no"), 0}, /* words only */
+        {SLICE("\x0a\x00"), 0},
+        {SLICE("\x0a\x03\x08\xac"), 0}, /* cut off */
+        {SLICE("\x0a\x02\x08\xff"), 0},
+        {SLICE("{\"rejected\":"), 0},
+        {SLICE("{\"rejected\":\""), 0},
+        {SLICE("OK"), 0},
+        {SLICE(""), 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(load_answer_count_rejected(cases[i].body), cases[i].rejected);
+    }
 }
 
 static void an_address_has_a_host_a_port_and_maybe_a_path(void **state) {
@@ -102,8 +131,8 @@ static void what_waited_in_vain_counts_among_the_latencies(void **state) {
     static struct load_report report; /* large */
     (void)state;
     load_report_add(&report, &(struct load_outcome){LOAD_ACCEPTED, 10, 1000, NULL});
-    load_report_add(&report, &(struct load_outcome){LOAD_TIMED_OUT, 10, 7000, NULL});
-    load_report_add(&report, &(struct load_outcome){LOAD_FAILED, 10, 9000, NULL});
+    load_report_add(&report, &(struct load_outcome){LOAD_TIMED_OUT, 0, 7000, NULL});
+    load_report_add(&report, &(struct load_outcome){LOAD_FAILED, 0, 9000, NULL});
     assert_int_equal(report.latency_ns.value_max, 7000);
     assert_int_equal(report.records_accepted, 10);
     assert_int_equal(report.requests_timed_out, 1);
@@ -180,6 +209,7 @@ static void popularity_falls_with_the_rank(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_answer_ends_with_its_length_its_last_chunk_or_its_connection),
+        cmocka_unit_test(an_answer_that_takes_a_request_tells_what_of_it_is_refused),
         cmocka_unit_test(an_address_has_a_host_a_port_and_maybe_a_path),
         cmocka_unit_test(a_request_file_gives_back_what_was_added_and_tells_a_cut),
         cmocka_unit_test(what_waited_in_vain_counts_among_the_latencies),

@@ -1,7 +1,10 @@
 """`quell load` against a running quell: every record it says was taken was, and once."""
+import http.server
 import json
 import os
 import subprocess
+import threading
+import time
 import unittest
 
 from harness import BINARY, Story
@@ -11,6 +14,25 @@ def load(*flags):
     result = subprocess.run([BINARY, "load", "--json", *flags], capture_output=True, text=True,
                             timeout=120)
     return result, json.loads(result.stdout) if result.stdout else None
+
+
+class Refusing(http.server.BaseHTTPRequestHandler):
+    """Takes each request but for some of its records; the answer comes in two pieces."""
+    protocol_version = "HTTP/1.1"
+    body = b""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.body)))
+        self.end_headers()
+        self.wfile.write(self.body[:3])
+        self.wfile.flush()
+        time.sleep(0.01)
+        self.wfile.write(self.body[3:])
+
+    def log_message(self, *arguments):
+        pass
 
 
 class Load(Story):
@@ -56,6 +78,23 @@ class Load(Story):
         self.assertEqual(again["records_accepted"], first["records_accepted"])
         self.assertEqual(again["bytes_sent"], first["bytes_sent"])
         self.assertEqual(quell.settle()["events_duplicate"], first["records_accepted"])
+
+    def test_a_request_that_is_taken_without_some_records_is_no_success(self):
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        for body in [b'{"accepted":47,"rejected":3,"errors":[]}',
+                     b'{"partialSuccess":{"rejectedLogRecords":"3","errorMessage":"no"}}',
+                     b"\x0a\x06\x08\x03\x12\x02no"]:
+            Refusing.body = body
+            result, report = load("--url", f"http://127.0.0.1:{server.server_port}", "--rate",
+                                  "500", "--batch", "50", "--duration", "300ms")
+            self.assertEqual(result.returncode, 1)
+            self.assertEqual(report["requests_sent"], 3)
+            self.assertEqual((report["requests_accepted"], report["requests_rejected"]), (0, 3))
+            self.assertEqual(report["records_accepted"], 3 * 47)
+            self.assertIn("without some of its records", report["trouble"])
 
     def test_a_kept_load_that_is_cut_is_told_and_no_success(self):
         quell = self.quell()
