@@ -48,6 +48,7 @@ struct runtime {
     struct cli_options cli;
     struct config *config;
     struct logger logger;
+    struct log_losses log_losses;
     struct stats stats;
     struct sink_board board;
     struct datadir datadir;
@@ -423,6 +424,8 @@ struct status runtime_open(const struct runtime_options *options, struct runtime
     runtime->cli = *options->cli;
     runtime->cli.logger = &runtime->logger;
     runtime->logger = make_logger(options->config, options->cli->log_format);
+    (void)pthread_mutex_init(&runtime->log_losses.mutex, NULL);
+    runtime->logger.losses = &runtime->log_losses;
     stats_set(&runtime->stats, STAT_CONFIG_RELOAD_OK, 1);
     stats_set(&runtime->stats, STAT_CONFIG_RELOAD_NS, clock_wall_ns());
     struct status status = open_all(runtime, options->stdout_json, fault);

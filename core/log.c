@@ -1,6 +1,8 @@
 /* log.c - see log.h. */
 #include "core/log.h"
 
+#include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -8,9 +10,14 @@
 #include "core/base/text.h"
 #include "core/clock.h"
 
-/* A byte takes at most six in JSON (\u001b), so a cut falls on the words, never on the closing
- * quote and brace: every line stays readable for machines. */
-enum { WORDS_BYTES_MAX = 2048, LINE_BYTES_MAX = 6 * WORDS_BYTES_MAX + 512 };
+/* What a line holds beside its words takes less than 512 bytes, and a byte of the words at most six
+ * in JSON (\u001b). Words that are too long that way are cut to what always fits, so a cut falls on
+ * them and never on the closing quote and brace: every line stays readable for machines. */
+enum {
+    LINE_BYTES_MAX = PIPE_BUF,
+    WORDS_BYTES_MAX = 2048,
+    WORDS_BYTES_SURE = (LINE_BYTES_MAX - 512) / 6
+};
 
 static const char *const level_words[] = {
     [LOG_LEVEL_DEBUG] = "debug",
@@ -36,6 +43,57 @@ static void add_text_line(struct text *line, enum log_level level, const char *a
     text_add_printable(line, words);
 }
 
+static void add_line(struct text *line, const struct logger *logger, enum log_level level,
+                     const char *area, struct slice words) {
+    if (logger->format == LOG_FORMAT_JSON) {
+        add_json_line(line, level, area, words);
+    } else {
+        add_text_line(line, level, area, words);
+    }
+}
+
+static void write_line(const struct logger *logger, enum log_level level, const char *area,
+                       const char *words) {
+    char memory[LINE_BYTES_MAX];
+    struct slice all = slice_of_text(words);
+    struct text line = text_over(memory, sizeof(memory) - 1);
+    add_line(&line, logger, level, area, all);
+    if (line.truncated) {
+        line = text_over(memory, sizeof(memory) - 1);
+        add_line(&line, logger, level, area, slice_head(all, WORDS_BYTES_SURE));
+    }
+    memory[line.size] = '\n';
+    /* Nobody can be told that the log cannot be written. */
+    ssize_t ignored = write(logger->fd, memory, line.size + 1);
+    (void)ignored;
+}
+
+/* A pipe that poll(2) calls writable takes PIPE_BUF bytes without waiting; files are always so. */
+static bool has_room(const struct logger *logger) {
+    struct pollfd ask = {.fd = logger->fd, .events = POLLOUT};
+    return poll(&ask, 1, 0) != 0;
+}
+
+/* The lock is for the room: two threads that saw the same would both write. */
+static void write_or_lose(const struct logger *logger, enum log_level level, const char *area,
+                          const char *words) {
+    struct log_losses *losses = logger->losses;
+    pthread_mutex_lock(&losses->mutex);
+    if (losses->lines > 0 && has_room(logger)) {
+        char told[64];
+        (void)snprintf(told, sizeof(told), "%llu lines lost: the log was not read",
+                       (unsigned long long)losses->lines);
+        write_line(logger, LOG_LEVEL_WARNING, "log", told);
+        losses->lines = 0;
+    }
+    if (has_room(logger)) {
+        write_line(logger, level, area, words);
+    } else {
+        losses->lines++;
+    }
+    pthread_mutex_unlock(&losses->mutex);
+}
+
 void log_write(const struct logger *logger, enum log_level level, const char *area,
                const char *format, ...) {
     if (logger == NULL || level < logger->level_min) {
@@ -46,15 +104,9 @@ void log_write(const struct logger *logger, enum log_level level, const char *ar
     va_start(arguments, format);
     (void)vsnprintf(words, sizeof(words), format, arguments);
     va_end(arguments);
-    char memory[LINE_BYTES_MAX];
-    struct text line = text_over(memory, sizeof(memory) - 1);
-    if (logger->format == LOG_FORMAT_JSON) {
-        add_json_line(&line, level, area, slice_of_text(words));
+    if (logger->losses != NULL) {
+        write_or_lose(logger, level, area, words);
     } else {
-        add_text_line(&line, level, area, slice_of_text(words));
+        write_line(logger, level, area, words);
     }
-    memory[line.size] = '\n';
-    /* Nobody can be told that the log cannot be written. */
-    ssize_t ignored = write(logger->fd, memory, line.size + 1);
-    (void)ignored;
 }

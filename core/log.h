@@ -1,22 +1,32 @@
 /*
  * log.h - one record a line on stderr: JSON for machines, text for people.
  *
- * A record is one write(2), so lines of several threads never mix. Secrets are never passed to this
- * file. Text from events is escaped by it.
+ * A record is one write(2) of at most PIPE_BUF bytes, so lines of several threads never mix, in a
+ * pipe, too. Secrets are never passed to this file. Text from events is escaped by it.
  *
  * Memory: a stack buffer; longer records are cut. Thread: any.
  */
 #pragma once
+
+#include <pthread.h>
 
 #include "core/base/slice.h"
 
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR };
 enum log_format { LOG_FORMAT_JSON, LOG_FORMAT_TEXT };
 
+/* For a log that stops no thread when nobody reads it: a line for which a pipe has no room is lost,
+ * and the next one that finds some tells how many were. Shared by all threads. */
+struct log_losses {
+    pthread_mutex_t mutex;
+    uint64_t lines;
+};
+
 struct logger {
     int fd;
     enum log_format format;
     enum log_level level_min;
+    struct log_losses *losses; /* NULL: lines wait until there is room */
 };
 
 /* printf-like words; `area` names the room ("journal"). A NULL logger is silent. */

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "core/log.h"
@@ -82,6 +83,36 @@ static void a_line_of_control_characters_is_still_whole_json(void **state) {
     assert_non_null(strstr(line, "\"level\":\"error\",\"area\":\"test\",\"message\":\"\\u0001"));
 }
 
+static void a_log_that_nobody_reads_stops_nobody_and_tells_what_was_lost(void **state) {
+    static char lines[100000];
+    int ends[2];
+    struct log_losses losses = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+    (void)alarm(60); /* instead of waiting for ever */
+    assert_int_equal(pipe(ends), 0);
+    struct logger logger = {.fd = ends[1], .losses = &losses};
+    for (int i = 0; i < 1000; i++) {
+        log_write(&logger, LOG_LEVEL_INFO, "test", "%0500d", i);
+    }
+    ssize_t size = read(ends[0], lines, sizeof(lines));
+    assert_true(size > 0 && lines[size - 1] == '\n');
+    uint64_t kept = 0;
+    for (ssize_t i = 0; i < size; i++) {
+        kept += lines[i] == '\n' ? 1 : 0;
+    }
+    assert_true(kept > 0 && losses.lines == 1000 - kept);
+    char words[64];
+    (void)snprintf(words, sizeof(words), "\"%llu lines lost: ", 1000ULL - kept);
+    log_write(&logger, LOG_LEVEL_INFO, "test", "once more");
+    size = read(ends[0], lines, sizeof(lines) - 1);
+    assert_true(size > 0);
+    lines[size] = 0;
+    assert_non_null(strstr(lines, words));
+    assert_non_null(strstr(lines, "once more"));
+    (void)alarm(0);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 static void a_text_line_cannot_be_forged(void **state) {
     char line[2000];
     size_t size = logged_line(LOG_FORMAT_TEXT, "a\nb\x1b[2J", line, sizeof(line));
@@ -107,6 +138,7 @@ int main(void) {
         cmocka_unit_test(two_threads_lose_and_reorder_nothing),
         cmocka_unit_test(a_full_ring_refuses_until_one_is_taken),
         cmocka_unit_test(a_line_of_control_characters_is_still_whole_json),
+        cmocka_unit_test(a_log_that_nobody_reads_stops_nobody_and_tells_what_was_lost),
         cmocka_unit_test(a_text_line_cannot_be_forged),
         cmocka_unit_test(numbers_are_told_with_help_and_type),
     };
