@@ -1,7 +1,6 @@
 /*
- * run.c - the wiring, the only file that knows every room: gates between threads, threads in order,
- * signals. Start: data directory, console, shard (restores), shard thread, sinks, ingest. Stop: the
- * other way round, so that what was received is durable, applied and committed.
+ * run.c - the wiring, the only file that knows every room. Start: data directory, console, shard,
+ * shard thread, sinks, ingest. Stop: the other way round, so that what was received is committed.
  */
 #include "cli/run.h"
 
