@@ -63,7 +63,9 @@ static void write_answer(struct http_conn *http, unsigned status, const char *co
     http->output_size = text.size;
     http->phase = PHASE_SENDING;
     http->has_output = true;
-    if (!http->is_sending) {
+    if (http->is_sending) { /* behind 100 Continue, which must not take for ever either */
+        http_conn_start_timer(http, http->server->options.send_timeout_ns);
+    } else {
         http_conn_send_output(http);
     }
 }

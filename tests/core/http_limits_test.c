@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/loop_sim.h"
+
 static void all_bodies_together_are_bounded(void **state) {
     struct world *world = world_of(state);
     int fds[4];
@@ -120,6 +122,46 @@ static void a_body_that_flows_may_take_longer(void **state) {
     client_close(world, fd);
 }
 
+/* Nobody reads what it is answered with: `size` bytes, of which the agent's name is most. */
+static void be_answered(struct world *world, int fd, size_t size) {
+    static const char plain[] = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+                                "Content-Length: 1000\r\n\r\n<GET /p ? body= agent=>";
+    char agent[4000];
+    assert_true(size - sizeof(plain) + 1 < sizeof(agent));
+    memset(agent, 'a', sizeof(agent));
+    send_words(world, fd, HEAD_OF("GET") "User-Agent: ");
+    send_bytes(world, fd, agent, size - sizeof(plain) + 1);
+    send_words(world, fd, "\r\n\r\n");
+    for (uint32_t turns = 0; turns < 20; turns++) {
+        turn(world, -1);
+    }
+}
+
+static void who_does_not_take_100_continue_is_cut_off(void **state) {
+    struct world *world = world_of(state);
+    size_t left = SIM_WINDOW_BYTES - 10; /* which is too little for it */
+    world->options.send_timeout_ns = 50 * NS_PER_MS;
+    world_reopen(world);
+    int fd = client_open(world);
+    for (uint32_t i = 40; i > 0; i--) {
+        be_answered(world, fd, left / i);
+        left -= left / i;
+    }
+    send_words(world, fd, HEAD_OF("POST") "Expect: 100-continue\r\nContent-Length: 1\r\n\r\n");
+    for (uint32_t turns = 0; turns < 100; turns++) {
+        turn(world, -1);
+    }
+    send_words(world, fd, "x");
+    for (uint32_t turns = 0; turns < 500; turns++) {
+        turn(world, -1);
+    }
+    assert_int_equal(world->reply_size, 0);
+    assert_int_equal(world->requests, 41);
+    assert_int_equal(http_server_busy_count(world->server), 0);
+    assert_int_equal(stats_get(&world->stats, STAT_CLIENTS_SLOW), 1);
+    client_close(world, fd);
+}
+
 /* --- Draining --- */
 
 static void draining_finishes_what_was_received(void **state) {
@@ -186,6 +228,8 @@ int main(void) {
         EACH(a_slow_head_times_out),
         EACH(a_body_that_stops_times_out_whatever_it_promised),
         EACH(a_body_that_flows_may_take_longer),
+        {"who_does_not_take_100_continue_is_cut_off (simulated)",
+         who_does_not_take_100_continue_is_cut_off, world_setup_sim, world_teardown, NULL},
         EACH(draining_finishes_what_was_received),
         EACH(draining_ends_what_is_not_received_within_the_grace),
     };
