@@ -301,17 +301,25 @@ static void take_head(struct http_conn *http) {
     start_body(http);
 }
 
+void http_conn_skip_blank_lines(struct http_conn *http) {
+    size_t blank = 0;
+    while (http->input_size - blank >= 2 && memcmp(http->input + blank, "\r\n", 2) == 0) {
+        blank += 2;
+    }
+    if (blank > 0) {
+        http->is_settled = true; /* HTTP/2 begins otherwise */
+        http->input_size -= blank;
+        http->searched = 0;
+        memmove(http->input, http->input + blank, http->input_size);
+    }
+}
+
 void http_conn_take_input(struct http_conn *http) {
     if (!http->is_settled && http->server->http2 != NULL && http_conn_try_http_2(http)) {
         return;
     }
     if (http->phase == PHASE_HEAD && http->input_size > 0) {
-        /* A blank line before a request is allowed (RFC 9112, section 2.2). */
-        while (http->input_size >= 2 && memcmp(http->input, "\r\n", 2) == 0) {
-            http->input_size -= 2;
-            http->searched = 0;
-            memmove(http->input, http->input + 2, http->input_size);
-        }
+        http_conn_skip_blank_lines(http);
         if (http->input_size > 0) {
             take_head(http);
         }

@@ -49,14 +49,16 @@ static void next_request(struct http_conn *http) {
     http->searched = 0;
     http->has_head = false;
     http->phase = PHASE_HEAD;
+    http_conn_skip_blank_lines(http);
+    http->has_begun = http->input_size > 0;
     if (http->input_size == 0 && http->input_capacity > HTTP_KEPT_BYTES_MAX) {
         http_input_drop(http);
     }
     if (http->output_capacity > HTTP_KEPT_BYTES_MAX) {
         http_output_drop(http);
     }
-    http_conn_start_timer(http, http->input_size > 0 ? server->options.header_timeout_ns
-                                                     : server->options.idle_timeout_ns);
+    http_conn_start_timer(http, http->has_begun ? server->options.header_timeout_ns
+                                                : server->options.idle_timeout_ns);
     http_conn_take_input(http);
     if (http->phase == PHASE_HEAD || http->phase == PHASE_BODY) {
         if (http->has_ended) {
@@ -147,7 +149,11 @@ static void keep_rest(struct http_conn *http) {
 static void begin_request(struct http_conn *http, struct slice bytes) {
     http->input = (uint8_t *)(uintptr_t)bytes.data; /* lent to be written to, too */
     http->input_size = bytes.size;
-    http_conn_start_timer(http, http->server->options.header_timeout_ns);
+    http_conn_skip_blank_lines(http);
+    if (http->input_size > 0 && !http->has_begun) {
+        http->has_begun = true;
+        http_conn_start_timer(http, http->server->options.header_timeout_ns);
+    }
     http_conn_take_input(http);
     keep_rest(http);
 }

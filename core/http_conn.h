@@ -27,7 +27,8 @@ struct http_conn {
     uint64_t body_began_ns;
     uint64_t body_received_bytes;
     struct http_head head;
-    bool has_head; /* `head` is that of the present request */
+    bool has_begun; /* something of the present request came: its time runs */
+    bool has_head;  /* `head` is that of the present request */
     struct http_request request;
     char *output;
     size_t output_capacity;
@@ -68,6 +69,8 @@ extern const struct loop_conn_handler http_conn_handler;
 /* --- http.c: a request and its answer --- */
 void http_conn_start_timer(struct http_conn *http, uint64_t span_ns);
 void http_conn_send_output(struct http_conn *http);
+/* In place of a request they are allowed (RFC 9112, section 2.2), but they do not begin it. */
+void http_conn_skip_blank_lines(struct http_conn *http);
 /* As far as the input goes. Stops while a request is with the handler. */
 void http_conn_take_input(struct http_conn *http);
 /* The connection closes behind it. Once the head is read, the handler knows the answer's form. */

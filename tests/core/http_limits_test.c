@@ -84,6 +84,40 @@ static void a_slow_head_times_out(void **state) {
     client_close(world, fd);
 }
 
+static void blank_lines_do_not_buy_time(void **state) {
+    struct world *world = world_of(state);
+    world->options.header_timeout_ns = 50 * NS_PER_MS;
+    world->options.idle_timeout_ns = 50 * NS_PER_MS;
+    world_reopen(world);
+    for (uint32_t requests = 0; requests < 2; requests++) {
+        int fd = client_open(world);
+        forget_reply(world);
+        send_words(world, fd, requests == 0 ? "" : HEAD_OF("GET") "\r\n");
+        for (uint32_t i = 0; i < TURNS_MAX / 10 && !world->has_ended; i++) {
+            (void)client_write(world, fd, "\r\n", 2);
+            for (uint32_t turns = 0; turns < 10; turns++) {
+                turn(world, fd);
+            }
+        }
+        assert_true(world->has_ended);
+        assert_int_equal(count_words(world->reply, "HTTP/1.1"), requests);
+        client_close(world, fd);
+    }
+}
+
+static void many_blank_lines_before_a_request_are_passed_over(void **state) {
+    struct world *world = world_of(state);
+    static char blank[1 << 20];
+    for (size_t i = 0; i < sizeof(blank); i += 2) {
+        memcpy(blank + i, "\r\n", 2);
+    }
+    int fd = client_open(world);
+    send_bytes(world, fd, blank, sizeof(blank));
+    send_words(world, fd, HEAD_OF("GET") "\r\n");
+    expect(world, fd, "<GET /p");
+    client_close(world, fd);
+}
+
 static void a_body_that_stops_times_out_whatever_it_promised(void **state) {
     struct world *world = world_of(state);
     world->options.body_timeout_ns = 50 * NS_PER_MS;
@@ -226,6 +260,8 @@ int main(void) {
         EACH(idle_connections_do_not_starve_a_new_one),
         EACH(who_sends_nothing_is_closed),
         EACH(a_slow_head_times_out),
+        EACH(blank_lines_do_not_buy_time),
+        EACH(many_blank_lines_before_a_request_are_passed_over),
         EACH(a_body_that_stops_times_out_whatever_it_promised),
         EACH(a_body_that_flows_may_take_longer),
         {"who_does_not_take_100_continue_is_cut_off (simulated)",
