@@ -40,6 +40,7 @@ struct http2_stream {
     char *trailers;          /* of the answer; NULL: none */
     size_t answer_sent;
     bool is_unfinished; /* more of the answer follows */
+    bool is_head;       /* the answer's body is not sent */
     uint64_t began_ns;
     unsigned refusal; /* an HTTP status once the request is known to be refused */
     const char *refusal_words;

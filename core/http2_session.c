@@ -55,7 +55,8 @@ static void submit_answer(struct http2_stream *stream, const struct http_answer 
     struct http2_conn *http2 = stream->conn;
     struct http2_answer_fields fields;
     nghttp2_nv pairs[HTTP2_ANSWER_FIELDS_MAX];
-    bool has_body = answer->body.size > 0 || answer->trailers != NULL || answer->is_unfinished;
+    bool has_body = !stream->is_head &&
+                    (answer->body.size > 0 || answer->trailers != NULL || answer->is_unfinished);
     nghttp2_data_provider provider = {.source.ptr = stream, .read_callback = read_answer};
     http2_answer_make_fields(answer, &fields);
     make_pairs(&fields, pairs);
@@ -103,6 +104,7 @@ static void give(struct http2_stream *stream) {
     struct http_header headers[HTTP_HEADERS_MAX];
     struct http_request request;
     http2_stream_make_request(stream, headers, &request);
+    stream->is_head = request.is_head;
     struct http_exchange exchange = {
         answer_exchange, exchange_is_waiting, put_back_exchange,
         server,          stream->index,       stream->generation,

@@ -64,11 +64,11 @@ class Peer:
         return frames
 
     def take_frames(self):
-        """What has come: (kind, stream, payload), until the caller has enough."""
+        """What has come: (kind, stream, payload), until the caller has enough; the last's flags."""
         while len(self.data) >= 9 and len(self.data) >= 9 + int.from_bytes(self.data[:3], "big"):
             size = int.from_bytes(self.data[:3], "big")
             one = (self.data[3], int.from_bytes(self.data[5:9], "big"), self.data[9:9 + size])
-            self.data = self.data[9 + size:]
+            self.flags, self.data = self.data[4], self.data[9 + size:]
             yield one
 
     def goaway(self):

@@ -269,6 +269,13 @@ class Rules(Story):
         self.assertIn(b"the headers are too large", frames[-1][2])
         self.assert_serves(peer)
 
+    def test_head_is_answered_without_a_body(self):
+        peer = self.peer()
+        peer.send(frame(HEADERS, END_HEADERS | END_STREAM, 1, head(b"/v1/nowhere", method=b"HEAD")))
+        peer.read_frames(until=lambda kind, stream, _: kind == HEADERS and stream == 1)
+        self.assertTrue(peer.flags & END_STREAM)
+        self.assertNotIn(DATA, [kind for kind, *_ in self.assert_serves(peer, 3)[:-1]])
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)
