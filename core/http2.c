@@ -92,10 +92,20 @@ static bool is_done(const struct http2_conn *http2) {
             nghttp2_session_want_write(http2->session) == 0);
 }
 
+/* Said when it can be sent: what comes before it leaves is not told that it was passed over. */
+static void say_goaway(struct http2_conn *http2) {
+    if (http2->server->is_draining && !http2->has_said_goaway && !http2->is_terminated) {
+        http2->has_said_goaway = true;
+        int32_t last = nghttp2_session_get_last_proc_stream_id(http2->session);
+        (void)nghttp2_submit_goaway(http2->session, 0, last, NGHTTP2_NO_ERROR, NULL, 0);
+    }
+}
+
 void http2_pump(struct http2_conn *http2) {
     if (http2->is_in_session || http2->is_sending) {
         return;
     }
+    say_goaway(http2);
     http2->is_in_session = true;
     ssize_t size = fill_output(http2);
     http2->is_in_session = false;
@@ -221,8 +231,6 @@ const struct loop_conn_handler http2_conn_handler = {
     .on_receive = on_receive, .on_end = on_end, .on_sent = on_sent, .on_lost = on_lost};
 
 void http2_conn_drain(struct http2_conn *http2) {
-    int32_t last = nghttp2_session_get_last_proc_stream_id(http2->session);
-    (void)nghttp2_submit_goaway(http2->session, 0, last, NGHTTP2_NO_ERROR, NULL, 0);
     http2_pump(http2);
 }
 

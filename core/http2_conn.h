@@ -60,6 +60,7 @@ struct http2_conn {
     bool is_in_session; /* nghttp2 is calling us: no flush, no close */
     bool has_ended;     /* the peer sends no more */
     bool is_terminated; /* GOAWAY was sent for good; nothing more is read */
+    bool has_said_goaway;
     uint64_t active_ns; /* when something came last */
     uint64_t pinged_ns; /* since then; 0: not asked whether it is there */
     uint64_t sent_ns;   /* when the send in flight began */
