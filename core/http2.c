@@ -13,7 +13,6 @@
 #include "core/http2_conn.h"
 
 enum { SLOWEST_BYTES_PER_S = 64 * 1024 };
-#define SEND_TIMEOUT_NS (30 * NS_PER_S)
 
 /* --- Life of a connection --- */
 
@@ -164,11 +163,12 @@ void http2_conn_check(void *context) {
     struct http2_conn *http2 = context;
     struct http2_server *server = http2->server;
     uint64_t now_ns = http2_now_ns(http2);
-    bool is_stuck = http2->is_sending && now_ns - http2->sent_ns > SEND_TIMEOUT_NS;
+    uint64_t send_ns_max = server->options.send_timeout_ns;
+    bool is_stuck = http2->is_sending && now_ns - http2->sent_ns > send_ns_max;
     struct http2_stream *next = NULL;
     for (struct http2_stream *stream = http2->streams; stream != NULL; stream = next) {
         next = stream->next;
-        if (http2_stream_has_unsent(stream) && now_ns - stream->began_ns > SEND_TIMEOUT_NS) {
+        if (http2_stream_has_unsent(stream) && now_ns - stream->began_ns > send_ns_max) {
             is_stuck = true;
         } else if (stream->state == STREAM_RECEIVING && is_too_slow(stream, now_ns)) {
             http2_count(server, STAT_CLIENTS_SLOW, 1);

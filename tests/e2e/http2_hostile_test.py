@@ -175,6 +175,20 @@ class Hostile(Story):
         self.assertNotIn(DATA, [kind for kind, *_ in frames])
         peer.socket.close()
 
+    def test_who_opens_no_window_for_an_answer_is_cut_off_in_time(self):
+        server = self.quell("server.send_timeout=\"1s\"")
+        peer = Peer(server.grpc, struct.pack(">HI", 4, 0))
+        body = b'{"job_id":"stuck","status":"failed"}'
+        peer.send(frame(HEADERS, END_HEADERS, 1, head()) + frame(DATA, END_STREAM, 1, body))
+        for _ in range(20):  # a byte now and then is no reading
+            peer.read_frames(0.3)
+            if peer.ended:
+                break
+            peer.send(frame(WINDOW, 0, 1, struct.pack(">I", 1)))
+        self.assertTrue(peer.ended)
+        self.assertEqual(server.metric("quell_clients_slow_total"), 1)
+        peer.socket.close()
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)
