@@ -238,19 +238,6 @@ static void say_continue(struct http_conn *http) {
     loop_conn_send(http->conn, &whole, 1);
 }
 
-/* The input may move when it grows: slices of the head are made again from the same bytes. */
-static bool grow_for_body(struct http_conn *http) {
-    const uint8_t *before = http->input;
-    if (!http_input_reserve(http, http->head_size + (size_t)http->head.content_length + 1)) {
-        return false;
-    }
-    if (http->input != before) {
-        const char *words = "";
-        ASSERT(http_head_parse(slice_of(http->input, http->head_size), &http->head, &words) == 0);
-    }
-    return true;
-}
-
 static void start_body(struct http_conn *http) {
     const struct http_options *options = &http->server->options;
     if (http->head.has_length && http->head.content_length > options->request_bytes_max) {
@@ -259,10 +246,6 @@ static void start_body(struct http_conn *http) {
     }
     bool is_all_here =
         !http->head.is_chunked && http->input_size >= http->head_size + http->head.content_length;
-    if (!is_all_here && !grow_for_body(http)) {
-        http_conn_refuse_for_memory(http);
-        return;
-    }
     http->phase = PHASE_BODY;
     http->chunks = (struct http_chunks){0};
     if (http->head.expects_continue && !is_all_here) {

@@ -9,19 +9,40 @@
 
 static void all_bodies_together_are_bounded(void **state) {
     struct world *world = world_of(state);
-    int fds[4];
-    for (uint32_t i = 0; i < 4;
-         i++) { /* each asks for 2 MiB of the 4: length, head, and doubling */
+    char *body = calloc(1, 900 * KIB);
+    int fds[5];
+    assert_non_null(body);
+    for (uint32_t i = 0; i < 5; i++) { /* each fills 1 MiB of the 4 */
+        fds[i] = client_open(world);
+        forget_reply(world);
+        send_words(world, fds[i], HEAD_OF("POST") "Content-Length: 1048576\r\n\r\n");
+        send_bytes(world, fds[i], body, 900 * KIB);
+        for (uint32_t turns = 0; turns < 20; turns++) {
+            turn(world, fds[i]);
+        }
+        assert_int_equal(count_words(world->reply, "HTTP/1.1 503 "), i == 4);
+    }
+    expect(world, fds[4], "Retry-After: ");
+    for (uint32_t i = 0; i < 5; i++) {
+        client_close(world, fds[i]);
+    }
+    free(body);
+}
+
+static void a_promised_length_takes_no_memory(void **state) {
+    struct world *world = world_of(state);
+    int fds[8];
+    for (uint32_t i = 0; i < 8; i++) { /* 8 MiB, were they believed, of the 4 */
         fds[i] = client_open(world);
         forget_reply(world);
         send_words(world, fds[i], HEAD_OF("POST") "Content-Length: 1048576\r\n\r\nx");
         for (uint32_t turns = 0; turns < 20; turns++) {
             turn(world, fds[i]);
         }
+        assert_int_equal(world->reply_size, 0);
     }
-    expect(world, fds[3], "HTTP/1.1 503 ");
-    expect(world, fds[3], "Retry-After: ");
-    for (uint32_t i = 0; i < 4; i++) {
+    assert_true(stats_get(&world->stats, STAT_BUFFERED_BYTES) < MIB);
+    for (uint32_t i = 0; i < 8; i++) {
         client_close(world, fds[i]);
     }
 }
@@ -257,6 +278,7 @@ static void draining_ends_what_is_not_received_within_the_grace(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         EACH(all_bodies_together_are_bounded),
+        EACH(a_promised_length_takes_no_memory),
         EACH(idle_connections_do_not_starve_a_new_one),
         EACH(who_sends_nothing_is_closed),
         EACH(a_slow_head_times_out),
