@@ -83,10 +83,16 @@ static bool append(struct http2_bytes *bytes, struct slice more, uint64_t *total
     return true;
 }
 
+/* Of all ingest threads together: a sum, to which a negative amount wraps round. */
+static void tell_buffered(struct http2_server *server, uint64_t grown_by) {
+    server->buffered_bytes += grown_by;
+    http2_count(server, STAT_BUFFERED_BYTES, grown_by);
+}
+
 void http2_stream_drop_request(struct http2_stream *stream) {
     struct http2_server *server = stream->conn->server;
     ASSERT(stream->state != STREAM_ANSWERING);
-    server->buffered_bytes -= stream->head.capacity + stream->body.capacity;
+    tell_buffered(server, UINT64_C(0) - (stream->head.capacity + stream->body.capacity));
     drop(&stream->head);
     drop(&stream->body);
     stream->fields_count = 0;
@@ -128,17 +134,27 @@ void http2_stream_refuse(struct http2_stream *stream, unsigned status, const cha
     }
 }
 
-void http2_stream_add_field(struct http2_stream *stream, struct slice name, struct slice value) {
+static bool append_request(struct http2_stream *stream, struct http2_bytes *bytes,
+                           struct slice more) {
     struct http2_server *server = stream->conn->server;
+    uint64_t total = server->buffered_bytes;
+    bool is_taken = append(bytes, more, &total, server->options.body_bytes_total_max);
+    tell_buffered(server, total - server->buffered_bytes);
+    if (!is_taken && stream->refusal == 0) {
+        http2_count(server, STAT_BUFFERS_FULL, 1);
+        http2_stream_refuse(stream, 503, "too many requests are being received, try again");
+    }
+    return is_taken;
+}
+
+void http2_stream_add_field(struct http2_stream *stream, struct slice name, struct slice value) {
     if (stream->fields_count == HTTP_HEADERS_MAX ||
         stream->head.size + name.size + value.size > HTTP_HEADER_BYTES_MAX) {
         http2_stream_refuse(stream, 431, "the headers are too large");
         return;
     }
-    uint64_t total_max = server->options.body_bytes_total_max;
-    if (!append(&stream->head, name, &server->buffered_bytes, total_max) ||
-        !append(&stream->head, value, &server->buffered_bytes, total_max)) {
-        http2_stream_refuse(stream, 503, "too many requests are being received, try again");
+    if (!append_request(stream, &stream->head, name) ||
+        !append_request(stream, &stream->head, value)) {
         return;
     }
     stream->fields[stream->fields_count++] =
@@ -152,9 +168,8 @@ void http2_stream_add_body(struct http2_stream *stream, struct slice bytes) {
     }
     if (stream->body.size + bytes.size > server->options.request_bytes_max) {
         http2_stream_refuse(stream, 413, server->too_large);
-    } else if (!append(&stream->body, bytes, &server->buffered_bytes,
-                       server->options.body_bytes_total_max)) {
-        http2_stream_refuse(stream, 503, "too many requests are being received, try again");
+    } else {
+        (void)append_request(stream, &stream->body, bytes);
     }
 }
 

@@ -4,7 +4,7 @@ import struct
 import time
 import unittest
 
-from harness import Story
+from harness import Story, wait_for
 from http2_peer import *
 
 
@@ -188,6 +188,23 @@ class Hostile(Story):
         self.assertTrue(peer.ended)
         self.assertEqual(server.metric("quell_clients_slow_total"), 1)
         peer.socket.close()
+
+    def test_the_memory_of_what_is_received_is_bounded_and_told(self):
+        server = self.quell("server.max_buffered_bytes=\"1MiB\"",
+                            "server.max_request_bytes=\"256KiB\"")
+        peer = Peer(server.grpc)
+        peer.read_frames(0.2)
+        peer.send(frame(SETTINGS, ACK))  # its larger windows are taken
+        for stream in range(1, 11, 2):  # each has 256 KiB
+            peer.send(frame(HEADERS, END_HEADERS, stream, head()) +
+                      frame(DATA, 0, stream, bytes(16384)) * 12)
+        frames = peer.read_frames(until=lambda kind, stream, _: kind == RST)
+        self.assertTrue(any(b"too many requests are being received" in payload
+                            for kind, _, payload in frames if kind == DATA))
+        self.assertGreaterEqual(server.metric("quell_buffers_full_total"), 1)
+        self.assertGreater(server.metric("quell_buffered_bytes"), 500_000)
+        peer.socket.close()
+        self.assertTrue(wait_for(lambda: server.metric("quell_buffered_bytes") == 0))
 
 
 if __name__ == "__main__":
