@@ -32,6 +32,12 @@ void http_conn_close(struct http_conn *http) {
     loop_conn_close(conn);
 }
 
+void http_conn_finish(struct http_conn *http) {
+    struct loop_conn *conn = http->conn;
+    http_conn_free(http);
+    loop_conn_finish(conn);
+}
+
 static uint64_t body_due_ns(const struct http_conn *http) {
     return http->body_began_ns + http->server->options.body_timeout_ns +
            http->body_received_bytes * NS_PER_S / SLOWEST_BYTES_PER_S;
@@ -87,6 +93,8 @@ static void on_timeout(void *context) {
         http->phase == PHASE_BODY || (http->phase == PHASE_HEAD && http->input_size > 0);
     if (has_begun) {
         http_conn_refuse(http, 408, "the request took too long");
+    } else if (is_idle) {
+        http_conn_finish(http);
     } else {
         http_conn_close(http);
     }
@@ -237,6 +245,7 @@ static void on_end(void *context, struct loop_conn *conn) {
 
 static void on_sent(void *context, struct loop_conn *conn) {
     struct http_conn *http = context;
+    (void)conn;
     http->is_sending = false;
     if (http->has_output) {
         http_conn_send_output(http);
@@ -246,8 +255,7 @@ static void on_sent(void *context, struct loop_conn *conn) {
         return; /* it was 100 Continue */
     }
     if (http->closes_after || http->server->is_draining) {
-        http_conn_free(http);
-        loop_conn_finish(conn);
+        http_conn_finish(http);
         return;
     }
     next_request(http);

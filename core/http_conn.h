@@ -78,9 +78,11 @@ void http_conn_refuse(struct http_conn *http, unsigned status, const char *words
 void http_conn_refuse_for_memory(struct http_conn *http);
 
 /* --- http_conn.c --- */
-/* Gives the slot back; close: and closes the connection. */
+/* Gives the slot back; close: and closes the connection; finish: behind what is sent, and over TLS
+ * with close_notify. */
 void http_conn_free(struct http_conn *http);
 void http_conn_close(struct http_conn *http);
+void http_conn_finish(struct http_conn *http);
 /* RFC 9113, section 3.4: a client that knows begins with 24 bytes that no request begins with. True
  * when the connection is no longer ours, or when it is too early to say. */
 bool http_conn_try_http_2(struct http_conn *http);

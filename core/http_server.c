@@ -116,7 +116,7 @@ void http_server_drain(struct http_server *server) {
         struct http_conn *http = &server->conns[i];
         if (http->phase == PHASE_HEAD && http->input_size == 0 &&
             !http_queued_is_in(&http->queued)) {
-            http_conn_close(http);
+            http_conn_finish(http);
         }
     }
     if (server->http2 != NULL) {

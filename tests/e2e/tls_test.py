@@ -250,6 +250,20 @@ class Tls(Story):
                 more = client.recv(65536)  # raises when close_notify is missing
             self.assertIn(b"\r\n\r\n{", answer)
 
+    def test_idle_connections_are_told_of_their_end(self):
+        for stops in (False, True):
+            quell = self.secure("server.idle_timeout=\"75s\"" if stops else
+                                "server.idle_timeout=\"1s\"")
+            with self.context().wrap_socket(socket.create_connection(("localhost", quell.http)),
+                                            server_hostname="localhost",
+                                            suppress_ragged_eofs=False) as client:
+                client.settimeout(20)
+                client.sendall(b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n")
+                self.assertIn(b"404", client.recv(65536))
+                if stops:
+                    quell.process.send_signal(signal.SIGTERM)
+                self.assertEqual(client.recv(65536), b"")  # raises when close_notify is missing
+
     def test_a_reload_brings_a_new_certificate(self):
         directory = tempfile.mkdtemp(prefix="quell-test-")
 
