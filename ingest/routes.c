@@ -481,5 +481,8 @@ static enum answer_style style_of(const struct http_request *request) {
 
 void ingest_on_refused(void *context, struct http_exchange exchange,
                        const struct http_request *request, unsigned status, const char *words) {
-    ingest_refuse(context, exchange, style_of(request), status, words);
+    enum answer_style style = style_of(request);
+    bool is_otlp = style == ANSWER_OTLP || style == ANSWER_PROTO;
+    /* An exporter drops what is answered 408: it sends again behind 429, 502, 503 and 504 only. */
+    ingest_refuse(context, exchange, style, status == 408 && is_otlp ? 503 : status, words);
 }

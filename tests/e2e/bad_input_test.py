@@ -125,6 +125,9 @@ class BadInput(Story):
         self.assertIn(self.raw(b"POST /v1/events HT", finish=False)[9:12], (b"408", b""))
         body = b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc"
         self.assertEqual(self.raw(body, finish=False)[9:12], b"408")
+        answer = self.raw(body.replace(b"/v1/events", b"/v1/logs"), finish=False)
+        self.assertEqual(answer[9:12], b"503")  # an exporter would drop it behind 408
+        self.assertIn(b"Retry-After: ", answer)
 
     def test_clients_that_leave_do_no_harm(self):
         for size in (1, 10, 60, 200):
