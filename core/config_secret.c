@@ -19,7 +19,8 @@ struct status config_read_file(const char *path, size_t bytes_max, struct arena 
     if (fd < 0) {
         return fault_set(fault, STATUS_IO, "cannot read %s: %s", path, strerror(errno));
     }
-    uint8_t *bytes = arena_allocate(arena, bytes_max + 1, 1);
+    /* Unset: clearing room for the largest file took three quarters of loading 5,000 small ones. */
+    uint8_t *bytes = arena_allocate_unset(arena, bytes_max + 1, 1);
     if (bytes == NULL) {
         close(fd);
         return fault_set(fault, STATUS_FULL, "%s: the configuration is too large", path);
@@ -38,6 +39,7 @@ struct status config_read_file(const char *path, size_t bytes_max, struct arena 
     if (size > bytes_max) {
         return fault_set(fault, STATUS_INVALID, "%s is larger than %zu bytes", path, bytes_max);
     }
+    bytes[size] = 0;
     arena_rewind(arena, (size_t)(bytes + size + 1 - arena->base));
     *bytes_out = slice_of(bytes, size);
     return status_ok();
