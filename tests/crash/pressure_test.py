@@ -169,7 +169,7 @@ class Pressure(unittest.TestCase):
         # neighbours cost caches too: hence pairs in turns, their median, and more pairs in doubt.
         # Of a run of one second, opening the connections and their memory was a tenth.
         ratios, refused = [], 0
-        while len(ratios) < 5 or (statistics.median(ratios) < 0.9 and len(ratios) < 15):
+        while len(ratios) < 3 or (statistics.median(ratios) < 0.9 and len(ratios) < 15):
             directory = tempfile.mkdtemp(prefix="quell-pressure-")
             process = self.start(directory)
             self.load(process, 32, "1s")  # until memory and caches are warm
