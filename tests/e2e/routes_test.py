@@ -196,7 +196,7 @@ sinks = ["{name}"]
                        'reason = "new warehouse"\nwho = "sam"\n')
         return hook, config, self.quell("tenants_dir=tenants", files={"tenants/acme.toml": config})
 
-    def fail(self, quell, job, status="failed"):
+    def fail_job(self, quell, job, status="failed"):
         quell.events({**failure(job), "tenant_id": "acme", "status": status})
 
     def timeline(self, quell, job):
@@ -210,8 +210,8 @@ sinks = ["{name}"]
                                        (after(hours=-2), after(hours=-1), '{}'),
                                        (after(hours=1), after(hours=2), '{}'))
         for job in ("muted", "merely", "loud"):
-            self.fail(quell, job)
-        self.fail(quell, "merely", "succeeded")
+            self.fail_job(quell, job)
+        self.fail_job(quell, "merely", "succeeded")
         self.assertTrue(wait_for(lambda: len(quell.incidents("&tenant=acme")) == 3))
         quell.settle()
         self.assertEqual([message["data"]["root_cause"]["entity"] for message in hook.messages],
@@ -229,7 +229,7 @@ sinks = ["{name}"]
 
     def test_taking_a_silence_out_of_the_file_tells_what_it_had_put_off(self):
         hook, config, quell = self.silenced((after(hours=-1), after(hours=5), '{}'))
-        self.fail(quell, "muted")
+        self.fail_job(quell, "muted")
         self.assertTrue(wait_for(lambda: quell.incidents("&tenant=acme")))
         quell.settle()
         self.assertEqual(hook.messages, [])
@@ -250,8 +250,8 @@ sinks = ["{name}"]
         hook, _, quell = self.silenced()
         made = self.silence(quell, "add", "--entity", "job:m*", "--severity", ">=warning",
                             "--for", "2h", "--reason", "a \"big\" move")
-        self.fail(quell, "muted")
-        self.fail(quell, "loud")
+        self.fail_job(quell, "muted")
+        self.fail_job(quell, "loud")
         self.assertTrue(wait_for(lambda: hook.messages))
         quell.settle()
         listed, = json.loads(self.silence(quell, "list"))["silences"]
@@ -261,7 +261,7 @@ sinks = ["{name}"]
         shutil.rmtree(os.path.join(quell.directory, "quell-data", "shard-0", "state"))
         quell.start()
         self.assertEqual(json.loads(self.silence(quell, "list"))["silences"], [listed])
-        self.fail(quell, "mutedtoo")
+        self.fail_job(quell, "mutedtoo")
         quell.settle()
         self.assertEqual(len(hook.messages), 1)
         self.silence(quell, "expire", made)
@@ -275,7 +275,7 @@ sinks = ["{name}"]
         status, _, _ = quell.request("POST", "/api/v1/silences?tenant=other", json.dumps(
             {"entity": "*", "duration": "1h", "reason": "x", "by": "y"}), port=quell.console)
         self.assertEqual(status, 200)
-        self.fail(quell, "loud")
+        self.fail_job(quell, "loud")
         self.assertTrue(wait_for(lambda: hook.messages))
 
     def test_one_tenants_silences_leave_room_for_the_others(self):
