@@ -71,12 +71,12 @@ static void add_record(struct text *json, struct slice key, struct slice row, bo
 static struct status walk(struct store_cursor *cursor, const struct view_query *query,
                           struct text *json) {
     uint32_t given = 0;
-    struct slice key = slice_of(NULL, 0); /* stays so where a page is damaged: no end would come */
+    struct slice key;
     struct slice row;
     uint8_t last[KEY_BYTES_MAX];
     size_t last_size = 0;
     struct status status = store_cursor_next(cursor, &key, &row);
-    while (status_is_ok(status) || (status.code == STATUS_CORRUPT && key.size > 0)) {
+    while (status_is_ok(status) || status.code == STATUS_CORRUPT) {
         bool is_good =
             status_is_ok(status) && key.size > KEY_TAIL_BYTES && key.size <= sizeof(last);
         if (is_good && given == query->limit) {
@@ -91,7 +91,6 @@ static struct status walk(struct store_cursor *cursor, const struct view_query *
             memcpy(last, key.data, key.size);
             last_size = key.size;
         }
-        key = slice_of(NULL, 0);
         status = store_cursor_next(cursor, &key, &row);
     }
     text_add_text(json, "],\"next_cursor\":null}");

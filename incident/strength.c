@@ -104,8 +104,9 @@ static uint64_t value_of(struct incidents *incidents, const struct incident_cont
         struct member *other = member_find(incidents, incident->tenant_hash, visits[i].node);
         if (other != NULL && is_candidate(other) &&
             other->incident == incident_slot(incidents, incident)) {
-            other->reached_generation =
-                marks ? member->reached_generation : other->reached_generation;
+            if (marks) {
+                other->reached_generation = member->reached_generation;
+            }
             reached += member_weight(other, weights);
         }
     }
