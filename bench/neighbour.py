@@ -4,11 +4,12 @@
 One quell, two tenants with tokens. `calm` sends at a low steady rate; `loud` sends ten times its
 limits.events_per_second (row "rate"), or has no limit and sends as much as its connections carry
 (row "share": only server.tenant_share bounds it). Rounds alternate, calm alone and calm beside loud;
-told are the median over the rounds of calm's latencies, measured from the moment at which each
-request was due, and the ratio.
+told are quartiles over the rounds of calm's latencies, measured from the moment at which each
+request was due, and the ratio of the lower ones: what a host does to a virtual machine only adds.
 
 What the flood's clients take of this machine's cores is shown by "loud at another quell": then calm
-and loud share the cores and the disk, and nothing of quell.
+and loud share the cores and the disk, and nothing of quell. With --awake each core has a loop of the
+idle class: a virtual machine that sleeps between two requests is else put aside, for milliseconds.
 """
 import argparse
 import hashlib
@@ -22,7 +23,6 @@ import subprocess
 import tempfile
 import time
 
-LIMIT_EVENTS_PER_S = 20000
 PERCENTILES = ("p50", "p90", "p99")
 
 
@@ -36,7 +36,7 @@ class Server:
             with open(os.path.join(folder, tenant + ".toml"), "w") as file:
                 file.write(f'[tenant]\nid = "{tenant}"\ntokens_sha256 = ["{digest}"]\n')
                 if tenant == "loud" and options.row == "rate":
-                    file.write(f"[limits]\nevents_per_second = {LIMIT_EVENTS_PER_S}\n")
+                    file.write(f"[limits]\nevents_per_second = {options.limit}\n")
         command = [*options.before("-19"), options.binary, "run"]
         for one in [f"data_dir={self.directory}/data", f"tenants_dir={folder}", f"server.io={options.io}",
                     "listen.http=127.0.0.1:0", "listen.console=127.0.0.1:0", "listen.grpc=127.0.0.1:0",
@@ -76,7 +76,7 @@ def measure(options, flooded, calm_server):
     """One round of calm, beside a flood at `flooded` when there is one."""
     loud = None
     if flooded is not None:
-        rate = "max" if options.row == "share" else str(10 * LIMIT_EVENTS_PER_S)
+        rate = "max" if options.row == "share" else str(10 * options.limit)
         loud = Load(options.binary, flooded, "loud", [], "--rate", rate, "--duration",
                     f"{options.seconds + 2}s", "--connections", str(options.connections),
                     "--errors", "0.001")
@@ -89,10 +89,13 @@ def measure(options, flooded, calm_server):
 
 
 def tell(name, rounds):
-    values = {one: statistics.median(found["latency_ns"][one] for found, _ in rounds) / 1e6
-              for one in PERCENTILES}
+    """Prints lower quartiles and medians; returns the lower quartiles."""
+    values, words = {}, ""
+    for one in PERCENTILES:
+        values[one], middle, _ = (value / 1e6 for value in statistics.quantiles(
+            [found["latency_ns"][one] for found, _ in rounds], n=4, method="inclusive"))
+        words += f"  {one} {values[one]:6.3f} {middle:6.3f} ms"
     loud = [found for _, found in rounds if found is not None]
-    words = "".join(f"  {one} {value:7.3f} ms" for one, value in values.items())
     if loud:
         words += (f"   loud: {statistics.median(one['records_accepted'] for one in loud):.0f} records "
                   f"taken, {statistics.median(one['requests_refused'] for one in loud):.0f} requests put off")
@@ -104,18 +107,30 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("binary")
     parser.add_argument("--row", choices=["rate", "share"], default="rate")
-    parser.add_argument("--rounds", type=int, default=6)
-    parser.add_argument("--seconds", type=int, default=4)
-    parser.add_argument("--rate", type=int, default=1000, help="of calm, records a second")
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--seconds", type=int, default=2)
+    parser.add_argument("--rate", type=int, default=2500, help="of calm, records a second")
+    parser.add_argument("--limit", type=int, default=2000, help="limits.events_per_second of loud")
     parser.add_argument("--connections", type=int, default=64, help="of loud")
     parser.add_argument("--io", default="auto")
     parser.add_argument("--directory", default="/var/tmp", help="/dev/shm: without the disk's noise")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of quell")
     parser.add_argument("--first", action="store_true", help="quell and calm before all else that "
                         "runs on the machine: on a busy one the clock else tells of the others")
+    parser.add_argument("--awake", action="store_true", help="a loop of the idle class a core")
     options = parser.parse_args()
     options.before = lambda niceness: ["nice", "-n", niceness] if options.first else []
     options.binary = os.path.abspath(options.binary)
+    loops = [subprocess.Popen(["chrt", "-i", "0", "sh", "-c", "while :; do :; done"])
+             for _ in range(os.cpu_count() if options.awake else 0)]
+    try:
+        run(options)
+    finally:
+        for one in loops:
+            one.kill()
+
+
+def run(options):
     server, other = Server(options), Server(options)
     alone, beside, elsewhere = [], [], []
     measure(options, server, server)  # warm
@@ -128,6 +143,7 @@ def main():
     before = tell("calm alone", alone)
     after = tell("calm beside loud", beside)
     far = tell("calm, loud at another quell", elsewhere)
+    print("lower quartile and median of the rounds; ratios of the lower quartiles")
     print("beside/alone    " + "  ".join(f"{one} {after[one] / before[one]:.2f}" for one in PERCENTILES))
     print("beside/elsewhere " + "  ".join(f"{one} {after[one] / far[one]:.2f}" for one in PERCENTILES))
 
