@@ -8,8 +8,7 @@ told are quartiles over the rounds of calm's latencies, measured from the moment
 request was due, and the ratio of the lower ones: what a host does to a virtual machine only adds.
 
 What the flood's clients take of this machine's cores is shown by "loud at another quell": then calm
-and loud share the cores and the disk, and nothing of quell. With --awake each core has a loop of the
-idle class: a virtual machine that sleeps between two requests is else put aside, for milliseconds.
+and loud share the cores and the disk, and nothing of quell. What --awake is for: awake.py.
 """
 import argparse
 import hashlib
@@ -22,6 +21,8 @@ import statistics
 import subprocess
 import tempfile
 import time
+
+from awake import Awake
 
 PERCENTILES = ("p50", "p90", "p99")
 
@@ -121,13 +122,8 @@ def main():
     options = parser.parse_args()
     options.before = lambda niceness: ["nice", "-n", niceness] if options.first else []
     options.binary = os.path.abspath(options.binary)
-    loops = [subprocess.Popen(["chrt", "-i", "0", "sh", "-c", "while :; do :; done"])
-             for _ in range(os.cpu_count() if options.awake else 0)]
-    try:
+    with Awake(options.awake):
         run(options)
-    finally:
-        for one in loops:
-            one.kill()
 
 
 def run(options):
