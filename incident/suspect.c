@@ -165,6 +165,27 @@ static bool may_be_shared(struct incidents *incidents, const struct incident *in
     return !root->is_foreign && !root->is_recovered && incident->suspect_node == GRAPH_NODE_NONE;
 }
 
+/* As the last of them to fail saw it, in whose eyes the suspicion was raised: the words that were
+ * old then stay old. To the last failure of any, since a word among failures is a recent one. Those
+ * that are well again count: else an old word would count anew when they recover. */
+static struct outlook outlook_of_latest(struct incidents *incidents,
+                                        const struct incident_context *context,
+                                        const struct incident *incident) {
+    struct outlook outlook =
+        outlook_of_member(incidents, context, member_at(incidents, incident->root));
+    for (uint32_t at = incident->members_first; at != INDEX_NONE;) {
+        const struct member *member = member_at(incidents, at);
+        at = member->next;
+        if (member->is_foreign || member->is_complaining) {
+            continue;
+        }
+        outlook.from_ns = member->since_ns > outlook.from_ns ? member->since_ns : outlook.from_ns;
+        outlook.to_ns =
+            member->last_signal_ns > outlook.to_ns ? member->last_signal_ns : outlook.to_ns;
+    }
+    return outlook;
+}
+
 bool suspect_reconsider(struct incidents *incidents, const struct incident_context *context,
                         struct incident *incident) {
     const struct member *root = member_at(incidents, incident->root);
@@ -178,7 +199,9 @@ bool suspect_reconsider(struct incidents *incidents, const struct incident_conte
     if (is_whole || !may_be_shared(incidents, incident)) {
         return false;
     }
+    /* A word that takes a suspicion back (suspect_review) raises none. */
     struct outlook outlook = outlook_of_member(incidents, context, root);
+    outlook.to_ns = outlook_of_latest(incidents, context, incident).to_ns;
     struct asked asked = {.node = root->node,
                           .message = slice_of(root->message, root->message_size),
                           .home = incident};
@@ -195,8 +218,7 @@ void suspect_review(struct incidents *incidents, const struct incident_context *
         return;
     }
     struct graph_state state = graph_get_state(context->graph, incident->suspect_node);
-    struct outlook outlook =
-        outlook_of_member(incidents, context, member_at(incidents, incident->root));
+    struct outlook outlook = outlook_of_latest(incidents, context, incident);
     if (!well_is_said(&outlook, &state)) {
         return;
     }

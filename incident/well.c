@@ -2,9 +2,9 @@
  * well.c - who says of itself that it is well.
  *
  * An upstream that reports success is no silent one: it is not suspected (suspect.c) for what fails
- * below it within the window. The word stands in the state of its node, as bad news do, and is
- * written again only when it is SIGNAL_WELL_NOTED_NS old, so that a healthy job costs a row now and
- * then and not one a run.
+ * below it within the window, after the word or before it. The word stands in the state of its
+ * node, as bad news do, and is written again only when it is SIGNAL_WELL_NOTED_NS old, so that a
+ * healthy job costs a row now and then and not one a run.
  */
 #include "incident/causes.h"
 
@@ -16,7 +16,7 @@ bool incidents_is_well_noted(const struct graph *graph, uint32_t node, uint64_t 
 
 bool well_is_said(const struct outlook *outlook, const struct graph_state *state) {
     return event_status_news(state->status) == SIGNAL_GOOD &&
-           state->since_ns + SIGNAL_WELL_NOTED_NS + outlook->window_ns >= outlook->from_ns;
+           cause_is_in_window(outlook, state->since_ns, state->since_ns + SIGNAL_WELL_NOTED_NS);
 }
 
 /* Those that suspect it look again. Of very many dependants the first stand for all. */

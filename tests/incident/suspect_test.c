@@ -163,6 +163,94 @@ static void a_suspect_that_says_it_is_well_is_given_up(void **state) {
     world_deinit(&world);
 }
 
+static void review_well(struct world *world, const char *entity, uint64_t at_ns) {
+    struct signal signal = world_signal("acme", entity, EVENT_STATUS_SUCCEEDED, at_ns);
+    struct incident_context context = world_context(world);
+    incidents_note_well(world->incidents, &context, world_node(world, "acme", entity), &signal);
+}
+
+/* The word of a while ago counts in the eyes of load_0 alone: the others failed long after it. */
+static void fail_long_after_a_word(struct world *world) {
+    depend_all(world, 6, "job:feed");
+    world_fail(world, "job:load_0", START_NS);
+    review_well(world, "job:feed", START_NS + NS_PER_MINUTE);
+    for (unsigned i = 1; i <= 6; i++) {
+        world_fail(world, "job:load_0", START_NS + i * 5 * NS_PER_MINUTE);
+    }
+    world_fail(world, "job:load_1", START_NS + 31 * NS_PER_MINUTE);
+    world_fail(world, "job:load_2", START_NS + 32 * NS_PER_MINUTE);
+    world_run(world, START_NS + 33 * NS_PER_MINUTE);
+}
+
+static void expect_no_word(struct world *world) {
+    char *timeline = world_timeline(world, world_id(world, "acme", 0));
+    assert_null(strstr(timeline, "says that it is well"));
+    free(timeline);
+}
+
+static void a_word_long_before_does_not_take_back_a_suspicion(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    fail_long_after_a_word(&world);
+    expect_root(&world, "job:feed");
+    expect_no_word(&world);
+    world_deinit(&world);
+}
+
+static void it_does_not_when_those_that_failed_last_are_well_again(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    fail_long_after_a_word(&world);
+    world_good(&world, "acme", "job:load_1", START_NS + 34 * NS_PER_MINUTE);
+    world_good(&world, "acme", "job:load_2", START_NS + 34 * NS_PER_MINUTE);
+    world_run(&world, START_NS + 35 * NS_PER_MINUTE);
+    expect_root(&world, "job:feed");
+    expect_no_word(&world);
+    world_deinit(&world);
+}
+
+static void a_word_while_one_goes_on_failing_takes_back_a_suspicion(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    depend_all(&world, 3, "job:feed");
+    fail_some(&world, 3);
+    for (unsigned i = 1; i <= 6; i++) {
+        world_fail(&world, "job:load_0", START_NS + i * 5 * NS_PER_MINUTE);
+    }
+    expect_root(&world, "job:feed");
+    review_well(&world, "job:feed", START_NS + 31 * NS_PER_MINUTE);
+    world_run(&world, START_NS + 32 * NS_PER_MINUTE);
+    expect_root(&world, "job:load_0");
+    world_deinit(&world);
+}
+
+static void a_word_long_after_counts_in_no_order(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    depend_all(&world, 4, "job:extract");
+    review_well(&world, "job:extract", START_NS + 90 * NS_PER_MINUTE);
+    fail_some(&world, 4);
+    assert_int_equal(world_incidents(&world, "acme"), 1);
+    world_deinit(&world);
+}
+
+static void who_is_done_long_after_the_failures_stays_suspected(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    depend_all(&world, 4, "job:extract");
+    fail_some(&world, 4);
+    world_run(&world, START_NS + 90 * NS_PER_MINUTE);
+    review_well(&world, "job:extract", START_NS + 90 * NS_PER_MINUTE);
+    world_run(&world, START_NS + 92 * NS_PER_MINUTE);
+    expect_root(&world, "job:extract");
+    world_deinit(&world);
+}
+
 static void a_few_of_many_dependants_raise_no_suspicion(void **state) {
     (void)state;
     struct world world;
@@ -223,21 +311,44 @@ static void words_that_blame_nobody_teach_no_edge(void **state) {
 
 /* load_2 is the root by time and place, yet it does not reach load_3 and load_4: they came to the
  * incident by check, which depends on all three. */
+static void fail_beside_the_root(struct world *world) {
+    depend_all(world, 5, "service:warehouse");
+    world_depend(world, "check:all", "job:load_2");
+    world_depend(world, "check:all", "job:load_3");
+    world_depend(world, "check:all", "job:load_4");
+    world_fail(world, "check:all", START_NS + 9 * NS_PER_S);
+    world_fail(world, "job:load_2", START_NS);
+    world_fail(world, "job:load_3", START_NS + NS_PER_S);
+    world_fail(world, "job:load_4", START_NS + NS_PER_S);
+}
+
 static void a_silent_upstream_of_those_the_root_does_not_reach_is_suspected(void **state) {
     (void)state;
     struct world world;
     world_init(&world);
-    depend_all(&world, 5, "service:warehouse");
-    world_depend(&world, "check:all", "job:load_2");
-    world_depend(&world, "check:all", "job:load_3");
-    world_depend(&world, "check:all", "job:load_4");
-    world_fail(&world, "check:all", START_NS + 9 * NS_PER_S);
-    world_fail(&world, "job:load_2", START_NS);
-    world_fail(&world, "job:load_3", START_NS + NS_PER_S);
-    world_fail(&world, "job:load_4", START_NS + NS_PER_S);
+    fail_beside_the_root(&world);
     world_run(&world, START_NS + NS_PER_MINUTE);
     assert_int_equal(world_incidents(&world, "acme"), 1);
     expect_root_after_commit(&world, "service:warehouse");
+    world_deinit(&world);
+}
+
+static void a_suspicion_that_was_taken_back_does_not_come_and_go(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    fail_beside_the_root(&world);
+    world_run(&world, START_NS + NS_PER_MINUTE);
+    world_fail(&world, "job:load_3", START_NS + 10 * NS_PER_MINUTE);
+    review_well(&world, "service:warehouse", START_NS + 20 * NS_PER_MINUTE);
+    world_run(&world, START_NS + 21 * NS_PER_MINUTE);
+    expect_root(&world, "job:load_2"); /* though in its own eyes the word came long after */
+    world_good(&world, "acme", "check:all", START_NS + 22 * NS_PER_MINUTE);
+    world_run(&world, START_NS + 23 * NS_PER_MINUTE);
+    expect_root(&world, "job:load_2");
+    char *timeline = world_timeline(&world, world_id(&world, "acme", 0));
+    assert_int_equal(count_text(timeline, "(suspected)"), 2); /* there, and back */
+    free(timeline);
     world_deinit(&world);
 }
 
@@ -341,6 +452,11 @@ int main(void) {
         cmocka_unit_test(one_that_said_so_before_the_window_is_a_suspect),
         cmocka_unit_test(an_upstream_that_failed_and_recovered_is_no_suspect),
         cmocka_unit_test(a_suspect_that_says_it_is_well_is_given_up),
+        cmocka_unit_test(a_word_long_before_does_not_take_back_a_suspicion),
+        cmocka_unit_test(it_does_not_when_those_that_failed_last_are_well_again),
+        cmocka_unit_test(a_word_while_one_goes_on_failing_takes_back_a_suspicion),
+        cmocka_unit_test(a_word_long_after_counts_in_no_order),
+        cmocka_unit_test(who_is_done_long_after_the_failures_stays_suspected),
         cmocka_unit_test(a_few_of_many_dependants_raise_no_suspicion),
         cmocka_unit_test(those_with_a_cause_of_their_own_raise_no_suspicion),
         cmocka_unit_test(a_weak_anomaly_upstream_is_not_the_root_of_a_strong_one),
@@ -349,6 +465,7 @@ int main(void) {
         cmocka_unit_test(an_entity_that_two_errors_blame_is_suspected_without_a_known_edge),
         cmocka_unit_test(words_that_blame_nobody_teach_no_edge),
         cmocka_unit_test(a_silent_upstream_of_those_the_root_does_not_reach_is_suspected),
+        cmocka_unit_test(a_suspicion_that_was_taken_back_does_not_come_and_go),
         cmocka_unit_test(a_silent_neighbour_that_two_share_is_an_alternative),
         cmocka_unit_test(a_louder_victim_that_blames_the_root_is_not_the_root),
     };
