@@ -51,8 +51,8 @@ static void add_record(struct text *json, struct slice key, struct slice row, bo
     }
     add_string(json, "reason",
                is_refused ? envelope.reason
-                          : SLICE("could not be applied: no room was left for its tenant, entity, "
-                                  "edges or incident (see limits), or it ended the process"));
+                          : SLICE("could not be applied: no room was left for its tenant, entity "
+                                  "or incident (see limits), or it ended the process"));
     text_add_format(json, ",\"retryable\":%s,\"bytes\":%zu", is_refused ? "false" : "true",
                     is_refused ? envelope.raw.size : row.size);
     if ((envelope.flags & ENVELOPE_MESSAGE_CUT) != 0) {

@@ -7,6 +7,7 @@
 
 #include "core/base/limits.h"
 #include "core/log.h"
+#include "engine/view_state.h"
 
 /* acme may have so many entities; 0: as many as there is room for. */
 static void limit_acme(struct world *world, uint32_t entities) {
@@ -101,6 +102,26 @@ static void what_finds_no_room_is_counted_each_time_and_told_once_a_minute(void 
     (void)fclose(file);
 }
 
+/* Of what finds no room for its edges nothing stands there: they are left out. */
+static void the_quarantine_says_what_there_may_be_no_room_for(void **state) {
+    struct world *world = *state;
+    struct view view = {.store = world->store};
+    struct view_reader reader = {.view = &view};
+    char memory[4096];
+    struct text json = text_over(memory, sizeof(memory));
+    struct slice any = {0};
+    uint32_t number = 0;
+    add_event(world, "job:known", EVENT_STATUS_SUCCEEDED, "e-1", "job:a job:b");
+    apply_record(world);
+    add_strangers(world, 1, &number);
+    commit(world);
+    assert_int_equal(rows_count(world, STORE_TABLE_QUARANTINE), 1);
+    assert_status(view_quarantined_json(&reader, any, world->engine.applied_seq, 0, &json), OK);
+    assert_non_null(strstr(memory, "\"reason\":\"could not be applied: no room was left for its "
+                                   "tenant, entity or incident (see limits), or it ended the "
+                                   "process\",\"retryable\":true"));
+}
+
 static void a_start_names_the_limit_that_is_below_what_is_stored(void **state) {
     struct world *world = *state;
     add_event(world, "job:a", EVENT_STATUS_SUCCEEDED, "e-1", "job:b job:c job:d");
@@ -158,6 +179,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(
             what_finds_no_room_is_counted_each_time_and_told_once_a_minute, set_up_few_nodes,
             tear_down),
+        cmocka_unit_test_setup_teardown(the_quarantine_says_what_there_may_be_no_room_for,
+                                        set_up_few_nodes, tear_down),
         cmocka_unit_test_setup_teardown(a_start_names_the_limit_that_is_below_what_is_stored,
                                         set_up, tear_down),
     };
