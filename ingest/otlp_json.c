@@ -90,6 +90,7 @@ static void add_any(struct json_walk *walk, struct text *text) {
 }
 
 static bool take_composite(struct json_walk *walk, bool is_map, struct slice *text_out) {
+    size_t start = json_next_at(walk);
     size_t capacity = ATTRIBUTE_BYTES_MAX;
     char *memory = arena_allocate(walk->arena, capacity, 1);
     if (memory == NULL) {
@@ -99,6 +100,9 @@ static bool take_composite(struct json_walk *walk, bool is_map, struct slice *te
     }
     struct text text = text_over(memory, capacity);
     add_list(walk, &text, is_map);
+    if (walk->error == NULL) {
+        otlp_mark_cut(&text, slice_of(walk->bytes.data + start, walk->at - start));
+    }
     *text_out = text_slice(&text);
     return walk->error == NULL;
 }

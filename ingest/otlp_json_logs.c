@@ -26,7 +26,9 @@ static void take_record_member(struct json_walk *walk, struct slice key,
     } else if (json_key_is(key, "severityNumber")) {
         take_severity(walk, record);
     } else if (json_key_is(key, "body")) {
-        otlp_take_any(walk, &record->envelope.message, &type);
+        struct slice body = record->envelope.message;
+        otlp_take_any(walk, &body, &type);
+        otlp_record_set_body(record, body, type);
     } else if (json_key_is(key, "attributes")) {
         otlp_take_attributes(walk, &record->attributes);
     } else if (json_key_is(key, "eventName")) {

@@ -176,6 +176,7 @@ struct status otlp_proto_take_any(struct proto_root *root, struct slice message,
         otlp_add_base64(&text, any.bytes);
     } else {
         add_list(root, any.bytes, &text, any.number == ANY_KVLIST, 0);
+        otlp_mark_cut(&text, any.bytes);
     }
     *text_out = text_slice(&text);
     return status_ok();

@@ -31,11 +31,13 @@ enum log_field {
 
 static struct status take_log_bytes(struct decode *decode, struct proto_root *root,
                                     const struct proto_field *field, struct otlp_record *record) {
+    struct slice body = record->envelope.message;
     enum attribute_type type = ATTRIBUTE_STRING;
     switch (field->number) {
     case LOG_BODY:
-        return otlp_proto_take_any(root, field->bytes, decode->arena, &record->envelope.message,
-                                   &type);
+        TRY(otlp_proto_take_any(root, field->bytes, decode->arena, &body, &type));
+        otlp_record_set_body(record, body, type);
+        return status_ok();
     case LOG_ATTRIBUTES:
         return add_attribute(decode, root, field->bytes, record);
     case LOG_TRACE_ID:

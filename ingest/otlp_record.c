@@ -1,7 +1,7 @@
 /* otlp_record.c - see otlp_record.h. */
 #include "ingest/otlp_record.h"
 
-#include "core/base/text.h"
+#include "core/base/assert.h"
 #include "ingest/otlp_edges.h"
 
 static const struct slice known_keys[OTLP_KNOWN_COUNT] = {
@@ -66,6 +66,34 @@ void otlp_attributes_note_cut(struct otlp_attributes *attributes,
     attributes->is_cut = true;
 }
 
+/* To whole characters: up to three bytes of the room, and the terminator, may be left. */
+static bool fills_room(size_t size) {
+    return size + 4 >= ATTRIBUTE_BYTES_MAX;
+}
+
+bool otlp_is_marked(struct slice value, enum attribute_type type) {
+    return type == ATTRIBUTE_JSON && fills_room(value.size);
+}
+
+void otlp_mark_cut(struct text *text, struct slice raw) {
+    enum { MARK_BYTES = 1 + 2 * sizeof(struct hash128) };
+    ASSERT(text->capacity == ATTRIBUTE_BYTES_MAX);
+    if (!fills_room(text->size)) {
+        ASSERT(!text->truncated);
+        return;
+    }
+    struct hash128 hash = hash128_of(raw, 0);
+    size_t size = text->capacity - 1 - MARK_BYTES;
+    while (size > 0 && ((uint8_t)text->data[size] & 0xC0) == 0x80) {
+        size--; /* what follows goes on with a character */
+    }
+    text->size = size;
+    text->truncated = false;
+    text_add_char(text, '#');
+    text_add_hex(text, slice_of(&hash, sizeof(hash)));
+    ASSERT(!text->truncated && fills_room(text->size));
+}
+
 static struct slice cut_value(struct slice value) {
     value = slice_head(value, ATTRIBUTE_BYTES_MAX);
     while (value.size > 0 && !text_is_utf8(value)) {
@@ -90,9 +118,7 @@ void otlp_attributes_add_known(struct otlp_attributes *attributes,
         otlp_attributes_note_cut(attributes, attribute);
         item->value = cut_value(item->value);
     }
-    /* Lists and maps are written into as much room, to whole characters: one that fills it may be
-     * cut, and what is cut is no JSON any more. */
-    if (item->type == ATTRIBUTE_JSON && item->value.size + 4 >= ATTRIBUTE_BYTES_MAX) {
+    if (otlp_is_marked(item->value, item->type)) {
         attributes->is_cut = true;
         item->type = ATTRIBUTE_STRING;
     }
@@ -231,6 +257,11 @@ void otlp_record_init(struct otlp_record *record, enum event_kind kind) {
     record->reason = NULL;
     record->span = NULL;
     record->envelope.kind = kind;
+}
+
+void otlp_record_set_body(struct otlp_record *record, struct slice body, enum attribute_type type) {
+    record->envelope.message = body;
+    record->envelope.flags |= otlp_is_marked(body, type) ? ENVELOPE_MESSAGE_CUT : 0u;
 }
 
 void otlp_record_set_severity(struct otlp_record *record, uint64_t number) {

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "core/base/text.h"
 #include "ingest/decode.h"
 #include "ingest/otlp_known_list.h"
 #include "schemas/envelope.h"
@@ -35,6 +36,12 @@ void otlp_attributes_add(struct otlp_attributes *attributes, const struct attrib
 /* It has no room: is_cut, but its words still tell the record from others. */
 void otlp_attributes_note_cut(struct otlp_attributes *attributes,
                               const struct attribute *attribute);
+/* A list or map was written as JSON into ATTRIBUTE_BYTES_MAX, from the bytes `raw`. When it filled
+ * that room it may be cut, and ends in a hash of the raw bytes instead: records that differ only
+ * behind the cut are two. */
+void otlp_mark_cut(struct text *text, struct slice raw);
+/* Whether a value is such a text: no JSON any more. */
+bool otlp_is_marked(struct slice value, enum attribute_type type);
 /* Which of those that the rules look for has the key; OTLP_KNOWN_COUNT: none. */
 enum otlp_known otlp_known_of(struct slice key);
 /* The same for a key that was asked for before. */
@@ -59,6 +66,8 @@ struct otlp_record {
 };
 
 void otlp_record_init(struct otlp_record *record, enum event_kind kind);
+/* A log record's body, as otlp_take_any has it. */
+void otlp_record_set_body(struct otlp_record *record, struct slice body, enum attribute_type type);
 /* Of OTLP's 1 to 24; others are none. */
 void otlp_record_set_severity(struct otlp_record *record, uint64_t number);
 

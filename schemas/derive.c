@@ -233,9 +233,10 @@ static uint64_t which_texts(const struct envelope *envelope) {
            (uint64_t)(envelope->message.size > 0) << 2;
 }
 
-/* A record without an id of its own is known by what it says, whatever encoding it came in: here by
- * all that is no text; envelope_encode mixes the texts in, which it has in one piece. The event
- * time is as sent: it is clamped later. The entity's key stands for tenant and entity. */
+/* A record without an id of its own is known by what it says, whatever encoding it came in (but for
+ * an OTLP list or map too long to be kept, known by its bytes): here by all that is no text;
+ * envelope_encode mixes the texts in, which it has in one piece. The event time is as sent: it is
+ * clamped later. The entity's key stands for tenant and entity. */
 static void derive_content_key(const struct derive_context *context, struct envelope *envelope) {
     struct hash128 cut = hash_cut(envelope, context->hash_seed);
     uint64_t score = 0;

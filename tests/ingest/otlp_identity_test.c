@@ -1,6 +1,6 @@
-/* otlp_identity_test.c - which records of OTLP/JSON are one event, sent again, and which are two.
- */
+/* otlp_identity_test.c - which records of OTLP are one event, sent again, and which are two. */
 #include "core/base/text.h"
+#include "ingest/otlp_proto.h"
 #include "ingest/otlp_shape.h"
 #include "tests/ingest/otlp_world.h"
 
@@ -93,10 +93,23 @@ static struct pair keys_of_many(uint32_t count, const char *ends) {
     return keys_of(decode_logs, body);
 }
 
+#define LIST "{\"arrayValue\":{\"values\":[{\"stringValue\":\""
+#define LIST_END "\"}]}}"
+#define MAP "{\"kvlistValue\":{\"values\":[{\"key\":\"k\",\"value\":{\"stringValue\":\""
+#define MAP_END "\"}}]}}"
+#define LIST_IN_LIST "{\"arrayValue\":{\"values\":[" LIST
+#define LIST_IN_LIST_END LIST_END "]}}"
+
 static void what_does_not_fit_still_tells_records_apart(void **state) {
     static const char *const places[][2] = {
         {"\"body\":{\"stringValue\":\"", "\"}"},
         {"\"attributes\":[{\"key\":\"n\",\"value\":{\"stringValue\":\"", "\"}}]"},
+        {"\"body\":" LIST, LIST_END},
+        {"\"body\":" MAP, MAP_END},
+        {"\"body\":" LIST_IN_LIST, LIST_IN_LIST_END},
+        {"\"attributes\":[{\"key\":\"n\",\"value\":" LIST, LIST_END "}]"},
+        {"\"attributes\":[{\"key\":\"n\",\"value\":" MAP, MAP_END "}]"},
+        {"\"attributes\":[{\"key\":\"n\",\"value\":" LIST_IN_LIST, LIST_IN_LIST_END "}]"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
@@ -105,6 +118,66 @@ static void what_does_not_fit_still_tells_records_apart(void **state) {
     }
     assert_false(is_one_event(keys_of_many(ATTRIBUTES_PER_EVENT_MAX + 2, "ab")));
     assert_true(is_one_event(keys_of_many(ATTRIBUTES_PER_EVENT_MAX + 2, "aa")));
+}
+
+enum { WRAP_BYTES = 4, NESTED_MAX = 8 };
+
+/* Makes `size` bytes a field of that number; the size then. */
+static size_t wrap(uint8_t *bytes, size_t size, uint32_t number) {
+    memmove(bytes + WRAP_BYTES, bytes, size);
+    bytes[0] = (uint8_t)(number << 3 | 2);
+    bytes[1] = (uint8_t)(size | 0x80);
+    bytes[2] = (uint8_t)(size >> 7 | 0x80);
+    bytes[3] = (uint8_t)(size >> 14);
+    return size + WRAP_BYTES;
+}
+
+/* A log record whose innermost string of 16 KiB and one more ends in `end`; `fields` are the
+ * numbers around it from the inside, up to a 0. */
+static size_t add_nested(uint8_t *bytes, const uint32_t *fields, char end) {
+    size_t size = ATTRIBUTE_BYTES_MAX + 1;
+    memset(bytes, 'x', size - 1);
+    bytes[size - 1] = (uint8_t)end;
+    for (; *fields != 0; fields++) {
+        size = wrap(bytes, size, *fields);
+    }
+    return wrap(bytes, size, 2); /* ScopeLogs.log_records */
+}
+
+static struct pair keys_of_nested(const uint32_t *fields, const char *ends) {
+    static uint8_t body[4 * ATTRIBUTE_BYTES_MAX];
+    struct world world;
+    struct pair pair;
+    size_t size = add_nested(body, fields, ends[0]);
+    size += add_nested(body + size, fields, ends[1]);
+    size = wrap(body, wrap(body, size, 2), 1); /* ResourceLogs.scope_logs, resource_logs */
+    assert_int_equal(decode_with(otlp_proto_decode_logs, &world, slice_of(body, size)), STATUS_OK);
+    assert_int_equal(world.decode.accepted, 2);
+    for (uint32_t i = 0; i < 2; i++) {
+        struct envelope envelope = envelope_at(&world, i);
+        pair.keys[i] = envelope.event_key;
+        assert_true((envelope.flags & ENVELOPE_MESSAGE_CUT) != 0);
+    }
+    arena_deinit(&world.arena);
+    return pair;
+}
+
+static void what_does_not_fit_of_protobuf_still_tells_records_apart(void **state) {
+    enum { ANY_STRING = 1, ANY_LIST = 5, ANY_MAP = 6, VALUES = 1, VALUE = 2 };
+    enum { BODY = 5, ATTRIBUTES = 6 };
+    static const uint32_t places[][NESTED_MAX] = {
+        {ANY_STRING, BODY},
+        {ANY_STRING, VALUE, ATTRIBUTES},
+        {ANY_STRING, VALUES, ANY_LIST, BODY},
+        {ANY_STRING, VALUE, VALUES, ANY_MAP, BODY},
+        {ANY_STRING, VALUES, ANY_LIST, VALUE, ATTRIBUTES},
+        {ANY_STRING, VALUE, VALUES, ANY_MAP, VALUE, ATTRIBUTES},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        assert_false(is_one_event(keys_of_nested(places[i], "ab")));
+        assert_true(is_one_event(keys_of_nested(places[i], "aa")));
+    }
 }
 
 #define LOGS(resource, scope, a, b)                                                                \
@@ -140,6 +213,7 @@ int main(void) {
         cmocka_unit_test(a_span_that_tells_how_a_job_went_is_known_by_its_ids),
         cmocka_unit_test(an_event_id_of_a_resource_or_scope_is_no_records_own),
         cmocka_unit_test(what_does_not_fit_still_tells_records_apart),
+        cmocka_unit_test(what_does_not_fit_of_protobuf_still_tells_records_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
