@@ -100,7 +100,8 @@ struct http_options {
     const char *request_limit_name; /* in refusals; NULL: max_request_bytes */
     uint64_t body_bytes_total_max;  /* all requests being received together; beyond: 503 */
     uint64_t header_timeout_ns;
-    uint64_t body_timeout_ns; /* plus the time the length takes at 64 KiB/s */
+    unsigned slow_head_status; /* who takes longer is answered so, unknown as he is; 0: 408 */
+    uint64_t body_timeout_ns;  /* plus the time the length takes at 64 KiB/s */
     uint64_t idle_timeout_ns;
     uint64_t send_timeout_ns; /* 0: 30 s; for one answer to be taken by the client's side */
     uint64_t drain_grace_ns;  /* 0: HTTP_DRAIN_GRACE_NS */

@@ -89,10 +89,11 @@ static void on_timeout(void *context) {
     if (!is_idle) {
         http_count(http->server, STAT_CLIENTS_SLOW);
     }
-    bool has_begun =
-        http->phase == PHASE_BODY || (http->phase == PHASE_HEAD && http->input_size > 0);
-    if (has_begun) {
-        http_conn_refuse(http, 408, "the request took too long");
+    unsigned slow_head_status = http->server->options.slow_head_status;
+    bool is_in_head = http->phase == PHASE_HEAD && !is_idle;
+    if (is_in_head || http->phase == PHASE_BODY) {
+        unsigned status = is_in_head && slow_head_status != 0 ? slow_head_status : 408;
+        http_conn_refuse(http, status, "the request took too long");
     } else if (is_idle) {
         http_conn_finish(http);
     } else {

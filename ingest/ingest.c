@@ -156,6 +156,7 @@ static struct status open_on_thread(struct ingest *ingest, uint16_t *port_out,
         .request_bytes_max = config->request_bytes_max,
         .body_bytes_total_max = config->buffered_bytes_max,
         .header_timeout_ns = config->header_timeout_ns,
+        .slow_head_status = 503, /* it may be an exporter, who drops what is answered 408 */
         .body_timeout_ns = config->body_timeout_ns,
         .idle_timeout_ns = config->idle_timeout_ns,
         .send_timeout_ns = config->send_timeout_ns,
