@@ -63,7 +63,7 @@ bool access_settle_tenant(struct console *console, struct http_exchange exchange
     }
     asked = asked.size > 0 && !slice_equals(asked, tenant) ? asked : scope;
     if (asked.size > 0 && !slice_equals(asked, tenant)) {
-        refusals_note(&console->refusals, tenant, asked, 1);
+        refusals_note(&console->refusals, tenant, asked);
         console_answer_error(exchange, 403, "forbidden", "the token is another tenant's");
         return false;
     }

@@ -38,17 +38,25 @@ static struct refusal *find(struct refusals *refusals, const struct refusal *wan
     return item;
 }
 
-void refusals_note(struct refusals *refusals, struct slice tenant, struct slice claim,
-                   uint64_t count) {
+void refusals_gather(struct refusals *refusals, struct slice tenant, struct slice claim,
+                     uint64_t count) {
     struct refusal wanted = {.count = 0};
     struct text tenant_text = text_over(wanted.tenant, sizeof(wanted.tenant));
     struct text claim_text = text_over(wanted.claim, sizeof(wanted.claim));
     text_add_printable(&tenant_text, tenant);
     text_add_printable(&claim_text, claim);
     find(refusals, &wanted)->count += count;
+}
+
+void refusals_send_due(struct refusals *refusals) {
     if (refusals->timer.due_ns == 0) {
         refusals_flush(refusals);
     }
+}
+
+void refusals_note(struct refusals *refusals, struct slice tenant, struct slice claim) {
+    refusals_gather(refusals, tenant, claim, 1);
+    refusals_send_due(refusals);
 }
 
 static void add_entry(struct refusals *refusals, const struct refusal *item) {

@@ -36,8 +36,12 @@ struct refusals {
 /* The gate is the thread's own. */
 void refusals_init(struct refusals *refusals, const char *where, struct gate *gate,
                    struct loop *loop);
-void refusals_note(struct refusals *refusals, struct slice tenant, struct slice claim,
-                   uint64_t count);
+/* One more, sent when it is time. */
+void refusals_note(struct refusals *refusals, struct slice tenant, struct slice claim);
+/* The same in two steps: several that are sent together. */
+void refusals_gather(struct refusals *refusals, struct slice tenant, struct slice claim,
+                     uint64_t count);
+void refusals_send_due(struct refusals *refusals);
 /* Sends what there is: before the thread ends. */
 void refusals_flush(struct refusals *refusals);
 /* Whether the batch that came back is ours, and taken. */

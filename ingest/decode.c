@@ -64,12 +64,26 @@ struct status decode_refuse(struct decode *decode, struct slice raw, const char 
     return decode_refuse_of(decode, slice_of(NULL, 0), raw, reason);
 }
 
-static void note_foreign(struct decode *decode, struct slice claimed) {
-    if (decode->foreign++ == 0) {
-        claimed = slice_head(claimed, sizeof(decode->claimed));
-        memcpy(decode->claimed, claimed.data, claimed.size);
-        decode->claimed_size = (uint32_t)claimed.size;
+/* The last place is for all that finds none. */
+static struct decode_claim *find_claim(struct decode *decode, struct slice claimed) {
+    for (uint32_t i = 0; i < decode->claims_count; i++) {
+        struct decode_claim *claim = &decode->claims[i];
+        if (slice_equals(slice_of(claim->tenant, claim->size), claimed)) {
+            return claim;
+        }
     }
+    if (decode->claims_count == DECODE_CLAIMS_MAX) {
+        return &decode->claims[DECODE_CLAIMS_MAX - 1];
+    }
+    struct decode_claim *claim = &decode->claims[decode->claims_count++];
+    claimed = decode->claims_count == DECODE_CLAIMS_MAX ? SLICE("of others") : claimed;
+    memcpy(claim->tenant, claimed.data, claimed.size);
+    claim->size = (uint32_t)claimed.size;
+    return claim;
+}
+
+static void note_foreign(struct decode *decode, struct slice claimed) {
+    find_claim(decode, slice_head(claimed, TENANT_BYTES_MAX))->count++;
 }
 
 /* The record's tenant: bound or given by the request, else its own claim, else "default". */

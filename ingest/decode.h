@@ -16,6 +16,15 @@
 
 struct shapes;
 
+enum { DECODE_CLAIMS_MAX = 8 };
+
+/* Of the refused records, those that claimed another tenant than the token's. */
+struct decode_claim {
+    uint32_t count;
+    uint32_t size;
+    uint8_t tenant[TENANT_BYTES_MAX]; /* cut, copied: the record's memory is reused */
+};
+
 struct decode {
     /* Set by the caller. */
     struct arena *arena;
@@ -43,12 +52,10 @@ struct decode {
     /* Results. */
     uint32_t accepted;
     uint32_t refused;
-    uint32_t foreign; /* of the refused: claimed another tenant than the token's */
-    uint32_t claimed_size;
-    uint8_t
-        claimed[TENANT_BYTES_MAX]; /* by the first of them, cut; the record's memory is reused */
-    uint64_t points;               /* of metrics, in both */
-    struct fault fault;            /* the first reason of a refusal, or why the body is INVALID */
+    struct decode_claim claims[DECODE_CLAIMS_MAX];
+    uint32_t claims_count;
+    uint64_t points;    /* of metrics, in both */
+    struct fault fault; /* the first reason of a refusal, or why the body is INVALID */
 };
 
 /* A decoded record: derives, encodes, adds. `claimed` is the tenant that the record names, maybe

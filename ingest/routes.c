@@ -218,8 +218,8 @@ static unsigned admit(struct ingest *ingest, const struct http_request *request,
                       struct decode *decode, const char **words) {
     unsigned refusal = authenticate(ingest, request, decode, words);
     if (refusal == 403 && decode->tenant_is_bound) {
-        refusals_note(&ingest->refusals, decode->tenant, http_header_find(request, "x-scope-orgid"),
-                      1);
+        refusals_note(&ingest->refusals, decode->tenant,
+                      http_header_find(request, "x-scope-orgid"));
     }
     if (refusal == 0 && !atomic_load(ingest->options.is_ready)) {
         *words = "not ready to take events";
@@ -239,6 +239,16 @@ static bool is_put_off(struct ingest *ingest, struct http_exchange exchange,
 }
 
 /* --- A request --- */
+
+/* All before any is sent: what comes behind waits for the next time. */
+static void note_claims(struct ingest *ingest, const struct decode *decode) {
+    for (uint32_t i = 0; i < decode->claims_count; i++) {
+        const struct decode_claim *claim = &decode->claims[i];
+        refusals_gather(&ingest->refusals, decode->tenant, slice_of(claim->tenant, claim->size),
+                        claim->count);
+    }
+    refusals_send_due(&ingest->refusals);
+}
 
 static void decode_body(struct ingest *ingest, struct http_exchange exchange,
                         const struct http_request *request, const struct format *format,
@@ -263,10 +273,7 @@ static void decode_body(struct ingest *ingest, struct http_exchange exchange,
     decode->context = intake;
     struct status status = format->decode(decode, body);
     stats_add(ingest->options.stats, STAT_METRIC_POINTS, decode->points);
-    if (decode->foreign > 0) {
-        refusals_note(&ingest->refusals, decode->tenant,
-                      slice_of(decode->claimed, decode->claimed_size), decode->foreign);
-    }
+    note_claims(ingest, decode);
     respond_decoded(intake, decode, status, body, routes[format->route].rejected_key);
 }
 

@@ -124,6 +124,20 @@ class Audit(Story):
         self.assertIn("1 on the ingest port claimed tenant a/b <x>", lines)
         self.assertEqual(self.lines(quell, token="umbrella"), [])
 
+    def test_each_tenant_that_one_request_claims_is_told(self):
+        quell = self.tenants()
+        claims = ["beta", "gamma", "beta"] + [f"t{number}" for number in range(20)]
+        events = [{**failure("x"), "tenant_id": claim} for claim in claims]
+        quell.request("POST", "/v1/events", json.dumps(events), {"Authorization": "Bearer acme"})
+
+        def refused():
+            return [line[3] for line in self.lines(quell, "tenant=acme") if line[2] == "refused"]
+        self.assertTrue(wait_for(refused))
+        self.assertEqual(sorted(refused()), sorted(
+            [f"{2 if claim == 'beta' else 1} on the ingest port claimed tenant {claim}"
+             for claim in {"beta", "gamma", "t0", "t1", "t2", "t3", "t4"}]
+            + ["15 on the ingest port claimed tenant of others"]))
+
     def test_pages_go_back_to_the_first_line(self):
         quell = self.quell("notify.group_wait=1h")
         quell.events(failure("load"))
