@@ -11,7 +11,7 @@ static bool parse_since(struct slice text, uint64_t *since_ns_out) {
     text_add(&time, slice_head(text, blank));
     text_add_text(&time, blank < text.size ? "+" : "");
     text_add(&time, slice_tail(text, blank + 1));
-    if (text.size == 0 || status_is_ok(text_parse_time(text_slice(&time), since_ns_out))) {
+    if (text.size == 0 || status_is_ok(text_parse_time_clamped(text_slice(&time), since_ns_out))) {
         return true;
     }
     bool is_number = status_is_ok(text_parse_u64(text, &number)) && number <= INT64_MAX;

@@ -51,6 +51,8 @@ void text_add_printable(struct text *text, struct slice value);
 
 /* RFC 3339 date-time with any offset and 0-9+ fractional digits; INVALID else. Years 1970-2261. */
 MUST_CHECK struct status text_parse_time(struct slice text, uint64_t *time_ns_out);
+/* The same of all years: before 1970 is 0, behind 2261 is INT64_MAX. */
+MUST_CHECK struct status text_parse_time_clamped(struct slice text, uint64_t *time_ns_out);
 /* "10s", "5m", "4h", "1d", "250ms", "1h30m"; a bare "0" is zero. INVALID else, or on overflow. */
 MUST_CHECK struct status text_parse_duration(struct slice text, uint64_t *span_ns_out);
 /* "64KiB", "1GiB", "512", "10MB" (decimal). INVALID else, or on overflow. */

@@ -115,7 +115,7 @@ static int64_t scan_offset(struct scan *scan) {
 }
 
 static bool date_exists(int64_t year, int64_t month, int64_t day) {
-    if (year < YEAR_MIN || year > YEAR_MAX || month < 1 || month > 12 || day < 1) {
+    if (month < 1 || month > 12 || day < 1) {
         return false;
     }
     if (day <= 28) {
@@ -126,7 +126,7 @@ static bool date_exists(int64_t year, int64_t month, int64_t day) {
 }
 
 /* RFC 3339, section 5.6: date-time. A leap second counts as the second after it. */
-struct status text_parse_time(struct slice text, uint64_t *time_ns_out) {
+static struct status parse_time(struct slice text, bool clamps, uint64_t *time_ns_out) {
     struct scan scan = {.text = text};
     int64_t year = scan_digits(&scan, 4);
     scan_want(&scan, "-");
@@ -147,11 +147,21 @@ struct status text_parse_time(struct slice text, uint64_t *time_ns_out) {
     }
     int64_t seconds =
         days_of_date(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset;
-    if (seconds < 0) {
+    bool is_before = year < YEAR_MIN || seconds < 0;
+    bool is_behind = year > YEAR_MAX;
+    if (!clamps && (is_before || is_behind)) {
         return status_of(STATUS_INVALID);
     }
-    *time_ns_out = (uint64_t)seconds * NS_PER_S + fraction;
+    *time_ns_out = is_before ? 0 : is_behind ? INT64_MAX : (uint64_t)seconds * NS_PER_S + fraction;
     return status_ok();
+}
+
+struct status text_parse_time(struct slice text, uint64_t *time_ns_out) {
+    return parse_time(text, false, time_ns_out);
+}
+
+struct status text_parse_time_clamped(struct slice text, uint64_t *time_ns_out) {
+    return parse_time(text, true, time_ns_out);
 }
 
 static const struct {

@@ -50,6 +50,29 @@ static void times_that_do_not_exist_are_refused(void **state) {
     }
 }
 
+static void times_out_of_range_are_clamped_where_that_is_asked_for(void **state) {
+    static const struct {
+        const char *words;
+        uint64_t time_ns;
+    } clamped[] = {
+        {"0001-01-01T00:00:00Z", 0},
+        {"1969-12-31T23:59:59Z", 0},
+        {"1970-01-01T00:00:00+00:01", 0},
+        {"1970-01-01T00:00:01Z", NS_PER_S},
+        {"2261-12-31T23:59:59-23:59", UINT64_C(9214732739000000000)},
+        {"2262-01-01T00:00:00Z", INT64_MAX},
+        {"2999-01-01T00:00:00Z", INT64_MAX},
+        {"9999-12-31T23:59:60-23:59", INT64_MAX},
+    };
+    uint64_t time_ns = 7;
+    assert_status(text_parse_time_clamped(SLICE("2999-02-29T00:00:00Z"), &time_ns), INVALID);
+    assert_int_equal(time_ns, 7);
+    for (size_t i = 0; i < sizeof(clamped) / sizeof(clamped[0]); i++) {
+        assert_status(text_parse_time_clamped(slice_of_text(clamped[i].words), &time_ns), OK);
+        assert_true(time_ns == clamped[i].time_ns);
+    }
+}
+
 static void durations_read_as_a_person_writes_them(void **state) {
     uint64_t span_ns = 0;
     assert_status(text_parse_duration(SLICE("1h30m"), &span_ns), OK);
@@ -81,6 +104,7 @@ int main(void) {
         cmocka_unit_test(times_read_back_as_they_were_written),
         cmocka_unit_test(known_instants_have_known_words),
         cmocka_unit_test(times_that_do_not_exist_are_refused),
+        cmocka_unit_test(times_out_of_range_are_clamped_where_that_is_asked_for),
         cmocka_unit_test(durations_read_as_a_person_writes_them),
         cmocka_unit_test(durations_are_written_in_whole_units),
     };

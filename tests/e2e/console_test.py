@@ -52,6 +52,8 @@ class Console(Story):
         self.assertEqual(self.q.incidents("&status=resolved"), [])
         self.assertEqual(len(self.q.incidents("&since=2020-01-01T00:00:00Z")), 3)
         self.assertEqual(self.q.incidents("&since=2250-01-01T00:00:00Z"), [])
+        self.assertEqual(self.q.incidents("&since=2999-01-01T00:00:00Z"), [])
+        self.assertEqual(len(self.q.incidents("&since=1969-01-01T00:00:00Z")), 3)
         for since, found in (("2020-01-01T00:00:00+01:00", 3), ("1600000000", 3), ("8000000000", 0),
                              ("1600000000123", 3), ("8000000000000", 0),
                              ("1600000000123456789", 3), ("8000000000000000000", 0)):
