@@ -149,7 +149,9 @@ static void apply_size(struct config_build *build, const struct toml_value *valu
     bool is_number = value->kind == TOML_INTEGER && value->integer >= 0;
     if (!is_number &&
         (value->kind != TOML_STRING || !status_is_ok(text_parse_size(value->text, &bytes)))) {
-        config_error_value(build, value, "a size is wanted here, such as \"64KiB\" or \"1GiB\"");
+        config_error_value(build, value,
+                           "a size is wanted here, such as \"64KiB\": in B, KiB, MiB, GiB, TiB, or "
+                           "decimal in kB, MB, GB, TB");
         return;
     }
     *target = is_number ? (uint64_t)value->integer : bytes;

@@ -110,6 +110,27 @@ static void all_errors_are_told_with_their_places(void **state) {
     assert_null(world->config);
 }
 
+static void a_size_is_binary_or_decimal_as_its_unit_says(void **state) {
+    struct world *world = *state;
+    assert_status(load(world, "[server]\nmax_request_bytes = \"64 MB\"\n", NULL), OK);
+    assert_int_equal(world->config->request_bytes_max, 64000000);
+}
+
+static void an_unknown_unit_of_a_size_is_refused_with_those_there_are(void **state) {
+    static const char *const wrong[] = {
+        "[server]\nmax_request_bytes = \"64 mb\"\n",
+        "[server]\nmax_request_bytes = \"64M\"\n",
+    };
+    struct world *world = *state;
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        assert_status(load(world, wrong[i], NULL), INVALID);
+        assert_says(world, ":2:1",
+                    "max_request_bytes: a size is wanted here, such as \"64KiB\": in B, KiB, MiB, "
+                    "GiB, TiB, or "
+                    "decimal in kB, MB, GB, TB");
+    }
+}
+
 /* Where the words stand among the errors. */
 static long place_of(struct world *world, const char *words) {
     const char *found = strstr(world->words, words);
@@ -441,6 +462,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(without_a_file_there_are_the_defaults),
         TEST(values_of_every_kind_are_read),
+        TEST(a_size_is_binary_or_decimal_as_its_unit_says),
+        TEST(an_unknown_unit_of_a_size_is_refused_with_those_there_are),
         TEST(all_errors_are_told_with_their_places),
         TEST(errors_stand_in_the_order_of_the_lines),
         TEST(what_does_not_go_together_is_told_at_its_key),
