@@ -16,7 +16,8 @@
  * failure before lateness, then the smaller name.
  *
  * Platform nodes are bad for other tenants by the state word of the graph. A tenant's incident may
- * have one as its root: a foreign member, one incident a (tenant, foreign root).
+ * have one as its root: a foreign member, one incident a (tenant, foreign root). It follows what
+ * the platform's own incident of that node says is the root, which may be learned later.
  */
 #include "incident/causes.h"
 
@@ -269,7 +270,8 @@ struct member *correlate_place(struct incidents *incidents, const struct inciden
     return member;
 }
 
-/* A platform node explains the incident. */
+/* A platform node explains the incident. Another one that stood as its root leaves: it would not be
+ * there had the news come in another order. */
 static struct incident *blame_platform(struct incidents *incidents,
                                        const struct incident_context *context,
                                        struct incident *incident, uint32_t node) {
@@ -277,20 +279,38 @@ static struct incident *blame_platform(struct incidents *incidents,
     if (other == NULL && incidents->members_free_count == 0) {
         return incident;
     }
+    struct member *before = member_at(incidents, incident->root);
     struct member *root = other == NULL ? create_foreign(incidents, context, incident, node)
                                         : member_find(incidents, incident->tenant_hash, node);
     if (other != NULL) {
         incident = merge_two(incidents, context, incident, other);
     }
     incident_set_root(incidents, context, incident, root);
+    if (before->is_foreign && before != root) {
+        member_drop(incidents, before, FATE_DELETE);
+    }
     return incident;
+}
+
+/* A tenant's incident has a platform node as its root: what does the platform say by now? */
+static void follow_platform(struct incidents *incidents, const struct incident_context *context,
+                            struct incident *incident) {
+    struct member *root = member_at(incidents, incident->root);
+    uint32_t node = platform_root(incidents, root->node);
+    if (node != root->node) {
+        shift_hops(incidents, incident, platform_member(incidents, root->node)->hops);
+        (void)blame_platform(incidents, context, incident, node);
+    }
 }
 
 void correlate_explain(struct incidents *incidents, const struct incident_context *context,
                        struct incident *incident) {
     struct member *root = member_at(incidents, incident->root);
-    if (root->is_foreign || root->is_recovered ||
-        effects_room(context->effects) < MERGE_ROOM_BYTES_MIN) {
+    if (root->is_recovered || effects_room(context->effects) < MERGE_ROOM_BYTES_MIN) {
+        return;
+    }
+    if (root->is_foreign) {
+        follow_platform(incidents, context, incident);
         return;
     }
     struct outlook outlook = outlook_of_member(incidents, context, root);
@@ -346,14 +366,23 @@ void correlate_kin(struct incidents *incidents, const struct incident_context *c
     incident_set_root(incidents, context, survivor, stays ? member : other);
 }
 
-/* The roots of tenants' incidents at a platform node that the search has reached. */
-static void mark_foreign(struct incidents *incidents, uint32_t node) {
-    for (struct member *member = foreign_next(incidents, node, NULL); member != NULL;
-         member = foreign_next(incidents, node, member)) {
+/* The roots of tenants' incidents at a platform node that the search has reached. Those whose node
+ * the platform itself puts down to `root` are explained, whatever the tenants' windows: so would
+ * they be, had they come after it. */
+static void mark_foreign(struct incidents *incidents, uint32_t node, uint32_t hops, uint32_t root) {
+    struct member *member = foreign_next(incidents, node, NULL);
+    bool is_explained = member != NULL && platform_root(incidents, node) == root;
+    for (; member != NULL; member = foreign_next(incidents, node, member)) {
         struct incident *incident = incident_at(incidents, member->incident);
-        if (incident_is_live(incident)) {
-            cause_mark(incidents, incident);
-            incident->mark_root_seen = incident->mark_root_seen || incident->root_node == node;
+        if (!incident_is_live(incident)) {
+            continue;
+        }
+        cause_mark(incidents, incident);
+        if (incident->root_node == node) {
+            incident->mark_root_seen = true;
+            incident->mark_root_hops = hops;
+            incident->mark_root_bound = is_explained;
+            incident->mark_in_window = incident->mark_in_window || is_explained;
         }
     }
 }
@@ -363,15 +392,16 @@ static void gather_tenants(struct incidents *incidents, const struct incident_co
     incidents->generation++;
     incidents->gathered_count = 0;
     struct outlook outlook = outlook_of_member(incidents, context, platform);
+    uint32_t root = platform_root(incidents, platform->node);
     uint32_t count = 0;
     const struct graph_visit *visits =
         graph_search_run(context->search, context->graph, platform->node, GRAPH_DOWNSTREAM,
                          outlook.hops_max, slice_of(NULL, 0), &count, NULL);
-    mark_foreign(incidents, platform->node);
+    mark_foreign(incidents, platform->node, 0, root);
     for (uint32_t i = 0; i < count; i++) {
         struct slice owner = graph_get_node(context->graph, visits[i].node).owner;
         if (tenant_is_platform(owner)) {
-            mark_foreign(incidents, visits[i].node);
+            mark_foreign(incidents, visits[i].node, visits[i].hops, root);
             continue;
         }
         const struct policy *policy = policy_set_find(context->policies, owner);
@@ -444,16 +474,21 @@ void correlate_edge(struct incidents *incidents, const struct incident_context *
     if (!is_trouble_upstream(incidents, context, &outlook, to)) {
         return;
     }
+    bool is_platform = tenant_is_platform(tenant);
     uint32_t count = gather_roots(incidents, context, &outlook, from);
     for (uint32_t i = 0; i < count; i++) {
         struct member *root = member_at(incidents, incidents->sorted[i]);
         struct incident *incident = incident_at(incidents, root->incident);
-        if (incident->root == incidents->sorted[i]) {
-            correlate_explain(incidents, context, incident);
+        if (incident->root != incidents->sorted[i]) {
+            continue;
+        }
+        correlate_explain(incidents, context, incident);
+        if (is_platform && platform_root(incidents, root->node) != root->node) {
+            correlate_tenants(incidents, context, root);
         }
     }
     struct member *platform = platform_member(incidents, to);
-    if (platform != NULL && tenant_is_platform(tenant)) {
+    if (platform != NULL && is_platform) {
         correlate_tenants(incidents, context, platform);
     }
 }

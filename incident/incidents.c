@@ -251,8 +251,11 @@ static bool advance_incident(struct incidents *incidents, const struct incident_
         incident->looks_again = false;
         incident_schedule(incidents, incident);
         struct member *root = member_at(incidents, incident->root);
+        bool is_foreign = root->is_foreign; /* then it may be gone afterwards */
         correlate_explain(incidents, context, incident);
-        (void)correlate_absorb(incidents, context, root);
+        if (!is_foreign) {
+            (void)correlate_absorb(incidents, context, root);
+        }
         return true;
     }
     if (incident->refresh_due_ns <= context->now_ns) {

@@ -161,6 +161,142 @@ static void an_edge_that_arrives_later_connects_incidents(void **state) {
     world_deinit(&world);
 }
 
+/* What fails, in event time, and what it depends on. */
+struct failure {
+    const char *tenant;
+    const char *entity;
+    const char *upstream; /* as world_depend takes it; NULL: none */
+    enum event_status status;
+    uint64_t after_ns;
+};
+
+#define STORM_SIZE 4u
+#define STORM_ORDERS 24u
+
+static void learn_edge(struct world *world, const char *tenant, const char *entity,
+                       const char *upstream) {
+    char from[96];
+    snprintf(from, sizeof(from), "%s|%s", tenant, entity);
+    world_depend(world, from, upstream);
+    const char *bar = strchr(upstream, '|');
+    assert_non_null(bar);
+    char owner[72];
+    snprintf(owner, sizeof(owner), "%.*s", (int)(bar - upstream), upstream);
+    struct incident_context context = world_context(world);
+    incidents_apply_edge(world->incidents, &context, world_node(world, tenant, entity),
+                         world_node(world, owner, bar + 1));
+    world_commit(world);
+}
+
+static void learn_edge_of(struct world *world, const struct failure *failure) {
+    if (failure->upstream != NULL) {
+        learn_edge(world, failure->tenant, failure->entity, failure->upstream);
+    }
+}
+
+/* The order-th permutation, one failure after the other. */
+static void fail_in_order(struct world *world, const struct failure storm[STORM_SIZE],
+                          unsigned order, bool is_declared) {
+    for (unsigned i = 0; i < STORM_SIZE && is_declared; i++) {
+        learn_edge_of(world, &storm[i]);
+    }
+    unsigned left[STORM_SIZE] = {0, 1, 2, 3};
+    for (unsigned count = STORM_SIZE; count > 0; count--) {
+        const struct failure *next = &storm[left[order % count]];
+        memmove(&left[order % count], &left[order % count + 1],
+                (count - 1 - order % count) * sizeof(left[0]));
+        order /= count;
+        if (!is_declared) {
+            learn_edge_of(world, next); /* an event's edges come before its news */
+        }
+        world_bad(world, next->tenant, next->entity, next->status, START_NS + next->after_ns);
+    }
+}
+
+static void expect_one_root(struct world *world, const char *tenant, const char *root,
+                            unsigned affected) {
+    char words[128];
+    snprintf(words, sizeof(words), "\"root_cause\":{\"entity\":\"%s\"", root);
+    assert_int_equal(world_incidents(world, tenant), 1);
+    char *json = world_json(world, tenant, 0);
+    assert_non_null(strstr(json, words));
+    assert_int_equal(count_text(json, "\"hops\":"), affected);
+    free(json);
+}
+
+static const struct failure platform_storm[STORM_SIZE] = {
+    {"platform", "service:net", NULL, EVENT_STATUS_DOWN, 0},
+    {"platform", "service:w", "platform|service:net", EVENT_STATUS_DOWN, 5 * NS_PER_S},
+    {"acme", "job:a1", "platform|service:w", EVENT_STATUS_FAILED, 10 * NS_PER_S},
+    {"acme", "job:a2", "acme|job:a1", EVENT_STATUS_FAILED, 15 * NS_PER_S},
+};
+
+static void a_late_platform_cause_reroots_tenants_in_any_order(void **state) {
+    (void)state;
+    for (unsigned i = 0; i < 2 * STORM_ORDERS; i++) {
+        struct world world;
+        world_init(&world);
+        fail_in_order(&world, platform_storm, i / 2, i % 2 == 1);
+        expect_one_root(&world, "platform", "service:net", 1);
+        expect_one_root(&world, "acme", "platform/service:net", 2);
+        assert_int_equal(world_rows(&world, STORE_TABLE_MEMBER), 5);
+        world_restart(&world); /* and the rows say the same */
+        world_run(&world, START_NS + NS_PER_MINUTE);
+        expect_one_root(&world, "acme", "platform/service:net", 2);
+        world_deinit(&world);
+    }
+}
+
+/* The edge joins two nodes of the platform with a silent one on each side of it, or none. */
+static void a_late_edge_of_the_platform_reroots_tenants(void **state) {
+    (void)state;
+    for (unsigned silent = 0; silent < 2; silent++) {
+        struct world world;
+        world_init(&world);
+        const char *lower = silent == 0 ? "service:w" : "service:low";
+        const char *upper = silent == 0 ? "platform|service:net" : "platform|service:high";
+        if (silent == 1) {
+            world_depend(&world, "platform|service:w", "platform|service:low");
+            world_depend(&world, "platform|service:high", "platform|service:net");
+        }
+        world_depend(&world, "acme|job:a1", "platform|service:w");
+        world_bad(&world, "platform", "service:net", EVENT_STATUS_DOWN, START_NS);
+        world_bad(&world, "platform", "service:w", EVENT_STATUS_DOWN, START_NS + 5);
+        world_fail(&world, "job:a1", START_NS + 10);
+        expect_one_root(&world, "acme", "platform/service:w", 1);
+        learn_edge(&world, "platform", lower, upper);
+        expect_one_root(&world, "platform", "service:net", 1);
+        expect_one_root(&world, "acme", "platform/service:net", 1);
+        world_deinit(&world);
+    }
+}
+
+/* What the platform itself tells apart stays apart for its tenants. */
+static void tenants_keep_a_platform_root_that_has_a_cause_of_its_own(void **state) {
+    (void)state;
+    for (unsigned late = 0; late < 2; late++) {
+        struct world world;
+        world_init(&world);
+        world_depend(&world, "platform|service:w", "platform|service:net");
+        world_depend(&world, "acme|job:a1", "platform|service:w");
+        if (late == 0) {
+            world_bad(&world, "platform", "service:net", EVENT_STATUS_DEGRADED, START_NS);
+        }
+        struct signal signal =
+            world_signal("platform", "service:w", EVENT_STATUS_DOWN, START_NS - NS_PER_MINUTE);
+        signal.error_class = SLICE("DiskFull");
+        signal.message = SLICE("no space left on device");
+        world_bad_signal(&world, "platform", "service:w", &signal, false);
+        world_fail(&world, "job:a1", START_NS + 10 * NS_PER_S);
+        if (late == 1) {
+            world_bad(&world, "platform", "service:net", EVENT_STATUS_DEGRADED, START_NS);
+        }
+        assert_int_equal(world_incidents(&world, "platform"), 2);
+        expect_one_root(&world, "acme", "platform/service:w", 1);
+        world_deinit(&world);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(late_cause_reroots_an_untold_incident_and_keeps_its_id),
@@ -169,6 +305,9 @@ int main(void) {
         cmocka_unit_test(the_first_to_fail_of_a_cycle_is_its_root),
         cmocka_unit_test(an_explicit_failure_is_the_root_of_a_cycle_before_lateness),
         cmocka_unit_test(an_edge_that_arrives_later_connects_incidents),
+        cmocka_unit_test(a_late_platform_cause_reroots_tenants_in_any_order),
+        cmocka_unit_test(a_late_edge_of_the_platform_reroots_tenants),
+        cmocka_unit_test(tenants_keep_a_platform_root_that_has_a_cause_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
