@@ -63,6 +63,17 @@ void cause_gather_explained(struct incidents *incidents, const struct incident_c
 /* Whether an interval of trouble touches the outlook's window. */
 bool cause_is_in_window(const struct outlook *outlook, uint64_t since_ns, uint64_t last_ns);
 
+/* cycle.c: which of two members of a cycle is the root. */
+bool root_is_better(const struct incident_context *context, const struct member *member,
+                    const struct member *other);
+/* The best root of `root` and all of the member's incident that form a cycle with the member. */
+struct member *cycle_choose_root(struct incidents *incidents,
+                                 const struct incident_context *context,
+                                 const struct member *member, struct member *root);
+/* A new edge may have put the incident's root into a cycle: the best of it is the root then. */
+void cycle_review(struct incidents *incidents, const struct incident_context *context,
+                  struct incident *incident);
+
 /* rehome.c: members of other incidents whose nearest cause is now this member, or stands in its
  * incident, move there. */
 void correlate_rehome(struct incidents *incidents, const struct incident_context *context,

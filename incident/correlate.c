@@ -12,8 +12,8 @@
  * arrived later saw the other: the root would have joined it, or it would have merged the root's
  * incident.
  *
- * In a cycle each node is upstream of each: the earlier event time is the root, then explicit
- * failure before lateness, then the smaller name.
+ * In a cycle each node is upstream of each: the earliest event time is the root, then explicit
+ * failure before lateness, then the smaller name (cycle.c).
  *
  * Platform nodes are bad for other tenants by the state word of the graph. A tenant's incident may
  * have one as its root: a foreign member, one incident a (tenant, foreign root). It follows what
@@ -22,22 +22,6 @@
 #include "incident/causes.h"
 
 #define SUSPECT_ROOTS_MAX 64u
-
-/* Which of two members of a cycle is the root. */
-static bool is_better_root(const struct incident_context *context, const struct member *member,
-                           const struct member *other) {
-    if (other->is_foreign || other->is_recovered != member->is_recovered) {
-        return !other->is_foreign && other->is_recovered;
-    }
-    if (member->since_ns != other->since_ns) {
-        return member->since_ns < other->since_ns;
-    }
-    if (status_is_explicit(member->status) != status_is_explicit(other->status)) {
-        return status_is_explicit(member->status);
-    }
-    return slice_compare(graph_get_node(context->graph, member->node).entity,
-                         graph_get_node(context->graph, other->node).entity) < 0;
-}
 
 static void shift_hops(struct incidents *incidents, struct incident *incident, uint32_t hops) {
     for (uint32_t at = incident->members_first; at != INDEX_NONE && hops > 0;) {
@@ -212,13 +196,13 @@ static struct member *choose_root(struct incidents *incidents,
     }
     for (uint32_t i = 0; i < place->roots_count; i++) {
         struct member *root = member_at(incidents, place->roots[i]);
-        member = is_better_root(context, member, root) ? member : root;
+        member = root_is_better(context, member, root) ? member : root;
     }
     if (place->joined == NULL) {
         return member;
     }
     struct member *root = member_at(incidents, place->joined->root);
-    return (place->cause.is_cycle || place->is_kin) && is_better_root(context, member, root)
+    return (place->cause.is_cycle || place->is_kin) && root_is_better(context, member, root)
                ? member
                : root;
 }
@@ -251,6 +235,9 @@ struct member *correlate_place(struct incidents *incidents, const struct inciden
     struct incident *survivor = merge_gathered(incidents, context, target, place.cause.hops);
     if (root->incident != incident_slot(incidents, survivor)) {
         root = member; /* there was no room to merge that one yet */
+    }
+    if (place.cause.is_cycle) {
+        root = cycle_choose_root(incidents, context, member, root);
     }
     incident_set_root(incidents, context, survivor, root);
     correlate_rehome(incidents, context, member);
@@ -327,10 +314,14 @@ void correlate_explain(struct incidents *incidents, const struct incident_contex
     struct member *via = member_find(incidents, outlook.tenant_hash, cause.node);
     struct incident *joined = incident_at(incidents, via->incident);
     struct member *joined_root = member_at(incidents, joined->root);
-    bool stays = cause.is_cycle && is_better_root(context, root, joined_root);
+    bool stays = cause.is_cycle && root_is_better(context, root, joined_root);
     shift_hops(incidents, incident, stays ? 0 : via->hops + cause.hops);
     struct incident *survivor = merge_two(incidents, context, incident, joined);
-    incident_set_root(incidents, context, survivor, stays ? root : joined_root);
+    joined_root = stays ? root : joined_root;
+    if (cause.is_cycle) {
+        joined_root = cycle_choose_root(incidents, context, root, joined_root);
+    }
+    incident_set_root(incidents, context, survivor, joined_root);
 }
 
 struct incident *correlate_absorb(struct incidents *incidents,
@@ -360,7 +351,7 @@ void correlate_kin(struct incidents *incidents, const struct incident_context *c
         return;
     }
     struct member *other = member_at(incidents, kin->root);
-    bool stays = is_better_root(context, member, other);
+    bool stays = root_is_better(context, member, other);
     shift_hops(incidents, stays ? kin : incident, 1);
     struct incident *survivor = merge_two(incidents, context, incident, kin);
     incident_set_root(incidents, context, survivor, stays ? member : other);
@@ -483,9 +474,14 @@ void correlate_edge(struct incidents *incidents, const struct incident_context *
             continue;
         }
         correlate_explain(incidents, context, incident);
+        cycle_review(incidents, context, incident_at(incidents, root->incident));
         if (is_platform && platform_root(incidents, root->node) != root->node) {
             correlate_tenants(incidents, context, root);
         }
+    }
+    struct member *lower = member_find(incidents, outlook.tenant_hash, from);
+    if (count == 0 && lower != NULL) { /* no root, but it may now stand above its own */
+        cycle_review(incidents, context, incident_at(incidents, lower->incident));
     }
     struct member *platform = platform_member(incidents, to);
     if (platform != NULL && is_platform) {

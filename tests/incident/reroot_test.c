@@ -213,6 +213,13 @@ static void fail_in_order(struct world *world, const struct failure storm[STORM_
     }
 }
 
+static const struct failure ring_storm[STORM_SIZE] = {
+    {"acme", "job:a", "acme|job:c", EVENT_STATUS_FAILED, 0},
+    {"acme", "job:b", "acme|job:a", EVENT_STATUS_FAILED, 5 * NS_PER_S},
+    {"acme", "job:c", "acme|job:b", EVENT_STATUS_FAILED, 10 * NS_PER_S},
+    {"acme", "job:d", "acme|job:c", EVENT_STATUS_FAILED, 15 * NS_PER_S},
+};
+
 static void expect_one_root(struct world *world, const char *tenant, const char *root,
                             unsigned affected) {
     char words[128];
@@ -243,6 +250,33 @@ static void a_late_platform_cause_reroots_tenants_in_any_order(void **state) {
         world_restart(&world); /* and the rows say the same */
         world_run(&world, START_NS + NS_PER_MINUTE);
         expect_one_root(&world, "acme", "platform/service:net", 2);
+        world_deinit(&world);
+    }
+}
+
+static void the_first_of_a_cycle_is_its_root_whoever_closes_it(void **state) {
+    (void)state;
+    for (unsigned i = 0; i < 2 * STORM_ORDERS; i++) {
+        struct world world;
+        world_init(&world);
+        fail_in_order(&world, ring_storm, i / 2, i % 2 == 1);
+        expect_one_root(&world, "acme", "job:a", 3);
+        world_deinit(&world);
+    }
+}
+
+/* All have failed, and only then is one of the ring's edges known. */
+static void an_edge_that_closes_a_cycle_makes_its_first_the_root(void **state) {
+    (void)state;
+    for (unsigned i = 0; i < 3 * STORM_ORDERS; i++) {
+        struct world world;
+        world_init(&world);
+        struct failure storm[STORM_SIZE];
+        memcpy(storm, ring_storm, sizeof(storm));
+        storm[i % 3].upstream = NULL;
+        fail_in_order(&world, storm, i / 3, true);
+        learn_edge_of(&world, &ring_storm[i % 3]);
+        expect_one_root(&world, "acme", "job:a", 3);
         world_deinit(&world);
     }
 }
@@ -305,6 +339,8 @@ int main(void) {
         cmocka_unit_test(the_first_to_fail_of_a_cycle_is_its_root),
         cmocka_unit_test(an_explicit_failure_is_the_root_of_a_cycle_before_lateness),
         cmocka_unit_test(an_edge_that_arrives_later_connects_incidents),
+        cmocka_unit_test(the_first_of_a_cycle_is_its_root_whoever_closes_it),
+        cmocka_unit_test(an_edge_that_closes_a_cycle_makes_its_first_the_root),
         cmocka_unit_test(a_late_platform_cause_reroots_tenants_in_any_order),
         cmocka_unit_test(a_late_edge_of_the_platform_reroots_tenants),
         cmocka_unit_test(tenants_keep_a_platform_root_that_has_a_cause_of_its_own),

@@ -1,0 +1,80 @@
+/*
+ * cycle.c - the root where dependencies form a ring.
+ *
+ * Each of a ring is upstream of each, so the graph does not say which broke first. Of the members
+ * that lie both above and below the one asked about it is the best of root_is_better, and not only
+ * of those that news or edges happened to look at: then the order of arrival would tell.
+ */
+#include "incident/causes.h"
+
+bool root_is_better(const struct incident_context *context, const struct member *member,
+                    const struct member *other) {
+    if (other->is_foreign || other->is_recovered != member->is_recovered) {
+        return !other->is_foreign && other->is_recovered;
+    }
+    if (member->since_ns != other->since_ns) {
+        return member->since_ns < other->since_ns;
+    }
+    if (status_is_explicit(member->status) != status_is_explicit(other->status)) {
+        return status_is_explicit(member->status);
+    }
+    return slice_compare(graph_get_node(context->graph, member->node).entity,
+                         graph_get_node(context->graph, other->node).entity) < 0;
+}
+
+/* A member of the incident that may be its root. */
+static struct member *find_candidate(struct incidents *incidents, const struct outlook *outlook,
+                                     uint32_t node, uint32_t incident) {
+    struct member *member = member_find(incidents, outlook->tenant_hash, node);
+    bool may_be = member != NULL && member->incident == incident && !member->is_foreign &&
+                  !member->is_complaining;
+    return may_be ? member : NULL;
+}
+
+static const struct graph_visit *search(const struct incident_context *context,
+                                        const struct outlook *outlook, uint32_t node,
+                                        enum graph_direction direction, uint32_t *count_out) {
+    return graph_search_run(context->search, context->graph, node, direction, outlook->hops_max,
+                            outlook->tenant, count_out, NULL);
+}
+
+struct member *cycle_choose_root(struct incidents *incidents,
+                                 const struct incident_context *context,
+                                 const struct member *member, struct member *root) {
+    struct outlook outlook = outlook_of_member(incidents, context, member);
+    uint64_t generation = ++incidents->generation;
+    uint32_t above = 0;
+    uint32_t count = 0;
+    const struct graph_visit *visits =
+        search(context, &outlook, member->node, GRAPH_UPSTREAM, &count);
+    for (uint32_t i = 0; i < count; i++) {
+        struct member *other =
+            find_candidate(incidents, &outlook, visits[i].node, member->incident);
+        if (other != NULL) {
+            other->reached_generation = generation;
+            above++;
+        }
+    }
+    if (above == 0) {
+        return root; /* as a rule: then the second search is spared */
+    }
+    visits = search(context, &outlook, member->node, GRAPH_DOWNSTREAM, &count);
+    for (uint32_t i = 0; i < count; i++) {
+        struct member *other =
+            find_candidate(incidents, &outlook, visits[i].node, member->incident);
+        if (other != NULL && other->reached_generation == generation &&
+            root_is_better(context, other, root)) {
+            root = other;
+        }
+    }
+    return root;
+}
+
+void cycle_review(struct incidents *incidents, const struct incident_context *context,
+                  struct incident *incident) {
+    struct member *root = member_at(incidents, incident->root);
+    if (incident_is_live(incident) && !root->is_foreign && !root->is_recovered) {
+        incident_set_root(incidents, context, incident,
+                          cycle_choose_root(incidents, context, root, root));
+    }
+}
