@@ -85,6 +85,9 @@ void reach_count_tenants(struct incidents *incidents, const struct incident_cont
 /* A tenant's incident has that platform node as its root from now on: counted again soon. */
 void reach_changed(struct incidents *incidents, const struct incident_context *context,
                    uint32_t node);
+/* That node is no longer the root of this incident of the platform, whyever: tenants' incidents
+ * that have it as theirs look again at the next advance. */
+void reach_ask_again(struct incidents *incidents, const struct incident *incident, uint32_t node);
 
 /* well.c: whether a node in that state has said that it is well, so lately that it is no suspect.
  */

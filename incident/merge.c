@@ -5,7 +5,7 @@
  * opened first. What the loser leaves: an alias row to the survivor, and, when it was told, one
  * closing message under its own id. Its other rows go.
  */
-#include "incident/incident_state.h"
+#include "incident/causes.h"
 #include "incident/rows.h"
 
 bool incident_precedes(const struct incidents *incidents, uint32_t a, uint32_t b) {
@@ -76,6 +76,7 @@ void incident_merge(struct incidents *incidents, const struct incident_context *
     text_add_base32(&detail, loser->id);
     timeline_add(incidents, context, survivor, "merged", text_slice(&detail));
     enum event_severity severity = loser->severity;
+    reach_ask_again(incidents, loser, loser->root_node);
     incident_drop(incidents, loser, FATE_DELETE);
     severity_raise(incidents, context, survivor, severity);
     telling_note(incidents, context, survivor, CHANGE_AFFECTED);
@@ -109,6 +110,7 @@ void incident_set_root(struct incidents *incidents, const struct incident_contex
     text_add_text(&detail, " to ");
     entity_add(&detail, graph_get_node(context->graph, root->node).entity, root->is_foreign);
     timeline_add(incidents, context, incident, "re-rooted", text_slice(&detail));
+    reach_ask_again(incidents, incident, before);
     telling_note(incidents, context, incident, CHANGE_ROOT);
     incident_refresh_later(incidents, context, incident);
 }

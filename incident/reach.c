@@ -1,7 +1,8 @@
 /*
  * reach.c - how many tenants an incident of the platform reaches, for its operator: those that have
  * an incident of their own because of it, and those that only depend on what broke. Numbers alone:
- * no tenant learns of another, and the platform's incident names none.
+ * no tenant learns of another, and the platform's incident names none. And which of them have to
+ * look again when the platform's incident gets another root.
  *
  * Bounded: one search downstream, through all tenants. With several shards only this one's tenants
  * are counted: no shard reads another's state.
@@ -44,5 +45,19 @@ void reach_changed(struct incidents *incidents, const struct incident_context *c
     struct member *member = platform_member(incidents, node);
     if (member != NULL) {
         incident_refresh_later(incidents, context, incident_at(incidents, member->incident));
+    }
+}
+
+void reach_ask_again(struct incidents *incidents, const struct incident *incident, uint32_t node) {
+    if (node == GRAPH_NODE_NONE || !tenant_is_platform(incident_tenant(incident))) {
+        return;
+    }
+    for (struct member *theirs = foreign_next(incidents, node, NULL); theirs != NULL;
+         theirs = foreign_next(incidents, node, theirs)) {
+        struct incident *other = incident_at(incidents, theirs->incident);
+        if (incident_is_live(other) && other->root_node == node) {
+            other->looks_again = true;
+            incident_schedule(incidents, other);
+        }
     }
 }

@@ -331,6 +331,35 @@ static void tenants_keep_a_platform_root_that_has_a_cause_of_its_own(void **stat
     }
 }
 
+/* No edge joins the two nodes of the platform: their errors name the same host. */
+static void a_platform_cause_found_without_an_edge_reroots_tenants(void **state) {
+    (void)state;
+    for (unsigned merges = 0; merges < 2; merges++) {
+        struct world world;
+        world_init(&world);
+        world_depend(&world, "acme|job:a1", "platform|service:w");
+        world_depend(&world, "acme|job:a2", "platform|service:w");
+        struct signal signal =
+            world_signal("platform", "service:w", EVENT_STATUS_DOWN, START_NS + 5);
+        signal.message = SLICE("no answer from store1.internal.example.com");
+        world_bad_signal(&world, "platform", "service:w", &signal, false);
+        world_fail(&world, "job:a1", START_NS + 10);
+        expect_one_root(&world, "acme", "platform/service:w", 1);
+        if (merges == 1) { /* it says so only with its second signal */
+            world_bad(&world, "platform", "service:net", EVENT_STATUS_DOWN, START_NS);
+        }
+        signal.entity = SLICE("service:net");
+        signal.event_time_ns = START_NS;
+        world_bad_signal(&world, "platform", "service:net", &signal, false);
+        expect_one_root(&world, "platform", "service:net", 1);
+        world_run(&world, START_NS + NS_PER_S);
+        expect_one_root(&world, "acme", "platform/service:net", 1);
+        world_fail(&world, "job:a2", START_NS + 15);
+        expect_one_root(&world, "acme", "platform/service:net", 2);
+        world_deinit(&world);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(late_cause_reroots_an_untold_incident_and_keeps_its_id),
@@ -343,6 +372,7 @@ int main(void) {
         cmocka_unit_test(an_edge_that_closes_a_cycle_makes_its_first_the_root),
         cmocka_unit_test(a_late_platform_cause_reroots_tenants_in_any_order),
         cmocka_unit_test(a_late_edge_of_the_platform_reroots_tenants),
+        cmocka_unit_test(a_platform_cause_found_without_an_edge_reroots_tenants),
         cmocka_unit_test(tenants_keep_a_platform_root_that_has_a_cause_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
