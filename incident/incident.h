@@ -66,7 +66,8 @@ struct incident_change {
     bool opened; /* a new incident: counts as incidents_opened; written on OK only */
 };
 /* Bad news about a node; `is_repeat` when dedup says that it is already being told (counts only,
- * unless the entity is not bad any more). FULL: no room for incidents, members or effects. */
+ * unless the entity is not bad any more). Older than a success that is known: only counted, but for
+ * what it explains. FULL: no room for incidents, members or effects. */
 MUST_CHECK struct status incidents_apply_bad(struct incidents *incidents,
                                              const struct incident_context *context, uint32_t node,
                                              const struct signal *signal, bool is_repeat,

@@ -119,6 +119,12 @@ struct status incidents_apply_bad(struct incidents *incidents,
     const struct policy *policy = policy_set_find(context->policies, seen.owner);
     struct member *member = member_find(incidents, tenant_hash_of(incidents, seen.owner), node);
     bool is_known = member != NULL && !member->is_recovered;
+    bool is_stale = stale_is(context, node, signal);
+    if (is_stale && !stale_explains(incidents, context, node, signal)) {
+        stale_count(incidents, context, node, is_repeat);
+        change_out->opened = false;
+        return status_ok();
+    }
     if (effects_room(context->effects) < INCIDENTS_EFFECT_BYTES_MIN ||
         (!is_known && !has_room(incidents, context))) {
         return status_of(STATUS_FULL);
@@ -147,6 +153,10 @@ struct status incidents_apply_bad(struct incidents *incidents,
     }
     if (!is_known && slice_equals(seen.owner, SLICE("platform"))) {
         correlate_tenants(incidents, context, member);
+    }
+    if (is_stale) {
+        member_recover(incidents, context, member, seen.state.status, seen.state.since_ns);
+        graph_set_state(context->graph, node, seen.state);
     }
     (void)telling_run(incidents, context, incident_at(incidents, member->incident));
     change_out->opened = opened;

@@ -1,0 +1,55 @@
+/*
+ * stale.c - failures that are reported late: older than a success that is known already.
+ *
+ * The state of an entity that recovers by news is what was said last by event time, in whatever
+ * order it arrives: such a failure opens nothing and reopens nothing, it is only counted. But what
+ * failed while it lasted has found its cause all the same: then the entity is placed above it as
+ * any other, and is well again in the same call.
+ *
+ * The success is the one that stands in the state of the node (well.c): up to SIGNAL_WELL_NOTED_NS
+ * older than the latest, and never ahead of when it came. A failure of the same time counts. A
+ * person's "resolved" leaves no such word, alerts and services neither.
+ */
+#include "incident/causes.h"
+
+bool stale_is(const struct incident_context *context, uint32_t node, const struct signal *signal) {
+    ASSERT(signal->news == SIGNAL_BAD);
+    struct graph_state state = graph_get_state(context->graph, node);
+    return !signal->recovers_by_silence && event_status_news(state.status) == SIGNAL_GOOD &&
+           signal->heard_ns < state.since_ns;
+}
+
+bool stale_explains(struct incidents *incidents, const struct incident_context *context,
+                    uint32_t node, const struct signal *signal) {
+    struct slice owner = graph_get_node(context->graph, node).owner;
+    if (member_find(incidents, tenant_hash_of(incidents, owner), node) != NULL) {
+        return false; /* it has its place */
+    }
+    uint64_t well_ns = graph_get_state(context->graph, node).since_ns;
+    const struct policy *policy = policy_set_find(context->policies, owner);
+    struct outlook outlook = outlook_of_signal(incidents, context, policy, node, signal);
+    cause_gather_explained(incidents, context, &outlook, node, NULL);
+    for (uint32_t i = 0; i < incidents->gathered_count; i++) {
+        struct incident *incident = incident_at(incidents, incidents->gathered[i]);
+        if (member_at(incidents, incident->root)->since_ns > well_ns) {
+            return false; /* that failed when it was well */
+        }
+    }
+    return incidents->gathered_count > 0;
+}
+
+void stale_count(struct incidents *incidents, const struct incident_context *context, uint32_t node,
+                 bool is_repeat) {
+    struct slice owner = graph_get_node(context->graph, node).owner;
+    struct member *member = member_find(incidents, tenant_hash_of(incidents, owner), node);
+    if (member == NULL || member->is_complaining) {
+        return;
+    }
+    struct incident *incident = incident_at(incidents, member->incident);
+    member->signals_count++;
+    incident->signals_total++;
+    incident->signals_unique += is_repeat ? 0 : 1;
+    incident->updated_ns = context->now_ns;
+    member_touch(incidents, member);
+    incident_touch(incidents, incident);
+}
