@@ -14,8 +14,8 @@
  * says so once in the timeline; the end of an incident that was told is told all the same: it wakes
  * nobody, and nobody goes on looking.
  *
- * An acknowledged incident stays quiet but for a worse severity and a new root. A message becomes
- * one outbox row a sink that the tenant's routes name; none: nothing was told. For a sink that has
+ * An acknowledged incident is not repeated; changes are told as of any other. A message becomes one
+ * outbox row a sink that the tenant's routes name; none: nothing was told. For a sink that has
  * not heard of the incident an update is OPENED; the end goes to all that have, whatever routes say
  * by then. Message id = hash of (incident id, version, sink): the same after a replay.
  */
@@ -78,10 +78,6 @@ static uint64_t due_of(const struct incident_context *context, const struct inci
     const struct policy *policy = incident_policy(context, incident);
     if ((changes & CHANGE_ACKNOWLEDGED) != 0) {
         return context->now_ns;
-    }
-    if (incident->status == INCIDENT_ACKNOWLEDGED &&
-        (changes & (CHANGE_SEVERITY | CHANGE_ROOT)) == 0) {
-        return NEVER_NS;
     }
     uint64_t due_ns = incident->told_ns + policy->group_interval_ns;
     uint64_t waited_ns =

@@ -63,38 +63,6 @@ static void updates_come_once_a_group_interval_and_not_for_counts(void **state) 
     world_deinit(&world);
 }
 
-static void an_open_incident_is_repeated_until_it_is_acknowledged(void **state) {
-    (void)state;
-    struct world world;
-    world_init(&world);
-    world_fail(&world, "job:a", START_NS);
-    uint64_t first_ns = START_NS + 10 * NS_PER_S;
-    world_run(&world, first_ns + 8 * NS_PER_HOUR);
-    assert_int_equal(world.told_count, 3);
-    assert_int_equal(world.told[2].type, 2);
-    struct incident_context context = world_context(&world);
-    assert_true(
-        status_is_ok(incidents_operate(world.incidents, &context, world.told[0].incident_id,
-                                       SLICE("acme"), false, SLICE("kim"), SLICE("looking"))));
-    world_commit(&world);
-    assert_int_equal(world.told_count, 4); /* at once */
-    assert_non_null(strstr(world.told[3].json, "\"status\":\"acknowledged\""));
-    world_depend(&world, "job:b", "job:a");
-    world_fail(&world, "job:b", START_NS);
-    world_run(&world, first_ns + 48 * NS_PER_HOUR);
-    assert_int_equal(world.told_count, 4); /* quiet, also about new affected */
-    world_bad_signal(&world, "acme", "job:b",
-                     &(struct signal){.news = SIGNAL_BAD,
-                                      .status = EVENT_STATUS_FAILED,
-                                      .severity = EVENT_SEVERITY_CRITICAL,
-                                      .event_time_ns = START_NS},
-                     false);
-    world_run(&world, first_ns + 49 * NS_PER_HOUR);
-    assert_int_equal(world.told_count, 5); /* but not about a worse severity */
-    assert_non_null(strstr(world.told[4].json, "\"severity\":\"critical\""));
-    world_deinit(&world);
-}
-
 /* Also under a configuration that an older quell took: nothing is due at once again. */
 static void repeats_are_a_second_apart_at_least_and_may_be_never(void **state) {
     (void)state;
@@ -112,19 +80,6 @@ static void repeats_are_a_second_apart_at_least_and_may_be_never(void **state) {
     assert_int_equal(world.told_count, 5);
     world_run(&world, told_ns + NS_PER_DAY);
     assert_int_equal(world.told_count, 5);
-    world_deinit(&world);
-}
-
-static void an_acknowledge_of_another_tenant_misses(void **state) {
-    (void)state;
-    struct world world;
-    world_init(&world);
-    world_fail(&world, "job:a", START_NS);
-    struct incident_context context = world_context(&world);
-    struct status status = incidents_operate(world.incidents, &context, world_id(&world, "acme", 0),
-                                             SLICE("globex"), true, SLICE("eve"), SLICE(""));
-    assert_int_equal(status.code, STATUS_MISSING);
-    assert_int_equal(incidents_open_count(world.incidents), 1);
     world_deinit(&world);
 }
 
@@ -456,9 +411,7 @@ int main(void) {
         cmocka_unit_test(nothing_is_told_before_group_wait),
         cmocka_unit_test(without_group_wait_the_first_news_is_told_in_the_same_call),
         cmocka_unit_test(updates_come_once_a_group_interval_and_not_for_counts),
-        cmocka_unit_test(an_open_incident_is_repeated_until_it_is_acknowledged),
         cmocka_unit_test(repeats_are_a_second_apart_at_least_and_may_be_never),
-        cmocka_unit_test(an_acknowledge_of_another_tenant_misses),
         cmocka_unit_test(an_incident_resolves_when_its_members_have_and_is_told_once),
         cmocka_unit_test(a_person_resolves_and_the_next_failure_reopens),
         cmocka_unit_test(what_ends_before_it_is_told_is_not_told),
