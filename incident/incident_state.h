@@ -404,8 +404,9 @@ void incident_reopen(struct incidents *incidents, const struct incident_context 
                      const struct member *member, enum event_status status);
 void incident_resolve(struct incidents *incidents, const struct incident_context *context,
                       struct incident *incident, struct slice detail);
+/* Bad again; `is_reopened`: it has just reopened its incident. */
 void member_relapse(struct incidents *incidents, const struct incident_context *context,
-                    struct member *member, const struct signal *signal);
+                    struct member *member, const struct signal *signal, bool is_reopened);
 void member_recover(struct incidents *incidents, const struct incident_context *context,
                     struct member *member, enum event_status status, uint64_t event_ns);
 /* Whether the good news may end its trouble: a source's own word, when no other told of it. */

@@ -92,7 +92,8 @@ static struct member *come_back(struct incidents *incidents, const struct incide
         incident_forget(incidents, context, incident);
         return NULL;
     }
-    if (!incident_is_live(incident)) {
+    bool is_reopened = !incident_is_live(incident);
+    if (is_reopened) {
         incident_reopen(incidents, context, member, signal->status);
     } else if (context->now_ns - member->recovered_ns > policy->reopen_window_ns &&
                incident->root != member_slot(incidents, member)) {
@@ -100,7 +101,7 @@ static struct member *come_back(struct incidents *incidents, const struct incide
         incident_touch(incidents, incident);
         return NULL;
     }
-    member_relapse(incidents, context, member, signal);
+    member_relapse(incidents, context, member, signal, is_reopened);
     ask_again(incidents, context, member);
     return member;
 }

@@ -181,7 +181,7 @@ bool member_count_signal(struct incidents *incidents, const struct incident_cont
 }
 
 void member_relapse(struct incidents *incidents, const struct incident_context *context,
-                    struct member *member, const struct signal *signal) {
+                    struct member *member, const struct signal *signal, bool is_reopened) {
     ASSERT(member->is_recovered && !member->is_foreign);
     struct incident *incident = incident_at(incidents, member->incident);
     ASSERT(incident_is_live(incident));
@@ -189,6 +189,9 @@ void member_relapse(struct incidents *incidents, const struct incident_context *
     incident->failing_count++;
     member->first_ns = member_first_ns(member);
     member_fill(incidents, context, member, signal);
+    if (!is_reopened) { /* else the timeline has it: each recovery is followed by one entry */
+        timeline_add_news(incidents, context, incident, member, "failed again", member->status);
+    }
     telling_note(incidents, context, incident, CHANGE_AFFECTED);
     incident_refresh_later(incidents, context, incident);
 }

@@ -259,6 +259,33 @@ static void good_news_end_a_failure_whose_clock_is_ahead(void **state) {
     }
 }
 
+/* Each time stands in the timeline, as each recovery does; what reopens is no second entry. */
+static void a_member_that_fails_again_stands_in_the_timeline(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "job:b", "job:a");
+    world_fail(&world, "job:a", START_NS);
+    world_fail(&world, "job:b", START_NS);
+    for (unsigned i = 0; i < 3; i++) {
+        run_for(&world, NS_PER_S);
+        world_good(&world, "acme", "job:b", world.now_ns);
+        world_bad(&world, "acme", "job:b", EVENT_STATUS_ABORTED, world.now_ns);
+        world_bad(&world, "acme", "job:b", EVENT_STATUS_ABORTED, world.now_ns);
+    }
+    world_good(&world, "acme", "job:a", world.now_ns);
+    world_good(&world, "acme", "job:b", world.now_ns);
+    expect_open(&world, 0);
+    world_fail(&world, "job:a", world.now_ns);
+    char *timeline = world_timeline(&world, world_id(&world, "acme", 0));
+    const char *again = "\"what\":\"failed again\",\"detail\":\"job:b aborted\"";
+    assert_int_equal(count_text(timeline, again), 3);
+    assert_int_equal(count_text(timeline, "\"what\":\"failed again\""), 3);
+    assert_int_equal(count_text(timeline, "\"what\":\"reopened\""), 1);
+    free(timeline);
+    world_deinit(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_job_that_failed_stays_failed_when_an_alert_about_it_falls_silent),
@@ -274,6 +301,7 @@ int main(void) {
         cmocka_unit_test(of_fifty_alerts_about_one_entity_each_must_be_over),
         cmocka_unit_test(an_end_from_before_it_fired_again_ends_nothing),
         cmocka_unit_test(good_news_end_a_failure_whose_clock_is_ahead),
+        cmocka_unit_test(a_member_that_fails_again_stands_in_the_timeline),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
