@@ -9,11 +9,13 @@
 
 struct doubt {
     bool blames;
+    bool is_beside; /* the first storm began no earlier */
+    bool is_joined; /* known edges lead to it */
     uint32_t storms_count;
     uint32_t storms[DOUBT_STORMS_MAX]; /* their roots, as members; the largest first */
 };
 /* Of a live incident with a root. */
-struct doubt doubt_of(const struct incidents *incidents, const struct incident_context *context,
+struct doubt doubt_of(struct incidents *incidents, const struct incident_context *context,
                       const struct incident *incident);
 /* How much of the confidence is left, 0..1. */
 double doubt_share(const struct doubt *doubt, bool is_suspected);

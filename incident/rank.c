@@ -65,6 +65,8 @@ static uint64_t keep_storms(const struct incidents *incidents, const struct doub
         keep_alternative(rank, incidents->members[doubt->storms[i]].node, STORM_WEIGHT);
     }
     rank->blames = doubt->blames;
+    rank->is_storm_beside = doubt->is_beside;
+    rank->is_storm_joined = doubt->is_joined;
     rank->storms_count = doubt->storms_count;
     rank->storm_node =
         doubt->storms_count == 0 ? GRAPH_NODE_NONE : incidents->members[doubt->storms[0]].node;
@@ -154,7 +156,9 @@ bool rank_evidence(const struct rank *rank, const struct graph *graph, uint32_t 
         return true;
     }
     if (rank->storms_count > 0 && index-- == 0) {
-        text_add_text(text, "against it: a storm that no known edge joins to it began before, at ");
+        text_add_format(text, "against it: a storm that %s to it began %s, at ",
+                        rank->is_storm_joined ? "known edges join" : "no known edge joins",
+                        rank->is_storm_beside ? "about the same time" : "before");
         text_add(text, graph_get_node(graph, rank->storm_node).entity);
         return true;
     }

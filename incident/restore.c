@@ -14,7 +14,8 @@ static void write_state_rank(const struct rank *rank, struct writer *writer) {
     writer_u32(writer, rank->earlier_count);
     writer_u32(writer, rank->suspect_count);
     writer_u32(writer, rank->suspect_total);
-    writer_u8(writer, (uint8_t)((rank->is_explicit ? 1 : 0) | (rank->blames ? 2 : 0)));
+    writer_u8(writer, (uint8_t)((rank->is_explicit ? 1 : 0) | (rank->blames ? 2 : 0) |
+                                (rank->is_storm_beside ? 4 : 0) | (rank->is_storm_joined ? 8 : 0)));
     writer_u8(writer, (uint8_t)rank->alternatives_count);
     for (uint32_t i = 0; i < rank->alternatives_count; i++) {
         writer_u32(writer, rank->alternatives[i].node);
@@ -32,6 +33,8 @@ static void read_state_rank(struct reader *reader, struct rank *rank) {
     uint8_t flags = reader_u8(reader);
     rank->is_explicit = (flags & 1) != 0;
     rank->blames = (flags & 2) != 0;
+    rank->is_storm_beside = (flags & 4) != 0;
+    rank->is_storm_joined = (flags & 8) != 0;
     rank->alternatives_count = reader_u8(reader);
     reader->failed = reader->failed || rank->alternatives_count > INCIDENT_ALTERNATIVES_MAX;
     for (uint32_t i = 0; i < rank->alternatives_count && !reader->failed; i++) {

@@ -132,6 +132,51 @@ static void an_earlier_storm_lowers_the_confidence_and_is_an_alternative(void **
     world_deinit(&world);
 }
 
+static void expect_evidence(struct world *world, const char *root, const char *words) {
+    char *json = json_of(world, root);
+    assert_int_equal(count_text(json, "against it: "), 1);
+    assert_non_null(strstr(json, words));
+    free(json);
+}
+
+static void a_storm_that_began_no_earlier_is_not_said_to_have_begun_before(void **state) {
+    (void)state;
+    for (uint64_t later = 0; later < 4; later += 3) {
+        struct world world;
+        world_init(&world);
+        world_depend(&world, "job:load", "job:extract");
+        fail_saying(&world, "job:apart", "no rows", START_NS);
+        fail_saying(&world, "job:extract", "disk full", START_NS + later * NS_PER_S);
+        fail_saying(&world, "job:load", "no rows", START_NS + 10 * NS_PER_S);
+        world_run(&world, START_NS + NS_PER_MINUTE);
+        world_restart(&world);
+        expect_evidence(&world, "job:apart",
+                        "against it: a storm that no known edge joins to it began about the same "
+                        "time, at job:extract");
+        world_deinit(&world);
+    }
+}
+
+/* Both are upstream of what failed: it is in one's storm, and an edge leads from it to the other.
+ */
+static void of_a_storm_that_an_edge_joins_to_it_that_is_said(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "job:load", "job:left");
+    world_depend(&world, "job:load", "job:right");
+    fail_saying(&world, "job:left", "disk full", START_NS);
+    fail_saying(&world, "job:right", "disk full", START_NS + 7 * NS_PER_S);
+    fail_saying(&world, "job:load", "no rows", START_NS + 6 * NS_PER_S);
+    assert_int_equal(world_incidents(&world, "acme"), 2);
+    world_run(&world, START_NS + NS_PER_MINUTE);
+    world_restart(&world);
+    expect_evidence(&world, "job:right",
+                    "against it: a storm that known edges join to it began before, at job:left");
+    assert_true(confidence_of(&world, "job:right") < 0.8);
+    world_deinit(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_nearer_cause_reported_late_takes_over_what_it_brought_down),
@@ -139,6 +184,8 @@ int main(void) {
         cmocka_unit_test(a_cause_as_near_but_long_before_does_not_take_over),
         cmocka_unit_test(two_whose_errors_name_a_silent_upstream_are_enough),
         cmocka_unit_test(an_earlier_storm_lowers_the_confidence_and_is_an_alternative),
+        cmocka_unit_test(a_storm_that_began_no_earlier_is_not_said_to_have_begun_before),
+        cmocka_unit_test(of_a_storm_that_an_edge_joins_to_it_that_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
