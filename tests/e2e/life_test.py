@@ -115,6 +115,25 @@ class Life(Story):
         quell.settle()
         self.assertEqual(self.timeline_of(quell, "default")[-1], ("reopened", "job:load aborted"))
 
+    def test_a_failure_that_is_reported_after_a_later_success_opens_nothing(self):
+        quell = self.quell("notify.group_wait=0s")
+        now = time.time()
+
+        def run(job, status, ago):
+            return {"job_id": job, "status": status, "run_id": f"r{ago}", "occurred_at": now - ago}
+
+        quell.events(run("one", "succeeded", 60), run("one", "failed", 700))
+        quell.events(run("two", "failed", 1200), run("two", "succeeded", 60))
+        quell.settle()
+        quell.stop(signal.SIGKILL)
+        quell.start()
+        quell.events(run("one", "failed", 650), run("two", "failed", 650))
+        stats = quell.settle()
+        self.assertEqual([(each["root_cause"]["entity"], each["status"], each["signals"]["total"])
+                          for each in quell.incidents()], [("job:two", "resolved", 2)])
+        self.assertEqual((stats["events_accepted"], stats["signals_total"],
+                          stats["incidents_opened"]), (6, 4, 1))
+
     def test_a_tenants_graph_shows_what_it_depends_on_of_the_platform(self):
         warehouse = "platform/service:warehouse"
         quell = self.quell("notify.group_wait=1h")
