@@ -7,16 +7,19 @@
  * any other, and is well again in the same call.
  *
  * The success is the one that stands in the state of the node (well.c): up to SIGNAL_WELL_NOTED_NS
- * older than the latest, and never ahead of when it came. A failure of the same time counts. A
- * person's "resolved" leaves no such word, alerts and services neither.
+ * older than the latest, and never ahead of when it came. Clocks of sources differ by seconds, and
+ * some tell whole seconds only: a failure of about the same time counts, as one too many is heard
+ * sooner than one too few. A person's "resolved" leaves no such word, alerts and services neither.
  */
 #include "incident/causes.h"
+
+#define STALE_SLACK_NS (5 * NS_PER_S)
 
 bool stale_is(const struct incident_context *context, uint32_t node, const struct signal *signal) {
     ASSERT(signal->news == SIGNAL_BAD);
     struct graph_state state = graph_get_state(context->graph, node);
     return !signal->recovers_by_silence && event_status_news(state.status) == SIGNAL_GOOD &&
-           signal->heard_ns < state.since_ns;
+           signal->heard_ns + STALE_SLACK_NS < state.since_ns;
 }
 
 bool stale_explains(struct incidents *incidents, const struct incident_context *context,
