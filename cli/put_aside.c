@@ -10,7 +10,13 @@
 #include "core/base/json_pick.h"
 #include "core/base/limits.h"
 
-enum { PATH_BYTES_MAX = 2048, BODY_BYTES_MAX = 1024, PAGE_RECORDS = 100, ID_BYTES_MAX = 40 };
+enum {
+    PATH_BYTES_MAX = 2048,
+    BODY_BYTES_MAX = 1024,
+    PAGE_RECORDS = 100,
+    ID_BYTES_MAX = 40,
+    CURSOR_BYTES_MAX = 512
+};
 #define ANSWER_BYTES_MAX (64 * MIB)
 
 struct quarantine {
@@ -110,12 +116,50 @@ static bool operate(struct quarantine *quarantine, const char *what, const char 
     return true;
 }
 
-/* What of the answer's page can be done: what was refused cannot be retried. */
-static uint32_t collect_named(struct slice page, bool is_retry, struct named *named) {
+/* By the journal's record, which the id begins with: what comes later has a greater one. */
+static uint64_t age_of(struct slice item) {
+    char id[ID_BYTES_MAX] = "";
+    struct text text = text_over(id, sizeof(id));
+    json_pick_text(item, "id", &text);
+    return strtoull(id, NULL, 10);
+}
+
+static void take_next_cursor(const struct quarantine *quarantine, char cursor[CURSOR_BYTES_MAX]) {
+    struct text next = text_over(cursor, CURSOR_BYTES_MAX);
+    json_pick_text(text_slice(&quarantine->answer), "next_cursor", &next);
+}
+
+/* The age of the newest that stands there now. */
+static bool find_newest(struct quarantine *quarantine, uint64_t *newest_out) {
+    char cursor[CURSOR_BYTES_MAX] = "";
+    uint64_t newest = 0;
+    do {
+        if (!fetch_page(quarantine, PAGE_RECORDS, cursor[0] == 0 ? NULL : cursor)) {
+            return false;
+        }
+        struct slice rest = json_pick(text_slice(&quarantine->answer), "quarantine");
+        struct slice item;
+        while (json_pick_item(&rest, &item)) {
+            newest = age_of(item) > newest ? age_of(item) : newest;
+        }
+        take_next_cursor(quarantine, cursor);
+    } while (cursor[0] != 0);
+    *newest_out = newest;
+    return true;
+}
+
+/* What of the answer's page can be done: what was refused cannot be retried; what is newer than
+ * that was not meant, and is counted. */
+static uint32_t collect_named(struct slice page, bool is_retry, uint64_t newest,
+                              struct named *named, uint64_t *newer_count) {
     struct slice rest = json_pick(page, "quarantine");
     struct slice item;
     uint32_t count = 0;
     while (count < PAGE_RECORDS && json_pick_item(&rest, &item)) {
+        if (age_of(item) > newest) {
+            ++*newer_count;
+            continue;
+        }
         struct text id = text_over(named[count].id, ID_BYTES_MAX);
         struct text tenant = text_over(named[count].tenant, TENANT_BYTES_MAX + 1);
         bool is_retryable = slice_equals(json_pick(item, "retryable"), SLICE("true"));
@@ -126,20 +170,37 @@ static uint32_t collect_named(struct slice page, bool is_retry, struct named *na
     return count;
 }
 
+/* Ours among them or others' alone: the journal's order does not tell. */
+static void tell_newer(bool is_retry, uint64_t count) {
+    if (count > 0) {
+        (void)fprintf(
+            stderr,
+            "quell: records that came into the quarantine meanwhile and were left: %llu%s\n",
+            (unsigned long long)count,
+            is_retry ? "; what found no room again stands there anew" : "");
+    }
+}
+
 /* A page, then its records, each named with its tenant. One that is refused, being gone by now,
- * leaves the others to be done; no answer ends it. */
+ * leaves the others to be done; no answer ends it. What finds no room again comes back behind the
+ * cursor as a newer one, so only what stands there at the start is taken: it ends. */
 static int operate_on_all(struct quarantine *quarantine, const char *what) {
     struct named named[PAGE_RECORDS];
-    char cursor[512] = "";
+    char cursor[CURSOR_BYTES_MAX] = "";
+    bool is_retry = strcmp(what, "retry") == 0;
+    uint64_t newest = 0;
+    uint64_t newer_count = 0;
     int code = 0;
+    if (!find_newest(quarantine, &newest)) {
+        return 1;
+    }
     do {
         if (!fetch_page(quarantine, PAGE_RECORDS, cursor[0] == 0 ? NULL : cursor)) {
             return 1;
         }
-        struct slice page = text_slice(&quarantine->answer);
-        uint32_t count = collect_named(page, strcmp(what, "retry") == 0, named);
-        struct text next = text_over(cursor, sizeof(cursor));
-        json_pick_text(page, "next_cursor", &next);
+        uint32_t count =
+            collect_named(text_slice(&quarantine->answer), is_retry, newest, named, &newer_count);
+        take_next_cursor(quarantine, cursor);
         for (uint32_t i = 0; i < count; i++) {
             bool is_good = operate(quarantine, what, named[i].id, named[i].tenant);
             code = is_good ? code : 1;
@@ -148,6 +209,7 @@ static int operate_on_all(struct quarantine *quarantine, const char *what) {
             }
         }
     } while (cursor[0] != 0);
+    tell_newer(is_retry, newer_count);
     return code;
 }
 

@@ -139,6 +139,21 @@ class Quarantine(Story):
         quell.settle()
         self.assertEqual((len(quell.incidents()), self.list(quell)), (12, []))
 
+    def test_all_are_retried_once_also_when_they_find_no_room_again(self):
+        quell = self.quell("notify.group_wait=1h", "limits.entities=8")
+        quell.events(*[failure(f"job{number}") for number in range(130)])
+        quell.settle()
+        waiting = listed(quell, "quarantine", "list")[0]
+        self.assertGreater(len(waiting), 100)  # more than a page, which those come back behind
+        result = subprocess.run([BINARY, "quarantine", "retry", "--all", "--console",
+                                 f"127.0.0.1:{quell.console}"], capture_output=True, text=True,
+                                timeout=30)
+        self.assertEqual(result.stdout.splitlines(), [f"{record} retried" for record in waiting])
+        self.assertIn("stands there anew", result.stderr)
+        self.assertEqual(result.returncode, 0)
+        quell.settle()
+        self.assertEqual(len(listed(quell, "quarantine", "list")[0]), len(waiting))
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)
