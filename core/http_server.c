@@ -106,6 +106,15 @@ static void end_receiving(void *context) {
     }
 }
 
+/* A finished one lingers until its client closes too, which holds up the stop. */
+static void end_idle(struct http_conn *http) {
+    if (loop_conn_owes_nothing(http->conn)) {
+        http_conn_close(http);
+    } else {
+        http_conn_finish(http);
+    }
+}
+
 void http_server_drain(struct http_server *server) {
     struct loop *loop = server->options.loop;
     server->is_draining = true;
@@ -116,7 +125,7 @@ void http_server_drain(struct http_server *server) {
         struct http_conn *http = &server->conns[i];
         if (http->phase == PHASE_HEAD && http->input_size == 0 &&
             !http_queued_is_in(&http->queued)) {
-            http_conn_finish(http);
+            end_idle(http);
         }
     }
     if (server->http2 != NULL) {

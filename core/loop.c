@@ -6,10 +6,12 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "core/base/assert.h"
@@ -324,6 +326,12 @@ void loop_conn_finish(struct loop_conn *conn) {
     } else {
         loop_send_fin(conn);
     }
+}
+
+bool loop_conn_owes_nothing(const struct loop_conn *conn) {
+    int unacknowledged = 0; /* also where it cannot be asked for: the simulation has no socket */
+    (void)ioctl(conn->fd, SIOCOUTQ, &unacknowledged);
+    return conn->tls == NULL && !loop_is_busy(conn) && unacknowledged == 0;
 }
 
 void loop_conn_close(struct loop_conn *conn) {

@@ -97,6 +97,9 @@ void loop_conn_hand_over(struct loop_conn *conn, const struct loop_conn_handler 
 /* Sends FIN after what is in flight, then discards what still comes until the peer closes or 1 s.
  */
 void loop_conn_finish(struct loop_conn *conn);
+/* Whether loop_conn_close cuts nothing off: no close_notify is owed, and the peer has all that was
+ * sent. */
+bool loop_conn_owes_nothing(const struct loop_conn *conn);
 /* Closes now. */
 void loop_conn_close(struct loop_conn *conn);
 /* "127.0.0.1:52110", for logs. */

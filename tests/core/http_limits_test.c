@@ -276,6 +276,29 @@ static void draining_ends_what_is_not_received_within_the_grace(void **state) {
     assert_int_equal(world->requests, 0);
 }
 
+/* Nothing is to be said to a plain one that is idle, so its end is not waited for. */
+static void draining_waits_for_no_idle_connection(void **state) {
+    struct world *world = world_of(state);
+    int fresh = client_open(world);
+    int used = client_open(world);
+    send_words(world, used, HEAD_OF("GET") "\r\n");
+    expect(world, used, "HTTP/1.1 200 ");
+    for (uint32_t i = 0; i < 20; i++) {
+        turn(world, used);
+    }
+    assert_int_equal(loop_connections_count(world->loop), 2);
+    uint64_t began_ns = loop_now_ns(world->loop);
+    http_server_drain(world->server);
+    for (uint32_t i = 0; i < TURNS_MAX && loop_connections_count(world->loop) > 0; i++) {
+        turn(world, -1);
+    }
+    assert_int_equal(loop_connections_count(world->loop), 0);
+    assert_true(loop_now_ns(world->loop) - began_ns < 500 * NS_PER_MS);
+    expect_end(world, used);
+    client_close(world, fresh);
+    client_close(world, used);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         EACH(all_bodies_together_are_bounded),
@@ -292,6 +315,7 @@ int main(void) {
          who_does_not_take_100_continue_is_cut_off, world_setup_sim, world_teardown, NULL},
         EACH(draining_finishes_what_was_received),
         EACH(draining_ends_what_is_not_received_within_the_grace),
+        EACH(draining_waits_for_no_idle_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
