@@ -67,13 +67,15 @@ static struct status read_properties(const struct config_sink *config, struct ar
         if (!slice_starts_with(key, prefix)) {
             continue;
         }
-        struct fault reason;
-        struct fault one;
+        struct fault reason = {{0}};
+        struct fault one = {{0}};
         struct config_setting property = config->settings[i];
         property.key = slice_tail(key, prefix.size);
         struct status next = check_property(&property, &reason);
-        fault_write(&one, "%.*s: %s", SLICE_PRINT(key), reason.words);
-        status = fault_join(fault, status, next, &one);
+        if (!status_is_ok(next)) {
+            fault_write(&one, "%.*s: %s", SLICE_PRINT(key), reason.words);
+            status = fault_join(fault, status, next, &one);
+        }
         sink->properties[sink->properties_count++] = property;
     }
     return status;
