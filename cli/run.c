@@ -15,6 +15,7 @@
 #include "cli/crash.h"
 #include "cli/notify.h"
 #include "cli/run_kafka.h"
+#include "cli/run_threads.h"
 #include "console/console.h"
 #include "core/base/assert.h"
 #include "core/clock.h"
@@ -25,15 +26,6 @@
 
 enum { INGEST_MAX = 64, GATES_MAX = INGEST_MAX + KAFKA_THREADS_MAX + 3 };
 enum { GATE_MAIN, GATE_SINKS, GATE_CONSOLE, GATE_INGEST };
-
-/* What a thread says when it listens, or that it could not. */
-struct listening {
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    bool is_settled;
-    uint16_t port;
-    struct fault fault;
-};
 
 struct ingest_thread {
     struct ingest *ingest;
@@ -80,33 +72,6 @@ struct runtime {
 
 /* --- Threads --- */
 
-static void listening_init(struct listening *listening) {
-    pthread_mutex_init(&listening->lock, NULL);
-    pthread_cond_init(&listening->changed, NULL);
-}
-
-static void on_listening(void *context, uint16_t port, const struct fault *fault) {
-    struct listening *listening = context;
-    pthread_mutex_lock(&listening->lock);
-    listening->is_settled = true;
-    listening->port = port;
-    if (fault != NULL) {
-        listening->fault = *fault;
-    }
-    pthread_cond_broadcast(&listening->changed);
-    pthread_mutex_unlock(&listening->lock);
-}
-
-static struct status listening_wait(struct listening *listening, struct fault *fault) {
-    pthread_mutex_lock(&listening->lock);
-    while (!listening->is_settled) {
-        pthread_cond_wait(&listening->changed, &listening->lock);
-    }
-    uint16_t port = listening->port;
-    pthread_mutex_unlock(&listening->lock);
-    return port != 0 ? status_ok() : fault_set(fault, STATUS_IO, "%s", listening->fault.words);
-}
-
 static void *shard_main(void *context) {
     struct runtime *runtime = context;
     struct fault fault = {{0}};
@@ -129,7 +94,8 @@ static void *sinks_main(void *context) {
 
 static void *console_main(void *context) {
     struct runtime *runtime = context;
-    if (!status_is_ok(console_run(runtime->console, on_listening, &runtime->console_listening))) {
+    if (!status_is_ok(
+            console_run(runtime->console, listening_settle, &runtime->console_listening))) {
         atomic_fetch_add(&runtime->failures, 1);
     }
     return NULL;
@@ -137,8 +103,8 @@ static void *console_main(void *context) {
 
 static void *ingest_main(void *context) {
     struct ingest_thread *thread = context;
-    /* A failure to listen is told through on_listening. */
-    (void)!status_is_ok(ingest_run(thread->ingest, on_listening, &thread->listening));
+    /* A failure to listen is told through listening_settle. */
+    (void)!status_is_ok(ingest_run(thread->ingest, listening_settle, &thread->listening));
     return NULL;
 }
 
