@@ -20,6 +20,7 @@
 #include "core/base/assert.h"
 #include "core/clock.h"
 #include "core/datadir.h"
+#include "core/terminal.h"
 #include "engine/engine.h"
 #include "ingest/ingest.h"
 #include "sinks/sinks.h"
@@ -368,8 +369,9 @@ static struct status open_all(struct runtime *runtime, bool stdout_json, struct 
 }
 
 static struct logger make_logger(const struct config *config, const char *log_format) {
-    struct logger logger = {
-        .fd = STDERR_FILENO, .format = config->log_format, .level_min = config->log_level};
+    struct logger logger = {.fd = terminal_open(STDERR_FILENO),
+                            .format = config->log_format,
+                            .level_min = config->log_level};
     if (log_format != NULL) {
         logger.format = strcmp(log_format, "text") == 0 ? LOG_FORMAT_TEXT : LOG_FORMAT_JSON;
     }
@@ -448,6 +450,7 @@ int runtime_close(struct runtime *runtime) {
     sink_board_deinit(&runtime->board);
     config_release(runtime->config);
     arena_deinit(&runtime->arena);
+    terminal_close(runtime->logger.fd, STDERR_FILENO);
     int failures = atomic_load(&runtime->failures);
     free(runtime);
     return failures == 0 ? 0 : 1;

@@ -52,8 +52,10 @@ static void add_line(struct text *line, const struct logger *logger, enum log_le
     }
 }
 
-static void write_line(const struct logger *logger, enum log_level level, const char *area,
-                       const char *words) {
+enum written { WRITTEN_WHOLE, WRITTEN_IN_PART, WRITTEN_NOT };
+
+static enum written write_line(const struct logger *logger, enum log_level level, const char *area,
+                               const char *words) {
     char memory[LINE_BYTES_MAX];
     struct slice all = slice_of_text(words);
     struct text line = text_over(memory, sizeof(memory) - 1);
@@ -63,15 +65,31 @@ static void write_line(const struct logger *logger, enum log_level level, const 
         add_line(&line, logger, level, area, slice_head(all, WORDS_BYTES_SURE));
     }
     memory[line.size] = '\n';
-    /* Nobody can be told that the log cannot be written. */
-    ssize_t ignored = write(logger->fd, memory, line.size + 1);
-    (void)ignored;
+    ssize_t size = (ssize_t)line.size + 1;
+    ssize_t written = write(logger->fd, memory, (size_t)size);
+    return written == size ? WRITTEN_WHOLE : written > 0 ? WRITTEN_IN_PART : WRITTEN_NOT;
 }
 
-/* A pipe that poll(2) calls writable takes PIPE_BUF bytes without waiting; files are always so. */
+/* A pipe that poll(2) calls writable takes PIPE_BUF bytes without waiting; files are always so. A
+ * terminal takes what it can, which only the write shows. */
 static bool has_room(const struct logger *logger) {
     struct pollfd ask = {.fd = logger->fd, .events = POLLOUT};
     return poll(&ask, 1, 0) != 0;
+}
+
+/* False: it is lost. What has no end gets one first, so that the next line is whole. */
+static bool try_line(const struct logger *logger, enum log_level level, const char *area,
+                     const char *words) {
+    struct log_losses *losses = logger->losses;
+    if (losses->is_cut && has_room(logger)) {
+        losses->is_cut = write(logger->fd, "\n", 1) != 1;
+    }
+    if (losses->is_cut || !has_room(logger)) {
+        return false;
+    }
+    enum written written = write_line(logger, level, area, words);
+    losses->is_cut = written == WRITTEN_IN_PART;
+    return written == WRITTEN_WHOLE;
 }
 
 /* The lock is for the room: two threads that saw the same would both write. */
@@ -79,16 +97,15 @@ static void write_or_lose(const struct logger *logger, enum log_level level, con
                           const char *words) {
     struct log_losses *losses = logger->losses;
     pthread_mutex_lock(&losses->mutex);
-    if (losses->lines > 0 && has_room(logger)) {
+    if (losses->lines > 0) {
         char told[64];
         (void)snprintf(told, sizeof(told), "%llu lines lost: the log was not read",
                        (unsigned long long)losses->lines);
-        write_line(logger, LOG_LEVEL_WARNING, "log", told);
-        losses->lines = 0;
+        if (try_line(logger, LOG_LEVEL_WARNING, "log", told)) {
+            losses->lines = 0;
+        }
     }
-    if (has_room(logger)) {
-        write_line(logger, level, area, words);
-    } else {
+    if (!try_line(logger, level, area, words)) {
         losses->lines++;
     }
     pthread_mutex_unlock(&losses->mutex);
@@ -107,6 +124,7 @@ void log_write(const struct logger *logger, enum log_level level, const char *ar
     if (logger->losses != NULL) {
         write_or_lose(logger, level, area, words);
     } else {
-        write_line(logger, level, area, words);
+        /* Nobody can be told that the log cannot be written. */
+        (void)write_line(logger, level, area, words);
     }
 }

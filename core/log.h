@@ -15,11 +15,13 @@
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR };
 enum log_format { LOG_FORMAT_JSON, LOG_FORMAT_TEXT };
 
-/* For a log that stops no thread when nobody reads it: a line for which a pipe has no room is lost,
- * and the next one that finds some tells how many were. Shared by all threads. */
+/* For a log that stops no thread when nobody reads it: a line for which there is no room is lost,
+ * and the next one that finds some tells how many were. A terminal may take a part of one: it is to
+ * be opened by terminal_open (core/terminal.h). Shared by all threads. */
 struct log_losses {
     pthread_mutex_t mutex;
     uint64_t lines;
+    bool is_cut; /* the line that was written last has no end */
 };
 
 struct logger {

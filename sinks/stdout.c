@@ -4,13 +4,16 @@
  * Readable form: time, what happened, severity, title, since when, id. What comes from events is
  * stripped of control characters, so that nothing an event says can move a terminal's cursor.
  *
- * Who reads our stdout may rest for any time (a pipe into a pager). O_NONBLOCK is no way out: it
- * would hold for all that share the open file, such as the shell. So room is asked for before each
- * write, and when there is none the loop tells of it:
+ * Who reads our stdout may rest for any time (a pipe into a pager, a terminal that is held).
+ * O_NONBLOCK is no way out: it would hold for all that share the open file, such as the shell. So
+ * room is asked for before each write, and when there is none the loop tells of it:
  *
  * 1. No write is more than PIPE_BUF bytes: a pipe that poll(2) calls writable takes that many
  *    without waiting, and all at once.
- * 2. A line that began is finished before another begins, whatever becomes of its message and of
+ * 2. A terminal promises nothing of the kind, and is opened anew (core/terminal.h). Where it is
+ *    called writable and takes nothing all the same, the attempt has failed: to ask again at once
+ *    would go round without end.
+ * 3. A line that began is finished before another begins, whatever becomes of its message and of
  *    its sink: all sinks of the type share one struct stdout_line.
  */
 #include "sinks/stdout.h"
@@ -26,6 +29,7 @@
 #include "core/base/json_pick.h"
 #include "core/clock.h"
 #include "core/loop.h"
+#include "core/terminal.h"
 
 enum { TEXT_BYTES_MAX = 2048 };
 
@@ -45,10 +49,11 @@ static const char *const setting_names[] = {"format", NULL};
 /* --- The line --- */
 
 void stdout_line_init(struct stdout_line *line, int fd) {
-    *line = (struct stdout_line){.fd = fd};
+    *line = (struct stdout_line){.fd = terminal_open(fd), .given_fd = fd};
 }
 
 void stdout_line_deinit(struct stdout_line *line) {
+    terminal_close(line->fd, line->given_fd);
     free(line->bytes);
     *line = (struct stdout_line){0};
 }
@@ -80,7 +85,7 @@ static struct status flush(struct stdout_line *line) {
             drop(line); /* who reads next has not seen how it begins */
         }
         if (written <= 0) {
-            return status_of(errno == EAGAIN ? STATUS_FULL : STATUS_IO);
+            return status_of(STATUS_IO);
         }
         line->done += (size_t)written;
     }

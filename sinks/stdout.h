@@ -7,8 +7,9 @@ extern const struct sink_type sink_stdout_type;
 
 /* The line on its way to our stdout, shared by all sinks of the type. Thread: the sinks'. */
 struct stdout_line {
-    int fd;
-    char *bytes; /* owned; the last line that began */
+    int fd;       /* where it is written */
+    int given_fd; /* what was asked for: the same, unless it is a terminal */
+    char *bytes;  /* owned; the last line that began */
     size_t capacity;
     size_t size;
     size_t done;                 /* bytes of it that are out */

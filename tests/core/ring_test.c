@@ -1,14 +1,17 @@
 /* ring_test.c - the ring between two threads, and what the threads tell people: log and numbers. */
 #include "tests/base/unit.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "core/log.h"
 #include "core/ring.h"
 #include "core/stats.h"
+#include "core/terminal.h"
 
 enum { ITEMS = 100000 };
 
@@ -113,6 +116,52 @@ static void a_log_that_nobody_reads_stops_nobody_and_tells_what_was_lost(void **
     close(ends[1]);
 }
 
+/* Adds what is seen on the screen now; it does not wait. */
+static void look(int screen, struct text *seen) {
+    ssize_t got = 0;
+    while ((got = read(screen, seen->data + seen->size, seen->capacity - seen->size)) > 0) {
+        seen->size += (size_t)got;
+    }
+}
+
+static void a_log_on_a_terminal_that_nobody_reads_stops_nobody(void **state) {
+    static char lines[100000];
+    struct text seen = text_over(lines, sizeof(lines) - 1);
+    struct log_losses losses = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+    int screen = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK);
+    assert_true(screen >= 0 && grantpt(screen) == 0 && unlockpt(screen) == 0);
+    int shared = open(ptsname(screen), O_RDWR | O_NOCTTY);
+    assert_true(shared >= 0);
+    (void)alarm(60); /* instead of waiting for ever */
+    struct logger logger = {.fd = terminal_open(shared), .losses = &losses};
+    assert_true(logger.fd != shared && (fcntl(shared, F_GETFL) & O_NONBLOCK) == 0);
+    for (int i = 0; i < 1000; i++) {
+        log_write(&logger, LOG_LEVEL_INFO, "test", "%0500d", i);
+    }
+    look(screen, &seen);
+    assert_true(losses.lines > 0 && losses.lines < 1000);
+    char words[64];
+    (void)snprintf(words, sizeof(words), "\"%llu lines lost: ", (unsigned long long)losses.lines);
+    usleep(100 * 1000); /* the kernel moves what waited behind what was read */
+    look(screen, &seen);
+    log_write(&logger, LOG_LEVEL_INFO, "test", "once more");
+    usleep(100 * 1000);
+    look(screen, &seen);
+    const char *told = strstr(lines, words);
+    assert_non_null(told);
+    assert_non_null(strstr(told, "once more"));
+    size_t before = 0; /* on its line: time, level and area, and nothing that was cut */
+    while (told[-1 - (ptrdiff_t)before] != '\n') {
+        before++;
+    }
+    assert_true(before < 100);
+    assert_true(lines[seen.size - 1] == '\n');
+    (void)alarm(0);
+    terminal_close(logger.fd, shared);
+    close(shared);
+    close(screen);
+}
+
 static void a_text_line_cannot_be_forged(void **state) {
     char line[2000];
     size_t size = logged_line(LOG_FORMAT_TEXT, "a\nb\x1b[2J", line, sizeof(line));
@@ -139,6 +188,7 @@ int main(void) {
         cmocka_unit_test(a_full_ring_refuses_until_one_is_taken),
         cmocka_unit_test(a_line_of_control_characters_is_still_whole_json),
         cmocka_unit_test(a_log_that_nobody_reads_stops_nobody_and_tells_what_was_lost),
+        cmocka_unit_test(a_log_on_a_terminal_that_nobody_reads_stops_nobody),
         cmocka_unit_test(a_text_line_cannot_be_forged),
         cmocka_unit_test(numbers_are_told_with_help_and_type),
     };

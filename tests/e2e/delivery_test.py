@@ -4,9 +4,10 @@ import json
 import os
 import re
 import select
-import socket
-import threading
 import signal
+import socket
+import tempfile
+import threading
 import time
 import unittest
 
@@ -157,6 +158,71 @@ class DeliveryStory(Story):
         file = os.fdopen(reader, "rb", buffering=0)
         self.addCleanup(file.close)
         return quell, file
+
+    def terminal(self):
+        """A terminal's two ends: to look at, and to write to."""
+        screen, end = os.openpty()
+        self.addCleanup(os.close, screen)
+        return screen, end
+
+    def seen_on(self, screen):
+        """All that is still to be seen on it, when nobody writes to it any more."""
+        seen = b""
+        try:
+            while more := os.read(screen, 65536):
+                seen += more
+        except OSError:  # its other end is closed
+            pass
+        return seen
+
+    def assert_all_told_and_reloads_and_stops(self, quell, good, count):
+        self.addCleanup(quell.process.kill)  # a stop would wait for what has failed
+        quell.events(*[failure(f"job{number}") for number in range(count)])
+        self.assertTrue(wait_for(lambda: len({message["data"]["id"]
+                                              for message in good.messages}) == count, 30))
+        reloaded = lambda: quell.metric("quell_config_last_reload_success_timestamp_seconds")
+        before = reloaded()
+        quell.process.send_signal(signal.SIGHUP)
+        self.assertTrue(wait_for(lambda: reloaded() > before, 10))
+        started = time.monotonic()
+        self.assertEqual(quell.stop(), 0)
+        self.assertLess(time.monotonic() - started, 30)  # a drain is five seconds
+
+    def test_a_terminal_that_nobody_reads_delays_nobody_and_its_lines_stay_whole(self):
+        good = self.receiver()
+        screen, end = self.terminal()
+        quell = self.quell("notify.group_wait=0s", "notify.group_interval=0s",
+                           "sink.good.type=webhook", "sink.good.url=" + good.url,
+                           "sink.out.type=stdout", "sink.out.format=json", stdout=end)
+        os.close(end)
+        self.assert_all_told_and_reloads_and_stops(quell, good, 300)
+        lines = self.seen_on(screen).splitlines(keepends=True)
+        self.assertGreater(len(lines), 1)
+        for line in lines[:-1]:  # the last one found as much room as there was
+            json.loads(line)
+
+    def test_a_terminal_that_nobody_reads_takes_no_log_and_delays_nobody(self):
+        good = self.receiver()
+        screen, end = self.terminal()
+        directory = tempfile.mkdtemp(prefix="quell-test-")
+
+        def show():  # until it listens
+            with open(os.path.join(directory, "log"), "ab", buffering=0) as file:
+                shown = b""
+                while b"console on port" not in shown:
+                    shown += os.read(screen, 65536)
+                    file.write(shown)
+        reader = threading.Thread(target=show, daemon=True)
+        reader.start()
+        quell = self.quell("notify.group_wait=0s", "notify.group_interval=0s",
+                           "sink.good.type=webhook", "sink.good.url=" + good.url,
+                           "sink.bad.type=webhook", "sink.bad.url=http://127.0.0.1:1/",
+                           "sink.bad.max_attempts=1", "sink.bad.breaker_failures=1000",
+                           stderr=end, directory=directory)
+        os.close(end)
+        reader.join()
+        self.assert_all_told_and_reloads_and_stops(quell, good, 300)
+        self.assertGreater(len(self.seen_on(screen)), 4000)
 
     def test_a_stdout_that_nobody_reads_delays_nobody_and_its_lines_stay_whole(self):
         good = self.receiver()

@@ -108,8 +108,9 @@ class Quell:
 
     ALWAYS = ("listen.http=127.0.0.1:0", "listen.grpc=127.0.0.1:0", "listen.console=127.0.0.1:0")
 
-    def __init__(self, *overrides, files=None, directory=None, stdout=None):
+    def __init__(self, *overrides, files=None, directory=None, stdout=None, stderr=None):
         self.stdout = stdout  # a descriptor; else a file, "out"
+        self.stderr = stderr  # too; somebody else then fills the file "log"
         self.directory = directory or tempfile.mkdtemp(prefix="quell-test-")
         self.overrides = list(overrides)
         for name, text in (files or {}).items():
@@ -131,8 +132,9 @@ class Quell:
         self.log = open(os.path.join(self.directory, "log"), "a+")
         start = self.log.seek(0, os.SEEK_END)
         with open(os.path.join(self.directory, "out"), "a") as out:
-            self.process = subprocess.Popen(command, cwd=self.directory, stderr=self.log,
-                                            stdout=out if self.stdout is None else self.stdout)
+            self.process = subprocess.Popen(command, cwd=self.directory,
+                                            stdout=out if self.stdout is None else self.stdout,
+                                            stderr=self.log if self.stderr is None else self.stderr)
         deadline = time.time() + 60
         while time.time() < deadline:
             if self.process.poll() is not None:
