@@ -30,6 +30,7 @@ enum { GATE_MAIN, GATE_SINKS, GATE_CONSOLE, GATE_INGEST };
 
 struct ingest_thread {
     struct ingest *ingest;
+    struct ended_threads *ended;
     struct gate *gate;
     pthread_t thread;
     struct listening listening;
@@ -68,7 +69,7 @@ struct runtime {
     bool has_console_thread;
     struct listening console_listening;
     struct batch config_batch;
-    atomic_int failures;
+    struct ended_threads ended;
 };
 
 /* --- Threads --- */
@@ -78,34 +79,37 @@ static void *shard_main(void *context) {
     struct fault fault = {{0}};
     struct status status = shard_run(runtime->shard, &fault);
     if (!status_is_ok(status)) {
-        log_write(&runtime->logger, LOG_LEVEL_ERROR, "shard", "stopped: %s %s", status_name(status),
-                  fault.words);
-        atomic_fetch_add(&runtime->failures, 1);
+        ended_threads_add(&runtime->ended, "shard", status, fault.words);
     }
     return NULL;
 }
 
 static void *sinks_main(void *context) {
     struct runtime *runtime = context;
-    if (!status_is_ok(sinks_run(runtime->sinks))) {
-        atomic_fetch_add(&runtime->failures, 1);
+    struct status status = sinks_run(runtime->sinks);
+    if (!status_is_ok(status)) {
+        ended_threads_add(&runtime->ended, "sinks", status, "");
     }
     return NULL;
 }
 
+/* A failure to listen is told through listening_settle, to who starts it. */
 static void *console_main(void *context) {
     struct runtime *runtime = context;
-    if (!status_is_ok(
-            console_run(runtime->console, listening_settle, &runtime->console_listening))) {
-        atomic_fetch_add(&runtime->failures, 1);
+    struct listening *listening = &runtime->console_listening;
+    struct status status = console_run(runtime->console, listening_settle, listening);
+    if (!status_is_ok(status) && listening->port != 0) {
+        ended_threads_add(&runtime->ended, "console", status, "");
     }
     return NULL;
 }
 
 static void *ingest_main(void *context) {
     struct ingest_thread *thread = context;
-    /* A failure to listen is told through listening_settle. */
-    (void)!status_is_ok(ingest_run(thread->ingest, listening_settle, &thread->listening));
+    struct status status = ingest_run(thread->ingest, listening_settle, &thread->listening);
+    if (!status_is_ok(status) && thread->listening.port != 0) {
+        ended_threads_add(thread->ended, "ingest", status, "");
+    }
     return NULL;
 }
 
@@ -240,7 +244,7 @@ static struct status open_shard(struct runtime *runtime, struct fault *fault) {
     runtime->has_shard_thread = true;
     while (!atomic_load(&runtime->is_ready)) {
         /* It may have been ready for a moment, and fail in its first turn. */
-        if (atomic_load(&runtime->failures) > 0 ||
+        if (atomic_load(&runtime->ended.count) > 0 ||
             stats_get(&runtime->stats, STAT_JOURNAL_FAILED) != 0) {
             return fault_set(fault, STATUS_IO, "the shard did not start");
         }
@@ -310,6 +314,7 @@ static struct status open_spans(struct runtime *runtime, struct fault *fault) {
 static struct status open_ingest(struct runtime *runtime, uint32_t number, struct fault *fault) {
     struct ingest_thread *thread = &runtime->ingests[number];
     thread->gate = &runtime->gates[GATE_INGEST + number];
+    thread->ended = &runtime->ended;
     struct ingest_options options = {
         .config = runtime->config,
         .hash_seed = runtime->datadir.hash_seed,
@@ -393,6 +398,9 @@ struct status runtime_open(const struct runtime_options *options, struct runtime
     runtime->logger = make_logger(options->config, options->cli->log_format);
     (void)pthread_mutex_init(&runtime->log_losses.mutex, NULL);
     runtime->logger.losses = &runtime->log_losses;
+    runtime->ended.stats = &runtime->stats;
+    runtime->ended.logger = &runtime->logger;
+    runtime->kafkas.ended = &runtime->ended;
     stats_set(&runtime->stats, STAT_CONFIG_RELOAD_OK, 1);
     stats_set(&runtime->stats, STAT_CONFIG_RELOAD_NS, clock_wall_ns());
     struct status status = open_all(runtime, options->stdout_json, fault);
@@ -451,13 +459,13 @@ int runtime_close(struct runtime *runtime) {
     config_release(runtime->config);
     arena_deinit(&runtime->arena);
     terminal_close(runtime->logger.fd, STDERR_FILENO);
-    int failures = atomic_load(&runtime->failures);
+    bool is_good = runtime_is_alive(runtime);
     free(runtime);
-    return failures == 0 ? 0 : 1;
+    return is_good ? 0 : 1;
 }
 
 bool runtime_is_alive(const struct runtime *runtime) {
-    return atomic_load(&runtime->failures) == 0;
+    return atomic_load(&runtime->ended.count) == 0;
 }
 
 uint16_t runtime_http_port(const struct runtime *runtime) {

@@ -5,7 +5,10 @@
 
 static void *kafka_main(void *context) {
     struct kafka_thread *thread = context;
-    (void)!status_is_ok(kafka_source_run(thread->source)); /* it has told the log */
+    struct status status = kafka_source_run(thread->source);
+    if (!status_is_ok(status)) {
+        ended_threads_add(thread->ended, "kafka", status, "");
+    }
     return NULL;
 }
 
@@ -22,6 +25,7 @@ struct status kafka_threads_open(struct kafka_threads *threads,
     ASSERT(threads->count < KAFKA_THREADS_MAX);
     struct kafka_thread *thread = &threads->items[threads->count];
     TRY(kafka_source_open(options, &thread->source, fault));
+    thread->ended = threads->ended;
     threads->count++;
     int error = pthread_create(&thread->thread, NULL, kafka_main, thread);
     if (error != 0) {

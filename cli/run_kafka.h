@@ -6,10 +6,12 @@
 
 #include <pthread.h>
 
+#include "cli/run_threads.h"
 #include "ingest/kafka.h"
 
 struct kafka_thread {
     struct kafka_source *source;
+    struct ended_threads *ended;
     pthread_t thread;
     bool is_running;
 };
@@ -17,6 +19,7 @@ struct kafka_thread {
 struct kafka_threads {
     struct kafka_thread items[KAFKA_THREADS_MAX];
     uint32_t count;
+    struct ended_threads *ended; /* the owner's */
 };
 
 /* How many the configuration wants. */

@@ -1,6 +1,15 @@
 /* run_threads.c - see run_threads.h. */
 #include "cli/run_threads.h"
 
+void ended_threads_add(struct ended_threads *ended, const char *area, struct status status,
+                       const char *words) {
+    atomic_fetch_add(&ended->count, 1);
+    stats_add(ended->stats, STAT_THREADS_ENDED, 1);
+    log_write(ended->logger, LOG_LEVEL_ERROR, area,
+              "its thread ended by itself (%s%s%s): start quell anew", status_name(status),
+              words[0] != 0 ? ": " : "", words);
+}
+
 void listening_init(struct listening *listening) {
     pthread_mutex_init(&listening->lock, NULL);
     pthread_cond_init(&listening->changed, NULL);

@@ -1,11 +1,26 @@
 /*
- * run_threads.h - what a thread says to the one that started it. Thread: both, as told.
+ * run_threads.h - what a thread says to the one that started it: that it listens, and that it ended
+ * by itself. Thread: both, as told.
  */
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "core/base/fault.h"
+#include "core/log.h"
+#include "core/stats.h"
+
+/* The threads that ended by themselves; the others go on, so that it can be seen. */
+struct ended_threads {
+    atomic_int count;
+    struct stats *stats;
+    const struct logger *logger;
+};
+
+/* Of the thread that works for this area, when its work failed. */
+void ended_threads_add(struct ended_threads *ended, const char *area, struct status status,
+                       const char *words);
 
 /* What a thread says when it listens, or that it could not. */
 struct listening {

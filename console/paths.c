@@ -127,6 +127,9 @@ static void answer_ready_verbose(struct console *console, struct http_exchange e
                     is_failed ? "failed: a write was refused by the disk" : "ok");
     text_add_format(&text, "[%c] shard %s\n", takes_events ? '+' : '-',
                     takes_events ? "takes events" : "takes no events");
+    uint64_t ended = stats_get(stats, STAT_THREADS_ENDED);
+    text_add_format(&text, "[%c] threads %s\n", ended == 0 ? '+' : '-',
+                    ended == 0 ? "ok" : "failed: one ended by itself");
     if (console->options.sources != NULL) {
         (void)source_board_add_ready(console->options.sources, false, &text);
     }
@@ -134,11 +137,19 @@ static void answer_ready_verbose(struct console *console, struct http_exchange e
     answer_text(exchange, is_ready ? 200 : 503, text_slice(&text));
 }
 
+static struct slice ready_words(const struct console *console, bool takes_events, bool is_ready) {
+    return is_ready                  ? SLICE("ready\n")
+           : console->reader == NULL ? SLICE("not ready: starting\n")
+           : !takes_events           ? SLICE("not ready: the journal takes no events\n")
+                                     : SLICE("not ready: a thread ended by itself: restart\n");
+}
+
 /* "?verbose" says which part is not ready. */
 static void answer_ready(struct console *console, struct http_exchange exchange,
                          const struct http_request *request) {
     bool takes_events = console->reader != NULL && atomic_load(console->options.is_ready);
-    bool is_ready = takes_events;
+    bool is_whole = stats_get(console->options.stats, STAT_THREADS_ENDED) == 0;
+    bool is_ready = takes_events && is_whole;
     if (console->options.sources != NULL) {
         is_ready = source_board_add_ready(console->options.sources, true, NULL) && is_ready;
     }
@@ -146,11 +157,8 @@ static void answer_ready(struct console *console, struct http_exchange exchange,
         answer_ready_verbose(console, exchange, takes_events, is_ready);
         return;
     }
-    if (is_ready || !takes_events) {
-        answer_text(exchange, is_ready ? 200 : 503,
-                    is_ready                  ? SLICE("ready\n")
-                    : console->reader == NULL ? SLICE("not ready: starting\n")
-                                              : SLICE("not ready: the journal takes no events\n"));
+    if (is_ready || !takes_events || !is_whole) {
+        answer_text(exchange, is_ready ? 200 : 503, ready_words(console, takes_events, is_ready));
         return;
     }
     struct text text = console_text(console);

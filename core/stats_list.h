@@ -57,4 +57,5 @@ STAT(CONFIG_RELOAD_OK, "quell_config_last_reload_successful", GAUGE,
      "1 when the last reload worked")
 STAT(CONFIG_RELOAD_NS, "quell_config_last_reload_success_timestamp_seconds", GAUGE_NS,
      "When it last did")
+STAT(THREADS_ENDED, "quell_threads_ended", GAUGE, "Threads that ended by themselves: restart")
 STAT(IO_URING, "quell_io_uring", GAUGE, "1 when the loops run on io_uring, 0 on epoll")

@@ -292,6 +292,25 @@ class Life(Story):
         quell.process.send_signal(signal.SIGHUP)
         self.assertTrue(wait_for(lambda: "reloaded" in quell.read_log()))
 
+    @unittest.skipUnless(os.environ.get("QUELL_PRELOAD_FAIL_LOOP"), "no loop can be failed here")
+    def test_a_thread_that_ends_by_itself_is_told_of_everywhere(self):
+        directory = tempfile.mkdtemp(prefix="quell-test-")
+        trigger = os.path.join(directory, "fail")
+        with mock.patch.dict(os.environ, LD_PRELOAD=os.environ["QUELL_PRELOAD_FAIL_LOOP"],
+                             QUELL_FAIL_LOOP=trigger):
+            quell = self.quell("server.io=epoll", directory=directory)
+        self.assertEqual(quell.request("GET", "/readyz", port=quell.console)[0], 200)
+        with open(trigger, "w"):
+            pass
+        self.assertTrue(wait_for(lambda: quell.request("GET", "/readyz",
+                                                       port=quell.console)[0] == 503, 10))
+        status, text, _ = quell.request("GET", "/readyz?verbose", port=quell.console)
+        self.assertEqual(status, 503)
+        self.assertIn(b"[-] threads", text)
+        self.assertEqual(quell.metric("quell_threads_ended"), 1)
+        self.assertRegex(quell.read_log(), '"level":"error","area":"ingest","message":"its thread ')
+        self.assertEqual(quell.stop(), 1)
+
     def test_sigterm_drains_and_exits_zero(self):
         quell = self.quell()
         quell.events(failure("load"))

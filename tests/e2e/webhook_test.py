@@ -59,7 +59,7 @@ class WebhookStory(Story):
                           *overrides, **more)
 
     def quell_with_fake_names(self, config):
-        os.environ["LD_PRELOAD"] = os.environ["QUELL_FAKE_NAMES"]
+        os.environ["LD_PRELOAD"] = os.environ["QUELL_PRELOAD_FAKE_NAMES"]
         try:
             return self.quell(files={"quell.toml": config})
         finally:
@@ -168,7 +168,7 @@ template = '{"words":"{{severity}} {{type}}: {{ title }}","who":"{{root_cause.en
         quell = self.quell(files={"quell.toml": '[notify]\ngroup_wait = "0s"\n' + sinks})
         self.assert_all_refused(quell, len(hosts))
 
-    @unittest.skipUnless(os.environ.get("QUELL_FAKE_NAMES"), "names cannot be faked here")
+    @unittest.skipUnless(os.environ.get("QUELL_PRELOAD_FAKE_NAMES"), "names cannot be faked here")
     def test_a_name_that_leads_to_a_link_local_address_is_refused(self):
         config = """[notify]
 group_wait = "0s"
@@ -207,11 +207,11 @@ dsn = "postgresql://u@meta.test/x"
         self.assertEqual(quell.stop(), 0)
         self.assertLess(time.monotonic() - begun, 5)
 
-    @unittest.skipUnless(os.environ.get("QUELL_FAKE_NAMES"), "names cannot be faked here")
+    @unittest.skipUnless(os.environ.get("QUELL_PRELOAD_FAKE_NAMES"), "names cannot be faked here")
     def test_a_slow_name_server_delays_no_other_sink(self):
         self.assert_delays_no_other_sink('type = "webhook"\nurl = "http://slow.test/"')
 
-    @unittest.skipUnless(os.environ.get("QUELL_FAKE_NAMES"), "names cannot be faked here")
+    @unittest.skipUnless(os.environ.get("QUELL_PRELOAD_FAKE_NAMES"), "names cannot be faked here")
     def test_brokers_of_a_slow_name_server_delay_no_other_sink(self):
         self.assert_delays_no_other_sink('type = "kafka"\nbrokers = "slow.test:9092"\n'
                                          'topic = "incidents"')
