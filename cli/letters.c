@@ -175,7 +175,8 @@ static int run_letters(struct letters *letters) {
     if (strcmp(what, "list") == 0 && number == NULL) {
         return list_letters(letters);
     }
-    if (strcmp(what, "show") == 0 && number != NULL && is_number(number) && !is_of_sink) {
+    if (strcmp(what, "show") == 0 && number != NULL && is_number(number) && !is_of_sink &&
+        cli_word(letters->options, 2) == NULL) {
         return show_letter(letters, number);
     }
     bool is_action = strcmp(what, "retry") == 0 || strcmp(what, "drop") == 0;

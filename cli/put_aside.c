@@ -226,7 +226,8 @@ static int run_quarantine(struct quarantine *quarantine) {
     if (strcmp(what, "list") == 0 && id == NULL) {
         return list_records(quarantine);
     }
-    if (strcmp(what, "show") == 0 && id != NULL && is_id(id)) {
+    if (strcmp(what, "show") == 0 && id != NULL && is_id(id) &&
+        cli_word(quarantine->options, 2) == NULL) {
         return show_record(quarantine, id);
     }
     bool is_action = strcmp(what, "retry") == 0 || strcmp(what, "drop") == 0;
