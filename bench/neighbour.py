@@ -108,7 +108,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("binary")
     parser.add_argument("--row", choices=["rate", "share"], default="rate")
-    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=20, help="two at least")
     parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("--rate", type=int, default=2500, help="of calm, records a second")
     parser.add_argument("--limit", type=int, default=2000, help="limits.events_per_second of loud")
@@ -130,7 +130,7 @@ def run(options):
     server, other = Server(options), Server(options)
     alone, beside, elsewhere = [], [], []
     measure(options, server, server)  # warm
-    for number in range(options.rounds):
+    for number in range(max(options.rounds, 2)):
         alone.append(measure(options, None, server))
         beside.append(measure(options, server, server))
         elsewhere.append(measure(options, other, server))

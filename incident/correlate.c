@@ -470,8 +470,8 @@ void correlate_edge(struct incidents *incidents, const struct incident_context *
     for (uint32_t i = 0; i < count; i++) {
         struct member *root = member_at(incidents, incidents->sorted[i]);
         struct incident *incident = incident_at(incidents, root->incident);
-        if (incident->root != incidents->sorted[i]) {
-            continue;
+        if (incident->root != incidents->sorted[i] || root->is_foreign) {
+            continue; /* a foreign one follows by itself (reach_ask_again), and may be gone then */
         }
         correlate_explain(incidents, context, incident);
         cycle_review(incidents, context, incident_at(incidents, root->incident));

@@ -273,7 +273,9 @@ static void decode_body(struct ingest *ingest, struct http_exchange exchange,
     decode->context = intake;
     struct status status = format->decode(decode, body);
     stats_add(ingest->options.stats, STAT_METRIC_POINTS, decode->points);
-    note_claims(ingest, decode);
+    if (decode->claims_count > 0) {
+        note_claims(ingest, decode);
+    }
     respond_decoded(intake, decode, status, body, routes[format->route].rejected_key);
 }
 
