@@ -26,11 +26,12 @@ static struct status make_batches(struct ingest *ingest, struct batch *batches, 
 static struct status make_pools(struct ingest *ingest) {
     size_t bytes = BATCHES_SMALL * (size_t)BATCH_SMALL_BYTES +
                    BATCHES_LARGE * (size_t)BATCH_BYTES_MAX + REQUESTS_MAX * sizeof(struct pending) +
-                   MIB;
+                   LATE_MAX * sizeof(struct late_answer) + MIB;
     TRY(arena_init(&ingest->arena, bytes));
     TRY(arena_init(&ingest->decode_arena, DECODE_ARENA_BYTES));
     TRY(arena_init(&ingest->rates_arena, RATES_ARENA_BYTES));
     TRY(rates_init(&ingest->rates, &ingest->rates_arena));
+    TRY(late_init(&ingest->late, &ingest->arena, ingest_answer_late));
     TRY(make_batches(ingest, ingest->small, BATCHES_SMALL, BATCH_SMALL_BYTES, &ingest->free_small));
     TRY(make_batches(ingest, ingest->large, BATCHES_LARGE, BATCH_BYTES_MAX, &ingest->free_large));
     ingest->pending_items = ARENA_ARRAY(&ingest->arena, struct pending, REQUESTS_MAX);
@@ -55,7 +56,6 @@ struct status ingest_open(const struct ingest_options *options, struct ingest **
     ingest->config = options->config;
     ingest->started_ns = clock_wall_ns();
     config_acquire(ingest->config);
-    ingest->late_timer = (struct loop_timer){.on_due = ingest_answer_late, .context = ingest};
     struct status status = make_pools(ingest);
     if (!status_is_ok(status)) {
         ingest_close(ingest);
@@ -210,6 +210,7 @@ struct status ingest_run(struct ingest *ingest,
             health_end(&ingest->health);
             http_server_drain(ingest->server);
             refusals_flush(&ingest->refusals);
+            late_flush(&ingest->late, ingest->loop);
         }
         if (is_draining && is_drained(ingest)) {
             return status_ok();

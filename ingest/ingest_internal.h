@@ -71,7 +71,6 @@ struct ingest {
     struct pressure pressure;
     struct late late;
     struct turns turns;
-    struct loop_timer late_timer;
     atomic_bool is_stopping;
 };
 
@@ -131,7 +130,7 @@ bool intake_has_all_room(const struct intake *intake);
 void intake_abort(struct intake *intake);
 /* Sends the batches; the answer goes out when all are durable. */
 void intake_commit(struct intake *intake, unsigned status, struct slice body);
-/* Sends those refusals that are due. */
+/* Sends the refusal (a late_answer). */
 void ingest_answer_late(void *context);
 /* A batch came back. */
 void ingest_take_back(struct ingest *ingest);

@@ -193,28 +193,27 @@ static void refuse_now(struct ingest *ingest, struct http_exchange exchange,
 }
 
 void ingest_answer_late(void *context) {
-    struct ingest *ingest = context;
-    uint64_t now_ns = loop_now_ns(ingest->loop);
-    const struct late_answer *first = late_first(&ingest->late);
-    for (; first != NULL && first->due_ns <= now_ns; first = late_first(&ingest->late)) {
-        struct late_answer answer = *first;
-        late_drop_first(&ingest->late);
-        refuse_now(ingest, answer.exchange, answer.style, 429, answer.words, answer.wait_s);
-    }
-    if (first != NULL) {
-        loop_timer_start(ingest->loop, &ingest->late_timer, first->due_ns);
-    }
+    struct late_answer *answer = context;
+    struct ingest *ingest = answer->ingest;
+    refuse_now(ingest, answer->exchange, answer->style, 429, answer->words, answer->wait_s);
+    late_give(&ingest->late, answer);
 }
 
 void ingest_refuse_for(struct ingest *ingest, struct http_exchange exchange,
                        enum answer_style style, unsigned status, const char *words,
                        unsigned wait_s) {
-    struct late_answer late = {exchange, loop_now_ns(ingest->loop) + LATE_NS, words, style, wait_s};
-    if (status != 429 || !late_add(&ingest->late, &late)) {
+    struct late_answer *late = status == 429 ? late_take(&ingest->late) : NULL;
+    if (late == NULL) {
         refuse_now(ingest, exchange, style, status, words, wait_s);
-    } else if (ingest->late.count == 1) {
-        loop_timer_start(ingest->loop, &ingest->late_timer, late.due_ns);
+        return;
     }
+    late->ingest = ingest;
+    late->exchange = exchange;
+    late->words = words;
+    late->style = style;
+    late->wait_s = wait_s;
+    loop_timer_start(ingest->loop, &late->timer,
+                     loop_now_ns(ingest->loop) + late_delay_ns(&ingest->late));
 }
 
 void ingest_refuse(struct ingest *ingest, struct http_exchange exchange, enum answer_style style,

@@ -1,47 +1,49 @@
 /*
- * late.h - answers "too much, try again" that go out a moment later. A client that does not wait as
- * Retry-After asks would spend on its refusals what the server needs for those it takes; so each of
- * its connections gets a few a second.
+ * late.h - answers "too much, try again" that go out a moment later, each another moment. A client
+ * that does not wait as Retry-After asks would spend on its refusals what the server needs for those
+ * it takes; so each of its connections gets one a second or so. And of many that were refused at once
+ * and do wait, all would be back at once: what their tenant's bucket has gathered meanwhile is then
+ * taken in one gust, and others wait behind it.
  *
- * Memory: a ring; when it is full, answers go out at once. Thread: its ingest thread's.
+ * Memory: a pool; when it is used up, answers go out at once. Thread: its ingest thread's.
  */
 #pragma once
 
+#include "core/base/arena.h"
 #include "core/http.h"
 #include "ingest/answer.h"
 
+struct ingest;
+
 enum { LATE_MAX = 4096 };
-#define LATE_NS (200 * NS_PER_MS)
+#define LATE_MIN_NS (200 * NS_PER_MS)
+#define LATE_SPREAD_NS NS_PER_S
 
 struct late_answer {
+    struct loop_timer timer; /* its context is the answer */
+    struct ingest *ingest;
     struct http_exchange exchange;
-    uint64_t due_ns;   /* the loop's; they come due in the order in which they came */
     const char *words; /* a literal */
     enum answer_style style;
     unsigned wait_s;
+    struct late_answer *next; /* in the pool */
 };
 
 struct late {
-    uint32_t first;
-    uint32_t count;
-    struct late_answer answers[LATE_MAX];
+    struct late_answer *answers; /* LATE_MAX */
+    struct late_answer *free;
+    uint32_t number; /* of the latest answer; wraps */
 };
 
-/* False: there is no room. */
-static inline bool late_add(struct late *late, const struct late_answer *answer) {
-    if (late->count == LATE_MAX) {
-        return false;
-    }
-    late->answers[(late->first + late->count++) % LATE_MAX] = *answer;
-    return true;
-}
-
-/* The oldest, if there is one. */
-static inline const struct late_answer *late_first(const struct late *late) {
-    return late->count == 0 ? NULL : &late->answers[late->first];
-}
-
-static inline void late_drop_first(struct late *late) {
-    late->first = (late->first + 1) % LATE_MAX;
-    late->count--;
-}
+/* All answers are free, and call on_due when their time has come. FULL. */
+MUST_CHECK struct status late_init(struct late *late, struct arena *arena,
+                                   void (*on_due)(void *context));
+/* The loop ends soon: those that are under way go out now. */
+void late_flush(struct late *late, struct loop *loop);
+/* One to fill and to start the timer of, for late_delay_ns; NULL: all are under way. */
+struct late_answer *late_take(struct late *late);
+void late_give(struct late *late, struct late_answer *answer);
+/* How long the answer taken last shall wait: LATE_MIN_NS and up to LATE_SPREAD_NS more. However many
+ * are taken, their delays lie evenly: multiples of the golden ratio, modulo one (Knuth, The Art of
+ * Computer Programming 3, 6.4, theorem S). */
+uint64_t late_delay_ns(const struct late *late);
