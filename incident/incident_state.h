@@ -466,6 +466,7 @@ void timeline_add_suppressed(struct incidents *incidents, const struct incident_
                              struct incident *incident);
 
 /* --- severity.c --- */
+/* `source` as signal_classify gives it. */
 enum event_severity severity_of_member(const struct policy *policy, struct slice entity,
                                        enum event_status status, enum event_severity source);
 bool status_is_explicit(enum event_status status);

@@ -2,6 +2,7 @@
  * severity.c - how bad an incident is, and whose it is.
  *
  *   status failed aborted down -> error; late missed degraded -> warning
+ *   an alert whose rule says warning or info: that
  *   tier 1: one step up; tier 3 and below: error -> warning
  *   the source said critical: critical, whatever the tier
  *   an error with FAILING_CRITICAL_MIN failing members: critical
@@ -20,13 +21,16 @@ enum event_severity severity_of_member(const struct policy *policy, struct slice
     if (source == EVENT_SEVERITY_CRITICAL) {
         return EVENT_SEVERITY_CRITICAL;
     }
-    bool is_error = status_is_explicit(status);
+    bool is_mild = source == EVENT_SEVERITY_INFO || source == EVENT_SEVERITY_WARNING;
+    enum event_severity severity = is_mild                      ? source
+                                   : status_is_explicit(status) ? EVENT_SEVERITY_ERROR
+                                                                : EVENT_SEVERITY_WARNING;
     const struct policy_job *job = policy_find_job(policy, entity);
     uint32_t tier = job == NULL ? 0 : job->tier;
     if (tier == 1) {
-        return is_error ? EVENT_SEVERITY_CRITICAL : EVENT_SEVERITY_ERROR;
+        return severity + 1;
     }
-    return is_error && tier < 3 ? EVENT_SEVERITY_ERROR : EVENT_SEVERITY_WARNING;
+    return severity == EVENT_SEVERITY_ERROR && tier >= 3 ? EVENT_SEVERITY_WARNING : severity;
 }
 
 struct slice severity_owner(const struct policy *policy, struct slice entity) {

@@ -34,6 +34,15 @@ static uint64_t fires_until_of(const struct envelope *envelope) {
                : 0;
 }
 
+/* How bad it is says who wrote an alert's rule. Of others the status says it: a job may well tell
+ * of its failure at level "info". Yet an alert that is mild says nothing of an error beside it. */
+static enum event_severity severity_of(const struct envelope *envelope) {
+    return envelope->kind == EVENT_KIND_ALERT || envelope->severity == EVENT_SEVERITY_CRITICAL
+               ? envelope->severity
+           : event_status_news(envelope->status) == SIGNAL_BAD ? EVENT_SEVERITY_ERROR
+                                                               : EVENT_SEVERITY_NONE;
+}
+
 struct signal signal_classify(const struct envelope *envelope) {
     ASSERT(envelope->status < EVENT_STATUS_COUNT);
     bool by_news = signal_recovers_by_news(envelope->entity);
@@ -45,7 +54,7 @@ struct signal signal_classify(const struct envelope *envelope) {
     return (struct signal){
         .news = news,
         .status = envelope->status,
-        .severity = envelope->severity,
+        .severity = severity_of(envelope),
         .kind = envelope->kind,
         /* An alert is repeated while it fires: when nobody repeats it, it is over. */
         .recovers_by_silence = !by_news || is_alert,

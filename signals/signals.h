@@ -14,7 +14,7 @@
 struct signal {
     enum signal_news news;
     enum event_status status;     /* FAILED for error logs and failed spans */
-    enum event_severity severity; /* as the source said, NONE when it did not */
+    enum event_severity severity; /* as an alert's rule said; of others CRITICAL if they said so */
     enum event_kind kind;
     bool recovers_by_silence; /* alerts, services, log sources, unknown; else by good news */
     bool is_own_word_only;    /* good news that ends no trouble but what the same source told */

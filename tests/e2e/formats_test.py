@@ -121,6 +121,18 @@ class Alerts(Story):
                       {"Content-Type": "application/json"})
         self.assertTrue(wait_for(lambda: quell.incidents()[0]["status"] == "resolved"))
 
+    def test_an_alert_is_as_bad_as_its_rule_says(self):
+        quell = self.quell(*QUICK)
+        wanted = {"Page": "critical", "Error": "error", "Warning": "warning", "Info": "info"}
+        quell.request("POST", "/api/v2/alerts", json.dumps(
+            [alert(name, ends=240, severity=name.lower()) for name in wanted] +
+            [alert("Unsaid", ends=240), alert("Own", ends=240, severity="sev-3")]),
+            {"Content-Type": "application/json"})
+        quell.settle()
+        found = {one["root_cause"]["entity"]: one["severity"] for one in quell.incidents()}
+        self.assertEqual(found, {"check:Unsaid": "error", "check:Own": "error",
+                                 **{"check:" + name: word for name, word in wanted.items()}})
+
     def test_an_alert_stays_open_while_it_is_repeated(self):
         """As Prometheus does it: startsAt stays, endsAt moves on; or as others do, without."""
         quell = self.quell(*QUICK, "resolve_after=2s")
