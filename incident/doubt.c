@@ -8,8 +8,8 @@
  * Neither proves anything, so neither changes the root or merges incidents: they lower the
  * confidence, and the earlier storms' roots are named as alternatives.
  *
- * As odds that the root is right: ODDS_ALONE, times 1/10, 1/27, 1/80 for one, two, more earlier
- * storms, times 1/6 for such words. Measured on labelled storms: docs/root-cause.md.
+ * As odds that the root is right: ODDS_ALONE, times 1/10 for one earlier storm, 1/27 for more, times
+ * 1/6 for such words. Measured on labelled storms: docs/root-cause.md.
  *
  * A storm that known edges join to it, which correlate.c has kept apart all the same, counts as
  * much: measured without it the confidence is further off.
@@ -108,7 +108,7 @@ struct doubt doubt_of(struct incidents *incidents, const struct incident_context
 }
 
 double doubt_share(const struct doubt *doubt, bool is_suspected) {
-    static const double storms[DOUBT_STORMS_MAX + 1] = {1.0, 1.0 / 10, 1.0 / 27, 1.0 / 80};
+    static const double storms[DOUBT_STORMS_MAX + 1] = {1.0, 1.0 / 10, 1.0 / 27, 1.0 / 27};
     double odds = ODDS_ALONE * storms[doubt->storms_count];
     odds *= doubt->blames && !is_suspected ? 1.0 / 6 : 1.0;
     return odds / (1.0 + odds);
