@@ -334,6 +334,8 @@ void correlate_tenants(struct incidents *incidents, const struct incident_contex
 /* The errors of a bad member named something new: an incident that names it too is merged. */
 void correlate_kin(struct incidents *incidents, const struct incident_context *context,
                    struct member *member);
+
+/* --- edge.c --- */
 void correlate_edge(struct incidents *incidents, const struct incident_context *context,
                     uint32_t from, uint32_t to);
 

@@ -1,0 +1,69 @@
+/*
+ * edge.c - a new edge may connect incidents that stood apart: which bad nodes look again.
+ *
+ * Only when there is trouble at its upper end or above it, and only the roots at its lower end or
+ * below it: whoever is no root has a cause already. Bounded: EDGE_ROOTS_MAX roots.
+ */
+#include "incident/causes.h"
+
+/* Anything bad at `node` or above it, as the tenant sees it. */
+static bool is_trouble_upstream(struct incidents *incidents, const struct incident_context *context,
+                                const struct outlook *outlook, uint32_t node) {
+    struct member *member = member_find(incidents, outlook->tenant_hash, node);
+    uint64_t since_ns = 0;
+    if (member != NULL && !member->is_recovered) {
+        return true;
+    }
+    return cause_is_foreign(incidents, context, outlook, node, &since_ns) ||
+           cause_find(incidents, context, outlook, node, NULL).is_found;
+}
+
+/* The roots that a new edge from `from` may explain, as members, into `sorted`. */
+static uint32_t gather_roots(struct incidents *incidents, const struct incident_context *context,
+                             const struct outlook *outlook, uint32_t from) {
+    struct member *member = member_find(incidents, outlook->tenant_hash, from);
+    if (member != NULL && !member->is_foreign && !member->is_recovered) {
+        struct incident *incident = incident_at(incidents, member->incident);
+        incidents->sorted[0] = member_slot(incidents, member);
+        return incident_is_live(incident) && incident->root_node == from ? 1 : 0;
+    }
+    cause_gather_explained(incidents, context, outlook, from, NULL);
+    uint32_t count =
+        incidents->gathered_count < EDGE_ROOTS_MAX ? incidents->gathered_count : EDGE_ROOTS_MAX;
+    for (uint32_t i = 0; i < count; i++) {
+        incidents->sorted[i] = incident_at(incidents, incidents->gathered[i])->root;
+    }
+    return count;
+}
+
+void correlate_edge(struct incidents *incidents, const struct incident_context *context,
+                    uint32_t from, uint32_t to) {
+    struct slice tenant = graph_get_node(context->graph, from).owner;
+    const struct policy *policy = policy_set_find(context->policies, tenant);
+    struct outlook outlook = outlook_of(incidents, policy, tenant, 0, UINT64_MAX);
+    if (!is_trouble_upstream(incidents, context, &outlook, to)) {
+        return;
+    }
+    bool is_platform = tenant_is_platform(tenant);
+    uint32_t count = gather_roots(incidents, context, &outlook, from);
+    for (uint32_t i = 0; i < count; i++) {
+        struct member *root = member_at(incidents, incidents->sorted[i]);
+        struct incident *incident = incident_at(incidents, root->incident);
+        if (incident->root != incidents->sorted[i] || root->is_foreign) {
+            continue; /* a foreign one follows by itself (reach_ask_again), and may be gone then */
+        }
+        correlate_explain(incidents, context, incident);
+        cycle_review(incidents, context, incident_at(incidents, root->incident));
+        if (is_platform && platform_root(incidents, root->node) != root->node) {
+            correlate_tenants(incidents, context, root);
+        }
+    }
+    struct member *lower = member_find(incidents, outlook.tenant_hash, from);
+    if (count == 0 && lower != NULL) { /* no root, but it may now stand above its own */
+        cycle_review(incidents, context, incident_at(incidents, lower->incident));
+    }
+    struct member *platform = platform_member(incidents, to);
+    if (platform != NULL && is_platform) {
+        correlate_tenants(incidents, context, platform);
+    }
+}
