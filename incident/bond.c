@@ -88,11 +88,15 @@ static int32_t weight_points(const struct trouble *above, const struct trouble *
     return (status_is_explicit(above->status) ? 0 : POINTS_VAGUE) + (is_weak ? POINTS_WEAK : 0);
 }
 
+uint64_t bond_clock_slack_ns(uint64_t window_ns) {
+    return window_ns / WINDOW_PARTS * FOLLOWS_PARTS;
+}
+
 /* How far above, and how long before. What follows its cause, however far and late within the
  * window, is never kept out for that alone: whoever stands between may have been silent. */
 static int32_t way_points(uint64_t above_ns, uint64_t below_ns, uint32_t hops, uint64_t window_ns) {
     int32_t points = path_points(hops) + order_points(above_ns, below_ns, window_ns);
-    bool follows = below_ns + window_ns / WINDOW_PARTS * FOLLOWS_PARTS >= above_ns;
+    bool follows = below_ns + bond_clock_slack_ns(window_ns) >= above_ns;
     return follows && points < -POINTS_PATH ? -POINTS_PATH : points;
 }
 

@@ -20,6 +20,8 @@ struct trouble {
  * what they mean. */
 int32_t bond_weigh(const struct trouble *above, const struct trouble *below, uint32_t hops,
                    uint64_t window_ns);
+/* What seems to fail so much before its cause follows it all the same: clocks differ. */
+uint64_t bond_clock_slack_ns(uint64_t window_ns);
 /* Whether the cause is likelier than chance. */
 bool bond_holds(int32_t points);
 /* The most that anything so many hops upstream of `below` may have. */

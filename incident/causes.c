@@ -56,6 +56,7 @@ struct outlook outlook_of_signal(const struct incidents *incidents,
         outlook_of(incidents, policy, seen.owner, signal->event_time_ns, signal->event_time_ns);
     struct slice kept = slice_head(signal->message, MESSAGE_KEPT_BYTES_MAX);
     outlook.is_of_trouble = true;
+    outlook.sees_resolved = true;
     outlook.trouble = (struct trouble){
         .entity = seen.entity,
         .message = kept,
@@ -97,13 +98,32 @@ uint32_t platform_root(struct incidents *incidents, uint32_t node) {
     return member_at(incidents, incident->root)->is_recovered ? node : incident->root_node;
 }
 
+/* When a recovered member was well again, as events tell the time. Silence and a person say no
+ * time: then it was bad until that was taken for true. */
+static uint64_t well_again_ns(const struct member *member) {
+    bool is_dated = member->recovered_event_ns > member->last_signal_ns ||
+                    member->recovered_status != EVENT_STATUS_OK;
+    return is_dated ? member->recovered_event_ns : member->recovered_ns;
+}
+
+/* A resolved incident that may still be opened again explains what is told late, but only what
+ * happened while its member was bad: nobody looks at it any more for what fails now. */
+static bool is_late_for(const struct incident_context *context, const struct outlook *outlook,
+                        const struct incident *incident, const struct member *member) {
+    return outlook->sees_resolved && member->is_recovered &&
+           outlook->from_ns + bond_clock_slack_ns(outlook->window_ns) >= member_first_ns(member) &&
+           !incident_is_past(context, incident);
+}
+
 /* A member is a cause while it is bad; once recovered only for what turned bad before that. */
-static bool is_cause(struct incidents *incidents, const struct outlook *outlook,
-                     const struct member *member) {
-    if (member->is_complaining || !incident_is_live(incident_at(incidents, member->incident))) {
+static bool is_cause(struct incidents *incidents, const struct incident_context *context,
+                     const struct outlook *outlook, const struct member *member) {
+    const struct incident *incident = incident_at(incidents, member->incident);
+    if (member->is_complaining ||
+        (!incident_is_live(incident) && !is_late_for(context, outlook, incident, member))) {
         return false;
     }
-    if (member->is_recovered && outlook->from_ns > member->recovered_event_ns) {
+    if (member->is_recovered && outlook->from_ns > well_again_ns(member)) {
         return false;
     }
     return cause_is_in_window(outlook, member->since_ns, member->last_signal_ns);
@@ -269,7 +289,7 @@ static struct cause look_at_cause(struct incidents *incidents,
     }
     struct trouble trouble = trouble_of(context, member);
     cause.points = weigh_cause(outlook, &trouble, visit->hops);
-    cause.is_found = is_cause(incidents, outlook, member) && bond_holds(cause.points);
+    cause.is_found = is_cause(incidents, context, outlook, member) && bond_holds(cause.points);
     cause.is_cycle = is_seen_below(incidents, incident_at(incidents, member->incident));
     cause.since_ns = member->since_ns;
     return cause;

@@ -17,6 +17,7 @@ struct outlook {
     uint32_t hops_max;
     uint32_t suspect_min;
     bool is_of_trouble;     /* else from no node in particular, and nothing is weighed */
+    bool sees_resolved;     /* what is over may be the cause as well */
     struct trouble trouble; /* of the node that looks */
 };
 
@@ -36,7 +37,7 @@ struct outlook outlook_of(const struct incidents *incidents, const struct policy
 struct outlook outlook_of_member(struct incidents *incidents,
                                  const struct incident_context *context,
                                  const struct member *member);
-/* Of a node that a signal has just turned bad. */
+/* Of a node that a signal has just turned bad. It may be told late, so it sees resolved ones. */
 struct outlook outlook_of_signal(const struct incidents *incidents,
                                  const struct incident_context *context,
                                  const struct policy *policy, uint32_t node,

@@ -12,6 +12,9 @@
  * arrived later saw the other: the root would have joined it, or it would have merged the root's
  * incident.
  *
+ * What is told after the incident of its cause was resolved opens that one again, while it may be
+ * opened, if it happened while the cause was bad (causes.c): people know of the cause already.
+ *
  * In a cycle each node is upstream of each: the earliest event time is the root, then explicit
  * failure before lateness, then the smaller name (cycle.c).
  *
@@ -217,6 +220,7 @@ struct member *correlate_place(struct incidents *incidents, const struct inciden
     struct place place =
         find_place(incidents, context, &outlook, node, &resources, signal->message);
     bool opens = place.joined == NULL && incidents->gathered_count == 0;
+    bool reopens = place.joined != NULL && !incident_is_live(place.joined); /* told late */
     struct incident *target = place.joined;
     if (opens) {
         target = open_incident(incidents, context, tenant, node, policy);
@@ -231,6 +235,9 @@ struct member *correlate_place(struct incidents *incidents, const struct inciden
     member->placed_seq = context->cause_seq;
     member->placed_index = context->cause_index;
     member->hops = place.cause.hops;
+    if (reopens) {
+        incident_reopen(incidents, context, member, member->status);
+    }
     struct member *root = choose_root(incidents, context, &place, target, member);
     struct incident *survivor = merge_gathered(incidents, context, target, place.cause.hops);
     if (root->incident != incident_slot(incidents, survivor)) {
@@ -249,7 +256,9 @@ struct member *correlate_place(struct incidents *incidents, const struct inciden
         incident_refresh(incidents, context, survivor);
     } else {
         survivor->at_risk_count -= survivor->at_risk_count > 0 ? 1 : 0;
-        timeline_add_news(incidents, context, survivor, member, "joined", member->status);
+        if (!reopens) { /* else the timeline has it */
+            timeline_add_news(incidents, context, survivor, member, "joined", member->status);
+        }
         telling_note(incidents, context, survivor, CHANGE_AFFECTED);
         incident_refresh_later(incidents, context, survivor);
     }

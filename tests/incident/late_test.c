@@ -1,0 +1,206 @@
+/* late_test.c - a failure that is told when the incident of its cause is over: it joins that story
+ * while it may be opened again, if it happened while the cause was bad; else it is another one. */
+#include "tests/incident/world.h"
+
+#define MINUTES(count) ((count)*NS_PER_MINUTE)
+#define AT(minute) (START_NS + MINUTES(minute))
+
+/* job:b needs job:a, which failed at minute 0, was well again at minute 5, and whose end was told.
+ */
+static void init_resolved(struct world *world) {
+    world_init(world);
+    world_depend(world, "job:b", "job:a");
+    world_depend(world, "job:c", "job:b");
+    world_fail(world, "job:a", AT(0));
+    world_run(world, AT(5));
+    world_good(world, "acme", "job:a", AT(5));
+    world_run(world, AT(7));
+    assert_int_equal(incidents_open_count(world->incidents), 0);
+    assert_int_equal(world->told_count, 2);
+}
+
+static void expect_root(struct world *world, const char *entity, const char *failing) {
+    char words[96];
+    char *json = world_json(world, "acme", 0);
+    snprintf(words, sizeof(words), "\"root_cause\":{\"entity\":\"%s\"", entity);
+    assert_non_null(strstr(json, words));
+    snprintf(words, sizeof(words), "\"failing\":%s,", failing);
+    assert_non_null(strstr(json, words));
+    free(json);
+}
+
+static void expect_joined(struct world *world) {
+    assert_int_equal(world->opened, 1);
+    assert_int_equal(world_incidents(world, "acme"), 1);
+    assert_int_equal(incidents_open_count(world->incidents), 1);
+    world_run(world, world->now_ns + MINUTES(1));
+    expect_root(world, "job:a", "1");
+}
+
+static void expect_apart(struct world *world) {
+    assert_int_equal(world->opened, 2);
+    assert_int_equal(incidents_open_count(world->incidents), 1);
+    assert_int_equal(world_incidents(world, "acme"), 2);
+}
+
+static void a_late_failure_joins_the_resolved_incident_of_its_cause(void **state) {
+    (void)state;
+    struct world world;
+    init_resolved(&world);
+    world_fail(&world, "job:b", AT(1));
+    expect_joined(&world);
+    assert_int_equal(world.told_count, 3);
+    assert_int_equal(world.told[2].type, 2); /* an update of what people know, no second page */
+    char *timeline = world_timeline(&world, world_id(&world, "acme", 0));
+    assert_int_equal(count_text(timeline, "\"what\":\"reopened\",\"detail\":\"job:b failed\""), 1);
+    free(timeline);
+    world_good(&world, "acme", "job:b", AT(20));
+    assert_int_equal(incidents_open_count(world.incidents), 0);
+    assert_int_equal(world.told_count, 4);
+    assert_int_equal(world.told[3].type, 3);
+    world_deinit(&world);
+}
+
+static void a_late_failure_joins_after_a_restart_too(void **state) {
+    (void)state;
+    struct world world;
+    init_resolved(&world);
+    world_restart(&world);
+    world_fail(&world, "job:b", AT(1));
+    world_restart(&world);
+    expect_joined(&world);
+    world_deinit(&world);
+}
+
+static void late_failures_of_a_chain_join_in_any_order(void **state) {
+    (void)state;
+    static const char *const orders[2][2] = {{"job:b", "job:c"}, {"job:c", "job:b"}};
+    for (size_t i = 0; i < 2; i++) {
+        struct world world;
+        init_resolved(&world);
+        for (size_t k = 0; k < 2; k++) {
+            world_fail(&world, orders[i][k], AT(strcmp(orders[i][k], "job:b") == 0 ? 1 : 2));
+        }
+        world_run(&world, AT(9));
+        assert_int_equal(world_incidents(&world, "acme"), 1);
+        expect_root(&world, "job:a", "2");
+        world_deinit(&world);
+    }
+}
+
+/* It was told while nobody knew of the first: one page, and that with the right root. */
+static void a_late_failure_joins_what_was_over_before_anybody_was_told(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "job:b", "job:a");
+    world_fail(&world, "job:a", AT(0));
+    world_good(&world, "acme", "job:a", AT(5));
+    world_run(&world, AT(6));
+    assert_int_equal(world.told_count, 0);
+    world_fail(&world, "job:b", AT(1));
+    expect_joined(&world);
+    assert_int_equal(world.told_count, 1);
+    assert_int_equal(world.told[0].type, 1);
+    world_deinit(&world);
+}
+
+/* Nobody says when a service is well again: it is bad until its silence has been taken for that. */
+static void a_late_failure_joins_a_cause_that_recovered_by_silence(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "job:b", "service:a");
+    world_fail(&world, "service:a", AT(0));
+    world_run(&world, AT(6));
+    assert_int_equal(incidents_open_count(world.incidents), 0);
+    world_fail(&world, "job:b", AT(4));
+    assert_int_equal(world_incidents(&world, "acme"), 1);
+    world_run(&world, AT(7));
+    expect_root(&world, "service:a", "1");
+    world_deinit(&world);
+}
+
+static void a_late_failure_joins_what_a_person_has_resolved(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "job:b", "job:a");
+    world_fail(&world, "job:a", AT(0));
+    world_run(&world, AT(5));
+    struct incident_context context = world_context(&world);
+    assert_true(
+        status_is_ok(incidents_operate(world.incidents, &context, world_id(&world, "acme", 0),
+                                       SLICE("acme"), true, SLICE("kim"), SLICE(""))));
+    world_commit(&world);
+    world_run(&world, AT(7));
+    world_fail(&world, "job:b", AT(4));
+    expect_joined(&world);
+    world_deinit(&world);
+}
+
+static void what_failed_when_the_cause_was_well_again_is_another_incident(void **state) {
+    (void)state;
+    struct world world;
+    init_resolved(&world);
+    world_fail(&world, "job:b", AT(6));
+    expect_apart(&world);
+    world_deinit(&world);
+}
+
+static void what_failed_before_the_cause_did_is_another_incident(void **state) {
+    (void)state;
+    struct world world;
+    init_resolved(&world);
+    world_fail(&world, "job:b", AT(0) - MINUTES(2));
+    expect_apart(&world);
+    world_deinit(&world);
+}
+
+static void a_late_failure_that_nothing_connects_is_another_incident(void **state) {
+    (void)state;
+    struct world world;
+    init_resolved(&world);
+    world_fail(&world, "job:z", AT(1));
+    expect_apart(&world);
+    world_deinit(&world);
+}
+
+static void what_is_told_after_the_reopen_window_is_another_incident(void **state) {
+    (void)state;
+    struct world world;
+    init_resolved(&world);
+    world_run(&world, AT(36));
+    world_fail(&world, "job:b", AT(1));
+    expect_apart(&world);
+    world_deinit(&world);
+}
+
+static void a_failure_that_is_told_in_time_is_not_put_down_to_what_is_over(void **state) {
+    (void)state;
+    struct world world;
+    init_resolved(&world);
+    world_fail(&world, "job:b", AT(7));
+    expect_apart(&world);
+    world_run(&world, AT(8));
+    assert_int_equal(world.told_count, 3);
+    assert_int_equal(world.told[2].type, 1);
+    world_deinit(&world);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_late_failure_joins_the_resolved_incident_of_its_cause),
+        cmocka_unit_test(a_late_failure_joins_after_a_restart_too),
+        cmocka_unit_test(late_failures_of_a_chain_join_in_any_order),
+        cmocka_unit_test(a_late_failure_joins_what_was_over_before_anybody_was_told),
+        cmocka_unit_test(a_late_failure_joins_a_cause_that_recovered_by_silence),
+        cmocka_unit_test(a_late_failure_joins_what_a_person_has_resolved),
+        cmocka_unit_test(what_failed_when_the_cause_was_well_again_is_another_incident),
+        cmocka_unit_test(what_failed_before_the_cause_did_is_another_incident),
+        cmocka_unit_test(a_late_failure_that_nothing_connects_is_another_incident),
+        cmocka_unit_test(what_is_told_after_the_reopen_window_is_another_incident),
+        cmocka_unit_test(a_failure_that_is_told_in_time_is_not_put_down_to_what_is_over),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
