@@ -16,7 +16,7 @@
  * than once; COMPLAINTS_PER_RECORD_MAX looks at who may be meant; each at COMPLAINT_NEIGHBOURS_MAX
  * neighbours a direction and the COMPLAINT_LOOKED_AT_MAX members placed last.
  */
-#include "incident/causes.h"
+#include "incident/shelf.h"
 #include "incident/words.h"
 
 #define MESSAGES_READ 512u
@@ -79,7 +79,9 @@ static struct member *find_complained(struct incidents *incidents,
     const struct policy *policy = policy_set_find(context->policies, signal->tenant);
     struct outlook outlook =
         outlook_of(incidents, policy, signal->tenant, signal->event_time_ns, signal->event_time_ns);
-    if (node != GRAPH_NODE_NONE && member_find(incidents, outlook.tenant_hash, node) != NULL) {
+    struct member *known =
+        node == GRAPH_NODE_NONE ? NULL : member_find(incidents, outlook.tenant_hash, node);
+    if (known != NULL && !member_is_shelved(incidents, known)) {
         return NULL; /* it fails, has failed, or has complained before */
     }
     struct member *found = find_named(incidents, context, &outlook, signal->message);
@@ -123,6 +125,10 @@ void incidents_apply_complaint(struct incidents *incidents, const struct inciden
     struct member *about = find_complained(incidents, context, node, signal);
     ASSERT(about != NULL && incidents->members_free_count >= 2);
     struct incident *incident = incident_at(incidents, about->incident);
+    struct member *known = member_find(incidents, incident->tenant_hash, node);
+    if (known != NULL) { /* kept aside: it is hit now */
+        shelf_drop(incidents, incident_at(incidents, known->incident));
+    }
     struct member *member = member_create(incidents, incident, node, MEMBER_COMPLAINING);
     ASSERT(member != NULL);
     member_fill_complaint(incidents, context, member, signal);

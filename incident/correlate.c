@@ -22,7 +22,7 @@
  * have one as its root: a foreign member, one incident a (tenant, foreign root). It follows what
  * the platform's own incident of that node says is the root, which may be learned later.
  */
-#include "incident/causes.h"
+#include "incident/shelf.h"
 
 #define SUSPECT_ROOTS_MAX 64u
 
@@ -114,9 +114,9 @@ static struct incident *find_foreign(struct incidents *incidents,
     return incident;
 }
 
-static struct incident *open_incident(struct incidents *incidents,
-                                      const struct incident_context *context, struct slice tenant,
-                                      uint32_t node, const struct policy *policy) {
+struct incident *correlate_create_incident(struct incidents *incidents,
+                                           const struct incident_context *context,
+                                           struct slice tenant, uint32_t node) {
     uint8_t cause[16];
     struct writer writer = writer_over(cause, sizeof(cause));
     writer_u64(&writer, context->cause_seq);
@@ -133,9 +133,27 @@ static struct incident *open_incident(struct incidents *incidents,
     incident->updated_ns = context->now_ns;
     incident->opened_seq = context->cause_seq;
     incident->opened_index = context->cause_index;
+    return incident;
+}
+
+static struct incident *open_incident(struct incidents *incidents,
+                                      const struct incident_context *context, struct slice tenant,
+                                      uint32_t node, const struct policy *policy) {
+    struct incident *incident = correlate_create_incident(incidents, context, tenant, node);
     incident->tell_due_ns = context->now_ns + policy->group_wait_ns;
     incidents->open_count++;
     return incident;
+}
+
+/* What is told now is put down to an incident that is over: whether nobody had heard of that. */
+static bool open_again(struct incidents *incidents, const struct incident_context *context,
+                       struct incident *incident, const struct member *member) {
+    if (incident->is_shelved) {
+        shelf_open(incidents, context, incident);
+        return true;
+    }
+    incident_reopen(incidents, context, member, member->status);
+    return false;
 }
 
 struct place {
@@ -169,6 +187,7 @@ static struct place find_place(struct incidents *incidents, const struct inciden
     };
     cause_gather_explained(incidents, context, outlook, node, NULL);
     place.cause = cause_find(incidents, context, outlook, node, NULL);
+    place.cause = shelf_first_cause(incidents, context, outlook, place.cause);
     if (!place.cause.is_found) {
         place.joined = kin_find(incidents, outlook, resources, NULL);
         place.is_kin = place.joined != NULL;
@@ -235,9 +254,7 @@ struct member *correlate_place(struct incidents *incidents, const struct inciden
     member->placed_seq = context->cause_seq;
     member->placed_index = context->cause_index;
     member->hops = place.cause.hops;
-    if (reopens) {
-        incident_reopen(incidents, context, member, member->status);
-    }
+    bool is_news = reopens && open_again(incidents, context, target, member);
     struct member *root = choose_root(incidents, context, &place, target, member);
     struct incident *survivor = merge_gathered(incidents, context, target, place.cause.hops);
     if (root->incident != incident_slot(incidents, survivor)) {
@@ -256,13 +273,13 @@ struct member *correlate_place(struct incidents *incidents, const struct inciden
         incident_refresh(incidents, context, survivor);
     } else {
         survivor->at_risk_count -= survivor->at_risk_count > 0 ? 1 : 0;
-        if (!reopens) { /* else the timeline has it */
+        if (!reopens || is_news) { /* else the timeline has it */
             timeline_add_news(incidents, context, survivor, member, "joined", member->status);
         }
         telling_note(incidents, context, survivor, CHANGE_AFFECTED);
         incident_refresh_later(incidents, context, survivor);
     }
-    *opened_out = opens;
+    *opened_out = opens || is_news;
     return member;
 }
 

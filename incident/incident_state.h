@@ -174,6 +174,8 @@ struct incident {
     bool is_announced; /* the first telling is past, whether or not a sink took it */
     bool is_end_told;
     bool looks_again;
+    bool is_shelved; /* kept aside, nobody hears of it: shelf.c */
+    bool is_listed;  /* has its RECENT row */
     bool has_row;
     uint32_t root; /* member */
     uint32_t root_node;
@@ -257,6 +259,7 @@ struct incidents {
     uint32_t members_dirty_last;
     struct table placed; /* tenant -> own member placed last */
     uint32_t open_count;
+    uint32_t shelved_count;
     uint64_t complaints_seq; /* the record in which that many complaints were looked at */
     uint32_t complaints_count;
     uint32_t messages_count; /* read for complaints in that record */
@@ -334,6 +337,11 @@ void correlate_tenants(struct incidents *incidents, const struct incident_contex
 /* The errors of a bad member named something new: an incident that names it too is merged. */
 void correlate_kin(struct incidents *incidents, const struct incident_context *context,
                    struct member *member);
+
+/* An incident of that root and the cause at hand, not yet counted as open. */
+struct incident *correlate_create_incident(struct incidents *incidents,
+                                           const struct incident_context *context,
+                                           struct slice tenant, uint32_t node);
 
 /* --- edge.c --- */
 void correlate_edge(struct incidents *incidents, const struct incident_context *context,
@@ -430,6 +438,7 @@ bool incident_is_past(const struct incident_context *context, const struct incid
 /* Its rows stay for the API, its memory is free. */
 void incident_forget(struct incidents *incidents, const struct incident_context *context,
                      struct incident *incident);
+void incident_note_trace(struct incident *incident, struct hash128 trace);
 void member_fill(struct incidents *incidents, const struct incident_context *context,
                  struct member *member, const struct signal *signal);
 void member_fill_complaint(struct incidents *incidents, const struct incident_context *context,
@@ -438,7 +447,8 @@ void member_fill_complaint(struct incidents *incidents, const struct incident_co
 /* --- stale.c --- */
 /* Whether the entity is known to have been well since. */
 bool stale_is(const struct incident_context *context, uint32_t node, const struct signal *signal);
-/* Whether it is the cause of what fails: it is no member yet, and none failed when it was well. */
+/* Whether it is the cause of what fails: it is no member yet that people know of, and none failed
+ * when it was well. */
 bool stale_explains(struct incidents *incidents, const struct incident_context *context,
                     uint32_t node, const struct signal *signal);
 /* Among the signals of the incident whose member it was, if any. */

@@ -6,6 +6,7 @@
  */
 #include "incident/incident_state.h"
 #include "incident/rows.h"
+#include "incident/shelf.h"
 
 static struct status init_slots(struct incidents *incidents, struct arena *arena) {
     incidents->incidents = ARENA_ARRAY(arena, struct incident, incidents->incidents_max);
@@ -88,7 +89,7 @@ static struct member *come_back(struct incidents *incidents, const struct incide
         incident_touch(incidents, incident);
         return NULL;
     }
-    if (incident_is_past(context, incident)) {
+    if (incident->is_shelved || incident_is_past(context, incident)) {
         incident_forget(incidents, context, incident);
         return NULL;
     }
@@ -122,7 +123,9 @@ struct status incidents_apply_bad(struct incidents *incidents,
     bool is_known = member != NULL && !member->is_recovered;
     bool is_stale = stale_is(context, node, signal);
     if (is_stale && !stale_explains(incidents, context, node, signal)) {
-        stale_count(incidents, context, node, is_repeat);
+        if (!shelf_keep(incidents, context, node, signal)) {
+            stale_count(incidents, context, node, is_repeat);
+        }
         change_out->opened = false;
         return status_ok();
     }

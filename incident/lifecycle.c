@@ -9,7 +9,7 @@
  * live incident has a failing member, else it resolves in the same call. 3. a resolve is told when
  * something was told before, once.
  */
-#include "incident/incident_state.h"
+#include "incident/shelf.h"
 
 static void keep_text(uint8_t *kept, uint32_t *size_out, uint32_t max, struct slice words) {
     struct slice head = slice_head(words, max);
@@ -48,7 +48,7 @@ static void mark_bad(const struct incident_context *context, const struct member
                     (struct graph_state){.status = member->status, .since_ns = member->since_ns});
 }
 
-static void note_trace(struct incident *incident, struct hash128 trace) {
+void incident_note_trace(struct incident *incident, struct hash128 trace) {
     if (hash128_is_zero(trace) || incident->traces_count == INCIDENT_TRACE_IDS_MAX) {
         return;
     }
@@ -174,7 +174,7 @@ bool member_count_signal(struct incidents *incidents, const struct incident_cont
     incident->signals_total++;
     incident->signals_unique += is_repeat ? 0 : 1;
     incident->updated_ns = context->now_ns;
-    note_trace(incident, signal->trace_id);
+    incident_note_trace(incident, signal->trace_id);
     member_touch(incidents, member);
     incident_touch(incidents, incident);
     return is_worse;
@@ -311,6 +311,10 @@ void incident_reopen(struct incidents *incidents, const struct incident_context 
 void incident_forget(struct incidents *incidents, const struct incident_context *context,
                      struct incident *incident) {
     ASSERT(incident->status == INCIDENT_RESOLVED && incident->is_end_told);
+    if (incident->is_shelved) {
+        shelf_drop(incidents, incident);
+        return;
+    }
     incident_emit_row(incidents, context, incident, true);
     if (incident->dirty.is_dirty) {
         incident_unlink_dirty(incidents, incident);

@@ -49,6 +49,7 @@ enum incident_state_flags {
     STATE_END_TOLD = 4,
     STATE_LOOKS_AGAIN = 8,
     STATE_SINKS_KNOWN = 16,
+    STATE_SHELVED = 32,
 };
 
 void incident_encode_state(const struct incident *incident, struct writer *writer) {
@@ -56,7 +57,8 @@ void incident_encode_state(const struct incident *incident, struct writer *write
                      (incident->is_announced ? (uint32_t)STATE_ANNOUNCED : 0) |
                      (incident->is_end_told ? (uint32_t)STATE_END_TOLD : 0) |
                      (incident->looks_again ? (uint32_t)STATE_LOOKS_AGAIN : 0) |
-                     (incident->told_sinks_unknown ? 0 : (uint32_t)STATE_SINKS_KNOWN);
+                     (incident->told_sinks_unknown ? 0 : (uint32_t)STATE_SINKS_KNOWN) |
+                     (incident->is_shelved ? (uint32_t)STATE_SHELVED : 0);
     writer_u32(writer, flags);
     writer_u32(writer, incident->changes);
     writer_u32(writer, incident->timeline_next);
@@ -88,6 +90,7 @@ struct status incident_decode_state(struct slice bytes, struct incident *inciden
     incident->is_announced = (flags & STATE_ANNOUNCED) != 0;
     incident->is_end_told = (flags & STATE_END_TOLD) != 0;
     incident->looks_again = (flags & STATE_LOOKS_AGAIN) != 0;
+    incident->is_shelved = (flags & STATE_SHELVED) != 0;
     incident->told_sinks_unknown = incident->is_told && (flags & STATE_SINKS_KNOWN) == 0;
     incident->changes = reader_u32(&reader);
     incident->timeline_next = reader_u32(&reader);
@@ -213,7 +216,8 @@ struct status member_decode_state(struct slice bytes, struct member *member) {
 void incident_emit_row(struct incidents *incidents, const struct incident_context *context,
                        struct incident *incident, bool is_forgotten) {
     uint8_t key[TENANT_BYTES_MAX + 32];
-    if (!incident->has_row) {
+    if (!incident->is_listed && !incident->is_shelved) {
+        incident->is_listed = true;
         size_t size = recent_key(incident, key);
         effect_put(context->effects, STORE_TABLE_RECENT, slice_of(key, size), slice_of(NULL, 0));
     }
@@ -233,11 +237,13 @@ static bool emit_deletes(const struct incident_context *context, struct incident
         size_t size = member_key_row(incident->id, incident->timeline_deleted++, key);
         effect_delete(context->effects, STORE_TABLE_TIMELINE, slice_of(key, size));
     }
-    if (incident->has_row) {
-        uint8_t key[TENANT_BYTES_MAX + 32];
+    uint8_t key[TENANT_BYTES_MAX + 32];
+    if (incident->is_listed) {
         size_t size = recent_key(incident, key);
         effect_delete(context->effects, STORE_TABLE_RECENT, slice_of(key, size));
-        size = incident_key(incident, key);
+    }
+    if (incident->has_row) {
+        size_t size = incident_key(incident, key);
         effect_delete(context->effects, STORE_TABLE_INCIDENT, slice_of(key, size));
     }
     return true;
@@ -315,6 +321,7 @@ static void take_row(struct incident *incident, const struct incident_row *row) 
         memcpy(kind->word, word.data, word.size);
     }
     incident->has_row = true;
+    incident->is_listed = !incident->is_shelved;
 }
 
 struct status incidents_restore_incident(struct incidents *incidents, struct slice key,
@@ -342,6 +349,7 @@ struct status incidents_restore_incident(struct incidents *incidents, struct sli
     struct status status = incident_decode_state(row.state, incident);
     take_row(incident, &row);
     incidents->open_count += incident_is_live(incident) ? 1 : 0;
+    incidents->shelved_count += incident->is_shelved ? 1 : 0;
     return status;
 }
 

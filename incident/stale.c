@@ -4,14 +4,15 @@
  * The state of an entity that recovers by news is what was said last by event time, in whatever
  * order it arrives: such a failure opens nothing and reopens nothing, it is only counted. But what
  * failed while it lasted has found its cause all the same: then the entity is placed above it as
- * any other, and is well again in the same call.
+ * any other, and is well again in the same call. Until such a one is told it is kept aside
+ * (shelf.c).
  *
  * The success is the one that stands in the state of the node (well.c): up to SIGNAL_WELL_NOTED_NS
  * older than the latest, and never ahead of when it came. Clocks of sources differ by seconds, and
  * some tell whole seconds only: a failure of about the same time counts, as one too many is heard
  * sooner than one too few. A person's "resolved" leaves no such word, alerts and services neither.
  */
-#include "incident/causes.h"
+#include "incident/shelf.h"
 
 #define STALE_SLACK_NS (5 * NS_PER_S)
 
@@ -25,7 +26,8 @@ bool stale_is(const struct incident_context *context, uint32_t node, const struc
 bool stale_explains(struct incidents *incidents, const struct incident_context *context,
                     uint32_t node, const struct signal *signal) {
     struct slice owner = graph_get_node(context->graph, node).owner;
-    if (member_find(incidents, tenant_hash_of(incidents, owner), node) != NULL) {
+    struct member *member = member_find(incidents, tenant_hash_of(incidents, owner), node);
+    if (member != NULL && !member_is_shelved(incidents, member)) {
         return false; /* it has its place */
     }
     uint64_t well_ns = graph_get_state(context->graph, node).since_ns;

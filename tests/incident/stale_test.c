@@ -143,6 +143,126 @@ static void a_stale_failure_is_no_cause_of_what_failed_after_it_was_well(void **
     world_deinit(&world);
 }
 
+static void expect_live_root(struct world *world, const char *entity) {
+    assert_int_equal(world->opened, 1);
+    assert_int_equal(world_incidents(world, "acme"), 1);
+    assert_int_equal(incidents_open_count(world->incidents), 1);
+    world_run(world, world->now_ns + MINUTES(1));
+    char words[96];
+    snprintf(words, sizeof(words), "\"root_cause\":{\"entity\":\"%s\"", entity);
+    char *json = world_json(world, "acme", 0);
+    assert_non_null(strstr(json, words));
+    assert_non_null(strstr(json, "\"failing\":1,"));
+    free(json);
+}
+
+/* job:c depends on job:b, and that on job:a; a and b are known to be well since. */
+static void init_chain(struct world *world) {
+    world_init(world);
+    world_depend(world, "job:c", "job:b");
+    world_depend(world, "job:b", "job:a");
+    world_good(world, "acme", "job:a", START_NS - MINUTES(1));
+    world_good(world, "acme", "job:b", START_NS - MINUTES(1));
+}
+
+static void a_stale_failure_that_is_told_first_is_the_cause_too(void **state) {
+    (void)state;
+    for (unsigned restarts = 0; restarts < 2; restarts++) {
+        struct world world;
+        init_chain(&world);
+        world_fail(&world, "job:b", START_NS - MINUTES(11));
+        assert_int_equal(world_incidents(&world, "acme"), 0);
+        if (restarts == 1) {
+            struct hash128 digest = incidents_digest(world.incidents);
+            world_restart(&world);
+            assert_true(hash128_equals(digest, incidents_digest(world.incidents)));
+        }
+        world_run(&world, START_NS + MINUTES(2));
+        world_fail(&world, "job:c", START_NS - MINUTES(10));
+        expect_live_root(&world, "job:b");
+        assert_int_equal(world.told_count, 1);
+        assert_non_null(strstr(world.told[0].json, "job:b failed: Timeout; 1 downstream"));
+        assert_non_null(strstr(world.told[0].json, "\"opened_at\":\"2025-11-20T03:02:00"));
+        world_good(&world, "acme", "job:c", world.now_ns);
+        expect_quiet(&world, 2);
+        world_deinit(&world);
+    }
+}
+
+static void the_first_of_a_chain_is_the_root_in_any_order(void **state) {
+    (void)state;
+    static const char *const names[] = {"job:a", "job:b", "job:c"};
+    static const unsigned orders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
+                                          {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+    for (size_t i = 0; i < 6; i++) {
+        struct world world;
+        init_chain(&world);
+        for (size_t k = 0; k < 3; k++) {
+            unsigned which = orders[i][k];
+            world_fail(&world, names[which], START_NS - MINUTES(12 - which));
+        }
+        expect_live_root(&world, "job:a");
+        world_deinit(&world);
+    }
+}
+
+static void a_stale_failure_that_nothing_follows_leaves_nothing(void **state) {
+    (void)state;
+    struct world world;
+    init_chain(&world);
+    world_fail(&world, "job:b", START_NS - MINUTES(11));
+    world_fail(&world, "job:b", START_NS - MINUTES(10));
+    world_run(&world, START_NS + MINUTES(31));
+    assert_int_equal(world_rows(&world, STORE_TABLE_INCIDENT), 0);
+    assert_int_equal(world_rows(&world, STORE_TABLE_MEMBER), 0);
+    assert_int_equal(world_rows(&world, STORE_TABLE_TIMELINE), 0);
+    expect_quiet(&world, 0);
+    world_deinit(&world);
+}
+
+static void what_fails_after_the_success_is_no_symptom_of_a_stale_failure(void **state) {
+    (void)state;
+    struct world world;
+    init_chain(&world);
+    world_fail(&world, "job:b", START_NS - MINUTES(11));
+    world_fail(&world, "job:c", START_NS);
+    expect_live_root(&world, "job:c");
+    world_deinit(&world);
+}
+
+static void a_failure_of_now_after_a_stale_one_is_told_as_any(void **state) {
+    (void)state;
+    struct world world;
+    init_chain(&world);
+    world_fail(&world, "job:b", START_NS - MINUTES(11));
+    world_run(&world, START_NS + MINUTES(2));
+    world_fail(&world, "job:b", START_NS + MINUTES(2));
+    expect_live_root(&world, "job:b");
+    assert_int_equal(world_rows(&world, STORE_TABLE_INCIDENT), 1);
+    assert_int_equal(world.told_count, 1);
+    world_deinit(&world);
+}
+
+/* The room of what is kept aside is its own: live incidents find theirs. */
+static void very_many_stale_failures_take_no_room_from_others(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    for (unsigned i = 0; i < 400; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "job:stale-%u", i);
+        world_good(&world, "acme", name, START_NS - MINUTES(1));
+        world_fail(&world, name, START_NS - MINUTES(11));
+    }
+    assert_true(world_rows(&world, STORE_TABLE_INCIDENT) <= 32);
+    world_restart(&world);
+    world_good(&world, "acme", "job:more", START_NS - MINUTES(1));
+    world_fail(&world, "job:more", START_NS - MINUTES(11));
+    assert_true(world_rows(&world, STORE_TABLE_INCIDENT) <= 32);
+    expect_quiet(&world, 0);
+    world_deinit(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_failure_older_than_the_success_that_is_known_opens_nothing),
@@ -153,6 +273,12 @@ int main(void) {
         cmocka_unit_test(only_a_success_hides_an_older_failure),
         cmocka_unit_test(a_stale_failure_is_the_cause_of_what_failed_while_it_lasted),
         cmocka_unit_test(a_stale_failure_is_no_cause_of_what_failed_after_it_was_well),
+        cmocka_unit_test(a_stale_failure_that_is_told_first_is_the_cause_too),
+        cmocka_unit_test(the_first_of_a_chain_is_the_root_in_any_order),
+        cmocka_unit_test(a_stale_failure_that_nothing_follows_leaves_nothing),
+        cmocka_unit_test(what_fails_after_the_success_is_no_symptom_of_a_stale_failure),
+        cmocka_unit_test(a_failure_of_now_after_a_stale_one_is_told_as_any),
+        cmocka_unit_test(very_many_stale_failures_take_no_room_from_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

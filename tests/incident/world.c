@@ -258,6 +258,20 @@ void world_run(struct world *world, uint64_t until_ns) {
     world->now_ns = until_ns;
 }
 
+/* The API lists by RECENT rows. */
+static bool is_listed(const struct world *world, struct hash128 id) {
+    for (size_t i = 0; i < world->rows_count; i++) {
+        const struct stored_row *row = &world->rows[i];
+        if (row->table == STORE_TABLE_RECENT && row->key_size > 16) {
+            struct reader tail = reader_over(slice_of(row->key + row->key_size - 16, 16));
+            if (hash128_equals(reader_hash128(&tail), id)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static struct stored_row *listed_row(struct world *world, const char *tenant, size_t index) {
     sort_rows(world);
     size_t seen = 0;
@@ -268,7 +282,8 @@ static struct stored_row *listed_row(struct world *world, const char *tenant, si
             continue;
         }
         assert_true(status_is_ok(incident_row_read(slice_of(row->value, row->value_size), &facts)));
-        if (slice_equals(facts.tenant, slice_of_text(tenant)) && seen++ == index) {
+        if (slice_equals(facts.tenant, slice_of_text(tenant)) && is_listed(world, facts.id) &&
+            seen++ == index) {
             return row;
         }
     }

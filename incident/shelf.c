@@ -1,0 +1,142 @@
+/*
+ * shelf.c - failures that were over when they were told, kept aside: what they brought down may be
+ * told next.
+ *
+ * A stale failure (stale.c) opens nothing. When its dependants were told before it, it is placed
+ * above them; told first, it would be forgotten, and the dependant be the root. So it is kept as a
+ * resolved incident that is on no list, in no message and on no timeline, and that goes without a
+ * trace after reopen_window. A dependant that failed meanwhile finds it as it finds any resolved
+ * cause (causes.c), and then it is opened, as of now.
+ *
+ * Not kept: what has a cause that is known, since its dependants find that one beyond it. Of
+ * several failures of an entity the latest is kept. One that fails in earnest is no longer kept
+ * aside.
+ *
+ * Bounded: SHELVED_MAX, and an eighth of all incidents; none while the pools are half full.
+ */
+#include "incident/shelf.h"
+
+#define SHELVED_MAX 1024u
+#define SHELVED_SHARE 8u
+
+static bool has_room(const struct incidents *incidents) {
+    uint32_t shelved_max = incidents->incidents_max / SHELVED_SHARE;
+    shelved_max = shelved_max < SHELVED_MAX ? shelved_max : SHELVED_MAX;
+    return incidents->shelved_count < shelved_max &&
+           incidents->incidents_free_count > incidents->incidents_max / 2 &&
+           incidents->members_free_count > incidents->members_max / 2;
+}
+
+bool member_is_shelved(struct incidents *incidents, const struct member *member) {
+    return member != NULL && incident_at(incidents, member->incident)->is_shelved;
+}
+
+/* The node is well all the same, as its state says. */
+static void fill(struct incidents *incidents, const struct incident_context *context,
+                 struct member *member, const struct signal *signal) {
+    struct graph_state well = graph_get_state(context->graph, member->node);
+    member_fill(incidents, context, member, signal);
+    graph_set_state(context->graph, member->node, well);
+    member->is_recovered = true;
+    member->recovered_status = well.status;
+    member->recovered_event_ns = well.since_ns;
+    member->recovered_ns = context->now_ns;
+    member->signals_count++;
+}
+
+static void put(struct incidents *incidents, const struct incident_context *context, uint32_t node,
+                const struct signal *signal) {
+    struct slice tenant = graph_get_node(context->graph, node).owner;
+    struct incident *incident = correlate_create_incident(incidents, context, tenant, node);
+    incident->is_shelved = true;
+    incidents->shelved_count++;
+    incident->status = INCIDENT_RESOLVED;
+    incident->is_end_told = true;
+    incident->resolved_ns = context->now_ns;
+    incident->forget_due_ns =
+        context->now_ns + incident_policy(context, incident)->reopen_window_ns;
+    struct member *member = member_create(incidents, incident, node, MEMBER_OWN);
+    ASSERT(member != NULL);
+    fill(incidents, context, member, signal);
+    incident->failing_count--;
+    member->placed_seq = context->cause_seq;
+    member->placed_index = context->cause_index;
+    incident->root = member_slot(incidents, member);
+    incident->root_node = node;
+    incident->signals_total = 1;
+    incident->signals_unique = 1;
+    incident_note_trace(incident, signal->trace_id);
+    incident_schedule(incidents, incident);
+}
+
+bool shelf_keep(struct incidents *incidents, const struct incident_context *context, uint32_t node,
+                const struct signal *signal) {
+    struct slice owner = graph_get_node(context->graph, node).owner;
+    struct member *member = member_find(incidents, tenant_hash_of(incidents, owner), node);
+    if (member != NULL) {
+        bool is_shelved = member_is_shelved(incidents, member);
+        if (is_shelved && signal->event_time_ns > member->since_ns) {
+            fill(incidents, context, member, signal);
+        }
+        return is_shelved;
+    }
+    const struct policy *policy = policy_set_find(context->policies, owner);
+    struct outlook outlook = outlook_of_signal(incidents, context, policy, node, signal);
+    if (has_room(incidents) && !cause_find(incidents, context, &outlook, node, NULL).is_found) {
+        put(incidents, context, node, signal);
+    }
+    return true;
+}
+
+struct cause shelf_first_cause(struct incidents *incidents, const struct incident_context *context,
+                               const struct outlook *outlook, struct cause cause) {
+    for (uint32_t i = 0; i < outlook->hops_max && cause.is_found && !cause.is_foreign; i++) {
+        struct member *member = member_find(incidents, outlook->tenant_hash, cause.node);
+        if (!member_is_shelved(incidents, member)) {
+            break;
+        }
+        struct outlook its = outlook_of_member(incidents, context, member);
+        its.sees_resolved = true;
+        struct cause above = cause_find(incidents, context, &its, member->node,
+                                        incident_at(incidents, member->incident));
+        if (!above.is_found || above.since_ns >= member->since_ns) {
+            break; /* each one earlier, so that a ring ends */
+        }
+        above.hops += cause.hops;
+        cause = above;
+    }
+    return cause;
+}
+
+void shelf_open(struct incidents *incidents, const struct incident_context *context,
+                struct incident *incident) {
+    ASSERT(incident->is_shelved && incidents->shelved_count > 0);
+    const struct policy *policy = incident_policy(context, incident);
+    const struct member *root = member_at(incidents, incident->root);
+    struct slice entity = graph_get_node(context->graph, root->node).entity;
+    incident->is_shelved = false;
+    incidents->shelved_count--;
+    incident->status = INCIDENT_OPEN;
+    incidents->open_count++;
+    incident->is_end_told = false;
+    incident->resolved_ns = 0;
+    incident->opened_ns = context->now_ns;
+    incident->updated_ns = context->now_ns;
+    incident->opened_seq = context->cause_seq;
+    incident->opened_index = context->cause_index;
+    incident->forget_due_ns = NEVER_NS;
+    incident->tell_due_ns = context->now_ns + policy->group_wait_ns;
+    timeline_add_news(incidents, context, incident, root, "opened", root->status);
+    timeline_add_news(incidents, context, incident, root, "recovered", root->recovered_status);
+    severity_raise(incidents, context, incident,
+                   severity_of_member(policy, entity, root->status, root->severity));
+    incident_schedule(incidents, incident);
+}
+
+void shelf_drop(struct incidents *incidents, struct incident *incident) {
+    ASSERT(incident->is_shelved && incidents->shelved_count > 0);
+    incidents->shelved_count--;
+    member_drop(incidents, member_at(incidents, incident->root), FATE_DELETE);
+    ASSERT(incident->members_first == INDEX_NONE);
+    incident_drop(incidents, incident, FATE_DELETE);
+}
