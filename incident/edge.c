@@ -36,6 +36,20 @@ static uint32_t gather_roots(struct incidents *incidents, const struct incident_
     return count;
 }
 
+/* Tenants may hang on the lower end by nodes of the platform that are well. What explains them is
+ * bad at the upper end, or else the nearest above it. */
+static void ask_tenants(struct incidents *incidents, const struct incident_context *context,
+                        const struct outlook *outlook, uint32_t to) {
+    struct member *platform = platform_member(incidents, to);
+    if (platform == NULL) {
+        struct cause above = cause_find(incidents, context, outlook, to, NULL);
+        platform = above.is_found ? platform_member(incidents, above.node) : NULL;
+    }
+    if (platform != NULL) {
+        correlate_tenants(incidents, context, platform);
+    }
+}
+
 void correlate_edge(struct incidents *incidents, const struct incident_context *context,
                     uint32_t from, uint32_t to) {
     struct slice tenant = graph_get_node(context->graph, from).owner;
@@ -62,8 +76,7 @@ void correlate_edge(struct incidents *incidents, const struct incident_context *
     if (count == 0 && lower != NULL) { /* no root, but it may now stand above its own */
         cycle_review(incidents, context, incident_at(incidents, lower->incident));
     }
-    struct member *platform = platform_member(incidents, to);
-    if (platform != NULL && is_platform) {
-        correlate_tenants(incidents, context, platform);
+    if (is_platform) {
+        ask_tenants(incidents, context, &outlook, to);
     }
 }

@@ -305,6 +305,34 @@ static void a_late_edge_of_the_platform_reroots_tenants(void **state) {
     }
 }
 
+/* Nothing that is bad stands at either end of the edge: a tenant hangs on the one by silent nodes,
+ * the platform's cause lies above the other. A tenant that nothing joins to it stays apart. */
+static void a_late_edge_between_silent_nodes_of_the_platform_reaches_tenants(void **state) {
+    (void)state;
+    for (unsigned is_first = 0; is_first < 2; is_first++) {
+        struct world world;
+        world_init(&world);
+        world_depend(&world, "acme|job:a1", "platform|service:w");
+        world_depend(&world, "platform|service:w", "platform|service:low");
+        world_depend(&world, "platform|service:high", "platform|service:net");
+        world_depend(&world, "beta|job:b1", "platform|service:other");
+        world_bad(&world, "platform", "service:net", EVENT_STATUS_DOWN, START_NS);
+        if (is_first == 1) {
+            learn_edge(&world, "platform", "service:low", "platform|service:high");
+        }
+        world_fail(&world, "job:a1", START_NS + 10);
+        world_bad(&world, "beta", "job:b1", EVENT_STATUS_FAILED, START_NS + 10);
+        if (is_first == 0) {
+            learn_edge(&world, "platform", "service:low", "platform|service:high");
+        }
+        world_run(&world, START_NS + NS_PER_MINUTE);
+        expect_one_root(&world, "acme", "platform/service:net", 1);
+        expect_one_root(&world, "beta", "job:b1", 0);
+        expect_one_root(&world, "platform", "service:net", 0);
+        world_deinit(&world);
+    }
+}
+
 /* What the platform itself tells apart stays apart for its tenants. */
 static void tenants_keep_a_platform_root_that_has_a_cause_of_its_own(void **state) {
     (void)state;
@@ -372,6 +400,7 @@ int main(void) {
         cmocka_unit_test(an_edge_that_closes_a_cycle_makes_its_first_the_root),
         cmocka_unit_test(a_late_platform_cause_reroots_tenants_in_any_order),
         cmocka_unit_test(a_late_edge_of_the_platform_reroots_tenants),
+        cmocka_unit_test(a_late_edge_between_silent_nodes_of_the_platform_reaches_tenants),
         cmocka_unit_test(a_platform_cause_found_without_an_edge_reroots_tenants),
         cmocka_unit_test(tenants_keep_a_platform_root_that_has_a_cause_of_its_own),
     };
