@@ -2,6 +2,7 @@
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import time
 import unittest
@@ -57,6 +58,38 @@ class Replay(Story):
         self.assertIn(late, [i["id"] for i in report["incidents"]])  # as the API called it
         self.assertGreaterEqual(report["sinks"]["default/hook"]["opened"], 5)
         self.assertEqual((len(receiver.messages), self.digest(quell)), (told, files))
+
+    def test_what_is_told_late_finds_its_cause_over_crashes_and_in_a_replay(self):
+        """a: failed, and was well again; c: the same, but its success was told first."""
+        quell = self.quell("notify.group_wait=1h")
+        now = int(time.time())
+        told = [failure("a", occurred_at=now - 600),
+                {"job_id": "a", "status": "succeeded", "occurred_at": now - 300},
+                {"job_id": "c", "status": "succeeded", "occurred_at": now - 300},
+                failure("c", occurred_at=now - 600)]
+        late = [failure("d", "c", occurred_at=now - 500), failure("b", "a", occurred_at=now - 500),
+                failure("a2", "a", occurred_at=now - 100)]  # when a was well
+        pictures = []
+        for events in (told, late, []):
+            for event in events:
+                quell.events(event)
+            quell.settle()
+            quell.stop(signal.SIGKILL)
+            quell.start()
+            quell.settle()
+            pictures.append({i["root_cause"]["entity"]: (i["id"], i["status"], i["opened_at"], [
+                one["entity"] for one in i["affected"]]) for i in quell.incidents()})
+        self.assertEqual({root: seen[1] for root, seen in pictures[0].items()},
+                         {"job:a": "resolved"})
+        self.assertEqual({root: (seen[1], seen[3]) for root, seen in pictures[1].items()},
+                         {"job:a": ("open", ["job:b"]), "job:c": ("open", ["job:d"]),
+                          "job:a2": ("open", [])})
+        self.assertEqual(pictures[2], pictures[1])
+        quell.stop()
+        report = self.report(quell)
+        self.assertEqual(report["incident_count"], 3)
+        self.assertEqual({i["root_cause"]["entity"]: (i["id"], i["status"], i["opened_at"], [
+            one["entity"] for one in i["affected"]]) for i in report["incidents"]}, pictures[1])
 
     def test_another_rule_gives_another_picture_also_beside_the_running_quell(self):
         quell = self.quell("notify.group_wait=1h")
