@@ -272,6 +272,14 @@ static int32_t weigh_cause(const struct outlook *outlook, const struct trouble *
                                   : 0;
 }
 
+/* A node of the platform that is well again is known to what is told late by the tenant's incident
+ * that shows it. */
+static bool is_past_foreign(struct incidents *incidents, const struct incident_context *context,
+                            const struct outlook *outlook, const struct member *member) {
+    return outlook->sees_resolved && member != NULL && member->is_recovered &&
+           is_cause(incidents, context, outlook, member);
+}
+
 static struct cause look_at_cause(struct incidents *incidents,
                                   const struct incident_context *context,
                                   const struct outlook *outlook, const struct graph_visit *visit) {
@@ -284,6 +292,12 @@ static struct cause look_at_cause(struct incidents *incidents,
         struct graph_node seen = graph_get_node(context->graph, visit->node);
         struct trouble trouble = {
             .entity = seen.entity, .status = seen.state.status, .since_ns = cause.since_ns};
+        if (!cause.is_found && is_past_foreign(incidents, context, outlook, member)) {
+            trouble = trouble_of(context, member);
+            cause.is_found = true;
+            cause.is_foreign = false; /* joined as any member's incident */
+            cause.since_ns = member->since_ns;
+        }
         cause.points = cause.is_found ? weigh_cause(outlook, &trouble, visit->hops) : 0;
         return cause; /* the platform's word is not weighed against, only among others */
     }

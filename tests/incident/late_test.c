@@ -139,6 +139,35 @@ static void a_late_failure_joins_what_a_person_has_resolved(void **state) {
     world_deinit(&world);
 }
 
+/* The tenant's incident shows a node of the platform as its root, which is well again. */
+static void a_late_failure_joins_what_the_platform_had_broken(void **state) {
+    (void)state;
+    for (unsigned is_open = 0; is_open < 2; is_open++) {
+        struct world world;
+        world_init(&world);
+        world_depend(&world, "acme|job:b", "platform|service:a");
+        world_depend(&world, "acme|job:c", "platform|service:a");
+        world_bad(&world, "platform", "service:a", EVENT_STATUS_DOWN, AT(0));
+        world_fail(&world, "job:b", AT(1));
+        world_run(&world, AT(5));
+        world_good(&world, "platform", "service:a", AT(5));
+        if (is_open == 0) {
+            world_good(&world, "acme", "job:b", AT(5));
+        }
+        world_run(&world, AT(7));
+        assert_int_equal(incidents_open_count(world.incidents), is_open);
+        world_restart(&world);
+        world_fail(&world, "job:c", AT(2));
+        world_run(&world, AT(8));
+        assert_int_equal(world_incidents(&world, "acme"), 1);
+        expect_root(&world, "platform/service:a", is_open == 0 ? "1" : "2");
+        assert_int_equal(world.opened, 2);
+        world_fail(&world, "job:d", AT(2));
+        assert_int_equal(world_incidents(&world, "acme"), 2);
+        world_deinit(&world);
+    }
+}
+
 static void what_failed_when_the_cause_was_well_again_is_another_incident(void **state) {
     (void)state;
     struct world world;
@@ -196,6 +225,7 @@ int main(void) {
         cmocka_unit_test(a_late_failure_joins_what_was_over_before_anybody_was_told),
         cmocka_unit_test(a_late_failure_joins_a_cause_that_recovered_by_silence),
         cmocka_unit_test(a_late_failure_joins_what_a_person_has_resolved),
+        cmocka_unit_test(a_late_failure_joins_what_the_platform_had_broken),
         cmocka_unit_test(what_failed_when_the_cause_was_well_again_is_another_incident),
         cmocka_unit_test(what_failed_before_the_cause_did_is_another_incident),
         cmocka_unit_test(a_late_failure_that_nothing_connects_is_another_incident),
