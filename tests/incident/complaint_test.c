@@ -54,6 +54,25 @@ static void a_neighbours_trouble_counts_whichever_way_the_edge_goes(void **state
     world_deinit(&world);
 }
 
+/* Its failure was over when it was told, and nobody was told of it. */
+static void who_is_kept_aside_may_complain(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_good(&world, "acme", "job:cart", START_NS - NS_PER_MINUTE);
+    world_fail(&world, "job:cart", START_NS - 2 * NS_PER_MINUTE);
+    world_fail(&world, "service:payment", START_NS);
+    world_restart(&world);
+    assert_true(hear(&world, "job:cart", "upstream payment slow, retrying", START_NS + 1));
+    expect(&world, "{\"entity\":\"job:cart\",\"status\":\"degraded\"");
+    assert_int_equal(world_rows(&world, STORE_TABLE_INCIDENT), 1);
+    assert_int_equal(world_rows(&world, STORE_TABLE_MEMBER), 2);
+    world_restart(&world);
+    world_run(&world, START_NS + NS_PER_HOUR);
+    assert_int_equal(incidents_open_count(world.incidents), 0);
+    world_deinit(&world);
+}
+
 static void words_without_trouble_strangers_and_other_hours_are_no_complaint(void **state) {
     (void)state;
     struct world world;
@@ -159,6 +178,7 @@ static void a_record_full_of_complaints_is_looked_at_no_further(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_complains_of_a_failing_entity_is_hit_and_at_risk),
+        cmocka_unit_test(who_is_kept_aside_may_complain),
         cmocka_unit_test(a_neighbours_trouble_counts_whichever_way_the_edge_goes),
         cmocka_unit_test(words_without_trouble_strangers_and_other_hours_are_no_complaint),
         cmocka_unit_test(who_complained_and_then_fails_is_placed_as_if_it_had_not),
