@@ -40,9 +40,7 @@ static void set_defaults(struct config *config) {
     config->request_bytes_max = REQUEST_BYTES_DEFAULT;
     config->connections_max = CONNECTIONS_DEFAULT;
     config->tls.options.client_auth = TLS_CLIENT_REQUIRE;
-    config->tls.http = true;
-    config->tls.grpc = true;
-    config->tls.console = true;
+    config->tls.http = config->tls.grpc = config->tls.console = true;
     config->header_timeout_ns = 10 * NS_PER_S;
     config->body_timeout_ns = 30 * NS_PER_S;
     config->idle_timeout_ns = 75 * NS_PER_S;
@@ -139,8 +137,9 @@ static bool read_process_toml(struct config_build *build, const struct config_op
 
 /* --- Sections --- */
 
-static const char *const scalar_sections[] = {"idempotency", "dedup", "correlate", "notify",
-                                              "incident",    "graph", "limits",    NULL};
+static const char *const scalar_sections[] = {"idempotency",  "dedup", "correlate", "notify",
+                                              "incident",     "graph", "limits",    "quarantine",
+                                              "dead_letters", NULL};
 static const char *const process_sections[] = {"listen", "server", "journal", "auth", "tls",
                                                "log",    "limits", "sinks",   NULL};
 static const char *const list_sections[] = {"job",    "route",   "sink", "tenant",

@@ -7,6 +7,7 @@
 #include "core/datadir.h"
 
 #define TIMEOUT_NS_MIN (10 * NS_PER_MS)
+#define KEPT_BYTES_MIN (64 * KIB)
 
 /* Where `section.key` was given, also under [defaults]; NULL: nowhere. */
 static const struct toml_value *find_key(const struct toml_value *root, const char *section,
@@ -39,6 +40,29 @@ static void check_dedup(struct config_build *build, const struct toml_value *roo
     }
 }
 
+/* Of the quarantine and the dead letters. */
+static void check_kept(struct config_build *build, const struct toml_value *root,
+                       const struct policy *policy) {
+    const struct {
+        const char *section;
+        uint64_t age_ns;
+        uint64_t bytes;
+    } kept[] = {
+        {"quarantine", policy->quarantine_age_ns_max, policy->quarantine_bytes_max},
+        {"dead_letters", policy->dead_age_ns_max, policy->dead_bytes_max},
+    };
+    for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+        const struct toml_value *age = find_key(root, kept[i].section, "retention");
+        const struct toml_value *bytes = find_key(root, kept[i].section, "retention_bytes");
+        if (age != NULL && kept[i].age_ns < NS_PER_S) {
+            config_error(build, age, "%s.retention is at least 1s", kept[i].section);
+        }
+        if (bytes != NULL && kept[i].bytes < KEPT_BYTES_MIN) {
+            config_error(build, bytes, "%s.retention_bytes is at least 64KiB", kept[i].section);
+        }
+    }
+}
+
 /* What a file did not say itself was told where it was said. */
 void config_check_policy(struct config_build *build, const struct toml_value *root,
                          const struct policy *policy) {
@@ -46,6 +70,7 @@ void config_check_policy(struct config_build *build, const struct toml_value *ro
     const struct toml_value *max_hops = find_key(root, "correlate", "max_hops");
     const struct toml_value *repeat = find_key(root, "notify", "repeat_interval");
     check_dedup(build, root, policy);
+    check_kept(build, root, policy);
     if (repeat != NULL && policy->repeat_interval_ns < NS_PER_S) {
         config_error(build, repeat, "notify.repeat_interval is at least 1s");
     }

@@ -7,7 +7,7 @@
 
 #include "core/base/assert.h"
 
-enum { POLICY_VERSION = 5, POLICY_VERSION_OLDEST = 1, ITEMS_MAX = 1 << 20 };
+enum { POLICY_VERSION = 6, POLICY_VERSION_OLDEST = 1, ITEMS_MAX = 1 << 20 };
 
 struct policy policy_default(void) {
     return (struct policy){
@@ -23,6 +23,10 @@ struct policy policy_default(void) {
         .learned_ttl_ns = NS_PER_DAY,
         .correlate_hops_max = 8,
         .correlate_suspect_min = 3,
+        .quarantine_age_ns_max = 30 * NS_PER_DAY,
+        .quarantine_bytes_max = 64 * MIB,
+        .dead_age_ns_max = 30 * NS_PER_DAY,
+        .dead_bytes_max = 64 * MIB,
     };
 }
 
@@ -91,6 +95,10 @@ static void write_policy(struct writer *writer, const struct policy *policy) {
     writer_u32(writer, policy->limit_entities);
     writer_u32(writer, policy->limit_incidents_per_h);
     writer_u32(writer, policy->limit_dedup_keys);
+    writer_u64(writer, policy->quarantine_age_ns_max);
+    writer_u64(writer, policy->quarantine_bytes_max);
+    writer_u64(writer, policy->dead_age_ns_max);
+    writer_u64(writer, policy->dead_bytes_max);
 }
 
 struct status policy_set_encode(const struct policy_set *set, struct writer *writer) {
@@ -191,6 +199,16 @@ struct policy_silence policy_silence_read(struct reader *reader) {
     return silence;
 }
 
+/* What records of before say nothing of. */
+static void set_defaults(struct policy *policy) {
+    const struct policy defaults = policy_default();
+    policy->learned_ttl_ns = defaults.learned_ttl_ns;
+    policy->quarantine_age_ns_max = defaults.quarantine_age_ns_max;
+    policy->quarantine_bytes_max = defaults.quarantine_bytes_max;
+    policy->dead_age_ns_max = defaults.dead_age_ns_max;
+    policy->dead_bytes_max = defaults.dead_bytes_max;
+}
+
 static void read_policy(struct decode *decode, struct policy *policy) {
     struct reader *reader = &decode->reader;
     policy->tenant = reader_text(reader);
@@ -210,7 +228,7 @@ static void read_policy(struct decode *decode, struct policy *policy) {
     read_jobs(decode, policy);
     read_routes(decode, policy);
     policy->sinks = read_texts(decode, &policy->sinks_count);
-    policy->learned_ttl_ns = policy_default().learned_ttl_ns;
+    set_defaults(policy);
     if (decode->version < 2) {
         return;
     }
@@ -229,6 +247,12 @@ static void read_policy(struct decode *decode, struct policy *policy) {
     }
     if (decode->version >= 5) {
         policy->limit_dedup_keys = reader_u32(reader);
+    }
+    if (decode->version >= 6) {
+        policy->quarantine_age_ns_max = reader_u64(reader);
+        policy->quarantine_bytes_max = reader_u64(reader);
+        policy->dead_age_ns_max = reader_u64(reader);
+        policy->dead_bytes_max = reader_u64(reader);
     }
 }
 

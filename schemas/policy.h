@@ -72,6 +72,10 @@ struct policy {
     uint32_t limit_entities;        /* beyond: quarantined */
     uint32_t limit_incidents_per_h; /* beyond: recorded, and told when the hour is over */
     uint32_t limit_dedup_keys;      /* beyond: told, but repeats are not known as such */
+    uint64_t quarantine_age_ns_max; /* 30 d; beyond it, or these bytes, its oldest are dropped */
+    uint64_t quarantine_bytes_max;  /* 64 MiB */
+    uint64_t dead_age_ns_max;       /* the same of dead letters */
+    uint64_t dead_bytes_max;
     struct policy_silence *silences;
     uint32_t silences_count;
 };

@@ -189,6 +189,18 @@ static void spans_that_no_clock_could_follow_are_refused(void **state) {
         load(world, "[notify]\nrepeat_interval = \"1s\"\nresolve_after = \"876000h\"\n", NULL), OK);
 }
 
+static void how_long_refused_records_and_dead_letters_are_kept_is_checked(void **state) {
+    struct world *world = *state;
+    assert_status(load(world,
+                       "[quarantine]\nretention = \"0s\"\nretention_bytes = \"63KiB\"\n"
+                       "[defaults.dead_letters]\nretention_byte = 1\n",
+                       NULL),
+                  INVALID);
+    assert_says(world, ":2:1", "quarantine.retention is at least 1s");
+    assert_says(world, ":3:1", "quarantine.retention_bytes is at least 64KiB");
+    assert_says(world, ":5:1", "unknown key \"retention_byte\"");
+}
+
 /* What could not be reserved, and what would cut off everybody. */
 static void bounds_that_no_process_could_live_with_are_refused(void **state) {
     struct world *world = *state;
@@ -468,6 +480,7 @@ int main(void) {
         TEST(errors_stand_in_the_order_of_the_lines),
         TEST(what_does_not_go_together_is_told_at_its_key),
         TEST(spans_that_no_clock_could_follow_are_refused),
+        TEST(how_long_refused_records_and_dead_letters_are_kept_is_checked),
         TEST(bounds_that_no_process_could_live_with_are_refused),
         TEST(another_rooms_errors_come_with_ours),
         TEST(a_process_value_may_come_from_the_environment),

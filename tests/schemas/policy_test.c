@@ -74,6 +74,10 @@ static struct policy make_policy(struct policy_job *job, struct policy_route *ro
         .limit_entities = 14,
         .limit_incidents_per_h = 15,
         .limit_dedup_keys = 16,
+        .quarantine_age_ns_max = 17,
+        .quarantine_bytes_max = 18,
+        .dead_age_ns_max = 19,
+        .dead_bytes_max = 20,
         .silences = silence,
         .silences_count = 1,
     };
@@ -113,13 +117,16 @@ static void spans_and_limits_come_back(void **state) {
     const struct policy *policy = &set.tenants[0];
     assert_int_equal(set.tenants_count, 2);
     assert_slice(policy->tenant, "acme");
-    const uint64_t found[] = {
-        policy->idempotency_horizon_ns, policy->dedup_window_ns,    policy->dedup_max_window_ns,
-        policy->correlate_window_ns,    policy->resolve_after_ns,   policy->reopen_window_ns,
-        policy->group_wait_ns,          policy->group_interval_ns,  policy->repeat_interval_ns,
-        policy->learned_ttl_ns,         policy->correlate_hops_max, policy->correlate_suspect_min,
-        policy->limit_events_per_s,     policy->limit_entities,     policy->limit_incidents_per_h,
-        policy->limit_dedup_keys};
+    const uint64_t found[] = {policy->idempotency_horizon_ns, policy->dedup_window_ns,
+                              policy->dedup_max_window_ns,    policy->correlate_window_ns,
+                              policy->resolve_after_ns,       policy->reopen_window_ns,
+                              policy->group_wait_ns,          policy->group_interval_ns,
+                              policy->repeat_interval_ns,     policy->learned_ttl_ns,
+                              policy->correlate_hops_max,     policy->correlate_suspect_min,
+                              policy->limit_events_per_s,     policy->limit_entities,
+                              policy->limit_incidents_per_h,  policy->limit_dedup_keys,
+                              policy->quarantine_age_ns_max,  policy->quarantine_bytes_max,
+                              policy->dead_age_ns_max,        policy->dead_bytes_max};
     for (uint32_t i = 0; i < sizeof(found) / sizeof(found[0]); i++) {
         assert_int_equal(found[i], i + 1);
     }
@@ -241,6 +248,8 @@ static void a_record_of_the_first_version_is_still_read(void **state) {
     assert_int_equal(set.defaults.repeat_interval_ns, 9);
     assert_int_equal(set.defaults.correlate_suspect_min, 11);
     assert_int_equal(set.defaults.learned_ttl_ns, policy_default().learned_ttl_ns);
+    assert_int_equal(set.defaults.quarantine_bytes_max, 64 * MIB);
+    assert_int_equal(set.defaults.dead_age_ns_max, 30 * NS_PER_DAY);
     assert_int_equal(set.defaults.routes[0].match.severity_min, EVENT_SEVERITY_ERROR);
     assert_slice(set.defaults.routes[0].match.entity_glob, "job:*");
     assert_slice(set.defaults.routes[0].sinks[0], "oncall");
