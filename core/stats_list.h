@@ -51,6 +51,10 @@ STAT(EDGES_LEFT_OUT, "quell_edges_left_out_total", COUNTER,
      "Dependencies named by events for which limits.entities or limits.edges left no room")
 STAT(EVENTS_SET_ASIDE, "quell_events_set_aside_total", COUNTER,
      "Events put into the quarantine: no room for a tenant, an entity or an incident")
+STAT(QUARANTINE_BYTES, "quell_quarantine_bytes", GAUGE, "Records of the quarantine, all tenants'")
+STAT(DEAD_LETTERS_BYTES, "quell_dead_letters_bytes", GAUGE, "Dead letters, all tenants'")
+STAT(KEPT_DROPPED_BEYOND, "quell_kept_dropped_beyond_total", COUNTER,
+     "Records dropped from the quarantine of tenants too many, who have no counter of their own")
 STAT(INCIDENTS_OPEN, "quell_incidents_open", GAUGE, "Incidents open or acknowledged")
 STAT(OUTBOX_PENDING, "quell_outbox_pending", GAUGE, "Messages not yet delivered or dead")
 STAT(CONFIG_RELOAD_OK, "quell_config_last_reload_successful", GAUGE,

@@ -12,16 +12,6 @@
 #include "engine/heads.h"
 #include "schemas/derive.h"
 
-/* tenant, 0, seq, index: a tenant's refused records lie together, in order. */
-static struct status engine_quarantine(struct engine *engine, struct slice tenant, uint64_t seq,
-                                       uint32_t index, struct slice bytes) {
-    uint8_t key[TENANT_BYTES_MAX + 16];
-    struct writer writer = writer_over(key, sizeof(key));
-    engine_quarantine_key(tenant, seq, index, &writer);
-    effect_put(&engine->effects, STORE_TABLE_QUARANTINE, writer_slice(&writer), bytes);
-    return status_ok();
-}
-
 static struct status apply_bad_news(struct engine *engine, struct tenant *tenant, uint32_t node,
                                     const struct signal *signal,
                                     const struct incident_context *context) {
@@ -194,8 +184,8 @@ static void fetch_node(struct engine *engine, const struct opened_event *event) 
 }
 
 /* What was not applied for want of room stands in the quarantine. */
-static struct status set_aside(struct engine *engine, struct slice tenant, uint64_t seq,
-                               uint32_t index, struct slice bytes) {
+static void set_aside(struct engine *engine, struct slice tenant, uint64_t seq, uint32_t index,
+                      struct slice bytes) {
     uint64_t count = 0;
     if (engine->stats != NULL) {
         stats_add(engine->stats, STAT_EVENTS_SET_ASIDE, 1);
@@ -206,7 +196,7 @@ static struct status set_aside(struct engine *engine, struct slice tenant, uint6
                   "quarantine, the latest is %llu/%u of tenant %.*s",
                   (unsigned long long)count, (unsigned long long)seq, index, SLICE_PRINT(tenant));
     }
-    return engine_quarantine(engine, tenant, seq, index, bytes);
+    engine_quarantine(engine, tenant, seq, index, bytes);
 }
 
 static bool is_new_id(struct engine *engine, const struct tenant *tenant, struct hash128 key) {
@@ -221,7 +211,8 @@ static struct status apply_event(struct engine *engine, const struct opened_even
     struct tenant *tenant = NULL;
     struct status status = tenants_intern(&engine->tenants, envelope->tenant, &tenant);
     if (!status_is_ok(status)) { /* beyond TENANTS_MAX */
-        return set_aside(engine, envelope->tenant, seq, index, event->bytes);
+        set_aside(engine, envelope->tenant, seq, index, event->bytes);
+        return status_ok();
     }
     *tenant_out = tenant;
     /* What was found out beside an event is none that anybody sent. */
@@ -229,7 +220,8 @@ static struct status apply_event(struct engine *engine, const struct opened_even
     tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_RECEIVED, count);
     if ((envelope->flags & ENVELOPE_REFUSED) != 0) {
         tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_REJECTED, 1);
-        return engine_quarantine(engine, tenant->name, seq, index, event->bytes);
+        engine_quarantine(engine, tenant->name, seq, index, event->bytes);
+        return status_ok();
     }
     tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_ACCEPTED, count);
     if (event_is_remembered(envelope->kind, envelope->flags) &&
@@ -238,8 +230,11 @@ static struct status apply_event(struct engine *engine, const struct opened_even
         return status_ok();
     }
     status = apply_admitted(engine, tenant, envelope, event->bytes, index);
-    return status.code == STATUS_FULL ? set_aside(engine, tenant->name, seq, index, event->bytes)
-                                      : status;
+    if (status.code == STATUS_FULL) {
+        set_aside(engine, tenant->name, seq, index, event->bytes);
+        return status_ok();
+    }
+    return status;
 }
 
 /* A quiet event is one by its head alone; a well one when its entity is known, is known to be well,
@@ -336,16 +331,19 @@ struct status engine_apply_again(struct engine *engine, struct slice bytes, uint
     envelope_read(bytes, &envelope);
     TRY(engine_make_room(engine, EVENT_EFFECT_BYTES_MIN + ids_bytes, fault));
     if (!status_is_ok(tenants_intern(&engine->tenants, envelope.tenant, &tenant))) {
-        return engine_quarantine(engine, envelope.tenant, engine->applied_seq, index, bytes);
+        engine_quarantine(engine, envelope.tenant, engine->applied_seq, index, bytes);
+        return status_ok();
     }
     event_ids_begin_batch(engine->event_ids, engine->applied_seq, engine->now_ns,
                           engine->spans.idempotency_horizon_ns_max);
     (void)is_new_id(engine, tenant, envelope.event_key); /* known, or from now on */
     event_ids_end_batch(engine->event_ids, &engine->effects);
     struct status status = apply_admitted(engine, tenant, &envelope, bytes, index);
-    return status.code == STATUS_FULL
-               ? engine_quarantine(engine, tenant->name, engine->applied_seq, index, bytes)
-               : status;
+    if (status.code == STATUS_FULL) {
+        engine_quarantine(engine, tenant->name, engine->applied_seq, index, bytes);
+        return status_ok();
+    }
+    return status;
 }
 
 static struct status apply_each(struct engine *engine, struct batch_view *batch,
@@ -396,11 +394,14 @@ static struct status apply_record(struct engine *engine, struct slice record,
     ASSERT(batch.seq == engine->applied_seq + 1 || engine->applied_seq == 0);
     ASSERT(batch.stamp_ns >= engine->now_ns);
     TRY(engine_commit_what_is_read(engine, &batch, fault));
+    bool trims = engine_kept_is_due(engine, batch.stamp_ns);
+    TRY(trims ? engine_commit(engine, fault) : status_ok());
     poison_enter(&engine->poison, batch.seq);
     uint64_t before_ns = engine->now_ns;
     engine->now_ns = batch.stamp_ns;
     engine->applied_seq = batch.seq;
     engine_expire_learned(engine, before_ns);
+    TRY(trims ? engine_kept_trim(engine, fault) : status_ok());
     TRY(advance_time(engine, fault));
     TRY(apply_kind(engine, record, &batch, heads, fault));
     if (batch.is_broken) {
@@ -432,7 +433,8 @@ struct status engine_apply_from(struct engine *engine, struct slice record,
 uint64_t engine_next_due_ns(const struct engine *engine) {
     uint64_t incidents_ns = incidents_next_due_ns(engine->incidents);
     uint64_t expiry_ns = engine_next_expiry_ns(engine);
-    return incidents_ns < expiry_ns ? incidents_ns : expiry_ns;
+    uint64_t next_ns = incidents_ns < expiry_ns ? incidents_ns : expiry_ns;
+    return engine->kept.next_ns < next_ns ? engine->kept.next_ns : next_ns;
 }
 
 struct status engine_quarantine_record(struct engine *engine, struct slice record,
@@ -454,7 +456,7 @@ struct status engine_quarantine_record(struct engine *engine, struct slice recor
             status_is_ok(envelope_verify(entry))) {
             envelope_read(entry, &envelope);
         }
-        TRY(engine_quarantine(engine, envelope.tenant, batch.seq, index, entry));
+        engine_quarantine(engine, envelope.tenant, batch.seq, index, entry);
     }
     return status_ok();
 }
@@ -463,5 +465,6 @@ struct hash128 engine_digest(const struct engine *engine) {
     struct hash128 digest = dedup_digest(engine->dedup);
     digest = hash128_combine(digest, graph_digest(engine->graph));
     digest = hash128_combine(digest, incidents_digest(engine->incidents));
+    digest = hash128_combine(digest, engine_kept_digest(engine));
     return hash128_combine(digest, silences_digest(&engine->silences));
 }

@@ -101,6 +101,8 @@ static void publish_stats(struct engine *engine) {
     stats_set(engine->stats, STAT_GRAPH_EDGES, graph_edges_count(engine->graph));
     stats_set(engine->stats, STAT_GRAPH_EDGES_LEARNED, graph_learned_count(engine->graph));
     stats_set(engine->stats, STAT_INCIDENTS_OPEN, incidents_open_count(engine->incidents));
+    stats_set(engine->stats, STAT_QUARANTINE_BYTES, engine->kept.bytes[KEPT_QUARANTINE]);
+    stats_set(engine->stats, STAT_DEAD_LETTERS_BYTES, engine->kept.bytes[KEPT_DEAD]);
     stats_add(engine->stats, STAT_STORE_COMMITS, 1);
 }
 
@@ -121,11 +123,19 @@ struct status engine_replace_old_rows(struct engine *engine, struct fault *fault
         bool commits = is_done || i % EMITS_PER_COMMIT == 0;
         TRY(engine->effects.count > 0 ? drain_effects(engine, commits, fault) : status_ok());
     }
+    if (!engine->kept.is_whole) {
+        TRY(engine_kept_index(engine, fault));
+    }
     if (engine->has_old_dedup_rows) {
         TRY(clear_old_rows(engine, fault));
         engine->has_old_dedup_rows = false;
     }
     return status_ok();
+}
+
+struct status engine_commit_rows(struct engine *engine, size_t bytes, struct fault *fault) {
+    return effects_room(&engine->effects) < bytes ? drain_effects(engine, true, fault)
+                                                  : status_ok();
 }
 
 bool engine_has_news(const struct engine *engine) {

@@ -96,6 +96,7 @@ struct status engine_set_policies(struct engine *engine, struct slice encoded,
     engine->spans = policy_set_spans(&set);
     engine->policy_digest = hash64_of(encoded, 0);
     tenants_set_policies(&engine->tenants, &engine->policies);
+    engine_kept_schedule(engine);
     return status_ok();
 }
 

@@ -47,6 +47,8 @@ static struct status operate(struct engine *engine, const struct operator_reques
         TRY(queue_again(engine, message, letter.row.size));
     }
     effect_delete(&engine->effects, STORE_TABLE_DEAD, key);
+    engine_kept_remove(engine, KEPT_DEAD, request->tenant,
+                       &(struct kept_row){.number = request->incident_id.lo, .bytes = value.size});
     log_write(
         engine->logger, LOG_LEVEL_INFO, "audit",
         "dead letter %llu of tenant %.*s, sink %.*s: %s by \"%.*s\"",

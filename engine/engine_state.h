@@ -19,6 +19,7 @@
 #include "dedup/dedup.h"
 #include "engine/engine.h"
 #include "engine/heads.h"
+#include "engine/kept.h"
 #include "engine/poison.h"
 #include "engine/silences.h"
 #include "engine/streams.h"
@@ -47,6 +48,7 @@ struct engine {
     struct tenants tenants;
     struct streams streams;
     struct silences silences;
+    struct kept kept;
     struct arena policy_arenas[2]; /* the set in force and the one before */
     uint32_t policy_turn;
     struct policy_set policies;
@@ -121,12 +123,38 @@ MUST_CHECK struct status engine_operate_dead(struct engine *engine,
 /* The key of a row: tenant, 0, seq, index: a tenant's records lie together, in order. */
 void engine_quarantine_key(struct slice tenant, uint64_t seq, uint32_t index,
                            struct writer *writer);
+/* Puts the bytes there, as entry `index` of record `seq`; the tenant is known from then on, if
+ * there is room for one. */
+void engine_quarantine(struct engine *engine, struct slice tenant, uint64_t seq, uint32_t index,
+                       struct slice bytes);
 MUST_CHECK struct status engine_operate_quarantine(struct engine *engine,
                                                    const struct operator_request *request,
                                                    uint32_t index, struct fault *fault);
 /* Applies an envelope that was put aside, whether or not its id was seen (apply.c). */
 MUST_CHECK struct status engine_apply_again(struct engine *engine, struct slice bytes,
                                             uint32_t index, struct fault *fault);
+
+/* --- kept.c --- */
+/* A row came into QUARANTINE or DEAD, or an operator's action took it out. Its tenant was interned,
+ * where there is room. */
+void engine_kept_add(struct engine *engine, enum kept_kind kind, struct slice tenant,
+                     const struct kept_row *row);
+void engine_kept_remove(struct engine *engine, enum kept_kind kind, struct slice tenant,
+                        const struct kept_row *row);
+/* Bounds or rows are others than before. */
+void engine_kept_schedule(struct engine *engine);
+/* Whether a record of that time begins with engine_kept_trim; before it all is to be committed. */
+bool engine_kept_is_due(struct engine *engine, uint64_t now_ns);
+/* Drops the oldest of each tenant that is over its bound. */
+MUST_CHECK struct status engine_kept_trim(struct engine *engine, struct fault *fault);
+struct hash128 engine_kept_digest(const struct engine *engine);
+
+/* --- kept_recover.c --- */
+/* The sums; behind policies and tenants. */
+MUST_CHECK struct status engine_kept_restore(struct engine *engine,
+                                             struct store_snapshot *snapshot);
+/* Makes table KEPT of the rows there are, in transactions of a bounded size. */
+MUST_CHECK struct status engine_kept_index(struct engine *engine, struct fault *fault);
 
 /* --- entities.c --- */
 /* graph_intern_node within the tenant's limit: FULL beyond it. */
@@ -165,6 +193,10 @@ MUST_CHECK struct status engine_commit(struct engine *engine, struct fault *faul
 /* Recovery, before any record is applied: what was restored from rows of a former format, or from
  * beyond a bound that was lowered, is written as rows of this one, and those go. */
 MUST_CHECK struct status engine_replace_old_rows(struct engine *engine, struct fault *fault);
+/* Recovery, before any record is applied: what has gathered becomes a transaction when less than
+ * `bytes` are free. */
+MUST_CHECK struct status engine_commit_rows(struct engine *engine, size_t bytes,
+                                            struct fault *fault);
 struct incident_context engine_incident_context(struct engine *engine, uint32_t index);
 
 /* --- recover.c --- */

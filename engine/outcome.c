@@ -15,16 +15,20 @@
 
 enum { MEMORY_KEY_BYTES_MAX = 500 };
 
-static void bury(struct engine *engine, struct slice key, struct slice row,
-                 const struct outbox_outcome *outcome, struct arena *scratch) {
+static void bury(struct engine *engine, struct slice key, struct slice row, struct slice tenant,
+                 const struct outbox_outcome *outcome) {
     const struct dead_letter letter = {row, outcome->attempts, outcome->error, engine->now_ns};
     size_t size = row.size + outcome->error.size + 32;
-    uint8_t *memory = arena_allocate(scratch, size, 8);
+    size_t mark = engine->arena.used_bytes;
+    uint8_t *memory = arena_allocate(&engine->arena, size, 8);
     ASSERT(memory != NULL);
     struct writer writer = writer_over(memory, size);
     dead_letter_encode(&letter, &writer);
     ASSERT(!writer.failed);
     effect_put(&engine->effects, STORE_TABLE_DEAD, key, writer_slice(&writer));
+    engine_kept_add(engine, KEPT_DEAD, tenant,
+                    &(struct kept_row){outcome->number, 0, engine->now_ns, writer.size});
+    arena_rewind(&engine->arena, mark);
 }
 
 static void count_outcome(struct engine *engine, struct tenant *tenant,
@@ -60,9 +64,7 @@ static struct status settle_row(struct engine *engine, struct slice key, struct 
         return status_ok();
     }
     if (outcome->result == OUTBOX_DEAD) {
-        size_t mark = engine->arena.used_bytes;
-        bury(engine, key, row, outcome, &engine->arena);
-        arena_rewind(&engine->arena, mark);
+        bury(engine, key, row, message.tenant, outcome);
     }
     if (outcome->memory.size > 0) {
         remember(engine, &message, outcome->memory);

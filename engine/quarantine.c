@@ -21,6 +21,20 @@ void engine_quarantine_key(struct slice tenant, uint64_t seq, uint32_t index,
     ASSERT(!writer->failed);
 }
 
+void engine_quarantine(struct engine *engine, struct slice tenant, uint64_t seq, uint32_t index,
+                       struct slice bytes) {
+    uint8_t memory[TENANT_BYTES_MAX + 16];
+    struct writer key = writer_over(memory, sizeof(memory));
+    const struct kept_row row = {seq, index, engine->now_ns, bytes.size};
+    struct tenant *known = NULL;
+    if (status_is_ok(tenants_intern(&engine->tenants, tenant, &known))) {
+        tenant_count(&engine->tenants, known, TENANT_COUNTER_EVENTS_RECEIVED, 0); /* has a row */
+    }
+    engine_quarantine_key(tenant, seq, index, &key);
+    effect_put(&engine->effects, STORE_TABLE_QUARANTINE, writer_slice(&key), bytes);
+    engine_kept_add(engine, KEPT_QUARANTINE, tenant, &row);
+}
+
 static struct status operate(struct engine *engine, const struct operator_request *request,
                              struct slice key, struct slice row, uint32_t index,
                              struct fault *fault) {
@@ -34,6 +48,10 @@ static struct status operate(struct engine *engine, const struct operator_reques
               (unsigned long long)request->incident_id.hi, SLICE_PRINT(request->tenant),
               is_retry ? "retried" : "dropped", SLICE_PRINT(request->by));
     effect_delete(&engine->effects, STORE_TABLE_QUARANTINE, key);
+    engine_kept_remove(engine, KEPT_QUARANTINE, request->tenant,
+                       &(struct kept_row){.number = request->incident_id.lo,
+                                          .index = (uint32_t)request->incident_id.hi,
+                                          .bytes = row.size});
     return is_retry ? engine_apply_again(engine, row, index, fault) : status_ok();
 }
 

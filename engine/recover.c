@@ -43,6 +43,7 @@ static struct status rooms_init(struct engine *engine, const struct engine_optio
     TRY(incidents_init(&engine->incidents, &incidents_options, arena));
     TRY(streams_init(&engine->streams, engine->logger, engine->stats, arena));
     TRY(silences_init(&engine->silences, arena));
+    TRY(kept_init(&engine->kept, arena));
     return tenants_init(&engine->tenants, &engine->policies, arena);
 }
 
@@ -233,6 +234,11 @@ static struct status restore_rows(struct engine *engine, struct store_snapshot *
     TRY(status);
     for (uint32_t i = 0; i < sizeof(restore_steps) / sizeof(restore_steps[0]); i++) {
         TRY(restore_table(engine, snapshot, i, fault));
+    }
+    status = engine_kept_restore(engine, snapshot);
+    if (!status_is_ok(status)) {
+        return fault_set(fault, status.code, "table kept of the state cannot be restored: %s",
+                         status_name(status));
     }
     status = incidents_restore_end(engine->incidents, engine->graph);
     graph_fold_now(engine->graph);

@@ -5,33 +5,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* All committed rows of a table, in order. */
-static struct hash128 table_digest(struct world *world, enum store_table table) {
-    struct store_snapshot *snapshot = NULL;
-    struct store_cursor *cursor = NULL;
-    struct slice none = {0};
-    struct slice key;
-    struct slice value;
-    struct hash128 digest = {0};
-    assert_status(store_snapshot_acquire(world->store, &snapshot), OK);
-    assert_status(store_cursor_open(snapshot, table, none, none, &cursor), OK);
-    while (status_is_ok(store_cursor_next(cursor, &key, &value))) {
-        digest = hash128_combine(digest, hash128_of(key, 1));
-        digest = hash128_combine(digest, hash128_of(value, 2));
-    }
-    store_cursor_close(cursor);
-    store_snapshot_release(snapshot);
-    return digest;
-}
-
-static struct hash128 store_digest(struct world *world) {
-    struct hash128 digest = {0};
-    for (int table = 0; table < STORE_TABLE_COUNT; table++) {
-        digest = hash128_combine(digest, table_digest(world, (enum store_table)table));
-    }
-    return digest;
-}
-
 /* --- Tests --- */
 
 static void what_was_not_committed_is_replayed_to_the_same_state(void **state) {

@@ -191,6 +191,33 @@ uint32_t rows_count(struct world *world, enum store_table table) {
     return count;
 }
 
+/* All committed rows of a table, in order. */
+static struct hash128 table_digest(struct world *world, enum store_table table) {
+    struct store_snapshot *snapshot = NULL;
+    struct store_cursor *cursor = NULL;
+    struct slice none = {0};
+    struct slice key;
+    struct slice value;
+    struct hash128 digest = {0};
+    assert_status(store_snapshot_acquire(world->store, &snapshot), OK);
+    assert_status(store_cursor_open(snapshot, table, none, none, &cursor), OK);
+    while (status_is_ok(store_cursor_next(cursor, &key, &value))) {
+        digest = hash128_combine(digest, hash128_of(key, 1));
+        digest = hash128_combine(digest, hash128_of(value, 2));
+    }
+    store_cursor_close(cursor);
+    store_snapshot_release(snapshot);
+    return digest;
+}
+
+struct hash128 store_digest(struct world *world) {
+    struct hash128 digest = {0};
+    for (int table = 0; table < STORE_TABLE_COUNT; table++) {
+        digest = hash128_combine(digest, table_digest(world, (enum store_table)table));
+    }
+    return digest;
+}
+
 uint64_t counter(struct world *world, enum tenant_counter counter) {
     const struct tenant *tenant = tenants_find(&world->engine.tenants, SLICE("acme"));
     return tenant == NULL ? 0 : tenant->counters[counter];

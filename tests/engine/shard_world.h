@@ -54,5 +54,7 @@ void add_log(struct world *world, const char *tenant, const char *id, const char
 void add_storm(struct world *world);
 /* How many rows are committed. */
 uint32_t rows_count(struct world *world, enum store_table table);
+/* Of all that is committed, row by row. */
+struct hash128 store_digest(struct world *world);
 uint64_t counter(struct world *world, enum tenant_counter counter);
 void assert_same(struct hash128 a, struct hash128 b);

@@ -1,0 +1,60 @@
+/*
+ * kept.h - what is kept for people, the quarantine and the dead letters, and how long: per tenant
+ * so many bytes and so many days; beyond them its oldest go. No tenant's rows push out another's.
+ *
+ * Beside each row of QUARANTINE and DEAD stands one of table KEPT, in the order of a tenant's
+ * oldest first, so that what must go is found without reading what stays. Integers in keys are
+ * big-endian.
+ *
+ *   key: u8 kind, u32 tenant's number (UINT32_MAX: all of those beyond TENANTS_MAX together)
+ *     -> u64 rows, u64 bytes, u64 oldest_ns: the sum of those below
+ *   key: the same, u64 number, u32 index (quarantine: journal record, place in it; dead letters:
+ *        outbox number, 0) -> u64 at_ns, u32 bytes, text tenant
+ *   META "kept" -> u32 1: table KEPT is whole. Without it (a directory of before) it is made anew.
+ *
+ * Invariants:
+ * 1. The sums are those of the rows; both change in one transaction.
+ * 2. What goes, and when, is a function of the journal: it is decided as a record begins, by sums
+ *    and the record's time, and what is read for it was committed before.
+ * 3. The newest row of a tenant goes by age alone, however small the bound.
+ *
+ * Memory: fixed at init. Thread: the shard.
+ */
+#pragma once
+
+#include "core/base/arena.h"
+#include "core/base/limits.h"
+#include "engine/tally.h"
+
+enum kept_kind { KEPT_QUARANTINE, KEPT_DEAD, KEPT_KINDS };
+
+enum { KEPT_BEYOND = TENANTS_MAX, KEPT_PLACES }; /* the place of the tenants too many */
+
+struct kept_sum {
+    uint64_t rows;
+    uint64_t bytes;
+    uint64_t oldest_ns; /* or before; 0 without rows */
+};
+
+struct kept {
+    struct kept_sum *sums[KEPT_KINDS]; /* KEPT_PLACES each: by tenant's number */
+    uint64_t bytes[KEPT_KINDS];        /* of all of them */
+    uint64_t next_ns;                  /* nothing is to go before; UINT64_MAX: nothing at all */
+    struct tally dropped[KEPT_KINDS];
+    bool is_whole; /* META says so */
+};
+
+enum { KEPT_SUM_KEY_BYTES = 5 };
+
+/* One row. */
+struct kept_row {
+    uint64_t number;
+    uint32_t index;
+    uint64_t at_ns;
+    size_t bytes; /* of its value in QUARANTINE or DEAD */
+};
+
+/* FULL. */
+MUST_CHECK struct status kept_init(struct kept *kept, struct arena *arena);
+/* The key of a sum, with which those of its rows begin. */
+struct slice kept_sum_key(enum kept_kind kind, uint32_t place, uint8_t memory[KEPT_SUM_KEY_BYTES]);

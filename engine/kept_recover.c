@@ -1,0 +1,135 @@
+/*
+ * kept_recover.c - what is kept for people, at a start: the sums come back from their rows; a
+ * directory of before table KEPT gets one, of what stands in QUARANTINE and DEAD. A start that dies
+ * on the way begins anew, and writes the same.
+ */
+#include "engine/engine_state.h"
+
+#include "core/base/assert.h"
+#include "core/outbox.h"
+
+enum { KEY_TAIL_BYTES = 13, EFFECT_BYTES = 4096 };
+
+static struct status restore_sum(struct engine *engine, struct store_snapshot *snapshot,
+                                 enum kept_kind kind, uint32_t place) {
+    uint8_t key[KEPT_SUM_KEY_BYTES];
+    struct slice row;
+    struct status status =
+        store_get(snapshot, STORE_TABLE_KEPT, kept_sum_key(kind, place, key), &row);
+    if (!status_is_ok(status)) {
+        return status.code == STATUS_MISSING ? status_ok() : status;
+    }
+    struct reader reader = reader_over(row);
+    struct kept_sum *sum = &engine->kept.sums[kind][place];
+    sum->rows = reader_u64(&reader);
+    sum->bytes = reader_u64(&reader);
+    sum->oldest_ns = reader_u64(&reader);
+    engine->kept.bytes[kind] += sum->bytes;
+    return reader.failed ? status_of(STATUS_CORRUPT) : status_ok();
+}
+
+struct status engine_kept_restore(struct engine *engine, struct store_snapshot *snapshot) {
+    struct slice row;
+    struct status status = store_get(snapshot, STORE_TABLE_META, SLICE("kept"), &row);
+    if (!status_is_ok(status)) {
+        return status.code == STATUS_MISSING ? status_ok() : status;
+    }
+    for (int kind = 0; kind < KEPT_KINDS; kind++) {
+        for (uint32_t place = 0; place < engine->tenants.count; place++) {
+            TRY(restore_sum(engine, snapshot, (enum kept_kind)kind, place));
+        }
+        TRY(restore_sum(engine, snapshot, (enum kept_kind)kind, KEPT_BEYOND));
+    }
+    engine->kept.is_whole = true;
+    engine_kept_schedule(engine);
+    return status_ok();
+}
+
+/* --- Directories of before --- */
+
+/* It will have the same number after the next start. */
+static void know_tenant(struct engine *engine, struct slice name) {
+    struct tenant *tenant = NULL;
+    if (status_is_ok(tenants_intern(&engine->tenants, name, &tenant))) {
+        tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_RECEIVED, 0);
+    }
+}
+
+static void index_quarantined(struct engine *engine, struct slice key, struct slice value) {
+    bool is_key =
+        key.size > KEY_TAIL_BYTES && key.size <= (size_t)TENANT_BYTES_MAX + KEY_TAIL_BYTES;
+    if (!is_key) {
+        return;
+    }
+    struct slice tenant = slice_head(key, key.size - KEY_TAIL_BYTES);
+    struct reader reader = reader_over(slice_tail(key, tenant.size + 1));
+    struct kept_row row = {
+        .number = reader_u64_big_endian(&reader), .at_ns = engine->now_ns, .bytes = value.size};
+    for (int i = 0; i < 4; i++) {
+        row.index = row.index << 8 | reader_u8(&reader);
+    }
+    if (status_is_ok(envelope_verify(value))) {
+        struct envelope envelope;
+        envelope_read(value, &envelope);
+        row.at_ns = envelope.ingest_time_ns < row.at_ns ? envelope.ingest_time_ns : row.at_ns;
+    }
+    know_tenant(engine, tenant);
+    engine_kept_add(engine, KEPT_QUARANTINE, tenant, &row);
+}
+
+static void index_dead(struct engine *engine, struct slice key, struct slice value) {
+    struct reader reader = reader_over(key);
+    struct kept_row row = {.number = reader_u64_big_endian(&reader), .bytes = value.size};
+    struct dead_letter letter;
+    struct outbox_message message;
+    bool is_readable = !reader.failed && status_is_ok(dead_letter_decode(value, &letter)) &&
+                       status_is_ok(outbox_message_decode(letter.row, &message));
+    if (!is_readable) {
+        return; /* nobody can list it either */
+    }
+    row.at_ns = letter.died_ns != 0 ? letter.died_ns : message.created_ns;
+    know_tenant(engine, message.tenant);
+    engine_kept_add(engine, KEPT_DEAD, message.tenant, &row);
+}
+
+static struct status index_table(struct engine *engine, struct store_snapshot *snapshot,
+                                 enum store_table table,
+                                 void (*add)(struct engine *, struct slice, struct slice),
+                                 struct fault *fault) {
+    struct slice none = slice_of(NULL, 0);
+    struct slice key = none;
+    struct slice value = none;
+    struct store_cursor *cursor = NULL;
+    TRY(store_cursor_open(snapshot, table, none, none, &cursor));
+    struct status status = store_cursor_next(cursor, &key, &value);
+    while (status_is_ok(status) || status.code == STATUS_CORRUPT) {
+        add(engine, key, status_is_ok(status) ? value : none); /* a damaged row counts as well */
+        status = engine_commit_rows(engine, EFFECT_BYTES, fault);
+        key = none;
+        status = status_is_ok(status) ? store_cursor_next(cursor, &key, &value) : status;
+    }
+    store_cursor_close(cursor);
+    return status.code == STATUS_END ? status_ok() : status;
+}
+
+struct status engine_kept_index(struct engine *engine, struct fault *fault) {
+    struct store_snapshot *snapshot = NULL;
+    TRY(store_snapshot_acquire(engine->store, &snapshot));
+    struct status status =
+        index_table(engine, snapshot, STORE_TABLE_QUARANTINE, index_quarantined, fault);
+    if (status_is_ok(status)) {
+        status = index_table(engine, snapshot, STORE_TABLE_DEAD, index_dead, fault);
+    }
+    store_snapshot_release(snapshot);
+    TRY(status);
+    while (!tenants_emit(&engine->tenants, &engine->effects)) {
+        TRY(engine_commit_rows(engine, EFFECTS_BYTES, fault));
+    }
+    uint8_t row[4];
+    struct writer writer = writer_over(row, sizeof(row));
+    writer_u32(&writer, 1);
+    TRY(engine_commit_rows(engine, EFFECT_BYTES, fault));
+    effect_put(&engine->effects, STORE_TABLE_META, SLICE("kept"), writer_slice(&writer));
+    engine->kept.is_whole = true;
+    return engine_commit_rows(engine, EFFECTS_BYTES, fault);
+}
