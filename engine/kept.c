@@ -22,7 +22,7 @@ enum {
 #define AGE_SLACK_NS_MAX NS_PER_HOUR
 
 struct status kept_init(struct kept *kept, struct arena *arena) {
-    *kept = (struct kept){.next_ns = UINT64_MAX};
+    *kept = (struct kept){.next_ns = UINT64_MAX, .bytes_max = KEPT_BYTES_MAX};
     for (int kind = 0; kind < KEPT_KINDS; kind++) {
         kept->sums[kind] = ARENA_ARRAY(arena, struct kept_sum, KEPT_PLACES);
         if (kept->sums[kind] == NULL) {
@@ -88,10 +88,16 @@ static void emit_sum(struct engine *engine, enum kept_kind kind, uint32_t place)
 
 static void subtract(struct engine *engine, enum kept_kind kind, uint32_t place, uint64_t cost) {
     struct kept_sum *sum = &engine->kept.sums[kind][place];
-    uint64_t bytes = cost < sum->bytes ? cost : sum->bytes;
-    sum->bytes -= bytes;
+    bool is_last = sum->rows <= 1;
+    uint64_t bytes = cost < sum->bytes && !is_last ? cost : sum->bytes;
     engine->kept.bytes[kind] -= bytes;
-    sum->rows -= sum->rows > 0 ? 1 : 0;
+    if (is_last) {
+        engine->kept.places[kind] -= (uint32_t)sum->rows;
+        *sum = (struct kept_sum){0};
+        return;
+    }
+    sum->bytes -= bytes;
+    sum->rows--;
 }
 
 /* --- Bounds --- */
@@ -104,9 +110,16 @@ struct bounds {
 static struct bounds bounds_of(const struct engine *engine, enum kept_kind kind, uint32_t place) {
     const struct policy *policy =
         place == KEPT_BEYOND ? &engine->policies.defaults : engine->tenants.items[place].policy;
-    return kind == KEPT_DEAD
-               ? (struct bounds){policy->dead_age_ns_max, policy->dead_bytes_max}
-               : (struct bounds){policy->quarantine_age_ns_max, policy->quarantine_bytes_max};
+    struct bounds bounds =
+        kind == KEPT_DEAD
+            ? (struct bounds){policy->dead_age_ns_max, policy->dead_bytes_max}
+            : (struct bounds){policy->quarantine_age_ns_max, policy->quarantine_bytes_max};
+    const struct kept *kept = &engine->kept;
+    if (kept->bytes[kind] > kept->bytes_max) {
+        uint64_t part = kept->bytes_max / kept->places[kind];
+        bounds.bytes = part < bounds.bytes ? part : bounds.bytes;
+    }
+    return bounds;
 }
 
 /* When rows of it are to go; UINT64_MAX: never. */
@@ -175,22 +188,22 @@ void engine_kept_add(struct engine *engine, enum kept_kind kind, struct slice te
     effect_put(&engine->effects, STORE_TABLE_KEPT, row_key(kind, place, row, key),
                writer_slice(&writer));
     sum->oldest_ns = sum->rows == 0 || row->at_ns < sum->oldest_ns ? row->at_ns : sum->oldest_ns;
-    sum->rows++;
+    engine->kept.places[kind] += sum->rows++ == 0 ? 1 : 0;
     sum->bytes += cost;
     engine->kept.bytes[kind] += cost;
     emit_sum(engine, kind, place);
-    uint64_t at_ns = due_ns(engine, kind, place);
+    uint64_t at_ns = engine->kept.bytes[kind] > engine->kept.bytes_max
+                         ? engine->now_ns /* anybody's may be too many */
+                         : due_ns(engine, kind, place);
     engine->kept.next_ns = at_ns < engine->kept.next_ns ? at_ns : engine->kept.next_ns;
 }
 
 void engine_kept_remove(struct engine *engine, enum kept_kind kind, struct slice tenant,
                         const struct kept_row *row) {
     uint32_t place = place_of(engine, tenant);
-    struct kept_sum *sum = &engine->kept.sums[kind][place];
     uint8_t key[ROW_KEY_BYTES];
     effect_delete(&engine->effects, STORE_TABLE_KEPT, row_key(kind, place, row, key));
     subtract(engine, kind, place, cost_of(row->bytes));
-    sum->oldest_ns = sum->rows == 0 ? 0 : sum->oldest_ns;
     emit_sum(engine, kind, place);
 }
 
@@ -262,8 +275,8 @@ static struct status drop_rows(struct engine *engine, struct drop *drop,
         struct status status = store_cursor_next(cursor, &key, &value);
         if (status.code == STATUS_END) { /* none is left */
             struct kept_sum *sum = &engine->kept.sums[drop->kind][drop->place];
-            engine->kept.bytes[drop->kind] -= sum->bytes;
-            *sum = (struct kept_sum){0};
+            sum->rows = sum->rows > 1 ? 1 : sum->rows;
+            subtract(engine, drop->kind, drop->place, sum->bytes);
             return status_ok();
         }
         TRY(status);

@@ -1,6 +1,8 @@
 /*
  * kept.h - what is kept for people, the quarantine and the dead letters, and how long: per tenant
- * so many bytes and so many days; beyond them its oldest go. No tenant's rows push out another's.
+ * so many bytes and so many days; beyond them its oldest go. No tenant's rows push out another's:
+ * when all together have more than KEPT_BYTES_MAX, those go first that have more than an equal
+ * part.
  *
  * Beside each row of QUARANTINE and DEAD stands one of table KEPT, in the order of a tenant's
  * oldest first, so that what must go is found without reading what stays. Integers in keys are
@@ -39,6 +41,8 @@ struct kept_sum {
 struct kept {
     struct kept_sum *sums[KEPT_KINDS]; /* KEPT_PLACES each: by tenant's number */
     uint64_t bytes[KEPT_KINDS];        /* of all of them */
+    uint32_t places[KEPT_KINDS];       /* that have rows */
+    uint64_t bytes_max;                /* of each kind, all places; KEPT_BYTES_MAX but in tests */
     uint64_t next_ns;                  /* nothing is to go before; UINT64_MAX: nothing at all */
     struct tally dropped[KEPT_KINDS];
     bool is_whole; /* META says so */

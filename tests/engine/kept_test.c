@@ -107,6 +107,7 @@ static void assert_sums(struct world *world) {
     uint32_t sums = 0;
     for (int kind = 0; kind < KEPT_KINDS; kind++) {
         uint64_t bytes = 0;
+        uint32_t places = 0;
         for (uint32_t place = 0; place < KEPT_PLACES; place++) {
             const struct kept_sum *sum = &world->engine.kept.sums[kind][place];
             rows += sum->rows;
@@ -120,8 +121,10 @@ static void assert_sums(struct world *world) {
                 assert_status(store_get(snapshot, STORE_TABLE_KEPT, name, &row), OK);
                 store_snapshot_release(snapshot);
             }
-            sums += sum->rows > 0;
+            places += sum->rows > 0;
         }
+        sums += places;
+        assert_int_equal(world->engine.kept.places[kind], places);
         assert_int_equal(world->engine.kept.bytes[kind], bytes);
     }
     uint32_t found = rows_count(world, STORE_TABLE_KEPT);
@@ -356,7 +359,32 @@ static void what_stood_there_before_there_were_bounds_is_bounded_too(void **stat
     assert_same_after_replay(world);
 }
 
-/* --- Tenants too many --- */
+/* --- All tenants --- */
+
+/* Whoever has no more than an equal part loses nothing, how much the others ever have. */
+static void when_all_have_too_much_the_largest_give_way(void **state) {
+    struct world *world = *state;
+    uint64_t first = 0;
+    configure(world, (struct bound){NS_PER_DAY, GIB});
+    world->engine.kept.bytes_max = 40 * COST;
+    refuse(world, "rival", 6);
+    refuse(world, "acme", 120);
+    refuse(world, "other", 120);
+    apply_tick(world, 0);
+    commit(world);
+    assert_int_equal(quarantined(world, "rival", &first), 6);
+    uint32_t acme = quarantined(world, "acme", &first);
+    uint32_t other = quarantined(world, "other", &first);
+    assert_in_range(acme, 10, 40);
+    assert_in_range(other, 10, 40);
+    assert_true(world->engine.kept.bytes[KEPT_QUARANTINE] <= 40 * COST);
+    assert_int_equal(counter(world, TENANT_COUNTER_QUARANTINE_DROPPED), 120 - acme);
+    assert_sums(world);
+    struct hash128 digest = engine_digest(&world->engine);
+    restart(world);
+    assert_same(engine_digest(&world->engine), digest);
+    assert_int_equal(world->engine.kept.places[KEPT_QUARANTINE], 3);
+}
 
 static void tenants_too_many_share_one_bound(void **state) {
     struct world *world = *state;
@@ -398,6 +426,7 @@ int main(void) {
         TEST(what_an_operator_drops_makes_room),
         TEST(beyond_their_bytes_the_oldest_dead_letters_go),
         TEST(what_stood_there_before_there_were_bounds_is_bounded_too),
+        TEST(when_all_have_too_much_the_largest_give_way),
         TEST(tenants_too_many_share_one_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

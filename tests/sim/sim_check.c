@@ -6,6 +6,7 @@
  * 2. Each event was applied once: signals are as many as members.
  * 3. Each incident was opened to the receiver under one message id; no message is about nothing.
  * 4. Accepted less duplicate events are the distinct events of the world.
+ * 5. What was refused stands in the quarantine, or was dropped from there, and that is counted.
  */
 #include "core/base/assert.h"
 #include "core/base/json_pick.h"
@@ -119,7 +120,20 @@ static void check_counts(struct sim *sim, struct view_reader *reader) {
     SIM_CHECK(sim, accepted - json_pick_u64(stats, "events_duplicate") == events);
     SIM_CHECK(sim, accepted >= sim->acknowledged_events);
     SIM_CHECK(sim, json_pick_u64(stats, "signals_total") == events);
-    SIM_CHECK(sim, json_pick_u64(stats, "events_rejected") == 0);
+    sim->refused_left =
+        json_pick_u64(stats, "events_rejected") - json_pick_u64(stats, "quarantine_dropped");
+}
+
+static void check_quarantine(struct sim *sim, struct view_reader *reader) {
+    struct text json = text_over(sim->json, JSON_BYTES_MAX);
+    const struct view_query query = {.limit = PAGE};
+    struct slice item;
+    SIM_CHECK(sim, status_is_ok(view_quarantine_json(reader, &query, &json)));
+    struct slice rest = json_pick(text_slice(&json), "quarantine");
+    for (; json_pick_item(&rest, &item); sim->refused_left--) {
+        SIM_CHECK(sim, sim->refused_left > 0);
+    }
+    SIM_CHECK(sim, sim->refused_left == 0);
 }
 
 void check_world(struct sim *sim) {
@@ -130,5 +144,6 @@ void check_world(struct sim *sim) {
     check_incidents(sim, reader);
     check_messages(sim, reader);
     check_counts(sim, reader);
+    check_quarantine(sim, reader);
     view_reader_release(reader);
 }

@@ -28,6 +28,7 @@ void source_make_causes(struct sim *sim) {
                     .first = first,
                     .count = count,
                     .not_before_ns = i * NS_PER_S / 2 + sim_random(sim) % (3 * NS_PER_S),
+                    .refused = sim_random(sim) % 4 == 0 ? (uint32_t)(sim_random(sim) % 8) : 0,
                 };
             }
         }
@@ -37,6 +38,10 @@ void source_make_causes(struct sim *sim) {
 static void write_body(const struct sim *sim, const struct request *request, struct text *body) {
     const struct cause *cause = &sim->causes[request->cause];
     text_add_char(body, '[');
+    for (uint32_t i = 0; i < request->refused; i++) {
+        text_add_format(body, "{\"tenant_id\":\"t%u\",\"job_id\":\"odd\",\"status\":\"odd\"},",
+                        cause->tenant);
+    }
     for (uint32_t i = 0; i < request->count; i++) {
         uint32_t member = request->first + i;
         text_add_format(body,
@@ -80,7 +85,7 @@ static void send_one(struct sim *sim, struct request *request) {
         .context = &request->batch,
     };
     SIM_CHECK(sim, status_is_ok(native_decode(&decode, text_slice(&body), false)));
-    SIM_CHECK(sim, decode.accepted == request->count && decode.refused == 0);
+    SIM_CHECK(sim, decode.accepted == request->count && decode.refused == request->refused);
     arena_deinit(&arena);
     (void)batch_finish(&request->batch);
     request->is_out = status_is_ok(gate_send(&sim->gates[SIM_GATE_SOURCE], &request->batch));

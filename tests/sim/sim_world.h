@@ -31,7 +31,8 @@ struct request {
     uint32_t cause;
     uint32_t first;
     uint32_t count;
-    bool is_out; /* at the shard */
+    uint32_t refused; /* beside them, of no status that there is */
+    bool is_out;      /* at the shard */
     bool is_acknowledged;
     uint64_t not_before_ns;
 };
@@ -75,7 +76,8 @@ struct sim {
     bool outbox_is_empty; /* when the sink looked last */
     uint32_t crashes;
     uint32_t acknowledged_events;
-    char *json; /* room for an answer of the view */
+    uint64_t refused_left; /* in the quarantine, says the count */
+    char *json;            /* room for an answer of the view */
 };
 
 #define SIM_CHECK(sim, condition)                                                                  \
