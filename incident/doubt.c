@@ -8,8 +8,8 @@
  * Neither proves anything, so neither changes the root or merges incidents: they lower the
  * confidence, and the earlier storms' roots are named as alternatives.
  *
- * As odds that the root is right: ODDS_ALONE, times 1/10 for one earlier storm, 1/27 for more, times
- * 1/6 for such words. Measured on labelled storms: docs/root-cause.md.
+ * As odds that the root is right: ODDS_ALONE, times 1/10 for one earlier storm, 1/27 for more,
+ * times 1/6 for such words. Measured on labelled storms: docs/root-cause.md.
  *
  * A storm that known edges join to it, which correlate.c has kept apart all the same, counts as
  * much: measured without it the confidence is further off.
