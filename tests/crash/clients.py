@@ -54,7 +54,7 @@ class Client(threading.Thread):
     def post(self, path, body):
         try:
             if self.connection is None:
-                self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+                self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
             self.connection.request("POST", path, body, {"Content-Type": "application/json"})
             response = self.connection.getresponse()
             response.read()

@@ -119,7 +119,7 @@ def main():
         for client in clients:
             client.stopping.set()
         for client in clients:
-            client.join(30)
+            client.join(120)
         process.kill()
         ready = []
         for number, (copy, frozen) in enumerate(cuts):

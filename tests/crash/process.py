@@ -47,7 +47,7 @@ class Process:
 
     def is_ready(self):
         try:
-            return self.get("/readyz", 2)[0] == 200
+            return self.get("/readyz", 10)[0] == 200
         except (OSError, http.client.HTTPException):
             return False
 

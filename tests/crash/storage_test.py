@@ -48,8 +48,7 @@ class Storage(unittest.TestCase):
         for number in range(0, 150, 3):
             good = [{"job_id": f"job{number}.0", "status": "succeeded"}]
             assert client.post("/v1/events", json.dumps(good).encode()) == 200
-        assert client.post("/v1/events", b'[{"job_id":"x","status":"strange"}]') == 400
-        time.sleep(2)  # until no timer is due: what blast radius and ranking lag behind
+        cls.rest(client)
         assert process.stop() == 0
         oracle.file.close()
         client.disconnect()
@@ -61,6 +60,15 @@ class Storage(unittest.TestCase):
     def tearDownClass(cls):
         shutil.rmtree(cls.template)
         cls.receiver.close()
+
+    @classmethod
+    def rest(cls, client):
+        """Until no timer is due: what blast radius and ranking lag behind. Each answer comes of a
+        turn, also where the machine stood still in the meantime."""
+        for _ in range(3):
+            assert client.post("/v1/events", b'[{"job_id":"x","status":"strange"}]') == 400
+            time.sleep(1)
+        assert client.post("/v1/events", b'[{"job_id":"x","status":"strange"}]') == 400
 
     @classmethod
     def process(cls, directory, *overrides):
@@ -147,14 +155,14 @@ class Storage(unittest.TestCase):
             path, body = native_body(names)
             body = body.replace(b'"boom"', b'"boom ' + b"x" * 15000 + b'"')
             self.assertEqual(client.post(path, body), 200)
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             while number == 220 and "0001.qj" in self.segments(directory)[0]:
                 self.assertLess(time.monotonic(), deadline, process.log_end())
                 time.sleep(0.1)
+        self.rest(client)
         client.disconnect()
-        time.sleep(2)
         while len(glob.glob(os.path.join(directory, "data/shard-0/state.copy-*"))) > 1:
-            self.assertLess(time.monotonic(), deadline + 20, process.log_end())
+            self.assertLess(time.monotonic(), deadline + 60, process.log_end())
             time.sleep(0.1)  # the older copy goes when the newer is whole
         process.kill()
         code, found, words = check(directory)
@@ -176,7 +184,7 @@ class Storage(unittest.TestCase):
             process.start()
             self.assertEqual(len(process.incidents()), 240)
             self.assertIn("made anew from the journal and", process.log_text())
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             while "a copy of the state" not in process.log_text():  # a new one, for the next time
                 self.assertLess(time.monotonic(), deadline, process.log_end())
                 time.sleep(0.1)
@@ -290,25 +298,33 @@ class Storage(unittest.TestCase):
             self.skipTest("chattr is refused here: " + result.stderr.strip())
         self.addCleanup(subprocess.run, ["chattr", "-i", path])
 
-    def test_a_shard_that_fails_in_its_first_turn_ends_the_start(self):
+    def killed_with_a_message_to_come(self):
+        """A directory that was left with a message two seconds before it is due, and its process."""
         directory = self.copy()
         process = self.process(directory, "notify.group_wait=2s")
         process.start()
         self.addCleanup(lambda: process.process.poll() is None and process.kill())
         client = Client("native1", "native", process.http, None, SEED, 0)
         path, body = native_body(["due.0"])
-        self.assertEqual(client.post(path, body), 200)
         begin = time.monotonic()
+        self.assertEqual(client.post(path, body), 200)
         while len(process.incidents()) == self.job_count:
-            self.assertLess(time.monotonic() - begin, 1.5)
+            self.assertLess(time.monotonic() - begin, 60)
         client.disconnect()
         process.kill()
+        return directory, process, time.monotonic() - begin
+
+    def test_a_shard_that_fails_in_its_first_turn_ends_the_start(self):
+        for _ in range(20):  # until the machine stands still in none
+            directory, process, seconds = self.killed_with_a_message_to_come()
+            if seconds < 1.9:
+                break
         segment, = self.segments(directory)  # ends before the state: the next record wants a new one
         self.damage(segment, self.block_offsets(segment)[-1], bytes(4096))
         time.sleep(2.1)  # until a message is due, which the first turn journals
         self.seal(os.path.dirname(segment))
         process.launch()
-        self.assertEqual(process.process.wait(30), 1)
+        self.assertEqual(process.process.wait(60), 1)
         # Or, when it failed between being ready and being given the configuration, with that.
         self.assertRegex(process.log_text(), "quell: the shard did not start|"
                          "quell: the configuration could not be journaled")

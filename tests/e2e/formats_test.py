@@ -16,6 +16,17 @@ from harness import SHARED, Story, failure, wait_for  # noqa: E402
 QUICK = ("defaults.notify.group_wait=0s",)
 
 
+def undisturbed(story, seconds):
+    """Tells a story in which little time may pass until it is one: its last word says how much did.
+    (Machines stand still now and then.)"""
+    for _ in range(20):
+        quell, found, spent = story()
+        if spent < seconds:
+            break
+        quell.stop()
+    return quell, found, spent
+
+
 def stamp(seconds=0):
     now = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
     return now.isoformat().replace("+00:00", "Z")
@@ -135,14 +146,17 @@ class Alerts(Story):
 
     def test_an_alert_stays_open_while_it_is_repeated(self):
         """As Prometheus does it: startsAt stays, endsAt moves on; or as others do, without."""
-        quell = self.quell(*QUICK, "resolve_after=2s")
-        starts = stamp(-60)
-        for _ in range(8):
-            quell.request("POST", "/api/v2/alerts", json.dumps(
-                [{**alert("Moving", ends=2.5), "startsAt": starts},
-                 {**alert("Still"), "startsAt": starts}]), {"Content-Type": "application/json"})
-            time.sleep(0.5)
-        incidents = quell.incidents()
+        def repeated():
+            quell, starts, begun, longest = self.quell(*QUICK, "resolve_after=2s"), stamp(-60), None, 0
+            for _ in range(8):
+                before, begun = begun, time.monotonic()
+                quell.request("POST", "/api/v2/alerts", json.dumps(
+                    [{**alert("Moving", ends=2.5), "startsAt": starts},
+                     {**alert("Still"), "startsAt": starts}]), {"Content-Type": "application/json"})
+                longest = max(longest, time.monotonic() - (before or begun))
+                time.sleep(0.5)
+            return quell, quell.incidents(), max(longest, time.monotonic() - begun)
+        quell, incidents, longest = undisturbed(repeated, 1.9)
         self.assertEqual({(one["root_cause"]["entity"], one["status"]) for one in incidents},
                          {("check:Moving", "open"), ("check:Still", "open")})
         self.assertTrue(wait_for(lambda: not quell.incidents("&status=open")))
@@ -222,14 +236,20 @@ class Alerts(Story):
         return {one["root_cause"]["entity"] for one in quell.incidents("&status=open")}
 
     def test_who_says_when_it_ends_or_that_it_will_is_believed_and_others_end_by_silence(self):
-        quell = self.quell(*QUICK, "resolve_after=1s")
         told = alert("Told", instance="db1")
-        self.tell_webhook(quell, "firing", told)
-        opened = self.told(quell, "/api/v2/alerts", alert("Ahead", ends=3), alert("Plain"))
+
+        def two_of_three():
+            quell, begun = self.quell(*QUICK, "resolve_after=1s"), time.monotonic()
+            self.tell_webhook(quell, "firing", told)
+            opened = self.told(quell, "/api/v2/alerts", alert("Ahead", ends=3), alert("Plain"))
+            spent = time.monotonic() - begun
+            self.assertTrue(wait_for(lambda: len(self.open_roots(quell)) < 3))
+            left = self.open_roots(quell)
+            return quell, (opened, left), max(spent, time.monotonic() - begun - 2)
+        quell, (opened, left), _ = undisturbed(two_of_three, 0.9)
         self.assertEqual(opened, dict.fromkeys(
             ("check:Told", "check:Ahead", "check:Plain"), "open"))
-        self.assertTrue(wait_for(lambda: len(self.open_roots(quell)) < 3))
-        self.assertEqual(self.open_roots(quell), {"check:Told", "check:Ahead"})
+        self.assertEqual(left, {"check:Told", "check:Ahead"})
         self.assertTrue(wait_for(lambda: len(self.open_roots(quell)) < 2))
         self.assertEqual(self.open_roots(quell), {"check:Told"})
         self.assertEqual(self.tell_webhook(quell, "resolved", {**told, "endsAt": stamp(-0.1)}),

@@ -152,7 +152,7 @@ class Hostile(Story):
         for data in (PREFACE[:10], PREFACE, PREFACE + frame(HEADERS, END_HEADERS, 1, head()),
                      PREFACE + frame(HEADERS, 0, 1, head())[:20], PREFACE + b"\xff" * 64):
             for closes in (True, False):
-                peer = socket.create_connection(("127.0.0.1", self.server.grpc), timeout=10)
+                peer = socket.create_connection(("127.0.0.1", self.server.grpc), timeout=60)
                 peer.sendall(data)
                 if closes:
                     peer.close()
@@ -180,7 +180,7 @@ class Hostile(Story):
         peer = Peer(server.grpc, struct.pack(">HI", 4, 0))
         body = b'{"job_id":"stuck","status":"failed"}'
         peer.send(frame(HEADERS, END_HEADERS, 1, head()) + frame(DATA, END_STREAM, 1, body))
-        for _ in range(20):  # a byte now and then is no reading
+        for _ in range(200):  # a byte now and then is no reading
             peer.read_frames(0.3)
             if peer.ended:
                 break

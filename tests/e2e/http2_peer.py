@@ -32,7 +32,7 @@ class Peer:
     """One raw connection; reads frames until the server has no more to say."""
 
     def __init__(self, port, settings=b""):
-        self.socket, self.data = socket.create_connection(("127.0.0.1", port), timeout=10), b""
+        self.socket, self.data = socket.create_connection(("127.0.0.1", port), timeout=60), b""
         self.send(PREFACE + frame(SETTINGS, payload=settings))
 
     def send(self, data):
@@ -41,7 +41,7 @@ class Peer:
         except OSError:
             pass  # the server may close on us while we flood
 
-    def read_frames(self, seconds=10, until=lambda kind, stream, payload: False):
+    def read_frames(self, seconds=60, until=lambda kind, stream, payload: False):
         """Frames until `until` one, the server's end or the time; ended says which."""
         self.ended, frames = False, []
         deadline = time.time() + seconds

@@ -34,7 +34,7 @@ class Pipe:
     def exchange(self, requests):
         """[(status, head and body)] for each."""
         if self.socket is None:
-            self.socket = socket.create_connection(("127.0.0.1", self.port), timeout=30)
+            self.socket = socket.create_connection(("127.0.0.1", self.port), timeout=120)
             self.rest = b""
         self.socket.sendall(b"".join(requests))
         answers = []
@@ -126,7 +126,7 @@ class Isolation(Story):
             {"entity": "job:zq7quiet", "duration": "2h", "reason": "zq7", "by": "zq7"}),
             port=self.server.console)
         self.assertTrue(wait_for(lambda: len(self.of("dlq?x", "dead_letters")) > 12))
-        time.sleep(1.3)  # incidents look at themselves again a second after a change
+        time.sleep(3)  # incidents look at themselves again a second after a change
         self.server.settle()
         self.before = self.everything()
         self.stolen = {
@@ -314,7 +314,7 @@ class Isolation(Story):
                 claim, signal = source.choice(["umbrella", "platform"]), source.choice([*services])
                 metadata = [("authorization", "Bearer acme")]
                 metadata += source.choice([[], [("x-scope-orgid", claim)]])
-                calls.append(services[signal].future(otlp_proto(signal, claim, "x"), timeout=30,
+                calls.append(services[signal].future(otlp_proto(signal, claim, "x"), timeout=120,
                                                      metadata=metadata))
             for call in calls:
                 code = call.code().name
@@ -420,8 +420,10 @@ class ManyTenants(Story):
                 return int(re.search(r"RssAnon:\s+(\d+)", file.read())[1])
         if not IS_SANITIZED:
             self.assertLess((memory(many) - memory(few)) / 5000, 64)  # KiB
-        best = 60
-        for _ in range(5):  # the machine may be busy with others
+        best, seconds_max = 60, 20 if IS_SANITIZED else 1
+        for _ in range(15):  # the machine may be busy with others
+            if best < seconds_max:
+                break
             before = os.times()
             result = subprocess.run([BINARY, "check", "--set", "tenants_dir=tenants"],
                                     cwd=many.directory, capture_output=True, text=True)
@@ -429,7 +431,7 @@ class ManyTenants(Story):
             best = min(best, after.children_user - before.children_user +
                        after.children_system - before.children_system)
         self.assertIn("5000 tenants", result.stdout)
-        self.assertLess(best, 20 if IS_SANITIZED else 1)
+        self.assertLess(best, seconds_max)
         status, _, _ = many.request("POST", "/v1/events", json.dumps(failure("load")),
                                     {"Authorization": "Bearer 4711"})
         self.assertEqual(status, 200)

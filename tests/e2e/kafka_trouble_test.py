@@ -53,7 +53,7 @@ class Trouble(Story):
         self.latest = super().quell(*overrides, **more)
         return self.latest
 
-    def wait(self, condition, seconds=30):
+    def wait(self, condition, seconds=90):
         self.assertTrue(wait_for(condition, seconds), self.latest.read_log())
 
     def test_a_broker_that_is_not_there_yet_and_one_that_goes_and_comes_back(self):
@@ -87,7 +87,7 @@ class Trouble(Story):
         self.addCleanup(lambda: broker.process.send_signal(signal.SIGCONT))
         start = time.monotonic()
         self.assertEqual(0, quell.stop())
-        self.assertLess(time.monotonic() - start, 30)
+        self.assertLess(time.monotonic() - start, 55)
         self.assertIn("the group could not be left in time", quell.read_log())
         quell.close()
 
@@ -152,8 +152,8 @@ class Trouble(Story):
         metrics = lambda: quell.request("GET", "/metrics", port=quell.console)[1].decode()  # noqa
         self.wait(lambda: wanted in metrics())
         for partition in (0, 1):
-            self.assertIn(f'quell_kafka_lag{{source="main",topic="lag",partition="{partition}"}} 0',
-                          metrics())
+            self.wait(lambda: f'quell_kafka_lag{{source="main",topic="lag",partition="{partition}"}} 0'
+                      in metrics())
 
     def test_messages_that_retention_deleted_are_told_and_the_rest_is_read(self):
         broker = self.shared()
@@ -208,15 +208,15 @@ class Trouble(Story):
         second = self.quell(files=files)
         for name in "bcdefg":  # while partitions move
             broker.produce("shared", batch(name))
-        self.wait(lambda: accepted(first) + accepted(second) >= 2100, 90)
-        self.wait(lambda: second.read_log().count("reading shared/") >= 3, 90)
+        self.wait(lambda: accepted(first) + accepted(second) >= 2100)
+        self.wait(lambda: second.read_log().count("reading shared/") >= 3)
         broker.produce("shared", batch("h"))
-        self.wait(lambda: accepted(first) + accepted(second) >= 2400, 90)
+        self.wait(lambda: accepted(first) + accepted(second) >= 2400)
         self.assertGreater(accepted(second), 0)
         kept = accepted(first)
         self.assertEqual(0, first.stop())
         broker.produce("shared", batch("i"))
-        self.wait(lambda: kept + accepted(second) >= 2700, 90)
+        self.wait(lambda: kept + accepted(second) >= 2700)
         time.sleep(1)
         self.assertEqual(2700, kept + accepted(second))
         self.assertEqual(0, second.close())
@@ -276,11 +276,11 @@ class Trouble(Story):
             broker.java(["kafka.admin.AclCommand", "--bootstrap-server", plain, "--add",
                          "--allow-principal", "User:quell", "--operation", "All", *resource])
         broker.produce("secret", [json.dumps(failure("job"))])
-        self.wait(lambda: accepted(refused) == 1, 40)
+        self.wait(lambda: accepted(refused) == 1)
         self.wait(lambda: ready(refused)[0] == 200)
         # It may read, but not write letters.
         broker.produce("secret", ["no json", json.dumps(failure("next"))])
-        self.wait(lambda: accepted(refused) == 2, 40)
+        self.wait(lambda: accepted(refused) == 2)
         self.assertRegex(refused.read_log(), "dead-letter topic dead: .*[Aa]uthorization")
         self.assertEqual(1, refused.metric("quell_kafka_dead_letters_failed_total"))
         self.assertEqual(1, refused.get("/api/v1/stats")[1]["events_rejected"])

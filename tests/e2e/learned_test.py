@@ -50,7 +50,7 @@ class Learned(Story):
 
     def test_parents_and_children_may_come_to_different_threads(self):
         quell = self.quell("server.ingest_threads=2")
-        connections = [http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connections = [http.client.HTTPConnection("127.0.0.1", port, timeout=60)
                        for port in quell.thread_ports()]
         self.assertEqual(len(connections), 2)
 
@@ -132,8 +132,8 @@ class Learned(Story):
             self.send(quell, span("shop", 10, kind=CLIENT), span("cart", 11, 10))
             time.sleep(1)
             return self.edges(quell) == {("shop", "cart")}
-        self.assertTrue(wait_for(is_cart_alone, 30), self.edges(quell))
-        self.assertTrue(wait_for(lambda: self.edges(quell) == set(), 30))
+        self.assertTrue(wait_for(is_cart_alone, 90), self.edges(quell))
+        self.assertTrue(wait_for(lambda: self.edges(quell) == set(), 90))
         self.assertEqual(self.edges(quell, origin="event"), {("load", "extract")})
         self.send(quell, span("shop", 30, kind=CLIENT), span("mail", 31, 30))
         self.expect(quell, ("shop", "mail"))
@@ -148,7 +148,7 @@ class Learned(Story):
             time.sleep(1.2)
         for tenant in ("quick", "usual"):
             self.expect(quell, ("shop", "cart"), tenant=tenant)
-        self.assertTrue(wait_for(lambda: self.edges(quell, "quick") == set(), 30))
+        self.assertTrue(wait_for(lambda: self.edges(quell, "quick") == set(), 90))
         self.expect(quell, ("shop", "cart"), tenant="usual")
 
     def test_no_more_than_the_bound_is_learned(self):

@@ -21,18 +21,24 @@ class LimitsStory(Story):
         return status, headers.get("Retry-After"), json.loads(text)
 
     def test_too_many_events_a_second_are_put_off_with_the_time_to_come_back(self):
-        quell = self.limited("events_per_second = 50")
         many = [failure(f"job{number}") for number in range(200)]
-        self.assertEqual(self.send(quell, "acme", *many)[0], 200)  # whole, into debt
-        status, wait, answer = self.send(quell, "acme", failure("one"))
+        for _ in range(20):  # until the machine does not stand still, which pays the debt off
+            quell, begun = self.limited("events_per_second = 50"), time.monotonic()
+            self.assertEqual(self.send(quell, "acme", *many)[0], 200)  # whole, into debt
+            status, wait, answer = self.send(quell, "acme", failure("one"))
+            spent = time.monotonic() - begun
+            otlp, text, headers = quell.request("POST", "/v1/logs", json.dumps({"resourceLogs": [
+                {"resource": {"attributes": [
+                    {"key": "tenant.id", "value": {"stringValue": "acme"}}]},
+                 "scopeLogs": [{"logRecords": [{"severityNumber": 17}]}]}]}),
+                {"Content-Type": "application/json"})
+            if spent < 0.9 and time.monotonic() - begun < 1.9:
+                break
+            quell.stop()
         self.assertEqual(status, 429, answer)
         self.assertIn(wait, ("2", "3"))
         self.assertEqual(self.send(quell, "other", *many)[0], 200)
-        status, text, headers = quell.request("POST", "/v1/logs", json.dumps({"resourceLogs": [
-            {"resource": {"attributes": [{"key": "tenant.id", "value": {"stringValue": "acme"}}]},
-             "scopeLogs": [{"logRecords": [{"severityNumber": 17}]}]}]}),
-            {"Content-Type": "application/json"})
-        self.assertEqual(status, 429, text)
+        self.assertEqual(otlp, 429, text)
         self.assertIn(headers["Retry-After"], ("1", "2", "3"))
         time.sleep(int(wait))
         self.assertEqual(self.send(quell, "acme", failure("one"))[0], 200)
@@ -44,7 +50,7 @@ class LimitsStory(Story):
         self.assertIn(b"quell_rate_limited_total 2", metrics)
 
     def test_grpc_is_held_to_the_limit_too(self):
-        quell = self.limited("events_per_second = 5")
+        quell = self.limited("events_per_second = 1")  # nineteen in debt
         tenant = b"\x0a\x09tenant.id\x12\x06\x0a\x04acme"
         resource = b"\x0a" + bytes([len(tenant) + 2]) + b"\x0a" + bytes([len(tenant)]) + tenant
         records = b"\x12\x04\x12\x02\x10\x11" * 20  # ERROR logs

@@ -41,7 +41,7 @@ class Exporters:
     def __init__(self, protocol, port, packed, tls=None, headers=None):
         self.results = []
         if protocol == "grpc":
-            more = {"endpoint": f"127.0.0.1:{port}", "insecure": tls is None, "timeout": 10,
+            more = {"endpoint": f"127.0.0.1:{port}", "insecure": tls is None, "timeout": 60,
                     "headers": headers, "credentials": tls and grpc.ssl_channel_credentials(
                         *[tls.get(name) for name in ("ca", "key", "chain")]),
                     "compression": GRPC_PACKED[packed]}
@@ -50,7 +50,7 @@ class Exporters:
             self.metrics = grpc_metrics.OTLPMetricExporter(**more)
         else:
             base = f"{'https' if tls else 'http'}://localhost:{port}/v1/"
-            more = {"timeout": 10, "headers": headers,
+            more = {"timeout": 60, "headers": headers,
                     "compression": HTTP_PACKED[packed],
                     "certificate_file": tls and tls["ca_file"]}
             self.logs = http_logs.OTLPLogExporter(base + "logs", **more)

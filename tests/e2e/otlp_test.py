@@ -23,7 +23,7 @@ class Client:
 
     def call(self, method, message, compression=None, **headers):
         invoke = self.channel.unary_unary(method, lambda value: value, lambda value: value)
-        return invoke(message, timeout=20, compression=compression, metadata=[
+        return invoke(message, timeout=60, compression=compression, metadata=[
             (name.replace("_", "-"), value) for name, value in headers.items()])
 
     def code(self, *arguments, **more):
@@ -198,7 +198,7 @@ class Otlp(Story):
         return subprocess.run(
             ["curl", "-s", "--http2-prior-knowledge", "-w", " %{http_version} %{http_code}", "-H",
              "Content-Type: " + media_type, "--data-binary", "@-", f"http://127.0.0.1:{port}{path}"],
-            input=body, capture_output=True, timeout=30).stdout
+            input=body, capture_output=True, timeout=60).stdout
 
     def test_http_by_http_2(self):
         quell = self.quell()

@@ -147,7 +147,7 @@ class Quarantine(Story):
         self.assertGreater(len(waiting), 100)  # more than a page, which those come back behind
         result = subprocess.run([BINARY, "quarantine", "retry", "--all", "--console",
                                  f"127.0.0.1:{quell.console}"], capture_output=True, text=True,
-                                timeout=30)
+                                timeout=60)
         self.assertEqual(result.stdout.splitlines(), [f"{record} retried" for record in waiting])
         self.assertIn("stands there anew", result.stderr)
         self.assertEqual(result.returncode, 0)

@@ -206,7 +206,7 @@ sinks = ["{name}"]
         return [entry["what"] for entry in answer["timeline"]], answer["timeline"]
 
     def test_a_silence_mutes_telling_never_recording(self):
-        hook, _, quell = self.silenced((after(hours=-1), after(seconds=5), '{ entity = "job:m*" }'),
+        hook, _, quell = self.silenced((after(hours=-1), after(seconds=15), '{ entity = "job:m*" }'),
                                        (after(hours=-2), after(hours=-1), '{}'),
                                        (after(hours=1), after(hours=2), '{}'))
         for job in ("muted", "merely", "loud"):
@@ -214,12 +214,13 @@ sinks = ["{name}"]
         self.fail_job(quell, "merely", "succeeded")
         self.assertTrue(wait_for(lambda: len(quell.incidents("&tenant=acme")) == 3))
         quell.settle()
+        self.assertTrue(wait_for(lambda: hook.messages))
         self.assertEqual([message["data"]["root_cause"]["entity"] for message in hook.messages],
                          ["job:loud"])
         whats, entries = self.timeline(quell, "muted")
         self.assertEqual(whats.count("silenced"), 1)
         self.assertIn("by sam: new warehouse", json.dumps(entries))
-        self.assertTrue(wait_for(lambda: len(hook.messages) == 2, 10))
+        self.assertTrue(wait_for(lambda: len(hook.messages) == 2))
         quell.settle()
         self.assertEqual([(message["type"], message["data"]["root_cause"]["entity"])
                           for message in hook.messages[1:]], [("incident.opened", "job:muted")])

@@ -52,7 +52,7 @@ class Tls(Story):
         return context
 
     def ask(self, port, path="/v1/events", body=BODY, headers=None, context=None, method="POST"):
-        connection = http.client.HTTPSConnection("localhost", port, timeout=20,
+        connection = http.client.HTTPSConnection("localhost", port, timeout=60,
                                                  context=context or self.context())
         try:
             connection.request(method, path, body, headers or {})
@@ -80,7 +80,7 @@ class Tls(Story):
                         f"tls.cert_file={identity.cert}", f"tls.key_file={identity.key}", *more):
                 command += ["--set", key]
             return subprocess.run(command, cwd=self.folder, capture_output=True, text=True,
-                                  timeout=20)
+                                  timeout=60)
 
         quell = self.secure()
         self.assertEqual(silences(quell, self.server).returncode, 0)
@@ -145,7 +145,7 @@ class Tls(Story):
             ["curl", "-s", "--http2", "--cacert", self.authority.cert, "-w",
              " %{http_version} %{http_code}", "--data-binary", "@-",
              f"https://localhost:{quell.http}/v1/events"],
-            input=b"[" + b" " * 5_000_000 + BODY.encode() + b"]", capture_output=True, timeout=30)
+            input=b"[" + b" " * 5_000_000 + BODY.encode() + b"]", capture_output=True, timeout=60)
         self.assertEqual(result.stdout.decode(), '{"accepted":1,"rejected":0,"errors":[]} 2 200')
 
     def test_a_session_is_resumed(self):
@@ -253,11 +253,11 @@ class Tls(Story):
     def test_idle_connections_are_told_of_their_end(self):
         for stops in (False, True):
             quell = self.secure("server.idle_timeout=\"75s\"" if stops else
-                                "server.idle_timeout=\"1s\"")
+                                "server.idle_timeout=\"4s\"")
             with self.context().wrap_socket(socket.create_connection(("localhost", quell.http)),
                                             server_hostname="localhost",
                                             suppress_ragged_eofs=False) as client:
-                client.settimeout(20)
+                client.settimeout(60)
                 client.sendall(b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n")
                 self.assertIn(b"404", client.recv(65536))
                 if stops:
@@ -350,7 +350,7 @@ class Tls(Story):
             hello[seed.randrange(11, len(hello))] = seed.randrange(256)
             cases.append(bytes(hello))
         for case in cases:
-            with socket.create_connection(("localhost", quell.http), timeout=10) as client:
+            with socket.create_connection(("localhost", quell.http), timeout=60) as client:
                 client.sendall(case)
                 client.shutdown(socket.SHUT_WR)
                 try:
@@ -362,7 +362,7 @@ class Tls(Story):
 
     def test_a_record_that_was_changed_ends_the_connection(self):
         quell = self.secure()
-        server = socket.create_connection(("localhost", quell.http), timeout=10)
+        server = socket.create_connection(("localhost", quell.http), timeout=60)
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         client = self.context().wrap_bio(incoming, outgoing, server_hostname="localhost")
         while True:
@@ -401,7 +401,7 @@ class Tls(Story):
             for key, value in keys.items():
                 command += ["--set", f"{key}={value}"]
             result = subprocess.run(command, cwd=self.folder, capture_output=True, text=True,
-                                    timeout=20)
+                                    timeout=60)
             self.assertEqual(result.returncode, 1)
             self.assertIn(words, result.stderr)
 
