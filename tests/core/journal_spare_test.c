@@ -46,7 +46,7 @@ static void open_spare(struct world *world) {
 }
 
 static void take(struct world *world, uint64_t first_seq, struct journal_segment *segment) {
-    for (int i = 0; i < 10000; i++) {
+    for (int i = 0; i < 60000; i++) {
         if (journal_spare_take(world->spare, first_seq, 77, segment)) {
             return;
         }
@@ -56,7 +56,7 @@ static void take(struct world *world, uint64_t first_seq, struct journal_segment
 }
 
 static void wait_for_steps(struct world *world, int count) {
-    for (int i = 0; i < 10000 && atomic_load(&world->steps) < count; i++) {
+    for (int i = 0; i < 60000 && atomic_load(&world->steps) < count; i++) {
         usleep(1000);
     }
     assert_int_equal(atomic_load(&world->steps), count);
@@ -91,7 +91,7 @@ static void a_spare_that_nobody_took_leaves_nothing_behind(void **state) {
     uint32_t count = 1;
     open_spare(world);
     journal_spare_prepare(world->spare);
-    for (int i = 0; i < 10000 && access(world->path, F_OK) != 0; i++) {
+    for (int i = 0; i < 60000 && access(world->path, F_OK) != 0; i++) {
         usleep(1000);
     }
     assert_int_equal(access(world->path, F_OK), 0);
@@ -116,7 +116,7 @@ static void a_name_that_cannot_be_given_is_said(void **state) {
     struct journal_segment segment;
     open_spare(world);
     journal_spare_prepare(world->spare);
-    for (int i = 0; i < 10000 && access(world->path, F_OK) != 0; i++) {
+    for (int i = 0; i < 60000 && access(world->path, F_OK) != 0; i++) {
         usleep(1000);
     }
     usleep(50000);

@@ -312,7 +312,7 @@ static void offer(struct world *world, const char *topic, uint64_t first, uint64
 /* Until nothing is kept; what came out of it. */
 static void wait_for_kept(struct world *world) {
     struct timespec span = {.tv_nsec = 20 * 1000 * 1000};
-    for (int i = 0; i < 500 && world->source->places_held > 0; i++) {
+    for (int i = 0; i < 3000 && world->source->places_held > 0; i++) {
         (void)nanosleep(&span, NULL);
         kafka_hold_turn(world->source);
         (void)flush(world);

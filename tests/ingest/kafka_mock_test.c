@@ -112,16 +112,16 @@ static int64_t committed(struct cluster *cluster, int32_t partition) {
     assert_non_null(asker);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, "t", partition);
-    assert_int_equal(rd_kafka_committed(asker, list, 5000), 0);
+    assert_int_equal(rd_kafka_committed(asker, list, 30000), 0);
     int64_t offset = list->elems[0].offset;
     rd_kafka_topic_partition_list_destroy(list);
     rd_kafka_destroy(asker);
     return offset < 0 ? -1 : offset;
 }
 
-/* Answers until so many events came, or for 30 s. */
+/* Answers until so many events came, or for a minute. */
 static void answer_events(struct cluster *cluster, uint32_t count) {
-    uint64_t until = clock_monotonic_ns() + 30 * NS_PER_S;
+    uint64_t until = clock_monotonic_ns() + NS_PER_MINUTE;
     while (cluster->world->events_count < count && clock_monotonic_ns() < until) {
         if (!answer(cluster)) {
             sleep_ns(NS_PER_MS);
@@ -151,7 +151,7 @@ static uint32_t count_reset(const struct world *world) {
 }
 
 static void wait_for_commit(struct cluster *cluster, int32_t partition, int64_t offset) {
-    for (int i = 0; i < 100 && committed(cluster, partition) != offset; i++) {
+    for (int i = 0; i < 1200 && committed(cluster, partition) != offset; i++) {
         sleep_ns(50 * NS_PER_MS);
     }
     assert_int_equal(committed(cluster, partition), offset);
@@ -160,7 +160,7 @@ static void wait_for_commit(struct cluster *cluster, int32_t partition, int64_t 
 static void offsets_are_committed_behind_the_journal(void **state) {
     struct cluster *cluster = *state;
     produce(cluster, 0, 0, 10, 1);
-    for (int i = 0; i < 1000 && lag(cluster) != 10; i++) {
+    for (int i = 0; i < 6000 && lag(cluster) != 10; i++) {
         sleep_ns(10 * NS_PER_MS);
     }
     assert_int_equal(lag(cluster), 10);
@@ -169,7 +169,7 @@ static void offsets_are_committed_behind_the_journal(void **state) {
     answer_events(cluster, 10);
     wait_for_commit(cluster, 0, 10);
     assert_int_equal(committed(cluster, 1), -1);
-    for (int i = 0; i < 200 && lag(cluster) != 0; i++) {
+    for (int i = 0; i < 6000 && lag(cluster) != 0; i++) {
         sleep_ns(10 * NS_PER_MS);
     }
     assert_int_equal(lag(cluster), 0);
@@ -214,6 +214,9 @@ static void a_journal_that_takes_nothing_pauses_and_keeps_the_member(void **stat
     enum { COUNT = 6000, PADDING = 1600 };
     produce(cluster, 0, 0, COUNT / 2, PADDING);
     produce(cluster, 1, COUNT / 2, COUNT / 2, PADDING);
+    for (int i = 0; i < 6000 && !cluster->world->source->is_paused; i++) {
+        sleep_ns(10 * NS_PER_MS);
+    }
     sleep_ns(7 * NS_PER_S);
     assert_true(cluster->world->source->is_paused);
     answer_events(cluster, COUNT);
@@ -231,13 +234,13 @@ static void a_journal_that_takes_nothing_pauses_and_keeps_the_member(void **stat
 static void a_tenants_limit_pauses_its_partition_alone_and_keeps_the_member(void **state) {
     struct cluster *cluster = *state;
     const struct kafka_source *source = cluster->world->source;
-    enum { LOUD = 190, CALM = 30 }; /* 40 at once, then 20 a second */
+    enum { LOUD = 390, CALM = 30 }; /* 40 at once, then 20 a second */
     produce(cluster, 0, 0, LOUD, 1);
     answer_events(cluster, 40);
     uint64_t start = clock_monotonic_ns();
     produce(cluster, 1, LOUD, CALM, 1);
     while (source->places[1].durable.offset < CALM) {
-        assert_true(clock_monotonic_ns() - start < 3 * NS_PER_S);
+        assert_true(clock_monotonic_ns() - start < 12 * NS_PER_S);
         (void)answer(cluster);
         sleep_ns(NS_PER_MS);
     }
