@@ -294,14 +294,19 @@ class Kafka(Story):
         self.broker.create("load", 3)
         quell = self.kafka("load")
         kept = os.path.join(quell.directory, "kept.load")
+        records = 0
         for protocol in ("otlp-json", "otlp-proto", "native"):
-            result, report = self.load("load", "--protocol", protocol, "--tenants", "3",
-                                       "--record", kept)
+            for _ in range(20):
+                result, report = self.load("load", "--protocol", protocol, "--tenants", "3",
+                                           "--record", kept)
+                records += report["records_accepted"]
+                if report["requests_unsent"] == 0:  # else the machine stood still
+                    break
             self.assertEqual(0, result.returncode, (result.stderr, report))
             self.assertEqual((200, 200, 10000), (report["requests_sent"],
                              report["requests_accepted"], report["records_accepted"]))
             self.assertGreater(report["latency_ns"]["p50"], 0)
-        self.accepted(quell, 30000)
+        self.accepted(quell, records)
         self.assertEqual((0, 0), (self.stats(quell)["events_duplicate"],
                                   self.stats(quell)["events_rejected"]))
         self.assertEqual({"load-0", "load-1", "load-2"},

@@ -18,9 +18,10 @@ class Sdk(Secured):
                     name = f"{protocol.replace('/', '-')}-{packed}"
                     port = quell.grpc if protocol == "grpc" else quell.http
                     result = subprocess.run(
-                        [self.program, name], capture_output=True, text=True, timeout=60,
+                        [self.program, name], capture_output=True, text=True, timeout=120,
                         env={**os.environ, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
                              "OTEL_EXPORTER_OTLP_COMPRESSION": packed,
+                             "OTEL_EXPORTER_OTLP_TIMEOUT": "50000",
                              "OTEL_EXPORTER_OTLP_ENDPOINT":
                                  f"{'https' if tls else 'http'}://localhost:{port}",
                              **({"SSL_CERT_FILE": self.authority.cert} if tls else {})})

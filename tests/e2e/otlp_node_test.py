@@ -39,7 +39,7 @@ class Node(Story):
                    "ca": self.authority.cert if tls else None}
         result = subprocess.run(
             ["node", "--dns-result-order=ipv4first", os.path.join(SOURCE, "tests/e2e/otlp_sdk.js"),
-             json.dumps(options)], capture_output=True, text=True, timeout=60)
+             json.dumps(options)], capture_output=True, text=True, timeout=120)
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertEqual(json.loads(result.stdout), ["SUCCESS"] * 4, service)  # metrics once more at shutdown
 

@@ -15,7 +15,7 @@ const { LoggerProvider, SimpleLogRecordProcessor } = load("@opentelemetry/sdk-lo
 const { MeterProvider, PeriodicExportingMetricReader } = load("@opentelemetry/sdk-metrics");
 
 function settings(signal) {
-  const more = { compression: options.gzip ? "gzip" : "none", timeoutMillis: 10000 };
+  const more = { compression: options.gzip ? "gzip" : "none", timeoutMillis: 50000 };
   if (options.protocol !== "grpc") {
     more.url = options.url + "/v1/" + signal;
     if (options.ca) more.httpAgentOptions = { ca: fs.readFileSync(options.ca) };

@@ -98,7 +98,7 @@ func sendPoints(ctx context.Context, name string) {
 }
 
 func main() {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 55*time.Second)
 	defer cancel()
 	sendLog(ctx, os.Args[1])
 	sendSpan(ctx, os.Args[1]+"-spans")
