@@ -7,7 +7,7 @@ import subprocess
 import time
 import unittest
 
-from harness import BINARY, Story, failure, wait_for
+from harness import BINARY, Story, failure, wait_for, write_whole
 
 
 class Audit(Story):
@@ -33,8 +33,7 @@ class Audit(Story):
         path = os.path.join(quell.directory, "tenants", tenant + ".toml")
         with open(path) as file:
             text = file.read()
-        with open(path, "w") as file:
-            file.write(text + more)
+        write_whole(path, text + more)
 
     def reload(self, quell, words="reloaded: "):
         count = quell.read_log().count(words)
@@ -51,8 +50,7 @@ class Audit(Story):
         quell.stop(signal.SIGKILL)
         with open(os.path.join(quell.directory, "tenants", "acme.toml")) as file:
             text = file.read().replace("[nonsense]\n", "")
-        with open(os.path.join(quell.directory, "tenants", "acme.toml"), "w") as file:
-            file.write(text)
+        write_whole(os.path.join(quell.directory, "tenants", "acme.toml"), text)
         quell.start()
         lines = self.lines(quell)
         changes = [line for line in lines if line[2] == "change configuration"]

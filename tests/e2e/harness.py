@@ -219,6 +219,13 @@ def wait_for(condition, seconds=60):
     return False
 
 
+def write_whole(path, text):
+    """A file that quell watches is seen as it was or as it is, not half of it."""
+    with open(path + ".new", "w") as file:
+        file.write(text)
+    os.rename(path + ".new", path)
+
+
 def failure(job, *upstream, **more):
     return {"job_id": job, "status": "failed", "message": "boom", "error_type": "Timeout",
             "depends_on": ["job:" + name for name in upstream], **more}

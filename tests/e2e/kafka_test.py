@@ -11,7 +11,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
-from harness import BINARY, Story, failure, wait_for  # noqa: E402
+from harness import BINARY, Story, failure, wait_for, write_whole  # noqa: E402
 from tools.kafka_broker import Broker  # noqa: E402
 from tools.python_packages import want  # noqa: E402
 
@@ -274,8 +274,7 @@ class Kafka(Story):
                                 ("\"fetch.wait.max.ms\" = 100\n", True)):
             with open(path) as file:
                 text = file.read()
-            with open(path, "w") as file:
-                file.write(change + text if not is_told else text + change)
+            write_whole(path, change + text if not is_told else text + change)
             reloads = quell.read_log().count("reloaded: ")
             quell.process.send_signal(signal.SIGHUP)
             self.assertTrue(wait_for(lambda: quell.read_log().count("reloaded: ") > reloads))

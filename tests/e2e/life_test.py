@@ -13,7 +13,7 @@ import unittest
 from unittest import mock
 
 import http2_peer
-from harness import BINARY, Quell, Story, failure, wait_for
+from harness import BINARY, Quell, Story, failure, wait_for, write_whole
 
 
 def post_lines(quell, outcomes):
@@ -290,8 +290,7 @@ class Life(Story):
             file.write("nonsense = 1\n")
         quell.process.send_signal(signal.SIGHUP)
         self.assertTrue(wait_for(lambda: "is refused" in quell.read_log()))
-        with open(path, "w") as file:
-            file.write('[tenant]\nid = "acme"\n')
+        write_whole(path, '[tenant]\nid = "acme"\n')
         quell.process.send_signal(signal.SIGHUP)
         self.assertTrue(wait_for(lambda: "reloaded" in quell.read_log()))
 

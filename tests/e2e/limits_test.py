@@ -7,7 +7,7 @@ import subprocess
 import time
 import unittest
 
-from harness import Story, failure, wait_for
+from harness import Story, failure, wait_for, write_whole
 
 
 class LimitsStory(Story):
@@ -90,8 +90,7 @@ class LimitsStory(Story):
         path = os.path.join(quell.directory, "tenants", "acme.toml")
         with open(path) as file:
             text = file.read()
-        with open(path, "w") as file:
-            file.write(text.replace("entities = 5", "entities = 6"))
+        write_whole(path, text.replace("entities = 5", "entities = 6"))
         self.assertTrue(wait_for(lambda: "reloaded" in quell.read_log()))
         self.send(quell, "acme", failure("job9"), failure("jobx"))
         quell.settle()

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import unittest
 
-from harness import BINARY, Story, failure, wait_for
+from harness import BINARY, Story, failure, wait_for, write_whole
 
 SINKS = "".join(f'[sink.{name}]\ntype = "stdout"\n' for name in ("oncall", "audit", "night", "boss"))
 
@@ -234,8 +234,8 @@ sinks = ["{name}"]
         self.assertTrue(wait_for(lambda: quell.incidents("&tenant=acme")))
         quell.settle()
         self.assertEqual(hook.messages, [])
-        with open(os.path.join(quell.directory, "tenants", "acme.toml"), "w") as file:
-            file.write(config[:config.index("[[silence]]")])
+        write_whole(os.path.join(quell.directory, "tenants", "acme.toml"),
+                    config[:config.index("[[silence]]")])
         quell.process.send_signal(signal.SIGHUP)
         self.assertTrue(wait_for(lambda: hook.messages))
         self.assertEqual(hook.messages[0]["type"], "incident.opened")

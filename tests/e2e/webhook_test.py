@@ -8,7 +8,7 @@ import threading
 import time
 import unittest
 
-from harness import Story, failure, wait_for
+from harness import Story, failure, wait_for, write_whole
 
 sys.path.insert(0, os.path.join(os.environ["QUELL_SOURCE"], "tests", "tools"))
 import python_packages  # noqa: E402
@@ -198,8 +198,7 @@ dsn = "postgresql://u@meta.test/x"
         for job in ("one", "two", "three"):
             self.assert_told_soon(quell, receiver, job)
             time.sleep(1.3)  # until an attempt has timed out
-        with open(os.path.join(quell.directory, "quell.toml"), "w") as file:
-            file.write(config)
+        write_whole(os.path.join(quell.directory, "quell.toml"), config)
         quell.process.send_signal(signal.SIGHUP)
         self.assertTrue(wait_for(lambda: "reloaded: " in quell.read_log()))
         self.assert_told_soon(quell, receiver, "four")
