@@ -172,6 +172,7 @@ class Life(Story):
             self.assertTrue(wait_for(lambda: len(receiver.messages) >= 1))
             quell.settle()
             time.sleep(3)  # ranking and radius follow within a second
+            quell.settle()
             before = quell.incidents()
             told = len(receiver.messages)
             quell.stop(number)

@@ -44,6 +44,7 @@ class Replay(Story):
                            "sink.hook.url=" + receiver.url)
         self.cascades(quell)
         time.sleep(1.5)
+        quell.settle()
         before = {i["root_cause"]["entity"]: len(i["affected"]) for i in quell.incidents()}
         quell.events(failure("late"))
         quell.settle()
