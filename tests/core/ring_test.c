@@ -142,8 +142,8 @@ static void a_log_on_a_terminal_that_nobody_reads_stops_nobody(void **state) {
     assert_true(losses.lines > 0 && losses.lines < 1000);
     char words[64];
     while (losses.lines > 0) { /* until there is room for what was lost and for one more */
-        (void)snprintf(words, sizeof(words), "\"%llu lines lost: ",
-                       (unsigned long long)losses.lines);
+        (void)snprintf(words, sizeof(words),
+                       "\"%llu lines lost: ", (unsigned long long)losses.lines);
         usleep(100 * 1000); /* the kernel moves what waited behind what was read */
         look(screen, &seen);
         log_write(&logger, LOG_LEVEL_INFO, "test", "once more");
