@@ -274,6 +274,7 @@ struct status otlp_point_finish(struct otlp_point *point, struct decode *decode,
     add_fields(&own, point);
     if ((point->flags & FLAG_NO_RECORDED_VALUE) != 0) {
         add_own(&own, "metric.no_value", SLICE("true"), ATTRIBUTE_BOOL);
+        point->record.is_unrecorded = true;
     }
     if (point->is_out_of_room) {
         return status_of(STATUS_FULL);

@@ -1,6 +1,6 @@
 /*
- * otlp_record.h - what log records and spans share, whatever their encoding: attributes, and the
- * rules that make an envelope of a record and of the levels above it.
+ * otlp_record.h - what log records, spans and data points share, whatever their encoding:
+ * attributes, and the rules that make an envelope of a record and of the levels above it.
  *
  * Slices point into the request or its arena. Thread: one at a time.
  */
@@ -62,6 +62,7 @@ struct otlp_record {
     uint64_t observed_ns;         /* the event's time when it has none of its own */
     struct slice event_name;      /* becomes the attribute event.name */
     const char *reason;           /* to be refused for, NULL when good */
+    bool is_unrecorded;           /* a data point that says there is no value: has no status */
     const struct otlp_span *span; /* of which it is the record; NULL: of none */
 };
 

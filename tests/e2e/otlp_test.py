@@ -10,7 +10,7 @@ import unittest
 
 from harness import BINARY, Story, wait_for
 from otlp_sdk import Exporters, grpc, python_packages
-from otlp_wire import LOGS, SERVICES, field, log_request
+from otlp_wire import LOGS, METRICS, POINT_TYPES, SERVICES, field, log_request, metric_request
 
 WAYS = [(protocol, packed) for protocol in ("grpc", "http") for packed in ("plain", "gzip", "deflate")]
 
@@ -133,7 +133,59 @@ class Otlp(Story):
                          b"\x08\x01")
         self.assertEqual(client.code(check, field(1, b"nobody"))[0], "NOT_FOUND")
 
-    def test_points_are_events_that_change_nobodys_state(self):
+    def send_points(self, quell, way, kind, *points):
+        """How many were rejected, as the answer has it, and why."""
+        if way == "json":
+            points = [{"attributes": [{"key": key, "value": {"stringValue": value}}
+                                      for key, value in point.items()]} for point in points]
+            status, answer = quell.post("/v1/metrics", {"resourceMetrics": [{"scopeMetrics": [
+                {"metrics": [{"name": "m", kind: {"dataPoints": points}}]}]}]})
+            self.assertEqual(status, 200)
+            partial = answer.get("partialSuccess", {})
+            return int(partial.get("rejectedDataPoints", 0)), partial.get("errorMessage", "")
+        body = metric_request(kind, *points)
+        if way == "grpc":
+            answer = self.client(quell).call(METRICS, body)
+        else:
+            status, answer = quell.request("POST", "/v1/metrics", body,
+                                           {"Content-Type": "application/x-protobuf"})[:2]
+            self.assertEqual(status, 200)
+        if not answer:
+            return 0, ""
+        self.assertEqual((answer[:1], answer[2:3], answer[4:5]), (b"\x0a", b"\x08", b"\x12"))
+        return answer[3], answer[6:].decode()
+
+    def test_points_of_every_type_and_encoding_tell_of_a_jobs_status(self):
+        quell = self.quell("notify.group_wait=1h")
+        failing = set()
+        for way in ("json", "protobuf", "grpc"):
+            for kind in POINT_TYPES:
+                jobs = [f"{way}-{kind}", f"{way}-{kind}-fine", f"{way}-{kind}-silent"]
+                self.assertEqual(self.send_points(
+                    quell, way, kind, {"job.id": jobs[0], "job.status": "failed"},
+                    {"job.id": jobs[1], "job.status": "succeeded"}, {"job.id": jobs[2]}), (0, ""))
+                failing.add("job:" + jobs[0])
+        self.assertTrue(wait_for(lambda: self.roots(quell) == failing), self.roots(quell))
+        self.send_points(quell, "grpc", "sum", {"job.id": "json-gauge", "job.status": "succeeded"})
+        self.assertTrue(wait_for(lambda: [
+            incident["root_cause"]["entity"] for incident in quell.incidents("&status=resolved")
+        ] == ["job:json-gauge"]))
+
+    def test_a_points_unknown_status_is_a_partial_success_and_stands_in_the_quarantine(self):
+        quell = self.quell()
+        for way in ("json", "protobuf", "grpc"):
+            for kind in POINT_TYPES:
+                for what in ("job", "check"):
+                    rejected, reason = self.send_points(
+                        quell, way, kind, {what + ".id": "a", what + ".status": "zz"}, {})
+                    self.assertEqual(rejected, 1)
+                    self.assertIn('unknown status "zz"', reason)
+        stats = quell.settle()
+        self.assertEqual((stats["events_rejected"], stats["events_accepted"]), (30, 30))
+        records = quell.get("/api/v1/quarantine?limit=100")[1]["quarantine"]
+        self.assertEqual([record["reason"] for record in records], ['unknown status "zz"'] * 30)
+
+    def test_points_without_a_status_change_nobodys_state(self):
         quell = self.quell()
         Exporters("grpc", quell.grpc, "gzip").points("api")
         stats = quell.settle()

@@ -26,7 +26,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 KEYS = ["job.id", "job.status", "service.name", "service.namespace", "event.id", "error.type",
-        "exception.message", "tenant.id", "dataset.name", "check.id", "http.method", "ümläut", "x"]
+        "exception.message", "tenant.id", "dataset.name", "check.id", "check.status", "run.id",
+        "http.method", "ümläut", "x"]
 WORDS = ["failed", "succeeded", "acme", "boom 17", "", "a \"quoted\" word\n", "ünïcode €😀",
          "load_orders", "no-such-status", "tab\tbell\x07", "x" * 3000]
 
@@ -310,6 +311,21 @@ class Pairs(unittest.TestCase):
 
     def test_metrics_in_both_encodings_are_the_same_envelopes(self):
         self.compare("metrics", make_metrics, range(400))
+
+    def test_a_points_status_is_news_or_a_refusal_in_both_encodings(self):
+        reason = b'unknown status "no-such"'.hex()
+        for kind in ("gauge", "sum", "histogram", "exponential_histogram", "summary"):
+            for flags in (0, 1):  # 1: no recorded value, of which a status says nothing
+                request = ExportMetricsServiceRequest()
+                metric = request.resource_metrics.add().scope_metrics.add().metrics.add(name="m")
+                for word in ("failed", "no-such"):
+                    point = getattr(metric, kind).data_points.add(time_unix_nano=1, flags=flags)
+                    for key, value in (("job.id", "load"), ("job.status", word)):
+                        point.attributes.add(key=key).value.string_value = value
+                proto = self.tool.run("metrics", "proto", request.SerializeToString())
+                text = json.dumps(MessageToDict(request)).encode()
+                self.assertEqual(proto, self.tool.run("metrics", "json", text), kind)
+                self.assertEqual("refused:" + reason in proto.split(), flags == 0, kind)
 
     def test_the_official_examples_in_both_encodings(self):
         folder = os.path.join(os.environ["QUELL_SOURCE"], "..", "shared", "data", "otlp")
