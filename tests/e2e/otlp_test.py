@@ -166,6 +166,9 @@ class Otlp(Story):
                     {"job.id": jobs[1], "job.status": "succeeded"}, {"job.id": jobs[2]}), (0, ""))
                 failing.add("job:" + jobs[0])
         self.assertTrue(wait_for(lambda: self.roots(quell) == failing), self.roots(quell))
+        before = quell.settle()["events_duplicate"]
+        self.send_points(quell, "json", "gauge", {"job.id": "json-gauge", "job.status": "failed"})
+        self.assertEqual(quell.settle()["events_duplicate"], before + 1)  # the same, sent again
         self.send_points(quell, "grpc", "sum", {"job.id": "json-gauge", "job.status": "succeeded"})
         self.assertTrue(wait_for(lambda: [
             incident["root_cause"]["entity"] for incident in quell.incidents("&status=resolved")

@@ -65,6 +65,12 @@ def main():
         {"name": "h", "histogram": {"dataPoints": [{"count": "2", "sum": 3, "bucketCounts": ["1", 1],
                                                      "explicitBounds": [1]}]}}]}]}]}
     write("otlp_json", "metrics", json.dumps(metrics))
+    points = [{"flags": flags, "attributes": [attribute("job.id", stringValue="j"), attribute(
+        "job.status", stringValue=word)]} for flags, word in ((0, "failed"), (0, "zz"), (1, "late"))]
+    metrics = {"resourceMetrics": [{"scopeMetrics": [{"metrics": [
+        {"name": "m", kind: {"dataPoints": points}}
+        for kind in ("gauge", "sum", "histogram", "exponentialHistogram", "summary")]}]}]}
+    write("otlp_json", "metrics_status", json.dumps(metrics))
     text = lambda key, value: field(1, key) + field(2, field(1, value))
     record = field(2, 17) + field(5, field(1, b"boom")) + field(6, text(b"job.id", b"j"))
     resource = field(1, field(1, text(b"service.name", b"a")))
@@ -72,6 +78,13 @@ def main():
     span = (field(1, bytes(range(16))) + field(2, bytes(range(8))) + field(5, b"n") + field(6, 2) +
             field(15, field(2, b"m") + field(3, 2)))
     write("otlp_proto", "spans", field(1, resource + field(2, field(2, span))))
+    metrics = b""
+    for kind, attributes in ((5, 7), (7, 7), (9, 9), (10, 1), (11, 7)):
+        points = b"".join(field(1, field(attributes, text(b"job.id", b"j")) +
+                                field(attributes, text(b"job.status", word)))
+                          for word in (b"failed", b"zz"))
+        metrics += field(2, field(1, b"m") + field(kind, points))
+    write("otlp_proto", "metrics_status", field(1, resource + field(2, metrics)))
     write("toml", "config", 'data_dir = "./x"\n[journal]\nsync = "always"\n[[route]]\n'
                             'match = { severity = ">=error" }\nsinks = ["a", \'b\']\n'
                             '[sink.a]\nurl = """x\ny"""\nn = [1, 2.5, 0x1F, 1979-05-27T07:32:00Z]\n')
