@@ -8,6 +8,7 @@
 #include "ingest/otlp_number.h"
 
 enum { SCALAR_BYTES = 32, EXEMPLAR_BYTES = 192, FLAG_NO_RECORDED_VALUE = 1 };
+enum { TEMPORALITY_DELTA = 1, TEMPORALITY_CUMULATIVE = 2 };
 
 /* Which types of metric have the field, and with which value when it is missing. */
 static const struct {
@@ -209,9 +210,10 @@ static void add_shared(struct own_attributes *own, const struct otlp_metric *met
         add_own(own, "metric.unit", slice_head(metric->unit, LABEL_BYTES_MAX), ATTRIBUTE_STRING);
     }
     add_own(own, "metric.type", slice_of_text(type_words[metric->type]), ATTRIBUTE_STRING);
-    if (metric->temporality == 1 || metric->temporality == 2) {
-        add_own(own, "metric.temporality",
-                metric->temporality == 1 ? SLICE("delta") : SLICE("cumulative"), ATTRIBUTE_STRING);
+    bool is_delta = metric->temporality == TEMPORALITY_DELTA;
+    if (is_delta || metric->temporality == TEMPORALITY_CUMULATIVE) {
+        add_own(own, "metric.temporality", is_delta ? SLICE("delta") : SLICE("cumulative"),
+                ATTRIBUTE_STRING);
     }
     if (metric->type == OTLP_METRIC_SUM) {
         add_own(own, "metric.monotonic", metric->is_monotonic ? SLICE("true") : SLICE("false"),
@@ -274,7 +276,11 @@ struct status otlp_point_finish(struct otlp_point *point, struct decode *decode,
     add_fields(&own, point);
     if ((point->flags & FLAG_NO_RECORDED_VALUE) != 0) {
         add_own(&own, "metric.no_value", SLICE("true"), ATTRIBUTE_BOOL);
-        point->record.is_unrecorded = true;
+        point->record.has_no_status = true;
+    }
+    /* A count since some start is told again and again: how many failed, not that one did. */
+    if (point->metric->temporality == TEMPORALITY_CUMULATIVE) {
+        point->record.has_no_status = true;
     }
     if (point->is_out_of_room) {
         return status_of(STATUS_FULL);

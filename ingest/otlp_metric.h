@@ -2,9 +2,9 @@
  * otlp_metric.h - what a data point of a metric means, whatever its encoding: one envelope. Its
  * attributes, and those of its scope and resource, mean what a log record's do: with job.status or
  * check.status it is news of that job or check, whatever its value is. Without one it is of kind
- * metric and leaves every entity's state alone; so does a point whose flags say that nothing was
- * recorded, since it only ends a series. What the point says stands in attributes of its own, in
- * front of the point's:
+ * metric and leaves every entity's state alone; so does a cumulative point, whose status is a label
+ * of what it counts, and one whose flags say that nothing was recorded, since it only ends a
+ * series. What the point says stands in attributes of its own, in front of the point's:
  *
  *   metric.name, metric.unit, metric.type (gauge sum histogram exponential_histogram summary),
  *   metric.temporality (delta cumulative), metric.monotonic, metric.start_time_ns, metric.value,

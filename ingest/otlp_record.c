@@ -201,12 +201,12 @@ void otlp_attributes_settle(struct otlp_attributes *attributes, const struct otl
 }
 
 /* job.status makes the record a job's, check.status a check's, be it a log record, a span or a data
- * point; where nothing was recorded there is none. INVALID for an unknown word. */
+ * point. INVALID for an unknown word. */
 static struct status settle_status(struct otlp_record *record, struct fault *reason) {
     const struct slice *known = record->attributes.known;
     bool is_job = known[OTLP_JOB_STATUS].size > 0;
     struct slice word = is_job ? known[OTLP_JOB_STATUS] : known[OTLP_CHECK_STATUS];
-    if (word.size == 0 || record->is_unrecorded) {
+    if (word.size == 0 || record->has_no_status) {
         return status_ok();
     }
     record->envelope.kind = is_job ? EVENT_KIND_JOB : EVENT_KIND_CHECK;
@@ -253,7 +253,7 @@ void otlp_record_init(struct otlp_record *record, enum event_kind kind) {
     record->observed_ns = 0;
     record->event_name = slice_of(NULL, 0);
     record->reason = NULL;
-    record->is_unrecorded = false;
+    record->has_no_status = false;
     record->span = NULL;
     record->envelope.kind = kind;
 }

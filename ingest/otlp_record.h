@@ -62,7 +62,7 @@ struct otlp_record {
     uint64_t observed_ns;         /* the event's time when it has none of its own */
     struct slice event_name;      /* becomes the attribute event.name */
     const char *reason;           /* to be refused for, NULL when good */
-    bool is_unrecorded;           /* a data point that says there is no value: has no status */
+    bool has_no_status;           /* a data point, whose status is but a label */
     const struct otlp_span *span; /* of which it is the record; NULL: of none */
 };
 

@@ -143,6 +143,28 @@ static void a_point_without_a_status_leaves_its_entity_alone(void **state) {
     arena_deinit(&world.arena);
 }
 
+/* An SDK tells its counters again and again, grown or not, each outcome beside the other. */
+static void what_a_cumulative_point_counts_states_nothing(void **state) {
+    (void)state;
+#define CUMULATIVE(type, words)                                                                    \
+    METRIC("\"name\":\"m\",\"" type "\":{\"aggregationTemporality\":2,\"dataPoints\":[" words "]"  \
+                                                                                              "}")
+    const struct slice bodies[] = {
+        SLICE(CUMULATIVE("sum", POINT(LOAD "," STATUS("failed")))),
+        SLICE(CUMULATIVE("histogram", POINT(LOAD "," STATUS("zz")))),
+    };
+#undef CUMULATIVE
+    for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+        struct world world;
+        assert_int_equal(decode_metrics(&world, bodies[i]), STATUS_OK);
+        assert_int_equal(world.decode.accepted, 1);
+        assert_int_equal(envelope_at(&world, 0).kind, EVENT_KIND_METRIC);
+        assert_int_equal(envelope_at(&world, 0).status, EVENT_STATUS_NONE);
+        assert_int_equal(envelope_at(&world, 0).flags & ENVELOPE_SIGNAL, 0);
+        arena_deinit(&world.arena);
+    }
+}
+
 /* It ends a series: the job of that status is not seen any more, which is no run that failed. */
 static void a_point_with_no_recorded_value_states_nothing(void **state) {
     (void)state;
@@ -184,6 +206,7 @@ int main(void) {
         cmocka_unit_test(a_status_of_the_resource_is_that_of_points_without_one),
         cmocka_unit_test(an_unknown_status_word_refuses_its_point_alone_with_its_bytes),
         cmocka_unit_test(a_point_without_a_status_leaves_its_entity_alone),
+        cmocka_unit_test(what_a_cumulative_point_counts_states_nothing),
         cmocka_unit_test(a_point_with_no_recorded_value_states_nothing),
         cmocka_unit_test(bad_points_are_refused_alone),
     };
