@@ -146,12 +146,12 @@ static void a_point_without_a_status_leaves_its_entity_alone(void **state) {
 /* An SDK tells its counters again and again, grown or not, each outcome beside the other. */
 static void what_a_cumulative_point_counts_states_nothing(void **state) {
     (void)state;
-#define CUMULATIVE(type, words)                                                                    \
-    METRIC("\"name\":\"m\",\"" type "\":{\"aggregationTemporality\":2,\"dataPoints\":[" words "]"  \
-                                                                                              "}")
+#define CUMULATIVE ",\"aggregationTemporality\":2}"
     const struct slice bodies[] = {
-        SLICE(CUMULATIVE("sum", POINT(LOAD "," STATUS("failed")))),
-        SLICE(CUMULATIVE("histogram", POINT(LOAD "," STATUS("zz")))),
+        SLICE(METRIC("\"name\":\"m\",\"sum\":{\"dataPoints\":[" POINT(
+            LOAD "," STATUS("failed")) "]" CUMULATIVE)),
+        SLICE(METRIC(
+            "\"name\":\"m\",\"histogram\":{\"dataPoints\":[" POINT(STATUS("zz")) "]" CUMULATIVE)),
     };
 #undef CUMULATIVE
     for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
