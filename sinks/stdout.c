@@ -1,8 +1,9 @@
 /*
  * stdout.c - the smallest sink, and a good one to read first: settings, state, start.
  *
- * Readable form: time, what happened, severity, title, since when, id. What comes from events is
- * stripped of control characters, so that nothing an event says can move a terminal's cursor.
+ * Readable form: time, what happened, severity, tenant, title, id; "merged", and the id it goes on
+ * under, where that is its end. What comes from events is stripped of control characters, so that
+ * nothing an event says can move a terminal's cursor.
  *
  * Who reads our stdout may rest for any time (a pipe into a pager, a terminal that is held).
  * O_NONBLOCK is no way out: it would hold for all that share the open file, such as the shell. So
@@ -117,20 +118,29 @@ static void add_words(struct text *line, const struct outbox_message *message) {
     char title[512];
     char severity[32];
     char id[64];
+    char survivor[64];
     struct text title_text = text_over(title, sizeof(title));
     struct text severity_text = text_over(severity, sizeof(severity));
     struct text id_text = text_over(id, sizeof(id));
+    struct text survivor_text = text_over(survivor, sizeof(survivor));
     json_pick_text(message->payload, "title", &title_text);
     json_pick_text(message->payload, "severity", &severity_text);
     json_pick_text(message->payload, "id", &id_text);
+    json_pick_text(json_pick(message->payload, "labels"), "merged_into", &survivor_text);
+    /* It goes on as another, which may fail still: that end is none. */
+    bool is_merged = message->type == OUTBOX_RESOLVED && survivor_text.size > 0;
+    const uint8_t *what = is_merged ? SLICE("merged").data : outbox_type_word(message->type).data;
     text_add_time(line, clock_wall_ns(), 0);
-    text_add_format(line, "  %-8s %-8s [", (const char *)outbox_type_word(message->type).data,
-                    severity);
+    text_add_format(line, "  %-8s %-8s [", (const char *)what, severity);
     text_add_printable(line, message->tenant);
     text_add_text(line, "] ");
     text_add_printable(line, text_slice(&title_text));
     text_add_text(line, "  ");
     text_add_printable(line, text_slice(&id_text));
+    if (is_merged) {
+        text_add_text(line, " into ");
+        text_add_printable(line, text_slice(&survivor_text));
+    }
 }
 
 /* FULL: no room now. IO: errno says why. */

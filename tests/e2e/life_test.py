@@ -103,6 +103,25 @@ class Life(Story):
         timeline = quell.get(f"/api/v1/incidents/{first['id']}/timeline")[1]["timeline"]
         self.assertIn("re-rooted", [entry["what"] for entry in timeline])
 
+    def test_a_merged_incident_is_not_printed_as_resolved(self):
+        receiver, quell = self.hooked("notify.group_interval=0s", "sink.lines.type=stdout")
+        quell.events(failure("one", "cause"))
+        quell.events(failure("two", "cause"))
+        self.assertTrue(wait_for(lambda: receiver.types() == ["opened", "opened"]))
+        quell.events(failure("cause"))
+        self.assertTrue(wait_for(lambda: "resolved" in receiver.types()))
+        merged, = [message["data"] for message in receiver.messages
+                   if message["type"] == "incident.resolved"]
+        path = os.path.join(quell.directory, "out")
+
+        def printed():
+            with open(path) as file:
+                return [line for line in file if " merged " in line or " resolved " in line]
+        self.assertTrue(wait_for(printed))
+        line, = printed()
+        self.assertRegex(line, r" merged   \S+ +\[default\] job:.*  " + merged["id"] + " into " +
+                         merged["labels"]["merged_into"] + "\n$")
+
     def timeline_of(self, quell, tenant):
         incident, = quell.incidents("&tenant=" + tenant)
         _, answer = quell.get(f"/api/v1/incidents/{incident['id']}/timeline")
