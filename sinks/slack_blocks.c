@@ -197,9 +197,7 @@ static void add_error_message(struct text *json, struct slice incident) {
     struct text words = text_over(memory, sizeof(memory));
     json_pick_text(json_pick(incident, "root_cause"), "message", &message);
     if (message.size > 0) {
-        text_add_text(&words, "```");
-        slack_add_escaped(&words, text_slice(&message), MESSAGE_BYTES_SHOWN_MAX);
-        text_add_text(&words, "```");
+        slack_add_code_block(&words, text_slice(&message), MESSAGE_BYTES_SHOWN_MAX);
         add_section(json, &words);
     }
 }

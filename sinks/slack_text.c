@@ -25,10 +25,36 @@ static size_t character_bytes(uint8_t lead) {
     return lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
 }
 
-void slack_add_escaped(struct text *text, struct slice value, size_t bytes_max) {
+/* Before the next line break or tab. */
+static size_t plain_run(struct slice value) {
+    size_t size = 0;
+    while (size < value.size && value.data[size] != '\n' && value.data[size] != '\t' &&
+           value.data[size] != '\r') {
+        size++;
+    }
+    return size;
+}
+
+/* Without control characters, ANSI, broken UTF-8. */
+static void add_clean(struct text *clean, struct slice value, bool keeps_lines) {
+    while (value.size > 0) {
+        size_t run = plain_run(value);
+        text_add_printable(clean, slice_head(value, run));
+        value = slice_tail(value, run);
+        bool is_two = slice_starts_with(value, SLICE("\r\n"));
+        value = slice_tail(value, is_two ? 1 : 0);
+        if (value.size > 0) {
+            char byte = (char)value.data[0];
+            text_add_char(clean, byte == '\r' ? '?' : keeps_lines ? byte : ' ');
+            value = slice_tail(value, 1);
+        }
+    }
+}
+
+static void add_escaped(struct text *text, struct slice value, size_t bytes_max, bool keeps_lines) {
     char memory[SLACK_PICKED_BYTES_MAX];
     struct text clean = text_over(memory, sizeof(memory));
-    text_add_printable(&clean, value); /* control characters, ANSI, broken UTF-8 */
+    add_clean(&clean, value, keeps_lines);
     size_t room = bytes_max - (sizeof(ELLIPSIS) - 1);
     size_t used = 0;
     for (size_t at = 0; at < clean.size;) {
@@ -46,6 +72,18 @@ void slack_add_escaped(struct text *text, struct slice value, size_t bytes_max) 
     }
     if (clean.truncated) {
         text_add_text(text, ELLIPSIS);
+    }
+}
+
+void slack_add_escaped(struct text *text, struct slice value, size_t bytes_max) {
+    add_escaped(text, value, bytes_max, false);
+}
+
+void slack_add_code_block(struct text *text, struct slice value, size_t bytes_max) {
+    if (value.size > 0) {
+        text_add_text(text, "```");
+        add_escaped(text, value, bytes_max, true);
+        text_add_text(text, "```");
     }
 }
 

@@ -8,11 +8,13 @@
 
 enum { SLACK_PICKED_BYTES_MAX = 2048 }; /* one value of the incident, unescaped; cut */
 
-/* Adds the value with & < > escaped and control characters replaced, whole characters only, at most
- * bytes_max bytes; an ellipsis shows a cut. */
+/* Adds the value with & < > escaped and control characters replaced, line breaks and tabs by a
+ * blank, whole characters only, at most bytes_max bytes; an ellipsis shows a cut. */
 void slack_add_escaped(struct text *text, struct slice value, size_t bytes_max);
 /* The same as a code span; nothing for an empty value. */
 void slack_add_code(struct text *text, struct slice value, size_t bytes_max);
+/* As a code block, in which line breaks and tabs stay; bytes_max is of what stands in it. */
+void slack_add_code_block(struct text *text, struct slice value, size_t bytes_max);
 /* A member of a JSON object, as a code span. */
 void slack_add_member(struct text *text, struct slice object, const char *name, size_t bytes_max);
 /* A member that is a time, shown in the reader's own time zone; the plain form is for clients that

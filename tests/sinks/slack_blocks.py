@@ -112,6 +112,19 @@ class SlackBlocks(unittest.TestCase):
         self.assertIn("statement timeout: 3000ms &amp; &lt;more&gt;xxx", text)
         self.assertLess(len(text), 500)
 
+    def test_the_lines_of_a_message_stay_lines_where_there_is_room(self):
+        value = incident("extract", title="job:extract\nfailed")
+        value["root_cause"]["message"] = "Traceback:\r\n\tline 1\n\tline 2\r\x1b[31m"
+        value["root_cause"]["error_class"] = "a\tb"
+        message = render(value)
+        shown = [text["text"] for text in texts(message["blocks"])]
+        self.assertIn("```Traceback:\n\tline 1\n\tline 2??[31m```", shown)
+        self.assertTrue(shown[0].endswith("job:extract failed"), shown[0])
+        self.assertTrue(any("`a b`" in text for text in shown), shown)
+        self.assertIn("Traceback:  line 1  line 2??[31m", message["text"])
+        value["root_cause"]["message"] = "\n\t" * 2000
+        self.assert_within_limits(render(value))
+
     def test_an_acknowledged_incident_says_by_whom_and_asks_for_nothing_more(self):
         value = incident("extract", status="acknowledged", labels={"acknowledged_by": "ann <!here>"})
         message = render(value, "updated")
@@ -165,7 +178,7 @@ class SlackBlocks(unittest.TestCase):
                 self.assertNotRegex(message["text"], r"[<>\x00-\x1f]")
 
     def test_the_largest_incident_still_fits(self):
-        for letter in ("x", "<", "&", "\"", "\\", "é", "🔥", "`", "\x01"):
+        for letter in ("x", "<", "&", "\"", "\\", "é", "🔥", "`", "\x01", "\n", "\t"):
             value = incident(letter * 4000, affected=200,
                              labels={"affected_total": "5000"})
             message = render(value)
