@@ -3,8 +3,9 @@
  *
  * Keys (schemas/table_list.h): INCIDENT tenant 0 id; RECENT tenant 0 ~opened id; MEMBER id node;
  * TIMELINE id number; ALIAS id -> id. A list cursor is the RECENT key of the last row given, in
- * hex.
+ * hex; over all tenants only its end counts (view_recent.h).
  */
+#include "engine/view_recent.h"
 #include "engine/view_state.h"
 
 #include <stdlib.h>
@@ -274,11 +275,12 @@ static struct status parse_cursor(const struct view_query *query, uint8_t *key_o
         return status_of(STATUS_INVALID);
     }
     TRY(text_parse_hex(query->cursor, key_out, size));
+    struct slice tenant;
+    if (!status_is_ok(view_recent_tenant(slice_of(key_out, size), &tenant))) {
+        return status_of(STATUS_INVALID);
+    }
     /* A cursor made for one tenant must not walk into another's rows. */
-    bool is_own =
-        query->tenant.size == 0 || (size > query->tenant.size && key_out[query->tenant.size] == 0 &&
-                                    memcmp(key_out, query->tenant.data, query->tenant.size) == 0);
-    if (!is_own) {
+    if (query->tenant.size > 0 && !slice_equals(query->tenant, tenant)) {
         return status_of(STATUS_INVALID);
     }
     *size_out = size;
@@ -293,11 +295,8 @@ static bool facts_match(const struct view_query *query, const struct incident_ro
 }
 
 static struct status give_row(struct list_page *page, struct slice key) {
-    const size_t tail_size = 1 + 8 + 16;
-    if (key.size < tail_size) {
-        return status_of(STATUS_CORRUPT);
-    }
-    struct slice tenant = slice_head(key, key.size - tail_size);
+    struct slice tenant;
+    TRY(view_recent_tenant(key, &tenant));
     struct reader reader = reader_over(slice_tail(key, key.size - 16));
     struct hash128 id = reader_hash128(&reader);
     struct slice row;
@@ -337,6 +336,22 @@ static struct status walk_recent(struct list_page *page, struct slice prefix, st
     return status.code == STATUS_END ? status_ok() : status;
 }
 
+/* The same over all tenants; the cursor says where, whosever incident it was. */
+static struct status walk_all(struct list_page *page, struct slice cursor) {
+    struct view_recent recent;
+    struct slice key;
+    size_t place = cursor.size > 0 ? cursor.size - VIEW_PLACE_BYTES : 0;
+    struct status status = view_recent_init(&recent, page->snapshot, slice_tail(cursor, place));
+    while (status_is_ok(status)) {
+        status = view_recent_next(&recent, &key);
+        if (status_is_ok(status)) {
+            status = give_row(page, key);
+        }
+    }
+    view_recent_deinit(&recent);
+    return status.code == STATUS_END ? status_ok() : status;
+}
+
 static struct status list_incidents(struct list_page *page) {
     uint8_t prefix[TENANT_BYTES_MAX + 1];
     struct writer writer = writer_over(prefix, sizeof(prefix));
@@ -355,7 +370,8 @@ static struct status list_incidents(struct list_page *page) {
         start = slice_of(start_key, size);
     }
     text_add_text(page->json, "{\"incidents\":[");
-    TRY(walk_recent(page, writer_slice(&writer), start));
+    TRY(slice_is_empty(page->query->tenant) ? walk_all(page, start)
+                                            : walk_recent(page, writer_slice(&writer), start));
     text_add_text(page->json, "],\"next_cursor\":");
     if (page->has_more) {
         text_add_char(page->json, '"');

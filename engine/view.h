@@ -29,8 +29,8 @@ struct view_query {
     struct slice cursor; /* next_cursor of the page before; empty: the first */
 };
 
-/* {"incidents":[...],"next_cursor":null|"..."}, newest first. INVALID for a cursor that is not ours
- * or is another tenant's. FULL when text is too small. */
+/* {"incidents":[...],"next_cursor":null|"..."}, newest first, also over all tenants. INVALID for a
+ * cursor that is not ours or is another tenant's. FULL when text is too small. */
 MUST_CHECK struct status view_incidents_json(struct view_reader *reader,
                                              const struct view_query *query, struct text *json);
 /* One incident; a merged id gives its survivor. `tenant` empty: any. MISSING. */

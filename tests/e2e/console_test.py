@@ -40,6 +40,41 @@ class Console(Story):
         self.assertEqual((len(seen), len(set(seen))), (25, 25))
         self.assertEqual(sorted(seen), sorted(i["id"] for i in self.q.incidents()))
 
+    def fail_of(self, tenant, job):
+        self.q.events({**failure(job), "tenant_id": tenant})
+        return f"{tenant} job:{job}"
+
+    def pages_of(self, query, between=lambda: None):
+        """Tenant and root of what is listed, page by page."""
+        seen, cursor = [], ""
+        while cursor is not None and len(seen) < 100:
+            page = self.q.get(f"/api/v1/incidents?{query}&cursor={cursor}")[1]
+            seen += [f"{one['tenant']} {one['root_cause']['entity']}" for one in page["incidents"]]
+            cursor = page["next_cursor"]
+            between()
+        return seen
+
+    def test_the_newest_of_all_tenants_come_first(self):
+        tenants = ["m", "a", "m-b", "z", "ab", "a"]  # one name begins another
+        sent = [self.fail_of(tenant, f"job{number}") for number, tenant in enumerate(tenants * 3)]
+        self.q.settle()
+        for limit in (1, 3, 7, 18, 100):
+            self.assertEqual(self.pages_of(f"limit={limit}"), sent[::-1], limit)
+        self.assertEqual(self.pages_of("limit=2&tenant=m"),
+                         [one for one in sent[::-1] if one.startswith("m ")])
+        self.assertEqual(self.pages_of("limit=2&status=resolved"), [])
+
+    def test_what_comes_between_two_pages_moves_nothing(self):
+        sent = [self.fail_of(tenant, f"job{number}") for number, tenant in enumerate("dbcadb")]
+        names = iter(range(100))
+
+        def come():
+            for tenant in "aez":
+                self.fail_of(tenant, f"more{next(names)}")
+            self.q.settle()
+        self.q.settle()
+        self.assertEqual(self.pages_of("limit=2", come), sent[::-1])
+
     def test_filters_keep_what_they_say(self):
         self.open_incidents(2)
         self.q.events({**failure("theirs"), "tenant_id": "other"})
