@@ -294,6 +294,9 @@ struct status cli_load_config(const struct cli_options *options, struct config *
     struct config *config = NULL;
     struct status status = config_load(&load, &config, &errors);
     if (!status_is_ok(status)) {
+        if (options->stats != NULL) {
+            stats_set(options->stats, STAT_CONFIG_RELOAD_OK, 0);
+        }
         tell_errors(options->logger, text_slice(&errors.text), status);
         config_release(config);
         return status;

@@ -8,6 +8,7 @@
 
 #include "core/base/fault.h"
 #include "core/config.h"
+#include "core/stats.h"
 
 enum { OVERRIDES_MAX = 128, WORDS_MAX = 64, FLAGS_MAX = 16 };
 
@@ -19,7 +20,8 @@ struct cli_options {
     bool format_json;       /* --format json: incidents */
     const char *log_format; /* NULL: as the config says */
     const struct logger
-        *logger; /* takes the errors of a configuration; NULL: stderr, as they are */
+        *logger;         /* takes the errors of a configuration; NULL: stderr, as they are */
+    struct stats *stats; /* hear of a refused one before the logger does; NULL: nobody */
     bool wants_help;
     const char *words[WORDS_MAX]; /* what stands after the command and is no flag */
     uint32_t words_count;

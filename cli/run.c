@@ -151,11 +151,12 @@ static struct status audit_config(struct runtime *runtime, const struct config *
 
 /* The sockets stay where they were bound, and who may ask is settled by the addresses of the
  * configuration: they may not part, or what is bound to the world would be open to it. */
-static struct status check_listeners(const struct runtime *runtime, const struct config *config) {
+static struct status check_listeners(struct runtime *runtime, const struct config *config) {
     const char *key = config_diff_listener(runtime->config, config);
     if (key == NULL) {
         return status_ok();
     }
+    stats_set(&runtime->stats, STAT_CONFIG_RELOAD_OK, 0); /* before it can be read of */
     log_write(&runtime->logger, LOG_LEVEL_ERROR, "config",
               "%s: listen.* cannot change while quell runs: start it anew", key);
     return status_of(STATUS_INVALID);
@@ -395,6 +396,7 @@ struct status runtime_open(const struct runtime_options *options, struct runtime
     runtime->config = options->config;
     runtime->cli = *options->cli;
     runtime->cli.logger = &runtime->logger;
+    runtime->cli.stats = &runtime->stats;
     runtime->logger = make_logger(options->config, options->cli->log_format);
     (void)pthread_mutex_init(&runtime->log_losses.mutex, NULL);
     runtime->logger.losses = &runtime->log_losses;

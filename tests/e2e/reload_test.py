@@ -171,6 +171,23 @@ class ReloadStory(Story):
         lines = quell.get("/api/v1/audit")[1]["audit"]
         self.assertTrue(any("configuration refused" in str(line) for line in lines), lines)
 
+    def test_who_reads_that_a_reload_failed_finds_it_in_the_metrics(self):
+        good = self.listeners("none")
+        quell = FromFile(files={"quell.toml": good})
+        self.addCleanup(quell.close)
+        path, name = os.path.join(quell.directory, "quell.toml"), "quell_config_last_reload_successful"
+        for bad, told in ((self.listeners("none", http="127.0.0.2"), "listen.* cannot change"),
+                          (good + "[nonsense]\n", 'unknown key \\"nonsense')) * 8:
+            for text, words, gauge in ((bad, told, 0), (good, "reloaded: ", 1)):
+                before, deadline = len(quell.read_log()), time.time() + 20
+                with open(path + ".new", "w") as file:
+                    file.write(text)
+                os.rename(path + ".new", path)
+                quell.process.send_signal(signal.SIGHUP)
+                while words not in quell.read_log(before) and time.time() < deadline:
+                    pass  # whoever acts at once finds it there already
+                self.assertEqual(quell.metric(name), gauge, quell.read_log(before))
+
     def test_a_shared_object_is_a_sink_like_any_other(self):
         quell = self.quell("notify.group_wait=0s", "sink.mine.type=" + EXAMPLE,
                            "sink.mine.path=told")
