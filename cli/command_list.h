@@ -14,7 +14,7 @@ COMMAND("dlq", 64,
         "--console=", "--token=", "--by=", "--tenant=", "--sink=", "--limit=", "--cursor=", "--all",
         "--json", NULL)
 COMMAND("silence", 2, "--console=", "--token=", "--by=", "--tenant=", "--severity=", "--entity=",
-        "--owner=", "--label=", "--for=", "--start=", "--end=", "--reason=", NULL)
+        "--owner=", "--label=", "--for=", "--start=", "--end=", "--reason=", "--json", NULL)
 COMMAND("graph", 3, "--console=", "--token=", "--tenant=", "--direction=", "--hops=", "--json",
         "--to=", NULL)
 COMMAND("audit", 0, "--console=", "--token=", "--tenant=", "--limit=", "--cursor=", "--json", NULL)

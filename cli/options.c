@@ -23,7 +23,7 @@ static const char usage[] =
     "            [--from N|time|24h] [--to N|time] [--limit N] [--json]\n"
     "  quarantine  what was refused: list [--tenant t] | show ID | drop ID... | retry ID...\n"
     "  silence   add --for 2h --reason words [--entity glob] [--severity s] [--owner glob]\n"
-    "            [--label key=glob] [--tenant t] | list | expire ID\n"
+    "            [--label key=glob] [--tenant t] | list | expire ID; [--json]\n"
     "  graph     a tenant's dependencies as DOT: [ENTITY] [--tenant t] [--direction up|down]\n"
     "            [--hops n] [--json] | import FILE: edges of CSV or JSON [--to host:port]\n"
     "  explain   why an incident has its root: inc_... [--tenant t] [--json]\n"

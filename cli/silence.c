@@ -91,7 +91,7 @@ static int add_silence(struct silencing *silencing) {
     char id[64];
     struct text words = text_over(id, sizeof(id));
     json_pick_text(text_slice(&silencing->answer), "id", &words);
-    (void)printf("%s\n", id);
+    (void)printf("%s\n", cli_option(options, "--json") != NULL ? silencing->answer.data : id);
     return 0;
 }
 
@@ -110,7 +110,13 @@ static int expire_silence(struct silencing *silencing, const char *id) {
     text_add_text(&body, "{\"by\":");
     text_add_json_string(&body, slice_of_text(admin_actor(silencing->options)));
     text_add_char(&body, '}');
-    return call(silencing, what_memory, text_slice(&body)) ? 0 : 1;
+    if (!call(silencing, what_memory, text_slice(&body))) {
+        return 1;
+    }
+    if (cli_option(silencing->options, "--json") != NULL) {
+        (void)printf("%s\n", silencing->answer.data);
+    }
+    return 0;
 }
 
 static int run_silencing(struct silencing *silencing) {

@@ -262,6 +262,10 @@ sinks = ["{name}"]
         shutil.rmtree(os.path.join(quell.directory, "quell-data", "shard-0", "state"))
         quell.start()
         self.assertEqual(json.loads(self.silence(quell, "list"))["silences"], [listed])
+        self.assertEqual(json.loads(self.silence(quell, "list", "--json"))["silences"], [listed])
+        other = json.loads(self.silence(quell, "add", "--json", "--entity", "job:other", "--for", "1h",
+                                        "--reason", "x"))["id"]
+        json.loads(self.silence(quell, "expire", other, "--json"))
         self.fail_job(quell, "mutedtoo")
         quell.settle()
         self.assertEqual(len(hook.messages), 1)
