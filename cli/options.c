@@ -210,7 +210,7 @@ static struct status parse_word(struct words *words, struct cli_options *options
         options->wants_help = true;
         return status_ok();
     }
-    if (is_first && strcmp(word, "--version") == 0) {
+    if (is_first && (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0)) {
         options->command = "version";
         return status_ok();
     }

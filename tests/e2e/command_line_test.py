@@ -104,7 +104,9 @@ class CommandLine(unittest.TestCase):
     def test_the_version_is_told_by_word_and_by_flag(self):
         by_word = self.run_quell("version")
         self.assertRegex(by_word.stdout, r"^quell \d+\.\d+\.\d+\n$")
-        self.assertEqual(self.run_quell("--version").stdout, by_word.stdout)
+        for flag in "--version", "-V":
+            self.assertEqual(self.run_quell(flag).stdout, by_word.stdout)
+        self.assertEqual(self.run_quell("run", "-V").returncode, 2)
 
     def test_help_goes_to_stdout_and_names_every_command(self):
         for words in ("--help",), ("-h",), ("help",), ("run", "--help"):
