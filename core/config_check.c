@@ -90,13 +90,30 @@ bool config_address_is_loopback(struct slice address) {
            slice_starts_with(address, SLICE("localhost:"));
 }
 
+struct listener {
+    const char *key;
+    struct slice address;
+    bool may_be_off;
+};
+
+/* The bind would fail, or two ports of ingest would share what comes. */
+static void check_port(struct config_build *build, const struct toml_value *root,
+                       const struct listener *first, const struct listener *listener) {
+    for (const struct listener *other = first; other < listener; other++) {
+        uint16_t port = loop_shared_port(listener->address, other->address);
+        if (port != 0) {
+            const struct toml_value *at = find_key(root, "listen", listener->key);
+            config_error(build, at != NULL ? at : place_of(root, "listen", other->key),
+                         "listen.%s: listen.%s listens on port %u there already", listener->key,
+                         other->key, port);
+            return;
+        }
+    }
+}
+
 static void check_listeners(struct config_build *build, const struct toml_value *root) {
     const struct config *config = build->config;
-    const struct {
-        const char *key;
-        struct slice address;
-        bool may_be_off;
-    } listeners[] = {
+    const struct listener listeners[] = {
         {"http", config->listen_http, false},
         {"grpc", config->listen_grpc, true},
         {"console", config->listen_console, false},
@@ -117,6 +134,7 @@ static void check_listeners(struct config_build *build, const struct toml_value 
                          "\"token\", or auth.allow_insecure = true",
                          listeners[i].key);
         }
+        check_port(build, root, listeners, &listeners[i]);
     }
 }
 

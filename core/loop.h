@@ -68,6 +68,9 @@ struct loop_conn_handler {
 
 /* Whether loop_listen can read the address; INVALID with words. */
 MUST_CHECK struct status loop_check_address(struct slice address, struct fault *fault);
+/* The port that two listeners at these addresses would dispute; 0: none, also when one of them
+ * cannot be read or leaves the port to the system. */
+uint16_t loop_shared_port(struct slice left, struct slice right);
 /* Listens on "127.0.0.1:4318", "[::1]:0" or "0.0.0.0:80". SO_REUSEPORT is set when `share` is.
  * port_out (may be NULL) gets the port, also when 0 was asked for. IO with words on failure. */
 MUST_CHECK struct status loop_listen(struct loop *loop, struct slice address, bool share,

@@ -44,6 +44,43 @@ static struct status parse_address(struct slice text, struct sockaddr_storage *a
                      : fault_set(fault, STATUS_INVALID, "\"%s\" is no numeric address", host);
 }
 
+struct host {
+    uint16_t port;
+    bool is_any; /* 0.0.0.0, ::, of which the latter takes IPv4, too */
+    bool is_v6;
+    struct slice bytes;
+};
+
+static struct host host_of(const struct sockaddr_storage *address) {
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
+    bool is_v6 = address->ss_family == AF_INET6;
+    return (struct host){
+        .port = ntohs(is_v6 ? v6->sin6_port : v4->sin_port),
+        .is_any = is_v6 ? IN6_IS_ADDR_UNSPECIFIED(&v6->sin6_addr) : v4->sin_addr.s_addr == 0,
+        .is_v6 = is_v6,
+        .bytes = is_v6 ? slice_of(&v6->sin6_addr, sizeof(v6->sin6_addr))
+                       : slice_of(&v4->sin_addr, sizeof(v4->sin_addr)),
+    };
+}
+
+uint16_t loop_shared_port(struct slice left, struct slice right) {
+    struct sockaddr_storage addresses[2];
+    struct fault fault;
+    socklen_t size = 0;
+    if (!status_is_ok(parse_address(left, &addresses[0], &size, &fault)) ||
+        !status_is_ok(parse_address(right, &addresses[1], &size, &fault))) {
+        return 0;
+    }
+    struct host one = host_of(&addresses[0]);
+    struct host other = host_of(&addresses[1]);
+    bool is_shared = one.is_v6 == other.is_v6
+                         ? one.is_any || other.is_any || slice_equals(one.bytes, other.bytes)
+                     : one.is_v6 ? one.is_any
+                                 : other.is_any;
+    return is_shared && one.port == other.port ? one.port : 0;
+}
+
 static uint16_t port_of(int fd) {
     union {
         struct sockaddr any;

@@ -198,6 +198,25 @@ class CommandLine(unittest.TestCase):
             "5:1: server.body_timeout is at least 10ms: it would cut off everybody",
             '9:1: sink "hook": backoff is a duration from 10ms to 1d, such as "10s"'])
 
+    def test_check_refuses_two_listeners_of_one_port(self):
+        def check(**addresses):
+            lines = [f'{key} = "{value}"' for key, value in addresses.items()]
+            return self.run_quell("check", files={"quell.toml": "\n".join(
+                ['auth.mode = "token"', "[listen]", *lines, ""])})
+        result = check(http="127.0.0.1:4000", grpc="127.0.0.1:4000", console="127.0.0.1:4000")
+        self.assertEqual((result.returncode, result.stdout), (1, ""))
+        told = [line.partition("quell.toml:")[2] for line in result.stderr.splitlines()]
+        self.assertEqual(told, ["4:1: listen.grpc: listen.http listens on port 4000 there already",
+                                "5:1: listen.console: listen.http listens on port 4000 there already"])
+        for taken in ("localhost:4317", "0.0.0.0:4317", "[::]:4317"):  # where listen.grpc is
+            result = check(http=taken)
+            self.assertEqual((result.returncode, result.stderr.count("\n")), (1, 1), taken)
+            self.assertIn("quell.toml:3:1: listen.grpc: listen.http listens on", result.stderr)
+        for free in ({"http": "127.0.0.1:0", "grpc": "127.0.0.1:0", "console": "127.0.0.1:0"},
+                     {"http": "127.0.0.2:4317"}, {"http": "[::1]:4317"},
+                     {"grpc": "", "http": "127.0.0.1:4317"}):
+            self.assertEqual(check(**free).returncode, 0, free)
+
     def test_check_says_the_bound_that_holds_for_shards(self):
         for shards in ("0", "-1", "2", "99999999999"):
             result = self.run_quell("check", "--set", "server.shards=" + shards)
