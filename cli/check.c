@@ -4,6 +4,21 @@
 
 #include "cli/commands.h"
 
+/* What is no error, and yet hardly meant. */
+static void print_notes(const struct config *config) {
+    char tenants_dir[4096];
+    struct text text = text_over(tenants_dir, sizeof(tenants_dir));
+    text_add(&text, config->tenants_dir);
+    if (config->tenants_count == 0 && access(tenants_dir, X_OK) != 0) {
+        (void)printf("note: there is no directory %s, so no tenant has a file\n", tenants_dir);
+    }
+    if (config->auth_mode == AUTH_TOKEN && config->tokens_count == 0 &&
+        config->certificates_count == 0) {
+        (void)printf("note: auth.mode = \"token\", and no tenant has a token or a certificate: "
+                     "who sends events by HTTP or gRPC is refused\n");
+    }
+}
+
 int command_check(const struct cli_options *options) {
     if (cli_option(options, "--data") != NULL) {
         return check_data(options);
@@ -21,12 +36,7 @@ int command_check(const struct cli_options *options) {
         config_release(config);
         return code;
     }
-    char tenants_dir[4096];
-    struct text text = text_over(tenants_dir, sizeof(tenants_dir));
-    text_add(&text, config->tenants_dir);
-    if (config->tenants_count == 0 && access(tenants_dir, X_OK) != 0) {
-        (void)printf("note: there is no directory %s, so no tenant has a file\n", tenants_dir);
-    }
+    print_notes(config);
     (void)printf("ok: %u tenants, %u sinks\n", config->policies.tenants_count, config->sinks_count);
     config_release(config);
     return 0;

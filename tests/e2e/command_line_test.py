@@ -217,6 +217,16 @@ class CommandLine(unittest.TestCase):
                      {"grpc": "", "http": "127.0.0.1:4317"}):
             self.assertEqual(check(**free).returncode, 0, free)
 
+    def test_check_notes_that_nobody_has_a_token(self):
+        files = {"quell.toml": 'auth.mode = "token"\n', "tenants/acme.toml": '[tenant]\nid = "acme"\n'}
+        result = self.run_quell("check", files=files)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertRegex(result.stdout, r'note: .*no tenant has a token.*\nok: 1 tenants')
+        files["tenants/acme.toml"] += f'tokens_sha256 = ["{"9f" * 32}"]\n'
+        self.assertNotIn("note", self.run_quell("check", files=files).stdout)
+        files = {**files, "quell.toml": "", "tenants/acme.toml": '[tenant]\nid = "acme"\n'}
+        self.assertNotIn("note", self.run_quell("check", files=files).stdout)
+
     def test_check_says_the_bound_that_holds_for_shards(self):
         for shards in ("0", "-1", "2", "99999999999"):
             result = self.run_quell("check", "--set", "server.shards=" + shards)
