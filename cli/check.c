@@ -23,6 +23,10 @@ int command_check(const struct cli_options *options) {
     if (cli_option(options, "--data") != NULL) {
         return check_data(options);
     }
+    if (cli_option(options, "--json") != NULL) {
+        (void)fprintf(stderr, "quell: --json goes with --data\n");
+        return 2;
+    }
     struct config *config = NULL;
     struct cli_options named = *options;
     if (named.config_path == NULL) {

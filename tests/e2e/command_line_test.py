@@ -128,6 +128,8 @@ class CommandLine(unittest.TestCase):
                             (("silence", "add", "--label==foo"), "--label wants key=glob"),
                             (("load", "--url", "http://127.0.0.1:99999"), "a port of 1 to 65535"),
                             (("graph", "import"), "which file?"),
+                            (("check", "--json"), "--json goes with --data"),
+                            (("check", "--json", "--explain", "x"), "--json goes with --data"),
                             (("dlq", "show", "7", "8"), "show NUMBER |"),
                             (("quarantine", "show", "1-0", "2-0"), "show ID |"),
                             (("check", "--set"), "--set wants a value")):
