@@ -44,6 +44,18 @@ static uint64_t retry_after_ns(CURL *easy) {
     return is_known && seconds > 0 && seconds < 86400 ? (uint64_t)seconds * NS_PER_S : 0;
 }
 
+/* The host's name may be all of a secret, and too short for redact.h, or not as it stands there
+ * (%61 is a): curl's words about one that is not found are no good. */
+static struct slice words_of(const struct http_attempt *attempt, CURLcode code) {
+    if (attempt->refusal != NULL) {
+        return slice_of_text(attempt->refusal);
+    }
+    if (code == CURLE_COULDNT_RESOLVE_HOST) {
+        return SLICE("the host's name cannot be resolved");
+    }
+    return slice_of_text(attempt->error[0] != 0 ? attempt->error : curl_easy_strerror(code));
+}
+
 static void finish(struct http_attempt *attempt, CURLcode code) {
     struct sink_response response = {.body = slice_of(attempt->body, attempt->body_size)};
     curl_easy_getinfo(attempt->easy, CURLINFO_RESPONSE_CODE, &response.http_status);
@@ -52,9 +64,8 @@ static void finish(struct http_attempt *attempt, CURLcode code) {
     bool is_taken =
         attempt->is_head_whole && response.http_status >= 200 && response.http_status < 300;
     if (code != CURLE_OK) {
-        const char *words = attempt->error[0] != 0 ? attempt->error : curl_easy_strerror(code);
         response.http_status = is_taken ? response.http_status : 0;
-        response.error = slice_of_text(attempt->refusal != NULL ? attempt->refusal : words);
+        response.error = words_of(attempt, code);
         response.is_refused = attempt->refusal != NULL;
     }
     attempt->on_done(attempt->context, &response);

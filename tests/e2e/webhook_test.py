@@ -184,6 +184,22 @@ dsn = "postgresql://u@meta.test/x"
 """
         self.assert_all_refused(self.quell_with_fake_names(config), 3)
 
+    @unittest.skipUnless(os.environ.get("QUELL_PRELOAD_FAKE_NAMES"), "names cannot be faked here")
+    def test_a_name_that_is_none_is_not_told_where_the_address_is_a_secret(self):
+        hosts = ["no.test", "%70lain.no.test", "longer.than.a.run.no.test"]
+        config = '[notify]\ngroup_wait = "0s"\n'
+        for number, host in enumerate(hosts):
+            os.environ[f"QUELL_TEST_URL{number}"] = f"http://{host}/"
+            config += (f'[sink.s{number}]\ntype = "webhook"\nurl = "${{env:QUELL_TEST_URL{number}}}"\n'
+                       'max_attempts = 2\nbackoff = "10ms"\n')
+        quell = self.quell_with_fake_names(config)
+        quell.events(failure("one"))
+        self.assertTrue(wait_for(lambda: len(quell.get("/api/v1/dlq")[1]["dead_letters"]) == 3))
+        letters = quell.get("/api/v1/dlq")[1]["dead_letters"]
+        self.assertEqual({one["error"] for one in letters}, {"the host's name cannot be resolved"})
+        self.assertIn("the host's name cannot be resolved", quell.read_log())
+        self.assertNotIn("no.test", quell.read_log())
+
     def assert_told_soon(self, quell, receiver, job):
         count = len(receiver.messages)
         quell.events(failure(job))
