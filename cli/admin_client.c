@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -17,6 +18,32 @@
 enum { HEAD_BYTES_MAX = 4096, WAIT_S = 60 };
 #define ANSWER_BYTES_MAX (64 * MIB)
 
+/* What was interrupted goes on by itself: how it ended is asked later. */
+static bool connect_whole(int fd, const struct addrinfo *info) {
+    struct pollfd connecting = {.fd = fd, .events = POLLOUT};
+    int error = 0;
+    socklen_t size = sizeof(error);
+    if (connect(fd, info->ai_addr, info->ai_addrlen) == 0) {
+        return true;
+    }
+    if (errno != EINTR) {
+        return false;
+    }
+    int count = -1;
+    while (count < 0 && errno == EINTR) {
+        count = poll(&connecting, 1, WAIT_S * 1000);
+    }
+    if (count == 0) {
+        errno = ETIMEDOUT;
+    }
+    if (count != 1 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) {
+        return false;
+    }
+    errno = error;
+    return error == 0;
+}
+
+/* A socket with timeouts says EINTR when the process was stopped for a while (signal(7)). */
 static int connect_one(const struct addrinfo *info) {
     const struct timeval wait = {.tv_sec = WAIT_S};
     int fd = socket(info->ai_family, info->ai_socktype | SOCK_CLOEXEC, 0);
@@ -25,7 +52,7 @@ static int connect_one(const struct addrinfo *info) {
     }
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
-    if (connect(fd, info->ai_addr, info->ai_addrlen) != 0) {
+    if (!connect_whole(fd, info)) {
         int error = errno;
         (void)close(fd);
         errno = error;
@@ -87,6 +114,9 @@ static bool send_all(const struct link *link, struct slice bytes) {
     }
     while (bytes.size > 0) {
         ssize_t sent = send(link->fd, bytes.data, bytes.size, MSG_NOSIGNAL);
+        if (sent < 0 && errno == EINTR) {
+            continue;
+        }
         if (sent <= 0) {
             return false;
         }
@@ -96,8 +126,14 @@ static bool send_all(const struct link *link, struct slice bytes) {
 }
 
 static long receive_some(const struct link *link, void *part, size_t size) {
-    return link->tls != NULL ? tls_client_receive(link->tls, part, size)
-                             : read(link->fd, part, size);
+    if (link->tls != NULL) {
+        return tls_client_receive(link->tls, part, size);
+    }
+    long got = read(link->fd, part, size);
+    while (got < 0 && errno == EINTR) {
+        got = read(link->fd, part, size);
+    }
+    return got;
 }
 
 static bool receive_all(const struct link *link, struct text *answer) {

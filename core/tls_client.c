@@ -23,12 +23,18 @@ struct tls_client {
 static int send_some(void *context, const unsigned char *bytes, size_t size) {
     const struct tls_client *client = context;
     ssize_t sent = send(client->fd, bytes, size, MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR) { /* a socket with timeouts, in a process that was stopped */
+        sent = send(client->fd, bytes, size, MSG_NOSIGNAL);
+    }
     return sent > 0 ? (int)sent : MBEDTLS_ERR_SSL_CONN_EOF;
 }
 
 static int receive_some(void *context, unsigned char *bytes, size_t size) {
     const struct tls_client *client = context;
     ssize_t got = read(client->fd, bytes, size);
+    while (got < 0 && errno == EINTR) {
+        got = read(client->fd, bytes, size);
+    }
     return got > 0 ? (int)got : got == 0 ? MBEDTLS_ERR_SSL_CONN_EOF : MBEDTLS_ERR_SSL_TIMEOUT;
 }
 

@@ -1,7 +1,10 @@
 """The command line as a person meets it: versions, typing errors, every fault of a configuration."""
 import os
+import signal
 import subprocess
 import tempfile
+import threading
+import time
 import unittest
 
 from harness import BINARY, Console, Quell
@@ -107,6 +110,24 @@ class CommandLine(unittest.TestCase):
         for flag in "--version", "-V":
             self.assertEqual(self.run_quell(flag).stdout, by_word.stdout)
         self.assertEqual(self.run_quell("run", "-V").returncode, 2)
+
+    def test_a_command_that_was_stopped_for_a_while_gets_its_answer(self):
+        started, running = threading.Event(), []
+
+        def answer(*_):
+            started.wait(60)
+            for what in (signal.SIGSTOP, signal.SIGCONT):
+                running[0].send_signal(what)
+                time.sleep(0.3)
+            return 200, {"dead_letters": [], "next_cursor": None}
+        server = Console(answer)
+        self.addCleanup(server.close)
+        running.append(subprocess.Popen(
+            [BINARY, "dlq", "list", "--console", f"127.0.0.1:{server.console}"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        started.set()
+        told, errors = running[0].communicate(timeout=60)
+        self.assertEqual((running[0].returncode, errors), (0, ""), told)
 
     def test_help_goes_to_stdout_and_names_every_command(self):
         for words in ("--help",), ("-h",), ("help",), ("run", "--help"):
