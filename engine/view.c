@@ -13,6 +13,7 @@
 #include "core/base/assert.h"
 
 enum { RECENT_KEY_BYTES_MAX = TENANT_BYTES_MAX + 1 + 8 + 16, INCIDENT_KEY_BYTES_MAX = 96 };
+enum { ALIAS_STEPS_MAX = 64 }; /* a merge of merges is at most a few steps long */
 
 struct status view_init(struct view **view_out, struct store *store, const struct engine *engine,
                         const struct shard_options *options, struct arena *arena) {
@@ -102,19 +103,23 @@ static struct status render_incident(struct store_snapshot *snapshot, struct sli
     return status;
 }
 
-/* Follows merges: a merge of merges is at most a few steps long. */
+/* Whether it was merged; then into which. */
+static bool follow_alias(struct store_snapshot *snapshot, struct hash128 *id) {
+    uint8_t key[16];
+    struct writer writer = writer_over(key, sizeof(key));
+    write_id(&writer, *id);
+    struct slice value;
+    if (!status_is_ok(store_get(snapshot, STORE_TABLE_ALIAS, writer_slice(&writer), &value)) ||
+        value.size < 16) {
+        return false;
+    }
+    struct reader reader = reader_over(value);
+    *id = reader_hash128(&reader);
+    return true;
+}
+
 static struct hash128 resolve_alias(struct store_snapshot *snapshot, struct hash128 id) {
-    for (uint32_t step = 0; step < 64; step++) {
-        uint8_t key[16];
-        struct writer writer = writer_over(key, sizeof(key));
-        write_id(&writer, id);
-        struct slice value;
-        if (!status_is_ok(store_get(snapshot, STORE_TABLE_ALIAS, writer_slice(&writer), &value)) ||
-            value.size < 16) {
-            return id;
-        }
-        struct reader reader = reader_over(value);
-        id = reader_hash128(&reader);
+    for (uint32_t step = 0; step < ALIAS_STEPS_MAX && follow_alias(snapshot, &id); step++) {
     }
     return id;
 }
@@ -215,29 +220,48 @@ struct status view_find_incident(struct view_reader *reader, struct slice incide
 
 /* --- Timeline --- */
 
-static struct status render_timeline(struct store_snapshot *snapshot, struct slice row,
-                                     struct hash128 id, struct text *json) {
+/* The rows that stand under the id, from *from_ns on, which becomes the time of the last. */
+static struct status render_steps(struct store_snapshot *snapshot, struct hash128 id,
+                                  uint64_t *from_ns, bool *is_first, struct text *json) {
     uint8_t prefix[16];
     struct writer writer = writer_over(prefix, sizeof(prefix));
     write_id(&writer, id);
     struct store_cursor *cursor = NULL;
     TRY(store_cursor_open(snapshot, STORE_TABLE_TIMELINE, writer_slice(&writer),
                           writer_slice(&writer), &cursor));
-    text_add_text(json, "{\"timeline\":[");
     struct slice key;
     struct slice value;
-    bool is_first = true;
+    uint64_t last_ns = *from_ns;
     struct status status = store_cursor_next(cursor, &key, &value);
     while (status_is_ok(status)) {
-        text_add_text(json, is_first ? "" : ",");
-        is_first = false;
-        status = incident_timeline_render(value, json);
-        if (status_is_ok(status)) {
-            status = store_cursor_next(cursor, &key, &value);
+        uint64_t at_ns = incident_timeline_at_ns(value);
+        if (at_ns >= *from_ns) {
+            text_add_text(json, *is_first ? "" : ",");
+            *is_first = false;
+            last_ns = at_ns;
+            status = incident_timeline_render(value, json);
         }
+        status = status_is_ok(status) ? store_cursor_next(cursor, &key, &value) : status;
     }
     store_cursor_close(cursor);
-    if (status.code != STATUS_END) {
+    *from_ns = last_ns;
+    return status.code == STATUS_END ? status_ok() : status;
+}
+
+/* Of an id that was merged: its own steps until then, and those of its survivor from then on. */
+static struct status render_timeline(struct store_snapshot *snapshot, struct slice row,
+                                     struct hash128 id, struct text *json) {
+    uint64_t from_ns = 0;
+    bool is_first = true;
+    struct status status = status_ok();
+    text_add_text(json, "{\"timeline\":[");
+    for (uint32_t step = 0; step <= ALIAS_STEPS_MAX && status_is_ok(status); step++) {
+        status = render_steps(snapshot, id, &from_ns, &is_first, json);
+        if (!follow_alias(snapshot, &id)) {
+            break;
+        }
+    }
+    if (!status_is_ok(status)) {
         return status;
     }
     size_t before = json->size;
@@ -253,7 +277,21 @@ static struct status render_timeline(struct store_snapshot *snapshot, struct sli
 
 struct status view_timeline_json(struct view_reader *reader, struct slice tenant,
                                  struct slice incident_id, struct text *json) {
-    return view_one(reader, tenant, incident_id, render_timeline, json);
+    struct store_snapshot *snapshot = NULL;
+    TRY(store_snapshot_acquire(reader->view->store, &snapshot));
+    struct hash128 asked;
+    struct hash128 id;
+    struct slice row;
+    struct slice owner;
+    struct status status = view_get_incident_row(snapshot, tenant, incident_id, &id, &row, &owner);
+    if (status_is_ok(status)) {
+        status = view_parse_incident_id(incident_id, &asked);
+    }
+    if (status_is_ok(status)) {
+        status = render_timeline(snapshot, row, asked, json);
+    }
+    store_snapshot_release(snapshot);
+    return status_is_ok(status) ? view_text_done(json) : status;
 }
 
 /* --- List --- */

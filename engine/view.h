@@ -36,7 +36,8 @@ MUST_CHECK struct status view_incidents_json(struct view_reader *reader,
 /* One incident; a merged id gives its survivor. `tenant` empty: any. MISSING. */
 MUST_CHECK struct status view_incident_json(struct view_reader *reader, struct slice tenant,
                                             struct slice incident_id, struct text *json);
-/* {"timeline":[{"at","what","detail"}]}. MISSING. */
+/* {"timeline":[{"at","what","detail"}]}, oldest first; of a merged id its own steps, then those of
+ * its survivor since. MISSING. */
 MUST_CHECK struct status view_timeline_json(struct view_reader *reader, struct slice tenant,
                                             struct slice incident_id, struct text *json);
 /* Tenant and 128-bit id behind "inc_...", after following merges; for operator actions. MISSING.

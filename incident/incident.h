@@ -183,6 +183,8 @@ MUST_CHECK struct status incident_member_read(struct slice key, struct slice val
                                               struct incident_member_facts *facts_out);
 /* {"at":"…Z","what":"opened","detail":"…"} of a timeline row. */
 MUST_CHECK struct status incident_timeline_render(struct slice value, struct text *json);
+/* When it was; 0: no such row. */
+uint64_t incident_timeline_at_ns(struct slice value);
 /* The repeats that were counted since the timeline last told of some, as one more entry of the same
  * form; nothing when there are none. */
 MUST_CHECK struct status incident_repeats_render(struct slice incident_row, struct text *json);

@@ -30,6 +30,7 @@
 #define KINDS_MAX 16u
 #define KIND_BYTES_MAX 24u
 #define DETAIL_BYTES_MAX 700u
+#define ACKNOWLEDGED_BYTES_MAX 200u /* kept of who did last, and what they said; cut */
 /* From this many failing members on an error is critical. */
 #define FAILING_CRITICAL_MIN 10u
 /* How many roots one new edge may explain. */
@@ -214,6 +215,8 @@ struct incident {
     struct hash128 traces[INCIDENT_TRACE_IDS_MAX];
     uint32_t tenant_size;
     uint8_t tenant[TENANT_BYTES_MAX];
+    uint32_t acknowledged_size; /* 0: nobody has */
+    uint8_t acknowledged[ACKNOWLEDGED_BYTES_MAX];
     /* Scratch of one call, found valid by its generation. */
     uint64_t mark_generation;
     bool mark_in_window;
@@ -469,11 +472,11 @@ size_t telling_closing_bytes(const struct incident_context *context,
                              const struct incident *incident);
 void timeline_add(struct incidents *incidents, const struct incident_context *context,
                   struct incident *incident, const char *what, struct slice detail);
-/* "x412": what dedup has held back since the last such entry. */
 /* "job:load failed", of a member of the incident. */
 void timeline_add_news(struct incidents *incidents, const struct incident_context *context,
                        struct incident *incident, const struct member *member, const char *what,
                        enum event_status status);
+/* "x412": what dedup has held back since the last such entry. */
 void timeline_add_suppressed(struct incidents *incidents, const struct incident_context *context,
                              struct incident *incident);
 

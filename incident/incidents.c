@@ -211,6 +211,15 @@ static void add_person(struct text *detail, struct slice by, struct slice note) 
     }
 }
 
+static void keep_acknowledged(struct incident *incident, struct slice detail) {
+    struct slice kept = slice_head(detail, ACKNOWLEDGED_BYTES_MAX);
+    while (!text_is_utf8(kept) && kept.size > 0) {
+        kept.size--; /* a character cut at the bound */
+    }
+    memcpy(incident->acknowledged, kept.data, kept.size);
+    incident->acknowledged_size = (uint32_t)kept.size;
+}
+
 struct status incidents_operate(struct incidents *incidents, const struct incident_context *context,
                                 struct hash128 incident_id, struct slice tenant, bool resolve,
                                 struct slice by, struct slice note) {
@@ -230,6 +239,7 @@ struct status incidents_operate(struct incidents *incidents, const struct incide
         return status_ok();
     }
     timeline_add(incidents, context, incident, "acknowledged", text_slice(&detail));
+    keep_acknowledged(incident, text_slice(&detail));
     if (incident->status == INCIDENT_OPEN) { /* a second one adds its name and note */
         incident->status = INCIDENT_ACKNOWLEDGED;
         telling_note(incidents, context, incident, CHANGE_ACKNOWLEDGED);

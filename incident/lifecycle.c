@@ -297,6 +297,7 @@ void incident_reopen(struct incidents *incidents, const struct incident_context 
     incident->status = INCIDENT_OPEN;
     incidents->open_count++;
     incident->resolved_ns = 0;
+    incident->acknowledged_size = 0;
     incident->is_end_told = false;
     incident->forget_due_ns = NEVER_NS;
     incident->updated_ns = context->now_ns;

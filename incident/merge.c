@@ -2,8 +2,10 @@
  * merge.c - two incidents become one, and an incident gets another root.
  *
  * The id that people saw first survives: one that was told before one that was not, then the one
- * opened first. What the loser leaves: an alias row to the survivor, and, when it was told, one
- * closing message under its own id. Its other rows go.
+ * opened first. What the loser leaves: an alias row to the survivor, its timeline, which ends with
+ * "merged", and, when it was told, one closing message under its own id. Its other rows go. The
+ * survivor's timeline says what it was and what the person said who had acknowledged it; whether
+ * the survivor is acknowledged stays as it was: its cause is another.
  */
 #include "incident/causes.h"
 #include "incident/rows.h"
@@ -50,6 +52,37 @@ static void merge_traces(struct incident *survivor, const struct incident *loser
     }
 }
 
+static void add_id(struct text *detail, struct hash128 id) {
+    text_add_text(detail, "inc_");
+    text_add_base32(detail, id);
+}
+
+/* Into both timelines; the loser's rows stay. */
+static void tell_timelines(struct incidents *incidents, const struct incident_context *context,
+                           struct incident *survivor, struct incident *loser) {
+    char words[DETAIL_BYTES_MAX];
+    struct text into = text_over(words, sizeof(words));
+    text_add_text(&into, "into ");
+    add_id(&into, survivor->id);
+    timeline_add(incidents, context, loser, "merged", text_slice(&into));
+    loser->timeline_deleted = loser->timeline_next;
+
+    char entity_words[ENTITY_BYTES_MAX + 16];
+    struct text entity = text_over(entity_words, sizeof(entity_words));
+    const struct member *root = member_at(incidents, loser->root);
+    bool is_suspected = loser->suspect_node != GRAPH_NODE_NONE;
+    incident_add_root(&entity, context, loser, root->is_foreign);
+    struct text detail = text_over(words, sizeof(words));
+    add_id(&detail, loser->id);
+    text_add_text(&detail, ": ");
+    title_add(&detail, text_slice(&entity), is_suspected ? NULL : root, 0);
+    if (loser->acknowledged_size > 0) {
+        text_add_text(&detail, "; acknowledged ");
+        text_add(&detail, slice_of(loser->acknowledged, loser->acknowledged_size));
+    }
+    timeline_add(incidents, context, survivor, "merged", text_slice(&detail));
+}
+
 void incident_merge(struct incidents *incidents, const struct incident_context *context,
                     struct incident *survivor, struct incident *loser) {
     ASSERT(survivor != loser);
@@ -61,6 +94,7 @@ void incident_merge(struct incidents *incidents, const struct incident_context *
     if (loser->is_told) {
         telling_close_merged(incidents, context, loser, survivor->id);
     }
+    tell_timelines(incidents, context, survivor, loser);
     while (loser->members_first != INDEX_NONE) {
         member_move(incidents, member_at(incidents, loser->members_first), survivor);
     }
@@ -70,11 +104,6 @@ void incident_merge(struct incidents *incidents, const struct incident_context *
     merge_traces(survivor, loser);
     survivor->updated_ns = context->now_ns;
     emit_alias(context, loser->id, survivor->id);
-    char words[64];
-    struct text detail = text_over(words, sizeof(words));
-    text_add_text(&detail, "inc_");
-    text_add_base32(&detail, loser->id);
-    timeline_add(incidents, context, survivor, "merged", text_slice(&detail));
     enum event_severity severity = loser->severity;
     reach_ask_again(incidents, loser, loser->root_node);
     incident_drop(incidents, loser, FATE_DELETE);

@@ -260,6 +260,12 @@ static void add_entry(struct text *json, uint64_t at_ns, struct slice what, stru
     text_add_char(json, '}');
 }
 
+uint64_t incident_timeline_at_ns(struct slice value) {
+    struct reader reader = reader_over(value);
+    uint64_t at_ns = reader_u64(&reader);
+    return reader.failed ? 0 : at_ns;
+}
+
 struct status incident_timeline_render(struct slice value, struct text *json) {
     struct reader reader = reader_over(value);
     uint64_t at_ns = reader_u64(&reader);

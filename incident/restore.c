@@ -81,6 +81,7 @@ void incident_encode_state(const struct incident *incident, struct writer *write
     for (uint32_t i = 0; i < incident->told_sinks_count; i++) {
         writer_u32(writer, incident->told_sinks[i]);
     }
+    writer_text(writer, slice_of(incident->acknowledged, incident->acknowledged_size));
 }
 
 struct status incident_decode_state(struct slice bytes, struct incident *incident) {
@@ -119,6 +120,12 @@ struct status incident_decode_state(struct slice bytes, struct incident *inciden
         for (uint32_t i = 0; i < incident->told_sinks_count && !reader.failed; i++) {
             incident->told_sinks[i] = reader_u32(&reader);
         }
+    }
+    if (reader_left(&reader) > 0) { /* nor of what was said by who acknowledged it */
+        struct slice said = reader_text(&reader);
+        reader.failed = reader.failed || said.size > ACKNOWLEDGED_BYTES_MAX;
+        incident->acknowledged_size = reader.failed ? 0 : (uint32_t)said.size;
+        memcpy(incident->acknowledged, said.data, incident->acknowledged_size);
     }
     return status_of(reader.failed || reader_left(&reader) != 0 ? STATUS_CORRUPT : STATUS_OK);
 }
@@ -227,7 +234,8 @@ void incident_emit_row(struct incidents *incidents, const struct incident_contex
                incident_encode(incidents, context, incident, is_forgotten));
 }
 
-/* All that stands under the id of a merged incident goes; false: no room to go on. */
+/* All that stands under the id of a merged incident goes but its timeline (merge.c); false: no room
+ * to go on. */
 static bool emit_deletes(const struct incident_context *context, struct incident *incident) {
     while (incident->timeline_deleted < incident->timeline_next) {
         if (effects_room(context->effects) < ROW_BYTES_MAX) {

@@ -230,7 +230,7 @@ struct slice incident_encode(struct incidents *incidents, const struct incident_
     write_root(incident, context, root, &writer);
     write_rank(incident, context, &writer);
     write_counts(incident, &writer);
-    uint8_t state[512];
+    uint8_t state[1024];
     struct writer state_writer = writer_over(state, sizeof(state));
     incident_encode_state(incident, &state_writer);
     ASSERT(!state_writer.failed);

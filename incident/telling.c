@@ -438,7 +438,7 @@ size_t telling_closing_bytes(const struct incident_context *context,
                              const struct incident *incident) {
     const struct policy *policy = incident_policy(context, incident);
     size_t rows = incident->is_told ? policy->sinks_count : 0;
-    return 2048 + rows * (CLOSING_BYTES_MAX + OUTBOX_OVERHEAD_BYTES_MAX);
+    return 4096 + rows * (CLOSING_BYTES_MAX + OUTBOX_OVERHEAD_BYTES_MAX);
 }
 
 void telling_close_merged(struct incidents *incidents, const struct incident_context *context,

@@ -182,6 +182,34 @@ class Console(Story):
         reloaded = self.q.metric("quell_config_last_reload_success_timestamp_seconds")
         self.assertAlmostEqual(reloaded, time.time(), delta=600)
 
+    def test_an_incident_that_was_merged_can_still_be_read(self):
+        def steps(ident):
+            answer = self.q.get(f"/api/v1/incidents/{ident}/timeline")[1]["timeline"]
+            self.assertEqual(answer, sorted(answer, key=lambda one: one["at"]))
+            return [(one["what"], one["detail"]) for one in answer]
+        for name in "cd":
+            self.q.events(failure(name, "a"))
+            self.q.settle()
+        first, second = [next(one["id"] for one in self.q.incidents()
+                              if one["root_cause"]["entity"] == f"job:{name}") for name in "cd"]
+        self.ask("POST", f"/api/v1/incidents/{first}/ack", '{"by":"bob"}')
+        self.ask("POST", f"/api/v1/incidents/{second}/ack", '{"by":"ann","note":"mine"}')
+        alone = steps(second)
+        self.q.events(failure("a"))
+        self.q.settle()
+        self.assertEqual([one["id"] for one in self.q.incidents()], [first])
+        absorbed, whole = steps(second), steps(first)
+        self.assertEqual(absorbed[:len(alone)], alone)
+        self.assertIn(("acknowledged", "by ann: mine"), absorbed)
+        self.assertIn(("merged", f"into {first}"), absorbed)
+        self.assertEqual(absorbed[-1], whole[-1])
+        self.assertIn(("merged", f"{second}: job:d failed: Timeout; acknowledged by ann: mine"),
+                      whole)
+        self.q.stop()
+        self.q.start()
+        self.assertEqual((steps(second)[:len(absorbed)], steps(first)[:len(whole)]),
+                         (absorbed, whole))
+
     def test_repeats_stand_in_the_timeline_before_anybody_is_told_of_them(self):
         for number in range(8):
             self.q.events(failure("again", event_id=f"e{number}"))

@@ -76,11 +76,86 @@ static void an_acknowledge_of_another_tenant_misses(void **state) {
     world_deinit(&world);
 }
 
+/* Both were told, and ann looks at the second, when the cause of both arrives. */
+static void what_is_merged_away_stays_readable(void **state) {
+    (void)state;
+    for (unsigned restarts = 0; restarts < 2; restarts++) {
+        struct world world;
+        world_init(&world);
+        world_depend(&world, "job:c", "job:a");
+        world_depend(&world, "job:d", "job:a");
+        world_fail(&world, "job:c", START_NS);
+        world_run(&world, START_NS + NS_PER_S);
+        world_fail(&world, "job:d", START_NS);
+        struct signal again =
+            world_signal("acme", "job:d", EVENT_STATUS_FAILED, START_NS + NS_PER_S);
+        world_bad_signal(&world, "acme", "job:d", &again, true);
+        world_run(&world, START_NS + NS_PER_MINUTE);
+        assert_int_equal(world.told_count, 2);
+        struct hash128 first = world.told[0].incident_id;
+        struct hash128 second = world.told[1].incident_id;
+        struct incident_context context = world_context(&world);
+        assert_true(status_is_ok(incidents_operate(world.incidents, &context, second, SLICE("acme"),
+                                                   false, SLICE("ann"), SLICE("mine"))));
+        world_commit(&world);
+        if (restarts == 1) {
+            world_restart(&world);
+        }
+        world_fail(&world, "job:a", START_NS);
+        assert_int_equal(world_incidents(&world, "acme"), 1);
+        assert_true(hash128_equals(world_id(&world, "acme", 0), first));
+        char *json = world_json(&world, "acme", 0);
+        assert_non_null(strstr(json, "\"status\":\"open\"")); /* its cause is another */
+        free(json);
+        char *timeline = world_timeline(&world, first);
+        assert_int_equal(count_text(timeline, "\"what\":\"merged\",\"detail\":\"inc_"), 1);
+        assert_int_equal(count_text(timeline, ": job:d failed: Timeout; acknowledged by ann: mine"),
+                         1);
+        free(timeline);
+        timeline = world_timeline(&world, second);
+        assert_int_equal(count_text(timeline, "\"what\":\"opened\""), 1);
+        assert_int_equal(count_text(timeline, "\"detail\":\"x1\""), 1);
+        assert_int_equal(
+            count_text(timeline, "\"what\":\"acknowledged\",\"detail\":\"by ann: mine\""), 1);
+        assert_int_equal(count_text(timeline, "\"what\":\"merged\",\"detail\":\"into inc_"), 1);
+        free(timeline);
+        world_deinit(&world);
+    }
+}
+
+/* What was said of it before it was over is not said of it when it is back. */
+static void an_acknowledgement_ends_with_what_it_was_about(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "job:c", "job:a");
+    world_depend(&world, "job:d", "job:a");
+    world_fail(&world, "job:c", START_NS);
+    world_run(&world, START_NS + NS_PER_S);
+    world_fail(&world, "job:d", START_NS);
+    world_run(&world, START_NS + NS_PER_MINUTE);
+    struct incident_context context = world_context(&world);
+    assert_true(status_is_ok(incidents_operate(world.incidents, &context, world.told[1].incident_id,
+                                               SLICE("acme"), false, SLICE("ann"), SLICE(""))));
+    world_commit(&world);
+    world_good(&world, "acme", "job:d", world.now_ns);
+    world_fail(&world, "job:d", world.now_ns);
+    world_fail(&world, "job:a", world.now_ns);
+    assert_int_equal(world_incidents(&world, "acme"), 1);
+    char *timeline = world_timeline(&world, world.told[0].incident_id);
+    assert_int_equal(count_text(timeline, ": job:d failed: Timeout"), 1);
+    assert_null(strstr(timeline, "acknowledged"));
+    free(timeline);
+    world_deinit(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_open_incident_is_repeated_until_it_is_acknowledged),
         cmocka_unit_test(of_an_acknowledged_incident_new_affected_are_told_after_group_interval),
         cmocka_unit_test(an_acknowledge_of_another_tenant_misses),
+        cmocka_unit_test(what_is_merged_away_stays_readable),
+        cmocka_unit_test(an_acknowledgement_ends_with_what_it_was_about),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
