@@ -110,6 +110,8 @@ static struct incident *find_foreign(struct incidents *incidents,
     }
     if (!incident_is_live(incident)) {
         incident_reopen(incidents, context, member, member->status);
+        incident_begin_life(incidents, incident);
+        member->first_ns = 0;
     }
     return incident;
 }

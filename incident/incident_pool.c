@@ -113,6 +113,7 @@ static void list_add(struct incidents *incidents, struct incident *incident,
         incident->complaining_count++;
     } else if (!member->is_foreign) {
         incident->members_count++;
+        incident->bygone_count += member->is_bygone ? 1 : 0;
         incident->failing_count += member->is_recovered ? 0 : 1;
     }
 }
@@ -134,6 +135,7 @@ static void list_remove(struct incidents *incidents, struct member *member) {
     } else if (!member->is_foreign) {
         ASSERT(incident->members_count > 0);
         incident->members_count--;
+        incident->bygone_count -= member->is_bygone ? 1 : 0;
         incident->failing_count -= member->is_recovered ? 0 : 1;
     }
 }

@@ -21,8 +21,7 @@
 
 /* A telling may fill this much of the effects; what a call does besides needs the rest. */
 #define TELLING_BYTES_MAX (UINT64_C(2) << 20)
-/* Room below which no further incident is merged in one call: it looks again at the next advance.
- */
+/* Room below which no further incident is merged in one call, but at the next advance. */
 #define MERGE_ROOM_BYTES_MIN (TELLING_BYTES_MAX + (UINT64_C(1) << 19))
 /* Bound of an incident's and a member's encoded row (rows.c). */
 #define ROW_BYTES_MAX 12288u
@@ -96,6 +95,7 @@ struct member {
     bool is_foreign;     /* a platform node in another tenant's incident: shown, not counted */
     bool is_complaining; /* has not failed: complaint.c; always is_recovered as well */
     bool is_recovered;
+    bool is_bygone; /* well since before its incident was opened again: shown no more */
     bool recovers_by_silence;
     bool is_told_by_many;    /* so no one of them can say that it is over */
     enum event_kind told_by; /* kind of source, and which, that told of the trouble */
@@ -186,6 +186,7 @@ struct incident {
     uint32_t members_first;
     uint32_t members_count; /* own, without foreign and complaining */
     uint32_t complaining_count;
+    uint32_t bygone_count;  /* of members_count */
     uint32_t failing_count; /* own and not recovered */
     uint32_t at_risk_count;
     uint32_t version;

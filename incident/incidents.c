@@ -96,13 +96,16 @@ static struct member *come_back(struct incidents *incidents, const struct incide
     bool is_reopened = !incident_is_live(incident);
     if (is_reopened) {
         incident_reopen(incidents, context, member, signal->status);
+        incident_begin_life(incidents, incident);
     } else if (context->now_ns - member->recovered_ns > policy->reopen_window_ns &&
                incident->root != member_slot(incidents, member)) {
         member_drop(incidents, member, FATE_DELETE);
         incident_touch(incidents, incident);
         return NULL;
     }
+    bool is_first = member_begin_life(incidents, member);
     member_relapse(incidents, context, member, signal, is_reopened);
+    member->first_ns = is_first ? 0 : member->first_ns;
     ask_again(incidents, context, member);
     return member;
 }

@@ -1,6 +1,7 @@
 /*
  * lifecycle.c - how an incident and its members live: signal, recover, relapse, resolve, reopen,
- * forget.
+ * forget. What is opened again because a member fails again has another life: who was hit before
+ * and is well stays a member, but is not told of any more.
  *
  *   open --incidents_operate--> acknowledged --incident_resolve--> resolved --incident_forget-->
  * (row) resolved --incident_reopen--> open, within reopen_window
@@ -307,6 +308,33 @@ void incident_reopen(struct incidents *incidents, const struct incident_context 
         incident->changes |= CHANGE_REOPENED;
     }
     incident_schedule(incidents, incident);
+}
+
+void incident_begin_life(struct incidents *incidents, struct incident *incident) {
+    ASSERT(incident_is_live(incident));
+    for (uint32_t at = incident->members_first; at != INDEX_NONE;) {
+        struct member *member = member_at(incidents, at);
+        at = member->next;
+        if (member->is_complaining) {
+            member_drop(incidents, member, FATE_DELETE); /* it may complain again */
+        } else if (member->is_recovered && !member->is_foreign && !member->is_bygone) {
+            member->is_bygone = true;
+            incident->bygone_count++;
+            member_touch(incidents, member);
+        }
+    }
+}
+
+bool member_begin_life(struct incidents *incidents, struct member *member) {
+    if (!member->is_bygone) {
+        return false;
+    }
+    struct incident *incident = incident_at(incidents, member->incident);
+    ASSERT(member->is_recovered && incident->bygone_count > 0);
+    member->is_bygone = false;
+    incident->bygone_count--;
+    member_touch(incidents, member);
+    return true;
 }
 
 void incident_forget(struct incidents *incidents, const struct incident_context *context,

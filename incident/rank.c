@@ -88,7 +88,8 @@ void rank_incident(struct incidents *incidents, const struct incident_context *c
     for (uint32_t at = incident->members_first; at != INDEX_NONE;) {
         struct member *member = member_at(incidents, at);
         at = member->next;
-        if ((member == root && !is_suspected) || member->is_foreign || member->is_complaining) {
+        if ((member == root && !is_suspected) || member->is_foreign || member->is_complaining ||
+            member->is_bygone) {
             continue;
         }
         double weight = weight_of(root, member);

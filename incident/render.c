@@ -105,7 +105,8 @@ static struct status add_all_affected(struct text *json, const struct incident_r
     while (members->next(members->context, &key, &value)) {
         struct member_row member;
         TRY(member_row_decode(key, value, &member));
-        if (member.is_foreign || (member.node == row->root_node && !row->is_suspected)) {
+        if (member.is_foreign || member.is_bygone ||
+            (member.node == row->root_node && !row->is_suspected)) {
             continue;
         }
         total++;

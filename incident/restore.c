@@ -401,6 +401,8 @@ struct status incidents_restore_member(struct incidents *incidents, struct slice
         member->is_recovered = true;
         incident->failing_count -= row.is_foreign ? 0 : 1;
     }
+    member->is_bygone = row.is_bygone;
+    incident->bygone_count += row.is_bygone ? 1 : 0;
     if (row.node == incident->root_node) {
         incident->root = member_slot(incidents, member);
     }
@@ -479,7 +481,8 @@ struct hash128 incidents_digest(const struct incidents *incidents) {
         struct writer writer = writer_over(bytes, sizeof(bytes));
         writer_hash128(&writer, incidents->incidents[member->incident].id);
         writer_u32(&writer, member->node);
-        writer_u32(&writer, (uint32_t)member->status << 3 | (member->is_complaining ? 4u : 0u) |
+        writer_u32(&writer, (uint32_t)member->status << 4 | (member->is_bygone ? 8u : 0u) |
+                                (member->is_complaining ? 4u : 0u) |
                                 (member->is_foreign ? 2u : 0u) | (member->is_recovered ? 1u : 0u));
         writer_u32(&writer, member->hops);
         writer_u64(&writer, member->since_ns);

@@ -8,8 +8,8 @@
  * u32 node, f64) alternatives, u32 failing, u32 at risk, u8 n + n (text, u32) kinds, u64 signals
  * total, unique, u64 opened, updated, resolved, u8 n + n hash128 traces, text state, since
  * format 2: u8 n + n (text, text) labels. MEMBER: u8
- * format, u8 flags (1 foreign, 2 recovered, 4 complaining), u8 status, u8 recovered status, u64
- * since, u32 hops, text entity, text state.
+ * format, u8 flags (1 foreign, 2 recovered, 4 complaining, 8 bygone), u8 status, u8 recovered
+ * status, u64 since, u32 hops, text entity, text state.
  */
 #include "incident/rows.h"
 #include "incident/incident_state.h"
@@ -165,8 +165,9 @@ static void write_root(const struct incident *incident, const struct incident_co
     struct text entity = text_over(entity_words, sizeof(entity_words));
     bool is_suspected = incident->suspect_node != GRAPH_NODE_NONE;
     incident_add_root(&entity, context, incident, root->is_foreign);
-    uint32_t affected = incident->members_count + incident->complaining_count -
-                        (root->is_foreign || is_suspected ? 0 : 1);
+    bool is_among_them = !root->is_foreign && !root->is_bygone && !is_suspected;
+    uint32_t affected = incident->members_count - incident->bygone_count +
+                        incident->complaining_count - (is_among_them ? 1 : 0);
     char title_words[DETAIL_BYTES_MAX];
     struct text title = text_over(title_words, sizeof(title_words));
     title_add(&title, text_slice(&entity), is_suspected ? NULL : root, affected);
@@ -245,7 +246,7 @@ struct slice member_encode(const struct incidents *incidents,
     struct writer writer = writer_over(incidents->member_row, ROW_BYTES_MAX);
     writer_u8(&writer, MEMBER_FORMAT);
     writer_u8(&writer, (uint8_t)((member->is_foreign ? 1 : 0) | (member->is_recovered ? 2 : 0) |
-                                 (member->is_complaining ? 4 : 0)));
+                                 (member->is_complaining ? 4 : 0) | (member->is_bygone ? 8 : 0)));
     writer_u8(&writer, (uint8_t)member->status);
     writer_u8(&writer, (uint8_t)member->recovered_status);
     writer_u64(&writer, member->since_ns);
@@ -351,6 +352,7 @@ struct status member_row_decode(struct slice key, struct slice bytes, struct mem
     row.is_foreign = (flags & 1) != 0;
     row.is_recovered = (flags & 2) != 0;
     row.is_complaining = (flags & 4) != 0;
+    row.is_bygone = (flags & 8) != 0;
     row.status = (enum event_status)reader_u8(&reader);
     row.recovered_status = (enum event_status)reader_u8(&reader);
     row.since_ns = reader_u64(&reader);
@@ -358,8 +360,9 @@ struct status member_row_decode(struct slice key, struct slice bytes, struct mem
     row.entity = reader_text(&reader);
     row.state = reader_text(&reader);
     if (!is_known || reader.failed || key_reader.failed || reader_left(&reader) != 0 ||
-        reader_left(&key_reader) != 0 || row.status >= EVENT_STATUS_COUNT ||
-        row.recovered_status >= EVENT_STATUS_COUNT) {
+        reader_left(&key_reader) != 0 ||
+        (row.is_bygone && (row.is_foreign || row.is_complaining || !row.is_recovered)) ||
+        row.status >= EVENT_STATUS_COUNT || row.recovered_status >= EVENT_STATUS_COUNT) {
         return status_of(STATUS_CORRUPT);
     }
     *row_out = row;

@@ -286,6 +286,67 @@ static void a_member_that_fails_again_stands_in_the_timeline(void **state) {
     world_deinit(&world);
 }
 
+static void expect_incident(struct world *world, const char *part) {
+    char *json = world_json(world, "acme", 0);
+    if (strstr(json, part) == NULL) {
+        fail_msg("%s is not in %s", part, json);
+    }
+    free(json);
+}
+
+static void fail_with(struct world *world, const char *entity, const char *error_class) {
+    struct signal signal = world_signal("acme", entity, EVENT_STATUS_FAILED, world->now_ns);
+    signal.error_class = slice_of_text(error_class);
+    signal.message = slice_of_text(error_class);
+    world_bad_signal(world, "acme", entity, &signal, false);
+}
+
+/* Its history stands in the timeline; who is well since is not hit by what failed today. */
+static void a_reopened_incident_tells_of_what_fails_since(void **state) {
+    (void)state;
+    static const char *const entities[] = {"job:a", "job:b", "job:c", "job:d"};
+    for (unsigned restarts = 0; restarts < 2; restarts++) {
+        struct world world;
+        world_init(&world);
+        for (unsigned i = 1; i < 4; i++) {
+            world_depend(&world, entities[i], entities[0]);
+        }
+        for (unsigned i = 0; i < 4; i++) {
+            fail_with(&world, entities[i], "Old");
+        }
+        run_for(&world, NS_PER_MINUTE);
+        expect_incident(&world, "\"title\":\"job:a failed: Old; 3 downstream affected\"");
+        for (unsigned i = 0; i < 4; i++) {
+            world_good(&world, "acme", entities[i], world.now_ns);
+        }
+        expect_open(&world, 0);
+        expect_incident(&world, "\"title\":\"job:a failed: Old; 3 downstream affected\"");
+        run_for(&world, NS_PER_MINUTE);
+        fail_with(&world, "job:a", "New");
+        if (restarts == 1) {
+            world_restart(&world);
+        }
+        run_for(&world, NS_PER_MINUTE);
+        assert_int_equal(world_incidents(&world, "acme"), 1);
+        expect_incident(&world, "\"title\":\"job:a failed: New\"");
+        expect_incident(&world, "\"error_class\":\"New\",\"message\":\"New\"");
+        expect_incident(&world, "\"first_seen\":\"2025-11-20T03:02:00.000Z\"");
+        expect_incident(&world, "\"affected\":[]");
+        expect_incident(&world, "\"failing\":1,\"at_risk\":3");
+        fail_with(&world, "job:c", "New");
+        run_for(&world, NS_PER_MINUTE);
+        expect_incident(&world, "\"title\":\"job:a failed: New; 1 downstream affected\"");
+        expect_incident(&world, "\"affected\":[{\"entity\":\"job:c\",\"status\":\"failed\"");
+        expect_incident(&world, "upstream of 1 of 1 affected");
+        world_good(&world, "acme", "job:c", world.now_ns); /* hit in this life, well again */
+        fail_with(&world, "job:a", "Other");
+        world_good(&world, "acme", "job:a", world.now_ns);
+        expect_open(&world, 0);
+        expect_incident(&world, "\"title\":\"job:a failed: New; 1 downstream affected\"");
+        world_deinit(&world);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_job_that_failed_stays_failed_when_an_alert_about_it_falls_silent),
@@ -302,6 +363,7 @@ int main(void) {
         cmocka_unit_test(an_end_from_before_it_fired_again_ends_nothing),
         cmocka_unit_test(good_news_end_a_failure_whose_clock_is_ahead),
         cmocka_unit_test(a_member_that_fails_again_stands_in_the_timeline),
+        cmocka_unit_test(a_reopened_incident_tells_of_what_fails_since),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
