@@ -221,6 +221,24 @@ static void add_order(struct explained *explained, const struct incident_member_
     }
 }
 
+/* Whether one of the members that are shown depends on it directly. */
+static bool is_above_member(const struct explained *explained, uint32_t node) {
+    const struct graph *graph = explained->reader->view->graph;
+    struct graph_neighbour above[EXPLAIN_UPSTREAM_MAX];
+    for (uint32_t i = 0; i < explained->members_count && i < EXPLAIN_UPSTREAM_MAX; i++) {
+        graph_reader_begin();
+        uint32_t count = graph_neighbours(graph, explained->members[i].node, GRAPH_UPSTREAM, above,
+                                          EXPLAIN_UPSTREAM_MAX);
+        graph_reader_end();
+        for (uint32_t k = 0; k < count && k < EXPLAIN_UPSTREAM_MAX; k++) {
+            if (above[k].node == node) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 /* Why an alternative is not the root. */
 static void add_alternative_reason(struct explained *explained, uint32_t node, struct text *words) {
     const struct incident_member_facts *member = member_of(explained, node);
@@ -231,6 +249,11 @@ static void add_alternative_reason(struct explained *explained, uint32_t node, s
     if (is_there && event_status_news(graph_get_state(graph, node).status) != SIGNAL_BAD &&
         member == NULL) {
         text_add_text(words, "has reported nothing, but another that depends on it fails as well");
+        return;
+    }
+    if (member == NULL && is_there && is_above_member(explained, node)) {
+        text_add_text(words, "fails as well, and some that are affected depend on it directly, but "
+                             "more speaks for the root");
         return;
     }
     if (member == NULL) {

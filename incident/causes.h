@@ -121,6 +121,9 @@ void suspect_set(struct incidents *incidents, const struct incident_context *con
  * resources; NULL when there is none. */
 struct incident *kin_find(struct incidents *incidents, const struct outlook *outlook,
                           const struct resources *resources, const struct incident *exclude);
+/* Whether a bad member may be why that which looks, a direct dependant of it, fails. */
+bool cause_is_bad_above(struct incidents *incidents, const struct incident_context *context,
+                        const struct outlook *outlook, const struct member *member);
 /* The best cause upstream of `node` outside `exclude`; cause_gather_explained has run before, so
  * that a cause below is known as a cycle. */
 struct cause cause_find(struct incidents *incidents, const struct incident_context *context,

@@ -1,5 +1,6 @@
 /*
- * doubt.h - what speaks against the root that the graph gives. Private to the room: rank.c asks.
+ * doubt.h - what speaks against the root that the graph gives, and who else may be. Private to the
+ * room: rank.c asks.
  */
 #pragma once
 
@@ -19,3 +20,20 @@ struct doubt doubt_of(struct incidents *incidents, const struct incident_context
                       const struct incident *incident);
 /* How much of the confidence is left, 0..1. */
 double doubt_share(const struct doubt *doubt, bool is_suspected);
+
+/* --- rivals.c --- */
+#define RIVALS_MEMBERS_MAX 32u
+#define RIVALS_MAX 256u
+
+struct rival {
+    uint32_t node;
+    uint32_t affected; /* failing, that depend on it directly */
+};
+
+struct rivals {
+    uint32_t count;
+    struct rival items[RIVALS_MAX];
+};
+/* Bad entities of other incidents that may be why affected of this one fail. */
+void rivals_of(struct incidents *incidents, const struct incident_context *context,
+               const struct incident *incident, struct rivals *rivals_out);

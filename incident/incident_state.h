@@ -160,6 +160,8 @@ struct rank {
     uint32_t storm_node;   /* root of the largest; GRAPH_NODE_NONE */
     uint32_t tenants_hit;  /* of a platform incident: reach.c */
     uint32_t tenants_at_risk;
+    uint32_t rival_node; /* rivals.c: of those, upstream of the most affected, when that is > 0 */
+    uint32_t rival_affected;
     uint32_t alternatives_count;
     struct rank_alternative alternatives[INCIDENT_ALTERNATIVES_MAX];
 };
@@ -258,8 +260,7 @@ struct incidents {
     struct timers incident_timers;
     struct timers member_timers;
     uint32_t incidents_dirty;
-    uint32_t
-        members_dirty; /* oldest first: a dropped one's row goes before its successor's comes */
+    uint32_t members_dirty; /* oldest first: a dropped one's row goes before its successor's */
     uint32_t members_dirty_last;
     struct table placed; /* tenant -> own member placed last */
     uint32_t open_count;

@@ -9,7 +9,8 @@
  * earlier than it; explicit: 1 when it failed, 0.5 when it is only late or degraded; rivals:
  * affected members that it does not reach. With nothing affected the shares are 1. A suspected root
  * has (0.5 + 0.5 * share) * (1 - 0.5 / count) instead, of its failing direct dependants. doubt:
- * doubt.c. What is left over is divided by weight among earlier storms' roots (STORM_WEIGHT) and
+ * doubt.c. What is left over is divided by weight among earlier storms' roots (STORM_WEIGHT), who
+ * else is bad upstream of the affected (rivals.c; 2 times the share of them that depend on it) and
  * the affected: 2 for failing before the root, 2 for not being reached, 1 / (1 + hops) for standing
  * near it; the heaviest are the alternatives.
  */
@@ -73,6 +74,39 @@ static uint64_t keep_storms(const struct incidents *incidents, const struct doub
     return doubt->storms_count * (uint64_t)(STORM_WEIGHT * 1e6);
 }
 
+static bool is_storm(const struct incidents *incidents, const struct doubt *doubt, uint32_t node) {
+    for (uint32_t i = 0; i < doubt->storms_count; i++) {
+        if (incidents->members[doubt->storms[i]].node == node) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Gives the sum of weights. */
+static uint64_t keep_rivals(struct incidents *incidents, const struct incident_context *context,
+                            const struct incident *incident, const struct doubt *doubt,
+                            struct rank *rank) {
+    struct rivals rivals;
+    uint64_t weight_micros = 0;
+    rivals_of(incidents, context, incident, &rivals);
+    for (uint32_t i = 0; i < rivals.count; i++) {
+        const struct rival *rival = &rivals.items[i];
+        if (is_storm(incidents, doubt, rival->node)) {
+            continue;
+        }
+        double weight = 2.0 * (double)rival->affected / (double)rank->affected_count;
+        keep_alternative(rank, rival->node, weight);
+        weight_micros += (uint64_t)(weight * 1e6);
+        if (rival->affected > rank->rival_affected ||
+            (rival->affected == rank->rival_affected && rival->node < rank->rival_node)) {
+            rank->rival_node = rival->node;
+            rank->rival_affected = rival->affected;
+        }
+    }
+    return weight_micros;
+}
+
 void rank_incident(struct incidents *incidents, const struct incident_context *context,
                    struct incident *incident) {
     struct member *root = member_at(incidents, incident->root);
@@ -99,6 +133,7 @@ void rank_incident(struct incidents *incidents, const struct incident_context *c
         rank.earlier_count += member_first_ns(member) < member_first_ns(root) ? 1 : 0;
         keep_alternative(&rank, member->node, weight);
     }
+    weight_micros += keep_rivals(incidents, context, incident, &doubt, &rank);
     uint32_t hint = suspect_hint(incidents, context, incident);
     if (hint != GRAPH_NODE_NONE) {
         keep_alternative(&rank, hint, STORM_WEIGHT);
@@ -161,6 +196,13 @@ bool rank_evidence(const struct rank *rank, const struct graph *graph, uint32_t 
                         rank->is_storm_joined ? "known edges join" : "no known edge joins",
                         rank->is_storm_beside ? "about the same time" : "before");
         text_add(text, graph_get_node(graph, rank->storm_node).entity);
+        return true;
+    }
+    if (rank->rival_affected > 0 && index-- == 0) {
+        text_add_format(text,
+                        "against it: %u of %u affected depend directly on another that fails, ",
+                        rank->rival_affected, rank->affected_count);
+        text_add(text, graph_get_node(graph, rank->rival_node).entity);
         return true;
     }
     if (rank->blames && rank->suspect_count == 0 && index == 0) {

@@ -82,6 +82,8 @@ void incident_encode_state(const struct incident *incident, struct writer *write
         writer_u32(writer, incident->told_sinks[i]);
     }
     writer_text(writer, slice_of(incident->acknowledged, incident->acknowledged_size));
+    writer_u32(writer, incident->rank.rival_node);
+    writer_u32(writer, incident->rank.rival_affected);
 }
 
 struct status incident_decode_state(struct slice bytes, struct incident *incident) {
@@ -121,11 +123,13 @@ struct status incident_decode_state(struct slice bytes, struct incident *inciden
             incident->told_sinks[i] = reader_u32(&reader);
         }
     }
-    if (reader_left(&reader) > 0) { /* nor of what was said by who acknowledged it */
+    if (reader_left(&reader) > 0) { /* nor of who acknowledged it, nor of rivals */
         struct slice said = reader_text(&reader);
         reader.failed = reader.failed || said.size > ACKNOWLEDGED_BYTES_MAX;
         incident->acknowledged_size = reader.failed ? 0 : (uint32_t)said.size;
         memcpy(incident->acknowledged, said.data, incident->acknowledged_size);
+        incident->rank.rival_node = reader_u32(&reader);
+        incident->rank.rival_affected = reader_u32(&reader);
     }
     return status_of(reader.failed || reader_left(&reader) != 0 ? STATUS_CORRUPT : STATUS_OK);
 }

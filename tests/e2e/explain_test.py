@@ -61,6 +61,17 @@ class Explain(Story):
         self.assertIn("job:disk: upstream of the root, has reported nothing bad", words)
         self.assertIn("cycle    ", words)
 
+    def test_another_that_fails_upstream_is_an_alternative(self):
+        at = "2026-11-20T03:00:%02dZ"
+        self.q.events(failure("one", occurred_at=at % 0), failure("two", occurred_at=at % 1),
+                      failure("hit", "one", "two", occurred_at=at % 2))
+        self.q.settle()
+        incident, = [one for one in self.q.incidents() if one["affected"]]
+        self.assertEqual(incident["root_cause"]["entity"], "job:two")
+        # Ranked again a moment after members have changed.
+        self.assertTrue(wait_for(lambda: "job:one: fails as well, and some that are affected depend "
+                                         "on it directly" in self.command("explain", incident["id"])))
+
     def test_who_complains_without_failing_is_shown_as_hit(self):
         self.q.events(failure("extract"), {"entity": "service:shop", "status": "ok",
                                            "message": "extract is slow, using old prices"})

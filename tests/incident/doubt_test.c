@@ -177,6 +177,44 @@ static void of_a_storm_that_an_edge_joins_to_it_that_is_said(void **state) {
     world_deinit(&world);
 }
 
+/* The later of two is as near and likelier; the other is no stranger to what fails below. */
+static void another_bad_upstream_is_an_alternative(void **state) {
+    (void)state;
+    for (unsigned restarts = 0; restarts < 2; restarts++) {
+        struct world world;
+        world_init(&world);
+        world_depend(&world, "job:z3", "job:z1");
+        world_depend(&world, "job:z3", "job:z2");
+        world_depend(&world, "job:z4", "job:z2");
+        world_fail(&world, "job:z1", START_NS);
+        world_fail(&world, "job:other", START_NS);
+        world_fail(&world, "job:z2", START_NS + NS_PER_S);
+        world_fail(&world, "job:z3", START_NS + 2 * NS_PER_S);
+        world_fail(&world, "job:z4", START_NS + 2 * NS_PER_S);
+        world_run(&world, START_NS + NS_PER_MINUTE);
+        if (restarts == 1) {
+            world_restart(&world);
+        }
+        world_fail(&world, "job:z4", START_NS + 3 * NS_PER_S); /* so that its row is written */
+        char *json = json_of(&world, "job:z2");
+        assert_non_null(strstr(json, "\"alternatives\":[{\"entity\":\"job:z1\","));
+        assert_non_null(strstr(json, "against it: 1 of 2 affected depend directly on another that "
+                                     "fails, job:z1\""));
+        assert_null(strstr(json, "job:other"));
+        free(json);
+        world_good(&world, "acme", "job:z1", START_NS + 2 * NS_PER_MINUTE);
+        world_run(&world, START_NS + 10 * NS_PER_MINUTE);
+        world_fail(&world, "job:z3", START_NS + 10 * NS_PER_MINUTE);
+        world_depend(&world, "job:z5", "job:z3");
+        world_fail(&world, "job:z5", START_NS + 10 * NS_PER_MINUTE);
+        world_run(&world, START_NS + 20 * NS_PER_MINUTE);
+        json = json_of(&world, "job:z2");
+        assert_null(strstr(json, "job:z1")); /* it is well */
+        free(json);
+        world_deinit(&world);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_nearer_cause_reported_late_takes_over_what_it_brought_down),
@@ -186,6 +224,7 @@ int main(void) {
         cmocka_unit_test(an_earlier_storm_lowers_the_confidence_and_is_an_alternative),
         cmocka_unit_test(a_storm_that_began_no_earlier_is_not_said_to_have_begun_before),
         cmocka_unit_test(of_a_storm_that_an_edge_joins_to_it_that_is_said),
+        cmocka_unit_test(another_bad_upstream_is_an_alternative),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

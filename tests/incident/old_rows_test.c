@@ -3,7 +3,7 @@
 #include "incident/rows.h"
 #include "tests/incident/world.h"
 
-enum { HEARD_BYTES = 16, FIRING_BYTES = 24, NOT_ACKNOWLEDGED_BYTES = 4, SINKS_KNOWN = 16 };
+enum { HEARD_BYTES = 16, FIRING_BYTES = 24, NEWER_BYTES = 4 + 8, SINKS_KNOWN = 16 };
 
 /* Takes the last bytes of a row's state away. */
 static void shorten(struct stored_row *row, struct slice state, size_t cut) {
@@ -27,7 +27,7 @@ static void forget_sinks(struct world *world, uint32_t told_count) {
                 status_is_ok(incident_row_decode(slice_of(row->value, row->value_size), &decoded)));
             size_t flags = (size_t)(decoded.state.data - row->value);
             row->value[flags] &= (uint8_t)~SINKS_KNOWN;
-            shorten(row, decoded.state, 1 + 4 * told_count + NOT_ACKNOWLEDGED_BYTES);
+            shorten(row, decoded.state, 1 + 4 * told_count + NEWER_BYTES);
         }
     }
 }
