@@ -59,8 +59,11 @@ static struct status read_members(struct explained *explained, struct store_snap
             status = status_of(STATUS_END);
             break;
         }
-        status = incident_member_read(key, value, &explained->members[explained->members_count]);
-        explained->members_count += status_is_ok(status) ? 1 : 0;
+        struct incident_member_facts *member = &explained->members[explained->members_count];
+        status = incident_member_read(key, value, member);
+        bool is_shown =
+            status_is_ok(status) && (!member->is_bygone || member->node == explained->root.node);
+        explained->members_count += is_shown ? 1 : 0;
         status = status_is_ok(status) ? store_cursor_next(cursor, &key, &value) : status;
     }
     store_cursor_close(cursor);

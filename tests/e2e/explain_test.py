@@ -72,6 +72,17 @@ class Explain(Story):
         self.assertTrue(wait_for(lambda: "job:one: fails as well, and some that are affected depend "
                                          "on it directly" in self.command("explain", incident["id"])))
 
+    def test_of_a_reopened_incident_what_fails_since_is_explained(self):
+        self.q.events(failure("up"), failure("down", "up"))
+        self.q.events(*[{"job_id": job, "status": "succeeded"} for job in ("up", "down")])
+        self.q.settle()
+        self.q.events(failure("up", event_id="again"))
+        self.q.settle()
+        incident, = self.q.incidents()
+        self.assertEqual((incident["status"], incident["affected"]), ("open", []))
+        told = json.loads(self.command("explain", incident["id"], "--json"))
+        self.assertEqual([one["entity"] for one in told["order"]], ["job:up"])
+
     def test_who_complains_without_failing_is_shown_as_hit(self):
         self.q.events(failure("extract"), {"entity": "service:shop", "status": "ok",
                                            "message": "extract is slow, using old prices"})
