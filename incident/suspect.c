@@ -70,6 +70,19 @@ struct asked {
     const struct incident *home;
 };
 
+/* A word that forbids the suspicion in the eyes of the last to fail: suspect_review would take it
+ * back at once, and what it had joined would stay so. */
+static bool is_well_for_all(const struct incident_context *context, const struct outlook *latest,
+                            uint32_t suspect) {
+    struct graph_state state = graph_get_state(context->graph, suspect);
+    return well_is_said(latest, &state);
+}
+
+static void widen(struct outlook *latest, const struct member *member) {
+    latest->from_ns = member->since_ns > latest->from_ns ? member->since_ns : latest->from_ns;
+    latest->to_ns = member->last_signal_ns > latest->to_ns ? member->last_signal_ns : latest->to_ns;
+}
+
 static struct suspicion weigh(struct incidents *incidents, const struct incident_context *context,
                               const struct outlook *outlook, const struct asked *asked,
                               uint32_t suspect) {
@@ -79,6 +92,7 @@ static struct suspicion weigh(struct incidents *incidents, const struct incident
     uint32_t count =
         graph_neighbours(context->graph, suspect, GRAPH_DOWNSTREAM, below, SUSPECT_DEPENDANTS_MAX);
     count = count < SUSPECT_DEPENDANTS_MAX ? count : SUSPECT_DEPENDANTS_MAX;
+    struct outlook latest = *outlook;
     bool is_listed = false;
     suspicion.named = mention_names(asked->message, name) ? 1 : 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -93,11 +107,13 @@ static struct suspicion weigh(struct incidents *incidents, const struct incident
                                 : find_unreached(incidents, outlook, below[i].node, asked->home);
         if (below[i].node != asked->node && member != NULL) {
             suspicion.count++;
+            widen(&latest, member);
             suspicion.named +=
                 mention_names(slice_of(member->message, member->message_size), name) ? 1 : 0;
         }
     }
     suspicion.total += is_listed ? 0 : 1;
+    suspicion.count = is_well_for_all(context, &latest, suspect) ? 0 : suspicion.count;
     return suspicion;
 }
 
@@ -179,9 +195,7 @@ static struct outlook outlook_of_latest(struct incidents *incidents,
         if (member->is_foreign || member->is_complaining) {
             continue;
         }
-        outlook.from_ns = member->since_ns > outlook.from_ns ? member->since_ns : outlook.from_ns;
-        outlook.to_ns =
-            member->last_signal_ns > outlook.to_ns ? member->last_signal_ns : outlook.to_ns;
+        widen(&outlook, member);
     }
     return outlook;
 }

@@ -143,6 +143,29 @@ static void an_upstream_that_failed_and_recovered_is_no_suspect(void **state) {
     world_deinit(&world);
 }
 
+/* The word is too old in the eyes of a failure long before it, which is told last, and not of the
+ * others: nothing is merged for a suspicion that the next look takes back. */
+static void a_late_failure_raises_no_suspicion_that_a_word_forbids(void **state) {
+    (void)state;
+    static const char *const orders[] = {"abc", "cab", "acb"};
+    for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
+        struct world world;
+        world_init(&world);
+        depend_all(&world, 3, "job:feed");
+        world_good(&world, "acme", "job:feed", START_NS - NS_PER_MINUTE);
+        for (const char *at = orders[i]; *at != 0; at++) {
+            const uint64_t before_s[] = {130, 125, 1020};
+            char name[32];
+            snprintf(name, sizeof(name), "job:load_%d", *at - 'a');
+            world_fail(&world, name, START_NS - before_s[*at - 'a'] * NS_PER_S);
+        }
+        assert_int_equal(incidents_open_count(world.incidents), 3);
+        world_run(&world, START_NS + NS_PER_MINUTE);
+        assert_int_equal(incidents_open_count(world.incidents), 3);
+        world_deinit(&world);
+    }
+}
+
 static void a_suspect_that_says_it_is_well_is_given_up(void **state) {
     (void)state;
     struct world world;
@@ -451,6 +474,7 @@ int main(void) {
         cmocka_unit_test(an_upstream_that_says_it_is_well_is_no_suspect),
         cmocka_unit_test(one_that_said_so_before_the_window_is_a_suspect),
         cmocka_unit_test(an_upstream_that_failed_and_recovered_is_no_suspect),
+        cmocka_unit_test(a_late_failure_raises_no_suspicion_that_a_word_forbids),
         cmocka_unit_test(a_suspect_that_says_it_is_well_is_given_up),
         cmocka_unit_test(a_word_long_before_does_not_take_back_a_suspicion),
         cmocka_unit_test(it_does_not_when_those_that_failed_last_are_well_again),
