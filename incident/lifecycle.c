@@ -193,7 +193,10 @@ void member_relapse(struct incidents *incidents, const struct incident_context *
     if (!is_reopened) { /* else the timeline has it: each recovery is followed by one entry */
         timeline_add_news(incidents, context, incident, member, "failed again", member->status);
     }
-    telling_note(incidents, context, incident, CHANGE_AFFECTED);
+    incident->updated_ns = context->now_ns;
+    if (incident->status != INCIDENT_ACKNOWLEDGED) { /* else they know of it: no new affected */
+        telling_note(incidents, context, incident, CHANGE_AFFECTED);
+    }
     incident_refresh_later(incidents, context, incident);
 }
 

@@ -63,6 +63,37 @@ static void of_an_acknowledged_incident_new_affected_are_told_after_group_interv
     world_deinit(&world);
 }
 
+/* They know of it: it is no new affected, however often it is well in between. */
+static void of_an_acknowledged_incident_a_known_member_that_flaps_is_not_told(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "job:b", "job:a");
+    world_fail(&world, "job:a", START_NS);
+    world_fail(&world, "job:b", START_NS);
+    world_run(&world, START_NS + NS_PER_MINUTE);
+    acknowledge(&world);
+    assert_int_equal(world.told_count, 2);
+    for (unsigned i = 0; i < 10; i++) {
+        world_good(&world, "acme", "job:b", world.now_ns);
+        world_run(&world, world.now_ns + NS_PER_MINUTE);
+        world_fail(&world, "job:b", world.now_ns);
+        world_run(&world, world.now_ns + 4 * NS_PER_MINUTE);
+    }
+    assert_int_equal(world.told_count, 2);
+    char *timeline = world_timeline(&world, world_id(&world, "acme", 0));
+    assert_int_equal(count_text(timeline, "\"what\":\"failed again\""), 10);
+    free(timeline);
+    world_good(&world, "acme", "job:b", world.now_ns);
+    world_good(&world, "acme", "job:a", world.now_ns);
+    world_run(&world, world.now_ns + NS_PER_MINUTE);
+    assert_int_equal(world.told_count, 3);
+    world_fail(&world, "job:b", world.now_ns); /* open again, so it is told */
+    world_run(&world, world.now_ns + NS_PER_MINUTE);
+    assert_int_equal(world.told_count, 4);
+    world_deinit(&world);
+}
+
 static void an_acknowledge_of_another_tenant_misses(void **state) {
     (void)state;
     struct world world;
@@ -153,6 +184,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_open_incident_is_repeated_until_it_is_acknowledged),
         cmocka_unit_test(of_an_acknowledged_incident_new_affected_are_told_after_group_interval),
+        cmocka_unit_test(of_an_acknowledged_incident_a_known_member_that_flaps_is_not_told),
         cmocka_unit_test(an_acknowledge_of_another_tenant_misses),
         cmocka_unit_test(what_is_merged_away_stays_readable),
         cmocka_unit_test(an_acknowledgement_ends_with_what_it_was_about),
