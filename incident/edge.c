@@ -50,6 +50,16 @@ static void ask_tenants(struct incidents *incidents, const struct incident_conte
     }
 }
 
+/* The lower end is no root, but it may stand above its own: then it is one of a ring, by the new
+ * edge or before it, and what the edge leads to may be the cause of all. */
+static void ask_ring(struct incidents *incidents, const struct incident_context *context,
+                     struct incident *incident) {
+    cycle_review(incidents, context, incident);
+    if (incident_is_live(incident) && !member_at(incidents, incident->root)->is_foreign) {
+        correlate_explain(incidents, context, incident);
+    }
+}
+
 void correlate_edge(struct incidents *incidents, const struct incident_context *context,
                     uint32_t from, uint32_t to) {
     struct slice tenant = graph_get_node(context->graph, from).owner;
@@ -73,8 +83,8 @@ void correlate_edge(struct incidents *incidents, const struct incident_context *
         }
     }
     struct member *lower = member_find(incidents, outlook.tenant_hash, from);
-    if (count == 0 && lower != NULL) { /* no root, but it may now stand above its own */
-        cycle_review(incidents, context, incident_at(incidents, lower->incident));
+    if (count == 0 && lower != NULL) {
+        ask_ring(incidents, context, incident_at(incidents, lower->incident));
     }
     if (is_platform) {
         ask_tenants(incidents, context, &outlook, to);

@@ -281,6 +281,33 @@ static void an_edge_that_closes_a_cycle_makes_its_first_the_root(void **state) {
     }
 }
 
+/* job:b is the root of the ring; the edge leads from the other one, or from a silent one of a ring
+ * of three, to a cause. */
+static void an_edge_from_any_of_a_ring_finds_its_cause(void **state) {
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        bool is_late = (i & 1) == 1;
+        struct world world;
+        world_init(&world);
+        world_depend(&world, "job:c", "job:b");
+        world_depend(&world, "job:b", (i & 2) == 0 ? "job:c" : "job:h");
+        world_depend(&world, "job:h", "job:c");
+        const char *from = (i & 2) == 0 ? "job:c" : "job:h";
+        if (!is_late) {
+            learn_edge(&world, "acme", from, "acme|job:a");
+        }
+        world_fail(&world, "job:b", START_NS + 1 * NS_PER_S);
+        world_fail(&world, "job:a", START_NS);
+        world_fail(&world, "job:c", START_NS + 2 * NS_PER_S);
+        if (is_late) {
+            learn_edge(&world, "acme", from, "acme|job:a");
+        }
+        expect_one_root(&world, "acme", "job:a", 2);
+        assert_int_equal(incidents_open_count(world.incidents), 1);
+        world_deinit(&world);
+    }
+}
+
 /* The edge joins two nodes of the platform with a silent one on each side of it, or none. */
 static void a_late_edge_of_the_platform_reroots_tenants(void **state) {
     (void)state;
@@ -398,6 +425,7 @@ int main(void) {
         cmocka_unit_test(an_edge_that_arrives_later_connects_incidents),
         cmocka_unit_test(the_first_of_a_cycle_is_its_root_whoever_closes_it),
         cmocka_unit_test(an_edge_that_closes_a_cycle_makes_its_first_the_root),
+        cmocka_unit_test(an_edge_from_any_of_a_ring_finds_its_cause),
         cmocka_unit_test(a_late_platform_cause_reroots_tenants_in_any_order),
         cmocka_unit_test(a_late_edge_of_the_platform_reroots_tenants),
         cmocka_unit_test(a_late_edge_between_silent_nodes_of_the_platform_reaches_tenants),
