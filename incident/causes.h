@@ -73,7 +73,8 @@ bool cause_is_in_window(const struct outlook *outlook, uint64_t since_ns, uint64
 /* cycle.c: which of two members of a cycle is the root. */
 bool root_is_better(const struct incident_context *context, const struct member *member,
                     const struct member *other);
-/* The best root of `root` and all of the member's incident that form a cycle with the member. */
+/* The best root of `root` and all of the member's incident that form a cycle with the member;
+ * `root` lies above the member, or below it. */
 struct member *cycle_choose_root(struct incidents *incidents,
                                  const struct incident_context *context,
                                  const struct member *member, struct member *root);
@@ -117,6 +118,9 @@ uint32_t suspect_gather(struct incidents *incidents, const struct incident_conte
 /* Names the suspect as the incident's root, with a line in the timeline when that is news. */
 void suspect_set(struct incidents *incidents, const struct incident_context *context,
                  struct incident *incident, const struct suspicion *suspicion);
+/* The node is a member of the incident that has just turned bad: it is silent no more. */
+void suspect_heard(struct incidents *incidents, const struct incident_context *context,
+                   struct incident *incident, uint32_t node);
 /* kin.c: the live incident, first seen first, with a bad member in the window that names one of the
  * resources; NULL when there is none. */
 struct incident *kin_find(struct incidents *incidents, const struct outlook *outlook,

@@ -266,6 +266,7 @@ struct member *correlate_place(struct incidents *incidents, const struct inciden
         root = cycle_choose_root(incidents, context, member, root);
     }
     incident_set_root(incidents, context, survivor, root);
+    suspect_heard(incidents, context, survivor, node);
     correlate_rehome(incidents, context, member);
     if (place.suspicion.node != GRAPH_NODE_NONE) {
         suspect_set(incidents, context, survivor, &place.suspicion);

@@ -3,7 +3,9 @@
  *
  * Each of a ring is upstream of each, so the graph does not say which broke first. Of the members
  * that lie both above and below the one asked about it is the best of root_is_better, and not only
- * of those that news or edges happened to look at: then the order of arrival would tell.
+ * of those that news or edges happened to look at: then the order of arrival would tell. A root
+ * that lies only below the ring was one while the ring was silent: it gives way, however early it
+ * failed.
  */
 #include "incident/causes.h"
 
@@ -57,6 +59,11 @@ struct member *cycle_choose_root(struct incidents *incidents,
     }
     if (above == 0) {
         return root; /* as a rule: then the second search is spared */
+    }
+    struct member *asked = member_find(incidents, outlook.tenant_hash, member->node);
+    bool is_above = root == asked || root->reached_generation == generation;
+    if (!is_above && !root->is_foreign && !asked->is_recovered) {
+        root = asked;
     }
     visits = search(context, &outlook, member->node, GRAPH_DOWNSTREAM, &count);
     for (uint32_t i = 0; i < count; i++) {

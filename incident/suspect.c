@@ -226,6 +226,19 @@ bool suspect_reconsider(struct incidents *incidents, const struct incident_conte
     return found.node != GRAPH_NODE_NONE;
 }
 
+static void give_up(struct incidents *incidents, const struct incident_context *context,
+                    struct incident *incident, const char *why) {
+    char words[DETAIL_BYTES_MAX];
+    struct text detail = text_over(words, sizeof(words));
+    suspect_add_entity(&detail, context, incident);
+    text_add_text(&detail, why);
+    entity_add(&detail, graph_get_node(context->graph, incident->root_node).entity, false);
+    incident->suspect_node = GRAPH_NODE_NONE;
+    incident_touch(incidents, incident);
+    timeline_add(incidents, context, incident, "re-rooted", text_slice(&detail));
+    telling_note(incidents, context, incident, CHANGE_ROOT);
+}
+
 void suspect_review(struct incidents *incidents, const struct incident_context *context,
                     struct incident *incident) {
     if (incident->suspect_node == GRAPH_NODE_NONE || !incident_is_live(incident)) {
@@ -236,14 +249,14 @@ void suspect_review(struct incidents *incidents, const struct incident_context *
     if (!well_is_said(&outlook, &state)) {
         return;
     }
-    char words[DETAIL_BYTES_MAX];
-    struct text detail = text_over(words, sizeof(words));
-    suspect_add_entity(&detail, context, incident);
-    text_add_text(&detail, " (suspected) says that it is well, to ");
-    entity_add(&detail, graph_get_node(context->graph, incident->root_node).entity, false);
-    incident->suspect_node = GRAPH_NODE_NONE;
-    timeline_add(incidents, context, incident, "re-rooted", text_slice(&detail));
-    telling_note(incidents, context, incident, CHANGE_ROOT);
+    give_up(incidents, context, incident, " (suspected) says that it is well, to ");
+}
+
+void suspect_heard(struct incidents *incidents, const struct incident_context *context,
+                   struct incident *incident, uint32_t node) {
+    if (incident->suspect_node == node) {
+        give_up(incidents, context, incident, " (suspected) has failed itself, to ");
+    }
 }
 
 uint32_t suspect_hint(struct incidents *incidents, const struct incident_context *context,
