@@ -57,6 +57,7 @@ struct outlook outlook_of_signal(const struct incidents *incidents,
     struct slice kept = slice_head(signal->message, MESSAGE_KEPT_BYTES_MAX);
     outlook.is_of_trouble = true;
     outlook.sees_resolved = true;
+    outlook.until_ns = stale_is(context, node, signal) ? seen.state.since_ns : 0;
     outlook.trouble = (struct trouble){
         .entity = seen.entity,
         .message = kept,
@@ -66,6 +67,10 @@ struct outlook outlook_of_signal(const struct incidents *incidents,
         .since_ns = signal->event_time_ns,
     };
     return outlook;
+}
+
+bool cause_is_in_time(const struct outlook *outlook, uint64_t since_ns) {
+    return outlook->until_ns == 0 || since_ns <= outlook->until_ns;
 }
 
 bool cause_is_in_window(const struct outlook *outlook, uint64_t since_ns, uint64_t last_ns) {
@@ -182,16 +187,17 @@ void cause_mark_visit(struct incidents *incidents, const struct incident_context
         return;
     }
     cause_mark(incidents, incident);
+    bool is_in_time = cause_is_in_time(outlook, member->since_ns);
     if (visit->node == incident->root_node) {
         incident->mark_root_seen = true;
-        incident->mark_root_bound = is_bound(context, outlook, member, visit->hops);
+        incident->mark_root_bound = is_in_time && is_bound(context, outlook, member, visit->hops);
         incident->mark_root_hops = visit->hops;
     }
     if (!member->is_recovered) {
         incident->mark_bad_count++;
         incident->mark_in_window =
             incident->mark_in_window ||
-            cause_is_in_window(outlook, member->since_ns, member->last_signal_ns);
+            (is_in_time && cause_is_in_window(outlook, member->since_ns, member->last_signal_ns));
     }
 }
 

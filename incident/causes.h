@@ -19,6 +19,7 @@ struct outlook {
     uint64_t tenant_hash;
     uint64_t from_ns;
     uint64_t to_ns;
+    uint64_t until_ns; /* what turned bad later is not explained: the node was well; 0: it is bad */
     uint64_t window_ns;
     uint32_t hops_max;
     uint32_t suspect_min;
@@ -43,7 +44,8 @@ struct outlook outlook_of(const struct incidents *incidents, const struct policy
 struct outlook outlook_of_member(struct incidents *incidents,
                                  const struct incident_context *context,
                                  const struct member *member);
-/* Of a node that a signal has just turned bad. It may be told late, so it sees resolved ones. */
+/* Of a node that a signal has just turned bad. It may be told late, so it sees resolved ones, and
+ * the node may be well again since. */
 struct outlook outlook_of_signal(const struct incidents *incidents,
                                  const struct incident_context *context,
                                  const struct policy *policy, uint32_t node,
@@ -67,6 +69,8 @@ void cause_keep_explained(struct incidents *incidents, const struct incident *ex
 void cause_gather_explained(struct incidents *incidents, const struct incident_context *context,
                             const struct outlook *outlook, uint32_t node,
                             const struct incident *exclude);
+/* Whether what turned bad then did so before the node was well. */
+bool cause_is_in_time(const struct outlook *outlook, uint64_t since_ns);
 /* Whether an interval of trouble touches the outlook's window. */
 bool cause_is_in_window(const struct outlook *outlook, uint64_t since_ns, uint64_t last_ns);
 
@@ -83,9 +87,9 @@ void cycle_review(struct incidents *incidents, const struct incident_context *co
                   struct incident *incident);
 
 /* rehome.c: members of other incidents whose nearest cause is now this member, or stands in its
- * incident, move there. */
+ * incident, move there; `until_ns` as in the outlook of its signal. */
 void correlate_rehome(struct incidents *incidents, const struct incident_context *context,
-                      struct member *cause);
+                      struct member *cause, uint64_t until_ns);
 
 /* reach.c: of an incident of the platform, how many tenants it reaches; else nothing. */
 void reach_count_tenants(struct incidents *incidents, const struct incident_context *context,

@@ -267,7 +267,7 @@ struct member *correlate_place(struct incidents *incidents, const struct inciden
     }
     incident_set_root(incidents, context, survivor, root);
     suspect_heard(incidents, context, survivor, node);
-    correlate_rehome(incidents, context, member);
+    correlate_rehome(incidents, context, member, outlook.until_ns);
     if (place.suspicion.node != GRAPH_NODE_NONE) {
         suspect_set(incidents, context, survivor, &place.suspicion);
     }

@@ -452,8 +452,8 @@ void member_fill_complaint(struct incidents *incidents, const struct incident_co
 /* --- stale.c --- */
 /* Whether the entity is known to have been well since. */
 bool stale_is(const struct incident_context *context, uint32_t node, const struct signal *signal);
-/* Whether it is the cause of what fails: it is no member yet that people know of, and none failed
- * when it was well. */
+/* Whether it is the cause of something that failed before it was well again; it is no member yet
+ * that people know of. */
 bool stale_explains(struct incidents *incidents, const struct incident_context *context,
                     uint32_t node, const struct signal *signal);
 /* Among the signals of the incident whose member it was, if any. */

@@ -17,7 +17,7 @@
 static bool may_move(struct incidents *incidents, const struct outlook *outlook,
                      const struct member *member, uint32_t target) {
     if (member == NULL || member->is_foreign || member->is_recovered ||
-        member->incident == target ||
+        member->incident == target || !cause_is_in_time(outlook, member->since_ns) ||
         !cause_is_in_window(outlook, member->since_ns, member->last_signal_ns)) {
         return false;
     }
@@ -60,8 +60,9 @@ static void move(struct incidents *incidents, const struct incident_context *con
 }
 
 void correlate_rehome(struct incidents *incidents, const struct incident_context *context,
-                      struct member *cause) {
+                      struct member *cause, uint64_t until_ns) {
     struct outlook outlook = outlook_of_member(incidents, context, cause);
+    outlook.until_ns = until_ns;
     uint32_t count = gather_members(incidents, context, &outlook, cause);
     struct incident *target = incident_at(incidents, cause->incident);
     for (uint32_t i = 0; i < count; i++) {

@@ -3,9 +3,9 @@
  *
  * The state of an entity that recovers by news is what was said last by event time, in whatever
  * order it arrives: such a failure opens nothing and reopens nothing, it is only counted. But what
- * failed while it lasted has found its cause all the same: then the entity is placed above it as
- * any other, and is well again in the same call. Until such a one is told it is kept aside
- * (shelf.c).
+ * failed while it lasted has found its cause all the same, whatever else failed when it was well:
+ * then the entity is placed above that as any other, and is well again in the same call. Until such
+ * a one is told it is kept aside (shelf.c).
  *
  * The success is the one that stands in the state of the node (well.c): up to SIGNAL_WELL_NOTED_NS
  * older than the latest, and never ahead of when it came. Clocks of sources differ by seconds, and
@@ -30,16 +30,9 @@ bool stale_explains(struct incidents *incidents, const struct incident_context *
     if (member != NULL && !member_is_shelved(incidents, member)) {
         return false; /* it has its place */
     }
-    uint64_t well_ns = graph_get_state(context->graph, node).since_ns;
     const struct policy *policy = policy_set_find(context->policies, owner);
     struct outlook outlook = outlook_of_signal(incidents, context, policy, node, signal);
     cause_gather_explained(incidents, context, &outlook, node, NULL);
-    for (uint32_t i = 0; i < incidents->gathered_count; i++) {
-        struct incident *incident = incident_at(incidents, incidents->gathered[i]);
-        if (member_at(incidents, incident->root)->since_ns > well_ns) {
-            return false; /* that failed when it was well */
-        }
-    }
     return incidents->gathered_count > 0;
 }
 

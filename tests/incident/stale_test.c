@@ -143,6 +143,43 @@ static void a_stale_failure_is_no_cause_of_what_failed_after_it_was_well(void **
     world_deinit(&world);
 }
 
+/* job:b and job:c depend on job:a; c failed after it was well again, and keeps nobody's place. */
+static void a_stale_failure_explains_what_failed_in_time_beside_what_did_not(void **state) {
+    (void)state;
+    for (unsigned is_below = 0; is_below < 2; is_below++) {
+        struct world world;
+        world_init(&world);
+        world_depend(&world, "job:b", "job:a");
+        world_depend(&world, "job:c", "job:a");
+        world_fail(&world, "job:b", START_NS - MINUTES(10));
+        if (is_below == 1) { /* a member that may be moved to a cause told late */
+            world_depend(&world, "job:d", "job:a");
+            world_depend(&world, "job:d", "job:m");
+            world_depend(&world, "job:m", "job:n");
+            world_depend(&world, "job:n", "job:c");
+        }
+        world_good(&world, "acme", "job:a", START_NS - MINUTES(5));
+        world_fail(&world, "job:c", START_NS - MINUTES(2));
+        if (is_below == 1) {
+            world_fail(&world, "job:d", START_NS - MINUTES(1));
+        }
+        world_fail(&world, "job:a", START_NS - MINUTES(11));
+        world_run(&world, START_NS + MINUTES(1));
+        assert_int_equal(incidents_open_count(world.incidents), 2);
+        unsigned roots = 0;
+        for (size_t i = 0; i < 2; i++) {
+            char *json = world_json(&world, "acme", i);
+            bool is_a = strstr(json, "\"root_cause\":{\"entity\":\"job:a\"") != NULL;
+            roots |= is_a ? 1u : 0u;
+            roots |= strstr(json, "\"root_cause\":{\"entity\":\"job:c\"") != NULL ? 2u : 0u;
+            assert_int_equal(count_text(json, "\"hops\":"), is_a ? 1 : is_below);
+            free(json);
+        }
+        assert_int_equal(roots, 3);
+        world_deinit(&world);
+    }
+}
+
 static void expect_live_root(struct world *world, const char *entity) {
     assert_int_equal(world->opened, 1);
     assert_int_equal(world_incidents(world, "acme"), 1);
@@ -273,6 +310,7 @@ int main(void) {
         cmocka_unit_test(only_a_success_hides_an_older_failure),
         cmocka_unit_test(a_stale_failure_is_the_cause_of_what_failed_while_it_lasted),
         cmocka_unit_test(a_stale_failure_is_no_cause_of_what_failed_after_it_was_well),
+        cmocka_unit_test(a_stale_failure_explains_what_failed_in_time_beside_what_did_not),
         cmocka_unit_test(a_stale_failure_that_is_told_first_is_the_cause_too),
         cmocka_unit_test(the_first_of_a_chain_is_the_root_in_any_order),
         cmocka_unit_test(a_stale_failure_that_nothing_follows_leaves_nothing),
