@@ -55,6 +55,8 @@ STAT(QUARANTINE_BYTES, "quell_quarantine_bytes", GAUGE, "Records of the quaranti
 STAT(DEAD_LETTERS_BYTES, "quell_dead_letters_bytes", GAUGE, "Dead letters, all tenants'")
 STAT(KEPT_DROPPED_BEYOND, "quell_kept_dropped_beyond_total", COUNTER,
      "Records dropped from the quarantine of tenants too many, who have no counter of their own")
+STAT(SIGNALS_STALE, "quell_signals_stale_total", COUNTER,
+     "Failures told over a minute late, by their own time, after a later success: open nothing")
 STAT(INCIDENTS_OPEN, "quell_incidents_open", GAUGE, "Incidents open or acknowledged")
 STAT(OUTBOX_PENDING, "quell_outbox_pending", GAUGE, "Messages not yet delivered or dead")
 STAT(CONFIG_RELOAD_OK, "quell_config_last_reload_successful", GAUGE,

@@ -27,6 +27,9 @@ static struct status apply_bad_news(struct engine *engine, struct tenant *tenant
     }
     struct incident_change change = {0};
     TRY(incidents_apply_bad(engine->incidents, context, node, signal, !answer.passes, &change));
+    if (change.is_stale && engine->stats != NULL) {
+        stats_add(engine->stats, STAT_SIGNALS_STALE, 1);
+    }
     if (change.opened) {
         tenant_count(&engine->tenants, tenant, TENANT_COUNTER_INCIDENTS_OPENED, 1);
     }

@@ -129,7 +129,7 @@ struct status incidents_apply_bad(struct incidents *incidents,
         if (!shelf_keep(incidents, context, node, signal)) {
             stale_count(incidents, context, node, is_repeat);
         }
-        change_out->opened = false;
+        *change_out = (struct incident_change){.is_stale = true};
         return status_ok();
     }
     if (effects_room(context->effects) < INCIDENTS_EFFECT_BYTES_MIN ||
@@ -166,7 +166,7 @@ struct status incidents_apply_bad(struct incidents *incidents,
         graph_set_state(context->graph, node, seen.state);
     }
     (void)telling_run(incidents, context, incident_at(incidents, member->incident));
-    change_out->opened = opened;
+    *change_out = (struct incident_change){.opened = opened, .is_stale = is_stale};
     return status_ok();
 }
 

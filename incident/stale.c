@@ -8,13 +8,14 @@
  * a one is told it is kept aside (shelf.c).
  *
  * The success is the one that stands in the state of the node (well.c): up to SIGNAL_WELL_NOTED_NS
- * older than the latest, and never ahead of when it came. Clocks of sources differ by seconds, and
- * some tell whole seconds only: a failure of about the same time counts, as one too many is heard
- * sooner than one too few. A person's "resolved" leaves no such word, alerts and services neither.
+ * older than the latest, and never ahead of when it came. Clocks of hosts differ, some by half a
+ * minute: a failure of about the same time counts, as one too many is heard sooner than one too
+ * few. Of the others the engine keeps count, so that a clock that is further off can be seen. A
+ * person's "resolved" leaves no such word, alerts and services neither.
  */
 #include "incident/shelf.h"
 
-#define STALE_SLACK_NS (5 * NS_PER_S)
+#define STALE_SLACK_NS NS_PER_MINUTE
 
 bool stale_is(const struct incident_context *context, uint32_t node, const struct signal *signal) {
     ASSERT(signal->news == SIGNAL_BAD);

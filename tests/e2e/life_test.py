@@ -90,6 +90,17 @@ class Life(Story):
         quell.events({"entity": "service:api", "status": "down", "message": "503"})
         self.assertTrue(wait_for(lambda: receiver.types() == ["opened", "resolved"]))
 
+    def test_a_failure_by_a_slow_clock_is_told_and_one_far_behind_is_counted(self):
+        quell = self.quell("notify.group_wait=1h")
+        for job, behind_s in (("slow", 30), ("stale", 600)):
+            quell.events({"job_id": job, "status": "succeeded", "run_id": "r1",
+                          "occurred_at": time.time()})
+            quell.events({"job_id": job, "status": "failed", "run_id": "r2",
+                          "occurred_at": time.time() - behind_s})
+        quell.settle()
+        self.assertEqual([one["root_cause"]["entity"] for one in quell.incidents()], ["job:slow"])
+        self.assertEqual(quell.metric("quell_signals_stale_total"), 1)
+
     def test_late_cause_keeps_the_id_that_people_saw(self):
         receiver, quell = self.hooked("notify.group_interval=0s")
         quell.events(failure("load", "extract"))

@@ -60,7 +60,7 @@ static void who_is_kept_aside_may_complain(void **state) {
     struct world world;
     world_init(&world);
     world_good(&world, "acme", "job:cart", START_NS - NS_PER_MINUTE);
-    world_fail(&world, "job:cart", START_NS - 2 * NS_PER_MINUTE);
+    world_fail(&world, "job:cart", START_NS - 3 * NS_PER_MINUTE);
     world_fail(&world, "service:payment", START_NS);
     world_restart(&world);
     assert_true(hear(&world, "job:cart", "upstream payment slow, retrying", START_NS + 1));
