@@ -91,6 +91,10 @@ void cycle_review(struct incidents *incidents, const struct incident_context *co
 void correlate_rehome(struct incidents *incidents, const struct incident_context *context,
                       struct member *cause, uint64_t until_ns);
 
+/* correlate.c: whether trouble at a platform node that is no member would explain a tenant's. */
+bool correlate_reaches_tenants(struct incidents *incidents, const struct incident_context *context,
+                               uint32_t node, const struct outlook *outlook);
+
 /* reach.c: of an incident of the platform, how many tenants it reaches; else nothing. */
 void reach_count_tenants(struct incidents *incidents, const struct incident_context *context,
                          const struct incident *incident, struct rank *rank);

@@ -407,17 +407,17 @@ static void mark_foreign(struct incidents *incidents, uint32_t node, uint32_t ho
     }
 }
 
+/* The tenants' incidents that trouble at the platform's node explains. */
 static void gather_tenants(struct incidents *incidents, const struct incident_context *context,
-                           const struct member *platform) {
+                           uint32_t node, const struct outlook *outlook) {
     incidents->generation++;
     incidents->gathered_count = 0;
-    struct outlook outlook = outlook_of_member(incidents, context, platform);
-    uint32_t root = platform_root(incidents, platform->node);
+    uint32_t root = platform_root(incidents, node);
     uint32_t count = 0;
     const struct graph_visit *visits =
-        graph_search_run(context->search, context->graph, platform->node, GRAPH_DOWNSTREAM,
-                         outlook.hops_max, slice_of(NULL, 0), &count, NULL);
-    mark_foreign(incidents, platform->node, 0, root);
+        graph_search_run(context->search, context->graph, node, GRAPH_DOWNSTREAM, outlook->hops_max,
+                         slice_of(NULL, 0), &count, NULL);
+    mark_foreign(incidents, node, 0, root);
     for (uint32_t i = 0; i < count; i++) {
         struct slice owner = graph_get_node(context->graph, visits[i].node).owner;
         if (tenant_is_platform(owner)) {
@@ -426,7 +426,8 @@ static void gather_tenants(struct incidents *incidents, const struct incident_co
         }
         const struct policy *policy = policy_set_find(context->policies, owner);
         struct outlook theirs =
-            outlook_of(incidents, policy, owner, platform->since_ns, platform->last_signal_ns);
+            outlook_of(incidents, policy, owner, outlook->from_ns, outlook->to_ns);
+        theirs.until_ns = outlook->until_ns;
         if (visits[i].hops <= theirs.hops_max) {
             cause_mark_visit(incidents, context, &theirs, &visits[i]);
         }
@@ -434,16 +435,32 @@ static void gather_tenants(struct incidents *incidents, const struct incident_co
     cause_keep_explained(incidents, NULL);
 }
 
+/* Of those gathered: one of a tenant that has another root, and was not merged meanwhile. */
+static bool is_to_follow(const struct incident *incident, uint32_t root) {
+    return incident->is_used && incident_is_live(incident) && incident->root_node != root &&
+           !tenant_is_platform(incident_tenant(incident));
+}
+
+bool correlate_reaches_tenants(struct incidents *incidents, const struct incident_context *context,
+                               uint32_t node, const struct outlook *outlook) {
+    gather_tenants(incidents, context, node, outlook);
+    for (uint32_t i = 0; i < incidents->gathered_count; i++) {
+        if (is_to_follow(incident_at(incidents, incidents->gathered[i]), node)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void correlate_tenants(struct incidents *incidents, const struct incident_context *context,
-                       struct member *platform) {
-    gather_tenants(incidents, context, platform);
+                       struct member *platform, uint64_t until_ns) {
+    struct outlook outlook = outlook_of_member(incidents, context, platform);
+    outlook.until_ns = until_ns;
+    gather_tenants(incidents, context, platform->node, &outlook);
     uint32_t root = platform_root(incidents, platform->node);
-    uint32_t platform_slot = platform->incident;
     for (uint32_t i = 0; i < incidents->gathered_count; i++) {
         struct incident *incident = &incidents->incidents[incidents->gathered[i]];
-        if (!incident->is_used || !incident_is_live(incident) || incident->root_node == root ||
-            incidents->gathered[i] == platform_slot ||
-            tenant_is_platform(incident_tenant(incident))) {
+        if (!is_to_follow(incident, root)) {
             continue;
         }
         if (effects_room(context->effects) < MERGE_ROOM_BYTES_MIN) {

@@ -46,7 +46,7 @@ static void ask_tenants(struct incidents *incidents, const struct incident_conte
         platform = above.is_found ? platform_member(incidents, above.node) : NULL;
     }
     if (platform != NULL) {
-        correlate_tenants(incidents, context, platform);
+        correlate_tenants(incidents, context, platform, 0);
     }
 }
 
@@ -79,7 +79,7 @@ void correlate_edge(struct incidents *incidents, const struct incident_context *
         correlate_explain(incidents, context, incident);
         cycle_review(incidents, context, incident_at(incidents, root->incident));
         if (is_platform && platform_root(incidents, root->node) != root->node) {
-            correlate_tenants(incidents, context, root);
+            correlate_tenants(incidents, context, root, 0);
         }
     }
     struct member *lower = member_find(incidents, outlook.tenant_hash, from);

@@ -159,7 +159,7 @@ struct status incidents_apply_bad(struct incidents *incidents,
                        severity_of_member(policy, seen.entity, member->status, member->severity));
     }
     if (!is_known && slice_equals(seen.owner, SLICE("platform"))) {
-        correlate_tenants(incidents, context, member);
+        correlate_tenants(incidents, context, member, is_stale ? seen.state.since_ns : 0);
     }
     if (is_stale) {
         member_recover(incidents, context, member, seen.state.status, seen.state.since_ns);

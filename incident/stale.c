@@ -34,7 +34,9 @@ bool stale_explains(struct incidents *incidents, const struct incident_context *
     const struct policy *policy = policy_set_find(context->policies, owner);
     struct outlook outlook = outlook_of_signal(incidents, context, policy, node, signal);
     cause_gather_explained(incidents, context, &outlook, node, NULL);
-    return incidents->gathered_count > 0;
+    return incidents->gathered_count > 0 ||
+           (tenant_is_platform(owner) &&
+            correlate_reaches_tenants(incidents, context, node, &outlook));
 }
 
 void stale_count(struct incidents *incidents, const struct incident_context *context, uint32_t node,
