@@ -308,13 +308,45 @@ static struct incident *blame_platform(struct incidents *incidents,
     return incident;
 }
 
-/* A tenant's incident has a platform node as its root: what does the platform say by now? */
+/* The failing member of a tenant's incident that stands nearest to its platform root; NULL: none.
+ */
+static const struct member *find_nearest(struct incidents *incidents,
+                                         const struct incident *incident) {
+    const struct member *nearest = NULL;
+    for (uint32_t at = incident->members_first; at != INDEX_NONE;) {
+        const struct member *member = member_at(incidents, at);
+        at = member->next;
+        if (member->is_foreign || member->is_recovered) {
+            continue;
+        }
+        bool is_nearer = nearest == NULL || member->hops < nearest->hops ||
+                         (member->hops == nearest->hops && member->node < nearest->node);
+        nearest = is_nearer ? member : nearest;
+    }
+    return nearest;
+}
+
+/* A tenant's incident has a platform node as its root: what does the platform say by now? The one
+ * between that root and the tenant may stand in another incident since (rehome.c); who joined by it
+ * goes with it. */
 static void follow_platform(struct incidents *incidents, const struct incident_context *context,
                             struct incident *incident) {
     struct member *root = member_at(incidents, incident->root);
     uint32_t node = platform_root(incidents, root->node);
     if (node != root->node) {
         shift_hops(incidents, incident, platform_member(incidents, root->node)->hops);
+        (void)blame_platform(incidents, context, incident, node);
+        return;
+    }
+    const struct member *nearest = find_nearest(incidents, incident);
+    if (nearest == NULL) {
+        return;
+    }
+    struct outlook outlook = outlook_of_member(incidents, context, nearest);
+    cause_gather_explained(incidents, context, &outlook, nearest->node, NULL);
+    struct cause cause = cause_find(incidents, context, &outlook, nearest->node, NULL);
+    node = cause.is_found && cause.is_foreign ? platform_root(incidents, cause.node) : node;
+    if (node != root->node) {
         (void)blame_platform(incidents, context, incident, node);
     }
 }

@@ -7,7 +7,9 @@
  * it are asked again, nearest first, who their cause is; those whose cause stands in its incident
  * now move there. A root is not asked: it is explained and merged, or it has a cause of its own.
  *
- * Signals stay counted where they were received. Bounded: REHOMED_MAX members a call.
+ * Signals stay counted where they were received. Tenants that hang on a platform node which moved
+ * look again at the next advance. Bounded: REHOMED_MAX members a call, each incident that they left
+ * is asked for its tenants once.
  */
 #include "incident/causes.h"
 
@@ -59,6 +61,22 @@ static void move(struct incidents *incidents, const struct incident_context *con
     incident_refresh_later(incidents, context, target);
 }
 
+static bool precedes(const void *context, uint32_t a, uint32_t b) {
+    (void)context;
+    return a < b;
+}
+
+/* `sorted` holds what incident each of the members left; INDEX_NONE: none. */
+static void ask_tenants(struct incidents *incidents, uint32_t count) {
+    sort_indices(incidents->sorted, count, precedes, NULL);
+    for (uint32_t i = 0; i < count && incidents->sorted[i] != INDEX_NONE; i++) {
+        const struct incident *left = incident_at(incidents, incidents->sorted[i]);
+        if (i == 0 || incidents->sorted[i - 1] != incidents->sorted[i]) {
+            reach_ask_again(incidents, left, left->root_node);
+        }
+    }
+}
+
 void correlate_rehome(struct incidents *incidents, const struct incident_context *context,
                       struct member *cause, uint64_t until_ns) {
     struct outlook outlook = outlook_of_member(incidents, context, cause);
@@ -68,8 +86,9 @@ void correlate_rehome(struct incidents *incidents, const struct incident_context
     for (uint32_t i = 0; i < count; i++) {
         struct member *member = member_at(incidents, incidents->sorted[i]);
         struct outlook theirs = outlook_of_member(incidents, context, member);
+        incidents->sorted[i] = INDEX_NONE;
         if (effects_room(context->effects) < MERGE_ROOM_BYTES_MIN) {
-            return;
+            continue;
         }
         cause_gather_explained(incidents, context, &theirs, member->node, NULL);
         struct cause found = cause_find(incidents, context, &theirs, member->node, NULL);
@@ -79,7 +98,9 @@ void correlate_rehome(struct incidents *incidents, const struct incident_context
         struct member *via = member_find(incidents, theirs.tenant_hash, found.node);
         if (via->incident == cause->incident) {
             member->hops = via->hops + found.hops;
+            incidents->sorted[i] = member->incident;
             move(incidents, context, member, target);
         }
     }
+    ask_tenants(incidents, count);
 }

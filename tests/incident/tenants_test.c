@@ -48,9 +48,44 @@ static void a_stale_platform_failure_is_the_cause_of_tenants_failures(void **sta
     }
 }
 
+/* job:x of the platform stands in the incident of job:r1 until its nearer cause job:r2 is told. */
+static void tenants_follow_a_platform_node_to_its_nearer_cause(void **state) {
+    (void)state;
+    static const char *const orders[] = {"12xt", "1xt2", "1x2t", "x1t2", "tx12"};
+    for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
+        struct world world;
+        world_init(&world);
+        world_depend(&world, "platform|job:x", "platform|job:r2");
+        world_depend(&world, "platform|job:x", "platform|job:m");
+        world_depend(&world, "platform|job:m", "platform|job:r1");
+        world_depend(&world, "platform|job:y", "platform|job:r1");
+        world_depend(&world, "acme|job:load", "platform|job:x");
+        world_depend(&world, "globex|job:load", "platform|job:y");
+        fail_platform(&world, "job:y", START_NS + 20 * NS_PER_S);
+        world_bad(&world, "globex", "job:load", EVENT_STATUS_FAILED, START_NS + 30 * NS_PER_S);
+        for (const char *at = orders[i]; *at != 0; at++) {
+            if (*at == '1') {
+                fail_platform(&world, "job:r1", START_NS);
+            } else if (*at == '2') {
+                fail_platform(&world, "job:r2", START_NS + 10 * NS_PER_S);
+            } else if (*at == 'x') {
+                fail_platform(&world, "job:x", START_NS + 20 * NS_PER_S);
+            } else {
+                world_fail(&world, "job:load", START_NS + 30 * NS_PER_S);
+            }
+        }
+        world_run(&world, START_NS + MINUTES(1));
+        assert_int_equal(world_incidents(&world, "platform"), 2);
+        expect_root(&world, "acme", "platform/job:r2", 1);
+        expect_root(&world, "globex", "platform/job:r1", 1);
+        world_deinit(&world);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stale_platform_failure_is_the_cause_of_tenants_failures),
+        cmocka_unit_test(tenants_follow_a_platform_node_to_its_nearer_cause),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
