@@ -96,7 +96,9 @@ void incident_merge(struct incidents *incidents, const struct incident_context *
     }
     tell_timelines(incidents, context, survivor, loser);
     while (loser->members_first != INDEX_NONE) {
-        member_move(incidents, member_at(incidents, loser->members_first), survivor);
+        struct member *member = member_at(incidents, loser->members_first);
+        reach_ask_again(incidents, loser, member->node);
+        member_move(incidents, member, survivor);
     }
     survivor->signals_total += loser->signals_total;
     survivor->signals_unique += loser->signals_unique;
@@ -105,7 +107,6 @@ void incident_merge(struct incidents *incidents, const struct incident_context *
     survivor->updated_ns = context->now_ns;
     emit_alias(context, loser->id, survivor->id);
     enum event_severity severity = loser->severity;
-    reach_ask_again(incidents, loser, loser->root_node);
     incident_drop(incidents, loser, FATE_DELETE);
     severity_raise(incidents, context, survivor, severity);
     telling_note(incidents, context, survivor, CHANGE_AFFECTED);

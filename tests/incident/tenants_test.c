@@ -82,10 +82,39 @@ static void tenants_follow_a_platform_node_to_its_nearer_cause(void **state) {
     }
 }
 
+static void fail_naming_host(struct world *world, const char *entity, uint64_t event_ns) {
+    struct signal signal = world_signal("platform", entity, EVENT_STATUS_FAILED, event_ns);
+    signal.message = SLICE("no answer from store1.internal.example.com");
+    world_bad_signal(world, "platform", entity, &signal, false);
+}
+
+/* The tenant's root is a node of the platform that is no root there, since the one above it is well
+ * again; that incident is swallowed by one which its errors lead to. */
+static void tenants_of_any_node_of_a_merged_platform_incident_follow(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "platform|job:x", "platform|job:r");
+    world_depend(&world, "platform|job:z", "platform|job:y");
+    world_depend(&world, "acme|job:load", "platform|job:x");
+    fail_platform(&world, "job:z", START_NS - NS_PER_S);
+    fail_platform(&world, "job:r", START_NS);
+    fail_naming_host(&world, "job:x", START_NS + NS_PER_S);
+    world_good(&world, "platform", "job:r", START_NS + 5 * NS_PER_S);
+    world_fail(&world, "job:load", START_NS + 6 * NS_PER_S);
+    expect_root(&world, "acme", "platform/job:x", 1);
+    fail_naming_host(&world, "job:y", START_NS - 2 * NS_PER_S);
+    world_run(&world, START_NS + MINUTES(1));
+    expect_root(&world, "platform", "job:y", 3);
+    expect_root(&world, "acme", "platform/job:y", 1);
+    world_deinit(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stale_platform_failure_is_the_cause_of_tenants_failures),
         cmocka_unit_test(tenants_follow_a_platform_node_to_its_nearer_cause),
+        cmocka_unit_test(tenants_of_any_node_of_a_merged_platform_incident_follow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
