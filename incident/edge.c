@@ -42,6 +42,7 @@ static void ask_tenants(struct incidents *incidents, const struct incident_conte
                         const struct outlook *outlook, uint32_t to) {
     struct member *platform = platform_member(incidents, to);
     if (platform == NULL) {
+        incidents->generation++; /* whatever was found before this call tells nothing of rings */
         struct cause above = cause_find(incidents, context, outlook, to, NULL);
         platform = above.is_found ? platform_member(incidents, above.node) : NULL;
     }
