@@ -69,6 +69,9 @@ void cause_keep_explained(struct incidents *incidents, const struct incident *ex
 void cause_gather_explained(struct incidents *incidents, const struct incident_context *context,
                             const struct outlook *outlook, uint32_t node,
                             const struct incident *exclude);
+/* Fills `gathered` with the tenants' incidents that trouble at a node of the platform explains. */
+void cause_gather_tenants(struct incidents *incidents, const struct incident_context *context,
+                          uint32_t node, const struct outlook *outlook);
 /* Whether what turned bad then did so before the node was well. */
 bool cause_is_in_time(const struct outlook *outlook, uint64_t since_ns);
 /* Whether an interval of trouble touches the outlook's window. */

@@ -418,55 +418,6 @@ void correlate_kin(struct incidents *incidents, const struct incident_context *c
     incident_set_root(incidents, context, survivor, stays ? member : other);
 }
 
-/* The roots of tenants' incidents at a platform node that the search has reached. Those whose node
- * the platform itself puts down to `root` are explained, whatever the tenants' windows: so would
- * they be, had they come after it. */
-static void mark_foreign(struct incidents *incidents, uint32_t node, uint32_t hops, uint32_t root) {
-    struct member *member = foreign_next(incidents, node, NULL);
-    bool is_explained = member != NULL && platform_root(incidents, node) == root;
-    for (; member != NULL; member = foreign_next(incidents, node, member)) {
-        struct incident *incident = incident_at(incidents, member->incident);
-        if (!incident_is_live(incident)) {
-            continue;
-        }
-        cause_mark(incidents, incident);
-        if (incident->root_node == node) {
-            incident->mark_root_seen = true;
-            incident->mark_root_hops = hops;
-            incident->mark_root_bound = is_explained;
-            incident->mark_in_window = incident->mark_in_window || is_explained;
-        }
-    }
-}
-
-/* The tenants' incidents that trouble at the platform's node explains. */
-static void gather_tenants(struct incidents *incidents, const struct incident_context *context,
-                           uint32_t node, const struct outlook *outlook) {
-    incidents->generation++;
-    incidents->gathered_count = 0;
-    uint32_t root = platform_root(incidents, node);
-    uint32_t count = 0;
-    const struct graph_visit *visits =
-        graph_search_run(context->search, context->graph, node, GRAPH_DOWNSTREAM, outlook->hops_max,
-                         slice_of(NULL, 0), &count, NULL);
-    mark_foreign(incidents, node, 0, root);
-    for (uint32_t i = 0; i < count; i++) {
-        struct slice owner = graph_get_node(context->graph, visits[i].node).owner;
-        if (tenant_is_platform(owner)) {
-            mark_foreign(incidents, visits[i].node, visits[i].hops, root);
-            continue;
-        }
-        const struct policy *policy = policy_set_find(context->policies, owner);
-        struct outlook theirs =
-            outlook_of(incidents, policy, owner, outlook->from_ns, outlook->to_ns);
-        theirs.until_ns = outlook->until_ns;
-        if (visits[i].hops <= theirs.hops_max) {
-            cause_mark_visit(incidents, context, &theirs, &visits[i]);
-        }
-    }
-    cause_keep_explained(incidents, NULL);
-}
-
 /* Of those gathered: one of a tenant that has another root, and was not merged meanwhile. */
 static bool is_to_follow(const struct incident *incident, uint32_t root) {
     return incident->is_used && incident_is_live(incident) && incident->root_node != root &&
@@ -475,7 +426,7 @@ static bool is_to_follow(const struct incident *incident, uint32_t root) {
 
 bool correlate_reaches_tenants(struct incidents *incidents, const struct incident_context *context,
                                uint32_t node, const struct outlook *outlook) {
-    gather_tenants(incidents, context, node, outlook);
+    cause_gather_tenants(incidents, context, node, outlook);
     for (uint32_t i = 0; i < incidents->gathered_count; i++) {
         if (is_to_follow(incident_at(incidents, incidents->gathered[i]), node)) {
             return true;
@@ -488,7 +439,7 @@ void correlate_tenants(struct incidents *incidents, const struct incident_contex
                        struct member *platform, uint64_t until_ns) {
     struct outlook outlook = outlook_of_member(incidents, context, platform);
     outlook.until_ns = until_ns;
-    gather_tenants(incidents, context, platform->node, &outlook);
+    cause_gather_tenants(incidents, context, platform->node, &outlook);
     uint32_t root = platform_root(incidents, platform->node);
     for (uint32_t i = 0; i < incidents->gathered_count; i++) {
         struct incident *incident = &incidents->incidents[incidents->gathered[i]];
