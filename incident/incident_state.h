@@ -450,17 +450,6 @@ void member_fill(struct incidents *incidents, const struct incident_context *con
 void member_fill_complaint(struct incidents *incidents, const struct incident_context *context,
                            struct member *member, const struct signal *signal);
 
-/* --- stale.c --- */
-/* Whether the entity is known to have been well since. */
-bool stale_is(const struct incident_context *context, uint32_t node, const struct signal *signal);
-/* Whether it is the cause of something that failed before it was well again; it is no member yet
- * that people know of. */
-bool stale_explains(struct incidents *incidents, const struct incident_context *context,
-                    uint32_t node, const struct signal *signal);
-/* Among the signals of the incident whose member it was, if any. */
-void stale_count(struct incidents *incidents, const struct incident_context *context, uint32_t node,
-                 bool is_repeat);
-
 /* --- telling.c --- */
 /* Notes a change worth telling and when it is due. */
 void telling_note(struct incidents *incidents, const struct incident_context *context,

@@ -7,6 +7,7 @@
 #include "incident/incident_state.h"
 #include "incident/rows.h"
 #include "incident/shelf.h"
+#include "incident/stale.h"
 
 static struct status init_slots(struct incidents *incidents, struct arena *arena) {
     incidents->incidents = ARENA_ARRAY(arena, struct incident, incidents->incidents_max);

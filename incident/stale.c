@@ -13,6 +13,7 @@
  * few. Of the others the engine keeps count, so that a clock that is further off can be seen. A
  * person's "resolved" leaves no such word, alerts and services neither.
  */
+#include "incident/stale.h"
 #include "incident/shelf.h"
 
 #define STALE_SLACK_NS NS_PER_MINUTE

@@ -1,0 +1,16 @@
+/*
+ * stale.h - failures that are told when it is known that all is well again. Private to the room.
+ */
+#pragma once
+
+#include "incident/incident_state.h"
+
+/* Whether the entity is known to have been well since. */
+bool stale_is(const struct incident_context *context, uint32_t node, const struct signal *signal);
+/* Whether it is the cause of something that failed before it was well again; it is no member yet
+ * that people know of. */
+bool stale_explains(struct incidents *incidents, const struct incident_context *context,
+                    uint32_t node, const struct signal *signal);
+/* Among the signals of the incident whose member it was, if any. */
+void stale_count(struct incidents *incidents, const struct incident_context *context, uint32_t node,
+                 bool is_repeat);
