@@ -207,6 +207,7 @@ struct engine_options {
     uint32_t dedup_keys_max;
     uint32_t event_ids_max;
     uint32_t incidents_max;
+    uint64_t kept_bytes_max; /* 0: KEPT_BYTES_MAX */
     uint64_t hash_seed;
     struct store *store; /* the caller's, outlives the engine */
     const char *poison_path;

@@ -21,8 +21,9 @@ enum {
 };
 #define AGE_SLACK_NS_MAX NS_PER_HOUR
 
-struct status kept_init(struct kept *kept, struct arena *arena) {
-    *kept = (struct kept){.next_ns = UINT64_MAX, .bytes_max = KEPT_BYTES_MAX};
+struct status kept_init(struct kept *kept, uint64_t bytes_max, struct arena *arena) {
+    *kept = (struct kept){.next_ns = UINT64_MAX,
+                          .bytes_max = bytes_max != 0 ? bytes_max : KEPT_BYTES_MAX};
     for (int kind = 0; kind < KEPT_KINDS; kind++) {
         kept->sums[kind] = ARENA_ARRAY(arena, struct kept_sum, KEPT_PLACES);
         if (kept->sums[kind] == NULL) {

@@ -58,7 +58,7 @@ struct kept_row {
     size_t bytes; /* of its value in QUARANTINE or DEAD */
 };
 
-/* FULL. */
-MUST_CHECK struct status kept_init(struct kept *kept, struct arena *arena);
+/* bytes_max 0: KEPT_BYTES_MAX. FULL. */
+MUST_CHECK struct status kept_init(struct kept *kept, uint64_t bytes_max, struct arena *arena);
 /* The key of a sum, with which those of its rows begin. */
 struct slice kept_sum_key(enum kept_kind kind, uint32_t place, uint8_t memory[KEPT_SUM_KEY_BYTES]);

@@ -43,7 +43,7 @@ static struct status rooms_init(struct engine *engine, const struct engine_optio
     TRY(incidents_init(&engine->incidents, &incidents_options, arena));
     TRY(streams_init(&engine->streams, engine->logger, engine->stats, arena));
     TRY(silences_init(&engine->silences, arena));
-    TRY(kept_init(&engine->kept, arena));
+    TRY(kept_init(&engine->kept, options->kept_bytes_max, arena));
     return tenants_init(&engine->tenants, &engine->policies, arena);
 }
 

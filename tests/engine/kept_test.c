@@ -1,137 +1,8 @@
 /* kept_test.c - the quarantine and the dead letters have an end: a tenant's oldest go, nobody
  * else's, and a replay lets the same go. */
-#include "tests/engine/shard_world.h"
+#include "tests/engine/kept_world.h"
 
 #include <stdio.h>
-#include <unistd.h>
-
-#include "core/operator.h"
-#include "core/outbox.h"
-
-enum { RAW_BYTES = 400, COST = 1200, FEW = 8 }; /* a refused record costs less than COST */
-
-struct bound {
-    uint64_t age_ns;
-    uint64_t bytes;
-};
-
-/* Of acme; everybody else has the defaults, but the number of bytes. */
-static void configure(struct world *world, struct bound bound) {
-    struct slice sinks[] = {SLICE("hook")};
-    struct policy acme = policy_default();
-    struct policy_set set = {.defaults = policy_default(), .tenants = &acme, .tenants_count = 1};
-    acme.tenant = SLICE("acme");
-    acme.sinks = sinks;
-    acme.sinks_count = 1;
-    acme.group_wait_ns = 0;
-    acme.quarantine_age_ns_max = acme.dead_age_ns_max = bound.age_ns;
-    acme.quarantine_bytes_max = acme.dead_bytes_max = bound.bytes;
-    set.defaults.quarantine_bytes_max = bound.bytes;
-    batch_clear(&world->batch, BATCH_CONFIG);
-    struct writer writer = batch_entry_begin(&world->batch);
-    assert_status(policy_set_encode(&set, &writer), OK);
-    batch_entry_commit(&world->batch, writer.size);
-    apply_record(world);
-    batch_clear(&world->batch, BATCH_EVENTS);
-}
-
-static void add_refused(struct world *world, const char *tenant, size_t raw_bytes) {
-    static uint8_t raw[64 * 1024];
-    static uint8_t bytes[96 * 1024];
-    struct envelope envelope = {
-        .flags = ENVELOPE_REFUSED,
-        .event_time_ns = world->now_ns,
-        .ingest_time_ns = world->now_ns + NS_PER_S, /* as its record will be stamped */
-        .tenant = slice_of_text(tenant),
-        .entity = SLICE("unknown:unidentified"),
-        .reason = SLICE("status: no such word"),
-        .raw = slice_of(raw, raw_bytes),
-        .source = SLICE("test"),
-    };
-    struct writer writer = writer_over(bytes, sizeof(bytes));
-    assert_status(envelope_encode(&envelope, &writer), OK);
-    assert_status(batch_add(&world->batch, writer_slice(&writer)), OK);
-}
-
-static void refuse(struct world *world, const char *tenant, uint32_t count) {
-    for (uint32_t i = 0; i < count; i++) {
-        add_refused(world, tenant, RAW_BYTES);
-        apply_record(world);
-    }
-}
-
-/* What stands there of the tenant, and the oldest record's number. */
-static uint32_t quarantined(struct world *world, const char *tenant, uint64_t *first_seq_out) {
-    struct store_snapshot *snapshot = NULL;
-    struct store_cursor *cursor = NULL;
-    struct slice key;
-    struct slice value;
-    uint32_t count = 0;
-    uint8_t bytes[TENANT_BYTES_MAX + 1];
-    struct writer prefix = writer_over(bytes, sizeof(bytes));
-    writer_bytes(&prefix, slice_of_text(tenant));
-    writer_u8(&prefix, 0);
-    *first_seq_out = 0;
-    assert_status(store_snapshot_acquire(world->store, &snapshot), OK);
-    assert_status(store_cursor_open(snapshot, STORE_TABLE_QUARANTINE, writer_slice(&prefix),
-                                    slice_of(NULL, 0), &cursor),
-                  OK);
-    while (status_is_ok(store_cursor_next(cursor, &key, &value))) {
-        struct reader reader = reader_over(slice_tail(key, prefix.size));
-        *first_seq_out = count++ == 0 ? reader_u64_big_endian(&reader) : *first_seq_out;
-    }
-    store_cursor_close(cursor);
-    store_snapshot_release(snapshot);
-    return count;
-}
-
-/* What the state is after a restart, and after the journal alone, is what it was. */
-static void assert_same_after_replay(struct world *world) {
-    char path[96];
-    struct hash128 digest = engine_digest(&world->engine);
-    restart(world); /* from the last commit on */
-    assert_same(engine_digest(&world->engine), digest);
-    commit(world);
-    struct hash128 rows = store_digest(world);
-    crash(world);
-    snprintf(path, sizeof(path), "%s/data.mdb", world->state_path);
-    assert_int_equal(unlink(path), 0);
-    start(world);
-    assert_same(engine_digest(&world->engine), digest);
-    assert_same(store_digest(world), rows);
-}
-
-/* The sums are those of the rows. */
-static void assert_sums(struct world *world) {
-    uint64_t rows = 0;
-    uint32_t sums = 0;
-    for (int kind = 0; kind < KEPT_KINDS; kind++) {
-        uint64_t bytes = 0;
-        uint32_t places = 0;
-        for (uint32_t place = 0; place < KEPT_PLACES; place++) {
-            const struct kept_sum *sum = &world->engine.kept.sums[kind][place];
-            rows += sum->rows;
-            bytes += sum->bytes;
-            uint8_t key[KEPT_SUM_KEY_BYTES];
-            struct slice row;
-            struct store_snapshot *snapshot = NULL;
-            if (sum->rows > 0) {
-                assert_status(store_snapshot_acquire(world->store, &snapshot), OK);
-                struct slice name = kept_sum_key((enum kept_kind)kind, place, key);
-                assert_status(store_get(snapshot, STORE_TABLE_KEPT, name, &row), OK);
-                store_snapshot_release(snapshot);
-            }
-            places += sum->rows > 0;
-        }
-        sums += places;
-        assert_int_equal(world->engine.kept.places[kind], places);
-        assert_int_equal(world->engine.kept.bytes[kind], bytes);
-    }
-    uint32_t found = rows_count(world, STORE_TABLE_KEPT);
-    assert_int_equal(
-        rows_count(world, STORE_TABLE_QUARANTINE) + rows_count(world, STORE_TABLE_DEAD), rows);
-    assert_true(found >= rows + sums); /* a sum of nothing may stay */
-}
 
 static void beyond_its_bytes_a_tenants_oldest_refused_records_go(void **state) {
     struct world *world = *state;
@@ -215,19 +86,6 @@ static void the_newest_stays_however_large_it_is(void **state) {
     assert_same_after_replay(world);
 }
 
-static void operate(struct world *world, enum operator_action action, uint64_t number) {
-    const struct operator_request request = {.action = action,
-                                             .incident_id = {.lo = number},
-                                             .tenant = SLICE("acme"),
-                                             .by = SLICE("ann")};
-    batch_clear(&world->batch, BATCH_OPERATOR);
-    struct writer writer = batch_entry_begin(&world->batch);
-    operator_encode(&request, &writer);
-    batch_entry_commit(&world->batch, writer.size);
-    apply_record(world);
-    commit(world);
-}
-
 static void what_an_operator_drops_makes_room(void **state) {
     struct world *world = *state;
     uint64_t first = 0;
@@ -247,49 +105,6 @@ static void what_an_operator_drops_makes_room(void **state) {
 }
 
 /* --- Dead letters --- */
-
-static void let_die(struct world *world, uint64_t number) {
-    const struct outbox_outcome outcome = {
-        .number = number, .result = OUTBOX_DEAD, .attempts = 10, .error = SLICE("HTTP 400")};
-    batch_clear(&world->batch, BATCH_OUTCOME);
-    struct writer writer = batch_entry_begin(&world->batch);
-    outbox_outcome_encode(&outcome, &writer);
-    batch_entry_commit(&world->batch, writer.size);
-    apply_record(world);
-}
-
-/* As many incidents, each told to a sink that does not take it. */
-static uint64_t make_dead_letters(struct world *world, uint32_t count) {
-    uint64_t first = incidents_next_outbox_number(world->engine.incidents);
-    for (uint32_t i = 0; i < count; i++) {
-        char job[32];
-        (void)snprintf(job, sizeof(job), "job:j%u", i);
-        add_event(world, job, EVENT_STATUS_FAILED, job, NULL);
-        apply_record(world);
-        apply_tick(world, NS_PER_S);
-        assert_int_equal(incidents_next_outbox_number(world->engine.incidents), first + i + 1);
-        let_die(world, first + i);
-    }
-    return first;
-}
-
-static bool is_dead(struct world *world, uint64_t number) {
-    uint8_t bytes[8];
-    struct writer key = writer_over(bytes, sizeof(bytes));
-    struct slice value;
-    struct dead_letter letter;
-    struct store_snapshot *snapshot = NULL;
-    writer_u64_big_endian(&key, number);
-    assert_status(store_snapshot_acquire(world->store, &snapshot), OK);
-    struct status status = store_get(snapshot, STORE_TABLE_DEAD, writer_slice(&key), &value);
-    if (status_is_ok(status)) {
-        assert_status(dead_letter_decode(value, &letter), OK);
-        assert_slice(letter.error, "HTTP 400");
-        assert_true(letter.row.size > 200);
-    }
-    store_snapshot_release(snapshot);
-    return status_is_ok(status);
-}
 
 static void beyond_their_bytes_the_oldest_dead_letters_go(void **state) {
     struct world *world = *state;
@@ -365,8 +180,9 @@ static void what_stood_there_before_there_were_bounds_is_bounded_too(void **stat
 static void when_all_have_too_much_the_largest_give_way(void **state) {
     struct world *world = *state;
     uint64_t first = 0;
+    world->kept_bytes_max = 40 * COST;
+    restart(world);
     configure(world, (struct bound){NS_PER_DAY, GIB});
-    world->engine.kept.bytes_max = 40 * COST;
     refuse(world, "rival", 6);
     refuse(world, "acme", 120);
     refuse(world, "other", 120);
@@ -380,9 +196,7 @@ static void when_all_have_too_much_the_largest_give_way(void **state) {
     assert_true(world->engine.kept.bytes[KEPT_QUARANTINE] <= 40 * COST);
     assert_int_equal(counter(world, TENANT_COUNTER_QUARANTINE_DROPPED), 120 - acme);
     assert_sums(world);
-    struct hash128 digest = engine_digest(&world->engine);
-    restart(world);
-    assert_same(engine_digest(&world->engine), digest);
+    assert_same_after_replay(world);
     assert_int_equal(world->engine.kept.places[KEPT_QUARANTINE], 3);
 }
 

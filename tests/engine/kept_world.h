@@ -1,0 +1,32 @@
+/* kept_world.h - a scratch shard whose tenants send what is refused, and have dead letters. */
+#pragma once
+
+#include "core/operator.h"
+#include "tests/engine/shard_world.h"
+
+enum { RAW_BYTES = 400, COST = 1200, FEW = 8 }; /* a refused record costs less than COST */
+
+struct bound {
+    uint64_t age_ns;
+    uint64_t bytes;
+};
+
+/* Of acme; everybody else has the defaults, but the number of bytes. */
+void configure(struct world *world, struct bound bound);
+/* One more refused record, in the open batch. */
+void add_refused(struct world *world, const char *tenant, size_t raw_bytes);
+/* As many, each with a journal record of its own. */
+void refuse(struct world *world, const char *tenant, uint32_t count);
+/* What stands there of the tenant, and the oldest record's number. */
+uint32_t quarantined(struct world *world, const char *tenant, uint64_t *first_seq_out);
+/* What an operator does with something of acme's; committed. */
+void operate(struct world *world, enum operator_action action, uint64_t number);
+/* An outbox message of that number is given up. */
+void let_die(struct world *world, uint64_t number);
+/* As many incidents, each told to a sink that does not take it; the first one's outbox number. */
+uint64_t make_dead_letters(struct world *world, uint32_t count);
+bool is_dead(struct world *world, uint64_t number);
+/* The sums, in memory and on the disk, are those of the rows: all is committed. */
+void assert_sums(struct world *world);
+/* What the state is after a restart, and after the journal alone, is what it was. */
+void assert_same_after_replay(struct world *world);
