@@ -397,7 +397,9 @@ static struct status apply_record(struct engine *engine, struct slice record,
     ASSERT(batch.seq == engine->applied_seq + 1 || engine->applied_seq == 0);
     ASSERT(batch.stamp_ns >= engine->now_ns);
     TRY(engine_commit_what_is_read(engine, &batch, fault));
-    bool trims = engine_kept_is_due(engine, batch.stamp_ns);
+    /* Not ahead of who is about to say what may stay, or what becomes of a row. */
+    bool trims = batch.kind != BATCH_OPERATOR && batch.kind != BATCH_CONFIG &&
+                 engine_kept_is_due(engine, batch.stamp_ns);
     TRY(trims ? engine_commit(engine, fault) : status_ok());
     poison_enter(&engine->poison, batch.seq);
     uint64_t before_ns = engine->now_ns;
