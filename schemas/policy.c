@@ -199,14 +199,12 @@ struct policy_silence policy_silence_read(struct reader *reader) {
     return silence;
 }
 
-/* What records of before say nothing of. */
+/* What records of before say nothing of. Their journal kept what was put aside without an end: the
+ * first bound is one that this version's configuration says. */
 static void set_defaults(struct policy *policy) {
-    const struct policy defaults = policy_default();
-    policy->learned_ttl_ns = defaults.learned_ttl_ns;
-    policy->quarantine_age_ns_max = defaults.quarantine_age_ns_max;
-    policy->quarantine_bytes_max = defaults.quarantine_bytes_max;
-    policy->dead_age_ns_max = defaults.dead_age_ns_max;
-    policy->dead_bytes_max = defaults.dead_bytes_max;
+    policy->learned_ttl_ns = policy_default().learned_ttl_ns;
+    policy->quarantine_age_ns_max = policy->dead_age_ns_max = DURATION_NS_MAX;
+    policy->quarantine_bytes_max = policy->dead_bytes_max = UINT64_MAX;
 }
 
 static void read_policy(struct decode *decode, struct policy *policy) {

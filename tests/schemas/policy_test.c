@@ -248,8 +248,8 @@ static void a_record_of_the_first_version_is_still_read(void **state) {
     assert_int_equal(set.defaults.repeat_interval_ns, 9);
     assert_int_equal(set.defaults.correlate_suspect_min, 11);
     assert_int_equal(set.defaults.learned_ttl_ns, policy_default().learned_ttl_ns);
-    assert_int_equal(set.defaults.quarantine_bytes_max, 64 * MIB);
-    assert_int_equal(set.defaults.dead_age_ns_max, 30 * NS_PER_DAY);
+    assert_int_equal(set.defaults.quarantine_bytes_max, UINT64_MAX); /* no bound yet */
+    assert_int_equal(set.defaults.dead_age_ns_max, DURATION_NS_MAX);
     assert_int_equal(set.defaults.routes[0].match.severity_min, EVENT_SEVERITY_ERROR);
     assert_slice(set.defaults.routes[0].match.entity_glob, "job:*");
     assert_slice(set.defaults.routes[0].sinks[0], "oncall");
