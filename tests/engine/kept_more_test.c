@@ -60,6 +60,28 @@ static void what_an_operator_retries_is_not_dropped_for_its_age(void **state) {
     assert_same_after_replay(world);
 }
 
+static void an_operators_second_word_on_a_row_in_one_record_is_too_late(void **state) {
+    struct world *world = *state;
+    uint64_t first = 0;
+    configure(world, (struct bound){NS_PER_DAY, GIB});
+    refuse(world, "acme", 3);
+    commit(world);
+    operate_on_each(world, OPERATOR_DROP_QUARANTINED, 2, 2, 0);
+    assert_int_equal(quarantined(world, "acme", &first), 2);
+    assert_sums(world);
+    operate_on_each(world, OPERATOR_DROP_QUARANTINED, 3, 2, 1); /* two rows are no repetition */
+    assert_int_equal(quarantined(world, "acme", &first), 0);
+    assert_sums(world);
+    uint64_t letter = make_dead_letters(world, 3);
+    commit(world);
+    uint32_t waiting = rows_count(world, STORE_TABLE_OUTBOX);
+    operate_on_each(world, OPERATOR_RETRY_DEAD, letter, 2, 0);
+    assert_int_equal(rows_count(world, STORE_TABLE_DEAD), 2);
+    assert_int_equal(rows_count(world, STORE_TABLE_OUTBOX), waiting + 1);
+    assert_sums(world);
+    assert_same_after_replay(world);
+}
+
 static void a_bound_that_is_raised_holds_before_anything_goes(void **state) {
     struct world *world = *state;
     uint64_t first = 0;
@@ -80,6 +102,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(an_operators_drop_takes_one_row_while_a_trim_is_due),
         TEST(what_an_operator_retries_is_not_dropped_for_its_age),
+        TEST(an_operators_second_word_on_a_row_in_one_record_is_too_late),
         TEST(a_bound_that_is_raised_holds_before_anything_goes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
