@@ -76,6 +76,7 @@ static bool append_batch(struct shard *shard, struct waiting one) {
         waiting_answer(one, status.code);
         return true;
     }
+    shard->has_config = shard->has_config || one.batch->kind == BATCH_CONFIG;
     waiting_add(&shard->lists[shard->open_list], one.gate, one.batch);
     lag_add(&shard->lag, is_news ? one.batch->count : 0);
     return true;
@@ -122,8 +123,12 @@ static bool rests_for_room(const struct shard *shard) {
            clock_monotonic_ns() - shard->no_room_at_ns < NO_ROOM_REST_NS;
 }
 
+/* Not before the configuration of this start: what is due by the one before may be due no more. */
 static void append_tick(struct shard *shard) {
     uint64_t now = stamp_next(&shard->stamp);
+    if (!shard->has_config) {
+        return;
+    }
     if (shard->is_failed || rests_for_room(shard) || engine_next_due_ns(&shard->engine) > now) {
         return;
     }
@@ -313,7 +318,7 @@ static uint64_t shard_timeout_ns(struct shard *shard) {
     uint64_t due = engine_next_due_ns(&shard->engine);
     uint64_t now = stamp_next(&shard->stamp);
     uint64_t wait = due <= now ? 0 : due - now;
-    if (shard->is_failed || journal_is_flushing(shard->journal)) {
+    if (shard->is_failed || !shard->has_config || journal_is_flushing(shard->journal)) {
         wait = NS_PER_S; /* no tick can be appended now: what is due does not hurry */
     } else if (rests_for_room(shard) && wait < NO_ROOM_REST_NS) {
         wait = NO_ROOM_REST_NS;

@@ -3,6 +3,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 import unittest
 
 from harness import BINARY, Story, failure, listed, wait_for
@@ -97,6 +98,18 @@ class Kept(Story):
         self.assertTrue(wait_for(lambda: self.quarantined(quell, "acme") == []))
         self.assertEqual(self.sample(quell, "quell_quarantine_dropped_total", "acme"), 3)
         self.assertEqual(len(self.quarantined(quell, "rival")), 3)
+
+    def test_a_retention_raised_before_a_start_keeps_what_the_old_one_would_drop(self):
+        quell = self.bounded("quarantine", 'retention = "3s"')
+        self.refuse(quell, "acme", range(3))
+        quell.stop(signal.SIGKILL)
+        with open(os.path.join(quell.directory, "tenants", "acme.toml"), "w") as file:
+            file.write('[tenant]\nid = "acme"\n[quarantine]\nretention = "1h"\n')
+        time.sleep(4)
+        quell.start()
+        quell.settle()
+        self.assertEqual(len(self.quarantined(quell, "acme")), 3)
+        self.assertEqual(self.sample(quell, "quell_quarantine_dropped_total", "acme"), 0)
 
     def test_bounds_that_hold_nothing_are_refused(self):
         path = self.quell().directory

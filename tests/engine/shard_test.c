@@ -223,6 +223,8 @@ static void fill_disk(struct world *world) {
     shard_close(world->shard);
     atomic_store(&disk_is_full, true);
     open_shard(world);
+    send_config(world, 0); /* before it nothing is done for time alone */
+    assert_int_equal(await_answer(world, 0), STATUS_FULL);
 }
 
 static uint32_t turn_for(struct world *world, uint64_t span_ns) {
