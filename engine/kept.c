@@ -25,6 +25,7 @@ struct status kept_init(struct kept *kept, uint64_t bytes_max, struct arena *are
     *kept = (struct kept){.next_ns = UINT64_MAX,
                           .bytes_max = bytes_max != 0 ? bytes_max : KEPT_BYTES_MAX};
     for (int kind = 0; kind < KEPT_KINDS; kind++) {
+        kept->level[kind] = UINT64_MAX;
         kept->sums[kind] = ARENA_ARRAY(arena, struct kept_sum, KEPT_PLACES);
         if (kept->sums[kind] == NULL) {
             return status_of(STATUS_FULL);
@@ -111,16 +112,32 @@ struct bounds {
 static struct bounds bounds_of(const struct engine *engine, enum kept_kind kind, uint32_t place) {
     const struct policy *policy =
         place == KEPT_BEYOND ? &engine->policies.defaults : engine->tenants.items[place].policy;
-    struct bounds bounds =
-        kind == KEPT_DEAD
-            ? (struct bounds){policy->dead_age_ns_max, policy->dead_bytes_max}
-            : (struct bounds){policy->quarantine_age_ns_max, policy->quarantine_bytes_max};
-    const struct kept *kept = &engine->kept;
-    if (kept->bytes[kind] > kept->bytes_max) {
-        uint64_t part = kept->bytes_max / kept->places[kind];
-        bounds.bytes = part < bounds.bytes ? part : bounds.bytes;
+    return kind == KEPT_DEAD
+               ? (struct bounds){policy->dead_age_ns_max, policy->dead_bytes_max}
+               : (struct bounds){policy->quarantine_age_ns_max, policy->quarantine_bytes_max};
+}
+
+/* The most that each may have, so that all together have an eighth less than they may: no trim is
+ * due again before that is filled. It is the same for all, and whoever has less leaves the rest to
+ * the others. UINT64_MAX while they have no more than they may. */
+static uint64_t level_of(const struct kept *kept, enum kept_kind kind) {
+    if (kept->bytes[kind] <= kept->bytes_max) {
+        return UINT64_MAX;
     }
-    return bounds;
+    uint64_t wanted = kept->bytes_max - kept->bytes_max / 8;
+    uint64_t low = 0;
+    uint64_t high = wanted;
+    while (low < high) {
+        uint64_t middle = low + (high - low + 1) / 2;
+        uint64_t sum = 0;
+        for (uint32_t place = 0; place < KEPT_PLACES; place++) {
+            uint64_t bytes = kept->sums[kind][place].bytes;
+            sum += bytes < middle ? bytes : middle;
+        }
+        low = sum <= wanted ? middle : low;
+        high = sum <= wanted ? high : middle - 1;
+    }
+    return low;
 }
 
 /* When rows of it are to go; UINT64_MAX: never. */
@@ -130,7 +147,8 @@ static uint64_t due_ns(const struct engine *engine, enum kept_kind kind, uint32_
         return UINT64_MAX;
     }
     struct bounds bounds = bounds_of(engine, kind, place);
-    if (sum->bytes > bounds.bytes && sum->rows > 1) {
+    uint64_t level = engine->kept.level[kind];
+    if (sum->bytes > (level < bounds.bytes ? level : bounds.bytes) && sum->rows > 1) {
         return engine->now_ns;
     }
     uint64_t slack_ns = bounds.age_ns / 8;
@@ -150,6 +168,7 @@ static uint32_t first_place(const struct engine *engine) {
 void engine_kept_schedule(struct engine *engine) {
     uint64_t next_ns = UINT64_MAX;
     for (int kind = 0; kind < KEPT_KINDS; kind++) {
+        engine->kept.level[kind] = level_of(&engine->kept, (enum kept_kind)kind);
         for (uint32_t place = first_place(engine); place < KEPT_PLACES;
              place = next_place(engine, place)) {
             uint64_t at_ns = due_ns(engine, (enum kept_kind)kind, place);
@@ -320,11 +339,13 @@ static struct status trim(struct engine *engine, struct store_snapshot *snapshot
                           enum kept_kind kind, uint32_t place, uint32_t *left,
                           struct fault *fault) {
     struct bounds bounds = bounds_of(engine, kind, place);
+    uint64_t level = engine->kept.level[kind];
     bool is_over = engine->kept.sums[kind][place].bytes > bounds.bytes;
+    uint64_t wanted = is_over ? bounds.bytes - bounds.bytes / 8 : UINT64_MAX;
     struct drop drop = {
         .kind = kind,
         .place = place,
-        .bytes_wanted = is_over ? bounds.bytes - bounds.bytes / 8 : UINT64_MAX,
+        .bytes_wanted = wanted < level ? wanted : level,
         .died_ns = engine->now_ns > bounds.age_ns ? engine->now_ns - bounds.age_ns : 0,
         .left = left,
     };
@@ -343,24 +364,43 @@ static struct status trim(struct engine *engine, struct store_snapshot *snapshot
     return status_ok();
 }
 
+static struct status trim_if_due(struct engine *engine, struct store_snapshot *snapshot,
+                                 enum kept_kind kind, uint32_t place, uint32_t *left,
+                                 struct fault *fault) {
+    bool is_due = *left > 0 && due_ns(engine, kind, place) <= engine->now_ns;
+    return is_due ? trim(engine, snapshot, kind, place, left, fault) : status_ok();
+}
+
+static uint32_t largest_place(const struct kept *kept, enum kept_kind kind) {
+    uint32_t largest = KEPT_BEYOND;
+    for (uint32_t place = 0; place < KEPT_BEYOND; place++) {
+        bool is_larger = kept->sums[kind][place].bytes > kept->sums[kind][largest].bytes;
+        largest = is_larger ? place : largest;
+    }
+    return largest;
+}
+
+/* The largest first: a record may not drop all that is above the level. */
+static struct status trim_kind(struct engine *engine, struct store_snapshot *snapshot,
+                               enum kept_kind kind, uint32_t *left, struct fault *fault) {
+    TRY(trim_if_due(engine, snapshot, kind, largest_place(&engine->kept, kind), left, fault));
+    for (uint32_t place = first_place(engine); place < KEPT_PLACES;
+         place = next_place(engine, place)) {
+        TRY(trim_if_due(engine, snapshot, kind, place, left, fault));
+    }
+    return status_ok();
+}
+
 struct status engine_kept_trim(struct engine *engine, struct fault *fault) {
     uint32_t left = DROPS_PER_RECORD_MAX;
     struct store_snapshot *snapshot = NULL;
     struct status status = status_ok();
     TRY(store_snapshot_acquire(engine->store, &snapshot));
-    for (int kind = 0; kind < KEPT_KINDS; kind++) {
-        for (uint32_t place = first_place(engine); place < KEPT_PLACES && status_is_ok(status);
-             place = next_place(engine, place)) {
-            if (left > 0 && due_ns(engine, (enum kept_kind)kind, place) <= engine->now_ns) {
-                status = trim(engine, snapshot, (enum kept_kind)kind, place, &left, fault);
-            }
-        }
+    for (int kind = 0; kind < KEPT_KINDS && status_is_ok(status); kind++) {
+        status = trim_kind(engine, snapshot, (enum kept_kind)kind, &left, fault);
     }
     store_snapshot_release(snapshot);
-    engine_kept_schedule(engine);
-    if (engine->kept.next_ns <= engine->now_ns) {
-        engine->kept.next_ns = engine->now_ns + 1; /* the rest with the next record */
-    }
+    engine_kept_schedule(engine); /* what is left goes with the next record */
     return status;
 }
 

@@ -1,8 +1,8 @@
 /*
  * kept.h - what is kept for people, the quarantine and the dead letters, and how long: per tenant
- * so many bytes and so many days; beyond them its oldest go. No tenant's rows push out another's:
- * when all together have more than KEPT_BYTES_MAX, those go first that have more than an equal
- * part.
+ * so many bytes and so many days; beyond them its oldest go. No tenant's rows push out another's,
+ * with one end: when all together have more than KEPT_BYTES_MAX, those that have most are cut to a
+ * level, the same for all, that leaves an eighth of it free. Who has less loses nothing.
  *
  * Beside each row of QUARANTINE and DEAD stands one of table KEPT, in the order of a tenant's
  * oldest first, so that what must go is found without reading what stays. Integers in keys are
@@ -44,6 +44,7 @@ struct kept {
     uint64_t bytes[KEPT_KINDS];        /* of all of them */
     uint32_t places[KEPT_KINDS];       /* that have rows */
     uint64_t bytes_max;                /* of each kind, all places; KEPT_BYTES_MAX but in tests */
+    uint64_t level[KEPT_KINDS];        /* as last scheduled: no more of each while all have too much */
     uint64_t next_ns;                  /* nothing is to go before; UINT64_MAX: nothing at all */
     struct tally dropped[KEPT_KINDS];
     bool is_whole; /* META says so */

@@ -97,6 +97,71 @@ static void a_bound_that_is_raised_holds_before_anything_goes(void **state) {
     assert_same_after_replay(world);
 }
 
+/* --- All tenants --- */
+
+static void who_has_less_than_the_level_loses_nothing_whatever_its_number(void **state) {
+    struct world *world = *state;
+    uint64_t first = 0;
+    world->kept_bytes_max = 100 * COST;
+    restart(world);
+    configure(world, (struct bound){NS_PER_DAY, GIB});
+    refuse(world, "acme", 44); /* the first number, and more than an equal part of three */
+    refuse(world, "small", 1);
+    uint32_t sent = 0;
+    while (world->engine.kept.bytes[KEPT_QUARANTINE] <= world->kept_bytes_max) {
+        refuse(world, "flood", 1);
+        sent++;
+    }
+    apply_tick(world, 0);
+    commit(world);
+    assert_true(quarantined(world, "flood", &first) < sent);
+    assert_int_equal(quarantined(world, "small", &first), 1);
+    assert_int_equal(quarantined(world, "acme", &first), 44);
+    assert_sums(world);
+    assert_same_after_replay(world);
+}
+
+/* Four hundred have almost nothing: what they leave is the large one's. */
+static void what_small_tenants_leave_is_for_the_large(void **state) {
+    struct world *world = *state;
+    world->kept_bytes_max = 1000 * COST;
+    restart(world);
+    configure(world, (struct bound){NS_PER_DAY, GIB});
+    for (uint32_t number = 0; number < 400; number++) {
+        char name[16];
+        (void)snprintf(name, sizeof(name), "t%u", number);
+        refuse(world, name, 1);
+    }
+    const uint64_t *bytes = &world->engine.kept.bytes[KEPT_QUARANTINE];
+    while (*bytes <= world->kept_bytes_max) {
+        refuse(world, "acme", 1);
+    }
+    apply_tick(world, 0);
+    commit(world);
+    assert_true(*bytes <= world->kept_bytes_max);
+    assert_true(*bytes > world->kept_bytes_max - world->kept_bytes_max / 8 - 2 * COST);
+    assert_sums(world);
+}
+
+/* A trim makes room for more than the next record. */
+static void above_what_all_may_have_trims_are_rare(void **state) {
+    struct world *world = *state;
+    uint32_t trims = 0;
+    world->kept_bytes_max = 200 * COST;
+    restart(world);
+    configure(world, (struct bound){NS_PER_DAY, GIB});
+    refuse(world, "rival", 90);
+    for (uint32_t i = 0; i < 400; i++) {
+        uint64_t before = world->engine.kept.bytes[KEPT_QUARANTINE];
+        refuse(world, "acme", 1);
+        trims += world->engine.kept.bytes[KEPT_QUARANTINE] < before;
+    }
+    commit(world);
+    assert_in_range(trims, 1, 20);
+    assert_sums(world);
+    assert_same_after_replay(world);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
@@ -104,6 +169,9 @@ int main(void) {
         TEST(what_an_operator_retries_is_not_dropped_for_its_age),
         TEST(an_operators_second_word_on_a_row_in_one_record_is_too_late),
         TEST(a_bound_that_is_raised_holds_before_anything_goes),
+        TEST(who_has_less_than_the_level_loses_nothing_whatever_its_number),
+        TEST(what_small_tenants_leave_is_for_the_large),
+        TEST(above_what_all_may_have_trims_are_rare),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
