@@ -12,6 +12,7 @@
 enum {
     ROW_KEY_BYTES = KEPT_SUM_KEY_BYTES + 12,
     ROW_BYTES_MAX = 8 + 4 + 4 + TENANT_BYTES_MAX,
+    ASIDE_KEY_BYTES_MAX = TENANT_BYTES_MAX + 16,
     EFFECT_BYTES_MAX = 1024, /* of one row: far below */
     /* More than a record can add, of which each has 128 bytes and more of a batch. */
     DROPS_PER_RECORD_MAX = BATCH_BYTES_MAX / 128,
@@ -229,7 +230,11 @@ void engine_kept_remove(struct engine *engine, enum kept_kind kind, struct slice
 
 /* --- Dropping the oldest --- */
 
+static const enum store_table aside_table[KEPT_KINDS] = {
+    [KEPT_QUARANTINE] = STORE_TABLE_QUARANTINE, [KEPT_DEAD] = STORE_TABLE_DEAD};
+
 struct drop {
+    struct store_snapshot *snapshot;
     enum kept_kind kind;
     uint32_t place;
     uint64_t bytes_wanted; /* until no more are left than this */
@@ -246,22 +251,41 @@ static bool is_wanted(const struct engine *engine, const struct drop *drop, uint
     return *drop->left > 0 && (is_over || at_ns <= drop->died_ns);
 }
 
-static void delete_row(struct engine *engine, enum kept_kind kind, struct slice tenant,
-                       const struct kept_row *row) {
-    uint8_t memory[TENANT_BYTES_MAX + 16];
-    struct writer key = writer_over(memory, sizeof(memory));
+/* The key in QUARANTINE or DEAD of what the row stands for. */
+static struct slice aside_key(enum kept_kind kind, struct slice tenant, const struct kept_row *row,
+                              uint8_t memory[ASIDE_KEY_BYTES_MAX]) {
+    struct writer key = writer_over(memory, ASIDE_KEY_BYTES_MAX);
     if (kind == KEPT_DEAD) {
         writer_u64_big_endian(&key, row->number);
-        effect_delete(&engine->effects, STORE_TABLE_DEAD, writer_slice(&key));
-        return;
+    } else {
+        engine_quarantine_key(tenant, row->number, row->index, &key);
     }
-    engine_quarantine_key(tenant, row->number, row->index, &key);
-    effect_delete(&engine->effects, STORE_TABLE_QUARANTINE, writer_slice(&key));
+    return writer_slice(&key);
+}
+
+/* A row whose bytes cannot be read: its key says what it stands for, and that what it costs. Of the
+ * tenants beyond TENANTS_MAX the key says no name: what was refused of them stays. */
+static void read_by_key(struct engine *engine, const struct drop *drop, struct kept_row *row,
+                        uint32_t *cost_out, struct slice *tenant_out) {
+    struct slice value;
+    uint8_t memory[ASIDE_KEY_BYTES_MAX];
+    struct slice tenant =
+        drop->place == KEPT_BEYOND ? SLICE("") : engine->tenants.items[drop->place].name;
+    struct status status =
+        store_get(drop->snapshot, aside_table[drop->kind],
+                  aside_key(drop->kind, tenant, row, memory), &value);
+    log_write(engine->logger, LOG_LEVEL_ERROR, "engine",
+              "a row of table kept cannot be read: %llu/%u, which it stands for, is dropped",
+              (unsigned long long)row->number, row->index);
+    *cost_out = (uint32_t)cost_of(status_is_ok(status) ? value.size : 0);
+    *tenant_out = tenant;
+    row->at_ns = 0;
 }
 
 /* Drops the row unless it may stay, with all that are younger: END. */
 static struct status drop_row(struct engine *engine, struct drop *drop, struct slice key,
                               struct slice value, struct fault *fault) {
+    uint8_t memory[ASIDE_KEY_BYTES_MAX];
     struct reader place = reader_over(slice_tail(key, KEPT_SUM_KEY_BYTES));
     struct reader reader = reader_over(value);
     struct kept_row row = {.number = reader_u64_big_endian(&place)};
@@ -269,30 +293,46 @@ static struct status drop_row(struct engine *engine, struct drop *drop, struct s
     row.at_ns = reader_u64(&reader);
     uint32_t cost = reader_u32(&reader);
     struct slice tenant = reader_text(&reader);
-    if (place.failed || reader.failed || tenant.size > TENANT_BYTES_MAX) {
-        return status_of(STATUS_CORRUPT);
-    }
-    if (!is_wanted(engine, drop, row.at_ns)) {
+    ASSERT(!place.failed);
+    bool is_damaged = reader.failed || tenant.size > TENANT_BYTES_MAX;
+    if (is_damaged) {
+        read_by_key(engine, drop, &row, &cost, &tenant);
+    } else if (!is_wanted(engine, drop, row.at_ns)) {
         engine->kept.sums[drop->kind][drop->place].oldest_ns = row.at_ns;
         return status_of(STATUS_END);
     }
     TRY(engine_make_room(engine, EFFECT_BYTES_MAX, fault));
-    delete_row(engine, drop->kind, tenant, &row);
+    effect_delete(&engine->effects, aside_table[drop->kind],
+                  aside_key(drop->kind, tenant, &row, memory));
     effect_delete(&engine->effects, STORE_TABLE_KEPT, key);
     subtract(engine, drop->kind, drop->place, cost);
     memcpy(drop->tenant, tenant.data, tenant.size);
     drop->tenant_size = tenant.size;
     drop->count++;
-    (*drop->left)--;
+    *drop->left -= *drop->left > 0 ? 1 : 0;
     return status_ok();
+}
+
+/* Without bytes when they are damaged. A damaged page is IO: there is no key to go by, and CORRUPT
+ * would say of the record that it is none. */
+static struct status next_row(struct store_cursor *cursor, struct slice *key_out,
+                              struct slice *value_out, struct fault *fault) {
+    *key_out = *value_out = slice_of(NULL, 0);
+    struct status status = store_cursor_next(cursor, key_out, value_out);
+    if (status.code != STATUS_CORRUPT) {
+        return status;
+    }
+    *value_out = slice_of(NULL, 0);
+    return key_out->size > 0 ? status_ok()
+                             : fault_set(fault, STATUS_IO, "a page of table kept cannot be read");
 }
 
 static struct status drop_rows(struct engine *engine, struct drop *drop,
                                struct store_cursor *cursor, struct fault *fault) {
-    struct slice key;
-    struct slice value;
     for (;;) {
-        struct status status = store_cursor_next(cursor, &key, &value);
+        struct slice key;
+        struct slice value;
+        struct status status = next_row(cursor, &key, &value, fault);
         if (status.code == STATUS_END) { /* none is left */
             struct kept_sum *sum = &engine->kept.sums[drop->kind][drop->place];
             sum->rows = sum->rows > 1 ? 1 : sum->rows;
@@ -343,6 +383,7 @@ static struct status trim(struct engine *engine, struct store_snapshot *snapshot
     bool is_over = engine->kept.sums[kind][place].bytes > bounds.bytes;
     uint64_t wanted = is_over ? bounds.bytes - bounds.bytes / 8 : UINT64_MAX;
     struct drop drop = {
+        .snapshot = snapshot,
         .kind = kind,
         .place = place,
         .bytes_wanted = wanted < level ? wanted : level,

@@ -162,6 +162,53 @@ static void above_what_all_may_have_trims_are_rare(void **state) {
     assert_same_after_replay(world);
 }
 
+/* --- Damage --- */
+
+/* Flips a bit of the row of table KEPT that says that time of the tenant: of its cost. */
+static void damage_row(struct world *world, uint64_t at_ns, const char *tenant) {
+    static uint8_t bytes[8 << 20];
+    char path[96];
+    uint32_t found = 0;
+    snprintf(path, sizeof(path), "%s/data.mdb", world->state_path);
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    size_t size = fread(bytes, 1, sizeof(bytes), file);
+    for (size_t i = 0; i + 24 < size; i++) {
+        size_t name = i + 16; /* u64 when, u32 cost, u32 size of the text */
+        if (memcmp(bytes + i, &at_ns, 8) == 0 &&
+            memcmp(bytes + name, tenant, strlen(tenant)) == 0) {
+            uint8_t byte = bytes[i + 8] ^ 1;
+            assert_int_equal(fseek(file, (long)i + 8, SEEK_SET), 0);
+            assert_int_equal(fwrite(&byte, 1, 1, file), 1);
+            found++;
+        }
+    }
+    assert_int_equal(fclose(file), 0);
+    assert_true(found > 0);
+}
+
+static void a_row_that_cannot_be_read_goes_with_what_it_stands_for(void **state) {
+    struct world *world = *state;
+    uint64_t first = 0;
+    configure(world, (struct bound){NS_PER_DAY, GIB});
+    refuse(world, "acme", 3);
+    uint64_t at_ns = world->engine.kept.sums[KEPT_QUARANTINE][0].oldest_ns;
+    commit(world);
+    world->now_ns += NS_PER_DAY + 2 * NS_PER_HOUR;
+    crash(world);
+    damage_row(world, at_ns, "acme");
+    start(world);
+    add_event(world, "job:good", EVENT_STATUS_FAILED, "good", NULL);
+    apply_record(world);
+    commit(world);
+    assert_int_equal(incidents_open_count(world->engine.incidents), 1); /* the record was applied */
+    assert_int_equal(quarantined(world, "acme", &first), 0);
+    assert_int_equal(counter(world, TENANT_COUNTER_QUARANTINE_DROPPED), 3);
+    refuse(world, "acme", 1);
+    commit(world);
+    assert_sums(world);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
@@ -172,6 +219,7 @@ int main(void) {
         TEST(who_has_less_than_the_level_loses_nothing_whatever_its_number),
         TEST(what_small_tenants_leave_is_for_the_large),
         TEST(above_what_all_may_have_trims_are_rare),
+        TEST(a_row_that_cannot_be_read_goes_with_what_it_stands_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
