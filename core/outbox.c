@@ -77,6 +77,10 @@ struct status dead_letter_decode(struct slice bytes, struct dead_letter *letter_
     return status_ok();
 }
 
+uint64_t dead_letter_when(const struct dead_letter *letter, const struct outbox_message *message) {
+    return letter->died_ns != 0 ? letter->died_ns : message->created_ns;
+}
+
 void outbox_memory_key(struct hash128 incident_id, struct slice sink, struct writer *writer) {
     writer_hash128(writer, incident_id);
     writer_bytes(writer, sink);

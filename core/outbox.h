@@ -69,6 +69,8 @@ struct dead_letter {
 };
 void dead_letter_encode(const struct dead_letter *letter, struct writer *writer);
 MUST_CHECK struct status dead_letter_decode(struct slice bytes, struct dead_letter *letter_out);
+/* When it died; of rows without that when its message, which is what stands in `row`, was made. */
+uint64_t dead_letter_when(const struct dead_letter *letter, const struct outbox_message *message);
 /* The key of an incident's row in table MEMORY: incident id, sink's name. */
 void outbox_memory_key(struct hash128 incident_id, struct slice sink, struct writer *writer);
 /* "opened", "updated", "resolved". */

@@ -48,7 +48,9 @@ static struct status operate(struct engine *engine, const struct operator_reques
     }
     effect_delete(&engine->effects, STORE_TABLE_DEAD, key);
     engine_kept_remove(engine, KEPT_DEAD, request->tenant,
-                       &(struct kept_row){.number = request->incident_id.lo, .bytes = value.size});
+                       &(struct kept_row){.number = request->incident_id.lo,
+                                          .at_ns = dead_letter_when(&letter, &message),
+                                          .bytes = value.size});
     log_write(
         engine->logger, LOG_LEVEL_INFO, "audit",
         "dead letter %llu of tenant %.*s, sink %.*s: %s by \"%.*s\"",

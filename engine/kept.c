@@ -10,7 +10,7 @@
 #include "core/base/assert.h"
 
 enum {
-    ROW_KEY_BYTES = KEPT_SUM_KEY_BYTES + 12,
+    ROW_KEY_BYTES_MAX = KEPT_SUM_KEY_BYTES + 16,
     ROW_BYTES_MAX = 8 + 4 + 4 + TENANT_BYTES_MAX,
     ASIDE_KEY_BYTES_MAX = TENANT_BYTES_MAX + 16,
     EFFECT_BYTES_MAX = 1024, /* of one row: far below */
@@ -66,14 +66,33 @@ struct slice kept_sum_key(enum kept_kind kind, uint32_t place, uint8_t memory[KE
 }
 
 static struct slice row_key(enum kept_kind kind, uint32_t place, const struct kept_row *row,
-                            uint8_t memory[ROW_KEY_BYTES]) {
+                            uint8_t memory[ROW_KEY_BYTES_MAX]) {
     (void)kept_sum_key(kind, place, memory);
     struct writer writer =
-        writer_over(memory + KEPT_SUM_KEY_BYTES, ROW_KEY_BYTES - KEPT_SUM_KEY_BYTES);
-    writer_u64_big_endian(&writer, row->number);
-    write_u32_big_endian(&writer, row->index);
+        writer_over(memory + KEPT_SUM_KEY_BYTES, ROW_KEY_BYTES_MAX - KEPT_SUM_KEY_BYTES);
+    if (kind == KEPT_DEAD) { /* a letter may have been tried for days: numbers are in no order */
+        writer_u64_big_endian(&writer, row->at_ns);
+        writer_u64_big_endian(&writer, row->number);
+    } else {
+        writer_u64_big_endian(&writer, row->number);
+        write_u32_big_endian(&writer, row->index);
+    }
     ASSERT(!writer.failed);
-    return slice_of(memory, ROW_KEY_BYTES);
+    return slice_of(memory, KEPT_SUM_KEY_BYTES + writer.size);
+}
+
+/* False for a key that is none of a row. */
+static bool read_row_key(enum kept_kind kind, struct slice key, struct kept_row *row_out) {
+    struct reader reader = reader_over(slice_tail(key, KEPT_SUM_KEY_BYTES));
+    *row_out = (struct kept_row){0};
+    if (kind == KEPT_DEAD) {
+        row_out->at_ns = reader_u64_big_endian(&reader);
+        row_out->number = reader_u64_big_endian(&reader);
+    } else {
+        row_out->number = reader_u64_big_endian(&reader);
+        row_out->index = read_u32_big_endian(&reader);
+    }
+    return !reader.failed && reader_left(&reader) == 0;
 }
 
 static void emit_sum(struct engine *engine, enum kept_kind kind, uint32_t place) {
@@ -198,7 +217,7 @@ void engine_kept_add(struct engine *engine, enum kept_kind kind, struct slice te
                      const struct kept_row *row) {
     uint32_t place = place_of(engine, tenant);
     struct kept_sum *sum = &engine->kept.sums[kind][place];
-    uint8_t key[ROW_KEY_BYTES];
+    uint8_t key[ROW_KEY_BYTES_MAX];
     uint8_t value[ROW_BYTES_MAX];
     struct writer writer = writer_over(value, sizeof(value));
     uint64_t cost = cost_of(row->bytes);
@@ -222,7 +241,7 @@ void engine_kept_add(struct engine *engine, enum kept_kind kind, struct slice te
 void engine_kept_remove(struct engine *engine, enum kept_kind kind, struct slice tenant,
                         const struct kept_row *row) {
     uint32_t place = place_of(engine, tenant);
-    uint8_t key[ROW_KEY_BYTES];
+    uint8_t key[ROW_KEY_BYTES_MAX];
     effect_delete(&engine->effects, STORE_TABLE_KEPT, row_key(kind, place, row, key));
     subtract(engine, kind, place, cost_of(row->bytes));
     emit_sum(engine, kind, place);
@@ -279,21 +298,20 @@ static void read_by_key(struct engine *engine, const struct drop *drop, struct k
               (unsigned long long)row->number, row->index);
     *cost_out = (uint32_t)cost_of(status_is_ok(status) ? value.size : 0);
     *tenant_out = tenant;
-    row->at_ns = 0;
 }
 
 /* Drops the row unless it may stay, with all that are younger: END. */
 static struct status drop_row(struct engine *engine, struct drop *drop, struct slice key,
                               struct slice value, struct fault *fault) {
     uint8_t memory[ASIDE_KEY_BYTES_MAX];
-    struct reader place = reader_over(slice_tail(key, KEPT_SUM_KEY_BYTES));
+    struct kept_row row;
+    if (!read_row_key(drop->kind, key, &row)) {
+        return status_ok(); /* the sum, which stands before them */
+    }
     struct reader reader = reader_over(value);
-    struct kept_row row = {.number = reader_u64_big_endian(&place)};
-    row.index = read_u32_big_endian(&place);
     row.at_ns = reader_u64(&reader);
     uint32_t cost = reader_u32(&reader);
     struct slice tenant = reader_text(&reader);
-    ASSERT(!place.failed);
     bool is_damaged = reader.failed || tenant.size > TENANT_BYTES_MAX;
     if (is_damaged) {
         read_by_key(engine, drop, &row, &cost, &tenant);
@@ -340,9 +358,7 @@ static struct status drop_rows(struct engine *engine, struct drop *drop,
             return status_ok();
         }
         TRY(status);
-        if (key.size == ROW_KEY_BYTES) { /* before it stands their sum */
-            status = drop_row(engine, drop, key, value, fault);
-        }
+        status = drop_row(engine, drop, key, value, fault);
         if (status.code == STATUS_END) {
             return status_ok();
         }

@@ -10,9 +10,9 @@
  *
  *   key: u8 kind, u32 tenant's number (UINT32_MAX: all of those beyond TENANTS_MAX together)
  *     -> u64 rows, u64 bytes, u64 oldest_ns: the sum of those below
- *   key: the same, u64 number, u32 index (quarantine: journal record, place in it; dead letters:
- *        outbox number, 0) -> u64 at_ns, u32 bytes, text tenant
- *   META "kept" -> u32 1: table KEPT is whole. Without it (a directory of before) it is made anew.
+ *   key: the same, then of a refused record u64 journal record, u32 place in it; of a dead letter
+ *        u64 when it died, u64 outbox number -> u64 at_ns, u32 bytes, text tenant
+ *   META "kept" -> u32 2: table KEPT is whole. Without it (a directory of before) it is made anew.
  *
  * Invariants:
  * 1. The sums are those of the rows; both change in one transaction.
@@ -54,8 +54,8 @@ enum { KEPT_SUM_KEY_BYTES = 5 };
 
 /* One row. */
 struct kept_row {
-    uint64_t number;
-    uint32_t index;
+    uint64_t number; /* journal record or outbox number */
+    uint32_t index;  /* in the record; 0 */
     uint64_t at_ns;
     size_t bytes; /* of its value in QUARANTINE or DEAD */
 };

@@ -8,7 +8,7 @@
 #include "core/base/assert.h"
 #include "core/outbox.h"
 
-enum { KEY_TAIL_BYTES = 13, EFFECT_BYTES = 4096 };
+enum { KEY_TAIL_BYTES = 13, EFFECT_BYTES = 4096, KEPT_VERSION = 2 };
 
 static struct status restore_sum(struct engine *engine, struct store_snapshot *snapshot,
                                  enum kept_kind kind, uint32_t place) {
@@ -34,6 +34,10 @@ struct status engine_kept_restore(struct engine *engine, struct store_snapshot *
     struct status status = store_get(snapshot, STORE_TABLE_META, SLICE("kept"), &row);
     if (!status_is_ok(status)) {
         return status.code == STATUS_MISSING ? status_ok() : status;
+    }
+    struct reader reader = reader_over(row);
+    if (reader_u32(&reader) != KEPT_VERSION) {
+        return status_ok(); /* its keys are others: it is made anew */
     }
     for (int kind = 0; kind < KEPT_KINDS; kind++) {
         for (uint32_t place = 0; place < engine->tenants.count; place++) {
@@ -88,9 +92,17 @@ static void index_dead(struct engine *engine, struct slice key, struct slice val
     if (!is_readable) {
         return; /* nobody can list it either */
     }
-    row.at_ns = letter.died_ns != 0 ? letter.died_ns : message.created_ns;
+    row.at_ns = dead_letter_when(&letter, &message);
     know_tenant(engine, message.tenant);
     engine_kept_add(engine, KEPT_DEAD, message.tenant, &row);
+}
+
+/* Of table KEPT: of a version before, or of a start that died on the way. */
+static void forget_row(struct engine *engine, struct slice key, struct slice value) {
+    (void)value;
+    if (key.size > 0) {
+        effect_delete(&engine->effects, STORE_TABLE_KEPT, key);
+    }
 }
 
 static struct status index_table(struct engine *engine, struct store_snapshot *snapshot,
@@ -116,8 +128,10 @@ static struct status index_table(struct engine *engine, struct store_snapshot *s
 struct status engine_kept_index(struct engine *engine, struct fault *fault) {
     struct store_snapshot *snapshot = NULL;
     TRY(store_snapshot_acquire(engine->store, &snapshot));
-    struct status status =
-        index_table(engine, snapshot, STORE_TABLE_QUARANTINE, index_quarantined, fault);
+    struct status status = index_table(engine, snapshot, STORE_TABLE_KEPT, forget_row, fault);
+    if (status_is_ok(status)) {
+        status = index_table(engine, snapshot, STORE_TABLE_QUARANTINE, index_quarantined, fault);
+    }
     if (status_is_ok(status)) {
         status = index_table(engine, snapshot, STORE_TABLE_DEAD, index_dead, fault);
     }
@@ -128,7 +142,7 @@ struct status engine_kept_index(struct engine *engine, struct fault *fault) {
     }
     uint8_t row[4];
     struct writer writer = writer_over(row, sizeof(row));
-    writer_u32(&writer, 1);
+    writer_u32(&writer, KEPT_VERSION);
     TRY(engine_commit_rows(engine, EFFECT_BYTES, fault));
     effect_put(&engine->effects, STORE_TABLE_META, SLICE("kept"), writer_slice(&writer));
     engine->kept.is_whole = true;

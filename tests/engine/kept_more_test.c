@@ -162,6 +162,34 @@ static void above_what_all_may_have_trims_are_rare(void **state) {
     assert_same_after_replay(world);
 }
 
+/* --- Dead letters --- */
+
+static void dead_letters_go_in_the_order_in_which_they_died(void **state) {
+    struct world *world = *state;
+    configure(world, (struct bound){24 * NS_PER_HOUR, GIB});
+    uint64_t first = incidents_next_outbox_number(world->engine.incidents);
+    add_event(world, "job:slow", EVENT_STATUS_FAILED, "slow", NULL);
+    apply_record(world);
+    apply_tick(world, NS_PER_S);
+    add_event(world, "job:fast", EVENT_STATUS_FAILED, "fast", NULL);
+    apply_record(world);
+    apply_tick(world, NS_PER_S);
+    let_die(world, first + 1);
+    apply_tick(world, 20 * NS_PER_HOUR);
+    let_die(world, first); /* it was tried for longer */
+    commit(world);
+    assert_sums(world);
+    apply_tick(world, 6 * NS_PER_HOUR);
+    commit(world);
+    assert_true(is_dead(world, first));
+    assert_false(is_dead(world, first + 1));
+    assert_sums(world);
+    assert_same_after_replay(world);
+    operate(world, OPERATOR_DROP_DEAD, first);
+    assert_int_equal(rows_count(world, STORE_TABLE_DEAD), 0);
+    assert_sums(world);
+}
+
 /* --- Damage --- */
 
 /* Flips a bit of the row of table KEPT that says that time of the tenant: of its cost. */
@@ -219,6 +247,7 @@ int main(void) {
         TEST(who_has_less_than_the_level_loses_nothing_whatever_its_number),
         TEST(what_small_tenants_leave_is_for_the_large),
         TEST(above_what_all_may_have_trims_are_rare),
+        TEST(dead_letters_go_in_the_order_in_which_they_died),
         TEST(a_row_that_cannot_be_read_goes_with_what_it_stands_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -144,6 +144,9 @@ static void forget_kept(struct world *world, uint32_t left) {
         }
     }
     assert_status(store_delete(world->store, STORE_TABLE_META, SLICE("kept"), &world->fault), OK);
+    assert_status(store_put(world->store, STORE_TABLE_KEPT, SLICE("\1\0\0\0\0of before"),
+                            SLICE("nothing"), &world->fault),
+                  OK);
     store_cursor_close(cursor);
     store_snapshot_release(snapshot);
     assert_status(store_commit(world->store, &world->fault), OK);

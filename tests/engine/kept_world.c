@@ -116,7 +116,7 @@ static struct kept_sum assert_row(struct store_snapshot *snapshot, struct slice 
     struct slice value;
     assert_false(reader.failed);
     if (is_dead_letter) {
-        writer_bytes(&name, slice_of(key.data + 5, 8));
+        writer_bytes(&name, slice_of(key.data + 13, 8));
     } else {
         engine_quarantine_key(tenant, read_big_endian(key, 5, 8),
                               (uint32_t)read_big_endian(key, 13, 4), &name);
@@ -125,6 +125,7 @@ static struct kept_sum assert_row(struct store_snapshot *snapshot, struct slice 
                             writer_slice(&name), &value),
                   OK);
     assert_int_equal(one.bytes, cost_of(value.size));
+    assert_true(!is_dead_letter || read_big_endian(key, 5, 8) == one.oldest_ns);
     return one;
 }
 
@@ -146,7 +147,7 @@ static uint32_t assert_place(struct world *world, struct store_snapshot *snapsho
             assert_memory_equal(row.data, sum, sizeof(*sum));
             continue;
         }
-        assert_int_equal(key.size, 17);
+        assert_int_equal(key.size, kind == KEPT_DEAD ? 21 : 17);
         struct kept_sum one = assert_row(snapshot, key, row);
         bool is_oldest = found.rows == 0 || one.oldest_ns < found.oldest_ns;
         found.oldest_ns = is_oldest ? one.oldest_ns : found.oldest_ns;
