@@ -290,9 +290,8 @@ static void read_by_key(struct engine *engine, const struct drop *drop, struct k
     uint8_t memory[ASIDE_KEY_BYTES_MAX];
     struct slice tenant =
         drop->place == KEPT_BEYOND ? SLICE("") : engine->tenants.items[drop->place].name;
-    struct status status =
-        store_get(drop->snapshot, aside_table[drop->kind],
-                  aside_key(drop->kind, tenant, row, memory), &value);
+    struct status status = store_get(drop->snapshot, aside_table[drop->kind],
+                                     aside_key(drop->kind, tenant, row, memory), &value);
     log_write(engine->logger, LOG_LEVEL_ERROR, "engine",
               "a row of table kept cannot be read: %llu/%u, which it stands for, is dropped",
               (unsigned long long)row->number, row->index);

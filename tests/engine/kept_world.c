@@ -139,8 +139,8 @@ static uint32_t assert_place(struct world *world, struct store_snapshot *snapsho
     struct slice row;
     uint8_t memory[KEPT_SUM_KEY_BYTES];
     struct slice prefix = kept_sum_key(kind, place, memory);
-    assert_status(
-        store_cursor_open(snapshot, STORE_TABLE_KEPT, prefix, slice_of(NULL, 0), &cursor), OK);
+    assert_status(store_cursor_open(snapshot, STORE_TABLE_KEPT, prefix, slice_of(NULL, 0), &cursor),
+                  OK);
     while (status_is_ok(store_cursor_next(cursor, &key, &row))) {
         if (key.size == KEPT_SUM_KEY_BYTES) {
             assert_int_equal(row.size, sizeof(*sum));
@@ -162,8 +162,8 @@ static uint32_t assert_place(struct world *world, struct store_snapshot *snapsho
 }
 
 void assert_sums(struct world *world) {
-    static const enum store_table tables[KEPT_KINDS] = {[KEPT_QUARANTINE] = STORE_TABLE_QUARANTINE,
-                                                        [KEPT_DEAD] = STORE_TABLE_DEAD};
+    static const enum store_table tables[KEPT_KINDS] = {
+        [KEPT_QUARANTINE] = STORE_TABLE_QUARANTINE, [KEPT_DEAD] = STORE_TABLE_DEAD};
     struct store_snapshot *snapshot = NULL;
     assert_status(store_snapshot_acquire(world->store, &snapshot), OK);
     for (int kind = 0; kind < KEPT_KINDS; kind++) {

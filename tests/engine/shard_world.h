@@ -20,7 +20,7 @@ struct world {
     struct stats stats;
     uint32_t nodes_max; /* of the next start, as are these: */
     uint32_t edges_max;
-    uint64_t kept_bytes_max; /* 0: as it is without tests */
+    uint64_t kept_bytes_max;     /* 0: as it is without tests */
     const struct logger *logger; /* NULL: silent */
     struct arena arena;
     struct batch batch;
