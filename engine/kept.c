@@ -114,7 +114,6 @@ static void subtract(struct engine *engine, enum kept_kind kind, uint32_t place,
     uint64_t bytes = cost < sum->bytes && !is_last ? cost : sum->bytes;
     engine->kept.bytes[kind] -= bytes;
     if (is_last) {
-        engine->kept.places[kind] -= (uint32_t)sum->rows;
         *sum = (struct kept_sum){0};
         return;
     }
@@ -228,7 +227,7 @@ void engine_kept_add(struct engine *engine, enum kept_kind kind, struct slice te
     effect_put(&engine->effects, STORE_TABLE_KEPT, row_key(kind, place, row, key),
                writer_slice(&writer));
     sum->oldest_ns = sum->rows == 0 || row->at_ns < sum->oldest_ns ? row->at_ns : sum->oldest_ns;
-    engine->kept.places[kind] += sum->rows++ == 0 ? 1 : 0;
+    sum->rows++;
     sum->bytes += cost;
     engine->kept.bytes[kind] += cost;
     emit_sum(engine, kind, place);

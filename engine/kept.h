@@ -42,7 +42,6 @@ struct kept_sum {
 struct kept {
     struct kept_sum *sums[KEPT_KINDS]; /* KEPT_PLACES each: by tenant's number */
     uint64_t bytes[KEPT_KINDS];        /* of all of them */
-    uint32_t places[KEPT_KINDS];       /* that have rows */
     uint64_t bytes_max;                /* of each kind, all places; KEPT_BYTES_MAX but in tests */
     uint64_t level[KEPT_KINDS];        /* the most of any while all have too much */
     uint64_t next_ns;                  /* nothing is to go before; UINT64_MAX: nothing at all */

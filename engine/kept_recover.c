@@ -25,7 +25,6 @@ static struct status restore_sum(struct engine *engine, struct store_snapshot *s
     sum->bytes = reader_u64(&reader);
     sum->oldest_ns = reader_u64(&reader);
     engine->kept.bytes[kind] += sum->bytes;
-    engine->kept.places[kind] += sum->rows > 0 ? 1 : 0;
     return reader.failed ? status_of(STATUS_CORRUPT) : status_ok();
 }
 
