@@ -35,12 +35,19 @@ static uint64_t fires_until_of(const struct envelope *envelope) {
 }
 
 /* How bad it is says who wrote an alert's rule. Of others the status says it: a job may well tell
- * of its failure at level "info". Yet an alert that is mild says nothing of an error beside it. */
+ * of its failure at level "info". Yet an alert that is mild says nothing of an error beside it, and
+ * two warnings are none. */
 static enum event_severity severity_of(const struct envelope *envelope) {
-    return envelope->kind == EVENT_KIND_ALERT || envelope->severity == EVENT_SEVERITY_CRITICAL
-               ? envelope->severity
-           : event_status_news(envelope->status) == SIGNAL_BAD ? EVENT_SEVERITY_ERROR
-                                                               : EVENT_SEVERITY_NONE;
+    if (envelope->kind == EVENT_KIND_ALERT || envelope->severity == EVENT_SEVERITY_CRITICAL) {
+        return envelope->severity;
+    }
+    if (event_status_news(envelope->status) != SIGNAL_BAD) {
+        return EVENT_SEVERITY_NONE;
+    }
+    bool is_mild = envelope->status == EVENT_STATUS_LATE ||
+                   envelope->status == EVENT_STATUS_MISSED ||
+                   envelope->status == EVENT_STATUS_DEGRADED;
+    return is_mild ? EVENT_SEVERITY_WARNING : EVENT_SEVERITY_ERROR;
 }
 
 struct signal signal_classify(const struct envelope *envelope) {

@@ -85,6 +85,22 @@ static void news_are_heard_when_they_come_even_if_dated_later(void **state) {
     }
 }
 
+static void what_is_merely_late_missed_or_degraded_warns(void **state) {
+    (void)state;
+    const enum event_status warnings[] = {EVENT_STATUS_LATE, EVENT_STATUS_MISSED,
+                                          EVENT_STATUS_DEGRADED};
+    for (size_t i = 0; i < 3; i++) {
+        struct envelope envelope = {.entity = SLICE("service:a"), .status = warnings[i]};
+        assert_int_equal(signal_classify(&envelope).severity, EVENT_SEVERITY_WARNING);
+        envelope.severity = EVENT_SEVERITY_CRITICAL;
+        assert_int_equal(signal_classify(&envelope).severity, EVENT_SEVERITY_CRITICAL);
+    }
+    assert_int_equal(classify(SLICE("job:a"), EVENT_STATUS_FAILED, 0).severity,
+                     EVENT_SEVERITY_ERROR);
+    assert_int_equal(classify(SLICE("job:a"), EVENT_STATUS_SUCCEEDED, 0).severity,
+                     EVENT_SEVERITY_NONE);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_failed_job_is_bad_and_recovers_by_good_news),
@@ -92,6 +108,7 @@ int main(void) {
         cmocka_unit_test(an_alert_is_known_by_its_labels),
         cmocka_unit_test(an_alert_says_until_when_it_fires),
         cmocka_unit_test(news_are_heard_when_they_come_even_if_dated_later),
+        cmocka_unit_test(what_is_merely_late_missed_or_degraded_warns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
