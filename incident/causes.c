@@ -58,7 +58,9 @@ struct outlook outlook_of_signal(const struct incidents *incidents,
     struct slice kept = slice_head(signal->message, MESSAGE_KEPT_BYTES_MAX);
     outlook.is_of_trouble = true;
     outlook.sees_resolved = true;
-    outlook.until_ns = stale_is(context, node, signal) ? seen.state.since_ns : 0;
+    outlook.until_ns = stale_is(context, node, signal)
+                           ? stale_end_ns(context, node, signal, outlook.window_ns)
+                           : 0;
     outlook.trouble = (struct trouble){
         .entity = seen.entity,
         .message = kept,

@@ -138,6 +138,8 @@ struct status incidents_apply_bad(struct incidents *incidents,
         return status_of(STATUS_FULL);
     }
     bool opened = false;
+    uint64_t end_ns =
+        is_stale ? stale_end_ns(context, node, signal, policy->correlate_window_ns) : 0;
     if (member != NULL && !is_known) {
         member = come_back(incidents, context, member, signal, policy);
     }
@@ -160,10 +162,10 @@ struct status incidents_apply_bad(struct incidents *incidents,
                        severity_of_member(policy, seen.entity, member->status, member->severity));
     }
     if (!is_known && slice_equals(seen.owner, SLICE("platform"))) {
-        correlate_tenants(incidents, context, member, is_stale ? seen.state.since_ns : 0);
+        correlate_tenants(incidents, context, member, end_ns);
     }
     if (is_stale) {
-        member_recover(incidents, context, member, seen.state.status, seen.state.since_ns);
+        member_recover(incidents, context, member, seen.state.status, end_ns);
         graph_set_state(context->graph, node, seen.state);
     }
     (void)telling_run(incidents, context, incident_at(incidents, member->incident));

@@ -15,6 +15,7 @@
  * Bounded: SHELVED_MAX, and an eighth of all incidents; none while the pools are half full.
  */
 #include "incident/shelf.h"
+#include "incident/stale.h"
 
 #define SHELVED_MAX 1024u
 #define SHELVED_SHARE 8u
@@ -35,11 +36,14 @@ bool member_is_shelved(struct incidents *incidents, const struct member *member)
 static void fill(struct incidents *incidents, const struct incident_context *context,
                  struct member *member, const struct signal *signal) {
     struct graph_state well = graph_get_state(context->graph, member->node);
+    uint64_t window_ns =
+        incident_policy(context, incident_at(incidents, member->incident))->correlate_window_ns;
+    uint64_t end_ns = stale_end_ns(context, member->node, signal, window_ns);
     member_fill(incidents, context, member, signal);
     graph_set_state(context->graph, member->node, well);
     member->is_recovered = true;
     member->recovered_status = well.status;
-    member->recovered_event_ns = well.since_ns;
+    member->recovered_event_ns = end_ns;
     member->recovered_ns = context->now_ns;
     member->signals_count++;
 }

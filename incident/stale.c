@@ -7,6 +7,9 @@
  * then the entity is placed above that as any other, and is well again in the same call. Until such
  * a one is told it is kept aside (shelf.c).
  *
+ * How long it lasted nobody may know: a job may have succeeded since each minute. So it explains
+ * what turned bad before that success, and within a third of the window.
+ *
  * The success is the one that stands in the state of the node (well.c): up to SIGNAL_WELL_NOTED_NS
  * older than the latest, and never ahead of when it came. Clocks of hosts differ, some by half a
  * minute: a failure of about the same time counts, as one too many is heard sooner than one too
@@ -17,12 +20,21 @@
 #include "incident/shelf.h"
 
 #define STALE_SLACK_NS NS_PER_MINUTE
+#define STALE_WINDOW_SHARE 3u
 
 bool stale_is(const struct incident_context *context, uint32_t node, const struct signal *signal) {
     ASSERT(signal->news == SIGNAL_BAD);
     struct graph_state state = graph_get_state(context->graph, node);
     return !signal->recovers_by_silence && event_status_news(state.status) == SIGNAL_GOOD &&
            signal->heard_ns + STALE_SLACK_NS < state.since_ns;
+}
+
+/* The state knows the latest success only: since when the entity was well before that, nobody. */
+uint64_t stale_end_ns(const struct incident_context *context, uint32_t node,
+                      const struct signal *signal, uint64_t window_ns) {
+    uint64_t well_ns = graph_get_state(context->graph, node).since_ns;
+    uint64_t end_ns = signal->event_time_ns + window_ns / STALE_WINDOW_SHARE;
+    return well_ns < end_ns ? well_ns : end_ns;
 }
 
 bool stale_explains(struct incidents *incidents, const struct incident_context *context,

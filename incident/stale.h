@@ -7,6 +7,9 @@
 
 /* Whether the entity is known to have been well since. */
 bool stale_is(const struct incident_context *context, uint32_t node, const struct signal *signal);
+/* When a stale failure was over, at the latest: what turned bad later has another cause. */
+uint64_t stale_end_ns(const struct incident_context *context, uint32_t node,
+                      const struct signal *signal, uint64_t window_ns);
 /* Whether it is the cause of something that failed before it was well again; it is no member yet
  * that people know of. */
 bool stale_explains(struct incidents *incidents, const struct incident_context *context,

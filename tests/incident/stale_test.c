@@ -301,6 +301,28 @@ static void very_many_stale_failures_take_no_room_from_others(void **state) {
     world_deinit(&world);
 }
 
+/* Success is said each minute: when it was well first, the state of the node does not say. */
+static void a_stale_failure_is_no_cause_long_after_however_late_its_latest_success(void **state) {
+    (void)state;
+    for (unsigned is_first = 0; is_first < 2; is_first++) {
+        struct world world;
+        world_init(&world);
+        world_depend(&world, "job:d", "job:c");
+        for (unsigned minute = 13; minute > 0; minute--) {
+            world_good(&world, "acme", "job:c", START_NS - MINUTES(minute));
+        }
+        if (is_first == 1) {
+            world_fail(&world, "job:c", START_NS - MINUTES(14));
+        }
+        world_fail(&world, "job:d", START_NS - MINUTES(3));
+        if (is_first == 0) {
+            world_fail(&world, "job:c", START_NS - MINUTES(14));
+        }
+        expect_live_root(&world, "job:d");
+        world_deinit(&world);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_failure_older_than_the_success_that_is_known_opens_nothing),
@@ -318,6 +340,7 @@ int main(void) {
         cmocka_unit_test(what_fails_after_the_success_is_no_symptom_of_a_stale_failure),
         cmocka_unit_test(a_failure_of_now_after_a_stale_one_is_told_as_any),
         cmocka_unit_test(very_many_stale_failures_take_no_room_from_others),
+        cmocka_unit_test(a_stale_failure_is_no_cause_long_after_however_late_its_latest_success),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
