@@ -12,13 +12,16 @@
  * several failures of an entity the latest is kept. One that fails in earnest is no longer kept
  * aside.
  *
- * Bounded: SHELVED_MAX, and an eighth of all incidents; none while the pools are half full.
+ * Bounded: SHELVED_MAX, and an eighth of all incidents; none while the pools are half full, nor of
+ * a tenant of whose CROWD_LOOKED_AT_MAX members placed last CROWD_SHELVED_MAX are kept aside.
  */
 #include "incident/shelf.h"
 #include "incident/stale.h"
 
 #define SHELVED_MAX 1024u
 #define SHELVED_SHARE 8u
+#define CROWD_LOOKED_AT_MAX 128u /* as few as anyone does (complaint.c) */
+#define CROWD_SHELVED_MAX 64u
 
 static bool has_room(const struct incidents *incidents) {
     uint32_t shelved_max = incidents->incidents_max / SHELVED_SHARE;
@@ -26,6 +29,19 @@ static bool has_room(const struct incidents *incidents) {
     return incidents->shelved_count < shelved_max &&
            incidents->incidents_free_count > incidents->incidents_max / 2 &&
            incidents->members_free_count > incidents->members_max / 2;
+}
+
+/* Who looks at the members that were placed last (complaint.c, kin.c, mention.c) is to find others
+ * among them, and other tenants are to have room. */
+static bool is_crowded(struct incidents *incidents, uint64_t tenant_hash) {
+    uint32_t shelved_count = 0;
+    uint32_t at = placed_last(incidents, tenant_hash);
+    for (uint32_t i = 0; i < CROWD_LOOKED_AT_MAX && at != INDEX_NONE; i++) {
+        const struct member *member = member_at(incidents, at);
+        shelved_count += member_is_shelved(incidents, member) ? 1 : 0;
+        at = member->placed_previous;
+    }
+    return shelved_count >= CROWD_SHELVED_MAX;
 }
 
 bool member_is_shelved(struct incidents *incidents, const struct member *member) {
@@ -86,7 +102,8 @@ bool shelf_keep(struct incidents *incidents, const struct incident_context *cont
     }
     const struct policy *policy = policy_set_find(context->policies, owner);
     struct outlook outlook = outlook_of_signal(incidents, context, policy, node, signal);
-    if (has_room(incidents) && !cause_find(incidents, context, &outlook, node, NULL).is_found) {
+    if (has_room(incidents) && !is_crowded(incidents, outlook.tenant_hash) &&
+        !cause_find(incidents, context, &outlook, node, NULL).is_found) {
         put(incidents, context, node, signal);
     }
     return true;

@@ -323,6 +323,51 @@ static void a_stale_failure_is_no_cause_long_after_however_late_its_latest_succe
     }
 }
 
+static void fail_stale(struct world *world, unsigned first, unsigned count) {
+    for (unsigned i = first; i < first + count; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "job:stale-%u", i);
+        world_good(world, "acme", name, START_NS - MINUTES(1));
+        world_fail(world, name, START_NS - MINUTES(11));
+    }
+}
+
+/* Who looks for a failing entity looks at those placed last. */
+static void a_backlog_of_stale_failures_hides_no_real_one(void **state) {
+    (void)state;
+    struct world world;
+    world_init_sized(&world, 4096);
+    world_fail(&world, "job:loader", START_NS - NS_PER_S);
+    fail_stale(&world, 0, 200);
+    assert_int_equal(world_rows(&world, STORE_TABLE_INCIDENT), 1 + 64);
+    struct signal signal = world_signal("acme", "service:caller", EVENT_STATUS_OK, START_NS);
+    signal.news = SIGNAL_NEUTRAL;
+    signal.message = SLICE("upstream loader unavailable, connection refused, retrying");
+    uint32_t node = world_node(&world, "acme", "service:caller");
+    signal.entity_key = graph_get_node(world.graph, node).key;
+    struct incident_context context = world_context(&world);
+    assert_true(incidents_is_complaint(world.incidents, &context, &signal));
+    world_restart(&world);
+    fail_stale(&world, 200, 1);
+    assert_int_equal(world_rows(&world, STORE_TABLE_INCIDENT), 1 + 64);
+    world_deinit(&world);
+}
+
+static void a_backlog_of_one_tenant_takes_no_room_from_another(void **state) {
+    (void)state;
+    struct world world;
+    world_init_sized(&world, 1024); /* room for 128 */
+    fail_stale(&world, 0, 200);
+    world_depend(&world, "globex|job:d", "globex|job:c");
+    world_good(&world, "globex", "job:c", START_NS - MINUTES(1));
+    world_bad(&world, "globex", "job:c", EVENT_STATUS_FAILED, START_NS - MINUTES(11));
+    world_bad(&world, "globex", "job:d", EVENT_STATUS_FAILED, START_NS - MINUTES(10));
+    char *json = world_json(&world, "globex", 0);
+    assert_non_null(strstr(json, "\"root_cause\":{\"entity\":\"job:c\""));
+    free(json);
+    world_deinit(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_failure_older_than_the_success_that_is_known_opens_nothing),
@@ -341,6 +386,8 @@ int main(void) {
         cmocka_unit_test(a_failure_of_now_after_a_stale_one_is_told_as_any),
         cmocka_unit_test(very_many_stale_failures_take_no_room_from_others),
         cmocka_unit_test(a_stale_failure_is_no_cause_long_after_however_late_its_latest_success),
+        cmocka_unit_test(a_backlog_of_stale_failures_hides_no_real_one),
+        cmocka_unit_test(a_backlog_of_one_tenant_takes_no_room_from_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,15 +24,19 @@ struct incident_context world_context(struct world *world) {
 }
 
 static void make_room(struct world *world) {
-    struct incidents_options options = {.incidents_max = 256,
-                                        .members_max = 1024,
+    struct incidents_options options = {.incidents_max = world->incidents_max,
+                                        .members_max = 4 * world->incidents_max,
                                         .nodes_max = graph_numbers_max(&graph_options),
                                         .hash_seed = WORLD_HASH_SEED};
     assert_true(status_is_ok(incidents_init(&world->incidents, &options, &world->arena)));
 }
 
 void world_init(struct world *world) {
-    *world = (struct world){.now_ns = START_NS, .seq = 1};
+    world_init_sized(world, 256);
+}
+
+void world_init_sized(struct world *world, uint32_t incidents_max) {
+    *world = (struct world){.now_ns = START_NS, .seq = 1, .incidents_max = incidents_max};
     assert_true(status_is_ok(arena_init(&world->arena, 256 * MIB)));
     assert_true(status_is_ok(graph_init(&world->graph, &graph_options, &world->arena)));
     assert_true(

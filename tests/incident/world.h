@@ -49,6 +49,7 @@ struct world {
     uint64_t now_ns;
     uint64_t seq;
     uint32_t opened;
+    uint32_t incidents_max;
     struct slice sinks[WORLD_SINKS_MAX];
     struct stored_row *rows;
     size_t rows_count;
@@ -59,6 +60,7 @@ struct world {
 };
 
 void world_init(struct world *world);
+void world_init_sized(struct world *world, uint32_t incidents_max);
 void world_deinit(struct world *world);
 /* A second room from the first one's rows, over the same graph and clock. */
 void world_restart(struct world *world);
