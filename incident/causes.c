@@ -111,7 +111,9 @@ uint32_t platform_root(struct incidents *incidents, uint32_t node) {
 static uint64_t well_again_ns(const struct member *member) {
     bool is_dated = member->recovered_event_ns > member->last_signal_ns ||
                     member->recovered_status != EVENT_STATUS_OK;
-    return is_dated ? member->recovered_event_ns : member->recovered_ns;
+    bool is_before =
+        member->recovered_event_ns < member->recovered_ns; /* else its clock is ahead */
+    return is_dated && is_before ? member->recovered_event_ns : member->recovered_ns;
 }
 
 /* A resolved incident that may still be opened again explains what is told late, but only what

@@ -94,6 +94,7 @@ static void a_late_failure_joins_what_was_over_before_anybody_was_told(void **st
     struct world world;
     world_init(&world);
     world_depend(&world, "job:b", "job:a");
+    world_run(&world, AT(5));
     world_fail(&world, "job:a", AT(0));
     world_good(&world, "acme", "job:a", AT(5));
     world_run(&world, AT(6));
@@ -217,6 +218,22 @@ static void a_failure_that_is_told_in_time_is_not_put_down_to_what_is_over(void 
     world_deinit(&world);
 }
 
+static void a_success_dated_ahead_ends_the_trouble_when_it_came(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "job:b", "job:a");
+    world_fail(&world, "job:a", AT(0));
+    world_run(&world, AT(2));
+    struct signal good = world_signal("acme", "job:a", EVENT_STATUS_SUCCEEDED, AT(4));
+    good.heard_ns = AT(2);
+    world_good_signal(&world, "acme", "job:a", &good);
+    world_run(&world, AT(3));
+    world_fail(&world, "job:b", AT(3));
+    expect_apart(&world);
+    world_deinit(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_late_failure_joins_the_resolved_incident_of_its_cause),
@@ -231,6 +248,7 @@ int main(void) {
         cmocka_unit_test(a_late_failure_that_nothing_connects_is_another_incident),
         cmocka_unit_test(what_is_told_after_the_reopen_window_is_another_incident),
         cmocka_unit_test(a_failure_that_is_told_in_time_is_not_put_down_to_what_is_over),
+        cmocka_unit_test(a_success_dated_ahead_ends_the_trouble_when_it_came),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
