@@ -304,8 +304,8 @@ static uint64_t time_apart(const struct outlook *outlook, const struct cause *ca
 }
 
 /* What lies below cannot be the cause while there is another; then the one for which the most
- * speaks, then the nearest in the graph, then in time: of two that stand as near, the one that
- * broke just before is the likelier. */
+ * speaks, then what is not over, then the nearest in the graph, then in time: of two that stand as
+ * near, the one that broke just before is the likelier. */
 static bool is_better_cause(const struct outlook *outlook, const struct cause *a,
                             const struct cause *b) {
     if (a->is_cycle != b->is_cycle) {
@@ -313,6 +313,9 @@ static bool is_better_cause(const struct outlook *outlook, const struct cause *a
     }
     if (a->points != b->points) {
         return a->points > b->points;
+    }
+    if (a->is_over != b->is_over) {
+        return b->is_over;
     }
     if (a->hops != b->hops) {
         return a->hops < b->hops;
@@ -356,6 +359,7 @@ static struct cause look_at_cause(struct incidents *incidents,
             cause.is_found = true;
             cause.is_foreign = false; /* joined as any member's incident */
             cause.since_ns = member->since_ns;
+            cause.is_over = !incident_is_live(incident_at(incidents, member->incident));
         }
         cause.points = cause.is_found ? weigh_cause(outlook, &trouble, visit->hops) : 0;
         return cause; /* the platform's word is not weighed against, only among others */
@@ -363,7 +367,9 @@ static struct cause look_at_cause(struct incidents *incidents,
     struct trouble trouble = trouble_of(context, member);
     cause.points = weigh_cause(outlook, &trouble, visit->hops);
     cause.is_found = is_cause(incidents, context, outlook, member) && bond_holds(cause.points);
-    cause.is_cycle = is_seen_below(incidents, incident_at(incidents, member->incident));
+    const struct incident *incident = incident_at(incidents, member->incident);
+    cause.is_cycle = is_seen_below(incidents, incident);
+    cause.is_over = !incident_is_live(incident);
     cause.since_ns = member->since_ns;
     return cause;
 }
@@ -389,7 +395,7 @@ struct cause cause_find(struct incidents *incidents, const struct incident_conte
         graph_search_run(context->search, context->graph, node, GRAPH_UPSTREAM, outlook->hops_max,
                          outlook->tenant, &count, NULL);
     for (uint32_t i = 0; i < count; i++) {
-        if (best.is_found && !best.is_cycle && visits[i].hops > best.hops &&
+        if (best.is_found && !best.is_cycle && !best.is_over && visits[i].hops > best.hops &&
             best.points >= cause_points_max(outlook, visits[i].hops)) {
             break;
         }

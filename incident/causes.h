@@ -32,6 +32,7 @@ struct cause {
     bool is_found;
     bool is_foreign;
     bool is_cycle; /* its incident's root lies downstream as well */
+    bool is_over;  /* its incident is resolved */
     uint32_t node;
     uint32_t hops;
     int32_t points; /* bond.c */

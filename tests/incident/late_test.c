@@ -234,6 +234,31 @@ static void a_success_dated_ahead_ends_the_trouble_when_it_came(void **state) {
     world_deinit(&world);
 }
 
+/* Both explain it as well; the one that is over stands nearer in time. */
+static void what_still_fails_explains_a_late_failure_rather_than_what_is_over(void **state) {
+    (void)state;
+    for (unsigned is_shelved = 0; is_shelved < 2; is_shelved++) {
+        struct world world;
+        world_init(&world);
+        world_depend(&world, "job:b", "job:a");
+        world_depend(&world, "job:b", "job:x");
+        world_fail(&world, "job:x", AT(0));
+        world_run(&world, AT(6));
+        if (is_shelved == 0) {
+            world_fail(&world, "job:a", AT(0) + NS_PER_S);
+        }
+        world_good(&world, "acme", "job:a", AT(5));
+        if (is_shelved == 1) {
+            world_fail(&world, "job:a", AT(0) + NS_PER_S);
+        }
+        world_run(&world, AT(7));
+        assert_int_equal(incidents_open_count(world.incidents), 1);
+        world_fail(&world, "job:b", AT(0) + 2 * NS_PER_S);
+        assert_int_equal(incidents_open_count(world.incidents), 1);
+        world_deinit(&world);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_late_failure_joins_the_resolved_incident_of_its_cause),
@@ -249,6 +274,7 @@ int main(void) {
         cmocka_unit_test(what_is_told_after_the_reopen_window_is_another_incident),
         cmocka_unit_test(a_failure_that_is_told_in_time_is_not_put_down_to_what_is_over),
         cmocka_unit_test(a_success_dated_ahead_ends_the_trouble_when_it_came),
+        cmocka_unit_test(what_still_fails_explains_a_late_failure_rather_than_what_is_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
