@@ -121,7 +121,7 @@ static uint64_t well_again_ns(const struct member *member) {
 static bool is_late_for(const struct incident_context *context, const struct outlook *outlook,
                         const struct incident *incident, const struct member *member) {
     return outlook->sees_resolved && member->is_recovered &&
-           outlook->from_ns + bond_clock_slack_ns(outlook->window_ns) >= member_first_ns(member) &&
+           outlook->from_ns + bond_clock_slack_ns(outlook->window_ns) >= member->since_ns &&
            !incident_is_past(context, incident);
 }
 

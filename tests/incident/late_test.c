@@ -259,6 +259,28 @@ static void what_still_fails_explains_a_late_failure_rather_than_what_is_over(vo
     }
 }
 
+/* job:z keeps the incident open from the one to the other. */
+static void what_failed_between_two_bad_periods_of_the_cause_is_another_incident(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "job:b", "job:a");
+    world_depend(&world, "job:z", "job:a");
+    world_fail(&world, "job:a", AT(0));
+    world_fail(&world, "job:z", AT(0));
+    world_run(&world, AT(1));
+    world_good(&world, "acme", "job:a", AT(1));
+    world_run(&world, AT(4));
+    world_fail(&world, "job:a", AT(4));
+    world_run(&world, AT(6));
+    world_good(&world, "acme", "job:a", AT(6));
+    world_good(&world, "acme", "job:z", AT(6));
+    world_run(&world, AT(7));
+    world_fail(&world, "job:b", AT(3));
+    expect_apart(&world);
+    world_deinit(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_late_failure_joins_the_resolved_incident_of_its_cause),
@@ -275,6 +297,7 @@ int main(void) {
         cmocka_unit_test(a_failure_that_is_told_in_time_is_not_put_down_to_what_is_over),
         cmocka_unit_test(a_success_dated_ahead_ends_the_trouble_when_it_came),
         cmocka_unit_test(what_still_fails_explains_a_late_failure_rather_than_what_is_over),
+        cmocka_unit_test(what_failed_between_two_bad_periods_of_the_cause_is_another_incident),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
