@@ -202,12 +202,14 @@ void member_relapse(struct incidents *incidents, const struct incident_context *
 
 /* The platform node is well: so it is where other tenants' incidents show it. */
 static void recover_foreign(struct incidents *incidents, const struct incident_context *context,
-                            uint32_t node, uint64_t event_ns) {
+                            const struct member *own) {
+    uint32_t node = own->node;
     for (struct member *member = foreign_next(incidents, node, NULL); member != NULL;
          member = foreign_next(incidents, node, member)) {
         member->is_recovered = true;
         member->recovered_status = EVENT_STATUS_OK;
-        member->recovered_event_ns = event_ns;
+        member->last_signal_ns = own->last_signal_ns;
+        member->recovered_event_ns = own->recovered_event_ns;
         member->recovered_ns = context->now_ns;
         member_touch(incidents, member);
         incident_touch(incidents, incident_at(incidents, member->incident));
@@ -230,7 +232,7 @@ static void recover_quietly(struct incidents *incidents, const struct incident_c
     incident->updated_ns = context->now_ns;
     graph_set_state(context->graph, member->node,
                     (struct graph_state){.status = EVENT_STATUS_NONE});
-    recover_foreign(incidents, context, member->node, member->recovered_event_ns);
+    recover_foreign(incidents, context, member);
     member_touch(incidents, member);
     incident_touch(incidents, incident);
 }

@@ -281,6 +281,26 @@ static void what_failed_between_two_bad_periods_of_the_cause_is_another_incident
     world_deinit(&world);
 }
 
+/* The last error of the service is the end of it, also where a tenant's incident shows it. */
+static void what_the_platform_told_more_than_once_is_the_cause_to_its_end(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "acme|job:b", "platform|service:a");
+    world_depend(&world, "acme|job:c", "platform|service:a");
+    world_bad(&world, "platform", "service:a", EVENT_STATUS_DOWN, AT(0));
+    world_run(&world, AT(1));
+    world_bad(&world, "platform", "service:a", EVENT_STATUS_DOWN, AT(1));
+    world_fail(&world, "job:b", AT(1));
+    world_run(&world, AT(2));
+    world_good(&world, "acme", "job:b", AT(2));
+    world_run(&world, AT(7));
+    assert_int_equal(incidents_open_count(world.incidents), 0);
+    world_fail(&world, "job:c", AT(3));
+    assert_int_equal(world_incidents(&world, "acme"), 1);
+    world_deinit(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_late_failure_joins_the_resolved_incident_of_its_cause),
@@ -298,6 +318,7 @@ int main(void) {
         cmocka_unit_test(a_success_dated_ahead_ends_the_trouble_when_it_came),
         cmocka_unit_test(what_still_fails_explains_a_late_failure_rather_than_what_is_over),
         cmocka_unit_test(what_failed_between_two_bad_periods_of_the_cause_is_another_incident),
+        cmocka_unit_test(what_the_platform_told_more_than_once_is_the_cause_to_its_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
