@@ -107,13 +107,19 @@ uint32_t platform_root(struct incidents *incidents, uint32_t node) {
 }
 
 /* When a recovered member was well again, as events tell the time. Silence and a person say no
- * time: then it was bad until that was taken for true. */
-static uint64_t well_again_ns(const struct member *member) {
+ * time: then it was bad until that was taken for true, but what ends by silence for no longer than
+ * that takes, however late it was told, unless an alert fires that says its own end. */
+static uint64_t well_again_ns(const struct incident_context *context,
+                              const struct incident *incident, const struct member *member) {
     bool is_dated = member->recovered_event_ns > member->last_signal_ns ||
                     member->recovered_status != EVENT_STATUS_OK;
-    bool is_before =
-        member->recovered_event_ns < member->recovered_ns; /* else its clock is ahead */
-    return is_dated && is_before ? member->recovered_event_ns : member->recovered_ns;
+    uint64_t end_ns = NEVER_NS;
+    if (is_dated) {
+        end_ns = member->recovered_event_ns;
+    } else if (member->recovers_by_silence && member->firing_count == 0) {
+        end_ns = member->last_signal_ns + incident_policy(context, incident)->resolve_after_ns;
+    }
+    return end_ns < member->recovered_ns ? end_ns : member->recovered_ns; /* its clock is ahead */
 }
 
 /* A resolved incident that may still be opened again explains what is told late, but only what
@@ -133,7 +139,7 @@ static bool is_cause(struct incidents *incidents, const struct incident_context 
         (!incident_is_live(incident) && !is_late_for(context, outlook, incident, member))) {
         return false;
     }
-    if (member->is_recovered && outlook->from_ns > well_again_ns(member)) {
+    if (member->is_recovered && outlook->from_ns > well_again_ns(context, incident, member)) {
         return false;
     }
     return cause_is_in_window(outlook, member->since_ns, member->last_signal_ns);

@@ -301,6 +301,26 @@ static void what_the_platform_told_more_than_once_is_the_cause_to_its_end(void *
     world_deinit(&world);
 }
 
+/* It failed long ago, as was told much later, and was silent since. */
+static void who_said_no_end_was_bad_for_no_longer_than_silence_takes(void **state) {
+    (void)state;
+    for (unsigned is_firing = 0; is_firing < 2; is_firing++) {
+        struct world world;
+        world_init(&world);
+        world_depend(&world, "job:b", "service:a");
+        world_run(&world, AT(8));
+        struct signal signal = world_signal("acme", "service:a", EVENT_STATUS_FAILED, AT(0));
+        signal.kind = is_firing == 1 ? EVENT_KIND_ALERT : signal.kind;
+        signal.fires_until_ns = is_firing == 1 ? AT(12) : 0;
+        world_bad_signal(&world, "acme", "service:a", &signal, false);
+        world_run(&world, AT(14));
+        assert_int_equal(incidents_open_count(world.incidents), 0);
+        world_fail(&world, "job:b", AT(10));
+        assert_int_equal(world_incidents(&world, "acme"), is_firing == 1 ? 1 : 2);
+        world_deinit(&world);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_late_failure_joins_the_resolved_incident_of_its_cause),
@@ -319,6 +339,7 @@ int main(void) {
         cmocka_unit_test(what_still_fails_explains_a_late_failure_rather_than_what_is_over),
         cmocka_unit_test(what_failed_between_two_bad_periods_of_the_cause_is_another_incident),
         cmocka_unit_test(what_the_platform_told_more_than_once_is_the_cause_to_its_end),
+        cmocka_unit_test(who_said_no_end_was_bad_for_no_longer_than_silence_takes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
