@@ -106,11 +106,11 @@ uint32_t platform_root(struct incidents *incidents, uint32_t node) {
     return member_at(incidents, incident->root)->is_recovered ? node : incident->root_node;
 }
 
-/* When a recovered member was well again, as events tell the time. Silence and a person say no
- * time: then it was bad until that was taken for true, but what ends by silence for no longer than
- * that takes, however late it was told, unless an alert fires that says its own end. */
-static uint64_t well_again_ns(const struct incident_context *context,
-                              const struct incident *incident, const struct member *member) {
+/* Silence and a person say no time: then it was bad until that was taken for true, but what ends by
+ * silence for no longer than that takes, however late it was told, unless an alert fires that says
+ * its own end. */
+uint64_t cause_well_again_ns(const struct incident_context *context,
+                             const struct incident *incident, const struct member *member) {
     bool is_dated = member->recovered_event_ns > member->last_signal_ns ||
                     member->recovered_status != EVENT_STATUS_OK;
     uint64_t end_ns = NEVER_NS;
@@ -139,7 +139,7 @@ static bool is_cause(struct incidents *incidents, const struct incident_context 
         (!incident_is_live(incident) && !is_late_for(context, outlook, incident, member))) {
         return false;
     }
-    if (member->is_recovered && outlook->from_ns > well_again_ns(context, incident, member)) {
+    if (member->is_recovered && outlook->from_ns > cause_well_again_ns(context, incident, member)) {
         return false;
     }
     return cause_is_in_window(outlook, member->since_ns, member->last_signal_ns);

@@ -73,6 +73,9 @@ void cause_gather_explained(struct incidents *incidents, const struct incident_c
 /* Fills `gathered` with the tenants' incidents that trouble at a node of the platform explains. */
 void cause_gather_tenants(struct incidents *incidents, const struct incident_context *context,
                           uint32_t node, const struct outlook *outlook);
+/* When a recovered member was well again, as events tell the time. */
+uint64_t cause_well_again_ns(const struct incident_context *context,
+                             const struct incident *incident, const struct member *member);
 /* Whether what turned bad then did so before the node was well. */
 bool cause_is_in_time(const struct outlook *outlook, uint64_t since_ns);
 /* Whether an interval of trouble touches the outlook's window. */

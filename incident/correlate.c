@@ -23,6 +23,7 @@
  * the platform's own incident of that node says is the root, which may be learned later.
  */
 #include "incident/shelf.h"
+#include "incident/stale.h"
 
 #define SUSPECT_ROOTS_MAX 64u
 
@@ -154,7 +155,11 @@ static bool open_again(struct incidents *incidents, const struct incident_contex
         shelf_open(incidents, context, incident);
         return true;
     }
+    bool is_old = stale_is_old_news(incident, member->heard_ns, incident->told_ns);
     incident_reopen(incidents, context, member, member->status);
+    if (is_old) {
+        telling_put_off(incidents, context, incident);
+    }
     return false;
 }
 

@@ -4,7 +4,7 @@
  * Each call asks first whether pools and effects have room for the worst it may do and answers FULL
  * before it has changed anything.
  */
-#include "incident/incident_state.h"
+#include "incident/causes.h"
 #include "incident/rows.h"
 #include "incident/shelf.h"
 #include "incident/stale.h"
@@ -96,7 +96,12 @@ static struct member *come_back(struct incidents *incidents, const struct incide
     }
     bool is_reopened = !incident_is_live(incident);
     if (is_reopened) {
+        uint64_t well_ns = cause_well_again_ns(context, incident, member);
+        bool is_old = stale_is_old_news(incident, signal->heard_ns, well_ns);
         incident_reopen(incidents, context, member, signal->status);
+        if (is_old) {
+            telling_put_off(incidents, context, incident);
+        }
         incident_begin_life(incidents, incident);
     } else if (context->now_ns - member->recovered_ns > policy->reopen_window_ns &&
                incident->root != member_slot(incidents, member)) {
@@ -167,6 +172,10 @@ struct status incidents_apply_bad(struct incidents *incidents,
     if (is_stale) {
         member_recover(incidents, context, member, seen.state.status, end_ns);
         graph_set_state(context->graph, node, seen.state);
+    }
+    if (!is_known && !is_stale) {
+        telling_note_news(incidents, context, incident_at(incidents, member->incident),
+                          signal->heard_ns);
     }
     (void)telling_run(incidents, context, incident_at(incidents, member->incident));
     *change_out = (struct incident_change){.opened = opened, .is_stale = is_stale};

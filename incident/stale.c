@@ -52,6 +52,11 @@ bool stale_explains(struct incidents *incidents, const struct incident_context *
             correlate_reaches_tenants(incidents, context, node, &outlook));
 }
 
+bool stale_is_old_news(const struct incident *incident, uint64_t heard_ns, uint64_t well_ns) {
+    uint64_t known_ns = well_ns < incident->told_ns ? well_ns : incident->told_ns;
+    return incident->is_told && heard_ns + STALE_SLACK_NS < known_ns;
+}
+
 void stale_count(struct incidents *incidents, const struct incident_context *context, uint32_t node,
                  bool is_repeat) {
     struct slice owner = graph_get_node(context->graph, node).owner;

@@ -4,7 +4,8 @@
  *   OPENED    opened + group_wait
  *
  *   UPDATED   a change worth telling: at the earliest last message + group_interval; made by a
- *             person: at once; reopened: group_wait after it
+ *             person: at once; reopened: group_wait after it, by what failed before people
+ *             were told the end: as any other
  *
  *   UPDATED   last message + repeat_interval, while open and not acknowledged
  *
@@ -97,6 +98,26 @@ void telling_note(struct incidents *incidents, const struct incident_context *co
         }
     }
     incident_schedule(incidents, incident);
+}
+
+void telling_put_off(struct incidents *incidents, const struct incident_context *context,
+                     struct incident *incident) {
+    ASSERT(incident_is_live(incident) && incident->is_told);
+    uint64_t due_ns = due_of(context, incident, 0);
+    if (due_ns > incident->tell_due_ns) {
+        incident->tell_due_ns = due_ns;
+        incident_schedule(incidents, incident);
+    }
+}
+
+void telling_note_news(struct incidents *incidents, const struct incident_context *context,
+                       struct incident *incident, uint64_t heard_ns) {
+    uint64_t due_ns = context->now_ns + incident_policy(context, incident)->group_wait_ns;
+    if (incident_is_live(incident) && (incident->changes & CHANGE_REOPENED) != 0 &&
+        heard_ns > incident->told_ns && due_ns < incident->tell_due_ns) {
+        incident->tell_due_ns = due_ns;
+        incident_schedule(incidents, incident);
+    }
 }
 
 struct told_members {

@@ -49,6 +49,8 @@ static void a_late_failure_joins_the_resolved_incident_of_its_cause(void **state
     init_resolved(&world);
     world_fail(&world, "job:b", AT(1));
     expect_joined(&world);
+    assert_int_equal(world.told_count, 2); /* they were told at minute 5 */
+    world_run(&world, AT(10));
     assert_int_equal(world.told_count, 3);
     assert_int_equal(world.told[2].type, 2); /* an update of what people know, no second page */
     char *timeline = world_timeline(&world, world_id(&world, "acme", 0));
@@ -321,6 +323,62 @@ static void who_said_no_end_was_bad_for_no_longer_than_silence_takes(void **stat
     }
 }
 
+/* Each of them reopens the incident of job:a, and is well again before the interval has passed. */
+static void a_trickle_of_late_failures_is_not_told_one_by_one(void **state) {
+    (void)state;
+    struct world world;
+    init_resolved(&world);
+    for (unsigned i = 0; i < 4; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "job:b%u", i);
+        world_depend(&world, name, "job:a");
+        world_fail(&world, name, AT(1));
+        assert_int_equal(incidents_open_count(world.incidents), 1);
+        world_run(&world, world.now_ns + 30 * NS_PER_S);
+        world_restart(&world);
+        world_good(&world, "acme", name, world.now_ns);
+        assert_int_equal(incidents_open_count(world.incidents), 0);
+    }
+    assert_int_equal(world_incidents(&world, "acme"), 1);
+    assert_int_equal(world.told_count, 2);
+    world_deinit(&world);
+}
+
+static void a_service_that_comes_back_with_old_errors_is_told_with_the_interval(void **state) {
+    (void)state;
+    for (unsigned is_fresh = 0; is_fresh < 2; is_fresh++) {
+        struct world world;
+        world_init(&world);
+        world_fail(&world, "service:a", AT(0));
+        world_run(&world, AT(6));
+        assert_int_equal(world.told_count, 2); /* the end at minute 5 */
+        world_fail(&world, "service:a", is_fresh == 1 ? AT(6) : AT(0) + NS_PER_S);
+        assert_int_equal(incidents_open_count(world.incidents), 1);
+        world_run(&world, AT(9));
+        assert_int_equal(world.told_count, is_fresh == 1 ? 3 : 2);
+        world_run(&world, AT(10) + MINUTES(1) / 2);
+        assert_int_equal(world.told_count, 3);
+        world_deinit(&world);
+    }
+}
+
+/* People take it for over: what fails since is news to them. */
+static void a_failure_of_now_is_told_at_once_though_a_late_one_waits(void **state) {
+    (void)state;
+    for (unsigned is_new = 0; is_new < 2; is_new++) {
+        struct world world;
+        init_resolved(&world);
+        world_fail(&world, "job:b", AT(1));
+        world_run(&world, AT(8));
+        assert_int_equal(world.told_count, 2);
+        world_fail(&world, is_new == 1 ? "job:c" : "job:a", AT(8));
+        world_run(&world, AT(9));
+        assert_int_equal(world.told_count, 3);
+        assert_int_equal(world.told[2].type, 2);
+        world_deinit(&world);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_late_failure_joins_the_resolved_incident_of_its_cause),
@@ -340,6 +398,9 @@ int main(void) {
         cmocka_unit_test(what_failed_between_two_bad_periods_of_the_cause_is_another_incident),
         cmocka_unit_test(what_the_platform_told_more_than_once_is_the_cause_to_its_end),
         cmocka_unit_test(who_said_no_end_was_bad_for_no_longer_than_silence_takes),
+        cmocka_unit_test(a_trickle_of_late_failures_is_not_told_one_by_one),
+        cmocka_unit_test(a_service_that_comes_back_with_old_errors_is_told_with_the_interval),
+        cmocka_unit_test(a_failure_of_now_is_told_at_once_though_a_late_one_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
