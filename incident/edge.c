@@ -36,15 +36,41 @@ static uint32_t gather_roots(struct incidents *incidents, const struct incident_
     return count;
 }
 
+/* The nearest bad one above a node of the platform, whatever is well again between them; of two
+ * that are as near, the one that broke first. */
+static struct member *find_bad_above(struct incidents *incidents,
+                                     const struct incident_context *context,
+                                     const struct outlook *outlook, uint32_t node) {
+    uint32_t count = 0;
+    const struct graph_visit *visits =
+        graph_search_run(context->search, context->graph, node, GRAPH_UPSTREAM, outlook->hops_max,
+                         outlook->tenant, &count, NULL);
+    struct member *best = NULL;
+    uint32_t hops = UINT32_MAX;
+    for (uint32_t i = 0; i < count; i++) {
+        struct member *member = platform_member(incidents, visits[i].node);
+        if (member == NULL || visits[i].hops > hops) {
+            continue;
+        }
+        bool is_nearer = visits[i].hops < hops;
+        bool is_earlier =
+            best != NULL && (member->since_ns != best->since_ns ? member->since_ns < best->since_ns
+                                                                : member->node < best->node);
+        if (is_nearer || is_earlier) {
+            best = member;
+            hops = visits[i].hops;
+        }
+    }
+    return best;
+}
+
 /* Tenants may hang on the lower end by nodes of the platform that are well. What explains them is
  * bad at the upper end, or else the nearest above it. */
 static void ask_tenants(struct incidents *incidents, const struct incident_context *context,
                         const struct outlook *outlook, uint32_t to) {
     struct member *platform = platform_member(incidents, to);
     if (platform == NULL) {
-        incidents->generation++; /* whatever was found before this call tells nothing of rings */
-        struct cause above = cause_find(incidents, context, outlook, to, NULL);
-        platform = above.is_found ? platform_member(incidents, above.node) : NULL;
+        platform = find_bad_above(incidents, context, outlook, to);
     }
     if (platform != NULL) {
         correlate_tenants(incidents, context, platform, 0);

@@ -110,11 +110,33 @@ static void tenants_of_any_node_of_a_merged_platform_incident_follow(void **stat
     world_deinit(&world);
 }
 
+static void a_new_edge_leads_past_what_is_well_to_what_is_bad_behind_it(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "platform|job:mid", "platform|job:top");
+    world_depend(&world, "platform|job:mid2", "platform|job:mid");
+    world_depend(&world, "acme|job:load", "platform|job:low");
+    fail_platform(&world, "job:top", START_NS - 50 * NS_PER_S);
+    fail_platform(&world, "job:mid", START_NS - 40 * NS_PER_S);
+    world_good(&world, "platform", "job:mid", START_NS - 20 * NS_PER_S);
+    world_fail(&world, "job:load", START_NS);
+    expect_root(&world, "acme", "job:load", 0);
+    world_depend(&world, "platform|job:low", "platform|job:mid2");
+    struct incident_context context = world_context(&world);
+    incidents_apply_edge(world.incidents, &context, world_node(&world, "platform", "job:low"),
+                         world_node(&world, "platform", "job:mid2"));
+    world_run(&world, START_NS + MINUTES(1));
+    expect_root(&world, "acme", "platform/job:top", 1);
+    world_deinit(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stale_platform_failure_is_the_cause_of_tenants_failures),
         cmocka_unit_test(tenants_follow_a_platform_node_to_its_nearer_cause),
         cmocka_unit_test(tenants_of_any_node_of_a_merged_platform_incident_follow),
+        cmocka_unit_test(a_new_edge_leads_past_what_is_well_to_what_is_bad_behind_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
