@@ -9,8 +9,8 @@
  * cause (causes.c), and then it is opened, as of now.
  *
  * Not kept: what has a cause that is known, since its dependants find that one beyond it. Of
- * several failures of an entity the latest is kept. One that fails in earnest is no longer kept
- * aside.
+ * several failures of an entity the latest is kept, from when it was told. One that fails in
+ * earnest is no longer kept aside.
  *
  * Bounded: SHELVED_MAX, and an eighth of all incidents; none while the pools are half full, nor of
  * a tenant of whose CROWD_LOOKED_AT_MAX members placed last CROWD_SHELVED_MAX are kept aside.
@@ -64,6 +64,14 @@ static void fill(struct incidents *incidents, const struct incident_context *con
     member->signals_count++;
 }
 
+static void keep_from_now(struct incidents *incidents, const struct incident_context *context,
+                          struct incident *incident) {
+    incident->resolved_ns = context->now_ns;
+    incident->forget_due_ns =
+        context->now_ns + incident_policy(context, incident)->reopen_window_ns;
+    incident_schedule(incidents, incident);
+}
+
 static void put(struct incidents *incidents, const struct incident_context *context, uint32_t node,
                 const struct signal *signal) {
     struct slice tenant = graph_get_node(context->graph, node).owner;
@@ -72,9 +80,6 @@ static void put(struct incidents *incidents, const struct incident_context *cont
     incidents->shelved_count++;
     incident->status = INCIDENT_RESOLVED;
     incident->is_end_told = true;
-    incident->resolved_ns = context->now_ns;
-    incident->forget_due_ns =
-        context->now_ns + incident_policy(context, incident)->reopen_window_ns;
     struct member *member = member_create(incidents, incident, node, MEMBER_OWN);
     ASSERT(member != NULL);
     fill(incidents, context, member, signal);
@@ -86,7 +91,7 @@ static void put(struct incidents *incidents, const struct incident_context *cont
     incident->signals_total = 1;
     incident->signals_unique = 1;
     incident_note_trace(incident, signal->trace_id);
-    incident_schedule(incidents, incident);
+    keep_from_now(incidents, context, incident);
 }
 
 bool shelf_keep(struct incidents *incidents, const struct incident_context *context, uint32_t node,
@@ -97,6 +102,7 @@ bool shelf_keep(struct incidents *incidents, const struct incident_context *cont
         bool is_shelved = member_is_shelved(incidents, member);
         if (is_shelved && signal->event_time_ns > member->since_ns) {
             fill(incidents, context, member, signal);
+            keep_from_now(incidents, context, incident_at(incidents, member->incident));
         }
         return is_shelved;
     }

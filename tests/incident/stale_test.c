@@ -368,6 +368,24 @@ static void a_backlog_of_one_tenant_takes_no_room_from_another(void **state) {
     world_deinit(&world);
 }
 
+static void what_is_kept_aside_is_kept_from_its_latest_failure_on(void **state) {
+    (void)state;
+    for (unsigned restarts = 0; restarts < 2; restarts++) {
+        struct world world;
+        init_chain(&world);
+        world_fail(&world, "job:b", START_NS - MINUTES(11));
+        world_run(&world, START_NS + MINUTES(20));
+        world_fail(&world, "job:b", START_NS - MINUTES(10));
+        if (restarts == 1) {
+            world_restart(&world);
+        }
+        world_run(&world, START_NS + MINUTES(40));
+        world_fail(&world, "job:c", START_NS - MINUTES(9));
+        expect_live_root(&world, "job:b");
+        world_deinit(&world);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_failure_older_than_the_success_that_is_known_opens_nothing),
@@ -388,6 +406,7 @@ int main(void) {
         cmocka_unit_test(a_stale_failure_is_no_cause_long_after_however_late_its_latest_success),
         cmocka_unit_test(a_backlog_of_stale_failures_hides_no_real_one),
         cmocka_unit_test(a_backlog_of_one_tenant_takes_no_room_from_another),
+        cmocka_unit_test(what_is_kept_aside_is_kept_from_its_latest_failure_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
