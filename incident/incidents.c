@@ -132,9 +132,8 @@ struct status incidents_apply_bad(struct incidents *incidents,
     bool is_known = member != NULL && !member->is_recovered;
     bool is_stale = stale_is(context, node, signal);
     if (is_stale && !stale_explains(incidents, context, node, signal)) {
-        if (!shelf_keep(incidents, context, node, signal)) {
-            stale_count(incidents, context, node, is_repeat);
-        }
+        stale_count(incidents, context, node, is_repeat);
+        shelf_keep(incidents, context, node, signal);
         *change_out = (struct incident_change){.is_stale = true};
         return status_ok();
     }

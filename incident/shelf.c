@@ -61,7 +61,6 @@ static void fill(struct incidents *incidents, const struct incident_context *con
     member->recovered_status = well.status;
     member->recovered_event_ns = end_ns;
     member->recovered_ns = context->now_ns;
-    member->signals_count++;
 }
 
 static void keep_from_now(struct incidents *incidents, const struct incident_context *context,
@@ -88,23 +87,23 @@ static void put(struct incidents *incidents, const struct incident_context *cont
     member->placed_index = context->cause_index;
     incident->root = member_slot(incidents, member);
     incident->root_node = node;
+    member->signals_count = 1;
     incident->signals_total = 1;
     incident->signals_unique = 1;
     incident_note_trace(incident, signal->trace_id);
     keep_from_now(incidents, context, incident);
 }
 
-bool shelf_keep(struct incidents *incidents, const struct incident_context *context, uint32_t node,
+void shelf_keep(struct incidents *incidents, const struct incident_context *context, uint32_t node,
                 const struct signal *signal) {
     struct slice owner = graph_get_node(context->graph, node).owner;
     struct member *member = member_find(incidents, tenant_hash_of(incidents, owner), node);
+    if (member_is_shelved(incidents, member) && signal->event_time_ns > member->since_ns) {
+        fill(incidents, context, member, signal);
+        keep_from_now(incidents, context, incident_at(incidents, member->incident));
+    }
     if (member != NULL) {
-        bool is_shelved = member_is_shelved(incidents, member);
-        if (is_shelved && signal->event_time_ns > member->since_ns) {
-            fill(incidents, context, member, signal);
-            keep_from_now(incidents, context, incident_at(incidents, member->incident));
-        }
-        return is_shelved;
+        return;
     }
     const struct policy *policy = policy_set_find(context->policies, owner);
     struct outlook outlook = outlook_of_signal(incidents, context, policy, node, signal);
@@ -112,7 +111,6 @@ bool shelf_keep(struct incidents *incidents, const struct incident_context *cont
         !cause_find(incidents, context, &outlook, node, NULL).is_found) {
         put(incidents, context, node, signal);
     }
-    return true;
 }
 
 struct cause shelf_first_cause(struct incidents *incidents, const struct incident_context *context,

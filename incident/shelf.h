@@ -5,9 +5,9 @@
 
 #include "incident/causes.h"
 
-/* A stale failure explains nothing that is known: keeps it aside, if need be and there is room.
- * False: its entity is a member of an incident that people know of. */
-bool shelf_keep(struct incidents *incidents, const struct incident_context *context, uint32_t node,
+/* A stale failure explains nothing that is known: keeps it aside, if need be and there is room,
+ * unless its entity is a member of an incident that people know of. */
+void shelf_keep(struct incidents *incidents, const struct incident_context *context, uint32_t node,
                 const struct signal *signal);
 bool member_is_shelved(struct incidents *incidents, const struct member *member);
 /* It is the cause of what is told now: an incident as any other from now on. */

@@ -17,6 +17,6 @@ bool stale_explains(struct incidents *incidents, const struct incident_context *
 /* Whether what failed then is no news to those who were told that the incident is over, and that a
  * member was well again at `well_ns`. */
 bool stale_is_old_news(const struct incident *incident, uint64_t heard_ns, uint64_t well_ns);
-/* Among the signals of the incident whose member it was, if any. */
+/* Among the signals of the incident whose member it is, if any. */
 void stale_count(struct incidents *incidents, const struct incident_context *context, uint32_t node,
                  bool is_repeat);

@@ -386,6 +386,24 @@ static void what_is_kept_aside_is_kept_from_its_latest_failure_on(void **state) 
     }
 }
 
+static void failures_of_what_is_kept_aside_are_all_counted_when_it_is_told(void **state) {
+    (void)state;
+    struct world world;
+    init_chain(&world);
+    world_fail(&world, "job:b", START_NS - MINUTES(11));
+    world_fail(&world, "job:b", START_NS - MINUTES(10));
+    world_fail(&world, "job:b", START_NS - MINUTES(12)); /* of which nothing else is kept */
+    struct signal repeat =
+        world_signal("acme", "job:b", EVENT_STATUS_FAILED, START_NS - MINUTES(10) + NS_PER_S);
+    world_bad_signal(&world, "acme", "job:b", &repeat, true);
+    world_restart(&world);
+    world_fail(&world, "job:c", START_NS - MINUTES(9));
+    char *json = world_json(&world, "acme", 0);
+    assert_non_null(strstr(json, "\"signals\":{\"total\":5,\"unique\":4,"));
+    free(json);
+    world_deinit(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_failure_older_than_the_success_that_is_known_opens_nothing),
@@ -407,6 +425,7 @@ int main(void) {
         cmocka_unit_test(a_backlog_of_stale_failures_hides_no_real_one),
         cmocka_unit_test(a_backlog_of_one_tenant_takes_no_room_from_another),
         cmocka_unit_test(what_is_kept_aside_is_kept_from_its_latest_failure_on),
+        cmocka_unit_test(failures_of_what_is_kept_aside_are_all_counted_when_it_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
