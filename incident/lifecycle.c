@@ -209,6 +209,7 @@ static void recover_foreign(struct incidents *incidents, const struct incident_c
         member->is_recovered = true;
         member->recovered_status = EVENT_STATUS_OK;
         member->last_signal_ns = own->last_signal_ns;
+        member->recovers_by_silence = own->recovers_by_silence && own->firing_count == 0;
         member->recovered_event_ns = own->recovered_event_ns;
         member->recovered_ns = context->now_ns;
         member_touch(incidents, member);

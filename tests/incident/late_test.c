@@ -323,6 +323,24 @@ static void who_said_no_end_was_bad_for_no_longer_than_silence_takes(void **stat
     }
 }
 
+static void who_said_no_end_to_the_platform_was_bad_as_long(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "acme|job:b", "platform|service:a");
+    world_depend(&world, "acme|job:c", "platform|service:a");
+    world_run(&world, AT(8));
+    world_bad(&world, "platform", "service:a", EVENT_STATUS_FAILED, AT(0));
+    world_fail(&world, "job:b", AT(1));
+    world_good(&world, "acme", "job:b", AT(8));
+    world_run(&world, AT(14));
+    assert_int_equal(incidents_open_count(world.incidents), 0);
+    world_restart(&world);
+    world_fail(&world, "job:c", AT(10));
+    assert_int_equal(world_incidents(&world, "acme"), 2);
+    world_deinit(&world);
+}
+
 /* Each of them reopens the incident of job:a, and is well again before the interval has passed. */
 static void a_trickle_of_late_failures_is_not_told_one_by_one(void **state) {
     (void)state;
@@ -398,6 +416,7 @@ int main(void) {
         cmocka_unit_test(what_failed_between_two_bad_periods_of_the_cause_is_another_incident),
         cmocka_unit_test(what_the_platform_told_more_than_once_is_the_cause_to_its_end),
         cmocka_unit_test(who_said_no_end_was_bad_for_no_longer_than_silence_takes),
+        cmocka_unit_test(who_said_no_end_to_the_platform_was_bad_as_long),
         cmocka_unit_test(a_trickle_of_late_failures_is_not_told_one_by_one),
         cmocka_unit_test(a_service_that_comes_back_with_old_errors_is_told_with_the_interval),
         cmocka_unit_test(a_failure_of_now_is_told_at_once_though_a_late_one_waits),
