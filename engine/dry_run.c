@@ -44,7 +44,8 @@ static struct status tick(struct dry *dry, uint64_t until_ns, struct fault *faul
         uint64_t stamp_ns = due_ns > dry->engine.now_ns ? due_ns : dry->engine.now_ns;
         TRY(apply(dry, batch_finish(&batch), stamp_ns, fault));
         uint64_t next_ns = engine_next_due_ns(&dry->engine);
-        ASSERT(next_ns != due_ns);
+        /* What is kept may take several ticks of one moment, each of which drops some. */
+        ASSERT(next_ns != due_ns || next_ns == dry->engine.kept.next_ns);
         due_ns = next_ns;
     }
     return status_ok();
