@@ -251,7 +251,8 @@ static void add_alternative_reason(struct explained *explained, uint32_t node, s
     uint32_t hops = is_there ? path_to(explained, node, path) : 0;
     if (is_there && event_status_news(graph_get_state(graph, node).status) != SIGNAL_BAD &&
         member == NULL) {
-        text_add_text(words, "has reported nothing, but another that depends on it fails as well");
+        text_add_text(words, "does not fail now, or has reported nothing; another that depends "
+                             "on it fails as well");
         return;
     }
     if (member == NULL && is_there && is_above_member(explained, node)) {

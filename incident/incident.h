@@ -19,8 +19,9 @@
  *
  * Rows (formats: rows.c). Keys: tenant text, 0, id (INCIDENT); tenant, 0, ~opened_ns, id (RECENT);
  * id, node (MEMBER); id, number (TIMELINE); id (ALIAS, value: surviving id). Ids by writer_hash128,
- * numbers big-endian; an id is written "inc_" + base32. A merged incident leaves an ALIAS row only;
- * a resolved one keeps its rows, flagged, when its memory is forgotten after reopen_window.
+ * numbers big-endian; an id is written "inc_" + base32. A merged incident leaves an ALIAS row and
+ * its TIMELINE; a resolved one keeps its rows, flagged, when its memory is forgotten after
+ * reopen_window.
  *
  * Time: correlation compares event times; dedup, waiting and resolving use now_ns (ingest stamps).
  * Thread: the shard; the functions over rows at the end: any.

@@ -451,13 +451,13 @@ void member_fill_complaint(struct incidents *incidents, const struct incident_co
                            struct member *member, const struct signal *signal);
 
 /* --- telling.c --- */
-/* Notes a change worth telling and when it is due. */
 /* It was reopened by old news: told as any other change. */
 void telling_put_off(struct incidents *incidents, const struct incident_context *context,
                      struct incident *incident);
 /* What failed then is news: a reopening that was put off is told with it. */
 void telling_note_news(struct incidents *incidents, const struct incident_context *context,
                        struct incident *incident, uint64_t heard_ns);
+/* Notes a change worth telling and when it is due. */
 void telling_note(struct incidents *incidents, const struct incident_context *context,
                   struct incident *incident, uint32_t changes);
 /* Tells when it is due and there is room; false when it is due but there is none. */

@@ -112,6 +112,9 @@ static struct member *come_back(struct incidents *incidents, const struct incide
     bool is_first = member_begin_life(incidents, member);
     member_relapse(incidents, context, member, signal, is_reopened);
     member->first_ns = is_first ? 0 : member->first_ns;
+    if (is_first && !is_reopened) { /* in this life it is newly affected, whoever acknowledged */
+        telling_note(incidents, context, incident, CHANGE_AFFECTED);
+    }
     ask_again(incidents, context, member);
     return member;
 }
@@ -172,7 +175,7 @@ struct status incidents_apply_bad(struct incidents *incidents,
         member_recover(incidents, context, member, seen.state.status, end_ns);
         graph_set_state(context->graph, node, seen.state);
     }
-    if (!is_known && !is_stale) {
+    if (!is_stale) { /* also of one that reopened it as old news */
         telling_note_news(incidents, context, incident_at(incidents, member->incident),
                           signal->heard_ns);
     }

@@ -206,6 +206,10 @@ static void recover_foreign(struct incidents *incidents, const struct incident_c
     uint32_t node = own->node;
     for (struct member *member = foreign_next(incidents, node, NULL); member != NULL;
          member = foreign_next(incidents, node, member)) {
+        if (member->is_recovered) { /* bad again meanwhile, which nobody here has met */
+            member->first_ns = member_first_ns(member);
+            member->since_ns = own->since_ns;
+        }
         member->is_recovered = true;
         member->recovered_status = EVENT_STATUS_OK;
         member->last_signal_ns = own->last_signal_ns;

@@ -107,9 +107,14 @@ void incident_merge(struct incidents *incidents, const struct incident_context *
     survivor->updated_ns = context->now_ns;
     emit_alias(context, loser->id, survivor->id);
     enum event_severity severity = loser->severity;
+    bool is_news =
+        (loser->changes & CHANGE_REOPENED) == 0 || loser->tell_due_ns < survivor->tell_due_ns;
     incident_drop(incidents, loser, FATE_DELETE);
     severity_raise(incidents, context, survivor, severity);
     telling_note(incidents, context, survivor, CHANGE_AFFECTED);
+    if (is_news) { /* what the loser has told or would have is news to who was told the end */
+        telling_note_news(incidents, context, survivor, NEVER_NS);
+    }
     incident_refresh_later(incidents, context, survivor);
     incident_touch(incidents, survivor);
 }

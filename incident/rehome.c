@@ -57,6 +57,7 @@ static void move(struct incidents *incidents, const struct incident_context *con
     member_move(incidents, member, target);
     ASSERT(before->failing_count > 0);
     telling_note(incidents, context, target, CHANGE_AFFECTED);
+    telling_note_news(incidents, context, target, member->heard_ns);
     incident_refresh_later(incidents, context, before);
     incident_refresh_later(incidents, context, target);
 }

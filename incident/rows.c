@@ -124,7 +124,7 @@ static void write_rank(const struct incident *incident, const struct incident_co
                        struct writer *writer) {
     const struct rank *rank = &incident->rank;
     writer_f64(writer, rank->confidence);
-    char words[128];
+    char words[128 + ENTITY_BYTES_MAX]; /* a line may end with an entity */
     uint32_t count = 0;
     struct text line = text_over(words, sizeof(words));
     while (count < INCIDENT_EVIDENCE_MAX && rank_evidence(rank, context->graph, count, &line)) {

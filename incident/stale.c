@@ -39,6 +39,9 @@ uint64_t stale_end_ns(const struct incident_context *context, uint32_t node,
 
 bool stale_explains(struct incidents *incidents, const struct incident_context *context,
                     uint32_t node, const struct signal *signal) {
+    if (incidents->open_count == 0) {
+        return false; /* it explains what is live */
+    }
     struct slice owner = graph_get_node(context->graph, node).owner;
     struct member *member = member_find(incidents, tenant_hash_of(incidents, owner), node);
     if (member != NULL && !member_is_shelved(incidents, member)) {

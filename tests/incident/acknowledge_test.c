@@ -94,6 +94,31 @@ static void of_an_acknowledged_incident_a_known_member_that_flaps_is_not_told(vo
     world_deinit(&world);
 }
 
+/* It hid who had failed before it was opened again: in this life of it they are newly affected. */
+static void
+of_an_acknowledged_incident_who_fails_first_since_it_was_reopened_is_told(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "job:b", "job:a");
+    world_fail(&world, "job:a", START_NS);
+    world_fail(&world, "job:b", START_NS);
+    world_run(&world, START_NS + NS_PER_MINUTE);
+    world_good(&world, "acme", "job:b", world.now_ns);
+    world_good(&world, "acme", "job:a", world.now_ns);
+    world_run(&world, START_NS + 8 * NS_PER_MINUTE);
+    world_fail(&world, "job:a", world.now_ns);
+    world_run(&world, START_NS + 10 * NS_PER_MINUTE);
+    assert_null(strstr(world.told[world.told_count - 1].json, "\"entity\":\"job:b\",\"status\""));
+    acknowledge(&world);
+    size_t told_count = world.told_count;
+    world_fail(&world, "job:b", world.now_ns);
+    world_run(&world, START_NS + 20 * NS_PER_MINUTE);
+    assert_int_equal(world.told_count, told_count + 1);
+    assert_non_null(strstr(world.told[told_count].json, "\"entity\":\"job:b\",\"status\""));
+    world_deinit(&world);
+}
+
 static void an_acknowledge_of_another_tenant_misses(void **state) {
     (void)state;
     struct world world;
@@ -185,6 +210,7 @@ int main(void) {
         cmocka_unit_test(an_open_incident_is_repeated_until_it_is_acknowledged),
         cmocka_unit_test(of_an_acknowledged_incident_new_affected_are_told_after_group_interval),
         cmocka_unit_test(of_an_acknowledged_incident_a_known_member_that_flaps_is_not_told),
+        cmocka_unit_test(of_an_acknowledged_incident_who_fails_first_since_it_was_reopened_is_told),
         cmocka_unit_test(an_acknowledge_of_another_tenant_misses),
         cmocka_unit_test(what_is_merged_away_stays_readable),
         cmocka_unit_test(an_acknowledgement_ends_with_what_it_was_about),
