@@ -174,8 +174,7 @@ struct status incidents_apply_bad(struct incidents *incidents,
     if (is_stale) {
         member_recover(incidents, context, member, seen.state.status, end_ns);
         graph_set_state(context->graph, node, seen.state);
-    }
-    if (!is_stale) { /* also of one that reopened it as old news */
+    } else { /* also of one that reopened it as old news */
         telling_note_news(incidents, context, incident_at(incidents, member->incident),
                           signal->heard_ns);
     }
