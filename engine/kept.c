@@ -43,24 +43,10 @@ static uint64_t cost_of(size_t bytes) {
 
 /* --- Rows --- */
 
-static void write_u32_big_endian(struct writer *writer, uint32_t value) {
-    for (int shift = 24; shift >= 0; shift -= 8) {
-        writer_u8(writer, (uint8_t)(value >> shift));
-    }
-}
-
-static uint32_t read_u32_big_endian(struct reader *reader) {
-    uint32_t value = 0;
-    for (int i = 0; i < 4; i++) {
-        value = value << 8 | reader_u8(reader);
-    }
-    return value;
-}
-
 struct slice kept_sum_key(enum kept_kind kind, uint32_t place, uint8_t memory[KEPT_SUM_KEY_BYTES]) {
     struct writer writer = writer_over(memory, KEPT_SUM_KEY_BYTES);
     writer_u8(&writer, (uint8_t)kind);
-    write_u32_big_endian(&writer, place == KEPT_BEYOND ? UINT32_MAX : place);
+    writer_u32_big_endian(&writer, place == KEPT_BEYOND ? UINT32_MAX : place);
     ASSERT(!writer.failed);
     return writer_slice(&writer);
 }
@@ -75,7 +61,7 @@ static struct slice row_key(enum kept_kind kind, uint32_t place, const struct ke
         writer_u64_big_endian(&writer, row->number);
     } else {
         writer_u64_big_endian(&writer, row->number);
-        write_u32_big_endian(&writer, row->index);
+        writer_u32_big_endian(&writer, row->index);
     }
     ASSERT(!writer.failed);
     return slice_of(memory, KEPT_SUM_KEY_BYTES + writer.size);
@@ -90,7 +76,7 @@ static bool read_row_key(enum kept_kind kind, struct slice key, struct kept_row 
         row_out->number = reader_u64_big_endian(&reader);
     } else {
         row_out->number = reader_u64_big_endian(&reader);
-        row_out->index = read_u32_big_endian(&reader);
+        row_out->index = reader_u32_big_endian(&reader);
     }
     return !reader.failed && reader_left(&reader) == 0;
 }

@@ -69,9 +69,7 @@ static void index_quarantined(struct engine *engine, struct slice key, struct sl
     struct reader reader = reader_over(slice_tail(key, tenant.size + 1));
     struct kept_row row = {
         .number = reader_u64_big_endian(&reader), .at_ns = engine->now_ns, .bytes = value.size};
-    for (int i = 0; i < 4; i++) {
-        row.index = row.index << 8 | reader_u8(&reader);
-    }
+    row.index = reader_u32_big_endian(&reader);
     if (status_is_ok(envelope_verify(value))) {
         struct envelope envelope;
         envelope_read(value, &envelope);

@@ -15,9 +15,7 @@ void engine_quarantine_key(struct slice tenant, uint64_t seq, uint32_t index,
     writer_bytes(writer, tenant);
     writer_u8(writer, 0);
     writer_u64_big_endian(writer, seq);
-    for (int shift = 24; shift >= 0; shift -= 8) {
-        writer_u8(writer, (uint8_t)(index >> shift));
-    }
+    writer_u32_big_endian(writer, index);
     ASSERT(!writer->failed);
 }
 

@@ -33,10 +33,7 @@ static void add_record(struct text *json, struct slice key, struct slice row, bo
     struct slice tenant = slice_head(key, key.size - KEY_TAIL_BYTES);
     struct reader reader = reader_over(slice_tail(key, tenant.size + 1));
     unsigned long long seq = reader_u64_big_endian(&reader);
-    uint32_t index = 0;
-    for (int i = 0; i < 4; i++) {
-        index = index << 8 | reader_u8(&reader);
-    }
+    uint32_t index = reader_u32_big_endian(&reader);
     text_add_format(json, "{\"id\":\"%llu-%u\"", seq, index);
     add_string(json, "tenant", tenant);
     struct envelope envelope = {.reason = SLICE("it is no envelope"), .raw = row};

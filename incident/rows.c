@@ -18,20 +18,6 @@
 /* Of incidents: 1 had no labels. */
 enum { ROW_FORMAT = 2, MEMBER_FORMAT = 1 };
 
-void writer_u32_big_endian(struct writer *writer, uint32_t value) {
-    for (int shift = 24; shift >= 0; shift -= 8) {
-        writer_u8(writer, (uint8_t)(value >> shift));
-    }
-}
-
-static uint32_t reader_u32_big_endian(struct reader *reader) {
-    uint32_t value = 0;
-    for (int i = 0; i < 4; i++) {
-        value = value << 8 | reader_u8(reader);
-    }
-    return value;
-}
-
 size_t incident_key(const struct incident *incident, uint8_t *key) {
     struct writer writer = writer_over(key, TENANT_BYTES_MAX + 32);
     writer_bytes(&writer, incident_tenant(incident));

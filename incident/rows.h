@@ -24,7 +24,6 @@ void member_encode_state(const struct member *member, struct writer *writer);
 size_t incident_key(const struct incident *incident, uint8_t *key);
 size_t recent_key(const struct incident *incident, uint8_t *key);
 size_t member_key_row(struct hash128 id, uint32_t node, uint8_t *key);
-void writer_u32_big_endian(struct writer *writer, uint32_t value);
 
 /* What a row says, as slices into it (rows.c decodes, render.c shows, restore reads state). */
 struct incident_row {

@@ -14,6 +14,10 @@ uint64_t reader_u64_big_endian(struct reader *reader) {
     return __builtin_bswap64(reader_u64(reader));
 }
 
+uint32_t reader_u32_big_endian(struct reader *reader) {
+    return __builtin_bswap32(reader_u32(reader));
+}
+
 void writer_text(struct writer *writer, struct slice text) {
     if (text.size > UINT32_MAX) {
         writer->failed = true;
@@ -25,4 +29,8 @@ void writer_text(struct writer *writer, struct slice text) {
 
 void writer_u64_big_endian(struct writer *writer, uint64_t value) {
     writer_u64(writer, __builtin_bswap64(value));
+}
+
+void writer_u32_big_endian(struct writer *writer, uint32_t value) {
+    writer_u32(writer, __builtin_bswap32(value));
 }

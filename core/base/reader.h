@@ -108,3 +108,5 @@ static inline struct slice writer_slice(const struct writer *writer) {
 /* Big-endian, so that LMDB's bytewise key order is numeric order. */
 void writer_u64_big_endian(struct writer *writer, uint64_t value);
 uint64_t reader_u64_big_endian(struct reader *reader);
+void writer_u32_big_endian(struct writer *writer, uint32_t value);
+uint32_t reader_u32_big_endian(struct reader *reader);
