@@ -19,3 +19,7 @@ uint64_t clock_wall_ns(void) {
 uint64_t clock_monotonic_ns(void) {
     return read_clock(CLOCK_MONOTONIC);
 }
+
+uint64_t clock_thread_ns(void) {
+    return read_clock(CLOCK_THREAD_CPUTIME_ID);
+}

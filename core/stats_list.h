@@ -9,7 +9,7 @@ STAT(HTTP_THROTTLED, "quell_http_throttled_total", COUNTER, "Ingest requests ans
 STAT(RATE_LIMITED, "quell_rate_limited_total", COUNTER, "Requests over their tenant's limit")
 STAT(REQUESTS_WAITING, "quell_requests_waiting", GAUGE, "Requests that wait for the journal")
 STAT(QUEUE_FULL, "quell_queue_full_total", COUNTER, "Requests refused: too many waited")
-STAT(SHARE_LIMITED, "quell_share_limited_total", COUNTER, "Refused: their tenant's share waited")
+STAT(SHARE_LIMITED, "quell_share_limited_total", COUNTER, "Refused: their tenant had its share")
 STAT(BUFFERED_BYTES, "quell_buffered_bytes", GAUGE, "Memory that holds requests being received")
 STAT(BUFFERS_FULL, "quell_buffers_full_total", COUNTER, "Requests refused: no memory to receive")
 STAT(CLIENTS_SLOW, "quell_clients_slow_total", COUNTER, "Clients cut off: too slow, or not reading")

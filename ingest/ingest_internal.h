@@ -16,6 +16,7 @@
 #include "ingest/pressure.h"
 #include "ingest/rates.h"
 #include "ingest/shape.h"
+#include "ingest/shares.h"
 #include "ingest/turns.h"
 
 enum {
@@ -71,6 +72,8 @@ struct ingest {
     struct pressure pressure;
     struct late late;
     struct turns turns;
+    struct shares shares;
+    struct hash128 asked; /* the tenant whose share was asked for last */
     atomic_bool is_stopping;
 };
 
@@ -79,6 +82,13 @@ struct put_off {
     uint32_t wait_s; /* 0: it is not */
     enum stat_number stat;
     const char *words;
+};
+
+/* What a request costs, while it is worked for. */
+struct work {
+    struct hash128 tenant;
+    uint64_t began_ns;  /* monotonic */
+    uint64_t thread_ns; /* of the processor; 0: not measured, as no other tenant is there */
 };
 
 /* A request being decoded: where its envelopes go and what it will be answered. */
@@ -124,6 +134,10 @@ void intake_on_refused(void *context, uint32_t index, const char *reason);
 struct put_off intake_ask(struct ingest *ingest, struct slice tenant, uint64_t now_ns);
 void intake_refuse(struct ingest *ingest, struct http_exchange exchange, enum answer_style style,
                    const struct put_off *refusal);
+/* Round what is done for a request: its tenant (or, not known yet, that of its latest record) pays
+ * for the time while others are there. */
+struct work intake_begin_work(struct ingest *ingest, struct hash128 tenant);
+void intake_end_work(struct ingest *ingest, const struct work *work);
 /* Whether this request alone has filled all that there is: waiting would not help it. */
 bool intake_has_all_room(const struct intake *intake);
 /* Gives the batches back unsent. */

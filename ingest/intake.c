@@ -52,8 +52,18 @@ static struct put_off ask_queue(const struct ingest *ingest) {
                : (struct put_off){0};
 }
 
-static struct put_off ask_share(const struct ingest *ingest, struct hash128 tenant) {
+/* Its share of the thread's time, and of the requests that wait. */
+static struct put_off ask_share(struct ingest *ingest, struct hash128 tenant) {
     const struct config *config = ingest->config;
+    uint64_t now_ns = clock_monotonic_ns(); /* the loop's is of before it slept */
+    ingest->asked = tenant;
+    shares_see(&ingest->shares, tenant, now_ns);
+    uint32_t wait_s = shares_wait_s(&ingest->shares, tenant, config->tenant_share_percent, now_ns);
+    if (wait_s > 0) {
+        return (struct put_off){wait_s, STAT_SHARE_LIMITED,
+                                "the tenant takes more than its share of the time while others "
+                                "are there (server.tenant_share)"};
+    }
     return pressure_is_shared_out(&ingest->pressure, tenant, config->waiting_requests_max,
                                   config->tenant_share_percent)
                ? (struct put_off){1, STAT_SHARE_LIMITED,
@@ -83,6 +93,23 @@ struct put_off intake_ask(struct ingest *ingest, struct slice tenant, uint64_t n
         rates_give_back(&turn);
     }
     return refusal;
+}
+
+struct work intake_begin_work(struct ingest *ingest, struct hash128 tenant) {
+    struct work work = {.tenant = tenant, .began_ns = clock_monotonic_ns()};
+    bool is_alone = !shares_has_others(&ingest->shares, tenant, work.began_ns);
+    work.thread_ns = is_alone ? 0 : clock_thread_ns();
+    ingest->asked = tenant;
+    return work;
+}
+
+void intake_end_work(struct ingest *ingest, const struct work *work) {
+    uint64_t now_ns = clock_monotonic_ns();
+    turns_spend(&ingest->turns, work->tenant, now_ns - work->began_ns);
+    if (work->thread_ns != 0 && shares_has_others(&ingest->shares, ingest->asked, now_ns)) {
+        shares_spend(&ingest->shares, ingest->asked, ingest->config->tenant_share_percent,
+                     clock_thread_ns() - work->thread_ns, now_ns);
+    }
 }
 
 void intake_refuse(struct ingest *ingest, struct http_exchange exchange, enum answer_style style,

@@ -253,10 +253,11 @@ static void note_claims(struct ingest *ingest, const struct decode *decode) {
 static void decode_body(struct ingest *ingest, struct http_exchange exchange,
                         const struct http_request *request, const struct format *format,
                         struct decode *decode, struct slice body) {
+    arena_reset(&ingest->decode_arena);
     /* Unset: most of it is room for errors, which a request rarely has. */
     struct intake *intake =
         arena_allocate_unset(&ingest->decode_arena, sizeof(struct intake), alignof(struct intake));
-    ASSERT(intake != NULL); /* the arena was just reset */
+    ASSERT(intake != NULL);
     intake_init(intake, ingest, exchange, format->style);
     intake->request = request;
     decode->arena = &ingest->decode_arena;
@@ -312,15 +313,14 @@ static void take_request(struct ingest *ingest, struct http_exchange exchange,
         http_put_back(exchange);
         return;
     }
-    uint64_t began_ns = clock_monotonic_ns();
+    struct work work = intake_begin_work(ingest, tenant);
     refusal = refusal != 0 ? refusal : open_body(ingest, format, request, &body, &words);
-    if (refusal != 0) {
+    if (refusal == 0) {
+        decode_body(ingest, exchange, request, format, &decode, body);
+    } else {
         ingest_refuse(ingest, exchange, format->style, refusal, words);
-        return;
     }
-    arena_reset(&ingest->decode_arena);
-    decode_body(ingest, exchange, request, format, &decode, body);
-    turns_spend(&ingest->turns, tenant, clock_monotonic_ns() - began_ns);
+    intake_end_work(ingest, &work);
 }
 
 /* By the media type of its body. */
@@ -384,13 +384,14 @@ static void take_ping(struct ingest *ingest, struct http_exchange exchange,
     if (refusal == 0 && is_put_off(ingest, exchange, ANSWER_PLAIN, &decode)) {
         return;
     }
+    struct work work = intake_begin_work(ingest, hash128_of(decode.tenant, 0));
     refusal = refusal != 0 ? refusal : inflate_body(ingest, request, &body, &words);
-    if (refusal != 0) {
+    if (refusal == 0) {
+        decode_body(ingest, exchange, request, &format, &decode, body);
+    } else {
         ingest_refuse(ingest, exchange, ANSWER_PLAIN, refusal, words);
-        return;
     }
-    arena_reset(&ingest->decode_arena);
-    decode_body(ingest, exchange, request, &format, &decode, body);
+    intake_end_work(ingest, &work);
 }
 
 /* --- Paths --- */

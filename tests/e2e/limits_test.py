@@ -49,6 +49,28 @@ class LimitsStory(Story):
         _, metrics, _ = quell.request("GET", "/metrics", port=quell.console)
         self.assertIn(b"quell_rate_limited_total 2", metrics)
 
+    def test_who_takes_more_than_his_share_of_the_time_waits_while_others_are_there(self):
+        quell = self.quell("server.tenant_share=1")  # ten milliseconds of work, and as many a second
+        many = [{**failure(f"job{number}"), "status": "started"} for number in range(20000)]
+        for _ in range(3):  # alone, it has the whole thread
+            self.assertEqual(self.send(quell, "loud", *many)[0], 200)
+        for _ in range(20):  # until the machine does not stand still: who was here is then gone
+            calm = [self.send(quell, "calm", failure("one"))[0]]
+            self.assertEqual(self.send(quell, "loud", *many)[0], 200)
+            calm.append(self.send(quell, "calm", failure("two"))[0])
+            status, wait, answer = self.send(quell, "loud", failure("one"))
+            self.assertEqual(calm, [200, 200])
+            if status == 429:
+                break
+            wait_for(lambda: self.send(quell, "loud", failure("one"))[0] == 200)
+        self.assertEqual(status, 429, answer)
+        self.assertIn("share of the time", json.dumps(answer))
+        self.assertTrue(1 <= int(wait) <= 60, wait)
+        _, metrics, _ = quell.request("GET", "/metrics", port=quell.console)
+        self.assertRegex(metrics, rb"quell_share_limited_total [1-9]")
+        # Until it has waited, or is alone again.
+        self.assertTrue(wait_for(lambda: self.send(quell, "loud", failure("one"))[0] == 200))
+
     def test_grpc_is_held_to_the_limit_too(self):
         quell = self.limited("events_per_second = 1")  # nineteen in debt
         tenant = b"\x0a\x09tenant.id\x12\x06\x0a\x04acme"
