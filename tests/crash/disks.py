@@ -3,6 +3,7 @@ test is skipped by name."""
 import os
 import subprocess
 import tempfile
+import time
 import unittest
 
 
@@ -13,7 +14,11 @@ def run(*command):
 class Mount:
     def __init__(self, *options):
         self.path = tempfile.mkdtemp(prefix="quell-disk-")
-        result = run("mount", *options, self.path)
+        for _ in range(10):
+            result = run("mount", *options, self.path)
+            if "loop device" not in result.stderr:
+                break
+            time.sleep(0.1)  # another test may have taken the free one
         if result.returncode != 0:
             os.rmdir(self.path)
             raise unittest.SkipTest("mount is refused here: " + result.stderr.strip())
