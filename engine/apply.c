@@ -374,7 +374,7 @@ static struct status apply_kind(struct engine *engine, struct slice record,
     case BATCH_OPERATOR:
         return engine_apply_operator(engine, batch, fault);
     case BATCH_OUTCOME:
-        return apply_each(engine, batch, engine_apply_outcome, fault);
+        return engine_apply_outcomes(engine, batch, fault);
     }
     return status_of(STATUS_CORRUPT);
 }

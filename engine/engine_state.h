@@ -35,6 +35,9 @@ static_assert(EVENT_EFFECT_BYTES_MIN + 16 * (uint64_t)BATCH_EVENTS_MAX + POLICY_
                   EFFECTS_BYTES,
               "a drained effects buffer has room for whatever comes next");
 
+/* Two numbers that share one cost a commit, when both are settled within some milliseconds. */
+enum { SETTLED_SLOTS = 1024 };
+
 struct engine {
     struct arena arena; /* life of the engine */
     struct effects effects;
@@ -74,6 +77,7 @@ struct engine {
     uint64_t committed_outbox_number;
     uint64_t submitted_seq; /* of the latest commit begun */
     uint64_t submitted_outbox_number;
+    uint64_t settled_seq[SETTLED_SLOTS]; /* by outbox number: the latest record that settled one */
     uint64_t audit_numbers[AUDIT_RINGS]; /* of the next lines */
 };
 
@@ -106,8 +110,9 @@ MUST_CHECK struct status engine_set_policies(struct engine *engine, struct slice
                                              struct fault *fault);
 
 /* --- outcome.c --- */
-MUST_CHECK struct status engine_apply_outcome(struct engine *engine, struct slice entry,
-                                              struct fault *fault);
+/* The outcomes of a BATCH_OUTCOME record. */
+MUST_CHECK struct status engine_apply_outcomes(struct engine *engine, struct batch_view *batch,
+                                               struct fault *fault);
 
 /* Some records read rows that the records before them wrote: commits those first. */
 MUST_CHECK struct status engine_commit_what_is_read(struct engine *engine,

@@ -6,7 +6,9 @@
  *
  * The row is read back from the store, so it must be committed: in a replay that still has it in
  * the open transaction, the transaction is committed first, before the record begins. (A commit
- * in its middle would say that all of it is applied.)
+ * in its middle would say that all of it is applied.) So it is when the row was perhaps settled
+ * since the last commit: the store still shows it, and a sink that was restarted, or removed, may
+ * tell of a message twice.
  */
 #include "engine/engine_state.h"
 
@@ -70,7 +72,14 @@ static struct status settle_row(struct engine *engine, struct slice key, struct 
         remember(engine, &message, outcome->memory);
     }
     effect_delete(&engine->effects, STORE_TABLE_OUTBOX, key);
+    engine->settled_seq[outcome->number % SETTLED_SLOTS] = engine->applied_seq;
     return status_ok();
+}
+
+/* Whether the store does not show yet what became of the row. */
+static bool is_ahead_of_store(const struct engine *engine, uint64_t number) {
+    return number >= engine->committed_outbox_number ||
+           engine->settled_seq[number % SETTLED_SLOTS] > engine->committed_seq;
 }
 
 struct status engine_commit_what_is_read(struct engine *engine, const struct batch_view *batch,
@@ -81,28 +90,53 @@ struct status engine_commit_what_is_read(struct engine *engine, const struct bat
     bool reads = batch->kind == BATCH_OPERATOR; /* maybe a dead letter: these are rare */
     while (batch->kind == BATCH_OUTCOME && !reads && batch_next(&rest, &entry)) {
         reads = status_is_ok(outbox_outcome_decode(entry, &outcome)) &&
-                outcome.number >= engine->committed_outbox_number;
+                is_ahead_of_store(engine, outcome.number);
     }
     return reads ? engine_commit(engine, fault) : status_ok();
 }
 
-struct status engine_apply_outcome(struct engine *engine, struct slice entry, struct fault *fault) {
-    struct outbox_outcome outcome;
-    TRY(outbox_outcome_decode(entry, &outcome));
-    TRY(engine_make_room(engine, EVENT_EFFECT_BYTES_MIN, fault));
+/* An entry before `end` of the same record settled it: the store is read as it was before. */
+static bool is_settled(struct batch_view before, const uint8_t *end, uint64_t number) {
+    struct slice entry;
+    struct outbox_outcome earlier;
+    while (batch_next(&before, &entry) && entry.data < end) {
+        if (status_is_ok(outbox_outcome_decode(entry, &earlier)) && earlier.number == number &&
+            earlier.result != OUTBOX_ATTEMPTED) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct status apply_outcome(struct engine *engine, const struct outbox_outcome *outcome) {
     uint8_t key_bytes[8];
     struct writer writer = writer_over(key_bytes, sizeof(key_bytes));
-    writer_u64_big_endian(&writer, outcome.number);
+    writer_u64_big_endian(&writer, outcome->number);
     struct slice key = writer_slice(&writer);
     struct store_snapshot *snapshot = NULL;
     TRY(store_snapshot_acquire(engine->store, &snapshot));
     struct slice row;
     struct status status = store_get(snapshot, STORE_TABLE_OUTBOX, key, &row);
     if (status_is_ok(status)) {
-        status = settle_row(engine, key, row, &outcome);
+        status = settle_row(engine, key, row, outcome);
     } else if (status.code == STATUS_MISSING) {
         status = status_ok(); /* told twice by a sink that was restarted: settled already */
     }
     store_snapshot_release(snapshot);
     return status;
+}
+
+struct status engine_apply_outcomes(struct engine *engine, struct batch_view *batch,
+                                    struct fault *fault) {
+    struct slice entry;
+    const struct batch_view begin = *batch;
+    while (batch_next(batch, &entry)) {
+        struct outbox_outcome outcome;
+        TRY(outbox_outcome_decode(entry, &outcome));
+        TRY(engine_make_room(engine, EVENT_EFFECT_BYTES_MIN, fault));
+        if (!is_settled(begin, entry.data, outcome.number)) {
+            TRY(apply_outcome(engine, &outcome));
+        }
+    }
+    return status_ok();
 }

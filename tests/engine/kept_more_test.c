@@ -190,6 +190,51 @@ static void dead_letters_go_in_the_order_in_which_they_died(void **state) {
     assert_sums(world);
 }
 
+static void assert_one_died(struct world *world, uint64_t number) {
+    commit(world);
+    assert_true(is_dead(world, number));
+    assert_int_equal(counter(world, TENANT_COUNTER_DELIVERIES_DEAD), 1);
+    assert_int_equal(counter(world, TENANT_COUNTER_DELIVERIES_OK), 0);
+    assert_int_equal(counter(world, TENANT_COUNTER_DELIVERIES_FAILED), 10);
+    assert_int_equal(world->engine.kept.sums[KEPT_DEAD][0].rows, 1);
+    assert_sums(world);
+    assert_same_after_replay(world);
+}
+
+/* As after two reloads, while the backlog of a sink that was removed is declared dead. */
+static void a_letter_dies_once_however_often_that_is_told(void **state) {
+    struct world *world = *state;
+    configure(world, (struct bound){NS_PER_DAY, GIB});
+    uint64_t number = incidents_next_outbox_number(world->engine.incidents);
+    add_event(world, "job:one", EVENT_STATUS_FAILED, "one", NULL);
+    apply_record(world);
+    apply_tick(world, NS_PER_S);
+    commit(world);
+    let_die(world, number);
+    apply_tick(world, NS_PER_S); /* and nothing is committed between */
+    let_die(world, number);
+    assert_one_died(world, number);
+}
+
+static void what_is_told_of_a_letter_behind_its_end_counts_for_nothing(void **state) {
+    struct world *world = *state;
+    configure(world, (struct bound){NS_PER_DAY, GIB});
+    uint64_t number = incidents_next_outbox_number(world->engine.incidents);
+    add_event(world, "job:one", EVENT_STATUS_FAILED, "one", NULL);
+    apply_record(world);
+    apply_tick(world, NS_PER_S);
+    commit(world);
+    batch_clear(&world->batch, BATCH_OUTCOME);
+    add_outcome(world, number, OUTBOX_DEAD);
+    add_outcome(world, number, OUTBOX_DEAD); /* in one record */
+    add_outcome(world, number, OUTBOX_DELIVERED);
+    apply_record(world);
+    batch_clear(&world->batch, BATCH_OUTCOME);
+    add_outcome(world, number, OUTBOX_ATTEMPTED);
+    apply_record(world);
+    assert_one_died(world, number);
+}
+
 /* --- Damage --- */
 
 /* Flips a bit of the row of table KEPT that says that time of the tenant: of its cost. */
@@ -248,6 +293,8 @@ int main(void) {
         TEST(what_small_tenants_leave_is_for_the_large),
         TEST(above_what_all_may_have_trims_are_rare),
         TEST(dead_letters_go_in_the_order_in_which_they_died),
+        TEST(a_letter_dies_once_however_often_that_is_told),
+        TEST(what_is_told_of_a_letter_behind_its_end_counts_for_nothing),
         TEST(a_row_that_cannot_be_read_goes_with_what_it_stands_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "core/operator.h"
-#include "core/outbox.h"
 
 void configure(struct world *world, struct bound bound) {
     struct slice sinks[] = {SLICE("hook")};
@@ -192,13 +191,17 @@ void operate(struct world *world, enum operator_action action, uint64_t number) 
     commit(world);
 }
 
-void let_die(struct world *world, uint64_t number) {
+void add_outcome(struct world *world, uint64_t number, enum outbox_result result) {
     const struct outbox_outcome outcome = {
-        .number = number, .result = OUTBOX_DEAD, .attempts = 10, .error = SLICE("HTTP 400")};
-    batch_clear(&world->batch, BATCH_OUTCOME);
+        .number = number, .result = result, .attempts = 10, .error = SLICE("HTTP 400")};
     struct writer writer = batch_entry_begin(&world->batch);
     outbox_outcome_encode(&outcome, &writer);
     batch_entry_commit(&world->batch, writer.size);
+}
+
+void let_die(struct world *world, uint64_t number) {
+    batch_clear(&world->batch, BATCH_OUTCOME);
+    add_outcome(world, number, OUTBOX_DEAD);
     apply_record(world);
 }
 

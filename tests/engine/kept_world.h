@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/operator.h"
+#include "core/outbox.h"
 #include "tests/engine/shard_world.h"
 
 enum { RAW_BYTES = 400, COST = 1200, FEW = 8 }; /* a refused record costs less than COST */
@@ -21,6 +22,8 @@ void refuse(struct world *world, const char *tenant, uint32_t count);
 uint32_t quarantined(struct world *world, const char *tenant, uint64_t *first_seq_out);
 /* What an operator does with something of acme's; committed. */
 void operate(struct world *world, enum operator_action action, uint64_t number);
+/* One more of what became of a message, in the open batch: ten attempts. */
+void add_outcome(struct world *world, uint64_t number, enum outbox_result result);
 /* An outbox message of that number is given up. */
 void let_die(struct world *world, uint64_t number);
 /* As many incidents, each told to a sink that does not take it; the first one's outbox number. */
