@@ -7,18 +7,13 @@
  */
 #include "core/config.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "core/base/assert.h"
 #include "core/config_rules.h"
-#include "schemas/derive.h"
 
 #define CONFIG_ARENA_BYTES (UINT64_C(4) << 30) /* address space; 5,000 tenants use some MiB */
-enum { CONFIG_FILE_BYTES_MAX = 4 * 1024 * 1024, OVERRIDES_MAX = 256, PATH_BYTES_MAX = 4096 };
+enum { OVERRIDES_MAX = 256 };
 
 static const struct slice default_grpc = {(const uint8_t *)"127.0.0.1:4317", 14};
 
@@ -59,16 +54,6 @@ static void set_defaults(struct config *config) {
     config->policies.defaults = policy_default();
 }
 
-static struct toml_value file_place(const char *path) {
-    return (struct toml_value){.file = slice_of_text(path), .line = 1, .column = 1};
-}
-
-static void add_words(struct config_build *build, const struct fault *fault) {
-    text_add_text(&build->errors->text, fault->words);
-    text_add_char(&build->errors->text, '\n');
-    build->errors->count++;
-}
-
 /* --- Reading TOML --- */
 
 /* --set a.b=value: as TOML if it is, else as a string. */
@@ -107,7 +92,7 @@ static bool read_process_toml(struct config_build *build, const struct config_op
     struct toml_source sources[OVERRIDES_MAX + 1] = {{SLICE("built-in"), SLICE("")}};
     struct fault fault;
     if (options->overrides_count > OVERRIDES_MAX) {
-        struct toml_value place = file_place("--set");
+        struct toml_value place = config_file_place("--set");
         config_error(build, &place, "at most %d overrides", OVERRIDES_MAX);
         return false;
     }
@@ -115,13 +100,13 @@ static bool read_process_toml(struct config_build *build, const struct config_op
         sources[0].name = slice_of_text(options->path);
         if (!status_is_ok(config_read_file(options->path, CONFIG_FILE_BYTES_MAX, build->arena,
                                            &sources[0].text, &fault))) {
-            add_words(build, &fault);
+            config_error_words(build, &fault);
             return false;
         }
     }
     for (uint32_t i = 0; i < options->overrides_count; i++) {
         if (strchr(options->overrides[i], '=') == NULL) {
-            struct toml_value place = file_place("--set");
+            struct toml_value place = config_file_place("--set");
             config_error(build, &place, "\"%s\" is not key=value", options->overrides[i]);
             return false;
         }
@@ -129,7 +114,7 @@ static bool read_process_toml(struct config_build *build, const struct config_op
     }
     if (!status_is_ok(
             toml_parse(sources, options->overrides_count + 1, build->arena, root_out, &fault))) {
-        add_words(build, &fault);
+        config_error_words(build, &fault);
         return false;
     }
     return true;
@@ -155,8 +140,7 @@ static bool is_one_of(struct slice key, const char *const *sections) {
     return false;
 }
 
-/* Everything of a rules table but job, route, sink, tenant. */
-static void apply_sections(struct config_build *build, const struct toml_value *root,
+void config_apply_sections(struct config_build *build, const struct toml_value *root,
                            struct policy *policy, bool is_process) {
     for (uint32_t i = 0; i < root->children_count; i++) {
         struct toml_value *section = &root->children[i];
@@ -180,7 +164,7 @@ static void apply_sections(struct config_build *build, const struct toml_value *
     }
 }
 
-static void apply_lists(struct config_build *build, const struct toml_value *table,
+void config_apply_lists(struct config_build *build, const struct toml_value *table,
                         struct slice tenant, struct policy *policy) {
     config_read_sinks(build, config_child(table, "sink"), tenant, policy);
     config_read_routes(build, config_child(table, "route"), policy);
@@ -196,16 +180,16 @@ static void apply_lists(struct config_build *build, const struct toml_value *tab
 static void apply_process(struct config_build *build, const struct toml_value *root) {
     struct policy *defaults = &build->config->policies.defaults;
     struct slice nobody = slice_of(NULL, 0);
-    apply_sections(build, root, defaults, true);
+    config_apply_sections(build, root, defaults, true);
     config_read_kafkas(build, config_child(root, "kafka"));
     config_read_tls(build, config_child(root, "tls"));
-    apply_lists(build, root, nobody, defaults);
+    config_apply_lists(build, root, nobody, defaults);
     const struct toml_value *section = config_child(root, "defaults");
     if (section != NULL && section->kind != TOML_TABLE) {
         config_error(build, section, "a table is wanted here: [defaults.dedup] and the like");
     } else if (section != NULL) {
-        apply_sections(build, section, defaults, false);
-        apply_lists(build, section, nobody, defaults);
+        config_apply_sections(build, section, defaults, false);
+        config_apply_lists(build, section, nobody, defaults);
     }
     config_check_policy(build, root, defaults);
 }
@@ -223,179 +207,6 @@ static void add_default_sink(struct config_build *build) {
     if (defaults->sinks_count == 0) {
         config_read_sinks(build, &table, slice_of(NULL, 0), defaults);
     }
-}
-
-/* --- Tenants --- */
-
-static void read_tenant_section(struct config_build *build, const struct toml_value *section,
-                                struct slice file_tenant, struct slice *tenant_out) {
-    static const char *const keys[] = {"id",           "tokens_sha256", "client_certs_sha256",
-                                       "client_names", "owner",         NULL};
-    *tenant_out = file_tenant;
-    for (uint32_t i = 0; section != NULL && i < section->children_count; i++) {
-        const struct toml_value *value = &section->children[i];
-        struct fault reason;
-        if (slice_equals(value->key, SLICE("id"))) {
-            struct slice id = config_text(build, value);
-            if (!status_is_ok(derive_check_tenant(id, &reason))) {
-                config_error(build, value, "%s", reason.words);
-            } else if (!slice_equals(id, file_tenant)) {
-                config_error(build, value, "the id \"%.*s\" is not the file's name, %.*s.toml",
-                             SLICE_PRINT(id), SLICE_PRINT(file_tenant));
-            }
-        } else if (slice_equals(value->key, SLICE("tokens_sha256"))) {
-            config_read_tokens(build, value, file_tenant);
-        } else if (slice_equals(value->key, SLICE("client_certs_sha256")) ||
-                   slice_equals(value->key, SLICE("client_names"))) {
-            config_read_certificates(build, value, file_tenant,
-                                     slice_equals(value->key, SLICE("client_names")));
-        } else if (!slice_equals(value->key, SLICE("owner"))) {
-            config_error_unknown(build, value, value->key, keys);
-        }
-    }
-}
-
-static void apply_tenant(struct config_build *build, const struct toml_value *root,
-                         struct slice tenant, struct policy *policy) {
-    *policy = build->config->policies.defaults;
-    policy->jobs = NULL;
-    policy->jobs_count = 0;
-    policy->tenant = tenant;
-    struct slice id;
-    const struct toml_value *section = config_child(root, "tenant");
-    read_tenant_section(build, section, tenant, &id);
-    const struct toml_value *owner = config_child(section, "owner");
-    policy->owner = owner == NULL ? policy->owner : config_text(build, owner);
-    apply_sections(build, root, policy, false);
-    if (config_child(root, "sink") != NULL) {
-        policy->routes_count = 0; /* own sinks: the defaults' routes name others */
-    }
-    apply_lists(build, root, tenant, policy);
-    config_check_policy(build, root, policy);
-}
-
-static void load_tenant(struct config_build *build, const char *directory, struct slice name,
-                        struct policy *policy) {
-    char *path = arena_allocate(build->arena, PATH_BYTES_MAX, 1);
-    struct slice tenant;
-    struct fault fault;
-    if (path == NULL || !status_is_ok(arena_copy(build->arena, name, &tenant))) {
-        return;
-    }
-    (void)snprintf(path, PATH_BYTES_MAX, "%s/%.*s.toml", directory, SLICE_PRINT(name));
-    struct toml_source source = {.name = slice_of_text(path)};
-    struct toml_value root;
-    struct status status =
-        config_read_file(path, CONFIG_FILE_BYTES_MAX, build->arena, &source.text, &fault);
-    if (status_is_ok(status)) {
-        status = toml_parse(&source, 1, build->arena, &root, &fault);
-    }
-    if (!status_is_ok(status)) {
-        add_words(build, &fault);
-        return;
-    }
-    struct toml_value place = file_place(path);
-    if (!status_is_ok(derive_check_tenant(tenant, &fault))) {
-        config_error(build, &place, "%s", fault.words);
-        return;
-    }
-    root.file = root.file.size > 0 ? root.file : source.name;
-    apply_tenant(build, &root, tenant, policy);
-}
-
-static int compare_names(const void *a, const void *b) {
-    return slice_compare(*(const struct slice *)a, *(const struct slice *)b);
-}
-
-static bool is_tenant_file(struct slice name) {
-    return name.size > 5 && name.data[0] != '.' &&
-           slice_equals(slice_tail(name, name.size - 5), SLICE(".toml"));
-}
-
-static uint32_t list_tenants(struct config_build *build, DIR *directory, struct slice *names) {
-    uint32_t count = 0;
-    for (struct dirent *entry = readdir(directory); entry != NULL; entry = readdir(directory)) {
-        struct slice name = slice_of_text(entry->d_name);
-        if (!is_tenant_file(name)) {
-            continue;
-        }
-        if (count == TENANTS_MAX) {
-            struct toml_value place = file_place(entry->d_name);
-            config_error(build, &place, "at most %u tenants", TENANTS_MAX);
-            break;
-        }
-        if (status_is_ok(
-                arena_copy(build->arena, slice_head(name, name.size - 5), &names[count]))) {
-            count++;
-        }
-    }
-    qsort(names, count, sizeof(*names), compare_names);
-    return count;
-}
-
-/* The jobs of quell.toml itself: tenant "default", unless it has a file of its own. */
-static void add_default_tenant(struct config *config) {
-    struct policy_set *set = &config->policies;
-    if (set->defaults.jobs_count == 0) {
-        return;
-    }
-    uint32_t at = 0;
-    while (at < set->tenants_count &&
-           slice_compare(set->tenants[at].tenant, SLICE("default")) < 0) {
-        at++;
-    }
-    if (at < set->tenants_count && slice_equals(set->tenants[at].tenant, SLICE("default"))) {
-        return;
-    }
-    memmove(&set->tenants[at + 1], &set->tenants[at],
-            (set->tenants_count - at) * sizeof(struct policy));
-    set->tenants[at] = set->defaults;
-    set->tenants[at].tenant = SLICE("default");
-    set->tenants_count++;
-    set->defaults.jobs_count = 0;
-}
-
-/* Tenants that are not where quell is started may stand beside the file that --config names. */
-static void settle_tenants_dir(struct config_build *build, const char *config_path) {
-    struct config *config = build->config;
-    char path[PATH_BYTES_MAX];
-    struct text text = text_over(path, sizeof(path));
-    const char *slash = config_path == NULL ? NULL : strrchr(config_path, '/');
-    text_add(&text, config->tenants_dir);
-    if (slash == NULL || path[0] == '/' || access(path, F_OK) == 0) {
-        return;
-    }
-    text = text_over(path, sizeof(path));
-    text_add(&text, slice_of(config_path, (size_t)(slash - config_path) + 1));
-    text_add(&text, config->tenants_dir);
-    if (!text.truncated && access(path, F_OK) == 0) {
-        (void)!status_is_ok(arena_copy(build->arena, text_slice(&text), &config->tenants_dir));
-    }
-}
-
-static void load_tenants(struct config_build *build, const char *config_path) {
-    struct config *config = build->config;
-    settle_tenants_dir(build, config_path);
-    struct slice *names = ARENA_ARRAY(build->arena, struct slice, TENANTS_MAX);
-    config->policies.tenants = ARENA_ARRAY(build->arena, struct policy, TENANTS_MAX + 1);
-    char path[PATH_BYTES_MAX];
-    struct text path_text = text_over(path, sizeof(path));
-    text_add(&path_text, config->tenants_dir);
-    DIR *directory = opendir(path);
-    if (names == NULL || config->policies.tenants == NULL) {
-        ASSERT(directory == NULL || closedir(directory) == 0);
-        return;
-    }
-    if (directory != NULL) {
-        config->tenants = names;
-        config->tenants_count = list_tenants(build, directory, names);
-        closedir(directory);
-    }
-    for (uint32_t i = 0; i < config->tenants_count; i++) {
-        load_tenant(build, path, names[i], &config->policies.tenants[i]);
-        config->policies.tenants_count++;
-    }
-    add_default_tenant(config);
 }
 
 /* --- Whole --- */
@@ -439,7 +250,7 @@ static void load_tenants_alone(struct config_build *build, const struct config_o
         build->config->tenants_dir = directory->text;
     }
     build->is_process_unread = true;
-    load_tenants(build, options->path);
+    config_load_tenants(build, options->path);
 }
 
 static void load_all(struct config_build *build, const struct config_options *options) {
@@ -453,7 +264,7 @@ static void load_all(struct config_build *build, const struct config_options *op
     root.column = 1;
     apply_process(build, &root);
     add_default_sink(build);
-    load_tenants(build, options->path);
+    config_load_tenants(build, options->path);
     build->config->listen_grpc_is_given = build->config->listen_grpc.data != default_grpc.data;
     config_sort_tokens(build);
     config_check_process(build, &root);

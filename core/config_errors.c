@@ -56,6 +56,16 @@ void config_error_unknown(struct config_build *build, const struct toml_value *a
                  SLICE_PRINT(text_slice(&meant)));
 }
 
+void config_error_words(struct config_build *build, const struct fault *fault) {
+    text_add_text(&build->errors->text, fault->words);
+    text_add_char(&build->errors->text, '\n');
+    build->errors->count++;
+}
+
+struct toml_value config_file_place(const char *path) {
+    return (struct toml_value){.file = slice_of_text(path), .line = 1, .column = 1};
+}
+
 /* --- In the order of the files' lines --- */
 
 struct error_line {

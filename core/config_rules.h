@@ -6,6 +6,8 @@
 #include "core/config.h"
 #include "core/config_toml.h"
 
+enum { CONFIG_FILE_BYTES_MAX = 4 * 1024 * 1024 };
+
 struct config_build {
     struct config *config;
     struct arena *arena; /* the config's */
@@ -20,6 +22,10 @@ config_error(struct config_build *build, const struct toml_value *at, const char
 __attribute__((format(printf, 3, 4))) void config_error_value(struct config_build *build,
                                                               const struct toml_value *value,
                                                               const char *format, ...);
+/* Words that say the place themselves. */
+void config_error_words(struct config_build *build, const struct fault *fault);
+/* Where nothing of the file was read; `path` is not copied. */
+struct toml_value config_file_place(const char *path);
 /* Brings what was told so far into the order of the files' lines. */
 void config_sort_errors(struct config_build *build);
 /* Adds "unknown key "x"" with the nearest of the candidates when one is near. */
@@ -43,6 +49,18 @@ void config_apply_table(struct config_build *build, const char *prefix,
 struct slice config_text(struct config_build *build, const struct toml_value *value);
 bool config_text_array(struct config_build *build, const struct toml_value *value,
                        struct slice **items_out, uint32_t *count_out);
+
+/* --- config.c --- */
+/* Everything of a rules table but job, route, sink, tenant. */
+void config_apply_sections(struct config_build *build, const struct toml_value *root,
+                           struct policy *policy, bool is_process);
+/* Sinks, routes, jobs, silences and labels of a rules table; `tenant`: whose, empty for all. */
+void config_apply_lists(struct config_build *build, const struct toml_value *table,
+                        struct slice tenant, struct policy *policy);
+
+/* --- config_tenants.c --- */
+/* Every file of the tenants' directory; config_path (may be NULL): that of quell.toml. */
+void config_load_tenants(struct config_build *build, const char *config_path);
 
 /* --- config_check.c --- */
 /* What a tenant's values say together; `root`: the file that gave them. */

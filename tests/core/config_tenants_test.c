@@ -1,0 +1,157 @@
+/* config_tenants_test.c - what a tenant's rules may say, in a file of its own or in quell.toml. */
+#include "tests/core/config_world.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void a_tenants_file_is_its_policy(void **state) {
+    struct world *world = *state;
+    char words[256];
+    char path[96];
+    snprintf(path, sizeof(path), "%s/tenants", world->directory);
+    assert_int_equal(mkdir(path, 0700), 0);
+    snprintf(words, sizeof(words), "tenants_dir = \"%s\"\n[defaults.dedup]\nwindow = \"3m\"\n",
+             path);
+    snprintf(path, sizeof(path), "%s/tenants/acme.toml", world->directory);
+    write_file(path, "[tenant]\nid = \"acme\"\n[correlate]\nwindow = \"1h\"\n"
+                     "[[job]]\nid = \"load\"\ndepends_on = [\"job:extract\"]\ntier = 1\n");
+    assert_status(load(world, words, NULL), OK);
+    const struct policy *policy = policy_set_find(&world->config->policies, SLICE("acme"));
+    assert_slice(policy->tenant, "acme");
+    assert_int_equal(policy->correlate_window_ns, NS_PER_HOUR);
+    assert_int_equal(policy->dedup_window_ns, 3 * NS_PER_MINUTE); /* the defaults' */
+    assert_int_equal(policy->jobs_count, 1);
+    assert_slice(policy->jobs[0].entity, "job:load");
+    assert_slice(policy->jobs[0].depends_on[0], "job:extract");
+    write_file(path, "[tenant]\nid = \"acme\"\n[[route]]\nsinks = [\"nowhere\"]\n");
+    assert_status(load(world, words, NULL), INVALID);
+    assert_non_null(strstr(world->words, "tenants/acme.toml:4:1: no sink is named \"nowhere\""));
+}
+
+static void keys_of_dedup_are_few_and_have_names(void **state) {
+    struct world *world = *state;
+#define FIVE(x) x "\"k1\", \"k2\", \"k3\", \"k4\", \"k5\""
+    const char *most = "[defaults.dedup]\nby = [" FIVE("") FIVE(", ") FIVE(", ") "]\n";
+    assert_status(load(world, most, NULL), OK);
+    assert_slice(world->config->policies.defaults.dedup_by,
+                 "k1,k2,k3,k4,k5,k1,k2,k3,k4,k5,k1,k2,k3,k4,k5");
+    assert_status(
+        load(world, "[defaults.dedup]\n  by = [" FIVE("") FIVE(", ") FIVE(", ") ",\"k\"]\n", NULL),
+        INVALID);
+    assert_says(world, ":2:3", "by: at most 15 keys");
+    assert_status(load(world, "[dedup]\nby = [\"entity\", \"\",\n  \" \", \"a,b\", 3]\n", NULL),
+                  INVALID);
+    assert_says(world, ":2:17", "dedup.by: a key is one name, such as \"entity\"");
+    assert_says(world, ":3:3", "dedup.by: a key is one name");
+    assert_says(world, ":3:8", "dedup.by: a key is one name");
+    assert_int_equal(world->errors.count, 4);
+#undef FIVE
+}
+
+static void an_unreadable_quell_toml_hides_no_tenants_errors(void **state) {
+    struct world *world = *state;
+    char words[256];
+    char path[96];
+    snprintf(path, sizeof(path), "%s/tenants", world->directory);
+    assert_int_equal(mkdir(path, 0700), 0);
+    snprintf(words, sizeof(words), "tenants_dir = \"%s\"\n[server\nio = \"auto\"\n", path);
+    snprintf(path, sizeof(path), "%s/tenants/acme.toml", world->directory);
+    write_file(path, "[tenant]\nid = \"acme\"\n[dedup]\nwindow = 5\n"
+                     "[[route]]\nsinks = [\"named-in-quell-toml\"]\n");
+    assert_status(load(world, words, NULL), INVALID);
+    assert_says(world, ":2:8", "Error while parsing table header");
+    assert_non_null(strstr(world->words, "tenants/acme.toml:4:1: window: a duration"));
+    assert_int_equal(world->errors.count, 2);
+}
+
+static void assert_schedule(struct world *world, const char *value, const char *words) {
+    char file[256];
+    snprintf(file, sizeof(file), "[[job]]\nid = \"load\"\nschedule = \"%s\"\n", value);
+    struct status status = load(world, file, NULL);
+    if ((words == NULL) != status_is_ok(status)) {
+        fail_msg("\"%s\" is %s: %s", value, words == NULL ? "refused" : "taken", world->words);
+    }
+    if (words != NULL) {
+        assert_says(world, ":3:1", "schedule: ");
+        if (strstr(world->words, words) == NULL) {
+            fail_msg("\"%s\" is refused with: %s", value, world->words);
+        }
+    }
+}
+
+static void a_schedule_is_one_of_cron(void **state) {
+    struct world *world = *state;
+    static const char *const sound[] = {
+        "15 3 * * *",
+        "*/5 * * * *",
+        "0 0-23/2 1,15 * 1-5",
+        "0 9 * JAN-jun mon,WED,fri",
+        "0 0 * * 7",
+        "5/15 * * * *",
+        "@daily",
+        "  0   4 * * sun ",
+        "0 0 * * fri-sun",
+        "0,30 8-18 * * *",
+        "59 23 31 12 6",
+        "@hourly",
+    };
+    static const struct {
+        const char *value;
+        const char *words;
+    } unsound[] = {
+        {"", "cron's five fields"},
+        {"15 3 * *", "cron's five fields"},
+        {"15 3 * * * *", "cron has five fields"},
+        {"60 3 * * *", "\"60\" is not the minute (0-59)"},
+        {"0 24 * * *", "\"24\" is not the hour (0-23)"},
+        {"0 0 0 * *", "\"0\" is not the day of the month (1-31)"},
+        {"0 0 * 13 *", "\"13\" is not the month (1-12)"},
+        {"0 0 * * 8", "\"8\" is not the day of the week (0-7)"},
+        {"0 0 * foo *", "\"foo\" is not the month"},
+        {"mon 0 * * *", "\"mon\" is not the minute"},
+        {"*/0 * * * *", "\"*/0\" is not the minute"},
+        {"5-1 * * * *", "\"5-1\" is not the minute"},
+        {"1,,2 * * * *", "\"1,,2\" is not the minute"},
+        {"1- * * * *", "\"1-\" is not the minute"},
+        {"-1 * * * *", "\"-1\" is not the minute"},
+        {"*/ * * * *", "\"*/\" is not the minute"},
+        {"18446744073709551617 * * * *", "is not the minute"},
+        {"@reboot", "\"@reboot\" is not the minute"},
+    };
+    for (size_t i = 0; i < sizeof(sound) / sizeof(sound[0]); i++) {
+        assert_schedule(world, sound[i], NULL);
+    }
+    for (size_t i = 0; i < sizeof(unsound) / sizeof(unsound[0]); i++) {
+        assert_schedule(world, unsound[i].value, unsound[i].words);
+    }
+}
+
+static void a_jobs_time_zone_is_one(void **state) {
+    struct world *world = *state;
+    const char *job = "[[job]]\nid = \"load\"\ntimezone = \"UTC\"\n";
+    assert_status(load(world, job, NULL), OK);
+    job = "[[job]]\nid = \"load\"\n  timezone = \"../../etc/passwd\"\n";
+    assert_status(load(world, job, NULL), INVALID);
+    assert_says(world, ":3:3", "no time zone is named \"../../etc/passwd\"");
+    if (access("/usr/share/zoneinfo/Europe/Berlin", R_OK) != 0) {
+        return; /* this machine knows none */
+    }
+    job = "[[job]]\nid = \"load\"\ntimezone = \"Europe/Berlin\"\n";
+    assert_status(load(world, job, NULL), OK);
+    job = "[[job]]\nid = \"load\"\ntimezone = \"Europe/Berlim\"\n";
+    assert_status(load(world, job, NULL), INVALID);
+    assert_says(world, ":3:1", "no time zone is named \"Europe/Berlim\"");
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(a_tenants_file_is_its_policy),
+        TEST(keys_of_dedup_are_few_and_have_names),
+        TEST(an_unreadable_quell_toml_hides_no_tenants_errors),
+        TEST(a_schedule_is_one_of_cron),
+        TEST(a_jobs_time_zone_is_one),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
