@@ -85,6 +85,10 @@ static void on_timeout(void *context) {
         loop_timer_start(loop, &http->timer, body_due_ns(http));
         return;
     }
+    if (http_queued_is_in(&http->queued)) { /* it came, and its owner's turn has not */
+        http_conn_start_timer(http, http->server->options.idle_timeout_ns);
+        return;
+    }
     bool is_idle = http->phase == PHASE_HEAD && http->input_size == 0;
     if (!is_idle) {
         http_count(http->server, STAT_CLIENTS_SLOW);

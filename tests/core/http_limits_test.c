@@ -87,6 +87,28 @@ static void who_sends_nothing_is_closed(void **state) {
     client_close(world, fd);
 }
 
+static void who_waits_unreceived_for_his_turn_is_not_idle(void **state) {
+    struct world *world = world_of(state);
+    world->options.header_timeout_ns = 200 * NS_PER_MS;
+    world->options.idle_timeout_ns = 200 * NS_PER_MS;
+    world_reopen(world);
+    int fd = client_open(world);
+    send_words(world, fd, "GET /owned HTTP/1.1\r\nHost: h\r\n\r\n");
+    expect(world, fd, "<GET /owned ");
+    forget_reply(world);
+    world->is_turn_over = true;
+    send_words(world, fd, "GET /owned HTTP/1.1\r\nHost: h\r\n\r\n");
+    uint64_t begun_ns = loop_now_ns(world->loop);
+    while (loop_now_ns(world->loop) < begun_ns + 500 * NS_PER_MS) {
+        turn(world, -1);
+        http_server_resume(world->server);
+    }
+    world->is_turn_over = false;
+    http_server_resume(world->server);
+    expect(world, fd, "<GET /owned ");
+    client_close(world, fd);
+}
+
 static void a_slow_head_times_out(void **state) {
     struct world *world = world_of(state);
     world->options.header_timeout_ns = 50 * NS_PER_MS;
@@ -305,6 +327,7 @@ int main(void) {
         EACH(a_promised_length_takes_no_memory),
         EACH(idle_connections_do_not_starve_a_new_one),
         EACH(who_sends_nothing_is_closed),
+        EACH(who_waits_unreceived_for_his_turn_is_not_idle),
         EACH(a_slow_head_times_out),
         EACH(blank_lines_do_not_buy_time),
         EACH(many_blank_lines_before_a_request_are_passed_over),
