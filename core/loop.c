@@ -125,10 +125,30 @@ uint64_t loop_now_ns(const struct loop *loop) {
     return loop->now_ns;
 }
 
+void loop_woke(struct loop *loop) {
+    loop->now_ns = read_clock(loop);
+}
+
+static struct status poll_once(struct loop *loop, uint64_t timeout_ns) {
+    loop->is_poll_partial = false;
+    loop->polled_ns = loop->now_ns;
+    struct status status = loop->calls->run(loop, timeout_ns);
+    loop->now_ns = read_clock(loop);
+    return status;
+}
+
+/* A timer runs when a poll that began behind its time has told what had come: who sent in time
+ * while this thread stood still, or the whole process did, is heard before his time is up. A poll
+ * that waited does not say it: it is where a process that is stopped stands. */
 struct status loop_run_once(struct loop *loop, uint64_t timeout_ns) {
     loop->now_ns = read_clock(loop);
-    struct status status = loop->calls->run(loop, loop_wait_ns(loop, timeout_ns));
-    loop->now_ns = read_clock(loop);
+    uint32_t polls_left = 1 + loop->conns_open / LOOP_POLL_EVENTS_MIN;
+    struct status status = poll_once(loop, loop_wait_ns(loop, timeout_ns));
+    while (status_is_ok(status) && polls_left > 0 && loop_wait_ns(loop, 1) == 0 &&
+           (loop->is_poll_partial || !loop_has_due_timer(loop))) {
+        status = poll_once(loop, 0);
+        polls_left--;
+    }
     loop_run_timers(loop);
     return status;
 }

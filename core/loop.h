@@ -118,7 +118,7 @@ struct loop_timer {
     void *context;
     uint32_t heap_index; /* the loop's */
 };
-/* (Re)starts at loop time due_ns. */
+/* (Re)starts at loop time due_ns. When it is due, what had come by then is told first. */
 void loop_timer_start(struct loop *loop, struct loop_timer *timer, uint64_t due_ns);
 void loop_timer_stop(struct loop *loop, struct loop_timer *timer);
 

@@ -358,6 +358,8 @@ static struct status epoll_run(struct loop *loop, uint64_t timeout_ns) {
     if (count < 0 && errno != EINTR) {
         return status_of(STATUS_IO);
     }
+    loop_woke(loop);
+    loop->is_poll_partial = count == EVENTS_MAX;
     wake_listeners(loop);
     tell_files(loop);
     tell_sent(loop);

@@ -20,6 +20,7 @@ enum {
     LOOP_TIMERS_MAX = 1 << 20,
     LOOP_SEND_PARTS_MAX = 8,
     LOOP_PEER_BYTES_MAX = 64,
+    LOOP_POLL_EVENTS_MIN = 16, /* that a poll tells of when there are more */
 };
 #define LOOP_LINGER_NS NS_PER_S
 
@@ -118,6 +119,8 @@ struct loop {
     int wake_fd; /* eventfd */
     struct loop_watch_slot watches[LOOP_WATCHES_MAX];
     uint64_t now_ns;
+    uint64_t polled_ns;       /* what had come by then has been told */
+    bool is_poll_partial;     /* or not all of it */
     uint64_t accept_again_ns; /* EMFILE: listeners rest until then */
     void *backend;            /* the back-end's own state */
 };
@@ -136,6 +139,10 @@ void loop_lost(struct loop_conn *conn);
 bool loop_sent(struct loop_conn *conn, size_t sent);
 void loop_conn_release(struct loop_conn *conn);
 void loop_run_wakers(struct loop *loop);
+/* Between the wait of a run and its callbacks: these want to know what time it is now. */
+void loop_woke(struct loop *loop);
+/* Due by polled_ns. */
+bool loop_has_due_timer(const struct loop *loop);
 void loop_run_timers(struct loop *loop);
 /* Of -1: nothing. */
 void loop_close_fd(int fd);

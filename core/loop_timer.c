@@ -61,8 +61,12 @@ void loop_timer_start(struct loop *loop, struct loop_timer *timer, uint64_t due_
     heap_up(loop, timer->heap_index);
 }
 
+bool loop_has_due_timer(const struct loop *loop) {
+    return loop->timers_count > 0 && loop->timers[0]->due_ns <= loop->polled_ns;
+}
+
 void loop_run_timers(struct loop *loop) {
-    while (loop->timers_count > 0 && loop->timers[0]->due_ns <= loop->now_ns) {
+    while (loop_has_due_timer(loop)) {
         struct loop_timer *timer = loop->timers[0];
         loop_timer_stop(loop, timer);
         timer->on_due(timer->context);

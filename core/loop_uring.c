@@ -429,10 +429,12 @@ static void on_completion(struct loop *loop, uint64_t user_data, int result, uns
     }
 }
 
+/* Since 6.13 the kernel does the task work of some twenty completions only in a call. */
 static void reap(struct loop *loop) {
     struct io_uring *ring = &state_of(loop)->ring;
     struct io_uring_cqe *cqes[64];
     unsigned count = io_uring_peek_batch_cqe(ring, cqes, 64);
+    loop->is_poll_partial = count >= LOOP_POLL_EVENTS_MIN;
     while (count > 0) {
         for (unsigned i = 0; i < count; i++) {
             /* Copied first: a callback may submit, and the slot is the kernel's after advance. */
@@ -461,6 +463,7 @@ static struct status uring_run(struct loop *loop, uint64_t timeout_ns) {
     if (!is_usual) {
         return status_of(STATUS_IO);
     }
+    loop_woke(loop);
     wake_listeners(loop);
     reap(loop);
     receive_ready(state_of(loop));

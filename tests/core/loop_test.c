@@ -5,6 +5,7 @@
  */
 #include "tests/base/unit.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -130,6 +131,108 @@ static void a_loop_that_listens_no_more_is_not_woken_and_then_again(void **state
     }
     assert_int_equal(bench->wakes, 1);
 }
+
+/* --- A thread that stands still --- */
+
+struct visit {
+    struct bench *bench;
+    struct loop *loop;
+    uint16_t port;
+    int client;
+    uint64_t connected_ns; /* just before */
+    uint64_t opened_ns;    /* as the loop says */
+    struct named_timer timer;
+};
+
+static void *on_visit(void *listener_context, struct loop_conn *conn) {
+    struct visit *visit = listener_context;
+    (void)conn;
+    visit->opened_ns = loop_now_ns(visit->loop);
+    return visit;
+}
+
+static void on_word(void *context, struct loop_conn *conn, struct slice bytes) {
+    struct visit *visit = context;
+    (void)conn;
+    (void)bytes;
+    visit->bench->order[visit->bench->order_size++] = 'w';
+}
+
+static void on_none(void *context, struct loop_conn *conn) {
+    (void)context;
+    (void)conn;
+}
+
+static const struct loop_conn_handler visit_handler = {.on_open = on_visit,
+                                                       .on_receive = on_word,
+                                                       .on_end = on_none,
+                                                       .on_sent = on_none,
+                                                       .on_lost = on_none};
+
+static void listen_for(struct bench *bench, struct visit *visit) {
+    struct fault fault = {{0}};
+    *visit = (struct visit){.bench = bench, .loop = bench->loop};
+    assert_status(loop_listen(bench->loop, SLICE("127.0.0.1:0"), false, &visit_handler, visit,
+                              &visit->port, &fault),
+                  OK);
+}
+
+static void *connect_client(void *context) {
+    struct visit *visit = context;
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons(visit->port),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    visit->client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    usleep(50 * 1000);
+    visit->connected_ns = clock_monotonic_ns();
+    (void)connect(visit->client, (struct sockaddr *)&address, sizeof(address));
+    return NULL;
+}
+
+static void stand_still(void *context) {
+    struct visit *visit = context;
+    assert_int_equal(write(visit->client, "x", 1), 1);
+    usleep(100 * 1000);
+}
+
+static void who_sends_while_the_thread_stands_still_is_heard_before_his_time_is_up(void **state) {
+    struct bench *bench = bench_of(state);
+    struct loop_waker *waker = NULL;
+    struct visit visit;
+    listen_for(bench, &visit);
+    (void)connect_client(&visit);
+    for (uint32_t i = 0; i < 1000 && visit.opened_ns == 0; i++) {
+        assert_status(loop_run_once(bench->loop, 10 * NS_PER_MS), OK);
+    }
+    assert_status(loop_waker_open(bench->loop, stand_still, &visit, &waker), OK);
+    visit.timer = (struct named_timer){.bench = bench, .name = 't'};
+    visit.timer.timer.on_due = on_timer;
+    visit.timer.timer.context = &visit.timer;
+    loop_timer_start(bench->loop, &visit.timer.timer, loop_now_ns(bench->loop) + 50 * NS_PER_MS);
+    loop_waker_wake(waker);
+    for (uint32_t i = 0; i < 1000 && bench->order_size < 2; i++) {
+        assert_status(loop_run_once(bench->loop, 10 * NS_PER_MS), OK);
+    }
+    assert_string_equal(bench->order, "wt");
+    close(visit.client);
+}
+
+/* Not when the loop began to wait for it. */
+static void a_connections_time_begins_when_it_comes(void **state) {
+    struct bench *bench = bench_of(state);
+    struct visit visit;
+    pthread_t thread;
+    listen_for(bench, &visit);
+    assert_int_equal(pthread_create(&thread, NULL, connect_client, &visit), 0);
+    for (uint32_t i = 0; i < 1000 && visit.opened_ns == 0; i++) {
+        assert_status(loop_run_once(bench->loop, NS_PER_S), OK);
+    }
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(visit.opened_ns >= visit.connected_ns);
+    close(visit.client);
+}
+
+/* --- Files --- */
 
 static void on_done(void *context, struct status status) {
     struct bench *bench = context;
@@ -286,6 +389,10 @@ static void a_seed_repeats_its_run_and_another_differs(void **state) {
     assert_true(memcmp(&first, &other, sizeof(first)) != 0);
 }
 
+#define ON_SOCKETS(name)                                                                           \
+    {#name " (epoll)", name, open_epoll, close_bench, NULL}, {                                     \
+#name " (io_uring)", name, open_uring, close_bench, NULL                                   \
+    }
 #define EACH(name)                                                                                 \
     {#name " (epoll)", name, open_epoll, close_bench, NULL},                                       \
         {#name " (io_uring)", name, open_uring, close_bench, NULL}, {                              \
@@ -297,6 +404,8 @@ int main(void) {
         EACH(timers_fire_in_the_order_of_their_time),
         EACH(another_thread_wakes_the_loop),
         EACH(a_loop_that_listens_no_more_is_not_woken_and_then_again),
+        ON_SOCKETS(who_sends_while_the_thread_stands_still_is_heard_before_his_time_is_up),
+        ON_SOCKETS(a_connections_time_begins_when_it_comes),
         EACH(a_write_is_in_the_file_when_it_is_done),
         EACH(a_write_that_cannot_be_done_says_why),
         cmocka_unit_test_setup_teardown(an_hour_passes_at_once, open_sim, close_bench),
