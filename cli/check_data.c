@@ -61,7 +61,7 @@ static struct status check_state(const struct datadir *datadir, struct found *fo
                                  struct fault *fault) {
     char path[DATADIR_PATH_BYTES_MAX];
     TRY(datadir_shard_path(datadir, 0, "state", path));
-    struct status status = store_check(NULL, path, &found->state, fault);
+    struct status status = store_check(NULL, path, NULL, &found->state, fault);
     if (status.code == STATUS_CORRUPT) {
         tell(found, fault->words);
         return status_ok();
@@ -82,7 +82,7 @@ static void check_copy(const struct datadir *datadir, struct found *found, struc
         return;
     }
     found->copy_seq = state_copy_find(path, copy);
-    if (found->copy_seq > 0 && !status_is_ok(store_check(NULL, copy, &result, fault))) {
+    if (found->copy_seq > 0 && !status_is_ok(store_check(NULL, copy, NULL, &result, fault))) {
         tell(found, fault->words);
     }
 }

@@ -13,6 +13,8 @@
 #include "core/base/text.h"
 #include "core/clock.h"
 
+#define NOTIFY_EXTENSION_NS NS_PER_MINUTE
+
 void notify_send(const char *words) {
     const char *path = getenv("NOTIFY_SOCKET");
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -39,6 +41,34 @@ void notify_reloading(void) {
     (void)snprintf(words, sizeof(words), "RELOADING=1\nMONOTONIC_USEC=%llu",
                    (unsigned long long)(clock_monotonic_ns() / 1000));
     notify_send(words);
+}
+
+void notify_start_init(struct notify_start *start, uint64_t every_ns) {
+    *start = (struct notify_start){.every_ns = every_ns, .told_ns = clock_monotonic_ns()};
+}
+
+/* sd_notify(3): "The value specified is a time in microseconds during which the service must send a
+ * new message." A single step, such as a commit on a slow disk, is to fit into it. */
+void notify_start_tell(void *context, const char *what, uint64_t done) {
+    struct notify_start *start = context;
+    uint64_t now_ns = clock_monotonic_ns();
+    if (now_ns - start->told_ns < start->every_ns) {
+        return;
+    }
+    char words[160];
+    (void)snprintf(words, sizeof(words), "EXTEND_TIMEOUT_USEC=%llu\nSTATUS=starting: %s: %llu",
+                   (unsigned long long)(NOTIFY_EXTENSION_NS / NS_PER_US), what,
+                   (unsigned long long)done);
+    notify_send(words);
+    start->told_ns = now_ns;
+    start->has_told = true;
+}
+
+void notify_start_end(struct notify_start *start) {
+    if (start->has_told) {
+        notify_send("STATUS=");
+    }
+    *start = (struct notify_start){.every_ns = UINT64_MAX};
 }
 
 static uint64_t number_of(const char *name) {

@@ -26,6 +26,7 @@
 #include "sinks/sinks.h"
 
 enum { INGEST_MAX = 64, GATES_MAX = INGEST_MAX + KAFKA_THREADS_MAX + 3 };
+#define START_TOLD_NS (2 * NS_PER_S)
 enum { GATE_MAIN, GATE_SINKS, GATE_CONSOLE, GATE_INGEST };
 
 struct ingest_thread {
@@ -70,6 +71,8 @@ struct runtime {
     struct listening console_listening;
     struct batch config_batch;
     struct ended_threads ended;
+    struct notify_start start;
+    struct progress progress; /* into `start` */
 };
 
 /* --- Threads --- */
@@ -237,10 +240,12 @@ static struct status open_shard(struct runtime *runtime, struct fault *fault) {
         .stats = &runtime->stats,
         .logger = &runtime->logger,
         .is_ready = &runtime->is_ready,
+        .progress = &runtime->progress,
         .outbox_waker = &runtime->outbox_waker,
         .committed_seq = &runtime->committed_seq,
     };
     TRY(shard_open(&options, &runtime->shard, fault));
+    notify_start_end(&runtime->start);
     TRY(start_thread(&runtime->shard_thread, shard_main, runtime, fault));
     runtime->has_shard_thread = true;
     while (!atomic_load(&runtime->is_ready)) {
@@ -392,6 +397,8 @@ struct status runtime_open(const struct runtime_options *options, struct runtime
         return fault_set(fault, STATUS_FULL, "no memory");
     }
     runtime->datadir.lock_fd = -1;
+    notify_start_init(&runtime->start, START_TOLD_NS);
+    runtime->progress = (struct progress){notify_start_tell, &runtime->start};
     source_board_init(&runtime->sources);
     runtime->config = options->config;
     runtime->cli = *options->cli;

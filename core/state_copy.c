@@ -107,7 +107,7 @@ static struct status make(struct state_copy *copy) {
     (void)snprintf(fresh, sizeof(fresh), "%s.copy.new", directory);
     remove_copy(fresh);
     TRY(store_copy(copy->options.store, fresh, fault));
-    TRY(store_check(NULL, fresh, &result, fault));
+    TRY(store_check(NULL, fresh, NULL, &result, fault));
     (void)snprintf(copy->made_path, sizeof(copy->made_path), "%s.copy-%0*llu", directory,
                    SEQ_DIGITS, (unsigned long long)result.applied_seq);
     if (rename(fresh, copy->made_path) != 0) {

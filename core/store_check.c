@@ -18,7 +18,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "core/base/assert.h"
 #include "core/base/reader.h"
@@ -51,6 +50,7 @@ struct meta {
 
 struct check {
     const struct files *files;
+    const struct progress *progress;
     int fd;
     char path[PATH_BYTES_MAX];
     uint8_t *pages; /* DEPTH_MAX pages for each of the two nested walks */
@@ -111,6 +111,7 @@ static struct status take_page(struct check *check, uint64_t page, const char *w
         return damaged(check, page, "it is reached twice, or used and free");
     }
     check->seen[page / 8] |= bit;
+    progress_tell(check->progress, "pages of the state checked", check->result.pages);
     return status_ok();
 }
 
@@ -472,8 +473,9 @@ static struct status check_file(struct check *check) {
 }
 
 struct status store_check(const struct files *files, const char *directory,
-                          struct store_check_result *result_out, struct fault *fault) {
-    struct check check = {.files = files, .fault = fault};
+                          const struct progress *progress, struct store_check_result *result_out,
+                          struct fault *fault) {
+    struct check check = {.files = files, .progress = progress, .fault = fault};
     int size = snprintf(check.path, sizeof(check.path), "%s/data.mdb", directory);
     if (size < 0 || size >= PATH_BYTES_MAX) {
         return fault_set(fault, STATUS_INVALID, "state store: the path is too long");

@@ -14,6 +14,7 @@
 #include "core/base/fault.h"
 #include "core/base/hash.h"
 #include "core/file.h"
+#include "core/progress.h"
 
 struct store_check_result {
     uint64_t pages;        /* that the tree reaches */
@@ -24,6 +25,8 @@ struct store_check_result {
                               have equal ones, however often the process was started */
 };
 
-/* MISSING: there is no file, or it was never written. CORRUPT with file and offset. IO. */
+/* MISSING: there is no file, or it was never written. CORRUPT with file and offset. IO. `progress`
+ * may be NULL. */
 MUST_CHECK struct status store_check(const struct files *files, const char *directory,
+                                     const struct progress *progress,
                                      struct store_check_result *result_out, struct fault *fault);

@@ -12,6 +12,7 @@
 #include "core/config.h"
 #include "core/file.h"
 #include "core/gate.h"
+#include "core/progress.h"
 #include "core/stats.h"
 #include "core/store.h"
 #include "engine/view.h"
@@ -30,6 +31,8 @@ struct shard_options {
     const struct logger *logger;
     atomic_bool *is_ready;     /* the shard sets and clears it */
     const struct files *files; /* of the journal; NULL: the machine's */
+    /* Hears of shard_open while it goes on; may be NULL. */
+    const struct progress *progress;
     /* Wakes the sinks' thread after a commit with outbox rows; may be NULL until it runs. */
     _Atomic(struct loop_waker *) *outbox_waker;
     /* The last journal record whose effects are committed, from the first commit on; may be

@@ -14,6 +14,7 @@
 #include "core/audit.h"
 #include "core/batch.h"
 #include "core/operator.h"
+#include "core/progress.h"
 #include "core/store.h"
 #include "core/store_writer.h"
 #include "dedup/dedup.h"
@@ -68,6 +69,7 @@ struct engine {
     struct poison poison;
     const struct logger *logger;
     struct stats *stats;
+    const struct progress *progress; /* of the recovery */
     struct tally edges_left_out;
     struct tally events_set_aside;
     struct store_writer *writer;
@@ -219,6 +221,7 @@ struct engine_options {
     const struct files *files; /* of the journal */
     const struct logger *logger;
     struct stats *stats;
+    const struct progress *progress; /* of the recovery; may be NULL */
 };
 MUST_CHECK struct status engine_init(struct engine *engine, const struct engine_options *options,
                                      struct fault *fault);

@@ -106,6 +106,7 @@ static struct status index_table(struct engine *engine, struct store_snapshot *s
                                  enum store_table table,
                                  void (*add)(struct engine *, struct slice, struct slice),
                                  struct fault *fault) {
+    uint64_t rows = 0;
     struct slice none = slice_of(NULL, 0);
     struct slice key = none;
     struct slice value = none;
@@ -113,6 +114,7 @@ static struct status index_table(struct engine *engine, struct store_snapshot *s
     TRY(store_cursor_open(snapshot, table, none, none, &cursor));
     struct status status = store_cursor_next(cursor, &key, &value);
     while (status_is_ok(status) || status.code == STATUS_CORRUPT) {
+        progress_tell(engine->progress, "rows of what is kept for people indexed", ++rows);
         add(engine, key, status_is_ok(status) ? value : none); /* a damaged row counts as well */
         status = engine_commit_rows(engine, EFFECT_BYTES, fault);
         key = none;

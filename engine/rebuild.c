@@ -48,7 +48,8 @@ static struct status find_origin(const struct rebuild_options *options, struct o
     }
     uint64_t seq = state_copy_find(options->state_directory, origin_out->copy);
     bool reaches = origin_out->first_seq > 0 && seq > 0 && seq + 1 >= origin_out->first_seq;
-    if (reaches && status_is_ok(store_check(NULL, origin_out->copy, &result, &copy_damage))) {
+    if (reaches && status_is_ok(store_check(NULL, origin_out->copy, options->progress, &result,
+                                            &copy_damage))) {
         return status_ok();
     }
     if (copy_damage.words[0] != 0) {
@@ -115,7 +116,8 @@ static struct status meet_missing(const struct rebuild_options *options, struct 
 struct status rebuild_open_store(const struct rebuild_options *options, struct store **store_out,
                                  struct fault *fault) {
     struct store_check_result result;
-    struct status status = store_check(NULL, options->state_directory, &result, fault);
+    struct status status =
+        store_check(NULL, options->state_directory, options->progress, &result, fault);
     if (status.code == STATUS_CORRUPT) {
         status = make_anew(options, fault);
     } else if (status.code == STATUS_MISSING) {

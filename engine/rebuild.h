@@ -7,12 +7,14 @@
 #pragma once
 
 #include "core/journal.h"
+#include "core/progress.h"
 #include "core/store.h"
 
 struct rebuild_options {
     const char *journal_directory;
     const char *state_directory;
     const struct logger *logger;
+    const struct progress *progress; /* may be NULL */
 };
 
 /* Opens the store when its file is whole. A damaged one is renamed to "<state>.damaged-<time>",

@@ -55,6 +55,7 @@ struct status engine_init(struct engine *engine, const struct engine_options *op
         .files = options->files,
         .logger = options->logger,
         .stats = options->stats,
+        .progress = options->progress,
         .policies.defaults = policy_default(),
     };
     engine->spans = policy_set_spans(&engine->policies);
@@ -175,8 +176,10 @@ static struct status restore_table(struct engine *engine, struct store_snapshot 
                           &cursor));
     struct slice key;
     struct slice value;
+    uint64_t rows = 0;
     struct status status = store_cursor_next(cursor, &key, &value);
     while (status_is_ok(status)) {
+        progress_tell(engine->progress, "rows of a table of the state restored", ++rows);
         status = restore_steps[step].restore(engine, key, value);
         if (status_is_ok(status)) {
             status = store_cursor_next(cursor, &key, &value);
@@ -285,6 +288,7 @@ static struct status replay_journal(struct engine *engine, struct journal_reader
                       (unsigned long long)engine->applied_seq + 1, (unsigned long long)seq - 1);
             engine->applied_seq = seq - 1;
         }
+        progress_tell(engine->progress, "records of the journal replayed, up to", seq);
         struct fault cause = {{0}};
         status = replay_record(engine, record, seq, &cause);
         if (!status_is_ok(status)) {

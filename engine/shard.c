@@ -39,7 +39,8 @@ static void on_committed(void *context) {
 
 static struct rebuild_options rebuild_options(const struct shard *shard) {
     return (struct rebuild_options){shard->options.journal_directory,
-                                    shard->options.state_directory, shard->options.logger};
+                                    shard->options.state_directory, shard->options.logger,
+                                    shard->options.progress};
 }
 
 static struct status open_on_thread(struct shard *shard, struct fault *fault) {
@@ -99,6 +100,7 @@ static struct status state_open(struct shard *shard, struct fault *fault) {
         .files = shard->options.files,
         .logger = shard->options.logger,
         .stats = shard->options.stats,
+        .progress = shard->options.progress,
     };
     TRY(engine_init(&shard->engine, &engine_options, fault));
     TRY(engine_recover(&shard->engine, shard->options.journal_directory, fault));

@@ -79,7 +79,7 @@ static void write_commit(struct world *world, struct store *store) {
 static struct hash128 digest_of(struct world *world) {
     struct store_check_result result;
     struct fault fault = {{0}};
-    struct status status = store_check(NULL, world->directory, &result, &fault);
+    struct status status = store_check(NULL, world->directory, NULL, &result, &fault);
     if (!status_is_ok(status)) {
         (void)fprintf(stderr, "%s %s\n", status_name(status), fault.words);
     }
@@ -159,7 +159,7 @@ static void write_mutated(struct world *world) {
 static bool try_mutated(struct world *world) {
     struct store_check_result result;
     struct fault fault = {{0}};
-    struct status status = store_check(NULL, world->directory, &result, &fault);
+    struct status status = store_check(NULL, world->directory, NULL, &result, &fault);
     if (!status_is_ok(status)) {
         CHECK(world, status.code == STATUS_CORRUPT || status.code == STATUS_MISSING);
         CHECK(world, status.code == STATUS_MISSING || (strstr(fault.words, "data.mdb") != NULL &&

@@ -409,36 +409,6 @@ class Life(Story):
         answers = {connection.recv(65536)[:12] for connection, _ in [*begun, (idle, 0), (late, 0)]}
         self.assertLessEqual(answers, {b"HTTP/1.1 200", b"HTTP/1.1 429"})  # heard, all of them
 
-    def notified(self, count=0, **variables):
-        """A quell under a service manager; what it tells it in three seconds, or longer until that is
-        more than `count`; and for how long it was listened to."""
-        with tempfile.TemporaryDirectory() as directory:
-            path = os.path.join(directory, "notify")
-            manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            self.addCleanup(manager.close)
-            manager.bind(path)
-            manager.settimeout(0.1)
-            with mock.patch.dict(os.environ, NOTIFY_SOCKET=path, **variables):
-                quell = self.quell()
-            told, begun = [], time.time()
-            while True:
-                try:
-                    told.append(manager.recv(4096).decode())
-                except TimeoutError:
-                    if quell.process.poll() is not None:
-                        return told, time.time() - begun
-                    if time.time() > begun + (3 if len(told) > count else 60):
-                        quell.stop()
-
-    def test_a_service_manager_hears_that_it_is_ready_lives_and_stops(self):
-        told, seconds = self.notified(count=5, WATCHDOG_USEC="600000")
-        self.assertEqual((told[0], told[-1]), ("READY=1", "STOPPING=1"))
-        self.assertEqual(set(told[1:-1]), {"WATCHDOG=1"})
-        self.assertGreater(len(told), 5)  # half of 600 ms, in 3 s, on a busy machine
-        self.assertLess(len(told), 7 * seconds)
-        for nobody in ({}, {"WATCHDOG_USEC": "0"}, {"WATCHDOG_USEC": "600000", "WATCHDOG_PID": "1"}):
-            self.assertEqual(self.notified(**nobody)[0], ["READY=1", "STOPPING=1"])
-
     def test_check_tells_all_errors_with_their_places(self):
         quell = self.quell(files={"bad.toml": "datadir = 1\n[journal]\nsink = 2\nsync = \"often\"\n"})
         result = subprocess.run([BINARY, "check", os.path.join(quell.directory, "bad.toml")],

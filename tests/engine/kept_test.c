@@ -177,6 +177,38 @@ static void what_stood_there_before_there_were_bounds_is_bounded_too(void **stat
     assert_same_after_replay(world);
 }
 
+struct told {
+    uint32_t indexed;
+    uint32_t replayed;
+    uint32_t restored;
+};
+
+static void hear(void *context, const char *what, uint64_t done) {
+    struct told *told = context;
+    assert_true(done > 0);
+    told->indexed += strstr(what, "indexed") != NULL;
+    told->replayed += strstr(what, "replayed") != NULL;
+    told->restored += strstr(what, "restored") != NULL;
+}
+
+/* A service manager stops who says nothing for too long. */
+static void a_start_that_indexes_or_replays_much_says_that_it_goes_on(void **state) {
+    struct world *world = *state;
+    struct told told = {0};
+    const struct progress progress = {hear, &told};
+    configure(world, (struct bound){NS_PER_DAY, GIB});
+    refuse(world, "acme", 40);
+    (void)make_dead_letters(world, 3);
+    commit(world);
+    forget_kept(world, 0);
+    refuse(world, "acme", 20);
+    world->progress = &progress;
+    restart(world);
+    assert_true(told.indexed >= 43);
+    assert_int_equal(told.replayed, 20);
+    assert_true(told.restored > 0);
+}
+
 /* --- All tenants --- */
 
 /* Whoever has no more than an equal part loses nothing, how much the others ever have. */
@@ -242,6 +274,7 @@ int main(void) {
         TEST(what_an_operator_drops_makes_room),
         TEST(beyond_their_bytes_the_oldest_dead_letters_go),
         TEST(what_stood_there_before_there_were_bounds_is_bounded_too),
+        TEST(a_start_that_indexes_or_replays_much_says_that_it_goes_on),
         TEST(when_all_have_too_much_the_largest_give_way),
         TEST(tenants_too_many_share_one_bound),
     };

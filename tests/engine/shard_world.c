@@ -32,6 +32,7 @@ struct status try_start(struct world *world) {
         .poison_path = world->poison_path,
         .logger = world->logger,
         .stats = &world->stats,
+        .progress = world->progress,
     };
     assert_status(engine_init(&world->engine, &options, &world->fault), OK);
     return engine_recover(&world->engine, world->journal_path, &world->fault);

@@ -22,6 +22,7 @@ struct world {
     uint32_t edges_max;
     uint64_t kept_bytes_max;     /* 0: as it is without tests */
     const struct logger *logger; /* NULL: silent */
+    const struct progress *progress;
     struct arena arena;
     struct batch batch;
     uint64_t now_ns;

@@ -251,7 +251,7 @@ static struct hash128 state_digest(struct sim *sim) {
     struct store_check_result result;
     struct fault fault = {{0}};
     path_of(sim, "state", state);
-    struct status status = store_check(NULL, state, &result, &fault);
+    struct status status = store_check(NULL, state, NULL, &result, &fault);
     SIM_CHECK(sim, status_is_ok(status));
     return result.digest;
 }
