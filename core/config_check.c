@@ -40,7 +40,7 @@ static void check_dedup(struct config_build *build, const struct toml_value *roo
     }
 }
 
-/* Of the quarantine and the dead letters. */
+/* Of the quarantine, the dead letters and resolved incidents. */
 static void check_kept(struct config_build *build, const struct toml_value *root,
                        const struct policy *policy) {
     const struct {
@@ -50,6 +50,7 @@ static void check_kept(struct config_build *build, const struct toml_value *root
     } kept[] = {
         {"quarantine", policy->quarantine_age_ns_max, policy->quarantine_bytes_max},
         {"dead_letters", policy->dead_age_ns_max, policy->dead_bytes_max},
+        {"incidents", policy->incidents_age_ns_max, policy->incidents_bytes_max},
     };
     for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
         const struct toml_value *age = find_key(root, kept[i].section, "retention");

@@ -76,5 +76,7 @@ CONFIG_POLICY_KEY("quarantine.retention", DURATION, quarantine_age_ns_max)
 CONFIG_POLICY_KEY("quarantine.retention_bytes", SIZE, quarantine_bytes_max)
 CONFIG_POLICY_KEY("dead_letters.retention", DURATION, dead_age_ns_max)
 CONFIG_POLICY_KEY("dead_letters.retention_bytes", SIZE, dead_bytes_max)
+CONFIG_POLICY_KEY("incidents.retention", DURATION, incidents_age_ns_max)
+CONFIG_POLICY_KEY("incidents.retention_bytes", SIZE, incidents_bytes_max)
 CONFIG_POLICY_KEY("owner", NAME, owner)
 #endif

@@ -53,6 +53,8 @@ STAT(EVENTS_SET_ASIDE, "quell_events_set_aside_total", COUNTER,
      "Events put into the quarantine: no room for a tenant, an entity or an incident")
 STAT(QUARANTINE_BYTES, "quell_quarantine_bytes", GAUGE, "Records of the quarantine, all tenants'")
 STAT(DEAD_LETTERS_BYTES, "quell_dead_letters_bytes", GAUGE, "Dead letters, all tenants'")
+STAT(INCIDENTS_RESOLVED_BYTES, "quell_incidents_resolved_bytes", GAUGE,
+     "Resolved incidents that nothing reopens any more, all tenants'")
 STAT(KEPT_DROPPED_BEYOND, "quell_kept_dropped_beyond_total", COUNTER,
      "Records dropped from the quarantine of tenants too many, who have no counter of their own")
 STAT(SIGNALS_STALE, "quell_signals_stale_total", COUNTER,

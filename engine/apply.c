@@ -397,9 +397,10 @@ static struct status apply_record(struct engine *engine, struct slice record,
     ASSERT(batch.seq == engine->applied_seq + 1 || engine->applied_seq == 0);
     ASSERT(batch.stamp_ns >= engine->now_ns);
     TRY(engine_commit_what_is_read(engine, &batch, fault));
-    /* Not ahead of who is about to say what may stay, or what becomes of a row. */
+    /* Not ahead of who is about to say what may stay, or what becomes of a row, nor of who reads
+     * whether an incident is there. */
     bool trims = batch.kind != BATCH_OPERATOR && batch.kind != BATCH_CONFIG &&
-                 engine_kept_is_due(engine, batch.stamp_ns);
+                 batch.kind != BATCH_OUTCOME && engine_kept_is_due(engine, batch.stamp_ns);
     TRY(trims ? engine_commit(engine, fault) : status_ok());
     poison_enter(&engine->poison, batch.seq);
     uint64_t before_ns = engine->now_ns;

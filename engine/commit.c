@@ -18,6 +18,8 @@ enum { EMITS_PER_COMMIT = 8 }; /* of old rows: some megabytes */
 
 struct incident_context engine_incident_context(struct engine *engine, uint32_t index) {
     return (struct incident_context){
+        .on_forgotten = engine->keeps_incidents ? NULL : engine_kept_forgotten,
+        .listener = engine,
         .graph = engine->graph,
         .search = engine->search,
         .policies = &engine->policies,
@@ -103,6 +105,7 @@ static void publish_stats(struct engine *engine) {
     stats_set(engine->stats, STAT_INCIDENTS_OPEN, incidents_open_count(engine->incidents));
     stats_set(engine->stats, STAT_QUARANTINE_BYTES, engine->kept.bytes[KEPT_QUARANTINE]);
     stats_set(engine->stats, STAT_DEAD_LETTERS_BYTES, engine->kept.bytes[KEPT_DEAD]);
+    stats_set(engine->stats, STAT_INCIDENTS_RESOLVED_BYTES, engine->kept.bytes[KEPT_INCIDENT]);
     stats_add(engine->stats, STAT_STORE_COMMITS, 1);
 }
 

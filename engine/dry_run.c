@@ -194,6 +194,7 @@ static struct status run(struct dry *dry, struct fault *fault) {
         .event_ids_max = config->event_ids_max,
         .incidents_max = config->incidents_max,
         .hash_seed = dry->options->hash_seed,
+        .keeps_incidents = true,
         .store = dry->store,
         .poison_path = poison,
         .logger = dry->options->logger,

@@ -73,6 +73,7 @@ struct engine {
     struct tally edges_left_out;
     struct tally events_set_aside;
     struct store_writer *writer;
+    bool keeps_incidents;
     bool is_committing;      /* begun, and engine_commit_end was not called */
     bool has_old_dedup_rows; /* found in the state, not replaced yet */
     uint64_t committed_seq;
@@ -141,7 +142,7 @@ MUST_CHECK struct status engine_operate_quarantine(struct engine *engine,
 MUST_CHECK struct status engine_apply_again(struct engine *engine, struct slice bytes,
                                             uint32_t index, struct fault *fault);
 
-/* --- kept.c --- */
+/* --- kept.c, kept_trim.c --- */
 /* A row came into QUARANTINE or DEAD, or an operator's action took it out. Its tenant was interned,
  * where there is room. */
 void engine_kept_add(struct engine *engine, enum kept_kind kind, struct slice tenant,
@@ -155,6 +156,13 @@ bool engine_kept_is_due(struct engine *engine, uint64_t now_ns);
 /* Drops the oldest of each tenant that is over its bound. */
 MUST_CHECK struct status engine_kept_trim(struct engine *engine, struct fault *fault);
 struct hash128 engine_kept_digest(const struct engine *engine);
+
+/* --- kept_incident.c --- */
+/* The incidents have forgotten it: it is kept, from its end on. `engine` is a struct engine. */
+void engine_kept_forgotten(void *engine, const struct incident_remains *remains);
+/* Whether anything stands under the id of an incident, or of one that was merged. */
+bool engine_kept_has_incident(struct store_snapshot *snapshot, struct slice tenant,
+                              struct hash128 id);
 
 /* --- kept_recover.c --- */
 /* The sums; behind policies and tenants. */
@@ -215,6 +223,8 @@ struct engine_options {
     uint32_t event_ids_max;
     uint32_t incidents_max;
     uint64_t kept_bytes_max; /* 0: KEPT_BYTES_MAX */
+    uint32_t kept_rows_max;  /* 0: KEPT_ROWS_MAX */
+    bool keeps_incidents;    /* resolved ones have no end: a dry run shows them all */
     uint64_t hash_seed;
     struct store *store; /* the caller's, outlives the engine */
     const char *poison_path;

@@ -1,14 +1,14 @@
 /*
  * kept_recover.c - what is kept for people, at a start: the sums come back from their rows; a
- * directory of before table KEPT gets one, of what stands in QUARANTINE and DEAD. A start that dies
- * on the way begins anew, and writes the same.
+ * directory of before table KEPT gets one, of what stands in QUARANTINE, DEAD and INCIDENT. A start
+ * that dies on the way begins anew, and writes the same.
  */
-#include "engine/engine_state.h"
+#include "engine/kept_internal.h"
 
 #include "core/base/assert.h"
 #include "core/outbox.h"
 
-enum { KEY_TAIL_BYTES = 13, EFFECT_BYTES = 4096, KEPT_VERSION = 2 };
+enum { KEY_TAIL_BYTES = 13, EFFECT_BYTES = 4096, KEPT_VERSION = 3 };
 
 static struct status restore_sum(struct engine *engine, struct store_snapshot *snapshot,
                                  enum kept_kind kind, uint32_t place) {
@@ -59,7 +59,9 @@ static void know_tenant(struct engine *engine, struct slice name) {
     }
 }
 
-static void index_quarantined(struct engine *engine, struct slice key, struct slice value) {
+static void index_quarantined(struct engine *engine, struct store_snapshot *snapshot,
+                              struct slice key, struct slice value) {
+    (void)snapshot;
     bool is_key =
         key.size > KEY_TAIL_BYTES && key.size <= (size_t)TENANT_BYTES_MAX + KEY_TAIL_BYTES;
     if (!is_key) {
@@ -79,7 +81,9 @@ static void index_quarantined(struct engine *engine, struct slice key, struct sl
     engine_kept_add(engine, KEPT_QUARANTINE, tenant, &row);
 }
 
-static void index_dead(struct engine *engine, struct slice key, struct slice value) {
+static void index_dead(struct engine *engine, struct store_snapshot *snapshot, struct slice key,
+                       struct slice value) {
+    (void)snapshot;
     struct reader reader = reader_over(key);
     struct kept_row row = {.number = reader_u64_big_endian(&reader), .bytes = value.size};
     struct dead_letter letter;
@@ -94,18 +98,53 @@ static void index_dead(struct engine *engine, struct slice key, struct slice val
     engine_kept_add(engine, KEPT_DEAD, message.tenant, &row);
 }
 
+static uint64_t members_bytes(struct store_snapshot *snapshot, struct hash128 id) {
+    uint8_t memory[16];
+    struct writer prefix = writer_over(memory, sizeof(memory));
+    struct store_cursor *cursor = NULL;
+    struct slice key;
+    struct slice value;
+    uint64_t bytes = 0;
+    writer_hash128(&prefix, id);
+    struct status status = store_cursor_open(snapshot, STORE_TABLE_MEMBER, writer_slice(&prefix),
+                                             writer_slice(&prefix), &cursor);
+    if (!status_is_ok(status)) {
+        return 0; /* what it costs is about right at best */
+    }
+    while (status_is_ok(store_cursor_next(cursor, &key, &value))) {
+        bytes += incident_remains_member_bytes(value.size);
+    }
+    store_cursor_close(cursor);
+    return bytes;
+}
+
+/* One that is not forgotten yet comes when it is. */
+static void index_incident(struct engine *engine, struct store_snapshot *snapshot, struct slice key,
+                           struct slice value) {
+    struct incident_remains remains;
+    (void)key;
+    if (!status_is_ok(incident_remains_read(value, &remains))) {
+        return;
+    }
+    remains.bytes += members_bytes(snapshot, remains.id);
+    know_tenant(engine, remains.tenant);
+    engine_kept_forgotten(engine, &remains);
+}
+
 /* Of table KEPT: of a version before, or of a start that died on the way. */
-static void forget_row(struct engine *engine, struct slice key, struct slice value) {
+static void forget_row(struct engine *engine, struct store_snapshot *snapshot, struct slice key,
+                       struct slice value) {
+    (void)snapshot;
     (void)value;
     if (key.size > 0) {
         effect_delete(&engine->effects, STORE_TABLE_KEPT, key);
     }
 }
 
-static struct status index_table(struct engine *engine, struct store_snapshot *snapshot,
-                                 enum store_table table,
-                                 void (*add)(struct engine *, struct slice, struct slice),
-                                 struct fault *fault) {
+static struct status
+index_table(struct engine *engine, struct store_snapshot *snapshot, enum store_table table,
+            void (*add)(struct engine *, struct store_snapshot *, struct slice, struct slice),
+            struct fault *fault) {
     uint64_t rows = 0;
     struct slice none = slice_of(NULL, 0);
     struct slice key = none;
@@ -115,7 +154,8 @@ static struct status index_table(struct engine *engine, struct store_snapshot *s
     struct status status = store_cursor_next(cursor, &key, &value);
     while (status_is_ok(status) || status.code == STATUS_CORRUPT) {
         progress_tell(engine->progress, "rows of what is kept for people indexed", ++rows);
-        add(engine, key, status_is_ok(status) ? value : none); /* a damaged row counts as well */
+        add(engine, snapshot, key,
+            status_is_ok(status) ? value : none); /* a damaged row counts as well */
         status = engine_commit_rows(engine, EFFECT_BYTES, fault);
         key = none;
         status = status_is_ok(status) ? store_cursor_next(cursor, &key, &value) : status;
@@ -133,6 +173,9 @@ struct status engine_kept_index(struct engine *engine, struct fault *fault) {
     }
     if (status_is_ok(status)) {
         status = index_table(engine, snapshot, STORE_TABLE_DEAD, index_dead, fault);
+    }
+    if (status_is_ok(status)) {
+        status = index_table(engine, snapshot, STORE_TABLE_INCIDENT, index_incident, fault);
     }
     store_snapshot_release(snapshot);
     TRY(status);

@@ -8,7 +8,8 @@
  * the open transaction, the transaction is committed first, before the record begins. (A commit
  * in its middle would say that all of it is applied.) So it is when the row was perhaps settled
  * since the last commit: the store still shows it, and a sink that was restarted, or removed, may
- * tell of a message twice.
+ * tell of a message twice. And so must be what dropped incidents: of one that is gone nothing is
+ * remembered, since nothing would ever drop that.
  */
 #include "engine/engine_state.h"
 
@@ -29,7 +30,8 @@ static void bury(struct engine *engine, struct slice key, struct slice row, stru
     ASSERT(!writer.failed);
     effect_put(&engine->effects, STORE_TABLE_DEAD, key, writer_slice(&writer));
     engine_kept_add(engine, KEPT_DEAD, tenant,
-                    &(struct kept_row){outcome->number, 0, engine->now_ns, writer.size});
+                    &(struct kept_row){
+                        .number = outcome->number, .at_ns = engine->now_ns, .bytes = writer.size});
     arena_rewind(&engine->arena, mark);
 }
 
@@ -45,17 +47,19 @@ static void count_outcome(struct engine *engine, struct tenant *tenant,
     }
 }
 
-static void remember(struct engine *engine, const struct outbox_message *message,
-                     struct slice memory) {
+static void remember(struct engine *engine, struct store_snapshot *snapshot,
+                     const struct outbox_message *message, struct slice memory) {
     uint8_t bytes[MEMORY_KEY_BYTES_MAX];
     struct writer key = writer_over(bytes, sizeof(bytes));
     outbox_memory_key(message->incident_id, message->sink, &key);
-    if (!key.failed) { /* a sink with a name beyond LMDB's keys remembers nothing */
+    /* A sink with a name beyond LMDB's keys remembers nothing. */
+    if (!key.failed && engine_kept_has_incident(snapshot, message->tenant, message->incident_id)) {
         effect_put(&engine->effects, STORE_TABLE_MEMORY, writer_slice(&key), memory);
     }
 }
 
-static struct status settle_row(struct engine *engine, struct slice key, struct slice row,
+static struct status settle_row(struct engine *engine, struct store_snapshot *snapshot,
+                                struct slice key, struct slice row,
                                 const struct outbox_outcome *outcome) {
     struct outbox_message message;
     TRY(outbox_message_decode(row, &message));
@@ -69,7 +73,7 @@ static struct status settle_row(struct engine *engine, struct slice key, struct 
         bury(engine, key, row, message.tenant, outcome);
     }
     if (outcome->memory.size > 0) {
-        remember(engine, &message, outcome->memory);
+        remember(engine, snapshot, &message, outcome->memory);
     }
     effect_delete(&engine->effects, STORE_TABLE_OUTBOX, key);
     engine->settled_seq[outcome->number % SETTLED_SLOTS] = engine->applied_seq;
@@ -87,7 +91,8 @@ struct status engine_commit_what_is_read(struct engine *engine, const struct bat
     struct batch_view rest = *batch;
     struct slice entry;
     struct outbox_outcome outcome;
-    bool reads = batch->kind == BATCH_OPERATOR; /* maybe a dead letter: these are rare */
+    bool reads = batch->kind == BATCH_OPERATOR || /* maybe a dead letter: these are rare */
+                 (batch->kind == BATCH_OUTCOME && engine->kept.forgets_seq > engine->committed_seq);
     while (batch->kind == BATCH_OUTCOME && !reads && batch_next(&rest, &entry)) {
         reads = status_is_ok(outbox_outcome_decode(entry, &outcome)) &&
                 is_ahead_of_store(engine, outcome.number);
@@ -118,7 +123,7 @@ static struct status apply_outcome(struct engine *engine, const struct outbox_ou
     struct slice row;
     struct status status = store_get(snapshot, STORE_TABLE_OUTBOX, key, &row);
     if (status_is_ok(status)) {
-        status = settle_row(engine, key, row, outcome);
+        status = settle_row(engine, snapshot, key, row, outcome);
     } else if (status.code == STATUS_MISSING) {
         status = status_ok(); /* told twice by a sink that was restarted: settled already */
     }

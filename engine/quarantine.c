@@ -23,7 +23,8 @@ void engine_quarantine(struct engine *engine, struct slice tenant, uint64_t seq,
                        struct slice bytes) {
     uint8_t memory[TENANT_BYTES_MAX + 16];
     struct writer key = writer_over(memory, sizeof(memory));
-    const struct kept_row row = {seq, index, engine->now_ns, bytes.size};
+    const struct kept_row row = {
+        .number = seq, .index = index, .at_ns = engine->now_ns, .bytes = bytes.size};
     struct tenant *known = NULL;
     if (status_is_ok(tenants_intern(&engine->tenants, tenant, &known))) {
         tenant_count(&engine->tenants, known, TENANT_COUNTER_EVENTS_RECEIVED, 0); /* has a row */

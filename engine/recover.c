@@ -43,7 +43,7 @@ static struct status rooms_init(struct engine *engine, const struct engine_optio
     TRY(incidents_init(&engine->incidents, &incidents_options, arena));
     TRY(streams_init(&engine->streams, engine->logger, engine->stats, arena));
     TRY(silences_init(&engine->silences, arena));
-    TRY(kept_init(&engine->kept, options->kept_bytes_max, arena));
+    TRY(kept_init(&engine->kept, options->kept_bytes_max, options->kept_rows_max, arena));
     return tenants_init(&engine->tenants, &engine->policies, arena);
 }
 
@@ -51,6 +51,7 @@ struct status engine_init(struct engine *engine, const struct engine_options *op
                           struct fault *fault) {
     *engine = (struct engine){
         .hash_seed = options->hash_seed,
+        .keeps_incidents = options->keeps_incidents,
         .store = options->store,
         .files = options->files,
         .logger = options->logger,

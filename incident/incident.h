@@ -21,7 +21,7 @@
  * id, node (MEMBER); id, number (TIMELINE); id (ALIAS, value: surviving id). Ids by writer_hash128,
  * numbers big-endian; an id is written "inc_" + base32. A merged incident leaves an ALIAS row and
  * its TIMELINE; a resolved one keeps its rows, flagged, when its memory is forgotten after
- * reopen_window.
+ * reopen_window: the engine, which hears of it, drops them when they are old (engine/kept.h).
  *
  * Time: correlation compares event times; dedup, waiting and resolving use now_ns (ingest stamps).
  * Thread: the shard; the functions over rows at the end: any.
@@ -44,8 +44,19 @@ struct incidents_options {
     uint64_t hash_seed;
 };
 
+/* A resolved incident that nothing opens again any more: its rows stay, for the API alone. */
+struct incident_remains {
+    struct hash128 id;
+    struct slice tenant;
+    uint64_t resolved_ns;
+    uint64_t bytes; /* of its rows, about; from a row alone: without those of its members */
+};
+
 /* What the engine hands to every call. */
 struct incident_context {
+    /* Hears of each that is forgotten, in the call in which it is; may be NULL. */
+    void (*on_forgotten)(void *listener, const struct incident_remains *remains);
+    void *listener;
     struct slice acknowledged_by; /* who does, in this call; else empty */
     struct graph *graph;
     struct graph_search *search;
@@ -188,6 +199,13 @@ MUST_CHECK struct status incident_member_read(struct slice key, struct slice val
 MUST_CHECK struct status incident_timeline_render(struct slice value, struct text *json);
 /* When it was; 0: no such row. */
 uint64_t incident_timeline_at_ns(struct slice value);
+/* Whether it says that another incident was merged into this one; then which. */
+bool incident_timeline_is_merge(struct slice value, struct hash128 *id_out);
+/* MISSING when it is not forgotten yet; CORRUPT. The slice points into the row. */
+MUST_CHECK struct status incident_remains_read(struct slice incident_row,
+                                               struct incident_remains *remains_out);
+/* What a member's row adds to them. */
+uint64_t incident_remains_member_bytes(size_t row_bytes);
 /* The repeats that were counted since the timeline last told of some, as one more entry of the same
  * form; nothing when there are none. */
 MUST_CHECK struct status incident_repeats_render(struct slice incident_row, struct text *json);

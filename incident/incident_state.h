@@ -321,9 +321,9 @@ const struct policy *incident_policy(const struct incident_context *context,
 /* The next foreign member of the platform node: first with previous = NULL; NULL at the end. */
 struct member *foreign_next(struct incidents *incidents, uint32_t node, struct member *previous);
 
-/* Puts the incident's row (and its RECENT row the first time). */
-void incident_emit_row(struct incidents *incidents, const struct incident_context *context,
-                       struct incident *incident, bool is_forgotten);
+/* Puts the incident's row (and its RECENT row the first time); gives it, in scratch. */
+struct slice incident_emit_row(struct incidents *incidents, const struct incident_context *context,
+                               struct incident *incident, bool is_forgotten);
 
 /* --- correlate.c --- */
 /* Finds the new bad node its incident: joined, opened, merged or re-rooted. */

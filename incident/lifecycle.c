@@ -10,6 +10,7 @@
  * live incident has a failing member, else it resolves in the same call. 3. a resolve is told when
  * something was told before, once.
  */
+#include "incident/rows.h"
 #include "incident/shelf.h"
 
 static void keep_text(uint8_t *kept, uint32_t *size_out, uint32_t max, struct slice words) {
@@ -347,6 +348,17 @@ bool member_begin_life(struct incidents *incidents, struct member *member) {
     return true;
 }
 
+static void tell_forgotten(const struct incident_context *context, struct slice row,
+                           uint64_t members_bytes) {
+    struct incident_remains remains;
+    struct status status = incident_remains_read(row, &remains);
+    ASSERT(status_is_ok(status)); /* it was written just now */
+    remains.bytes += members_bytes;
+    if (context->on_forgotten != NULL) {
+        context->on_forgotten(context->listener, &remains);
+    }
+}
+
 void incident_forget(struct incidents *incidents, const struct incident_context *context,
                      struct incident *incident) {
     ASSERT(incident->status == INCIDENT_RESOLVED && incident->is_end_told);
@@ -354,13 +366,18 @@ void incident_forget(struct incidents *incidents, const struct incident_context 
         shelf_drop(incidents, incident);
         return;
     }
-    incident_emit_row(incidents, context, incident, true);
+    struct slice row = incident_emit_row(incidents, context, incident, true);
     if (incident->dirty.is_dirty) {
         incident_unlink_dirty(incidents, incident);
     }
+    uint64_t members_bytes = 0;
     while (incident->members_first != INDEX_NONE) {
-        member_drop(incidents, member_at(incidents, incident->members_first), FATE_FORGET);
+        struct member *member = member_at(incidents, incident->members_first);
+        size_t bytes = member_encode(incidents, context, member).size;
+        members_bytes += incident_remains_member_bytes(bytes);
+        member_drop(incidents, member, FATE_FORGET);
     }
+    tell_forgotten(context, row, members_bytes);
     incident_drop(incidents, incident, FATE_FORGET);
     incident_release(incidents, incident);
 }

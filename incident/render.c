@@ -267,6 +267,20 @@ uint64_t incident_timeline_at_ns(struct slice value) {
     return reader.failed ? 0 : at_ns;
 }
 
+/* As merge.c writes it: "inc_…: " and the title. Into which another was merged is the other's. */
+bool incident_timeline_is_merge(struct slice value, struct hash128 *id_out) {
+    struct reader reader = reader_over(value);
+    (void)reader_u64(&reader);
+    struct slice what = reader_text(&reader);
+    struct slice detail = reader_text(&reader);
+    if (reader.failed || !slice_equals(what, SLICE("merged")) ||
+        !slice_starts_with(detail, SLICE("inc_"))) {
+        return false;
+    }
+    struct slice id = slice_tail(detail, 4);
+    return status_is_ok(text_parse_base32(slice_head(id, slice_find_byte(id, ':')), id_out));
+}
+
 struct status incident_timeline_render(struct slice value, struct text *json) {
     struct reader reader = reader_over(value);
     uint64_t at_ns = reader_u64(&reader);

@@ -224,8 +224,8 @@ struct status member_decode_state(struct slice bytes, struct member *member) {
 
 /* --- Emitting --- */
 
-void incident_emit_row(struct incidents *incidents, const struct incident_context *context,
-                       struct incident *incident, bool is_forgotten) {
+struct slice incident_emit_row(struct incidents *incidents, const struct incident_context *context,
+                               struct incident *incident, bool is_forgotten) {
     uint8_t key[TENANT_BYTES_MAX + 32];
     if (!incident->is_listed && !incident->is_shelved) {
         incident->is_listed = true;
@@ -234,8 +234,9 @@ void incident_emit_row(struct incidents *incidents, const struct incident_contex
     }
     incident->has_row = true;
     size_t size = incident_key(incident, key);
-    effect_put(context->effects, STORE_TABLE_INCIDENT, slice_of(key, size),
-               incident_encode(incidents, context, incident, is_forgotten));
+    struct slice row = incident_encode(incidents, context, incident, is_forgotten);
+    effect_put(context->effects, STORE_TABLE_INCIDENT, slice_of(key, size), row);
+    return row;
 }
 
 /* All that stands under the id of a merged incident goes but its timeline (merge.c); false: no room
@@ -298,7 +299,7 @@ bool incidents_emit(struct incidents *incidents, const struct incident_context *
             return false;
         }
         if (incident->fate == FATE_KEEP) {
-            incident_emit_row(incidents, context, incident, false);
+            (void)incident_emit_row(incidents, context, incident, false);
         } else if (!emit_deletes(context, incident)) {
             return false;
         }

@@ -409,3 +409,32 @@ struct status incident_member_read(struct slice key, struct slice value,
     };
     return status_ok();
 }
+
+/* --- What stays when it is forgotten --- */
+
+enum {
+    STEP_BYTES = 200, /* of a row of the timeline with its key, about */
+    MEMBER_BESIDE_BYTES = 64,
+};
+
+struct status incident_remains_read(struct slice incident_row,
+                                    struct incident_remains *remains_out) {
+    struct incident_row row;
+    struct incident state;
+    TRY(incident_row_decode(incident_row, &row));
+    if (!row.is_forgotten) {
+        return status_of(STATUS_MISSING);
+    }
+    TRY(incident_decode_state(row.state, &state));
+    *remains_out = (struct incident_remains){
+        .id = row.id,
+        .tenant = row.tenant,
+        .resolved_ns = row.resolved_ns,
+        .bytes = incident_row.size + (uint64_t)state.timeline_next * STEP_BYTES,
+    };
+    return status_ok();
+}
+
+uint64_t incident_remains_member_bytes(size_t row_bytes) {
+    return row_bytes + MEMBER_BESIDE_BYTES;
+}

@@ -7,7 +7,7 @@
 
 #include "core/base/assert.h"
 
-enum { POLICY_VERSION = 6, POLICY_VERSION_OLDEST = 1, ITEMS_MAX = 1 << 20 };
+enum { POLICY_VERSION = 7, POLICY_VERSION_OLDEST = 1, ITEMS_MAX = 1 << 20 };
 
 struct policy policy_default(void) {
     return (struct policy){
@@ -27,6 +27,8 @@ struct policy policy_default(void) {
         .quarantine_bytes_max = 64 * MIB,
         .dead_age_ns_max = 30 * NS_PER_DAY,
         .dead_bytes_max = 64 * MIB,
+        .incidents_age_ns_max = 90 * NS_PER_DAY,
+        .incidents_bytes_max = 256 * MIB,
     };
 }
 
@@ -99,6 +101,8 @@ static void write_policy(struct writer *writer, const struct policy *policy) {
     writer_u64(writer, policy->quarantine_bytes_max);
     writer_u64(writer, policy->dead_age_ns_max);
     writer_u64(writer, policy->dead_bytes_max);
+    writer_u64(writer, policy->incidents_age_ns_max);
+    writer_u64(writer, policy->incidents_bytes_max);
 }
 
 struct status policy_set_encode(const struct policy_set *set, struct writer *writer) {
@@ -199,12 +203,14 @@ struct policy_silence policy_silence_read(struct reader *reader) {
     return silence;
 }
 
-/* What records of before say nothing of. Their journal kept what was put aside without an end: the
- * first bound is one that this version's configuration says. */
+/* What records of before say nothing of. Their journal kept what was put aside, or resolved,
+ * without an end: the first bound is one that this version's configuration says. */
 static void set_defaults(struct policy *policy) {
     policy->learned_ttl_ns = policy_default().learned_ttl_ns;
     policy->quarantine_age_ns_max = policy->dead_age_ns_max = DURATION_NS_MAX;
     policy->quarantine_bytes_max = policy->dead_bytes_max = UINT64_MAX;
+    policy->incidents_age_ns_max = DURATION_NS_MAX;
+    policy->incidents_bytes_max = UINT64_MAX;
 }
 
 static void read_policy(struct decode *decode, struct policy *policy) {
@@ -251,6 +257,10 @@ static void read_policy(struct decode *decode, struct policy *policy) {
         policy->quarantine_bytes_max = reader_u64(reader);
         policy->dead_age_ns_max = reader_u64(reader);
         policy->dead_bytes_max = reader_u64(reader);
+    }
+    if (decode->version >= 7) {
+        policy->incidents_age_ns_max = reader_u64(reader);
+        policy->incidents_bytes_max = reader_u64(reader);
     }
 }
 

@@ -76,6 +76,8 @@ struct policy {
     uint64_t quarantine_bytes_max;  /* 64 MiB */
     uint64_t dead_age_ns_max;       /* the same of dead letters */
     uint64_t dead_bytes_max;
+    uint64_t incidents_age_ns_max; /* 90 d since their end; the same of resolved incidents */
+    uint64_t incidents_bytes_max;  /* 256 MiB */
     struct policy_silence *silences;
     uint32_t silences_count;
 };

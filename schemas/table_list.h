@@ -23,4 +23,4 @@ STORE_TABLE(15, MEMORY, "memory")         /* incident id (16), sink's name -> wh
 STORE_TABLE(16, SILENCE, "silence")       /* engine/silences.h: tenant, 0, id -> policy_silence */
 STORE_TABLE(17, AUDIT, "audit")           /* core/audit.h: a ring of who did what when */
 STORE_TABLE(18, DEDUP_KEY, "dedup_key")   /* entry's number (4) -> dedup/dedup.h row */
-STORE_TABLE(19, KEPT, "kept")             /* engine/kept.h: QUARANTINE and DEAD, oldest first */
+STORE_TABLE(19, KEPT, "kept")             /* engine/kept.h: what has an end, oldest first */

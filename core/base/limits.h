@@ -118,6 +118,7 @@ static_assert(2 * BLOCK_BYTES_MAX <= JOURNAL_SEGMENT_BYTES, "a segment holds any
 #define SILENCE_BYTES_MAX 4096u      /* one of them, encoded */
 #define AUDIT_ROWS_MAX 16384u        /* kept of changes, and as many of refusals */
 #define AUDIT_DETAIL_BYTES_MAX 2048u /* cut */
-#define KEPT_BYTES_MAX (8 * GIB)     /* of the quarantine, as of dead letters: all tenants' */
-#define POLICY_BYTES_MAX (3 * MIB)   /* one config record, all tenants; fits in a batch */
+/* Of the quarantine, as of dead letters, as of resolved incidents: all tenants'. */
+#define KEPT_BYTES_MAX (8 * GIB)
+#define POLICY_BYTES_MAX (3 * MIB) /* one config record, all tenants; fits in a batch */
 static_assert(POLICY_BYTES_MAX < BATCH_BYTES_MAX, "a configuration version fits in a batch");

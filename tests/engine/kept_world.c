@@ -102,6 +102,21 @@ static uint64_t read_big_endian(struct slice key, size_t at, size_t size) {
     return value;
 }
 
+/* Its row is there, unless it is being dropped. */
+static void assert_incident(struct store_snapshot *snapshot, struct slice tenant,
+                            struct slice key) {
+    uint8_t bytes[TENANT_BYTES_MAX + 32];
+    struct writer name = writer_over(bytes, sizeof(bytes));
+    struct slice value;
+    struct incident_remains remains;
+    writer_bytes(&name, tenant);
+    writer_u8(&name, 0);
+    writer_bytes(&name, slice_tail(key, 13));
+    assert_status(store_get(snapshot, STORE_TABLE_INCIDENT, writer_slice(&name), &value), OK);
+    assert_status(incident_remains_read(value, &remains), OK);
+    assert_int_equal(remains.resolved_ns, read_big_endian(key, 5, 8));
+}
+
 /* What it stands for is there, and costs what it says. */
 static struct kept_sum assert_row(struct store_snapshot *snapshot, struct slice key,
                                   struct slice row) {
@@ -114,6 +129,11 @@ static struct kept_sum assert_row(struct store_snapshot *snapshot, struct slice 
     struct writer name = writer_over(bytes, sizeof(bytes));
     struct slice value;
     assert_false(reader.failed);
+    if (key.data[0] == KEPT_INCIDENT) {
+        assert_incident(snapshot, tenant, key);
+        assert_int_equal(read_big_endian(key, 5, 8), one.oldest_ns);
+        return one;
+    }
     if (is_dead_letter) {
         writer_bytes(&name, slice_of(key.data + 13, 8));
     } else {
@@ -146,7 +166,7 @@ static uint32_t assert_place(struct world *world, struct store_snapshot *snapsho
             assert_memory_equal(row.data, sum, sizeof(*sum));
             continue;
         }
-        assert_int_equal(key.size, kind == KEPT_DEAD ? 21 : 17);
+        assert_int_equal(key.size, kind == KEPT_INCIDENT ? 29 : kind == KEPT_DEAD ? 21 : 17);
         struct kept_sum one = assert_row(snapshot, key, row);
         bool is_oldest = found.rows == 0 || one.oldest_ns < found.oldest_ns;
         found.oldest_ns = is_oldest ? one.oldest_ns : found.oldest_ns;
@@ -162,7 +182,10 @@ static uint32_t assert_place(struct world *world, struct store_snapshot *snapsho
 
 void assert_sums(struct world *world) {
     static const enum store_table tables[KEPT_KINDS] = {
-        [KEPT_QUARANTINE] = STORE_TABLE_QUARANTINE, [KEPT_DEAD] = STORE_TABLE_DEAD};
+        [KEPT_QUARANTINE] = STORE_TABLE_QUARANTINE,
+        [KEPT_DEAD] = STORE_TABLE_DEAD,
+        [KEPT_INCIDENT] = STORE_TABLE_INCIDENT,
+    };
     struct store_snapshot *snapshot = NULL;
     assert_status(store_snapshot_acquire(world->store, &snapshot), OK);
     for (int kind = 0; kind < KEPT_KINDS; kind++) {
@@ -173,7 +196,11 @@ void assert_sums(struct world *world) {
             bytes += world->engine.kept.sums[kind][place].bytes;
         }
         assert_int_equal(world->engine.kept.bytes[kind], bytes);
-        assert_int_equal(rows_count(world, tables[kind]), rows);
+        if (kind == KEPT_INCIDENT) { /* others are open, or may be opened again */
+            assert_true(rows_count(world, tables[kind]) >= rows);
+        } else {
+            assert_int_equal(rows_count(world, tables[kind]), rows);
+        }
     }
     store_snapshot_release(snapshot);
 }

@@ -27,6 +27,7 @@ struct status try_start(struct world *world) {
         .event_ids_max = 1u << 12,
         .incidents_max = 1u << 8,
         .kept_bytes_max = world->kept_bytes_max,
+        .kept_rows_max = world->kept_rows_max,
         .hash_seed = HASH_SEED,
         .store = world->store,
         .poison_path = world->poison_path,

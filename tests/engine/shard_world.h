@@ -21,6 +21,7 @@ struct world {
     uint32_t nodes_max; /* of the next start, as are these: */
     uint32_t edges_max;
     uint64_t kept_bytes_max;     /* 0: as it is without tests */
+    uint32_t kept_rows_max;      /* the same */
     const struct logger *logger; /* NULL: silent */
     const struct progress *progress;
     struct arena arena;
