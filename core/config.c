@@ -122,9 +122,9 @@ static bool read_process_toml(struct config_build *build, const struct config_op
 
 /* --- Sections --- */
 
-static const char *const scalar_sections[] = {"idempotency",  "dedup", "correlate", "notify",
-                                              "incident",     "graph", "limits",    "quarantine",
-                                              "dead_letters", NULL};
+static const char *const scalar_sections[] = {
+    "idempotency", "dedup",      "correlate",    "notify",    "incident", "graph",
+    "limits",      "quarantine", "dead_letters", "incidents", NULL};
 static const char *const process_sections[] = {"listen", "server", "journal", "auth", "tls",
                                                "log",    "limits", "sinks",   NULL};
 static const char *const list_sections[] = {"job",    "route",   "sink", "tenant",

@@ -311,10 +311,10 @@ static void list_candidates(const char *prefix, const struct rule *rules, uint32
 
 static const char *const process_sections[] = {"listen", "server", "journal",  "auth", "log",
                                                "sinks",  "tls",    "defaults", "kafka"};
-static const char *const sections[] = {"limits",  "dedup",      "idempotency", "correlate",
-                                       "notify",  "graph",      "job",         "incident",
-                                       "route",   "sink",       "tenant",      "labels",
-                                       "silence", "quarantine", "dead_letters"};
+static const char *const sections[] = {"limits",  "dedup",      "idempotency",  "correlate",
+                                       "notify",  "graph",      "job",          "incident",
+                                       "route",   "sink",       "tenant",       "labels",
+                                       "silence", "quarantine", "dead_letters", "incidents"};
 enum {
     PROCESS_SECTIONS_COUNT = sizeof(process_sections) / sizeof(process_sections[0]),
     SECTIONS_COUNT = sizeof(sections) / sizeof(sections[0]),

@@ -180,7 +180,9 @@ static void tell(struct engine *engine, const struct drop *drop) {
     }
     tally->untold += drop->count - 1;
     if (tally_add(tally, engine->now_ns, &count)) {
-        log_write(engine->logger, LOG_LEVEL_WARNING, "engine",
+        /* That incidents grow old is no trouble of anybody's. */
+        bool is_usual = drop->kind == KEPT_INCIDENT && drop->bytes_wanted == UINT64_MAX;
+        log_write(engine->logger, is_usual ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "engine",
                   "%llu %s were dropped, the oldest of their tenants, the latest of tenant %.*s: "
                   "see %s.retention and %s.retention_bytes",
                   (unsigned long long)count, words[drop->kind], (int)drop->tenant_size,

@@ -1,4 +1,5 @@
 """What is kept for people has an end: of a tenant that floods, the oldest go; nobody else's do."""
+import json
 import os
 import shutil
 import signal
@@ -111,16 +112,71 @@ class Kept(Story):
         self.assertEqual(len(self.quarantined(quell, "acme")), 3)
         self.assertEqual(self.sample(quell, "quell_quarantine_dropped_total", "acme"), 0)
 
+    def resolved(self, quell, tenant, jobs):
+        named = {"X-Scope-OrgID": tenant}
+        quell.events(*[failure(job) for job in jobs], **named)
+        quell.settle()
+        found = [i["id"] for i in quell.incidents(f"&tenant={tenant}") if i["status"] == "open"]
+        quell.events(*[{"job_id": job, "status": "succeeded"} for job in jobs], **named)
+        quell.settle()
+        return found
+
+    def test_resolved_incidents_go_when_they_are_old_and_are_not_found_any_more(self):
+        hook = self.receiver()
+        hook.status = 400
+        quell = self.bounded("incidents", 'retention = "3s"\n[incident]\nreopen_window = "1s"',
+                             f'[sink.hook]\ntype = "webhook"\nurl = "{hook.url}"\n')
+        old = self.resolved(quell, "acme", ["one", "two"])
+        rivals = self.resolved(quell, "rival", ["one"])
+        quell.events(failure("open"), **{"X-Scope-OrgID": "acme"})
+        self.assertEqual((len(old), len(rivals)), (2, 1))
+        self.assertEqual(quell.get("/api/v1/incidents/" + old[0])[0], 200)
+        self.assertTrue(wait_for(lambda: len(quell.incidents("&tenant=acme")) == 1))
+        quell.settle()
+        for _ in range(2):
+            for path in ("", "/timeline", "/explain"):
+                status, answer = quell.get("/api/v1/incidents/" + old[0] + path)
+                self.assertEqual((status, answer["error"]["code"]), (404, "not_found"))
+            self.assertEqual(quell.request("POST", f"/api/v1/incidents/{old[0]}/ack", '{"by":"ann"}',
+                                           port=quell.console)[0], 404)
+            self.assertEqual(quell.get("/api/v1/incidents/" + rivals[0])[0], 200)
+            self.assertEqual(quell.incidents("&tenant=acme")[0]["status"], "open")
+            self.assertEqual(self.sample(quell, "quell_incidents_dropped_total", "acme"), 2)
+            self.assertEqual(self.sample(quell, "quell_incidents_dropped_total", "rival"), 0)
+            quell.stop()
+            checked = subprocess.run([BINARY, "check", "--data", "quell-data"], cwd=quell.directory,
+                                     capture_output=True, text=True)
+            self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
+            self.assertIn("resolved incidents were dropped", quell.read_log())
+            quell.start()
+        letters = quell.get("/api/v1/dlq?tenant=acme&limit=100")[1]["dead_letters"]
+        self.assertEqual(len([one for one in letters if one["incident"] in old]), 4, letters[:1])
+        quell.stop()
+        shutil.rmtree(os.path.join(quell.directory, "quell-data", "shard-0", "state"))
+        quell.start()  # out of the journal alone
+        self.assertEqual(quell.get("/api/v1/incidents/" + old[0])[0], 404)
+        self.assertEqual(quell.get("/api/v1/incidents/" + rivals[0])[0], 200)
+        quell.stop()
+        report = subprocess.run([BINARY, "replay", "--json", "--data", "quell-data",
+                                 "--set", "tenants_dir=tenants"], cwd=quell.directory,
+                                capture_output=True, text=True)
+        self.assertEqual(json.loads(report.stdout)["incident_count"], 4, report.stderr)
+
     def test_bounds_that_hold_nothing_are_refused(self):
         path = self.quell().directory
         with open(os.path.join(path, "bad.toml"), "w") as file:
-            file.write('[quarantine]\nretention_bytes = "1KiB"\n[dead_letters]\nretention = "0s"\n')
+            file.write('[quarantine]\nretention_bytes = "1KiB"\n[dead_letters]\nretention = "0s"\n'
+                       '[incidents]\nretention = "0s"\nretention_bytes = "1KiB"\n')
         checked = subprocess.run([BINARY, "check", "--config", "bad.toml"], cwd=path,
                                  capture_output=True, text=True)
         self.assertEqual(checked.returncode, 1)
         self.assertIn("bad.toml:2:1: quarantine.retention_bytes is at least 64KiB",
                       checked.stdout + checked.stderr)
         self.assertIn("bad.toml:4:1: dead_letters.retention is at least 1s",
+                      checked.stdout + checked.stderr)
+        self.assertIn("bad.toml:6:1: incidents.retention is at least 1s",
+                      checked.stdout + checked.stderr)
+        self.assertIn("bad.toml:7:1: incidents.retention_bytes is at least 64KiB",
                       checked.stdout + checked.stderr)
 
 

@@ -78,6 +78,8 @@ static struct policy make_policy(struct policy_job *job, struct policy_route *ro
         .quarantine_bytes_max = 18,
         .dead_age_ns_max = 19,
         .dead_bytes_max = 20,
+        .incidents_age_ns_max = 21,
+        .incidents_bytes_max = 22,
         .silences = silence,
         .silences_count = 1,
     };
@@ -126,7 +128,8 @@ static void spans_and_limits_come_back(void **state) {
                               policy->limit_events_per_s,     policy->limit_entities,
                               policy->limit_incidents_per_h,  policy->limit_dedup_keys,
                               policy->quarantine_age_ns_max,  policy->quarantine_bytes_max,
-                              policy->dead_age_ns_max,        policy->dead_bytes_max};
+                              policy->dead_age_ns_max,        policy->dead_bytes_max,
+                              policy->incidents_age_ns_max,   policy->incidents_bytes_max};
     for (uint32_t i = 0; i < sizeof(found) / sizeof(found[0]); i++) {
         assert_int_equal(found[i], i + 1);
     }
@@ -250,6 +253,8 @@ static void a_record_of_the_first_version_is_still_read(void **state) {
     assert_int_equal(set.defaults.learned_ttl_ns, policy_default().learned_ttl_ns);
     assert_int_equal(set.defaults.quarantine_bytes_max, UINT64_MAX); /* no bound yet */
     assert_int_equal(set.defaults.dead_age_ns_max, DURATION_NS_MAX);
+    assert_int_equal(set.defaults.incidents_age_ns_max, DURATION_NS_MAX);
+    assert_int_equal(set.defaults.incidents_bytes_max, UINT64_MAX);
     assert_int_equal(set.defaults.routes[0].match.severity_min, EVENT_SEVERITY_ERROR);
     assert_slice(set.defaults.routes[0].match.entity_glob, "job:*");
     assert_slice(set.defaults.routes[0].sinks[0], "oncall");
