@@ -76,6 +76,7 @@ static void what_ended_long_ago_goes_with_all_that_hangs_on_it(void **state) {
     assert_sums(world);
     uint64_t due_ns = engine_next_due_ns(&world->engine);
     assert_in_range(due_ns - world->now_ns, 7 * NS_PER_HOUR, 9 * NS_PER_HOUR);
+    assert_int_equal(due_ns % NS_PER_HOUR, 0); /* as of everybody: one commit for all */
     apply_tick(world, due_ns - world->now_ns);
     commit(world);
     assert_no_rows(world);
@@ -157,6 +158,16 @@ static void an_incident_costs_what_its_rows_have(void **state) {
     assert_in_range(cost, bytes, 2 * bytes);
 }
 
+static void give_outcome(struct world *world, uint64_t number, enum outbox_result result) {
+    const struct outbox_outcome outcome = {
+        .number = number, .result = result, .error = SLICE("HTTP 400"), .memory = SLICE("thread")};
+    batch_clear(&world->batch, BATCH_OUTCOME);
+    struct writer writer = batch_entry_begin(&world->batch);
+    outbox_outcome_encode(&outcome, &writer);
+    batch_entry_commit(&world->batch, writer.size);
+    apply_record(world);
+}
+
 /* --- Merged ones --- */
 
 /* Of j0 <- j1 <- ... each is told before the edge to it: later ones are merged one into another,
@@ -185,9 +196,14 @@ static void make_merged(struct world *world, uint32_t count, uint32_t turn) {
 static void what_was_merged_goes_with_its_survivor(void **state) {
     struct world *world = *state;
     configure_incidents(world, (struct bound){8 * NS_PER_HOUR, GIB});
+    uint64_t first = incidents_next_outbox_number(world->engine.incidents);
     make_merged(world, 5, 0);
+    for (uint64_t i = 0; i < 5; i++) {
+        give_outcome(world, first + i, OUTBOX_DELIVERED);
+    }
     apply_tick(world, 6 * NS_PER_HOUR);
     commit(world);
+    assert_int_equal(rows_count(world, STORE_TABLE_MEMORY), 5);
     assert_int_equal(rows_count(world, STORE_TABLE_ALIAS), 4);
     assert_sums(world);
     apply_tick(world, 4 * NS_PER_HOUR);
@@ -219,16 +235,6 @@ static void what_is_more_than_a_record_may_drop_goes_in_several(void **state) {
 }
 
 /* --- Messages --- */
-
-static void give_outcome(struct world *world, uint64_t number, enum outbox_result result) {
-    const struct outbox_outcome outcome = {
-        .number = number, .result = result, .error = SLICE("HTTP 400"), .memory = SLICE("thread")};
-    batch_clear(&world->batch, BATCH_OUTCOME);
-    struct writer writer = batch_entry_begin(&world->batch);
-    outbox_outcome_encode(&outcome, &writer);
-    batch_entry_commit(&world->batch, writer.size);
-    apply_record(world);
-}
 
 static void messages_outlive_their_incident_but_leave_nothing_behind(void **state) {
     struct world *world = *state;
