@@ -20,7 +20,8 @@
  * 1. The sums are those of the rows; both change in one transaction.
  * 2. What goes, and when, is a function of the journal: it is decided as a record begins, by sums
  *    and the record's time, and what is read for it was committed before. Nothing goes with a
- *    record of an operator or a configuration: these say what may stay.
+ *    record of an operator or a configuration, which say what may stay, nor of an outcome, which
+ *    reads whether its incident is there.
  * 3. The newest row of a tenant goes by age alone, however small the bound.
  *
  * Memory: fixed at init. Thread: the shard.

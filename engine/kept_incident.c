@@ -78,26 +78,33 @@ static struct status next_row(struct clearing *clearing, struct store_cursor *cu
                                          "a page of a resolved incident cannot be read");
 }
 
-/* END when some are left. */
+static struct status drop_each(struct clearing *clearing, enum store_table table,
+                               struct store_cursor *cursor) {
+    for (;;) {
+        struct slice key;
+        struct slice value;
+        struct status status = next_row(clearing, cursor, &key, &value);
+        if (status.code == STATUS_END) {
+            return status_ok();
+        }
+        TRY(status);
+        if (*clearing->left == 0) {
+            return status_of(STATUS_END);
+        }
+        TRY(drop(clearing, table, key));
+    }
+}
+
+/* All rows under the id. END when some are left. */
 static struct status drop_all(struct clearing *clearing, enum store_table table,
                               struct hash128 id) {
     uint8_t memory[ID_BYTES];
-    struct slice key;
-    struct slice value;
     struct store_cursor *cursor = NULL;
     struct slice prefix = id_key(id, memory);
     TRY(store_cursor_open(clearing->snapshot, table, prefix, prefix, &cursor));
-    struct status status = next_row(clearing, cursor, &key, &value);
-    bool is_cut = false;
-    while (status_is_ok(status) && !is_cut) {
-        is_cut = *clearing->left == 0;
-        status = is_cut ? status_ok() : drop(clearing, table, key);
-        status =
-            status_is_ok(status) && !is_cut ? next_row(clearing, cursor, &key, &value) : status;
-    }
+    struct status status = drop_each(clearing, table, cursor);
     store_cursor_close(cursor);
-    bool is_done = status.code == STATUS_END;
-    return is_done ? status_ok() : is_cut ? status_of(STATUS_END) : status;
+    return status;
 }
 
 /* Its row, and that of the list; the damaged one of an incident says nothing of the latter. */
