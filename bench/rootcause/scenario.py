@@ -38,6 +38,8 @@ class Difficulty:
     misled: float = 0.0       # share of errors whose words are of the other sort: a cause that says
                               # "timeout", a symptom that says "disk full"
     cycles: float = 0.0       # share of entities with an edge back to something downstream
+    slow: float = 0.0         # share of failing entities that are noticed late, and dated so: by
+                              # 30 s to 5 min
 
 
 @dataclasses.dataclass
@@ -210,6 +212,8 @@ class Reporter:
             self.rng.choice(["degraded", "down"] if is_service else ["late", "aborted"])
         score = self.rng.uniform(8, 30) * 0.8**hops
         repeats, gap = (10, 60) if is_service else (self.rng.randrange(1, 3), 120)
+        if self.difficulty.slow and self.rng.random() < self.difficulty.slow:
+            time += int(self.rng.uniform(30, 300) * SECOND)
         self.report(entity, time, status, message, kind, score, repeats, gap)
         if is_loud:
             self.report(entity, time, status, message, kind, score, 200, 0.6)

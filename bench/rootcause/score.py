@@ -3,6 +3,10 @@ import collections
 import dataclasses
 
 from naive import RANKINGS
+from scenario import SECOND
+
+WINDOW_NS = 900 * SECOND  # correlate.window, as shipped
+CLOCKS_NS = 30 * SECOND   # what fails so much before its cause follows it: incident/bond.c
 
 
 @dataclasses.dataclass
@@ -22,6 +26,7 @@ class Score:
     brier: float = 0.0
     apply_ns: int = 0
     naive: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+    reasons: collections.Counter = dataclasses.field(default_factory=collections.Counter)
 
     def row(self):
         """Shares, as the table of docs/root-cause.md gives them."""
@@ -89,6 +94,45 @@ def is_tellable(scenario, incident):
                for cause in commonest_causes(scenario, incident))
 
 
+def told_above(scenario, told, entity):
+    """Who reported, upstream of it over known edges, with none between who reported."""
+    found, seen, front = set(), {entity}, [entity]
+    while front:
+        for other in set(scenario.known[front.pop()]) - seen:
+            seen.add(other)
+            if other in told:
+                found.add(other)
+            else:
+                front.append(other)
+    return found
+
+
+def is_followed(scenario, incident):
+    """Whether its root explains all of it for all that quell sees: known edges lead up from each
+    member, past silent ones, to one that is explained and failed before it, by what they say
+    themselves, within the window; and its error names no one else."""
+    told = {event["entity"]: event["occurred_at"] for _, event in reversed(scenario.signals)}
+    explained, rest = {incident["root_cause"]["entity"]}, members_of(incident) & set(told)
+    while True:
+        found = {entity for entity in rest - explained
+                 for above in told_above(scenario, told, entity) & explained
+                 if scenario.named.get(entity) in explained | {None} and
+                 -CLOCKS_NS <= told[entity] - told[above] <= WINDOW_NS}
+        if not found:
+            return rest <= explained
+        explained |= found
+
+
+def reason_of(scenario, incident):
+    """Why an incident is mixed, in the words of docs/root-cause.md."""
+    if not is_tellable(scenario, incident):
+        return "could be of either"
+    unrelated = any(scenario.label.get(entity) == {entity} and entity not in scenario.causes
+                    for entity in members_of(incident))
+    follow = "all" if is_followed(scenario, incident) else "not all"
+    return f"{'an unrelated failure' if unrelated else 'two causes'}, {follow} follow the root"
+
+
 def is_right(scenario, incident):
     """Its root is a cause, and the one of most of its members."""
     held = causes_held(scenario, incident)
@@ -119,6 +163,8 @@ def add(score, scenario, answer):
             score.false_merges += len(others)
             score.mixed += len(others) > 0
             score.tellable += len(others) > 0 and is_tellable(scenario, incident)
+            if others:
+                score.reasons[reason_of(scenario, incident)] += 1
         right = is_right(scenario, incident)
         score.brier += (incident["root_cause"]["confidence"] - right) ** 2
     score.signals += len(scenario.signals)

@@ -50,6 +50,8 @@ ROWS = {
     "misleading words 30 %": vary(misled=0.3),
     "misleading words 30 %, 2 causes": vary(misled=0.3, causes=2),
     "cycles 5 %": vary(cycles=0.05),
+    "noticed late 20 %": vary(slow=0.2),
+    "noticed late 20 %, 2 causes": vary(slow=0.2, causes=2),
     "hard: 3 causes, 30 % missing, 30 s, late 50 %, noise 5":
         vary(causes=3, missing=0.3, skew=30.0, late=0.5, noise=5.0),
 }
@@ -103,6 +105,9 @@ def run_row(drive, difficulty, runs, seed, verbose=False):
             print(f"  wrong: seed {seed}/{number}, {scenario.size} entities", file=sys.stderr)
         if verbose and total.mixed > mixed:
             say_strangers(scenario, answer, f"{seed}/{number}")
+    if verbose:
+        print(f"  {total.mixed} of {total.incidents} incidents mixed: {dict(total.reasons)}",
+              file=sys.stderr)
     return total
 
 

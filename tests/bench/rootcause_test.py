@@ -54,6 +54,44 @@ class Floors(unittest.TestCase):
             self.assertEqual(bool(scoring.strangers(world, incident, "a")), mixed)
             self.assertEqual(scoring.is_tellable(world, incident), tellable)
 
+    def test_a_mixed_incident_is_put_down_to_what_was_seen_of_it(self):
+        def world(label, named, **said):
+            signals = [(at, {"entity": entity, "occurred_at": at * scenarios.SECOND})
+                       for entity, at in said.items()]
+            upstream = {"a": [], "n": [], "silent": ["a"], "x": ["silent"], "y": ["x", "n"]}
+            return scenarios.Scenario(
+                scenarios.Difficulty(), 5, upstream, signals, ["a", "b"], label, 0,
+                {entity: [] for entity in upstream}, said, named)
+
+        def incident(root, *affected):
+            return {"root_cause": {"entity": root}, "affected": [{"entity": e} for e in affected]}
+        ours = {"a": {"a"}, "x": {"b"}, "y": {"a"}}
+        for named, said, follows in (
+                ({}, {"a": 100, "x": 200, "y": 300}, True),
+                ({}, {"a": 225, "x": 200, "y": 300}, True),    # clocks differ
+                ({}, {"a": 240, "x": 200, "y": 300}, False),
+                ({}, {"a": 100, "x": 1010, "y": 1020}, False),  # not within the window
+                ({"x": "silent"}, {"a": 100, "x": 200, "y": 300}, False),
+                ({"y": "x"}, {"a": 100, "x": 200, "y": 300}, True)):
+            found = scoring.reason_of(world(ours, named, **said), incident("a", "x", "y"))
+            self.assertEqual(found, "two causes" + (", all follow the root" if follows else
+                                                    ", not all follow the root"))
+        mixed = world({"n": {"n"}, "y": {"a"}}, {}, n=1, y=2)
+        self.assertEqual(scoring.reason_of(mixed, incident("n", "y")),
+                         "an unrelated failure, all follow the root")
+        suspected = world({"x": {"a"}, "y": {"b"}}, {}, x=1, y=2)
+        self.assertEqual(scoring.reason_of(suspected, incident("silent", "x", "y")),
+                         "two causes, not all follow the root")
+
+    def test_who_is_noticed_late_dates_it_late(self):
+        lags = []
+        for slow in 0.0, 1.0:
+            world = scenarios.make("late", scenarios.Difficulty(slow=slow, noise=0.0, skew=0.0))
+            first = {event["entity"]: event["occurred_at"] for _, event in reversed(world.signals)}
+            lags.append([(first[e] - world.failed[e]) / scenarios.SECOND for e in first])
+        self.assertEqual(set(lags[0]), {0.0})
+        self.assertTrue(all(30 <= lag <= 300 for lag in lags[1]))
+
     def test_with_the_whole_graph_nothing_stands_apart(self):
         found = row(missing=0.0, noise=0.0)
         self.assertEqual(found["top-1"], 1.0)
