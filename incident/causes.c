@@ -5,6 +5,7 @@
  * generation. What is found does not depend on the order in which a search visits nodes.
  */
 #include "incident/causes.h"
+#include "incident/lifecycle.h"
 #include "incident/stale.h"
 
 #define PLATFORM_TENANT SLICE("platform")

@@ -7,12 +7,6 @@
 #include "incident/bond.h"
 #include "incident/incident_state.h"
 
-/* lifecycle.c: what has just been opened again because this member of it fails again: who else was
- * hit before, and is well, is history. */
-void incident_begin_life(struct incidents *incidents, struct incident *incident);
-/* It fails again; whether that is the first time since the incident was opened again. */
-bool member_begin_life(struct incidents *incidents, struct member *member);
-
 /* Whose eyes a search looks through, and from when. */
 struct outlook {
     struct slice tenant;

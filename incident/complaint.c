@@ -16,6 +16,7 @@
  * than once; COMPLAINTS_PER_RECORD_MAX looks at who may be meant; each at COMPLAINT_NEIGHBOURS_MAX
  * neighbours a direction and the COMPLAINT_LOOKED_AT_MAX members placed last.
  */
+#include "incident/lifecycle.h"
 #include "incident/shelf.h"
 #include "incident/words.h"
 

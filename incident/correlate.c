@@ -22,6 +22,7 @@
  * have one as its root: a foreign member, one incident a (tenant, foreign root). It follows what
  * the platform's own incident of that node says is the root, which may be learned later.
  */
+#include "incident/lifecycle.h"
 #include "incident/shelf.h"
 #include "incident/stale.h"
 

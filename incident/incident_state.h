@@ -14,6 +14,7 @@
 #include "core/base/assert.h"
 #include "core/base/table.h"
 #include "incident/incident.h"
+#include "incident/timers.h"
 #include "incident/words.h"
 
 #define INDEX_NONE UINT32_MAX
@@ -229,19 +230,6 @@ struct incident {
     uint32_t mark_root_hops;
 };
 
-struct timer {
-    uint64_t due_ns;
-    uint64_t tie[2]; /* orders timers due together; kept in rows, so the same after a restart */
-    uint32_t item;
-};
-
-struct timers {
-    struct timer *heap;
-    uint32_t *positions; /* of each item; INDEX_NONE when it has no timer */
-    uint32_t count;
-    uint32_t items_max;
-};
-
 struct incidents {
     uint64_t hash_seed;
     uint32_t incidents_max;
@@ -278,17 +266,6 @@ struct incidents {
     uint8_t *member_row; /* scratch */
     char *json;          /* scratch */
 };
-
-/* --- timers.c --- */
-MUST_CHECK struct status timers_init(struct timers *timers, uint32_t items_max,
-                                     struct arena *arena);
-void timers_set(struct timers *timers, uint32_t item, uint64_t due_ns, uint64_t tie_a,
-                uint64_t tie_b);
-void timers_remove(struct timers *timers, uint32_t item);
-/* Heap sort; `precedes` must be a total order. */
-void sort_indices(uint32_t *indices, uint32_t count,
-                  bool (*precedes)(const void *context, uint32_t a, uint32_t b),
-                  const void *context);
 
 /* --- incidents.c: pools, lookup, the calls --- */
 struct incident *incident_at(struct incidents *incidents, uint32_t slot);
@@ -415,40 +392,6 @@ void incident_merge(struct incidents *incidents, const struct incident_context *
                     struct incident *survivor, struct incident *loser);
 void incident_set_root(struct incidents *incidents, const struct incident_context *context,
                        struct incident *incident, struct member *root);
-
-/* --- lifecycle.c --- */
-/* Its member is bad again, as `status` says. */
-void incident_reopen(struct incidents *incidents, const struct incident_context *context,
-                     const struct member *member, enum event_status status);
-void incident_resolve(struct incidents *incidents, const struct incident_context *context,
-                      struct incident *incident, struct slice detail);
-/* Bad again; `is_reopened`: it has just reopened its incident. */
-void member_relapse(struct incidents *incidents, const struct incident_context *context,
-                    struct member *member, const struct signal *signal, bool is_reopened);
-void member_recover(struct incidents *incidents, const struct incident_context *context,
-                    struct member *member, enum event_status status, uint64_t event_ns);
-/* Whether the good news may end its trouble: a source's own word, when no other told of it. */
-bool member_heeds_good(const struct member *member, const struct signal *signal);
-/* Whether it is worse news than the member was known for. */
-bool member_count_signal(struct incidents *incidents, const struct incident_context *context,
-                         struct member *member, const struct signal *signal, bool is_repeat);
-/* The size of its score; 0: it has none. */
-float signal_strength(const struct signal *signal);
-/* One of several alerts about it says that it is over; whether all are, so that it recovers. */
-bool member_end_alert(struct incidents *incidents, const struct incident_context *context,
-                      struct member *member, const struct signal *signal);
-/* What its kept words say. */
-enum tone member_tone(const struct member *member);
-/* Resolved too long ago to be opened again; it is only remembered. */
-bool incident_is_past(const struct incident_context *context, const struct incident *incident);
-/* Its rows stay for the API, its memory is free. */
-void incident_forget(struct incidents *incidents, const struct incident_context *context,
-                     struct incident *incident);
-void incident_note_trace(struct incident *incident, struct hash128 trace);
-void member_fill(struct incidents *incidents, const struct incident_context *context,
-                 struct member *member, const struct signal *signal);
-void member_fill_complaint(struct incidents *incidents, const struct incident_context *context,
-                           struct member *member, const struct signal *signal);
 
 /* --- telling.c --- */
 /* It was reopened by old news: told as any other change. */

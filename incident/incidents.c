@@ -5,6 +5,7 @@
  * before it has changed anything.
  */
 #include "incident/causes.h"
+#include "incident/lifecycle.h"
 #include "incident/rows.h"
 #include "incident/shelf.h"
 #include "incident/stale.h"

@@ -10,6 +10,7 @@
  * live incident has a failing member, else it resolves in the same call. 3. a resolve is told when
  * something was told before, once.
  */
+#include "incident/lifecycle.h"
 #include "incident/rows.h"
 #include "incident/shelf.h"
 

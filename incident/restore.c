@@ -4,7 +4,7 @@
  * A row's state part holds what its readable part does not; together they are all of an incident or
  * a member but scratch and links, so a restored room answers as the one that wrote it.
  */
-#include "incident/incident_state.h"
+#include "incident/lifecycle.h"
 #include "incident/rows.h"
 
 static void write_state_rank(const struct rank *rank, struct writer *writer) {

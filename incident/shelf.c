@@ -16,6 +16,7 @@
  * a tenant of whose CROWD_LOOKED_AT_MAX members placed last CROWD_SHELVED_MAX are kept aside.
  */
 #include "incident/shelf.h"
+#include "incident/lifecycle.h"
 #include "incident/stale.h"
 
 #define SHELVED_MAX 1024u
