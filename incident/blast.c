@@ -6,7 +6,7 @@
  * and a delay after members changed: a storm of a thousand joins costs a few searches.
  * Members beyond the search keep the hops they were last known to have.
  */
-#include "incident/incident_state.h"
+#include "incident/reroot.h"
 
 /* How long blast radius and ranking may lag behind the members between two tellings: a person who
  * looks at a small incident sees numbers that agree, a large one costs one search a second. */
@@ -130,16 +130,16 @@ void incident_refresh(struct incidents *incidents, const struct incident_context
         incident->kinds_count = 0;
     }
     rank_incident(incidents, context, incident);
-    incident->refresh_due_ns = NEVER_NS;
+    incident->refresh_due_ns = reroot_due_ns(incidents, context, incident);
     incident_schedule(incidents, incident);
 }
 
 void incident_refresh_later(struct incidents *incidents, const struct incident_context *context,
                             struct incident *incident) {
-    if (incident->refresh_due_ns == NEVER_NS && incident->root != INDEX_NONE) {
-        bool is_small = incident->failing_count + incident->at_risk_count <= REFRESH_SMALL_MAX;
-        incident->refresh_due_ns =
-            context->now_ns + (is_small ? REFRESH_DELAY_SMALL_NS : REFRESH_DELAY_NS);
+    bool is_small = incident->failing_count + incident->at_risk_count <= REFRESH_SMALL_MAX;
+    uint64_t due_ns = context->now_ns + (is_small ? REFRESH_DELAY_SMALL_NS : REFRESH_DELAY_NS);
+    if (due_ns < incident->refresh_due_ns && incident->root != INDEX_NONE) {
+        incident->refresh_due_ns = due_ns;
         incident_schedule(incidents, incident);
     }
 }

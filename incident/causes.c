@@ -349,6 +349,11 @@ static bool is_past_foreign(struct incidents *incidents, const struct incident_c
            is_cause(incidents, context, outlook, member);
 }
 
+static bool is_left_out(const struct outlook *outlook, const struct member *member) {
+    return outlook->rest_generation != 0 &&
+           (member->is_recovered || member->reached_generation == outlook->rest_generation);
+}
+
 static struct cause look_at_cause(struct incidents *incidents,
                                   const struct incident_context *context,
                                   const struct outlook *outlook, const struct graph_visit *visit) {
@@ -373,7 +378,8 @@ static struct cause look_at_cause(struct incidents *incidents,
     }
     struct trouble trouble = trouble_of(context, member);
     cause.points = weigh_cause(outlook, &trouble, visit->hops);
-    cause.is_found = is_cause(incidents, context, outlook, member) && bond_holds(cause.points);
+    cause.is_found = is_cause(incidents, context, outlook, member) &&
+                     !is_left_out(outlook, member) && bond_holds(cause.points);
     const struct incident *incident = incident_at(incidents, member->incident);
     cause.is_cycle = is_seen_below(incidents, incident);
     cause.is_over = !incident_is_live(incident);

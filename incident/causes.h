@@ -17,8 +17,10 @@ struct outlook {
     uint64_t window_ns;
     uint32_t hops_max;
     uint32_t suspect_min;
-    bool is_of_trouble;     /* else from no node in particular, and nothing is weighed */
-    bool sees_resolved;     /* what is over may be the cause as well */
+    bool is_of_trouble; /* else from no node in particular, and nothing is weighed */
+    bool sees_resolved; /* what is over may be the cause as well */
+    /* Not 0: only what fails still is a cause, unless a search has marked it so (reroot.c). */
+    uint64_t rest_generation;
     struct trouble trouble; /* of the node that looks */
 };
 
@@ -92,6 +94,11 @@ void cycle_review(struct incidents *incidents, const struct incident_context *co
 void correlate_rehome(struct incidents *incidents, const struct incident_context *context,
                       struct member *cause, uint64_t until_ns);
 
+/* correlate.c: puts the incident down to that cause of its root, or of what else fails in it:
+ * merged with the incident of the cause, whose root is the root then. */
+void correlate_put_down(struct incidents *incidents, const struct incident_context *context,
+                        struct incident *incident, const struct cause *cause);
+
 /* correlate.c: whether trouble at a platform node that is no member would explain a tenant's. */
 bool correlate_reaches_tenants(struct incidents *incidents, const struct incident_context *context,
                                uint32_t node, const struct outlook *outlook);
@@ -130,6 +137,9 @@ void suspect_set(struct incidents *incidents, const struct incident_context *con
 /* The node is a member of the incident that has just turned bad: it is silent no more. */
 void suspect_heard(struct incidents *incidents, const struct incident_context *context,
                    struct incident *incident, uint32_t node);
+/* Opened again by one that fails alone so far: the suspicion was of what failed together before. */
+void suspect_begin_life(struct incidents *incidents, const struct incident_context *context,
+                        struct incident *incident);
 /* kin.c: the live incident, first seen first, with a bad member in the window that names one of the
  * resources; NULL when there is none. */
 struct incident *kin_find(struct incidents *incidents, const struct outlook *outlook,

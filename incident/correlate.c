@@ -357,6 +357,30 @@ static void follow_platform(struct incidents *incidents, const struct incident_c
     }
 }
 
+void correlate_put_down(struct incidents *incidents, const struct incident_context *context,
+                        struct incident *incident, const struct cause *cause) {
+    struct member *root = member_at(incidents, incident->root);
+    if (cause->is_foreign) {
+        shift_hops(incidents, incident, cause->hops);
+        (void)blame_platform(incidents, context, incident, platform_root(incidents, cause->node));
+        return;
+    }
+    struct member *via = member_find(incidents, incident->tenant_hash, cause->node);
+    struct incident *joined = incident_at(incidents, via->incident);
+    struct member *joined_root = joined == incident ? via : member_at(incidents, joined->root);
+    bool stays = cause->is_cycle && root_is_better(context, root, joined_root);
+    shift_hops(incidents, incident, stays || joined == incident ? 0 : via->hops + cause->hops);
+    struct incident *survivor = merge_two(incidents, context, incident, joined);
+    joined_root = stays ? root : joined_root;
+    if (cause->is_cycle) {
+        joined_root = cycle_choose_root(incidents, context, root, joined_root);
+    }
+    incident_set_root(incidents, context, survivor, joined_root);
+    if (root->is_foreign && root != joined_root) {
+        member_drop(incidents, root, FATE_DELETE);
+    }
+}
+
 void correlate_explain(struct incidents *incidents, const struct incident_context *context,
                        struct incident *incident) {
     struct member *root = member_at(incidents, incident->root);
@@ -370,25 +394,9 @@ void correlate_explain(struct incidents *incidents, const struct incident_contex
     struct outlook outlook = outlook_of_member(incidents, context, root);
     cause_gather_explained(incidents, context, &outlook, root->node, incident);
     struct cause cause = cause_find(incidents, context, &outlook, root->node, incident);
-    if (!cause.is_found) {
-        return;
+    if (cause.is_found) {
+        correlate_put_down(incidents, context, incident, &cause);
     }
-    if (cause.is_foreign) {
-        shift_hops(incidents, incident, cause.hops);
-        (void)blame_platform(incidents, context, incident, platform_root(incidents, cause.node));
-        return;
-    }
-    struct member *via = member_find(incidents, outlook.tenant_hash, cause.node);
-    struct incident *joined = incident_at(incidents, via->incident);
-    struct member *joined_root = member_at(incidents, joined->root);
-    bool stays = cause.is_cycle && root_is_better(context, root, joined_root);
-    shift_hops(incidents, incident, stays ? 0 : via->hops + cause.hops);
-    struct incident *survivor = merge_two(incidents, context, incident, joined);
-    joined_root = stays ? root : joined_root;
-    if (cause.is_cycle) {
-        joined_root = cycle_choose_root(incidents, context, root, joined_root);
-    }
-    incident_set_root(incidents, context, survivor, joined_root);
 }
 
 struct incident *correlate_absorb(struct incidents *incidents,

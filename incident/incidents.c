@@ -6,6 +6,7 @@
  */
 #include "incident/causes.h"
 #include "incident/lifecycle.h"
+#include "incident/reroot.h"
 #include "incident/rows.h"
 #include "incident/shelf.h"
 #include "incident/stale.h"
@@ -96,6 +97,8 @@ static struct member *come_back(struct incidents *incidents, const struct incide
         return NULL;
     }
     bool is_reopened = !incident_is_live(incident);
+    bool is_anew =
+        is_reopened && reroot_is_anew(incidents, context, incident, signal->event_time_ns);
     if (is_reopened) {
         uint64_t well_ns = cause_well_again_ns(context, incident, member);
         bool is_old = stale_is_old_news(incident, signal->heard_ns, well_ns);
@@ -115,6 +118,10 @@ static struct member *come_back(struct incidents *incidents, const struct incide
     member->first_ns = is_first ? 0 : member->first_ns;
     if (is_first && !is_reopened) { /* in this life it is newly affected, whoever acknowledged */
         telling_note(incidents, context, incident, CHANGE_AFFECTED);
+        reroot_relapsed(incidents, context, member);
+    }
+    if (is_anew) {
+        reroot_reopened(incidents, context, member);
     }
     ask_again(incidents, context, member);
     return member;
@@ -293,6 +300,9 @@ static bool advance_incident(struct incidents *incidents, const struct incident_
         incident_schedule(incidents, incident);
         struct member *root = member_at(incidents, incident->root);
         bool is_foreign = root->is_foreign; /* then it may be gone afterwards */
+        if (root->is_recovered) {
+            incident_refresh_later(incidents, context, incident); /* asks who else may be it */
+        }
         correlate_explain(incidents, context, incident);
         if (!is_foreign) {
             (void)correlate_absorb(incidents, context, root);
@@ -300,6 +310,9 @@ static bool advance_incident(struct incidents *incidents, const struct incident_
         return true;
     }
     if (incident->refresh_due_ns <= context->now_ns) {
+        if (reroot_review(incidents, context, incident)) {
+            return true; /* what is left of it is due by itself */
+        }
         incident_refresh(incidents, context, incident);
     }
     if (!telling_run(incidents, context, incident)) {

@@ -11,6 +11,7 @@
  * something was told before, once.
  */
 #include "incident/lifecycle.h"
+#include "incident/reroot.h"
 #include "incident/rows.h"
 #include "incident/shelf.h"
 
@@ -219,7 +220,13 @@ static void recover_foreign(struct incidents *incidents, const struct incident_c
         member->recovered_event_ns = own->recovered_event_ns;
         member->recovered_ns = context->now_ns;
         member_touch(incidents, member);
-        incident_touch(incidents, incident_at(incidents, member->incident));
+        struct incident *theirs = incident_at(incidents, member->incident);
+        uint64_t due_ns = reroot_due_ns(incidents, context, theirs);
+        if (due_ns < theirs->refresh_due_ns) {
+            theirs->refresh_due_ns = due_ns;
+            incident_schedule(incidents, theirs);
+        }
+        incident_touch(incidents, theirs);
     }
 }
 

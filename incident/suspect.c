@@ -259,6 +259,13 @@ void suspect_heard(struct incidents *incidents, const struct incident_context *c
     }
 }
 
+void suspect_begin_life(struct incidents *incidents, const struct incident_context *context,
+                        struct incident *incident) {
+    if (incident->suspect_node != GRAPH_NODE_NONE) {
+        give_up(incidents, context, incident, " (suspected) is so no more, to ");
+    }
+}
+
 uint32_t suspect_hint(struct incidents *incidents, const struct incident_context *context,
                       const struct incident *incident) {
     if (!may_be_shared(incidents, incident)) {
