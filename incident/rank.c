@@ -179,6 +179,7 @@ static void add_root_evidence(const struct rank *rank, uint32_t index, struct te
     }
 }
 
+/* Three of the root or the suspicion; tenants, a storm, a rival, words: INCIDENT_EVIDENCE_MAX. */
 bool rank_evidence(const struct rank *rank, const struct graph *graph, uint32_t index,
                    struct text *text) {
     if (index < 3) {

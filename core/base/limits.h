@@ -107,7 +107,7 @@ static_assert(2 * BLOCK_BYTES_MAX <= JOURNAL_SEGMENT_BYTES, "a segment holds any
 #define MEMBERS_DEFAULT (1u << 19)            /* entities in those incidents */
 #define INCIDENT_TRACE_IDS_MAX 8u
 #define INCIDENT_ALTERNATIVES_MAX 4u
-#define INCIDENT_EVIDENCE_MAX 6u
+#define INCIDENT_EVIDENCE_MAX 7u        /* all that are ever said at once */
 #define INCIDENT_AFFECTED_TOLD_MAX 200u /* in one message; the API gives all */
 #define INCIDENT_JSON_BYTES_MAX (256 * KIB)
 #define SINKS_PER_TENANT_MAX 32u

@@ -215,6 +215,50 @@ static void another_bad_upstream_is_an_alternative(void **state) {
     }
 }
 
+/* All lines that there are at once: the last one is as good as the first. */
+static void all_that_speaks_against_the_root_of_a_platform_incident_is_said(void **state) {
+    (void)state;
+    for (unsigned restarts = 0; restarts < 2; restarts++) {
+        struct world world;
+        world_init(&world);
+        world_depend(&world, "platform|job:z3", "platform|job:z1");
+        world_depend(&world, "platform|job:z3", "platform|job:z2");
+        world_depend(&world, "platform|job:z4", "platform|job:z2");
+        world_depend(&world, "platform|job:load", "platform|job:extract");
+        world_depend(&world, "acme|job:a", "platform|job:z4");
+        world_bad(&world, "platform", "job:extract", EVENT_STATUS_FAILED, START_NS);
+        world_bad(&world, "platform", "job:load", EVENT_STATUS_FAILED, START_NS);
+        world_bad(&world, "platform", "job:z1", EVENT_STATUS_FAILED, START_NS + NS_PER_S);
+        struct signal blames =
+            world_signal("platform", "job:z2", EVENT_STATUS_FAILED, START_NS + 2 * NS_PER_S);
+        blames.message = SLICE("HTTP 503");
+        world_bad_signal(&world, "platform", "job:z2", &blames, false);
+        world_bad(&world, "platform", "job:z3", EVENT_STATUS_FAILED, START_NS + 3 * NS_PER_S);
+        world_bad(&world, "platform", "job:z4", EVENT_STATUS_FAILED, START_NS + 3 * NS_PER_S);
+        world_bad(&world, "acme", "job:a", EVENT_STATUS_FAILED, START_NS + 3 * NS_PER_S);
+        world_run(&world, START_NS + NS_PER_MINUTE);
+        if (restarts == 1) {
+            world_restart(&world);
+            world_bad(&world, "platform", "job:z4", EVENT_STATUS_FAILED, START_NS + NS_PER_MINUTE);
+        }
+        char *json = NULL;
+        for (size_t i = 0; json == NULL; i++) {
+            json = world_json(&world, "platform", i);
+            if (strstr(json, "\"root_cause\":{\"entity\":\"job:z2\"") == NULL) {
+                free(json);
+                json = NULL;
+            }
+        }
+        assert_non_null(strstr(json, "\"tenants hit: 1, at risk: 0\""));
+        assert_int_equal(count_text(json, "against it: "), 3);
+        assert_non_null(strstr(json, "began before, at job:extract\""));
+        assert_non_null(strstr(json, "on another that fails, job:z1\""));
+        assert_non_null(strstr(json, "against it: its error speaks of something"));
+        free(json);
+        world_deinit(&world);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_nearer_cause_reported_late_takes_over_what_it_brought_down),
@@ -225,6 +269,7 @@ int main(void) {
         cmocka_unit_test(a_storm_that_began_no_earlier_is_not_said_to_have_begun_before),
         cmocka_unit_test(of_a_storm_that_an_edge_joins_to_it_that_is_said),
         cmocka_unit_test(another_bad_upstream_is_an_alternative),
+        cmocka_unit_test(all_that_speaks_against_the_root_of_a_platform_incident_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
