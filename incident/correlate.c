@@ -62,8 +62,7 @@ static struct incident *merge_gathered(struct incidents *incidents,
         size_t wanted = MERGE_ROOM_BYTES_MIN + telling_closing_bytes(context, next) +
                         telling_closing_bytes(context, survivor);
         if (effects_room(context->effects) < wanted) {
-            survivor->looks_again = true;
-            incident_schedule(incidents, survivor);
+            incident_look_again(incidents, survivor);
             break;
         }
         if (next == incident) {
@@ -384,7 +383,11 @@ void correlate_put_down(struct incidents *incidents, const struct incident_conte
 void correlate_explain(struct incidents *incidents, const struct incident_context *context,
                        struct incident *incident) {
     struct member *root = member_at(incidents, incident->root);
-    if (root->is_recovered || effects_room(context->effects) < MERGE_ROOM_BYTES_MIN) {
+    if (root->is_recovered) {
+        return;
+    }
+    if (effects_room(context->effects) < MERGE_ROOM_BYTES_MIN) {
+        incident_look_again(incidents, incident);
         return;
     }
     if (root->is_foreign) {
@@ -461,8 +464,7 @@ void correlate_tenants(struct incidents *incidents, const struct incident_contex
             continue;
         }
         if (effects_room(context->effects) < MERGE_ROOM_BYTES_MIN) {
-            incident->looks_again = true;
-            incident_schedule(incidents, incident);
+            incident_look_again(incidents, incident);
             continue;
         }
         shift_hops(incidents, incident, incident->mark_root_hops);

@@ -2,7 +2,8 @@
  * edge.c - a new edge may connect incidents that stood apart: which bad nodes look again.
  *
  * Only when there is trouble at its upper end or above it, and only the roots at its lower end or
- * below it: whoever is no root has a cause already. Bounded: EDGE_ROOTS_MAX roots.
+ * below it: whoever is no root has a cause already. Bounded: EDGE_ROOTS_MAX roots; those beyond, as
+ * those for which the effects have no room, look again at the next advance.
  */
 #include "incident/causes.h"
 
@@ -18,7 +19,7 @@ static bool is_trouble_upstream(struct incidents *incidents, const struct incide
            cause_find(incidents, context, outlook, node, NULL).is_found;
 }
 
-/* The roots that a new edge from `from` may explain, as members, into `sorted`. */
+/* The roots that a new edge from `from` may explain, as members, into `sorted`: the first seen. */
 static uint32_t gather_roots(struct incidents *incidents, const struct incident_context *context,
                              const struct outlook *outlook, uint32_t from) {
     struct member *member = member_find(incidents, outlook->tenant_hash, from);
@@ -32,6 +33,9 @@ static uint32_t gather_roots(struct incidents *incidents, const struct incident_
         incidents->gathered_count < EDGE_ROOTS_MAX ? incidents->gathered_count : EDGE_ROOTS_MAX;
     for (uint32_t i = 0; i < count; i++) {
         incidents->sorted[i] = incident_at(incidents, incidents->gathered[i])->root;
+    }
+    for (uint32_t i = count; i < incidents->gathered_count; i++) {
+        incident_look_again(incidents, incident_at(incidents, incidents->gathered[i]));
     }
     return count;
 }

@@ -338,6 +338,12 @@ void incident_schedule(struct incidents *incidents, struct incident *incident) {
     incident_touch(incidents, incident);
 }
 
+void incident_look_again(struct incidents *incidents, struct incident *incident) {
+    ASSERT(incident_is_live(incident));
+    incident->looks_again = true;
+    incident_schedule(incidents, incident);
+}
+
 void member_schedule(struct incidents *incidents, struct member *member) {
     uint64_t due = member->is_recovered ? NEVER_NS : member->silence_due_ns;
     uint32_t slot = member_slot(incidents, member);

@@ -292,6 +292,8 @@ void incident_release(struct incidents *incidents, struct incident *incident);
 void member_release(struct incidents *incidents, struct member *member);
 /* Sets the incident's one timer to the earliest of its dues. */
 void incident_schedule(struct incidents *incidents, struct incident *incident);
+/* The next advance asks who its cause is, and whose cause it is. */
+void incident_look_again(struct incidents *incidents, struct incident *incident);
 void member_schedule(struct incidents *incidents, struct member *member);
 const struct policy *incident_policy(const struct incident_context *context,
                                      const struct incident *incident);
@@ -307,7 +309,8 @@ struct slice incident_emit_row(struct incidents *incidents, const struct inciden
 struct member *correlate_place(struct incidents *incidents, const struct incident_context *context,
                                uint32_t node, const struct signal *signal,
                                const struct policy *policy, bool *opened_out);
-/* Whether something upstream explains the root of this incident by now; merges when it does. */
+/* Whether something upstream explains the root of this incident by now; merges when it does.
+ * Without room in the effects the next advance asks. */
 void correlate_explain(struct incidents *incidents, const struct incident_context *context,
                        struct incident *incident);
 /* Merges the incidents that the root of this one explains. Gives the survivor. */

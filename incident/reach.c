@@ -56,8 +56,7 @@ void reach_ask_again(struct incidents *incidents, const struct incident *inciden
          theirs = foreign_next(incidents, node, theirs)) {
         struct incident *other = incident_at(incidents, theirs->incident);
         if (incident_is_live(other) && other->root_node == node) {
-            other->looks_again = true;
-            incident_schedule(incidents, other);
+            incident_look_again(incidents, other);
         }
     }
 }

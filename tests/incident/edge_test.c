@@ -1,0 +1,78 @@
+/* edge_test.c - an edge that is told late, and more incidents than it can join at once. */
+#include "tests/incident/world.h"
+
+static void fail_leaf(struct world *world, unsigned number, bool is_wordy) {
+    char name[32];
+    snprintf(name, sizeof(name), "job:leaf_%03u", number);
+    world_depend(world, name, "job:middle");
+    struct signal signal = world_signal("acme", name, EVENT_STATUS_FAILED, START_NS);
+    uint8_t message[MESSAGE_KEPT_BYTES_MAX];
+    memset(message, 1, sizeof(message)); /* six bytes each in JSON */
+    signal.message = is_wordy ? slice_of(message, sizeof(message)) : signal.message;
+    world_bad_signal(world, "acme", name, &signal, false);
+}
+
+static void learn_edge(struct world *world) {
+    world_depend(world, "job:middle", "job:root");
+    world->seq++;
+    struct incident_context context = world_context(world);
+    incidents_apply_edge(world->incidents, &context, world_node(world, "acme", "job:middle"),
+                         world_node(world, "acme", "job:root"));
+    world_commit(world);
+}
+
+static void what_an_edge_has_no_room_to_join_is_joined_later(void **state) {
+    (void)state;
+    for (unsigned restarts = 0; restarts < 2; restarts++) {
+        struct world world;
+        world_init(&world);
+        assert_true(status_is_ok(
+            effects_init(&world.effects, INCIDENTS_EFFECT_BYTES_MIN + 64 * KIB, &world.arena)));
+        world.policies.defaults.correlate_suspect_min = 0;
+        world.sinks[1] = SLICE("audit-db");
+        world.sinks[2] = SLICE("hook");
+        world.sinks[3] = SLICE("mail");
+        world.policies.defaults.sinks_count = 4;
+        for (unsigned i = 0; i < 240; i++) {
+            fail_leaf(&world, i, true);
+        }
+        world_fail(&world, "job:root", START_NS);
+        world_run(&world, START_NS + NS_PER_MINUTE);
+        assert_int_equal(world_incidents(&world, "acme"), 241);
+        learn_edge(&world);
+        assert_true(world_incidents(&world, "acme") > 1); /* not all fit in one call */
+        if (restarts == 1) {
+            world_restart(&world);
+        }
+        world_run(&world, START_NS + 2 * NS_PER_MINUTE);
+        assert_int_equal(world_incidents(&world, "acme"), 1);
+        char *json = world_json(&world, "acme", 0);
+        assert_non_null(strstr(json, "\"title\":\"job:root failed: Timeout; 240 downstream"));
+        free(json);
+        world_deinit(&world);
+    }
+}
+
+static void an_edge_joins_more_incidents_than_it_looks_at_itself(void **state) {
+    (void)state;
+    struct world world;
+    world_init_sized(&world, 512);
+    world.policies.defaults.correlate_suspect_min = 0;
+    for (unsigned i = 0; i < 400; i++) {
+        fail_leaf(&world, i, false);
+    }
+    world_fail(&world, "job:root", START_NS);
+    assert_int_equal(world_incidents(&world, "acme"), 401);
+    learn_edge(&world);
+    world_run(&world, START_NS + NS_PER_MINUTE);
+    assert_int_equal(world_incidents(&world, "acme"), 1);
+    world_deinit(&world);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_an_edge_has_no_room_to_join_is_joined_later),
+        cmocka_unit_test(an_edge_joins_more_incidents_than_it_looks_at_itself),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
