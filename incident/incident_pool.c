@@ -80,6 +80,7 @@ struct incident *incident_create(struct incidents *incidents, struct hash128 id,
         return NULL;
     }
     incidents->incidents_free_count--;
+    incidents->incidents_kept_count++;
     struct incident *incident = &incidents->incidents[slot];
     *incident = (struct incident){
         .is_used = true,
@@ -187,6 +188,7 @@ struct member *member_create(struct incidents *incidents, struct incident *incid
         return NULL;
     }
     incidents->members_free_count--;
+    incidents->members_kept_count++;
     incidents->node_members[node]++;
     struct member *member = &incidents->members[slot];
     *member = (struct member){
@@ -219,8 +221,9 @@ void member_drop(struct incidents *incidents, struct member *member, enum row_fa
     struct incident *incident = incident_at(incidents, member->incident);
     list_remove(incidents, member);
     (void)table_remove(&incidents->by_member, member_key(incident->tenant_hash, member->node));
-    ASSERT(incidents->node_members[member->node] > 0);
+    ASSERT(incidents->node_members[member->node] > 0 && incidents->members_kept_count > 0);
     incidents->node_members[member->node]--;
+    incidents->members_kept_count--;
     if (member->is_foreign) {
         foreign_remove(incidents, member);
     } else if (!member->is_complaining) {
@@ -244,6 +247,8 @@ void incident_drop(struct incidents *incidents, struct incident *incident, enum 
         ASSERT(incidents->open_count > 0);
         incidents->open_count--;
     }
+    ASSERT(incidents->incidents_kept_count > 0);
+    incidents->incidents_kept_count--;
     timers_remove(&incidents->incident_timers, incident_slot(incidents, incident));
     (void)table_remove(&incidents->by_id, incident->id);
     incident->fate = fate;

@@ -240,6 +240,9 @@ struct incidents {
     uint32_t incidents_free_count;
     uint32_t *members_free;
     uint32_t members_free_count;
+    /* Of fate FATE_KEEP: what the records made, whenever rows follow; decisions go by these. */
+    uint32_t incidents_kept_count;
+    uint32_t members_kept_count;
     struct table by_id;     /* incident id -> slot */
     struct table by_member; /* member_key -> slot */
     uint32_t *node_members; /* of each node: how many members it is */

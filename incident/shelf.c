@@ -24,12 +24,16 @@
 #define CROWD_LOOKED_AT_MAX 128u /* as few as anyone does (complaint.c) */
 #define CROWD_SHELVED_MAX 64u
 
+/* By what the records made, not by what is free: the slot of what is gone waits for its row, which
+ * a replay writes at other moments. That none is free as well would take half a pool gone at once.
+ */
 static bool has_room(const struct incidents *incidents) {
     uint32_t shelved_max = incidents->incidents_max / SHELVED_SHARE;
     shelved_max = shelved_max < SHELVED_MAX ? shelved_max : SHELVED_MAX;
     return incidents->shelved_count < shelved_max &&
-           incidents->incidents_free_count > incidents->incidents_max / 2 &&
-           incidents->members_free_count > incidents->members_max / 2;
+           incidents->incidents_kept_count < incidents->incidents_max / 2 &&
+           incidents->members_kept_count < incidents->members_max / 2 &&
+           incidents->incidents_free_count > 0 && incidents->members_free_count > 0;
 }
 
 /* Who looks at the members that were placed last (complaint.c, kin.c, mention.c) is to find others

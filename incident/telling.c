@@ -379,7 +379,7 @@ static bool is_over_limit(struct incidents *incidents, const struct incident_con
          limit > 0 && !incident->is_told && used > 0 && i < incidents->incidents_max; i++) {
         const struct incident *other = &incidents->incidents[i];
         used -= other->is_used ? 1 : 0;
-        bool counts = other->is_used && other->is_told &&
+        bool counts = other->is_used && other->fate == FATE_KEEP && other->is_told &&
                       other->tenant_hash == incident->tenant_hash &&
                       other->opened_ns + NS_PER_HOUR > context->now_ns;
         told += counts ? 1 : 0;
