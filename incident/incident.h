@@ -188,7 +188,9 @@ struct incident_member_facts {
     bool is_foreign;     /* a platform node in another tenant's incident */
     bool is_complaining; /* has not failed, but says that something is wrong */
     bool is_recovered;
-    bool is_bygone; /* well since before the incident was opened again: not among the affected */
+    /* Not among the affected: well since before the incident was opened again, or got another root
+     * because its own was well. */
+    bool is_bygone;
     enum event_status status;
     uint64_t since_ns;
     uint32_t hops;

@@ -96,7 +96,7 @@ struct member {
     bool is_foreign;     /* a platform node in another tenant's incident: shown, not counted */
     bool is_complaining; /* has not failed: complaint.c; always is_recovered as well */
     bool is_recovered;
-    bool is_bygone; /* well since before its incident was opened again: shown no more */
+    bool is_bygone; /* well since before the present life of its incident: shown no more */
     bool recovers_by_silence;
     bool is_told_by_many;    /* so no one of them can say that it is over */
     enum event_kind told_by; /* kind of source, and which, that told of the trouble */

@@ -1,7 +1,8 @@
 /*
  * lifecycle.c - how an incident and its members live: signal, recover, relapse, resolve, reopen,
- * forget. What is opened again because a member fails again has another life: who was hit before
- * and is well stays a member, but is not told of any more.
+ * forget. What is opened again because a member fails again, or gets another root because its own
+ * is well, has another life: who was hit before and is well stays a member, but is not told of any
+ * more.
  *
  *   open --incidents_operate--> acknowledged --incident_resolve--> resolved --incident_forget-->
  * (row) resolved --incident_reopen--> open, within reopen_window

@@ -37,8 +37,8 @@ void member_fill(struct incidents *incidents, const struct incident_context *con
                  struct member *member, const struct signal *signal);
 void member_fill_complaint(struct incidents *incidents, const struct incident_context *context,
                            struct member *member, const struct signal *signal);
-/* What has just been opened again because this member of it fails again: who else was
- * hit before, and is well, is history. */
+/* Another life: opened again because a member fails again, or about to get another root because its
+ * own is well (reroot.c). Who was hit before, and is well, is history. */
 void incident_begin_life(struct incidents *incidents, struct incident *incident);
-/* It fails again; whether that is the first time since the incident was opened again. */
+/* It fails again; whether that is the first time in this life of its incident. */
 bool member_begin_life(struct incidents *incidents, struct member *member);
