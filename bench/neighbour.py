@@ -8,7 +8,9 @@ told are quartiles over the rounds of calm's latencies, measured from the moment
 request was due, and the ratio of the lower ones: what a host does to a virtual machine only adds.
 
 What the flood's clients take of this machine's cores is shown by "loud at another quell": then calm
-and loud share the cores and the disk, and nothing of quell. What --awake is for: awake.py.
+and loud share the cores and the disk, and nothing of quell. What is the overload's doing, and not
+that of what loud may send, is shown by "loud at its limit" (row "rate"). What --awake is for:
+awake.py.
 """
 import argparse
 import hashlib
@@ -73,11 +75,11 @@ class Load:
         return json.loads(self.process.communicate()[0])
 
 
-def measure(options, flooded, calm_server):
-    """One round of calm, beside a flood at `flooded` when there is one."""
+def measure(options, flooded, calm_server, times=10):
+    """One round of calm, beside a flood at `flooded` when there is one, of so many times the limit."""
     loud = None
     if flooded is not None:
-        rate = "max" if options.row == "share" else str(10 * options.limit)
+        rate = "max" if options.row == "share" else str(times * options.limit)
         loud = Load(options.binary, flooded, "loud", [], "--rate", rate, "--duration",
                     f"{options.seconds + 2}s", "--connections", str(options.connections),
                     "--errors", "0.001")
@@ -128,19 +130,25 @@ def main():
 
 def run(options):
     server, other = Server(options), Server(options)
-    alone, beside, elsewhere = [], [], []
+    alone, beside, elsewhere, within = [], [], [], []
     measure(options, server, server)  # warm
     for number in range(max(options.rounds, 2)):
         alone.append(measure(options, None, server))
         beside.append(measure(options, server, server))
         elsewhere.append(measure(options, other, server))
+        if options.row == "rate":
+            time.sleep(2)  # of the flood nothing is left to come back
+            within.append(measure(options, server, server, 1))
     server.stop()
     other.stop()
     before = tell("calm alone", alone)
     after = tell("calm beside loud", beside)
     far = tell("calm, loud at another quell", elsewhere)
+    near = tell("calm beside loud at its limit", within) if within else None
     print("lower quartile and median of the rounds; ratios of the lower quartiles")
     print("beside/alone    " + "  ".join(f"{one} {after[one] / before[one]:.2f}" for one in PERCENTILES))
+    if near is not None:
+        print("beside/at limit " + "  ".join(f"{one} {after[one] / near[one]:.2f}" for one in PERCENTILES))
     print("beside/elsewhere " + "  ".join(f"{one} {after[one] / far[one]:.2f}" for one in PERCENTILES))
 
 
