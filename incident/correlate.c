@@ -384,7 +384,6 @@ void correlate_explain(struct incidents *incidents, const struct incident_contex
                        struct incident *incident) {
     struct member *root = member_at(incidents, incident->root);
     if (root->is_recovered) {
-        incident_refresh_later(incidents, context, incident); /* asks who else may be it */
         return;
     }
     if (effects_room(context->effects) < MERGE_ROOM_BYTES_MIN) {

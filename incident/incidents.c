@@ -300,6 +300,9 @@ static bool advance_incident(struct incidents *incidents, const struct incident_
         incident_schedule(incidents, incident);
         struct member *root = member_at(incidents, incident->root);
         bool is_foreign = root->is_foreign; /* then it may be gone afterwards */
+        if (root->is_recovered) {
+            incident_refresh_later(incidents, context, incident); /* asks who else may be it */
+        }
         correlate_explain(incidents, context, incident);
         if (!is_foreign) {
             (void)correlate_absorb(incidents, context, root);

@@ -3,22 +3,20 @@
  *
  * Who reads "A failed" while A is well looks in the wrong place. But as a rule the root is well
  * first and what it brought down follows, minutes or hours later: then it stays the root, for it is
- * why they fail. It does not in four cases:
+ * why they fail. It does not in three cases:
  *
  *   reopened   by what failed after the root was well: that is the root. Not by what is told late
  *              of the time when the root was bad. A silent upstream is suspected no more: it was so
  *              for what failed together then.
  *   relapse    a member that fails for the first time since the incident was opened again, and is
  *              why the root fails: it is the root, as if it were told late.
- *   anew       the root is well for resolve_after, and all that still fails failed after it was
- *              well: the first of them is the root, or what is above that one and why it fails.
  *   others     the root is well for resolve_after, and all that still fail depend on another that
  *              fails still, failed in the same window and does not depend on the root itself: that
  *              one is the root, and the two incidents are one (of several upstreams a failure has
  *              joined one: rivals.c). What else failed and is well is history then.
  *
- * No flapping: only what fails becomes the root; but for a relapse, which is one a life, only in
- * place of one that is well, and in the last two cases has been so for resolve_after.
+ * No flapping: only what fails becomes the root, and only in place of one that is well; in the last
+ * case the one before has been so for resolve_after.
  *
  * Bounded: one search down from the root; of upstreams of one member CANDIDATES_MAX, with a search
  * or two each.
@@ -217,71 +215,11 @@ static struct cause find_other(struct incidents *incidents, const struct inciden
     return (struct cause){0};
 }
 
-/* --- Nothing that fails is of the root's doing --- */
-
-/* The first to fail; NULL: the root was bad when one that fails still turned so. */
-static struct member *find_first_anew(struct incidents *incidents,
-                                      const struct incident_context *context,
-                                      const struct incident *incident) {
-    struct member *first = NULL;
-    for (uint32_t at = incident->members_first; at != INDEX_NONE;) {
-        struct member *member = member_at(incidents, at);
-        at = member->next;
-        if (member->is_foreign || member->is_recovered) {
-            continue;
-        }
-        if (!reroot_is_anew(incidents, context, incident, member->since_ns)) {
-            return NULL;
-        }
-        first = first == NULL || root_is_better(context, member, first) ? member : first;
-    }
-    return first;
-}
-
-/* What is above it in its incident and why it fails; else itself. Each once, so that a ring ends.
- */
-static struct member *climb(struct incidents *incidents, const struct incident_context *context,
-                            struct member *member) {
-    uint64_t generation = ++incidents->generation;
-    for (uint32_t i = 0; i < CANDIDATES_MAX; i++) {
-        struct outlook outlook = outlook_of_member(incidents, context, member);
-        outlook.rest_generation = generation;
-        member->reached_generation = generation;
-        incidents->generation++; /* nothing is known of cycles */
-        struct cause cause = cause_find(incidents, context, &outlook, member->node, NULL);
-        struct member *above = cause.is_found && !cause.is_foreign
-                                   ? member_find(incidents, outlook.tenant_hash, cause.node)
-                                   : NULL;
-        if (above == NULL || above->incident != member->incident) {
-            break;
-        }
-        member = above;
-    }
-    return cycle_choose_root(incidents, context, member, member);
-}
-
-static bool reroot_anew(struct incidents *incidents, const struct incident_context *context,
-                        struct incident *incident) {
-    struct member *first = find_first_anew(incidents, context, incident);
-    if (first == NULL) {
-        return false;
-    }
-    struct member *before = member_at(incidents, incident->root);
-    incident_begin_life(incidents, incident);
-    incident_set_root(incidents, context, incident, climb(incidents, context, first));
-    leave(incidents, incident, before);
-    incident_look_again(incidents, incident); /* it may have a cause elsewhere */
-    return true;
-}
-
 bool reroot_review(struct incidents *incidents, const struct incident_context *context,
                    struct incident *incident) {
     if (!is_asked(incidents, incident) ||
         well_long_ns(incidents, context, incident) > context->now_ns) {
         return false;
-    }
-    if (reroot_anew(incidents, context, incident)) {
-        return true;
     }
     struct cause cause = find_other(incidents, context, incident);
     if (!cause.is_found) {

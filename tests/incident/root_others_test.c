@@ -241,98 +241,6 @@ static void a_root_that_took_over_stays_while_it_fails(void **state) {
     }
 }
 
-static void an_edge_that_is_told_later_leads_to_the_one_that_fails_still(void **state) {
-    (void)state;
-    for (unsigned below = 0; below < 2; below++) {
-        struct world world;
-        world_init(&world);
-        const char *from = below == 1 ? "job:middle" : "job:x";
-        world_depend(&world, "job:x", "job:u1");
-        world_depend(&world, "job:x", "job:middle");
-        fail_now(&world, "job:u1");
-        fail_now(&world, "job:u2");
-        fail_now(&world, "job:x");
-        recover(&world, "job:u1");
-        run_for(&world, MINUTES(20));
-        expect_roots(&world, 2, "job:u1");
-        world_depend(&world, from, "job:u2");
-        struct incident_context context = world_context(&world);
-        incidents_apply_edge(world.incidents, &context, world_node(&world, "acme", from),
-                             world_node(&world, "acme", "job:u2"));
-        world_commit(&world);
-        run_for(&world, MINUTES(1));
-        expect_roots(&world, 1, "job:u2");
-        world_deinit(&world);
-    }
-}
-
-/* job:a is well, and all that still fails has failed since. */
-static void when_nothing_of_its_doing_fails_the_root_gives_way(void **state) {
-    (void)state;
-    for (unsigned restarts = 0; restarts < 2; restarts++) {
-        struct world world;
-        world_init(&world);
-        world_depend(&world, "job:d", "job:a");
-        world_depend(&world, "job:c", "job:a");
-        world_depend(&world, "job:b", "job:c");
-        fail_now(&world, "job:a");
-        fail_now(&world, "job:c");
-        fail_now(&world, "job:b");
-        fail_now(&world, "job:d");
-        run_for(&world, MINUTES(1));
-        recover(&world, "job:a");
-        recover(&world, "job:b");
-        recover(&world, "job:c");
-        run_for(&world, MINUTES(1));
-        fail_now(&world, "job:b");
-        run_for(&world, 20 * NS_PER_S); /* said late of what is above it */
-        fail_now(&world, "job:c");
-        run_for(&world, MINUTES(20));
-        expect_roots(&world, 1, "job:a"); /* for job:d */
-        if (restarts == 1) {
-            world_restart(&world);
-        }
-        recover(&world, "job:d");
-        run_for(&world, MINUTES(1));
-        expect_roots(&world, 1, "job:c");
-        char *json = world_json(&world, "acme", 0);
-        assert_non_null(strstr(json, "\"title\":\"job:c failed: Timeout; 1 downstream affected\""));
-        free(json);
-        world_deinit(&world);
-    }
-}
-
-/* job:k is why job:b fails today, but not why job:c does; both were brought down by job:a before.
- */
-static void who_is_the_root_then_is_joined_to_its_cause(void **state) {
-    (void)state;
-    struct world world;
-    world_init(&world);
-    world_depend(&world, "job:d", "job:a");
-    world_depend(&world, "job:c", "job:a");
-    world_depend(&world, "job:b", "job:a");
-    fail_now(&world, "job:a");
-    fail_now(&world, "job:b");
-    fail_now(&world, "job:c");
-    fail_now(&world, "job:d");
-    run_for(&world, MINUTES(1));
-    recover(&world, "job:a");
-    recover(&world, "job:b");
-    recover(&world, "job:c");
-    run_for(&world, MINUTES(1));
-    world_depend(&world, "job:b", "job:k");
-    fail_now(&world, "job:k");
-    fail_now(&world, "job:b");
-    run_for(&world, NS_PER_S);
-    fail_now(&world, "job:c");
-    run_for(&world, MINUTES(20));
-    expect_roots(&world, 2, "job:a");
-    recover(&world, "job:d");
-    run_for(&world, MINUTES(1));
-    expect_roots(&world, 1, "job:k");
-    world_deinit(&world);
-}
-
 static void bad_platform(struct world *world, const char *entity) {
     struct signal signal = world_signal("platform", entity, EVENT_STATUS_DOWN, world->now_ns);
     signal.recovers_by_silence = false;
@@ -405,9 +313,6 @@ int main(void) {
         cmocka_unit_test(another_that_is_well_too_takes_over_nothing),
         cmocka_unit_test(another_whose_own_root_is_well_takes_over_nothing),
         cmocka_unit_test(a_root_that_took_over_stays_while_it_fails),
-        cmocka_unit_test(an_edge_that_is_told_later_leads_to_the_one_that_fails_still),
-        cmocka_unit_test(when_nothing_of_its_doing_fails_the_root_gives_way),
-        cmocka_unit_test(who_is_the_root_then_is_joined_to_its_cause),
         cmocka_unit_test(a_platform_node_takes_over_and_is_taken_over),
         cmocka_unit_test(what_follows_a_platform_root_takes_no_place_of_it),
     };
