@@ -134,9 +134,9 @@ void intake_on_refused(void *context, uint32_t index, const char *reason);
 struct put_off intake_ask(struct ingest *ingest, struct slice tenant, uint64_t now_ns);
 void intake_refuse(struct ingest *ingest, struct http_exchange exchange, enum answer_style style,
                    const struct put_off *refusal);
-/* Round what is done for a request: its tenant (or, not known yet, that of its latest record) pays
- * for the time while others are there. */
-struct work intake_begin_work(struct ingest *ingest, struct hash128 tenant);
+/* Round what is done for a request: its tenant (empty: not known yet; then that of its latest
+ * record) pays for the time while others are there. */
+struct work intake_begin_work(struct ingest *ingest, struct slice tenant);
 void intake_end_work(struct ingest *ingest, const struct work *work);
 /* Whether this request alone has filled all that there is: waiting would not help it. */
 bool intake_has_all_room(const struct intake *intake);

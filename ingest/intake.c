@@ -95,18 +95,21 @@ struct put_off intake_ask(struct ingest *ingest, struct slice tenant, uint64_t n
     return refusal;
 }
 
-struct work intake_begin_work(struct ingest *ingest, struct hash128 tenant) {
-    struct work work = {.tenant = tenant, .began_ns = clock_monotonic_ns()};
-    bool is_alone = !shares_has_others(&ingest->shares, tenant, work.began_ns);
+struct work intake_begin_work(struct ingest *ingest, struct slice tenant) {
+    struct work work = {.tenant = hash128_of(tenant, 0), .began_ns = clock_monotonic_ns()};
+    /* Not known yet: most likely the one before. */
+    struct hash128 likely = tenant.size == 0 ? ingest->asked : work.tenant;
+    bool is_alone = !shares_has_others(&ingest->shares, likely, work.began_ns);
     work.thread_ns = is_alone ? 0 : clock_thread_ns();
-    ingest->asked = tenant;
+    ingest->asked = work.tenant;
     return work;
 }
 
 void intake_end_work(struct ingest *ingest, const struct work *work) {
     uint64_t now_ns = clock_monotonic_ns();
     turns_spend(&ingest->turns, work->tenant, now_ns - work->began_ns);
-    if (work->thread_ns != 0 && shares_has_others(&ingest->shares, ingest->asked, now_ns)) {
+    /* Who was there when it began: during its work nobody is seen. */
+    if (work->thread_ns != 0 && shares_has_others(&ingest->shares, ingest->asked, work->began_ns)) {
         shares_spend(&ingest->shares, ingest->asked, ingest->config->tenant_share_percent,
                      clock_thread_ns() - work->thread_ns, now_ns);
     }

@@ -313,7 +313,7 @@ static void take_request(struct ingest *ingest, struct http_exchange exchange,
         http_put_back(exchange);
         return;
     }
-    struct work work = intake_begin_work(ingest, tenant);
+    struct work work = intake_begin_work(ingest, decode.tenant);
     refusal = refusal != 0 ? refusal : open_body(ingest, format, request, &body, &words);
     if (refusal == 0) {
         decode_body(ingest, exchange, request, format, &decode, body);
@@ -384,7 +384,7 @@ static void take_ping(struct ingest *ingest, struct http_exchange exchange,
     if (refusal == 0 && is_put_off(ingest, exchange, ANSWER_PLAIN, &decode)) {
         return;
     }
-    struct work work = intake_begin_work(ingest, hash128_of(decode.tenant, 0));
+    struct work work = intake_begin_work(ingest, decode.tenant);
     refusal = refusal != 0 ? refusal : inflate_body(ingest, request, &body, &words);
     if (refusal == 0) {
         decode_body(ingest, exchange, request, &format, &decode, body);

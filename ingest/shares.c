@@ -13,7 +13,7 @@ void shares_see(struct shares *shares, struct hash128 tenant, uint64_t now_ns) {
 
 bool shares_has_others(const struct shares *shares, struct hash128 tenant, uint64_t now_ns) {
     for (int i = 0; i < SHARES_LATEST; i++) {
-        if (shares->latest[i].at_ns != 0 && now_ns - shares->latest[i].at_ns < SHARES_THERE_NS &&
+        if (shares->latest[i].at_ns != 0 && shares->latest[i].at_ns + SHARES_THERE_NS > now_ns &&
             !hash128_equals(shares->latest[i].tenant, tenant)) {
             return true;
         }

@@ -5,7 +5,9 @@
  * alone he has the whole thread. A request that is let in is worked for whole, into debt if need
  * be.
  *
- * Time is that of the processor, so that what a host or another process takes is nobody's debt.
+ * Time is that of the processor, so that what a host or another process takes is nobody's debt. A
+ * request of several tenants is paid for by the last of them, as it waits for that one
+ * (pressure.h).
  *
  * Memory: fixed; of tenants whose names fall together the one that took least is forgotten, which
  * only errs in his favour. Thread: its ingest thread's.

@@ -63,6 +63,8 @@ static void the_loud_one_asking_again_and_again_is_no_other(void **state) {
     assert_true(shares_has_others(shares, tenant("loud"), START_NS + 100));
     assert_true(shares_has_others(shares, tenant("calm"), START_NS + 100));
     assert_false(shares_has_others(shares, tenant("loud"), START_NS + SHARES_THERE_NS));
+    assert_true(
+        shares_has_others(shares, tenant("loud"), START_NS - NS_PER_S)); /* seen meanwhile */
     free(shares);
 }
 
