@@ -13,7 +13,8 @@
  *   others     the root is well for resolve_after, and all that still fail depend on another that
  *              fails still, failed in the same window and does not depend on the root itself: that
  *              one is the root, and the two incidents are one (of several upstreams a failure has
- *              joined one: rivals.c). What else failed and is well is history then.
+ *              joined one: rivals.c). What else failed and is well is history then, and who has
+ *              acknowledged the one has not acknowledged the other.
  *
  * No flapping: only what fails becomes the root, and only in place of one that is well; in the last
  * case the one before has been so for resolve_after.
@@ -24,12 +25,15 @@
 #include "incident/reroot.h"
 #include "incident/lifecycle.h"
 
-#define CANDIDATES_MAX 8u
+#define CANDIDATES_MAX 4u
 
 bool reroot_is_anew(struct incidents *incidents, const struct incident_context *context,
                     const struct incident *incident, uint64_t event_ns) {
     const struct member *root = member_at(incidents, incident->root);
-    return root->is_recovered && event_ns > cause_well_again_ns(context, incident, root);
+    uint64_t slack_ns =
+        bond_clock_slack_ns(incident_policy(context, incident)->correlate_window_ns);
+    return root->is_recovered && event_ns > slack_ns &&
+           event_ns - slack_ns > cause_well_again_ns(context, incident, root);
 }
 
 /* One of the platform stands in a tenant's incident as its root only. */
@@ -98,7 +102,11 @@ uint64_t reroot_due_ns(struct incidents *incidents, const struct incident_contex
         return NEVER_NS;
     }
     uint64_t due_ns = well_long_ns(incidents, context, incident);
-    return due_ns > context->now_ns ? due_ns : NEVER_NS;
+    if (due_ns > context->now_ns) {
+        return due_ns;
+    }
+    /* What has changed since it was asked has it asked again. */
+    return incident->refresh_due_ns > context->now_ns ? incident->refresh_due_ns : NEVER_NS;
 }
 
 /* Marks what depends on the node, of whichever incident. */
@@ -197,6 +205,7 @@ static struct cause find_other(struct incidents *incidents, const struct inciden
     const struct member *member = find_failing(incidents, incident, generation);
     ASSERT(member != NULL);
     outlook = outlook_of_member(incidents, context, member);
+    outlook.to_ns = outlook.from_ns; /* what fails days after it is not why, however often it did */
     outlook.rest_generation = generation;
     for (uint32_t i = 0; i < CANDIDATES_MAX; i++) {
         incidents->generation++; /* nothing is known of cycles: what lies below is marked */
@@ -215,6 +224,16 @@ static struct cause find_other(struct incidents *incidents, const struct inciden
     return (struct cause){0};
 }
 
+/* Whether the incident is acknowledged, and that of the cause, too. */
+static bool is_known(struct incidents *incidents, const struct incident *incident,
+                     const struct cause *cause) {
+    if (incident->status != INCIDENT_ACKNOWLEDGED || cause->is_foreign) {
+        return false;
+    }
+    const struct member *member = member_find(incidents, incident->tenant_hash, cause->node);
+    return incident_at(incidents, member->incident)->status == INCIDENT_ACKNOWLEDGED;
+}
+
 bool reroot_review(struct incidents *incidents, const struct incident_context *context,
                    struct incident *incident) {
     if (!is_asked(incidents, incident) ||
@@ -222,10 +241,14 @@ bool reroot_review(struct incidents *incidents, const struct incident_context *c
         return false;
     }
     struct cause cause = find_other(incidents, context, incident);
-    if (!cause.is_found) {
+    bool has_room = !cause.is_foreign || incidents->members_kept_count + 1 < incidents->members_max;
+    if (!cause.is_found || !has_room) {
         return false;
     }
-    incident_begin_life(incidents, incident);
+    if (!is_known(incidents, incident, &cause)) {
+        incident->status = INCIDENT_OPEN; /* whoever knew of it knew of another root */
+        incident_begin_life(incidents, incident);
+    }
     correlate_put_down(incidents, context, incident, &cause);
     /* The pool may have had no room for a node of the platform. */
     return incident->fate != FATE_KEEP || !member_at(incidents, incident->root)->is_recovered;

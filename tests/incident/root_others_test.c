@@ -41,6 +41,23 @@ static void expect_roots(struct world *world, size_t count, const char *root) {
     }
 }
 
+/* The incident whose root it is. */
+static void acknowledge(struct world *world, const char *root) {
+    char words[128];
+    snprintf(words, sizeof(words), "\"root_cause\":{\"entity\":\"%s\"", root);
+    struct incident_context context = world_context(world);
+    for (size_t i = 0; i < world_incidents(world, "acme"); i++) {
+        char *json = world_json(world, "acme", i);
+        if (count_text(json, words) > 0) {
+            assert_true(status_is_ok(incidents_operate(world->incidents, &context,
+                                                       world_id(world, "acme", i), SLICE("acme"),
+                                                       false, SLICE("kim"), SLICE("looking"))));
+        }
+        free(json);
+    }
+    world_commit(world);
+}
+
 /* job:x depends on both; job:u1 has failed first and just before it, so it has joined that. */
 static void init_two(struct world *world) {
     world_init(world);
@@ -92,6 +109,70 @@ the_upstream_that_fails_still_is_the_root_when_the_first_is_well_for_long(void *
         assert_int_equal(incidents_open_count(world.incidents), 0);
         world_deinit(&world);
     }
+}
+
+/* A message that goes out just before the question would be asked. */
+static void a_telling_meanwhile_does_not_keep_the_other_from_taking_over(void **state) {
+    (void)state;
+    struct world world;
+    init_two(&world);
+    world_depend(&world, "job:z", "job:u1");
+    fail_now(&world, "job:z");
+    recover(&world, "job:u1");
+    run_for(&world, MINUTES(12));
+    expect_roots(&world, 2, "job:u1"); /* it does not explain job:z */
+    recover(&world, "job:z");
+    run_for(&world, 10 * NS_PER_MS);
+    acknowledge(&world, "job:u1");
+    run_for(&world, MINUTES(1));
+    expect_roots(&world, 1, "job:u2");
+    world_deinit(&world);
+}
+
+static void who_knew_of_the_one_does_not_know_of_the_other(void **state) {
+    (void)state;
+    for (unsigned knows_both = 0; knows_both < 2; knows_both++) {
+        struct world world;
+        init_two(&world);
+        acknowledge(&world, "job:u1");
+        if (knows_both == 1) {
+            acknowledge(&world, "job:u2");
+        }
+        recover(&world, "job:u1");
+        run_for(&world, MINUTES(15));
+        expect_roots(&world, 1, "job:u2");
+        char *json = world_json(&world, "acme", 0);
+        assert_int_equal(count_text(json, "\"status\":\"open\""), 1 - knows_both);
+        assert_int_equal(count_text(json, "\"status\":\"acknowledged\""), knows_both);
+        free(json);
+        world_deinit(&world);
+    }
+}
+
+/* job:x fails for days, and job:u2 for the first time then. */
+static void what_fails_days_later_takes_no_place(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "job:x", "job:u1");
+    world_depend(&world, "job:x", "job:u2");
+    world_depend(&world, "job:z", "job:u1");
+    fail_now(&world, "job:u1");
+    fail_now(&world, "job:x");
+    fail_now(&world, "job:z");
+    recover(&world, "job:u1");
+    for (unsigned day = 0; day < 3; day++) {
+        run_for(&world, NS_PER_DAY);
+        fail_now(&world, "job:x");
+    }
+    fail_now(&world, "job:u2");
+    fail_now(&world, "job:x");
+    run_for(&world, MINUTES(20));
+    expect_roots(&world, 2, "job:u1");
+    recover(&world, "job:z");
+    run_for(&world, MINUTES(20));
+    expect_roots(&world, 2, "job:u1");
+    world_deinit(&world);
 }
 
 static void a_root_that_is_first_to_be_well_stays_the_root(void **state) {
@@ -305,6 +386,9 @@ static void what_follows_a_platform_root_takes_no_place_of_it(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_upstream_that_fails_still_is_the_root_when_the_first_is_well_for_long),
+        cmocka_unit_test(a_telling_meanwhile_does_not_keep_the_other_from_taking_over),
+        cmocka_unit_test(who_knew_of_the_one_does_not_know_of_the_other),
+        cmocka_unit_test(what_fails_days_later_takes_no_place),
         cmocka_unit_test(a_root_that_is_first_to_be_well_stays_the_root),
         cmocka_unit_test(what_depends_on_the_root_does_not_take_its_place),
         cmocka_unit_test(a_victim_of_the_root_does_not_take_its_place),

@@ -92,6 +92,26 @@ static void what_opens_an_incident_again_is_its_root_when_the_root_is_well(void 
     }
 }
 
+/* Half a minute of clocks that differ: it may have failed while job:a was bad. */
+static void what_fails_as_the_root_is_well_leaves_it_the_root(void **state) {
+    (void)state;
+    for (unsigned s = 20; s <= 40; s += 20) {
+        struct world world;
+        world_init(&world);
+        world_depend(&world, "job:b", "job:a");
+        fail_now(&world, "job:a");
+        fail_now(&world, "job:b");
+        run_for(&world, MINUTES(1));
+        recover(&world, "job:b");
+        recover(&world, "job:a");
+        run_for(&world, s * NS_PER_S);
+        fail_now(&world, "job:b");
+        run_for(&world, MINUTES(1));
+        expect_root(&world, 0, s == 20 ? "job:a" : "job:b");
+        world_deinit(&world);
+    }
+}
+
 static void the_cause_that_fails_later_in_the_new_life_is_the_root(void **state) {
     (void)state;
     for (unsigned restarts = 0; restarts < 2; restarts++) {
@@ -260,6 +280,7 @@ static void a_suspicion_ends_with_the_life_of_its_incident(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_opens_an_incident_again_is_its_root_when_the_root_is_well),
+        cmocka_unit_test(what_fails_as_the_root_is_well_leaves_it_the_root),
         cmocka_unit_test(the_cause_that_fails_later_in_the_new_life_is_the_root),
         cmocka_unit_test(what_fails_beside_the_new_root_leaves_it_the_root),
         cmocka_unit_test(in_a_ring_the_first_of_the_new_life_is_the_root),
