@@ -195,7 +195,7 @@ void member_relapse(struct incidents *incidents, const struct incident_context *
     member->first_ns = member_first_ns(member);
     member_fill(incidents, context, member, signal);
     if (!is_reopened) { /* else the timeline has it: each recovery is followed by one entry */
-        timeline_add_news(incidents, context, incident, member, "failed again", member->status);
+        timeline_add_going(incidents, context, incident, member, "failed again", member->status);
     }
     incident->updated_ns = context->now_ns;
     if (incident->status != INCIDENT_ACKNOWLEDGED) { /* else they know of it: no new affected */
@@ -256,7 +256,7 @@ void member_recover(struct incidents *incidents, const struct incident_context *
                     struct member *member, enum event_status status, uint64_t event_ns) {
     struct incident *incident = incident_at(incidents, member->incident);
     recover_quietly(incidents, context, member, status, event_ns);
-    timeline_add_news(incidents, context, incident, member, "recovered", status);
+    timeline_add_going(incidents, context, incident, member, "recovered", status);
     if (incident->failing_count == 0) {
         incident_resolve(incidents, context, incident, SLICE("all members have recovered"));
     } else {

@@ -60,6 +60,14 @@ void timeline_add_news(struct incidents *incidents, const struct incident_contex
     timeline_add(incidents, context, incident, what, text_slice(&detail));
 }
 
+void timeline_add_going(struct incidents *incidents, const struct incident_context *context,
+                        struct incident *incident, const struct member *member, const char *what,
+                        enum event_status status) {
+    if (incident->timeline_next < TIMELINE_GOINGS_MAX) {
+        timeline_add_news(incidents, context, incident, member, what, status);
+    }
+}
+
 void timeline_add_suppressed(struct incidents *incidents, const struct incident_context *context,
                              struct incident *incident) {
     uint64_t suppressed = incident->signals_total - incident->signals_unique;
