@@ -2,69 +2,7 @@
  * on them, and what is open, or may be opened again, never does. */
 #include "tests/engine/kept_world.h"
 
-#include <stdio.h>
-
-#include "core/outbox.h"
-
 enum { INCIDENT_COST = 2500 }; /* of one with a single member, about */
-#define REOPEN_NS (31 * NS_PER_MINUTE)
-
-static const enum store_table incident_tables[] = {STORE_TABLE_INCIDENT, STORE_TABLE_RECENT,
-                                                   STORE_TABLE_MEMBER,   STORE_TABLE_TIMELINE,
-                                                   STORE_TABLE_ALIAS,    STORE_TABLE_MEMORY};
-
-static void configure_incidents(struct world *world, struct bound bound) {
-    struct slice sinks[] = {SLICE("hook")};
-    struct policy acme = policy_default();
-    struct policy_set set = {.defaults = policy_default(), .tenants = &acme, .tenants_count = 1};
-    acme.tenant = SLICE("acme");
-    acme.sinks = sinks;
-    acme.sinks_count = 1;
-    acme.group_wait_ns = 0;
-    acme.incidents_age_ns_max = bound.age_ns;
-    acme.incidents_bytes_max = bound.bytes;
-    batch_clear(&world->batch, BATCH_CONFIG);
-    struct writer writer = batch_entry_begin(&world->batch);
-    assert_status(policy_set_encode(&set, &writer), OK);
-    batch_entry_commit(&world->batch, writer.size);
-    apply_record(world);
-    batch_clear(&world->batch, BATCH_EVENTS);
-}
-
-static void tell(struct world *world, const char *tenant, const char *job, enum event_status status,
-                 const char *upstreams) {
-    char id[32];
-    (void)snprintf(id, sizeof(id), "e-%llu", (unsigned long long)world->now_ns);
-    add_tenants_event(world, tenant, job, status, id, upstreams);
-    apply_record(world);
-}
-
-/* Incidents of one job each, told to a sink, resolved, and beyond being opened again. */
-static void make_resolved(struct world *world, const char *tenant, uint32_t count) {
-    for (uint32_t i = 0; i < count; i++) {
-        char job[32];
-        (void)snprintf(job, sizeof(job), "job:%s%llu", tenant, (unsigned long long)world->now_ns);
-        tell(world, tenant, job, EVENT_STATUS_FAILED, NULL);
-        tell(world, tenant, job, EVENT_STATUS_SUCCEEDED, NULL);
-    }
-    apply_tick(world, REOPEN_NS);
-    commit(world);
-}
-
-static void settle(struct world *world) {
-    while (engine_next_due_ns(&world->engine) <= world->now_ns) {
-        apply_tick(world, 0);
-    }
-    commit(world);
-}
-
-static void assert_no_rows(struct world *world) {
-    for (size_t i = 0; i < sizeof(incident_tables) / sizeof(incident_tables[0]); i++) {
-        assert_int_equal(rows_count(world, incident_tables[i]), 0);
-    }
-    assert_int_equal(world->engine.kept.sums[KEPT_INCIDENT][0].rows, 0);
-    assert_int_equal(world->engine.kept.bytes[KEPT_INCIDENT], 0);
-}
 
 static void what_ended_long_ago_goes_with_all_that_hangs_on_it(void **state) {
     struct world *world = *state;
@@ -141,7 +79,7 @@ static void an_incident_costs_what_its_rows_have(void **state) {
     make_resolved(world, "acme", 20);
     struct store_snapshot *snapshot = NULL;
     assert_status(store_snapshot_acquire(world->store, &snapshot), OK);
-    for (size_t i = 0; i < sizeof(incident_tables) / sizeof(incident_tables[0]); i++) {
+    for (size_t i = 0; i < INCIDENT_TABLES; i++) {
         struct store_cursor *cursor = NULL;
         struct slice key;
         struct slice value;
@@ -170,29 +108,6 @@ static void give_outcome(struct world *world, uint64_t number, enum outbox_resul
 
 /* --- Merged ones --- */
 
-/* Of j0 <- j1 <- ... each is told before the edge to it: later ones are merged one into another,
- * from the last on. */
-static void make_merged(struct world *world, uint32_t count, uint32_t turn) {
-    char jobs[8][16];
-    for (uint32_t i = 0; i < count; i++) {
-        (void)snprintf(jobs[i], sizeof(jobs[i]), "job:m%u-%u", turn, i);
-        tell(world, "acme", jobs[i], EVENT_STATUS_FAILED, NULL);
-    }
-    commit(world);
-    assert_int_equal(incidents_open_count(world->engine.incidents), count);
-    for (uint32_t i = count - 1; i > 0; i--) {
-        tell(world, "acme", jobs[i], EVENT_STATUS_FAILED, jobs[i - 1]);
-        apply_tick(world, 0);
-        assert_int_equal(incidents_open_count(world->engine.incidents), i);
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        tell(world, "acme", jobs[i], EVENT_STATUS_SUCCEEDED, NULL);
-    }
-    commit(world);
-    assert_int_equal(incidents_open_count(world->engine.incidents), 0);
-    assert_int_equal(rows_count(world, STORE_TABLE_ALIAS), count - 1);
-}
-
 static void what_was_merged_goes_with_its_survivor(void **state) {
     struct world *world = *state;
     configure_incidents(world, (struct bound){8 * NS_PER_HOUR, GIB});
@@ -213,19 +128,11 @@ static void what_was_merged_goes_with_its_survivor(void **state) {
     assert_same_after_replay(world);
 }
 
-static uint32_t count_all(struct world *world) {
-    uint32_t count = 0;
-    for (size_t i = 0; i < sizeof(incident_tables) / sizeof(incident_tables[0]); i++) {
-        count += rows_count(world, incident_tables[i]);
-    }
-    return count;
-}
-
 static void tick_bounded(struct world *world, uint64_t span_ns, uint32_t rows_max) {
-    uint32_t before = count_all(world);
+    uint32_t before = incident_rows(world);
     apply_tick(world, span_ns);
     commit(world);
-    assert_in_range(before - count_all(world), 1, rows_max + 3); /* and what ends a timeline */
+    assert_in_range(before - incident_rows(world), 1, rows_max + 3); /* and what ends a timeline */
 }
 
 static void what_is_more_than_a_record_may_drop_goes_in_several(void **state) {

@@ -263,3 +263,91 @@ bool is_dead(struct world *world, uint64_t number) {
     store_snapshot_release(snapshot);
     return status_is_ok(status);
 }
+
+/* --- Resolved incidents --- */
+
+const enum store_table incident_tables[INCIDENT_TABLES] = {
+    STORE_TABLE_INCIDENT, STORE_TABLE_RECENT, STORE_TABLE_MEMBER,
+    STORE_TABLE_TIMELINE, STORE_TABLE_ALIAS,  STORE_TABLE_MEMORY};
+
+void configure_incidents(struct world *world, struct bound bound) {
+    struct slice sinks[] = {SLICE("hook")};
+    struct policy acme = policy_default();
+    struct policy_set set = {.defaults = policy_default(), .tenants = &acme, .tenants_count = 1};
+    acme.tenant = SLICE("acme");
+    acme.sinks = sinks;
+    acme.sinks_count = 1;
+    acme.group_wait_ns = 0;
+    acme.incidents_age_ns_max = bound.age_ns;
+    acme.incidents_bytes_max = bound.bytes;
+    batch_clear(&world->batch, BATCH_CONFIG);
+    struct writer writer = batch_entry_begin(&world->batch);
+    assert_status(policy_set_encode(&set, &writer), OK);
+    batch_entry_commit(&world->batch, writer.size);
+    apply_record(world);
+    batch_clear(&world->batch, BATCH_EVENTS);
+}
+
+void tell(struct world *world, const char *tenant, const char *job, enum event_status status,
+          const char *upstreams) {
+    char id[32];
+    (void)snprintf(id, sizeof(id), "e-%llu", (unsigned long long)world->now_ns);
+    add_tenants_event(world, tenant, job, status, id, upstreams);
+    apply_record(world);
+}
+
+void make_resolved(struct world *world, const char *tenant, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        char job[32];
+        (void)snprintf(job, sizeof(job), "job:%s%llu", tenant, (unsigned long long)world->now_ns);
+        tell(world, tenant, job, EVENT_STATUS_FAILED, NULL);
+        tell(world, tenant, job, EVENT_STATUS_SUCCEEDED, NULL);
+    }
+    apply_tick(world, REOPEN_NS);
+    commit(world);
+}
+
+void settle(struct world *world) {
+    while (engine_next_due_ns(&world->engine) <= world->now_ns) {
+        apply_tick(world, 0);
+    }
+    commit(world);
+}
+
+void assert_no_rows(struct world *world) {
+    for (size_t i = 0; i < INCIDENT_TABLES; i++) {
+        assert_int_equal(rows_count(world, incident_tables[i]), 0);
+    }
+    assert_int_equal(world->engine.kept.sums[KEPT_INCIDENT][0].rows, 0);
+    assert_int_equal(world->engine.kept.bytes[KEPT_INCIDENT], 0);
+}
+
+void make_merged(struct world *world, uint32_t count, uint32_t turn) {
+    char jobs[MERGED_MAX][32];
+    assert_in_range(count, 1, MERGED_MAX);
+    for (uint32_t i = 0; i < count; i++) {
+        (void)snprintf(jobs[i], sizeof(jobs[i]), "job:m%u-%u", turn, i);
+        tell(world, "acme", jobs[i], EVENT_STATUS_FAILED, NULL);
+    }
+    commit(world);
+    assert_int_equal(incidents_open_count(world->engine.incidents), count);
+    for (uint32_t i = count - 1; i > 0; i--) {
+        tell(world, "acme", jobs[i], EVENT_STATUS_FAILED, jobs[i - 1]);
+        apply_tick(world, 0);
+        assert_int_equal(incidents_open_count(world->engine.incidents), i);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        tell(world, "acme", jobs[i], EVENT_STATUS_SUCCEEDED, NULL);
+    }
+    commit(world);
+    assert_int_equal(incidents_open_count(world->engine.incidents), 0);
+    assert_int_equal(rows_count(world, STORE_TABLE_ALIAS), count - 1);
+}
+
+uint32_t incident_rows(struct world *world) {
+    uint32_t count = 0;
+    for (size_t i = 0; i < INCIDENT_TABLES; i++) {
+        count += rows_count(world, incident_tables[i]);
+    }
+    return count;
+}

@@ -33,3 +33,27 @@ bool is_dead(struct world *world, uint64_t number);
 void assert_sums(struct world *world);
 /* What the state is after a restart, and after the journal alone, is what it was. */
 void assert_same_after_replay(struct world *world);
+
+/* --- Resolved incidents --- */
+
+enum { INCIDENT_TABLES = 6, MERGED_MAX = 100 };
+#define REOPEN_NS (31 * NS_PER_MINUTE)
+
+/* Of all that hangs on an incident. */
+extern const enum store_table incident_tables[INCIDENT_TABLES];
+
+void configure_incidents(struct world *world, struct bound bound);
+/* One event, in a record of its own. */
+void tell(struct world *world, const char *tenant, const char *job, enum event_status status,
+          const char *upstreams);
+/* Incidents of one job each, told to a sink, resolved, and beyond being opened again. */
+void make_resolved(struct world *world, const char *tenant, uint32_t count);
+/* Of j0 <- j1 <- ... each is told before the edge to it: later ones are merged one into another,
+ * from the last on. */
+void make_merged(struct world *world, uint32_t count, uint32_t turn);
+/* As many records as what is due takes. */
+void settle(struct world *world);
+/* In all of incident_tables. */
+uint32_t incident_rows(struct world *world);
+/* Nothing hangs on, and nothing is kept of, any incident of acme's. */
+void assert_no_rows(struct world *world);
