@@ -10,6 +10,7 @@
 
 enum {
     ROW_BYTES_MAX = 8 + 4 + 4 + TENANT_BYTES_MAX,
+    SUM_BYTES_MAX = 24 + 8 + 16,
     PAGE_BYTES = 4096,
     VALUE_IN_PAGE_BYTES_MAX = 2000, /* LMDB gives larger ones pages of their own */
     BESIDE_BYTES = 256,             /* keys, the row of KEPT, and what LMDB adds */
@@ -48,8 +49,8 @@ struct slice kept_sum_key(enum kept_kind kind, uint32_t place, uint8_t memory[KE
     return writer_slice(&writer);
 }
 
-static struct slice row_key(enum kept_kind kind, uint32_t place, const struct kept_row *row,
-                            uint8_t memory[KEPT_ROW_KEY_BYTES_MAX]) {
+struct slice kept_row_key(enum kept_kind kind, uint32_t place, const struct kept_row *row,
+                          uint8_t memory[KEPT_ROW_KEY_BYTES_MAX]) {
     (void)kept_sum_key(kind, place, memory);
     struct writer writer =
         writer_over(memory + KEPT_SUM_KEY_BYTES, KEPT_ROW_KEY_BYTES_MAX - KEPT_SUM_KEY_BYTES);
@@ -83,17 +84,24 @@ bool kept_read_row_key(enum kept_kind kind, struct slice key, struct kept_row *r
     return !reader.failed && reader_left(&reader) == 0;
 }
 
-void kept_emit_sum(struct engine *engine, enum kept_kind kind, uint32_t place) {
-    const struct kept_sum *sum = &engine->kept.sums[kind][place];
-    uint8_t key[KEPT_SUM_KEY_BYTES];
-    uint8_t row[24];
-    struct writer writer = writer_over(row, sizeof(row));
+static struct slice sum_row(const struct kept_sum *sum, uint8_t memory[SUM_BYTES_MAX]) {
+    struct writer writer = writer_over(memory, SUM_BYTES_MAX);
     writer_u64(&writer, sum->rows);
     writer_u64(&writer, sum->bytes);
     writer_u64(&writer, sum->oldest_ns);
+    if (!hash128_is_zero(sum->begun)) {
+        writer_u64(&writer, sum->begun_ns);
+        writer_hash128(&writer, sum->begun);
+    }
     ASSERT(!writer.failed);
+    return writer_slice(&writer);
+}
+
+void kept_emit_sum(struct engine *engine, enum kept_kind kind, uint32_t place) {
+    uint8_t key[KEPT_SUM_KEY_BYTES];
+    uint8_t row[SUM_BYTES_MAX];
     effect_put(&engine->effects, STORE_TABLE_KEPT, kept_sum_key(kind, place, key),
-               writer_slice(&writer));
+               sum_row(&engine->kept.sums[kind][place], row));
 }
 
 void kept_subtract(struct engine *engine, enum kept_kind kind, uint32_t place, uint64_t cost) {
@@ -151,6 +159,9 @@ uint64_t kept_due_ns(const struct engine *engine, enum kept_kind kind, uint32_t 
     if (sum->rows == 0) {
         return UINT64_MAX;
     }
+    if (!hash128_is_zero(sum->begun)) {
+        return engine->now_ns;
+    }
     struct kept_bounds bounds = kept_bounds_of(engine, kind, place);
     uint64_t level = engine->kept.level[kind];
     if (sum->bytes > (level < bounds.bytes ? level : bounds.bytes) && sum->rows > 1) {
@@ -195,14 +206,14 @@ bool engine_kept_is_due(struct engine *engine, uint64_t now_ns) {
 
 /* --- Adding and removing --- */
 
-static uint32_t place_of(struct engine *engine, struct slice tenant) {
+uint32_t kept_place_of(struct engine *engine, struct slice tenant) {
     const struct tenant *known = tenants_find(&engine->tenants, tenant);
     return known != NULL ? tenants_number(&engine->tenants, known) : KEPT_BEYOND;
 }
 
 void engine_kept_add(struct engine *engine, enum kept_kind kind, struct slice tenant,
                      const struct kept_row *row) {
-    uint32_t place = place_of(engine, tenant);
+    uint32_t place = kept_place_of(engine, tenant);
     struct kept_sum *sum = &engine->kept.sums[kind][place];
     uint8_t key[KEPT_ROW_KEY_BYTES_MAX];
     uint8_t value[ROW_BYTES_MAX];
@@ -212,7 +223,7 @@ void engine_kept_add(struct engine *engine, enum kept_kind kind, struct slice te
     writer_u32(&writer, cost);
     writer_text(&writer, tenant);
     ASSERT(!writer.failed);
-    effect_put(&engine->effects, STORE_TABLE_KEPT, row_key(kind, place, row, key),
+    effect_put(&engine->effects, STORE_TABLE_KEPT, kept_row_key(kind, place, row, key),
                writer_slice(&writer));
     sum->oldest_ns = sum->rows == 0 || row->at_ns < sum->oldest_ns ? row->at_ns : sum->oldest_ns;
     sum->rows++;
@@ -227,9 +238,9 @@ void engine_kept_add(struct engine *engine, enum kept_kind kind, struct slice te
 
 void engine_kept_remove(struct engine *engine, enum kept_kind kind, struct slice tenant,
                         const struct kept_row *row) {
-    uint32_t place = place_of(engine, tenant);
+    uint32_t place = kept_place_of(engine, tenant);
     uint8_t key[KEPT_ROW_KEY_BYTES_MAX];
-    effect_delete(&engine->effects, STORE_TABLE_KEPT, row_key(kind, place, row, key));
+    effect_delete(&engine->effects, STORE_TABLE_KEPT, kept_row_key(kind, place, row, key));
     kept_subtract(engine, kind, place, kept_cost_of(kind, row->bytes));
     kept_emit_sum(engine, kind, place);
 }
@@ -241,8 +252,8 @@ struct hash128 engine_kept_digest(const struct engine *engine) {
              place = kept_next_place(engine, place)) {
             const struct kept_sum *sum = &engine->kept.sums[kind][place];
             if (sum->rows > 0) {
-                digest = hash128_combine(
-                    digest, hash128_of(slice_of((const uint8_t *)sum, sizeof(*sum)), place));
+                uint8_t row[SUM_BYTES_MAX];
+                digest = hash128_combine(digest, hash128_of(sum_row(sum, row), place));
             }
         }
     }

@@ -10,7 +10,8 @@
  * go is found without reading what stays. Integers in keys are big-endian.
  *
  *   key: u8 kind, u32 tenant's number (UINT32_MAX: all of those beyond TENANTS_MAX together)
- *     -> u64 rows, u64 bytes, u64 oldest_ns: the sum of those below
+ *     -> u64 rows, u64 bytes, u64 oldest_ns: the sum of those below; while an incident is begun,
+ *        then u64 when it was resolved, its id
  *   key: the same, then of a refused record u64 journal record, u32 place in it; of a dead letter
  *        u64 when it died, u64 outbox number; of an incident u64 when it was resolved, its id
  *        -> u64 at_ns, u32 bytes, text tenant
@@ -23,6 +24,8 @@
  *    record of an operator or a configuration, which say what may stay, nor of an outcome, which
  *    reads whether its incident is there.
  * 3. The newest row of a tenant goes by age alone, however small the bound.
+ * 4. What is more than a record may drop of an incident is left to the next: of a tenant one is
+ *    begun at most, and goes before all others and whatever the bounds say by then.
  *
  * Memory: fixed at init. Thread: the shard.
  */
@@ -40,7 +43,9 @@ enum { KEPT_BEYOND = TENANTS_MAX, KEPT_PLACES }; /* the place of the tenants too
 struct kept_sum {
     uint64_t rows;
     uint64_t bytes;
-    uint64_t oldest_ns; /* or before; 0 without rows */
+    uint64_t oldest_ns;   /* or before; 0 without rows */
+    uint64_t begun_ns;    /* when it was resolved, of an incident of which some rows are gone */
+    struct hash128 begun; /* its id; zero: of none */
 };
 
 struct kept {

@@ -48,6 +48,33 @@ bool engine_kept_has_incident(struct store_snapshot *snapshot, struct slice tena
            store_get(snapshot, STORE_TABLE_ALIAS, id_key(id, memory), &row).code != STATUS_MISSING;
 }
 
+static uint64_t members_bytes(struct store_snapshot *snapshot, struct hash128 id) {
+    uint8_t memory[ID_BYTES];
+    struct slice prefix = id_key(id, memory);
+    struct store_cursor *cursor = NULL;
+    struct slice key;
+    struct slice value;
+    uint64_t bytes = 0;
+    struct status status = store_cursor_open(snapshot, STORE_TABLE_MEMBER, prefix, prefix, &cursor);
+    if (!status_is_ok(status)) {
+        return 0; /* what it costs is about right at best */
+    }
+    while (status_is_ok(store_cursor_next(cursor, &key, &value))) {
+        bytes += incident_remains_member_bytes(value.size);
+    }
+    store_cursor_close(cursor);
+    return bytes;
+}
+
+struct status kept_incident_remains(struct store_snapshot *snapshot, struct slice value,
+                                    struct incident_remains *remains_out) {
+    struct incident_remains remains;
+    TRY(incident_remains_read(value, &remains));
+    remains.bytes += members_bytes(snapshot, remains.id);
+    *remains_out = remains;
+    return status_ok();
+}
+
 /* --- Dropping --- */
 
 struct clearing {

@@ -19,6 +19,10 @@ struct kept_bounds {
 /* --- kept.c --- */
 /* What a row costs on the disk, about. */
 uint32_t kept_cost_of(enum kept_kind kind, size_t bytes);
+/* The place of the tenant's. */
+uint32_t kept_place_of(struct engine *engine, struct slice tenant);
+struct slice kept_row_key(enum kept_kind kind, uint32_t place, const struct kept_row *row,
+                          uint8_t memory[KEPT_ROW_KEY_BYTES_MAX]);
 /* False for a key that is none of a row. */
 bool kept_read_row_key(enum kept_kind kind, struct slice key, struct kept_row *row_out);
 void kept_emit_sum(struct engine *engine, enum kept_kind kind, uint32_t place);
@@ -34,6 +38,10 @@ uint32_t kept_next_place(const struct engine *engine, uint32_t place);
 /* --- kept_incident.c --- */
 /* The key of a row of INCIDENT. */
 struct slice kept_incident_key(struct slice tenant, struct hash128 id, struct writer *writer);
+/* What a row of INCIDENT says of one that is forgotten, as incident_remains_read, and what its
+ * members take. */
+MUST_CHECK struct status kept_incident_remains(struct store_snapshot *snapshot, struct slice value,
+                                               struct incident_remains *remains_out);
 /* Drops all that the incident has left, as committed; `left` goes down by each row, and at 0 the
  * rest waits for another call: then *is_whole_out is false. */
 MUST_CHECK struct status kept_drop_incident(struct engine *engine, struct store_snapshot *snapshot,

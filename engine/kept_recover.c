@@ -24,6 +24,10 @@ static struct status restore_sum(struct engine *engine, struct store_snapshot *s
     sum->rows = reader_u64(&reader);
     sum->bytes = reader_u64(&reader);
     sum->oldest_ns = reader_u64(&reader);
+    if (!reader.failed && reader_left(&reader) > 0) {
+        sum->begun_ns = reader_u64(&reader);
+        sum->begun = reader_hash128(&reader);
+    }
     engine->kept.bytes[kind] += sum->bytes;
     return reader.failed ? status_of(STATUS_CORRUPT) : status_ok();
 }
@@ -98,46 +102,61 @@ static void index_dead(struct engine *engine, struct store_snapshot *snapshot, s
     engine_kept_add(engine, KEPT_DEAD, message.tenant, &row);
 }
 
-static uint64_t members_bytes(struct store_snapshot *snapshot, struct hash128 id) {
-    uint8_t memory[16];
-    struct writer prefix = writer_over(memory, sizeof(memory));
-    struct store_cursor *cursor = NULL;
-    struct slice key;
-    struct slice value;
-    uint64_t bytes = 0;
-    writer_hash128(&prefix, id);
-    struct status status = store_cursor_open(snapshot, STORE_TABLE_MEMBER, writer_slice(&prefix),
-                                             writer_slice(&prefix), &cursor);
-    if (!status_is_ok(status)) {
-        return 0; /* what it costs is about right at best */
-    }
-    while (status_is_ok(store_cursor_next(cursor, &key, &value))) {
-        bytes += incident_remains_member_bytes(value.size);
-    }
-    store_cursor_close(cursor);
-    return bytes;
-}
-
 /* One that is not forgotten yet comes when it is. */
 static void index_incident(struct engine *engine, struct store_snapshot *snapshot, struct slice key,
                            struct slice value) {
     struct incident_remains remains;
     (void)key;
-    if (!status_is_ok(incident_remains_read(value, &remains))) {
+    if (!status_is_ok(kept_incident_remains(snapshot, value, &remains))) {
         return;
     }
-    remains.bytes += members_bytes(snapshot, remains.id);
     know_tenant(engine, remains.tenant);
     engine_kept_forgotten(engine, &remains);
+}
+
+/* Of one that index_incident will not find: its row is gone, for some of it was dropped, or cannot
+ * be read. Nothing else tells what is left of it. */
+static void keep_unfound(struct engine *engine, struct store_snapshot *snapshot,
+                         const struct kept_row *row, struct slice value) {
+    struct reader reader = reader_over(value);
+    uint64_t at_ns = reader_u64(&reader);
+    uint32_t cost = reader_u32(&reader);
+    uint32_t beside = kept_cost_of(KEPT_INCIDENT, 0);
+    struct slice tenant = reader_text(&reader);
+    if (reader.failed || tenant.size > TENANT_BYTES_MAX || at_ns != row->at_ns) {
+        return;
+    }
+    uint8_t memory[TENANT_BYTES_MAX + 32];
+    struct writer key = writer_over(memory, sizeof(memory));
+    struct slice found;
+    struct incident_remains remains;
+    struct status status =
+        store_get(snapshot, STORE_TABLE_INCIDENT, kept_incident_key(tenant, row->id, &key), &found);
+    if (status_is_ok(status) && status_is_ok(incident_remains_read(found, &remains))) {
+        return;
+    }
+    know_tenant(engine, tenant);
+    struct kept_sum *sum = &engine->kept.sums[KEPT_INCIDENT][kept_place_of(engine, tenant)];
+    if (status.code == STATUS_MISSING && hash128_is_zero(sum->begun)) {
+        sum->begun_ns = row->at_ns;
+        sum->begun = row->id;
+    }
+    engine_kept_add(engine, KEPT_INCIDENT, tenant,
+                    &(struct kept_row){.at_ns = row->at_ns,
+                                       .bytes = cost > beside ? cost - beside : 0,
+                                       .id = row->id});
 }
 
 /* Of table KEPT: of a version before, or of a start that died on the way. */
 static void forget_row(struct engine *engine, struct store_snapshot *snapshot, struct slice key,
                        struct slice value) {
-    (void)snapshot;
-    (void)value;
-    if (key.size > 0) {
-        effect_delete(&engine->effects, STORE_TABLE_KEPT, key);
+    struct kept_row row;
+    if (key.size == 0) {
+        return;
+    }
+    effect_delete(&engine->effects, STORE_TABLE_KEPT, key);
+    if (key.data[0] == KEPT_INCIDENT && kept_read_row_key(KEPT_INCIDENT, key, &row)) {
+        keep_unfound(engine, snapshot, &row, value);
     }
 }
 

@@ -22,18 +22,28 @@ struct drop {
     struct store_snapshot *snapshot;
     enum kept_kind kind;
     uint32_t place;
-    uint64_t bytes_wanted; /* until no more are left than this */
-    uint64_t died_ns;      /* who was put aside by then goes in any case */
-    uint32_t *left;        /* drops, of incidents rows, that the record may still do */
+    uint64_t bytes_wanted;   /* until no more are left than this */
+    uint64_t died_ns;        /* who was put aside by then goes in any case */
+    uint32_t *left;          /* drops, of incidents rows, that the record may still do */
+    struct hash128 finished; /* had been begun: the snapshot has it still */
     uint32_t count;
+    bool is_early;                 /* some went before they were too old */
     char tenant[TENANT_BYTES_MAX]; /* of the latest */
     size_t tenant_size;
 };
 
-static bool is_wanted(const struct engine *engine, const struct drop *drop, uint64_t at_ns) {
-    const struct kept_sum *sum = &engine->kept.sums[drop->kind][drop->place];
+static struct kept_sum *sum_of(struct engine *engine, const struct drop *drop) {
+    return &engine->kept.sums[drop->kind][drop->place];
+}
+
+static bool is_begun(const struct kept_sum *sum, const struct kept_row *row) {
+    return !hash128_is_zero(row->id) && hash128_equals(row->id, sum->begun);
+}
+
+static bool is_wanted(const struct kept_sum *sum, const struct drop *drop,
+                      const struct kept_row *row) {
     bool is_over = sum->rows > 1 && sum->bytes > drop->bytes_wanted;
-    return *drop->left > 0 && (is_over || at_ns <= drop->died_ns);
+    return *drop->left > 0 && (is_over || row->at_ns <= drop->died_ns || is_begun(sum, row));
 }
 
 /* The key in QUARANTINE, DEAD or INCIDENT of what the row stands for. */
@@ -63,11 +73,17 @@ static void read_by_key(struct engine *engine, const struct drop *drop, struct k
     log_write(engine->logger, LOG_LEVEL_ERROR, "engine",
               "a row of table kept cannot be read: %llu/%u, which it stands for, is dropped",
               (unsigned long long)row->number, row->index);
-    *cost_out = kept_cost_of(drop->kind, status_is_ok(status) ? value.size : 0);
+    struct incident_remains remains;
+    size_t bytes = status_is_ok(status) ? value.size : 0;
+    if (drop->kind == KEPT_INCIDENT && status_is_ok(status) &&
+        status_is_ok(kept_incident_remains(drop->snapshot, value, &remains))) {
+        bytes = remains.bytes;
+    }
+    *cost_out = kept_cost_of(drop->kind, bytes);
     *tenant_out = tenant;
 }
 
-/* What the row stands for; END: more than the record may drop. */
+/* What the row stands for; END: more than the record may drop, so it is begun. */
 static struct status drop_aside(struct engine *engine, const struct drop *drop, struct slice tenant,
                                 const struct kept_row *row, struct fault *fault) {
     uint8_t memory[ASIDE_KEY_BYTES_MAX];
@@ -79,26 +95,52 @@ static struct status drop_aside(struct engine *engine, const struct drop *drop, 
         effect_delete(&engine->effects, aside_table[drop->kind],
                       aside_key(drop->kind, tenant, row, memory));
     }
-    return is_whole ? engine_make_room(engine, KEPT_EFFECT_BYTES_MAX, fault)
-                    : status_of(STATUS_END);
+    if (!is_whole) {
+        struct kept_sum *sum = sum_of(engine, drop);
+        sum->begun_ns = row->at_ns;
+        sum->begun = row->id;
+        return status_of(STATUS_END);
+    }
+    return engine_make_room(engine, KEPT_EFFECT_BYTES_MAX, fault);
+}
+
+/* The row, and what it stands for, are gone. */
+static void count_dropped(struct engine *engine, struct drop *drop, const struct kept_row *row,
+                          uint32_t cost, struct slice tenant) {
+    struct kept_sum *sum = sum_of(engine, drop);
+    drop->finished = is_begun(sum, row) ? row->id : drop->finished;
+    sum->begun_ns = 0;
+    sum->begun = (struct hash128){0};
+    kept_subtract(engine, drop->kind, drop->place, cost);
+    memcpy(drop->tenant, tenant.data, tenant.size);
+    drop->tenant_size = tenant.size;
+    drop->is_early = drop->is_early || row->at_ns > drop->died_ns;
+    drop->count++;
+    *drop->left -= *drop->left > 0 ? 1 : 0;
 }
 
 /* Drops the row unless it may stay, with all that are younger: END. */
 static struct status drop_row(struct engine *engine, struct drop *drop, struct slice key,
                               struct slice value, struct fault *fault) {
+    struct kept_sum *sum = sum_of(engine, drop);
     struct kept_row row;
     if (!kept_read_row_key(drop->kind, key, &row)) {
         return status_ok(); /* the sum, which stands before them */
+    }
+    if (!hash128_is_zero(row.id) && hash128_equals(row.id, drop->finished)) {
+        return status_ok();
     }
     struct reader reader = reader_over(value);
     uint64_t at_ns = reader_u64(&reader);
     uint32_t cost = reader_u32(&reader);
     struct slice tenant = reader_text(&reader);
     bool is_damaged = reader.failed || tenant.size > TENANT_BYTES_MAX;
-    row.at_ns = is_damaged ? row.at_ns : at_ns; /* else what the key says, of incidents at least */
+    bool is_keyed = is_damaged || drop->kind == KEPT_INCIDENT;
+    row.at_ns = is_keyed ? row.at_ns : at_ns; /* of incidents the key says it */
     bool is_dated = !is_damaged || drop->kind == KEPT_INCIDENT;
-    if (is_dated && !is_wanted(engine, drop, row.at_ns)) {
-        engine->kept.sums[drop->kind][drop->place].oldest_ns = row.at_ns;
+    bool was_begun = is_begun(sum, &row);
+    if (is_dated && !is_wanted(sum, drop, &row)) {
+        sum->oldest_ns = row.at_ns;
         return status_of(STATUS_END);
     }
     if (is_damaged) {
@@ -106,16 +148,12 @@ static struct status drop_row(struct engine *engine, struct drop *drop, struct s
     }
     TRY(engine_make_room(engine, KEPT_EFFECT_BYTES_MAX, fault));
     struct status status = drop_aside(engine, drop, tenant, &row, fault);
-    if (status.code == STATUS_END) {
-        engine->kept.sums[drop->kind][drop->place].oldest_ns = row.at_ns;
+    if (status.code == STATUS_END && !was_begun) { /* else older ones may have come since */
+        sum->oldest_ns = row.at_ns;
     }
     TRY(status);
     effect_delete(&engine->effects, STORE_TABLE_KEPT, key);
-    kept_subtract(engine, drop->kind, drop->place, cost);
-    memcpy(drop->tenant, tenant.data, tenant.size);
-    drop->tenant_size = tenant.size;
-    drop->count++;
-    *drop->left -= *drop->left > 0 ? 1 : 0;
+    count_dropped(engine, drop, &row, cost, tenant);
     return status_ok();
 }
 
@@ -140,7 +178,7 @@ static struct status drop_rows(struct engine *engine, struct drop *drop,
         struct slice value;
         struct status status = next_row(cursor, &key, &value, fault);
         if (status.code == STATUS_END) { /* none is left */
-            struct kept_sum *sum = &engine->kept.sums[drop->kind][drop->place];
+            struct kept_sum *sum = sum_of(engine, drop);
             sum->rows = sum->rows > 1 ? 1 : sum->rows;
             kept_subtract(engine, drop->kind, drop->place, sum->bytes);
             return status_ok();
@@ -152,6 +190,40 @@ static struct status drop_rows(struct engine *engine, struct drop *drop,
         }
         TRY(status);
     }
+}
+
+/* What a record before has begun; END: it is more than this one may drop, too. */
+static struct status finish_begun(struct engine *engine, struct drop *drop, struct fault *fault) {
+    struct kept_sum *sum = sum_of(engine, drop);
+    const struct kept_row row = {.at_ns = sum->begun_ns, .id = sum->begun};
+    if (hash128_is_zero(row.id)) {
+        return status_ok();
+    }
+    uint8_t memory[KEPT_ROW_KEY_BYTES_MAX];
+    struct slice key = kept_row_key(drop->kind, drop->place, &row, memory);
+    struct slice value = slice_of(NULL, 0);
+    struct status status = store_get(drop->snapshot, STORE_TABLE_KEPT, key, &value);
+    if (status.code == STATUS_MISSING) { /* only damage takes it away */
+        sum->begun_ns = 0;
+        sum->begun = (struct hash128){0};
+        return status_ok();
+    }
+    if (status.code == STATUS_CORRUPT) {
+        value = slice_of(NULL, 0);
+        status = status_ok();
+    }
+    TRY(status);
+    return drop_row(engine, drop, key, value, fault);
+}
+
+static struct status drop_oldest(struct engine *engine, struct drop *drop, struct fault *fault) {
+    uint8_t key[KEPT_SUM_KEY_BYTES];
+    struct slice prefix = kept_sum_key(drop->kind, drop->place, key);
+    struct store_cursor *cursor = NULL;
+    TRY(store_cursor_open(drop->snapshot, STORE_TABLE_KEPT, prefix, slice_of(NULL, 0), &cursor));
+    struct status status = drop_rows(engine, drop, cursor, fault);
+    store_cursor_close(cursor);
+    return status;
 }
 
 static void tell(struct engine *engine, const struct drop *drop) {
@@ -181,7 +253,7 @@ static void tell(struct engine *engine, const struct drop *drop) {
     tally->untold += drop->count - 1;
     if (tally_add(tally, engine->now_ns, &count)) {
         /* That incidents grow old is no trouble of anybody's. */
-        bool is_usual = drop->kind == KEPT_INCIDENT && drop->bytes_wanted == UINT64_MAX;
+        bool is_usual = drop->kind == KEPT_INCIDENT && !drop->is_early;
         log_write(engine->logger, is_usual ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "engine",
                   "%llu %s were dropped, the oldest of their tenants, the latest of tenant %.*s: "
                   "see %s.retention and %s.retention_bytes",
@@ -205,13 +277,11 @@ static struct status trim(struct engine *engine, struct store_snapshot *snapshot
         .died_ns = engine->now_ns > bounds.age_ns ? engine->now_ns - bounds.age_ns : 0,
         .left = left,
     };
-    uint8_t key[KEPT_SUM_KEY_BYTES];
-    struct slice prefix = kept_sum_key(kind, place, key);
-    struct store_cursor *cursor = NULL;
-    TRY(store_cursor_open(snapshot, STORE_TABLE_KEPT, prefix, slice_of(NULL, 0), &cursor));
-    struct status status = drop_rows(engine, &drop, cursor, fault);
-    store_cursor_close(cursor);
-    TRY(status);
+    struct status status = finish_begun(engine, &drop, fault);
+    if (status.code != STATUS_END) {
+        TRY(status);
+        TRY(drop_oldest(engine, &drop, fault));
+    }
     TRY(engine_make_room(engine, KEPT_EFFECT_BYTES_MAX, fault));
     kept_emit_sum(engine, kind, place);
     if (drop.count > 0) {
