@@ -6,7 +6,8 @@
  *
  * INCIDENT goes first: from then on it is not found. What finds others, the timeline's line of a
  * merge and the alias that it tells of, goes when the other is gone; so it can be left off after
- * any row and taken up by another record.
+ * any row and taken up by another record. Of merges more than MERGES_DEEP_MAX deep those at the
+ * end go first, and the rest with later records, which see that those are gone.
  */
 #include "engine/kept_internal.h"
 
@@ -16,7 +17,8 @@ enum {
     ID_BYTES = 16,
     STEP_KEY_BYTES = ID_BYTES + 4,
     INCIDENT_KEY_BYTES_MAX = TENANT_BYTES_MAX + 1 + 8 + ID_BYTES,
-    MERGES_DEEP_MAX = 64, /* as far as the API follows (view.c) */
+    MERGES_DEEP_MAX = 64,  /* as far as the API follows (view.c) */
+    DEEPENINGS_MAX = 4096, /* deeper only damage leads: in a ring */
 };
 
 void engine_kept_forgotten(void *engine, const struct incident_remains *remains) {
@@ -171,6 +173,8 @@ struct timelines {
     struct clearing *clearing;
     struct timeline items[MERGES_DEEP_MAX];
     uint32_t count;
+    uint32_t deepenings;   /* the first is not the incident's own, but of one merged */
+    struct hash128 deeper; /* merged into the last item, which leaves no room for it; zero: none */
 };
 
 static struct status open_timeline(struct timelines *timelines, struct hash128 id) {
@@ -188,11 +192,14 @@ static struct status close_timeline(struct timelines *timelines) {
     uint8_t memory[ID_BYTES];
     struct timeline *timeline = &timelines->items[--timelines->count];
     store_cursor_close(timeline->cursor);
-    if (timelines->count == 0) {
+    if (timelines->count == 0 && timelines->deepenings == 0) {
         return status_ok();
     }
     TRY(drop_all(timelines->clearing, STORE_TABLE_MEMORY, timeline->id));
     TRY(drop(timelines->clearing, STORE_TABLE_ALIAS, id_key(timeline->id, memory)));
+    if (timelines->count == 0) {
+        return status_ok(); /* the line is found by who comes down to it */
+    }
     return drop(timelines->clearing, STORE_TABLE_TIMELINE,
                 slice_of(timelines->items[timelines->count - 1].key, STEP_KEY_BYTES));
 }
@@ -204,8 +211,7 @@ static bool leads_to_other(const struct timelines *timelines, struct slice key, 
     uint8_t into[ID_BYTES];
     struct slice survivor;
     struct hash128 id = timelines->items[timelines->count - 1].id;
-    return key.size == STEP_KEY_BYTES && timelines->count < MERGES_DEEP_MAX &&
-           incident_timeline_is_merge(value, other_out) &&
+    return key.size == STEP_KEY_BYTES && incident_timeline_is_merge(value, other_out) &&
            status_is_ok(store_get(timelines->clearing->snapshot, STORE_TABLE_ALIAS,
                                   id_key(*other_out, memory), &survivor)) &&
            slice_equals(survivor, id_key(id, into));
@@ -213,14 +219,19 @@ static bool leads_to_other(const struct timelines *timelines, struct slice key, 
 
 static struct status drop_line(struct timelines *timelines, struct slice key, struct slice value) {
     struct hash128 other;
-    if (!leads_to_other(timelines, key, value, &other)) {
+    bool is_end = timelines->count == MERGES_DEEP_MAX && timelines->deepenings == DEEPENINGS_MAX;
+    if (is_end || !leads_to_other(timelines, key, value, &other)) {
         return drop(timelines->clearing, STORE_TABLE_TIMELINE, key);
+    }
+    if (timelines->count == MERGES_DEEP_MAX) {
+        timelines->deeper = other;
+        return status_of(STATUS_END);
     }
     memcpy(timelines->items[timelines->count - 1].key, key.data, STEP_KEY_BYTES);
     return open_timeline(timelines, other);
 }
 
-static struct status walk_timelines(struct timelines *timelines) {
+static struct status drop_lines(struct timelines *timelines) {
     while (timelines->count > 0) {
         struct slice key;
         struct slice value;
@@ -239,15 +250,30 @@ static struct status walk_timelines(struct timelines *timelines) {
     return status_ok();
 }
 
+static struct status walk_timelines(struct timelines *timelines, struct hash128 id) {
+    timelines->count = 0;
+    timelines->deeper = (struct hash128){0};
+    TRY(open_timeline(timelines, id));
+    struct status status = drop_lines(timelines);
+    while (timelines->count > 0) {
+        store_cursor_close(timelines->items[--timelines->count].cursor);
+    }
+    return status;
+}
+
 /* With those of all that were merged into it. END when some are left. */
 static struct status drop_timelines(struct clearing *clearing, struct hash128 id) {
     struct timelines timelines;
     timelines.clearing = clearing;
-    timelines.count = 0;
-    TRY(open_timeline(&timelines, id));
-    struct status status = walk_timelines(&timelines);
-    while (timelines.count > 0) {
-        store_cursor_close(timelines.items[--timelines.count].cursor);
+    timelines.deepenings = 0;
+    struct status status = walk_timelines(&timelines, id);
+    while (status.code == STATUS_END && !hash128_is_zero(timelines.deeper)) {
+        timelines.deepenings++;
+        status = walk_timelines(&timelines, timelines.deeper);
+    }
+    if (status_is_ok(status) && timelines.deepenings > 0) { /* what leads there is left */
+        *clearing->left = 0;
+        return status_of(STATUS_END);
     }
     return status;
 }

@@ -85,6 +85,29 @@ static void what_is_begun_is_found_by_another_version_too(void **state) {
     assert_no_orphans(world);
 }
 
+static void what_was_merged_goes_however_deep(void **state) {
+    struct world *world = *state;
+    configure_incidents(world, (struct bound){8 * NS_PER_HOUR, GIB});
+    make_merged(world, MERGED_MAX, 0);
+    apply_tick(world, 10 * NS_PER_HOUR);
+    settle(world);
+    assert_no_rows(world);
+    assert_int_equal(counter(world, TENANT_COUNTER_INCIDENTS_DROPPED), 1);
+    assert_same_after_replay(world);
+}
+
+static void what_was_merged_deep_goes_in_many_small_records(void **state) {
+    struct world *world = *state;
+    world->kept_rows_max = 7;
+    restart(world);
+    configure_incidents(world, (struct bound){8 * NS_PER_HOUR, GIB});
+    make_merged(world, MERGED_MAX, 0);
+    apply_tick(world, 10 * NS_PER_HOUR);
+    settle(world);
+    assert_no_rows(world);
+    assert_same_after_replay(world);
+}
+
 /* --- Damage --- */
 
 /* What LMDB gives is what was written, but that is no row. */
@@ -129,6 +152,8 @@ int main(void) {
         TEST(what_is_begun_goes_whole_though_the_rest_may_stay),
         TEST(what_is_begun_goes_whole_though_the_bound_is_raised),
         TEST(what_is_begun_is_found_by_another_version_too),
+        TEST(what_was_merged_goes_however_deep),
+        TEST(what_was_merged_deep_goes_in_many_small_records),
         TEST(a_row_that_cannot_be_read_leaves_the_sum_of_the_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
