@@ -25,7 +25,8 @@ struct shard_options {
     const char *state_directory;
     const char *poison_path; /* a small file that remembers which record a crash interrupted */
     uint64_t hash_seed;
-    struct gate **gates; /* all sources of this shard */
+    uint32_t kept_rows_max; /* as in kept.h; 0: as many as without tests */
+    struct gate **gates;    /* all sources of this shard */
     uint32_t gates_count;
     struct stats *stats;
     const struct logger *logger;

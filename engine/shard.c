@@ -94,6 +94,7 @@ static struct status state_open(struct shard *shard, struct fault *fault) {
         .dedup_keys_max = config->dedup_keys_max,
         .event_ids_max = config->event_ids_max,
         .incidents_max = config->incidents_max,
+        .kept_rows_max = shard->options.kept_rows_max,
         .hash_seed = shard->options.hash_seed,
         .store = shard->store,
         .poison_path = shard->options.poison_path,

@@ -5,6 +5,14 @@
 #include "tests/sim/sim_world.h"
 
 enum { REQUEST_BYTES = 16 * 1024, BODY_BYTES = 8 * 1024 };
+/* From the last failure on: longer than a group waits, or nobody would be told of it. */
+#define RECOVERY_NS (8 * NS_PER_S)
+
+static void add_request(struct sim *sim, struct request request) {
+    ASSERT(sim->requests_count < REQUESTS_MAX);
+    sim->causes[request.cause].unacknowledged += request.is_recovery ? 0 : 1;
+    sim->requests[sim->requests_count++] = request;
+}
 
 void source_make_causes(struct sim *sim) {
     sim->causes_count = 4 + (uint32_t)(sim_random(sim) % (CAUSES_MAX - 4));
@@ -22,15 +30,22 @@ void source_make_causes(struct sim *sim) {
             uint32_t count = is_head ? split : cause->members - split;
             uint32_t copies = sim_random(sim) % 8 == 0 ? 2 : 1;
             for (; count > 0 && copies > 0; copies--) {
-                ASSERT(sim->requests_count < REQUESTS_MAX);
-                sim->requests[sim->requests_count++] = (struct request){
-                    .cause = i,
-                    .first = first,
-                    .count = count,
-                    .not_before_ns = i * NS_PER_S / 2 + sim_random(sim) % (3 * NS_PER_S),
-                    .refused = sim_random(sim) % 4 == 0 ? (uint32_t)(sim_random(sim) % 8) : 0,
-                };
+                uint64_t not_before_ns = i * NS_PER_S / 2 + sim_random(sim) % (3 * NS_PER_S);
+                add_request(
+                    sim,
+                    (struct request){
+                        .cause = i,
+                        .first = first,
+                        .count = count,
+                        .not_before_ns = not_before_ns,
+                        .refused = sim_random(sim) % 4 == 0 ? (uint32_t)(sim_random(sim) % 8) : 0,
+                    });
             }
+        }
+        cause->ends = sim->recovers && sim_random(sim) % 4 != 0;
+        if (cause->ends) {
+            add_request(sim,
+                        (struct request){.cause = i, .count = cause->members, .is_recovery = true});
         }
     }
 }
@@ -45,11 +60,15 @@ static void write_body(const struct sim *sim, const struct request *request, str
     for (uint32_t i = 0; i < request->count; i++) {
         uint32_t member = request->first + i;
         text_add_format(body,
-                        "%s{\"tenant_id\":\"t%u\",\"job_id\":\"c%u.%u\",\"status\":\"failed\","
-                        "\"event_id\":\"c%u.%u\",\"occurred_at\":%llu,\"error_type\":\"Boom\"",
-                        i == 0 ? "" : ",", cause->tenant, request->cause, member, request->cause,
-                        member, (unsigned long long)(cause->occurred_ns / NS_PER_S + member));
-        if (member > 0) {
+                        "%s{\"tenant_id\":\"t%u\",\"job_id\":\"c%u.%u\",\"status\":\"%s\","
+                        "\"event_id\":\"%c%u.%u\",\"occurred_at\":%llu",
+                        i == 0 ? "" : ",", cause->tenant, request->cause, member,
+                        request->is_recovery ? "succeeded" : "failed",
+                        request->is_recovery ? 'r' : 'c', request->cause, member,
+                        (unsigned long long)(cause->occurred_ns / NS_PER_S + member +
+                                             (request->is_recovery ? MEMBERS_MAX : 0)));
+        text_add_text(body, request->is_recovery ? "" : ",\"error_type\":\"Boom\"");
+        if (member > 0 && !request->is_recovery) {
             text_add_format(body, ",\"depends_on\":[\"job:c%u.%u\"]", request->cause,
                             (member - 1) / 2);
         }
@@ -91,12 +110,20 @@ static void send_one(struct sim *sim, struct request *request) {
     request->is_out = status_is_ok(gate_send(&sim->gates[SIM_GATE_SOURCE], &request->batch));
 }
 
+static bool is_time(const struct sim *sim, const struct request *request) {
+    const struct cause *cause = &sim->causes[request->cause];
+    if (request->is_recovery) {
+        return cause->unacknowledged == 0 && cause->acknowledged_ns + RECOVERY_NS <= sim->now_ns;
+    }
+    return request->not_before_ns <= sim->now_ns;
+}
+
 void source_send(struct sim *sim) {
     uint32_t start = (uint32_t)(sim_random(sim) % sim->requests_count);
     for (uint32_t i = 0; i < sim->requests_count; i++) {
         struct request *request = &sim->requests[(start + i) % sim->requests_count];
-        if (!request->is_out && !request->is_acknowledged &&
-            request->not_before_ns <= sim->now_ns && sim_random(sim) % 2 == 0) {
+        if (!request->is_out && !request->is_acknowledged && is_time(sim, request) &&
+            sim_random(sim) % 2 == 0) {
             send_one(sim, request);
         }
     }
@@ -109,6 +136,10 @@ void source_take_back(struct sim *sim) {
         request->is_out = false;
         request->is_acknowledged = batch->outcome == STATUS_OK;
         sim->acknowledged_events += request->is_acknowledged ? request->count : 0;
+        if (request->is_acknowledged && !request->is_recovery) {
+            sim->causes[request->cause].unacknowledged--;
+            sim->causes[request->cause].acknowledged_ns = sim->now_ns;
+        }
     }
 }
 

@@ -151,6 +151,7 @@ static bool open_life(struct sim *sim) {
         .state_directory = state,
         .poison_path = poison,
         .hash_seed = 1,
+        .kept_rows_max = sim->recovers ? 4 + (uint32_t)(sim->seed % 29) : 0,
         .gates = sim->gate_list,
         .gates_count = SIM_GATES,
         .stats = &sim->stats,
@@ -267,7 +268,7 @@ static struct hash128 replay_from_nothing(struct sim *sim) {
 
 /* --- A world --- */
 
-static struct config *load_config(uint64_t seed) {
+static struct config *load_config(uint64_t seed, bool recovers) {
     static char memory[16 * 1024];
     static const char *const waits[] = {"notify.group_wait=0s", "notify.group_wait=3s"};
     const char *const overrides[] = {"limits.entities=4096",
@@ -295,6 +296,9 @@ static struct config *load_config(uint64_t seed) {
     /* Less than `quell check` lets through: so that each world gets there. */
     config->policies.defaults.quarantine_bytes_max = 8 * KIB;
     config->policies.defaults.quarantine_age_ns_max = seed % 3 == 0 ? 4 * NS_PER_S : NS_PER_DAY;
+    config->policies.defaults.reopen_window_ns = recovers ? 4 * NS_PER_S : 30 * NS_PER_MINUTE;
+    config->policies.defaults.incidents_bytes_max = recovers ? 8 * KIB : GIB;
+    config->policies.defaults.incidents_age_ns_max = seed % 5 == 0 ? 20 * NS_PER_S : NS_PER_DAY;
     return config;
 }
 
@@ -310,7 +314,8 @@ static void open_world(struct sim *sim, uint64_t seed, const char *directory, ui
     batch_init(&sim->config_batch, memory, CONFIG_BATCH_BYTES);
     batch_init(&sim->outcome_batch, memory + CONFIG_BATCH_BYTES, CONFIG_BATCH_BYTES);
     sim->disk = fault_disk_open(&disk_options);
-    sim->config = load_config(seed);
+    sim->recovers = seed / 2 % 2 == 0;
+    sim->config = load_config(seed, sim->recovers);
     sim_set_clock(sim);
     source_make_causes(sim);
 }
@@ -363,13 +368,16 @@ int main(int count, char **words) {
     uint64_t start = real_seconds();
     uint64_t rounds = 0;
     uint64_t crashes = 0;
+    uint64_t dropped = 0;
     for (; is_timed ? real_seconds() - start < bound : rounds < bound; rounds++) {
         run_world(&sim, seed + rounds, directory, memory);
         crashes += sim.crashes;
+        dropped += sim.incidents_dropped;
     }
     uint64_t spent = real_seconds() - start;
-    (void)printf("%llu worlds, %llu crashes, %.1f worlds/s\n", (unsigned long long)rounds,
-                 (unsigned long long)crashes, (double)rounds / (double)(spent == 0 ? 1 : spent));
+    (void)printf("%llu worlds, %llu crashes, %llu incidents dropped, %.1f worlds/s\n",
+                 (unsigned long long)rounds, (unsigned long long)crashes,
+                 (unsigned long long)dropped, (double)rounds / (double)(spent == 0 ? 1 : spent));
     free(sim.json);
     free(memory);
     return rmdir(directory);

@@ -14,7 +14,7 @@
 #include "engine/engine.h"
 #include "tests/core/fault_disk.h"
 
-enum { CAUSES_MAX = 48, MEMBERS_MAX = 6, TENANTS = 3, REQUESTS_MAX = 256, TOLD_MAX = 4096 };
+enum { CAUSES_MAX = 48, MEMBERS_MAX = 6, TENANTS = 3, REQUESTS_MAX = 304, TOLD_MAX = 4096 };
 enum { SIM_GATE_MAIN, SIM_GATE_SOURCE, SIM_GATE_SINK, SIM_GATES };
 
 /* A root that fails, and what fails behind it. */
@@ -22,6 +22,9 @@ struct cause {
     uint32_t tenant;
     uint32_t members; /* the first is the root */
     uint64_t occurred_ns;
+    uint64_t acknowledged_ns; /* the latest failure that was, sim->now_ns */
+    uint32_t unacknowledged;  /* requests with failures */
+    bool ends;                /* all of its members recover */
 };
 
 /* Some events in one request, sent until they are acknowledged. */
@@ -32,6 +35,7 @@ struct request {
     uint32_t first;
     uint32_t count;
     uint32_t refused; /* beside them, of no status that there is */
+    bool is_recovery; /* all of the cause's are well again; told when all else of it is */
     bool is_out;      /* at the shard */
     bool is_acknowledged;
     uint64_t not_before_ns;
@@ -68,6 +72,7 @@ struct sim {
     struct outbox_outcome outcome;
     struct cause causes[CAUSES_MAX];
     uint32_t causes_count;
+    bool recovers; /* some causes end, and what is kept of them has an end soon */
     struct request requests[REQUESTS_MAX];
     uint32_t requests_count;
     struct told told[TOLD_MAX];
@@ -76,8 +81,9 @@ struct sim {
     bool outbox_is_empty; /* when the sink looked last */
     uint32_t crashes;
     uint32_t acknowledged_events;
-    uint64_t refused_left; /* in the quarantine, says the count */
-    char *json;            /* room for an answer of the view */
+    uint64_t refused_left;      /* in the quarantine, says the count */
+    uint64_t incidents_dropped; /* the same */
+    char *json;                 /* room for an answer of the view */
 };
 
 #define SIM_CHECK(sim, condition)                                                                  \
