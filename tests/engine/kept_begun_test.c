@@ -50,6 +50,33 @@ static void what_is_begun_goes_whole_though_the_bound_is_raised(void **state) {
     assert_same_after_replay(world);
 }
 
+/* By when they ended: it might be opened again for longer. */
+static void what_is_begun_goes_before_an_older_one_that_came_since(void **state) {
+    struct world *world = *state;
+    const struct bound wide = {NS_PER_DAY, GIB};
+    world->kept_rows_max = 1;
+    restart(world);
+    configure_reopening(world, wide, NS_PER_HOUR);
+    tell(world, "acme", "job:older", EVENT_STATUS_FAILED, NULL);
+    tell(world, "acme", "job:older", EVENT_STATUS_SUCCEEDED, NULL);
+    apply_tick(world, NS_PER_MINUTE);
+    configure_reopening(world, wide, NS_PER_MINUTE);
+    make_resolved(world, "acme", 2);
+    uint64_t bytes = world->engine.kept.bytes[KEPT_INCIDENT];
+    assert_int_equal(rows_count(world, STORE_TABLE_INCIDENT), 3);
+    configure_reopening(world, (struct bound){NS_PER_DAY, bytes - bytes / 4}, NS_PER_MINUTE);
+    apply_tick(world, 0);
+    assert_int_equal(world->engine.kept.sums[KEPT_INCIDENT][0].rows, 2);
+    configure_reopening(world, wide, NS_PER_MINUTE);
+    apply_tick(world, NS_PER_HOUR);
+    assert_int_equal(world->engine.kept.sums[KEPT_INCIDENT][0].rows, 3); /* it has come */
+    settle(world);
+    assert_int_equal(rows_count(world, STORE_TABLE_INCIDENT), 2);
+    assert_no_orphans(world);
+    assert_int_equal(world->engine.kept.sums[KEPT_INCIDENT][0].rows, 2);
+    assert_same_after_replay(world);
+}
+
 /* As a start of another version finds it. */
 static void let_index_anew(struct world *world) {
     assert_status(store_begin(world->store, &world->fault), OK);
@@ -151,6 +178,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(what_is_begun_goes_whole_though_the_rest_may_stay),
         TEST(what_is_begun_goes_whole_though_the_bound_is_raised),
+        TEST(what_is_begun_goes_before_an_older_one_that_came_since),
         TEST(what_is_begun_is_found_by_another_version_too),
         TEST(what_was_merged_goes_however_deep),
         TEST(what_was_merged_deep_goes_in_many_small_records),

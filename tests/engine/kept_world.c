@@ -271,6 +271,10 @@ const enum store_table incident_tables[INCIDENT_TABLES] = {
     STORE_TABLE_TIMELINE, STORE_TABLE_ALIAS,  STORE_TABLE_MEMORY};
 
 void configure_incidents(struct world *world, struct bound bound) {
+    configure_reopening(world, bound, policy_default().reopen_window_ns);
+}
+
+void configure_reopening(struct world *world, struct bound bound, uint64_t reopen_window_ns) {
     struct slice sinks[] = {SLICE("hook")};
     struct policy acme = policy_default();
     struct policy_set set = {.defaults = policy_default(), .tenants = &acme, .tenants_count = 1};
@@ -278,6 +282,7 @@ void configure_incidents(struct world *world, struct bound bound) {
     acme.sinks = sinks;
     acme.sinks_count = 1;
     acme.group_wait_ns = 0;
+    acme.reopen_window_ns = reopen_window_ns;
     acme.incidents_age_ns_max = bound.age_ns;
     acme.incidents_bytes_max = bound.bytes;
     batch_clear(&world->batch, BATCH_CONFIG);

@@ -43,6 +43,8 @@ enum { INCIDENT_TABLES = 6, MERGED_MAX = 100 };
 extern const enum store_table incident_tables[INCIDENT_TABLES];
 
 void configure_incidents(struct world *world, struct bound bound);
+/* The same; so long after its end an incident is opened again. */
+void configure_reopening(struct world *world, struct bound bound, uint64_t reopen_window_ns);
 /* One event, in a record of its own. */
 void tell(struct world *world, const char *tenant, const char *job, enum event_status status,
           const char *upstreams);
