@@ -134,20 +134,19 @@ static struct status poll_once(struct loop *loop, uint64_t timeout_ns) {
     loop->polled_ns = loop->now_ns;
     struct status status = loop->calls->run(loop, timeout_ns);
     loop->now_ns = read_clock(loop);
+    loop_note_heard(loop);
     return status;
 }
 
 /* A timer runs when a poll that began behind its time has told what had come: who sent in time
  * while this thread stood still, or the whole process did, is heard before his time is up. A poll
- * that waited does not say it: it is where a process that is stopped stands. */
+ * that waited does not say it: it is where a process that is stopped stands. One more is enough
+ * for that; while there is more than a poll tells of, the next turns say it. */
 struct status loop_run_once(struct loop *loop, uint64_t timeout_ns) {
     loop->now_ns = read_clock(loop);
-    uint32_t polls_left = 1 + loop->conns_open / LOOP_POLL_EVENTS_MIN;
     struct status status = poll_once(loop, loop_wait_ns(loop, timeout_ns));
-    while (status_is_ok(status) && polls_left > 0 && loop_wait_ns(loop, 1) == 0 &&
-           (loop->is_poll_partial || !loop_has_due_timer(loop))) {
+    if (status_is_ok(status) && !loop->is_poll_partial && loop_holds_timer(loop)) {
         status = poll_once(loop, 0);
-        polls_left--;
     }
     loop_run_timers(loop);
     return status;

@@ -21,8 +21,11 @@ enum {
     LOOP_SEND_PARTS_MAX = 8,
     LOOP_PEER_BYTES_MAX = 64,
     LOOP_POLL_EVENTS_MIN = 16, /* that a poll tells of when there are more */
+    LOOP_HELD_STEPS = 10,
 };
 #define LOOP_LINGER_NS NS_PER_S
+/* Under constant load a timer runs so late at most, or LOOP_HELD_STEPS turns, which last longer. */
+#define LOOP_HELD_MAX_NS (100 * NS_PER_MS)
 
 enum conn_state { CONN_FREE, CONN_OPEN, CONN_FINISHING, CONN_CLOSING };
 
@@ -119,10 +122,13 @@ struct loop {
     int wake_fd; /* eventfd */
     struct loop_watch_slot watches[LOOP_WATCHES_MAX];
     uint64_t now_ns;
-    uint64_t polled_ns;       /* what had come by then has been told */
-    bool is_poll_partial;     /* or not all of it */
-    uint64_t accept_again_ns; /* EMFILE: listeners rest until then */
-    void *backend;            /* the back-end's own state */
+    uint64_t polled_ns;                 /* when the last poll began */
+    bool is_poll_partial;               /* it has not told all that had come by then */
+    uint64_t heard_ns;                  /* what had come by then has been told, or its time is up */
+    uint64_t steps_ns[LOOP_HELD_STEPS]; /* when the last partial polls began; a ring */
+    uint32_t step;                      /* the last one */
+    uint64_t accept_again_ns;           /* EMFILE: listeners rest until then */
+    void *backend;                      /* the back-end's own state */
 };
 
 extern const struct loop_backend_calls loop_epoll_calls;
@@ -141,8 +147,11 @@ void loop_conn_release(struct loop_conn *conn);
 void loop_run_wakers(struct loop *loop);
 /* Between the wait of a run and its callbacks: these want to know what time it is now. */
 void loop_woke(struct loop *loop);
-/* Due by polled_ns. */
-bool loop_has_due_timer(const struct loop *loop);
+/* After each poll. */
+void loop_note_heard(struct loop *loop);
+/* Whether a timer is due, but not yet by heard_ns. */
+bool loop_holds_timer(const struct loop *loop);
+/* What is due by heard_ns. */
 void loop_run_timers(struct loop *loop);
 /* Of -1: nothing. */
 void loop_close_fd(int fd);

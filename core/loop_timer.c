@@ -61,12 +61,33 @@ void loop_timer_start(struct loop *loop, struct loop_timer *timer, uint64_t due_
     heap_up(loop, timer->heap_index);
 }
 
-bool loop_has_due_timer(const struct loop *loop) {
-    return loop->timers_count > 0 && loop->timers[0]->due_ns <= loop->polled_ns;
+/* A poll that is not partial has told all that had come when it began. Of the others a step is
+ * noted every ten milliseconds, however long a stall between two of them was; what was due by the
+ * tenth last step has waited for long enough. */
+void loop_note_heard(struct loop *loop) {
+    if (!loop->is_poll_partial) {
+        loop->heard_ns = loop->polled_ns;
+        return;
+    }
+    if (loop->polled_ns - loop->steps_ns[loop->step] < LOOP_HELD_MAX_NS / LOOP_HELD_STEPS) {
+        return;
+    }
+    loop->step = (loop->step + 1) % LOOP_HELD_STEPS;
+    uint64_t oldest_ns = loop->steps_ns[loop->step];
+    loop->heard_ns = oldest_ns > loop->heard_ns ? oldest_ns : loop->heard_ns;
+    loop->steps_ns[loop->step] = loop->polled_ns;
+}
+
+static bool is_due_by(const struct loop *loop, uint64_t time_ns) {
+    return loop->timers_count > 0 && loop->timers[0]->due_ns <= time_ns;
+}
+
+bool loop_holds_timer(const struct loop *loop) {
+    return is_due_by(loop, loop->now_ns) && !is_due_by(loop, loop->heard_ns);
 }
 
 void loop_run_timers(struct loop *loop) {
-    while (loop_has_due_timer(loop)) {
+    while (is_due_by(loop, loop->heard_ns)) {
         struct loop_timer *timer = loop->timers[0];
         loop_timer_stop(loop, timer);
         timer->on_due(timer->context);
