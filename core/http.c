@@ -21,7 +21,9 @@
 
 void http_conn_start_timer(struct http_conn *http, uint64_t span_ns) {
     struct loop *loop = http->server->options.loop;
-    loop_timer_start(loop, &http->timer, loop_now_ns(loop) + span_ns);
+    http->due_ns = loop_now_ns(loop) + span_ns;
+    http->deaf_ns = loop_deaf_ns(loop);
+    loop_timer_start(loop, &http->timer, http->due_ns);
 }
 
 /* --- Answers --- */

@@ -17,7 +17,8 @@ enum { SLOWEST_BYTES_PER_S = 64 * 1024 };
 /* --- Life of a connection --- */
 
 uint64_t http2_now_ns(const struct http2_conn *http2) {
-    return loop_now_ns(http2->server->options.loop);
+    const struct loop *loop = http2->server->options.loop;
+    return loop_now_ns(loop) - loop_deaf_ns(loop);
 }
 
 void http2_count(const struct http2_server *server, enum stat_number stat, uint64_t value) {
@@ -158,6 +159,11 @@ static void end_stream(struct http2_stream *stream, unsigned status, const char 
     http2->is_in_session = false;
 }
 
+void http2_conn_start_timer(struct http2_conn *http2) {
+    struct loop *loop = http2->server->options.loop;
+    loop_timer_start(loop, &http2->timer, loop_now_ns(loop) + NS_PER_S);
+}
+
 /* Once a second: who is too slow to send, to take, or has nothing to say. */
 void http2_conn_check(void *context) {
     struct http2_conn *http2 = context;
@@ -180,7 +186,7 @@ void http2_conn_check(void *context) {
         conn_close(http2);
         return;
     }
-    loop_timer_start(server->options.loop, &http2->timer, now_ns + NS_PER_S);
+    http2_conn_start_timer(http2);
     http2_pump(http2);
 }
 

@@ -124,11 +124,14 @@ void http2_answer_add_lines(struct http2_answer_fields *fields, const char *line
 /* --- http2.c --- */
 extern const struct loop_conn_handler http2_conn_handler;
 void http2_conn_check(void *http2);
+/* For the next http2_conn_check. */
+void http2_conn_start_timer(struct http2_conn *http2);
 void http2_conn_drain(struct http2_conn *http2);
 /* As http2_server_end_receiving. The connection may be gone behind it. */
 void http2_conn_end_receiving(struct http2_conn *http2, const char *words);
 /* Gives all back but the loop's connection. */
 void http2_conn_free(struct http2_conn *http2);
+/* Stands still while the loop does not listen (loop_deaf_ns). */
 uint64_t http2_now_ns(const struct http2_conn *http2);
 void http2_count(const struct http2_server *server, enum stat_number stat, uint64_t value);
 /* Ends it with a reason (RFC 9113, section 7); what was not answered never will be. */

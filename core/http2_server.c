@@ -30,23 +30,22 @@ bool http2_server_adopt(struct http2_server *server, struct loop_conn *conn, str
     if (http2 == NULL || server->is_draining || has_ended) {
         return false;
     }
-    uint64_t now_ns = loop_now_ns(server->options.loop);
     server->free_conns = http2->next_free;
     *http2 = (struct http2_conn){
         .server = server,
         .output = malloc(HTTP2_OUTPUT_BYTES),
         .credit = HTTP2_FLOOD_CREDIT,
-        .credit_ns = now_ns,
-        .active_ns = now_ns,
+        .credit_ns = loop_now_ns(server->options.loop),
         .timer = {.on_due = http2_conn_check, .context = http2},
     };
     if (http2->output == NULL || !http2_conn_open_session(http2)) {
         http2_conn_free(http2);
         return false;
     }
+    http2->active_ns = http2_now_ns(http2);
     http2->conn = conn;
     loop_conn_hand_over(conn, &http2_conn_handler, http2);
-    loop_timer_start(server->options.loop, &http2->timer, now_ns + NS_PER_S);
+    http2_conn_start_timer(http2);
     http2_conn_handler.on_receive(http2, conn, bytes);
     return true;
 }

@@ -207,7 +207,7 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *fram
         http2_terminate(http2, NGHTTP2_STREAM_CLOSED);
         return 0;
     }
-    uint64_t now_ns = http2_now_ns(http2);
+    uint64_t now_ns = loop_now_ns(http2->server->options.loop);
     uint64_t refill = (now_ns - http2->credit_ns) * HTTP2_FLOOD_CREDIT_PER_S / NS_PER_S;
     if (refill > 0) {
         http2->credit_ns = now_ns;

@@ -42,7 +42,7 @@ struct http2_stream *http2_stream_open(struct http2_conn *conn, int32_t id) {
     stream->generation = generation;
     stream->id = id;
     stream->state = STREAM_RECEIVING;
-    stream->began_ns = loop_now_ns(server->options.loop);
+    stream->began_ns = http2_now_ns(conn);
     stream->next = conn->streams;
     if (conn->streams != NULL) {
         conn->streams->previous = stream;

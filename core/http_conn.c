@@ -2,7 +2,7 @@
  * http_conn.c - what the loop tells of a connection, and what becomes of it. See http.c.
  *
  * A body's time is body_timeout_ns plus what came of it at 64 KiB/s: who sends slower is cut off,
- * however long a length was promised.
+ * however long a length was promised. No time counts in which the loop did not listen.
  */
 #include "core/http_conn.h"
 
@@ -78,11 +78,24 @@ static void next_request(struct http_conn *http) {
     }
 }
 
+/* The time it earned, and that in which nobody listened to it. */
+static bool has_more_time(struct http_conn *http) {
+    struct loop *loop = http->server->options.loop;
+    uint64_t deaf_ns = loop_deaf_ns(loop) - http->deaf_ns;
+    http->deaf_ns += deaf_ns;
+    http->body_began_ns += deaf_ns;
+    uint64_t due_ns = http->phase == PHASE_BODY ? body_due_ns(http) : http->due_ns + deaf_ns;
+    if (due_ns <= http->due_ns) {
+        return false;
+    }
+    http->due_ns = due_ns;
+    loop_timer_start(loop, &http->timer, due_ns);
+    return true;
+}
+
 static void on_timeout(void *context) {
     struct http_conn *http = context;
-    struct loop *loop = http->server->options.loop;
-    if (http->phase == PHASE_BODY && body_due_ns(http) > loop_now_ns(loop)) {
-        loop_timer_start(loop, &http->timer, body_due_ns(http));
+    if (has_more_time(http)) {
         return;
     }
     if (http_queued_is_in(&http->queued)) { /* it came, and its owner's turn has not */

@@ -24,6 +24,8 @@ struct http_conn {
     size_t head_size;
     size_t request_size; /* head and body, as received */
     struct http_chunks chunks;
+    uint64_t due_ns;  /* of the timer */
+    uint64_t deaf_ns; /* the loop's then */
     uint64_t body_began_ns;
     uint64_t body_received_bytes;
     struct http_head head;

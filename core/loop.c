@@ -90,7 +90,7 @@ struct status loop_open(const struct loop_options *options, struct loop **loop_o
         loop_close(loop);
         return status;
     }
-    loop->now_ns = read_clock(loop);
+    loop->now_ns = loop->woke_ns = read_clock(loop);
     *loop_out = loop;
     return status_ok();
 }
@@ -125,13 +125,25 @@ uint64_t loop_now_ns(const struct loop *loop) {
     return loop->now_ns;
 }
 
+/* A wait that ends much later than it was asked to is where a process that is stopped stands. */
 void loop_woke(struct loop *loop) {
     loop->now_ns = read_clock(loop);
+    loop->woke_ns = loop->now_ns;
+    uint64_t waited_ns = loop->now_ns - loop->polled_ns;
+    uint64_t late_ns = waited_ns > loop->asked_ns ? waited_ns - loop->asked_ns : 0;
+    loop->deaf_ns += late_ns > LOOP_DEAF_MIN_NS ? late_ns : 0;
+}
+
+uint64_t loop_deaf_ns(const struct loop *loop) {
+    return loop->deaf_ns;
 }
 
 static struct status poll_once(struct loop *loop, uint64_t timeout_ns) {
     loop->is_poll_partial = false;
     loop->polled_ns = loop->now_ns;
+    loop->asked_ns = timeout_ns;
+    uint64_t busy_ns = loop->polled_ns - loop->woke_ns;
+    loop->deaf_ns += busy_ns > LOOP_DEAF_MIN_NS ? busy_ns : 0;
     struct status status = loop->calls->run(loop, timeout_ns);
     loop->now_ns = read_clock(loop);
     loop_note_heard(loop);

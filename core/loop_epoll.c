@@ -234,6 +234,7 @@ static void receive_some(struct loop_conn *conn) {
             return;
         }
     }
+    conn->loop->is_poll_partial = true;
 }
 
 static void on_conn_event(struct loop *loop, uint32_t index, uint32_t generation, uint32_t events) {

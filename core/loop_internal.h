@@ -26,6 +26,8 @@ enum {
 #define LOOP_LINGER_NS NS_PER_S
 /* Under constant load a timer runs so late at most, or LOOP_HELD_STEPS turns, which last longer. */
 #define LOOP_HELD_MAX_NS (100 * NS_PER_MS)
+/* Shorter than that, being late is what a busy machine does. */
+#define LOOP_DEAF_MIN_NS (500 * NS_PER_MS)
 
 enum conn_state { CONN_FREE, CONN_OPEN, CONN_FINISHING, CONN_CLOSING };
 
@@ -122,7 +124,10 @@ struct loop {
     int wake_fd; /* eventfd */
     struct loop_watch_slot watches[LOOP_WATCHES_MAX];
     uint64_t now_ns;
-    uint64_t polled_ns;                 /* when the last poll began */
+    uint64_t polled_ns; /* when the last poll began */
+    uint64_t asked_ns;  /* how long it was to wait */
+    uint64_t woke_ns;   /* when it had */
+    uint64_t deaf_ns;
     bool is_poll_partial;               /* it has not told all that had come by then */
     uint64_t heard_ns;                  /* what had come by then has been told, or its time is up */
     uint64_t steps_ns[LOOP_HELD_STEPS]; /* when the last partial polls began; a ring */

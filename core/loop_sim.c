@@ -291,6 +291,7 @@ static struct status sim_run(struct loop *loop, uint64_t timeout_ns) {
     if (!has_moved && state->writes_count == 0 && timeout_ns != UINT64_MAX) {
         state->now_ns += timeout_ns;
     }
+    loop_woke(loop);
     loop->polled_ns = state->now_ns; /* nothing comes while time passes */
     return status_ok();
 }

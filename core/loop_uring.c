@@ -467,6 +467,7 @@ static struct status uring_run(struct loop *loop, uint64_t timeout_ns) {
     wake_listeners(loop);
     reap(loop);
     receive_ready(state_of(loop));
+    loop->is_poll_partial = loop->is_poll_partial || state_of(loop)->ready_first != NULL;
     return status_ok();
 }
 

@@ -217,6 +217,22 @@ static void who_sends_while_the_thread_stands_still_is_heard_before_his_time_is_
     close(visit.client);
 }
 
+static void stand_still_for_long(void *context) {
+    (void)context;
+    usleep(600 * 1000);
+}
+
+static void the_time_in_which_the_loop_did_not_listen_is_told(void **state) {
+    struct bench *bench = bench_of(state);
+    struct loop_waker *waker = NULL;
+    assert_status(loop_waker_open(bench->loop, stand_still_for_long, bench, &waker), OK);
+    uint64_t before_ns = loop_deaf_ns(bench->loop);
+    loop_waker_wake(waker);
+    assert_status(loop_run_once(bench->loop, 0), OK);
+    assert_status(loop_run_once(bench->loop, 0), OK);
+    assert_true(loop_deaf_ns(bench->loop) >= before_ns + 600 * NS_PER_MS);
+}
+
 /* Not when the loop began to wait for it. */
 static void a_connections_time_begins_when_it_comes(void **state) {
     struct bench *bench = bench_of(state);
@@ -299,6 +315,7 @@ static void an_hour_passes_at_once(void **state) {
     loop_timer_start(bench->loop, &timer.timer, loop_now_ns(bench->loop) + NS_PER_HOUR);
     assert_status(loop_run_once(bench->loop, 2 * NS_PER_HOUR), OK);
     assert_string_equal(bench->order, "x");
+    assert_int_equal(loop_deaf_ns(bench->loop), 0);
     assert_true(clock_monotonic_ns() - real < 10 * NS_PER_S);
 }
 
@@ -405,6 +422,7 @@ int main(void) {
         EACH(another_thread_wakes_the_loop),
         EACH(a_loop_that_listens_no_more_is_not_woken_and_then_again),
         ON_SOCKETS(who_sends_while_the_thread_stands_still_is_heard_before_his_time_is_up),
+        ON_SOCKETS(the_time_in_which_the_loop_did_not_listen_is_told),
         ON_SOCKETS(a_connections_time_begins_when_it_comes),
         EACH(a_write_is_in_the_file_when_it_is_done),
         EACH(a_write_that_cannot_be_done_says_why),

@@ -385,30 +385,6 @@ class Life(Story):
         quell.start()
         self.assertEqual([one["root_cause"]["entity"] for one in quell.incidents()], ["job:late"])
 
-    def test_who_sent_in_time_is_answered_when_the_process_stood_still(self):
-        quell = self.quell(*(f'server.{what}_timeout="4s"' for what in ("header", "body", "idle")))
-        body = json.dumps(failure("load")).encode()
-        head = b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
-        whole = head + body
-
-        def begin(data):
-            connection = socket.create_connection(("127.0.0.1", quell.http), timeout=60)
-            self.addCleanup(connection.close)
-            connection.sendall(data)
-            return connection
-        begun = [(begin(whole[:size]), size) for _ in range(50)
-                 for size in (0, 20, len(head), len(whole) - 5)]  # more than one poll tells of
-        idle = begin(whole)
-        self.assertIn(b"HTTP/1.1 200 OK", idle.recv(65536))
-        quell.process.send_signal(signal.SIGSTOP)
-        for connection, size in [*begun, (idle, 0)]:
-            connection.sendall(whole[size:])
-        late = begin(whole)
-        time.sleep(4.5)
-        quell.process.send_signal(signal.SIGCONT)
-        answers = {connection.recv(65536)[:12] for connection, _ in [*begun, (idle, 0), (late, 0)]}
-        self.assertLessEqual(answers, {b"HTTP/1.1 200", b"HTTP/1.1 429"})  # heard, all of them
-
     def test_check_tells_all_errors_with_their_places(self):
         quell = self.quell(files={"bad.toml": "datadir = 1\n[journal]\nsink = 2\nsync = \"often\"\n"})
         result = subprocess.run([BINARY, "check", os.path.join(quell.directory, "bad.toml")],
