@@ -121,10 +121,6 @@ enum loop_backend loop_get_backend(const struct loop *loop) {
     return loop->calls->backend;
 }
 
-uint64_t loop_now_ns(const struct loop *loop) {
-    return loop->now_ns;
-}
-
 /* A wait that ends much later than it was asked to is where a process that is stopped stands. */
 void loop_woke(struct loop *loop) {
     loop->now_ns = read_clock(loop);
@@ -134,18 +130,20 @@ void loop_woke(struct loop *loop) {
     loop->deaf_ns += late_ns > LOOP_DEAF_MIN_NS ? late_ns : 0;
 }
 
-uint64_t loop_deaf_ns(const struct loop *loop) {
-    return loop->deaf_ns;
+/* What its callbacks took. Half a second of it is work: under steady overload time goes on. */
+static void look_at_clock(struct loop *loop) {
+    loop->now_ns = read_clock(loop);
+    uint64_t busy_ns = loop->now_ns - loop->woke_ns;
+    loop->deaf_ns += busy_ns > LOOP_DEAF_MIN_NS ? busy_ns - LOOP_DEAF_MIN_NS : 0;
+    loop->woke_ns = loop->now_ns;
 }
 
 static struct status poll_once(struct loop *loop, uint64_t timeout_ns) {
     loop->is_poll_partial = false;
     loop->polled_ns = loop->now_ns;
     loop->asked_ns = timeout_ns;
-    uint64_t busy_ns = loop->polled_ns - loop->woke_ns;
-    loop->deaf_ns += busy_ns > LOOP_DEAF_MIN_NS ? busy_ns : 0;
     struct status status = loop->calls->run(loop, timeout_ns);
-    loop->now_ns = read_clock(loop);
+    look_at_clock(loop);
     loop_note_heard(loop);
     return status;
 }
@@ -155,7 +153,7 @@ static struct status poll_once(struct loop *loop, uint64_t timeout_ns) {
  * that waited does not say it: it is where a process that is stopped stands. One more is enough
  * for that; while there is more than a poll tells of, the next turns say it. */
 struct status loop_run_once(struct loop *loop, uint64_t timeout_ns) {
-    loop->now_ns = read_clock(loop);
+    look_at_clock(loop);
     struct status status = poll_once(loop, loop_wait_ns(loop, timeout_ns));
     if (status_is_ok(status) && !loop->is_poll_partial && loop_holds_timer(loop)) {
         status = poll_once(loop, 0);

@@ -46,7 +46,8 @@ enum loop_backend loop_get_backend(const struct loop *loop);
 /* Time as the loop sees it (virtual in the simulation), monotonic. */
 uint64_t loop_now_ns(const struct loop *loop);
 /* How long, all together, the loop did not listen: while its thread or the whole process stood
- * still for half a second or longer. Who takes time for progress of a peer's takes that off. */
+ * still, what goes beyond half a second, or beyond the wait that it had asked for. Now less that
+ * never goes back. Who takes time for progress of a peer's takes that off. */
 uint64_t loop_deaf_ns(const struct loop *loop);
 /* Waits for events up to timeout_ns (UINT64_MAX: until something happens), runs their callbacks. */
 MUST_CHECK struct status loop_run_once(struct loop *loop, uint64_t timeout_ns);

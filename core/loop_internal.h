@@ -24,7 +24,8 @@ enum {
     LOOP_HELD_STEPS = 10,
 };
 #define LOOP_LINGER_NS NS_PER_S
-/* Under constant load a timer runs so late at most, or LOOP_HELD_STEPS turns, which last longer. */
+/* Under constant load a timer runs about so late, or some LOOP_HELD_STEPS turns if they last
+ * longer. */
 #define LOOP_HELD_MAX_NS (100 * NS_PER_MS)
 /* Shorter than that, being late is what a busy machine does. */
 #define LOOP_DEAF_MIN_NS (500 * NS_PER_MS)
@@ -126,7 +127,7 @@ struct loop {
     uint64_t now_ns;
     uint64_t polled_ns; /* when the last poll began */
     uint64_t asked_ns;  /* how long it was to wait */
-    uint64_t woke_ns;   /* when it had */
+    uint64_t woke_ns;   /* when it had, or the clock was looked at since */
     uint64_t deaf_ns;
     bool is_poll_partial;               /* it has not told all that had come by then */
     uint64_t heard_ns;                  /* what had come by then has been told, or its time is up */

@@ -61,6 +61,14 @@ void loop_timer_start(struct loop *loop, struct loop_timer *timer, uint64_t due_
     heap_up(loop, timer->heap_index);
 }
 
+uint64_t loop_now_ns(const struct loop *loop) {
+    return loop->now_ns;
+}
+
+uint64_t loop_deaf_ns(const struct loop *loop) {
+    return loop->deaf_ns;
+}
+
 /* A poll that is not partial has told all that had come when it began. Of the others a step is
  * noted every ten milliseconds, however long a stall between two of them was; what was due by the
  * tenth last step has waited for long enough. */

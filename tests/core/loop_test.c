@@ -219,7 +219,7 @@ static void who_sends_while_the_thread_stands_still_is_heard_before_his_time_is_
 
 static void stand_still_for_long(void *context) {
     (void)context;
-    usleep(600 * 1000);
+    usleep(900 * 1000);
 }
 
 static void the_time_in_which_the_loop_did_not_listen_is_told(void **state) {
@@ -227,10 +227,15 @@ static void the_time_in_which_the_loop_did_not_listen_is_told(void **state) {
     struct loop_waker *waker = NULL;
     assert_status(loop_waker_open(bench->loop, stand_still_for_long, bench, &waker), OK);
     uint64_t before_ns = loop_deaf_ns(bench->loop);
+    uint64_t clock_ns = loop_now_ns(bench->loop) - before_ns;
     loop_waker_wake(waker);
-    assert_status(loop_run_once(bench->loop, 0), OK);
-    assert_status(loop_run_once(bench->loop, 0), OK);
-    assert_true(loop_deaf_ns(bench->loop) >= before_ns + 600 * NS_PER_MS);
+    for (uint32_t i = 0; i < 3; i++) { /* in the same turn already: its timers ask for it */
+        assert_status(loop_run_once(bench->loop, 0), OK);
+        uint64_t deaf_ns = loop_deaf_ns(bench->loop);
+        assert_true(deaf_ns >= before_ns + 200 * NS_PER_MS);
+        assert_true(loop_now_ns(bench->loop) - deaf_ns >= clock_ns);
+        clock_ns = loop_now_ns(bench->loop) - deaf_ns;
+    }
 }
 
 /* Not when the loop began to wait for it. */
