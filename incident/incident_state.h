@@ -30,8 +30,9 @@
 #define KINDS_MAX 16u
 #define KIND_BYTES_MAX 24u
 #define DETAIL_BYTES_MAX 700u
-/* Lines of a timeline beyond which it no longer says who is well and fails again: an incident that
- * never ends would fill the store with them. What else happens is seldom: some hundred a day. */
+/* Lines of a timeline, and two a member, beyond which it no longer says who is well and fails
+ * again, and that it ends and is opened again: what flaps for ever would fill the store with them.
+ * What else happens is told, so it is seldom: some hundred a day. */
 #define TIMELINE_GOINGS_MAX 4096u
 #define ACKNOWLEDGED_BYTES_MAX 200u /* kept of who did last, and what they said; cut */
 /* From this many failing members on an error is critical. */
@@ -428,6 +429,7 @@ void timeline_add_news(struct incidents *incidents, const struct incident_contex
                        enum event_status status);
 /* The same of a member that is well, or fails again: in a timeline that is long already, no more.
  */
+bool timeline_is_long(const struct incident *incident);
 void timeline_add_going(struct incidents *incidents, const struct incident_context *context,
                         struct incident *incident, const struct member *member, const char *what,
                         enum event_status status);

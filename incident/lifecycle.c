@@ -304,7 +304,9 @@ void incident_resolve(struct incidents *incidents, const struct incident_context
     incident->is_end_told = !incident->is_told || end_is_known;
     incident->tell_due_ns = incident->is_end_told ? NEVER_NS : context->now_ns;
     timeline_add_suppressed(incidents, context, incident);
-    timeline_add(incidents, context, incident, "resolved", detail);
+    if (!timeline_is_long(incident)) {
+        timeline_add(incidents, context, incident, "resolved", detail);
+    }
     incident_refresh(incidents, context, incident);
     (void)telling_run(incidents, context, incident);
 }
@@ -323,7 +325,7 @@ void incident_reopen(struct incidents *incidents, const struct incident_context 
     incident->forget_due_ns = NEVER_NS;
     incident->updated_ns = context->now_ns;
     incident->tell_due_ns = context->now_ns + policy->group_wait_ns;
-    timeline_add_news(incidents, context, incident, member, "reopened", status);
+    timeline_add_going(incidents, context, incident, member, "reopened", status);
     if (incident->is_told && end_was_told) {
         incident->changes |= CHANGE_REOPENED;
     }

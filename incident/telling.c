@@ -60,10 +60,14 @@ void timeline_add_news(struct incidents *incidents, const struct incident_contex
     timeline_add(incidents, context, incident, what, text_slice(&detail));
 }
 
+bool timeline_is_long(const struct incident *incident) {
+    return incident->timeline_next >= TIMELINE_GOINGS_MAX + 2 * (uint64_t)incident->members_count;
+}
+
 void timeline_add_going(struct incidents *incidents, const struct incident_context *context,
                         struct incident *incident, const struct member *member, const char *what,
                         enum event_status status) {
-    if (incident->timeline_next < TIMELINE_GOINGS_MAX) {
+    if (!timeline_is_long(incident)) {
         timeline_add_news(incidents, context, incident, member, what, status);
     }
 }
