@@ -10,12 +10,18 @@ SOURCE, BUILD = os.environ["QUELL_SOURCE"], os.environ["QUELL_BUILD"]
 ROOMS = ["core", "schemas", "signals", "dedup", "graph", "incident", "engine", "ingest", "sinks",
          "console", "bench", "cli"]
 AT_ONCE = 2
+COMMANDS = os.path.join(BUILD, "clang_tidy")  # the build's, without what only gcc knows
 
 
 def files():
-    """The C files of the rooms that the build compiles, relative to the source."""
+    """The C files of the rooms that the build compiles, relative to the source; COMMANDS is made."""
     with open(os.path.join(BUILD, "compile_commands.json"), encoding="utf-8") as file:
         commands = json.load(file)
+    for command in commands:
+        command["command"] = re.sub(r"\S*-mmem(?:set|cpy)-strategy=\S*", "", command["command"])
+    os.makedirs(COMMANDS, exist_ok=True)
+    with open(os.path.join(COMMANDS, "compile_commands.json"), "w", encoding="utf-8") as file:
+        json.dump(commands, file)
     paths = {os.path.relpath(os.path.join(command["directory"], command["file"]), SOURCE)
              for command in commands}
     return sorted(path for path in paths
@@ -24,7 +30,7 @@ def files():
 
 def look_at(path):
     """What clang-tidy warns of, one text a warning; also when it cannot do its work."""
-    result = subprocess.run(["clang-tidy-14", "--quiet", "-p", BUILD, os.path.join(SOURCE, path)],
+    result = subprocess.run(["clang-tidy-14", "--quiet", "-p", COMMANDS, os.path.join(SOURCE, path)],
                             capture_output=True, text=True)
     found = re.findall(r"^.*: (?:warning|error): .*$", result.stdout, re.M)
     if result.returncode != 0 and not found:
