@@ -93,18 +93,11 @@ static struct status drop(struct clearing *clearing, enum store_table table, str
     return status_ok();
 }
 
-/* Damaged rows go as well, without their bytes; of a damaged page there are no keys. END */
+/* Damaged rows go as well, without their bytes. END */
 static struct status next_row(struct clearing *clearing, struct store_cursor *cursor,
                               struct slice *key_out, struct slice *value_out) {
-    *key_out = *value_out = slice_of(NULL, 0);
-    struct status status = store_cursor_next(cursor, key_out, value_out);
-    if (status.code != STATUS_CORRUPT) {
-        return status;
-    }
-    *value_out = slice_of(NULL, 0);
-    return key_out->size > 0 ? status_ok()
-                             : fault_set(clearing->fault, STATUS_IO,
-                                         "a page of a resolved incident cannot be read");
+    return kept_next_row(cursor, "a page of a resolved incident cannot be read", key_out, value_out,
+                         clearing->fault);
 }
 
 static struct status drop_each(struct clearing *clearing, enum store_table table,

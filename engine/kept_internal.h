@@ -25,6 +25,10 @@ struct slice kept_row_key(enum kept_kind kind, uint32_t place, const struct kept
                           uint8_t memory[KEPT_ROW_KEY_BYTES_MAX]);
 /* False for a key that is none of a row. */
 bool kept_read_row_key(enum kept_kind kind, struct slice key, struct kept_row *row_out);
+/* The next row there is, without bytes when they are damaged; END. IO, said by these words, when a
+ * page is: there is no key to go by, and CORRUPT would say of the record that it is none. */
+struct status kept_next_row(struct store_cursor *cursor, const char *damaged_page,
+                            struct slice *key_out, struct slice *value_out, struct fault *fault);
 void kept_emit_sum(struct engine *engine, enum kept_kind kind, uint32_t place);
 /* A row less. */
 void kept_subtract(struct engine *engine, enum kept_kind kind, uint32_t place, uint64_t cost);

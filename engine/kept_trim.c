@@ -157,18 +157,15 @@ static struct status drop_row(struct engine *engine, struct drop *drop, struct s
     return status_ok();
 }
 
-/* Without bytes when they are damaged. A damaged page is IO: there is no key to go by, and CORRUPT
- * would say of the record that it is none. */
-static struct status next_row(struct store_cursor *cursor, struct slice *key_out,
-                              struct slice *value_out, struct fault *fault) {
+struct status kept_next_row(struct store_cursor *cursor, const char *damaged_page,
+                            struct slice *key_out, struct slice *value_out, struct fault *fault) {
     *key_out = *value_out = slice_of(NULL, 0);
     struct status status = store_cursor_next(cursor, key_out, value_out);
     if (status.code != STATUS_CORRUPT) {
         return status;
     }
     *value_out = slice_of(NULL, 0);
-    return key_out->size > 0 ? status_ok()
-                             : fault_set(fault, STATUS_IO, "a page of table kept cannot be read");
+    return key_out->size > 0 ? status_ok() : fault_set(fault, STATUS_IO, "%s", damaged_page);
 }
 
 static struct status drop_rows(struct engine *engine, struct drop *drop,
@@ -176,7 +173,8 @@ static struct status drop_rows(struct engine *engine, struct drop *drop,
     for (;;) {
         struct slice key;
         struct slice value;
-        struct status status = next_row(cursor, &key, &value, fault);
+        struct status status =
+            kept_next_row(cursor, "a page of table kept cannot be read", &key, &value, fault);
         if (status.code == STATUS_END) { /* none is left */
             struct kept_sum *sum = sum_of(engine, drop);
             sum->rows = sum->rows > 1 ? 1 : sum->rows;
