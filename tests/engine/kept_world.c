@@ -6,23 +6,30 @@
 
 #include "core/operator.h"
 
-void configure(struct world *world, struct bound bound) {
+/* Of tenant acme, whose sink "hook" is told at once, and of all others. */
+static void apply_policies(struct world *world, struct policy *acme,
+                           const struct policy *defaults) {
     struct slice sinks[] = {SLICE("hook")};
-    struct policy acme = policy_default();
-    struct policy_set set = {.defaults = policy_default(), .tenants = &acme, .tenants_count = 1};
-    acme.tenant = SLICE("acme");
-    acme.sinks = sinks;
-    acme.sinks_count = 1;
-    acme.group_wait_ns = 0;
-    acme.quarantine_age_ns_max = acme.dead_age_ns_max = bound.age_ns;
-    acme.quarantine_bytes_max = acme.dead_bytes_max = bound.bytes;
-    set.defaults.quarantine_bytes_max = bound.bytes;
+    struct policy_set set = {.defaults = *defaults, .tenants = acme, .tenants_count = 1};
+    acme->tenant = SLICE("acme");
+    acme->sinks = sinks;
+    acme->sinks_count = 1;
+    acme->group_wait_ns = 0;
     batch_clear(&world->batch, BATCH_CONFIG);
     struct writer writer = batch_entry_begin(&world->batch);
     assert_status(policy_set_encode(&set, &writer), OK);
     batch_entry_commit(&world->batch, writer.size);
     apply_record(world);
     batch_clear(&world->batch, BATCH_EVENTS);
+}
+
+void configure(struct world *world, struct bound bound) {
+    struct policy defaults = policy_default();
+    struct policy acme = policy_default();
+    acme.quarantine_age_ns_max = acme.dead_age_ns_max = bound.age_ns;
+    acme.quarantine_bytes_max = acme.dead_bytes_max = bound.bytes;
+    defaults.quarantine_bytes_max = bound.bytes;
+    apply_policies(world, &acme, &defaults);
 }
 
 void add_refused(struct world *world, const char *tenant, size_t raw_bytes) {
@@ -275,22 +282,12 @@ void configure_incidents(struct world *world, struct bound bound) {
 }
 
 void configure_reopening(struct world *world, struct bound bound, uint64_t reopen_window_ns) {
-    struct slice sinks[] = {SLICE("hook")};
+    const struct policy defaults = policy_default();
     struct policy acme = policy_default();
-    struct policy_set set = {.defaults = policy_default(), .tenants = &acme, .tenants_count = 1};
-    acme.tenant = SLICE("acme");
-    acme.sinks = sinks;
-    acme.sinks_count = 1;
-    acme.group_wait_ns = 0;
     acme.reopen_window_ns = reopen_window_ns;
     acme.incidents_age_ns_max = bound.age_ns;
     acme.incidents_bytes_max = bound.bytes;
-    batch_clear(&world->batch, BATCH_CONFIG);
-    struct writer writer = batch_entry_begin(&world->batch);
-    assert_status(policy_set_encode(&set, &writer), OK);
-    batch_entry_commit(&world->batch, writer.size);
-    apply_record(world);
-    batch_clear(&world->batch, BATCH_EVENTS);
+    apply_policies(world, &acme, &defaults);
 }
 
 void tell(struct world *world, const char *tenant, const char *job, enum event_status status,

@@ -2,7 +2,6 @@
  * while it may be opened again, if it happened while the cause was bad; else it is another one. */
 #include "tests/incident/world.h"
 
-#define MINUTES(count) ((count)*NS_PER_MINUTE)
 #define AT(minute) (START_NS + MINUTES(minute))
 
 /* job:b needs job:a, which failed at minute 0, was well again at minute 5, and whose end was told.

@@ -7,14 +7,10 @@ static void limited_init(struct world *world, uint32_t limit) {
     world->policies.defaults.limit_incidents_per_h = limit;
 }
 
-static void run_for(struct world *world, uint64_t span_ns) {
-    world_run(world, world->now_ns + span_ns);
-}
-
 /* Fails, is told, and is well again. */
 static void pass_by(struct world *world, const char *entity) {
     world_fail(world, entity, world->now_ns);
-    run_for(world, NS_PER_MINUTE);
+    world_run_for(world, NS_PER_MINUTE);
     world_good(world, "acme", entity, world->now_ns);
 }
 
@@ -25,7 +21,7 @@ static void what_is_over_and_forgotten_counts_for_its_hour(void **state) {
         limited_init(&world, 1);
         pass_by(&world, "job:a");
         assert_int_equal(world.told_count, 2);
-        run_for(&world, 40 * NS_PER_MINUTE); /* past its reopen window */
+        world_run_for(&world, 40 * NS_PER_MINUTE); /* past its reopen window */
         if (restarts == 1) {
             world_restart(&world);
         }
@@ -46,7 +42,7 @@ static void what_was_never_told_does_not_count(void **state) {
     world_fail(&world, "job:a", START_NS);
     world_good(&world, "acme", "job:a", START_NS);
     world_fail(&world, "job:b", START_NS);
-    run_for(&world, NS_PER_MINUTE);
+    world_run_for(&world, NS_PER_MINUTE);
     assert_int_equal(world.told_count, 1);
     world_deinit(&world);
 }
@@ -57,23 +53,23 @@ static void the_same_job_past_its_reopen_window_is_a_new_incident(void **state) 
         struct world world;
         limited_init(&world, 3);
         pass_by(&world, "job:a");
-        run_for(&world, 31 * NS_PER_MINUTE);
+        world_run_for(&world, 31 * NS_PER_MINUTE);
         if (restarts == 1) {
             world_restart(&world);
         }
         world_fail(&world, "job:a", world.now_ns);
         assert_int_equal(world_incidents(&world, "acme"), 2);
         assert_int_equal(world.opened, 2);
-        run_for(&world, NS_PER_MINUTE);
+        world_run_for(&world, NS_PER_MINUTE);
         assert_int_equal(world.told_count, 3);
         assert_int_equal(world.told[2].type, 1);
         world_good(&world, "acme", "job:a", world.now_ns);
         assert_int_equal(world.told_count, 4);
         world_fail(&world, "job:a", world.now_ns); /* within it, it is the same one */
         assert_int_equal(world_incidents(&world, "acme"), 2);
-        run_for(&world, NS_PER_DAY); /* what is remembered is forgotten at last */
+        world_run_for(&world, NS_PER_DAY); /* what is remembered is forgotten at last */
         world_good(&world, "acme", "job:a", world.now_ns);
-        run_for(&world, NS_PER_DAY);
+        world_run_for(&world, NS_PER_DAY);
         assert_int_equal(incidents_next_due_ns(world.incidents), UINT64_MAX);
         world_deinit(&world);
     }
@@ -102,9 +98,9 @@ static void a_platform_root_past_the_reopen_window_is_that_of_a_new_incident(voi
         world_depend(&world, "job:load", "platform|service:db");
         world_depend(&world, "job:more", "platform|service:db");
         fail_by_platform(&world, "job:load", kind & 1);
-        run_for(&world, NS_PER_MINUTE);
+        world_run_for(&world, NS_PER_MINUTE);
         world_good(&world, "acme", "job:load", world.now_ns);
-        run_for(&world, 45 * NS_PER_MINUTE);
+        world_run_for(&world, 45 * NS_PER_MINUTE);
         if ((kind & 4) != 0) {
             world_restart(&world);
         }
@@ -122,10 +118,10 @@ static void a_platform_root_past_the_reopen_window_is_that_of_a_new_incident(voi
         assert_int_equal(platform_roots, 2);
         assert_int_equal(open, 1);
         world_restart(&world);
-        run_for(&world, NS_PER_MINUTE);
+        world_run_for(&world, NS_PER_MINUTE);
         world_good(&world, "acme", "job:load", world.now_ns);
         world_good(&world, "acme", "job:more", world.now_ns);
-        run_for(&world, NS_PER_DAY);
+        world_run_for(&world, NS_PER_DAY);
         assert_int_equal(incidents_open_count(world.incidents), 0);
         assert_int_equal(incidents_next_due_ns(world.incidents), UINT64_MAX);
         world_deinit(&world);
@@ -148,9 +144,9 @@ static void coming_and_going_fills_no_timeline_without_end(void **state) {
     world_fail(&world, "job:a", world.now_ns);
     for (unsigned i = 0; i < 3000; i++) {
         world_fail(&world, "job:b", world.now_ns);
-        run_for(&world, NS_PER_S);
+        world_run_for(&world, NS_PER_S);
         world_good(&world, "acme", "job:b", world.now_ns);
-        run_for(&world, NS_PER_S);
+        world_run_for(&world, NS_PER_S);
         if (i == 999) {
             assert_true(count_lines(&world) > 2000);
         }
@@ -158,7 +154,7 @@ static void coming_and_going_fills_no_timeline_without_end(void **state) {
     assert_true(count_lines(&world) > 4000);
     assert_true(count_lines(&world) < 4200);
     world_good(&world, "acme", "job:a", world.now_ns);
-    run_for(&world, NS_PER_MINUTE);
+    world_run_for(&world, NS_PER_MINUTE);
     char *end = world_json(&world, "acme", 0);
     assert_int_equal(count_text(end, "\"status\":\"resolved\""), 1);
     free(end);
@@ -178,9 +174,9 @@ static void what_flaps_alone_fills_no_timeline_without_end(void **state) {
     world_init(&world);
     for (unsigned i = 0; i < 3000; i++) {
         world_fail(&world, "job:a", world.now_ns);
-        run_for(&world, NS_PER_S);
+        world_run_for(&world, NS_PER_S);
         world_good(&world, "acme", "job:a", world.now_ns);
-        run_for(&world, NS_PER_S);
+        world_run_for(&world, NS_PER_S);
     }
     assert_int_equal(world_incidents(&world, "acme"), 1);
     assert_true(count_lines(&world) > 4000);

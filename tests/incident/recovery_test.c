@@ -27,10 +27,6 @@ static void end(struct world *world, const char *entity, uint64_t labels) {
     world_good_signal(world, "acme", entity, &signal);
 }
 
-static void run_for(struct world *world, uint64_t span_ns) {
-    world_run(world, world->now_ns + span_ns);
-}
-
 static void expect_open(struct world *world, uint32_t count) {
     assert_int_equal(incidents_open_count(world->incidents), count);
 }
@@ -45,10 +41,10 @@ static void a_job_that_failed_stays_failed_when_an_alert_about_it_falls_silent(v
         }
         world_fail(&world, "job:a", world.now_ns);
         fire(&world, "job:a", 7, world.now_ns + NS_PER_HOUR);
-        run_for(&world, 3 * NS_PER_HOUR);
+        world_run_for(&world, 3 * NS_PER_HOUR);
         world_restart(&world);
         end(&world, "job:a", 7); /* nor when it says that it is over */
-        run_for(&world, NS_PER_HOUR);
+        world_run_for(&world, NS_PER_HOUR);
         expect_open(&world, 1);
         world_good(&world, "acme", "job:a", world.now_ns);
         expect_open(&world, 0);
@@ -61,7 +57,7 @@ static void a_job_of_which_only_an_alert_told_recovers_by_silence(void **state) 
     struct world world;
     world_init(&world);
     fire(&world, "job:a", 7, 0);
-    run_for(&world, RESOLVE_AFTER_NS);
+    world_run_for(&world, RESOLVE_AFTER_NS);
     expect_open(&world, 0);
     world_deinit(&world);
 }
@@ -72,13 +68,13 @@ static void an_alert_fires_until_the_end_that_it_names(void **state) {
         struct world world;
         world_init(&world);
         fire(&world, "service:web", 7, START_NS + NS_PER_HOUR);
-        run_for(&world, RESOLVE_AFTER_NS);
+        world_run_for(&world, RESOLVE_AFTER_NS);
         if (restarts == 1) {
             world_restart(&world);
         }
         world_run(&world, START_NS + NS_PER_HOUR - 1);
         expect_open(&world, 1);
-        run_for(&world, 1);
+        world_run_for(&world, 1);
         expect_open(&world, 0);
         world_deinit(&world);
     }
@@ -89,7 +85,7 @@ static void an_alert_that_says_that_it_is_over_is_over_before(void **state) {
     struct world world;
     world_init(&world);
     fire(&world, "service:web", 7, START_NS + NS_PER_DAY);
-    run_for(&world, NS_PER_HOUR);
+    world_run_for(&world, NS_PER_HOUR);
     end(&world, "service:web", 7);
     expect_open(&world, 0);
     world_deinit(&world);
@@ -102,10 +98,10 @@ static void each_repeat_moves_the_end(void **state) {
     world_init(&world);
     for (unsigned i = 0; i < 60; i++) {
         fire(&world, "service:web", 7, world.now_ns + 4 * NS_PER_MINUTE);
-        run_for(&world, NS_PER_MINUTE);
+        world_run_for(&world, NS_PER_MINUTE);
     }
     expect_open(&world, 1);
-    run_for(&world, RESOLVE_AFTER_NS - NS_PER_MINUTE);
+    world_run_for(&world, RESOLVE_AFTER_NS - NS_PER_MINUTE);
     expect_open(&world, 0);
     world_deinit(&world);
 }
@@ -117,12 +113,12 @@ static void of_two_alerts_both_must_be_over(void **state) {
         world_init(&world);
         fire(&world, "service:web", 7, START_NS + NS_PER_DAY);
         fire(&world, "service:web", 8, START_NS + NS_PER_DAY);
-        run_for(&world, NS_PER_HOUR);
+        world_run_for(&world, NS_PER_HOUR);
         end(&world, "service:web", 8);
         if (restarts == 1) {
             world_restart(&world);
         }
-        run_for(&world, NS_PER_HOUR);
+        world_run_for(&world, NS_PER_HOUR);
         expect_open(&world, 1);
         end(&world, "service:web", 9); /* which nobody knows */
         expect_open(&world, 1);
@@ -141,7 +137,7 @@ static void the_longer_of_two_alerts_holds_whichever_came_last(void **state) {
         fire(&world, "service:web", 8, START_NS + (3 - first) * NS_PER_HOUR);
         world_run(&world, START_NS + 2 * NS_PER_HOUR - 1);
         expect_open(&world, 1);
-        run_for(&world, 1);
+        world_run_for(&world, 1);
         expect_open(&world, 0);
         world_deinit(&world);
     }
@@ -153,7 +149,7 @@ static void an_alert_whose_sender_is_gone_holds_no_other(void **state) {
     world_init(&world);
     fire(&world, "service:web", 7, START_NS + NS_PER_HOUR);
     fire(&world, "service:web", 8, START_NS + NS_PER_DAY);
-    run_for(&world, 2 * NS_PER_HOUR);
+    world_run_for(&world, 2 * NS_PER_HOUR);
     expect_open(&world, 1);
     end(&world, "service:web", 8);
     expect_open(&world, 0);
@@ -166,10 +162,10 @@ static void what_no_alert_told_ends_by_silence_behind_the_last_alert(void **stat
     world_init(&world);
     fire(&world, "service:web", 7, START_NS + NS_PER_HOUR);
     world_bad(&world, "acme", "service:web", EVENT_STATUS_FAILED, START_NS);
-    run_for(&world, NS_PER_MINUTE);
+    world_run_for(&world, NS_PER_MINUTE);
     end(&world, "service:web", 7);
     expect_open(&world, 1);
-    run_for(&world, RESOLVE_AFTER_NS);
+    world_run_for(&world, RESOLVE_AFTER_NS);
     expect_open(&world, 0);
     world_deinit(&world);
 }
@@ -182,12 +178,12 @@ static void a_storm_of_alerts_ends(void **state) {
     for (uint64_t labels = 1; labels <= 80; labels++) {
         fire(&world, "service:web", labels, START_NS + NS_PER_DAY);
     }
-    run_for(&world, NS_PER_HOUR);
+    world_run_for(&world, NS_PER_HOUR);
     for (uint64_t labels = 1; labels <= 80; labels++) {
         expect_open(&world, 1);
         end(&world, "service:web", labels);
     }
-    run_for(&world, RESOLVE_AFTER_NS);
+    world_run_for(&world, RESOLVE_AFTER_NS);
     expect_open(&world, 0);
     world_deinit(&world);
 }
@@ -203,7 +199,7 @@ static void of_fifty_alerts_about_one_entity_each_must_be_over(void **state) {
         end(&world, "service:node", labels);
     }
     world_restart(&world);
-    run_for(&world, NS_PER_HOUR);
+    world_run_for(&world, NS_PER_HOUR);
     expect_open(&world, 1);
     end(&world, "service:node", 49);
     end(&world, "service:node", 50);
@@ -219,7 +215,7 @@ static void an_end_from_before_it_fired_again_ends_nothing(void **state) {
     late.news = SIGNAL_GOOD;
     late.status = EVENT_STATUS_OK;
     late.is_own_word_only = true;
-    run_for(&world, NS_PER_MINUTE);
+    world_run_for(&world, NS_PER_MINUTE);
     fire(&world, "service:web", 7, world.now_ns + NS_PER_HOUR);
     world_good_signal(&world, "acme", "service:web", &late);
     expect_open(&world, 1);
@@ -250,7 +246,7 @@ static void good_news_end_a_failure_whose_clock_is_ahead(void **state) {
         if (restarts == 1) {
             world_restart(&world);
         }
-        run_for(&world, NS_PER_MINUTE);
+        world_run_for(&world, NS_PER_MINUTE);
         world_good(&world, "acme", "job:a", START_NS - NS_PER_S); /* a late report */
         expect_open(&world, 1);
         world_good(&world, "acme", "job:a", world.now_ns);
@@ -268,7 +264,7 @@ static void a_member_that_fails_again_stands_in_the_timeline(void **state) {
     world_fail(&world, "job:a", START_NS);
     world_fail(&world, "job:b", START_NS);
     for (unsigned i = 0; i < 3; i++) {
-        run_for(&world, NS_PER_S);
+        world_run_for(&world, NS_PER_S);
         world_good(&world, "acme", "job:b", world.now_ns);
         world_bad(&world, "acme", "job:b", EVENT_STATUS_ABORTED, world.now_ns);
         world_bad(&world, "acme", "job:b", EVENT_STATUS_ABORTED, world.now_ns);
@@ -314,19 +310,19 @@ static void a_reopened_incident_tells_of_what_fails_since(void **state) {
         for (unsigned i = 0; i < 4; i++) {
             fail_with(&world, entities[i], "Old");
         }
-        run_for(&world, NS_PER_MINUTE);
+        world_run_for(&world, NS_PER_MINUTE);
         expect_incident(&world, "\"title\":\"job:a failed: Old; 3 downstream affected\"");
         for (unsigned i = 0; i < 4; i++) {
             world_good(&world, "acme", entities[i], world.now_ns);
         }
         expect_open(&world, 0);
         expect_incident(&world, "\"title\":\"job:a failed: Old; 3 downstream affected\"");
-        run_for(&world, NS_PER_MINUTE);
+        world_run_for(&world, NS_PER_MINUTE);
         fail_with(&world, "job:a", "New");
         if (restarts == 1) {
             world_restart(&world);
         }
-        run_for(&world, NS_PER_MINUTE);
+        world_run_for(&world, NS_PER_MINUTE);
         assert_int_equal(world_incidents(&world, "acme"), 1);
         expect_incident(&world, "\"title\":\"job:a failed: New\"");
         expect_incident(&world, "\"error_class\":\"New\",\"message\":\"New\"");
@@ -334,7 +330,7 @@ static void a_reopened_incident_tells_of_what_fails_since(void **state) {
         expect_incident(&world, "\"affected\":[]");
         expect_incident(&world, "\"failing\":1,\"at_risk\":3");
         fail_with(&world, "job:c", "New");
-        run_for(&world, NS_PER_MINUTE);
+        world_run_for(&world, NS_PER_MINUTE);
         expect_incident(&world, "\"title\":\"job:a failed: New; 1 downstream affected\"");
         expect_incident(&world, "\"affected\":[{\"entity\":\"job:c\",\"status\":\"failed\"");
         expect_incident(&world, "upstream of 1 of 1 affected");

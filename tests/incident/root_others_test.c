@@ -2,20 +2,6 @@
  * that still fails depends on another that fails still. */
 #include "tests/incident/world.h"
 
-#define MINUTES(count) ((count)*NS_PER_MINUTE)
-
-static void run_for(struct world *world, uint64_t span_ns) {
-    world_run(world, world->now_ns + span_ns);
-}
-
-static void fail_now(struct world *world, const char *entity) {
-    world_fail(world, entity, world->now_ns);
-}
-
-static void recover(struct world *world, const char *entity) {
-    world_good(world, "acme", entity, world->now_ns);
-}
-
 /* Of the incident told first. */
 static char *timeline_of(struct world *world) {
     return world_timeline(world, world->told[0].incident_id);
@@ -64,11 +50,11 @@ static void init_two(struct world *world) {
     world_depend(world, "job:x", "job:u1");
     world_depend(world, "job:x", "job:middle");
     world_depend(world, "job:middle", "job:u2");
-    fail_now(world, "job:u1");
-    run_for(world, MINUTES(1));
-    fail_now(world, "job:u2");
-    fail_now(world, "job:x");
-    run_for(world, MINUTES(2));
+    world_fail_now(world, "job:u1");
+    world_run_for(world, MINUTES(1));
+    world_fail_now(world, "job:u2");
+    world_fail_now(world, "job:x");
+    world_run_for(world, MINUTES(2));
     assert_int_equal(world_incidents(world, "acme"), 2);
     char *timeline = timeline_of(world);
     assert_int_equal(count_text(timeline, "\"what\":\"joined\",\"detail\":\"job:x failed\""), 1);
@@ -81,14 +67,14 @@ the_upstream_that_fails_still_is_the_root_when_the_first_is_well_for_long(void *
     for (unsigned restarts = 0; restarts < 2; restarts++) {
         struct world world;
         init_two(&world);
-        recover(&world, "job:u1");
-        run_for(&world, MINUTES(4)); /* that may be noise */
+        world_recover_now(&world, "job:u1");
+        world_run_for(&world, MINUTES(4)); /* that may be noise */
         expect_roots(&world, 2, "job:u1");
         if (restarts == 1) {
             world_restart(&world);
         }
         size_t told_count = world.told_count;
-        run_for(&world, MINUTES(10));
+        world_run_for(&world, MINUTES(10));
         expect_roots(&world, 1, "job:u2");
         assert_true(hash128_equals(world_id(&world, "acme", 0), world.told[0].incident_id));
         char *timeline = timeline_of(&world);
@@ -104,8 +90,8 @@ the_upstream_that_fails_still_is_the_root_when_the_first_is_well_for_long(void *
             strstr(json, "\"title\":\"job:u2 failed: Timeout; 1 downstream affected\""));
         assert_null(strstr(json, "\"affected\":[{\"entity\":\"job:u1\""));
         assert_non_null(strstr(json, "\"hops\":2}]"));
-        recover(&world, "job:u2");
-        recover(&world, "job:x");
+        world_recover_now(&world, "job:u2");
+        world_recover_now(&world, "job:x");
         assert_int_equal(incidents_open_count(world.incidents), 0);
         world_deinit(&world);
     }
@@ -117,14 +103,14 @@ static void a_telling_meanwhile_does_not_keep_the_other_from_taking_over(void **
     struct world world;
     init_two(&world);
     world_depend(&world, "job:z", "job:u1");
-    fail_now(&world, "job:z");
-    recover(&world, "job:u1");
-    run_for(&world, MINUTES(12));
+    world_fail_now(&world, "job:z");
+    world_recover_now(&world, "job:u1");
+    world_run_for(&world, MINUTES(12));
     expect_roots(&world, 2, "job:u1"); /* it does not explain job:z */
-    recover(&world, "job:z");
-    run_for(&world, 10 * NS_PER_MS);
+    world_recover_now(&world, "job:z");
+    world_run_for(&world, 10 * NS_PER_MS);
     acknowledge(&world, "job:u1");
-    run_for(&world, MINUTES(1));
+    world_run_for(&world, MINUTES(1));
     expect_roots(&world, 1, "job:u2");
     world_deinit(&world);
 }
@@ -138,8 +124,8 @@ static void who_knew_of_the_one_does_not_know_of_the_other(void **state) {
         if (knows_both == 1) {
             acknowledge(&world, "job:u2");
         }
-        recover(&world, "job:u1");
-        run_for(&world, MINUTES(15));
+        world_recover_now(&world, "job:u1");
+        world_run_for(&world, MINUTES(15));
         expect_roots(&world, 1, "job:u2");
         char *json = world_json(&world, "acme", 0);
         assert_int_equal(count_text(json, "\"status\":\"open\""), 1 - knows_both);
@@ -157,20 +143,20 @@ static void what_fails_days_later_takes_no_place(void **state) {
     world_depend(&world, "job:x", "job:u1");
     world_depend(&world, "job:x", "job:u2");
     world_depend(&world, "job:z", "job:u1");
-    fail_now(&world, "job:u1");
-    fail_now(&world, "job:x");
-    fail_now(&world, "job:z");
-    recover(&world, "job:u1");
+    world_fail_now(&world, "job:u1");
+    world_fail_now(&world, "job:x");
+    world_fail_now(&world, "job:z");
+    world_recover_now(&world, "job:u1");
     for (unsigned day = 0; day < 3; day++) {
-        run_for(&world, NS_PER_DAY);
-        fail_now(&world, "job:x");
+        world_run_for(&world, NS_PER_DAY);
+        world_fail_now(&world, "job:x");
     }
-    fail_now(&world, "job:u2");
-    fail_now(&world, "job:x");
-    run_for(&world, MINUTES(20));
+    world_fail_now(&world, "job:u2");
+    world_fail_now(&world, "job:x");
+    world_run_for(&world, MINUTES(20));
     expect_roots(&world, 2, "job:u1");
-    recover(&world, "job:z");
-    run_for(&world, MINUTES(20));
+    world_recover_now(&world, "job:z");
+    world_run_for(&world, MINUTES(20));
     expect_roots(&world, 2, "job:u1");
     world_deinit(&world);
 }
@@ -181,18 +167,18 @@ static void a_root_that_is_first_to_be_well_stays_the_root(void **state) {
     world_init(&world);
     world_depend(&world, "job:b", "job:a");
     world_depend(&world, "job:c", "job:b");
-    fail_now(&world, "job:a");
-    fail_now(&world, "job:b");
-    fail_now(&world, "job:c");
-    fail_now(&world, "job:elsewhere");
-    recover(&world, "job:a");
+    world_fail_now(&world, "job:a");
+    world_fail_now(&world, "job:b");
+    world_fail_now(&world, "job:c");
+    world_fail_now(&world, "job:elsewhere");
+    world_recover_now(&world, "job:a");
     for (unsigned i = 0; i < 3; i++) {
-        run_for(&world, MINUTES(20));
-        fail_now(&world, "job:c");
+        world_run_for(&world, MINUTES(20));
+        world_fail_now(&world, "job:c");
         expect_roots(&world, 2, "job:a");
     }
-    recover(&world, "job:b");
-    run_for(&world, MINUTES(20));
+    world_recover_now(&world, "job:b");
+    world_run_for(&world, MINUTES(20));
     expect_roots(&world, 2, "job:a");
     world_deinit(&world);
 }
@@ -210,13 +196,13 @@ static void what_depends_on_the_root_does_not_take_its_place(void **state) {
     own.error_class = SLICE("disk full");
     own.message = SLICE("disk full");
     world_bad_signal(&world, "acme", "job:u2", &own, false);
-    run_for(&world, MINUTES(4));
-    fail_now(&world, "job:u1");
-    fail_now(&world, "job:x");
-    run_for(&world, MINUTES(1));
+    world_run_for(&world, MINUTES(4));
+    world_fail_now(&world, "job:u1");
+    world_fail_now(&world, "job:x");
+    world_run_for(&world, MINUTES(1));
     expect_roots(&world, 2, "job:u1");
-    recover(&world, "job:u1");
-    run_for(&world, MINUTES(20));
+    world_recover_now(&world, "job:u1");
+    world_run_for(&world, MINUTES(20));
     expect_roots(&world, 2, "job:u1");
     world_deinit(&world);
 }
@@ -230,12 +216,12 @@ static void a_victim_of_the_root_does_not_take_its_place(void **state) {
     world_depend(&world, "job:x", "job:c");
     world_depend(&world, "job:c", "job:middle");
     world_depend(&world, "job:middle", "job:a");
-    fail_now(&world, "job:a");
-    fail_now(&world, "job:c");
-    fail_now(&world, "job:x");
-    run_for(&world, MINUTES(1));
-    recover(&world, "job:a");
-    run_for(&world, MINUTES(20));
+    world_fail_now(&world, "job:a");
+    world_fail_now(&world, "job:c");
+    world_fail_now(&world, "job:x");
+    world_run_for(&world, MINUTES(1));
+    world_recover_now(&world, "job:a");
+    world_run_for(&world, MINUTES(20));
     expect_roots(&world, 1, "job:a");
     world_deinit(&world);
 }
@@ -245,12 +231,12 @@ static void the_other_takes_over_when_it_explains_all_that_is_left(void **state)
     struct world world;
     init_two(&world);
     world_depend(&world, "job:y", "job:u1");
-    fail_now(&world, "job:y");
-    recover(&world, "job:u1");
-    run_for(&world, MINUTES(10));
+    world_fail_now(&world, "job:y");
+    world_recover_now(&world, "job:u1");
+    world_run_for(&world, MINUTES(10));
     expect_roots(&world, 2, "job:u1");
-    recover(&world, "job:y");
-    run_for(&world, MINUTES(1));
+    world_recover_now(&world, "job:y");
+    world_run_for(&world, MINUTES(1));
     expect_roots(&world, 1, "job:u2");
     world_deinit(&world);
 }
@@ -260,10 +246,10 @@ static void a_root_that_comes_back_soon_stays_the_root(void **state) {
     struct world world;
     init_two(&world);
     for (unsigned i = 0; i < 5; i++) {
-        recover(&world, "job:u1");
-        run_for(&world, MINUTES(4));
-        fail_now(&world, "job:u1");
-        run_for(&world, MINUTES(4));
+        world_recover_now(&world, "job:u1");
+        world_run_for(&world, MINUTES(4));
+        world_fail_now(&world, "job:u1");
+        world_run_for(&world, MINUTES(4));
         expect_roots(&world, 2, "job:u1");
     }
     world_deinit(&world);
@@ -273,9 +259,9 @@ static void another_that_is_well_too_takes_over_nothing(void **state) {
     (void)state;
     struct world world;
     init_two(&world);
-    recover(&world, "job:u2");
-    recover(&world, "job:u1");
-    run_for(&world, MINUTES(20));
+    world_recover_now(&world, "job:u2");
+    world_recover_now(&world, "job:u1");
+    world_run_for(&world, MINUTES(20));
     expect_roots(&world, 2, "job:u1");
     world_deinit(&world);
 }
@@ -286,11 +272,11 @@ static void another_whose_own_root_is_well_takes_over_nothing(void **state) {
     struct world world;
     init_two(&world);
     world_depend(&world, "job:u2", "job:top");
-    fail_now(&world, "job:top");
+    world_fail_now(&world, "job:top");
     expect_roots(&world, 2, "job:top");
-    recover(&world, "job:top");
-    recover(&world, "job:u1");
-    run_for(&world, MINUTES(20));
+    world_recover_now(&world, "job:top");
+    world_recover_now(&world, "job:u1");
+    world_run_for(&world, MINUTES(20));
     expect_roots(&world, 2, "job:u1");
     expect_roots(&world, 2, "job:top");
     world_deinit(&world);
@@ -302,18 +288,18 @@ static void a_root_that_took_over_stays_while_it_fails(void **state) {
     for (unsigned restarts = 0; restarts < 2; restarts++) {
         struct world world;
         init_two(&world);
-        recover(&world, "job:u1");
-        run_for(&world, MINUTES(6));
-        fail_now(&world, "job:u1");
-        run_for(&world, MINUTES(20));
+        world_recover_now(&world, "job:u1");
+        world_run_for(&world, MINUTES(6));
+        world_fail_now(&world, "job:u1");
+        world_run_for(&world, MINUTES(20));
         expect_roots(&world, 1, "job:u2");
-        recover(&world, "job:u2");
+        world_recover_now(&world, "job:u2");
         if (restarts == 1) {
             world_restart(&world);
         }
-        run_for(&world, MINUTES(4));
+        world_run_for(&world, MINUTES(4));
         expect_roots(&world, 1, "job:u2");
-        run_for(&world, MINUTES(2));
+        world_run_for(&world, MINUTES(2));
         expect_roots(&world, 1, "job:u1");
         char *timeline = timeline_of(&world);
         assert_int_equal(count_text(timeline, "\"what\":\"re-rooted\""), 2);
@@ -337,29 +323,29 @@ static void a_platform_node_takes_over_and_is_taken_over(void **state) {
         world_depend(&world, "job:x", "platform|service:net");
         world_depend(&world, "job:x", "job:u");
         if (is_platform_first) {
-            fail_now(&world, "job:u");
-            run_for(&world, MINUTES(1));
+            world_fail_now(&world, "job:u");
+            world_run_for(&world, MINUTES(1));
             bad_platform(&world, "service:net");
         } else {
             bad_platform(&world, "service:net");
-            run_for(&world, MINUTES(1));
-            fail_now(&world, "job:u");
+            world_run_for(&world, MINUTES(1));
+            world_fail_now(&world, "job:u");
         }
         struct signal named = world_signal("acme", "job:x", EVENT_STATUS_FAILED, world.now_ns);
         named.message = is_platform_first ? SLICE("net refused") : SLICE("u refused");
         world_bad_signal(&world, "acme", "job:x", &named, false);
-        run_for(&world, MINUTES(2));
+        world_run_for(&world, MINUTES(2));
         if (is_platform_first) {
             expect_roots(&world, 2, "platform/service:net");
             world_good(&world, "platform", "service:net", world.now_ns);
         } else {
             expect_roots(&world, 1, "job:u");
-            recover(&world, "job:u");
+            world_recover_now(&world, "job:u");
         }
         if (restarts / 2 == 1) {
             world_restart(&world);
         }
-        run_for(&world, MINUTES(10));
+        world_run_for(&world, MINUTES(10));
         expect_roots(&world, 1, is_platform_first ? "job:u" : "platform/service:net");
         assert_int_equal(world_rows(&world, STORE_TABLE_MEMBER), is_platform_first ? 3 : 4);
         world_deinit(&world);
@@ -375,10 +361,10 @@ static void what_follows_a_platform_root_takes_no_place_of_it(void **state) {
     world_depend(&world, "job:x", "platform|service:w");
     bad_platform(&world, "service:net");
     bad_platform(&world, "service:w");
-    fail_now(&world, "job:x");
-    run_for(&world, MINUTES(1));
+    world_fail_now(&world, "job:x");
+    world_run_for(&world, MINUTES(1));
     world_good(&world, "platform", "service:net", world.now_ns);
-    run_for(&world, MINUTES(20));
+    world_run_for(&world, MINUTES(20));
     expect_roots(&world, 1, "platform/service:net");
     world_deinit(&world);
 }

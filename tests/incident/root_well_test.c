@@ -1,20 +1,6 @@
 /* root_well_test.c - who is the root of an incident whose root is well while it lives on. */
 #include "tests/incident/world.h"
 
-#define MINUTES(count) ((count)*NS_PER_MINUTE)
-
-static void run_for(struct world *world, uint64_t span_ns) {
-    world_run(world, world->now_ns + span_ns);
-}
-
-static void fail_now(struct world *world, const char *entity) {
-    world_fail(world, entity, world->now_ns);
-}
-
-static void recover(struct world *world, const char *entity) {
-    world_good(world, "acme", entity, world->now_ns);
-}
-
 static void expect_root(struct world *world, size_t index, const char *root) {
     char words[128];
     snprintf(words, sizeof(words), "\"root_cause\":{\"entity\":\"%s\"", root);
@@ -47,14 +33,14 @@ static void expect_last_told(struct world *world, const char *part) {
 static struct hash128 init_over(struct world *world) {
     world_init(world);
     world_depend(world, "job:b", "job:a");
-    fail_now(world, "job:a");
-    fail_now(world, "job:b");
-    run_for(world, MINUTES(1));
-    recover(world, "job:a");
-    recover(world, "job:b");
+    world_fail_now(world, "job:a");
+    world_fail_now(world, "job:b");
+    world_run_for(world, MINUTES(1));
+    world_recover_now(world, "job:a");
+    world_recover_now(world, "job:b");
     assert_int_equal(incidents_open_count(world->incidents), 0);
     assert_int_equal(world->told_count, 2);
-    run_for(world, MINUTES(1));
+    world_run_for(world, MINUTES(1));
     return world_id(world, "acme", 0);
 }
 
@@ -66,11 +52,11 @@ static void what_opens_an_incident_again_is_its_root_when_the_root_is_well(void 
         if (restarts == 1) {
             world_restart(&world);
         }
-        fail_now(&world, "job:b");
+        world_fail_now(&world, "job:b");
         if (restarts == 1) {
             world_restart(&world);
         }
-        run_for(&world, MINUTES(1));
+        world_run_for(&world, MINUTES(1));
         assert_int_equal(world_incidents(&world, "acme"), 1);
         assert_true(hash128_equals(world_id(&world, "acme", 0), id));
         expect_root(&world, 0, "job:b");
@@ -81,11 +67,11 @@ static void what_opens_an_incident_again_is_its_root_when_the_root_is_well(void 
         expect_last_told(&world, "\"title\":\"job:b failed: Timeout\"");
         expect_last_told(&world, "\"evidence\":[\"first to fail\",\"nothing that fails upstream");
         expect_last_told(&world, "\"affected\":[]");
-        recover(&world, "job:b");
+        world_recover_now(&world, "job:b");
         expect_root(&world, 0, "job:b");
-        run_for(&world, MINUTES(1));
-        fail_now(&world, "job:a"); /* and the other way round */
-        run_for(&world, MINUTES(1));
+        world_run_for(&world, MINUTES(1));
+        world_fail_now(&world, "job:a"); /* and the other way round */
+        world_run_for(&world, MINUTES(1));
         expect_root(&world, 0, "job:a");
         expect_last_told(&world, "\"title\":\"job:a failed: Timeout\"");
         world_deinit(&world);
@@ -99,14 +85,14 @@ static void what_fails_as_the_root_is_well_leaves_it_the_root(void **state) {
         struct world world;
         world_init(&world);
         world_depend(&world, "job:b", "job:a");
-        fail_now(&world, "job:a");
-        fail_now(&world, "job:b");
-        run_for(&world, MINUTES(1));
-        recover(&world, "job:b");
-        recover(&world, "job:a");
-        run_for(&world, s * NS_PER_S);
-        fail_now(&world, "job:b");
-        run_for(&world, MINUTES(1));
+        world_fail_now(&world, "job:a");
+        world_fail_now(&world, "job:b");
+        world_run_for(&world, MINUTES(1));
+        world_recover_now(&world, "job:b");
+        world_recover_now(&world, "job:a");
+        world_run_for(&world, s * NS_PER_S);
+        world_fail_now(&world, "job:b");
+        world_run_for(&world, MINUTES(1));
         expect_root(&world, 0, s == 20 ? "job:a" : "job:b");
         world_deinit(&world);
     }
@@ -117,17 +103,17 @@ static void the_cause_that_fails_later_in_the_new_life_is_the_root(void **state)
     for (unsigned restarts = 0; restarts < 2; restarts++) {
         struct world world;
         struct hash128 id = init_over(&world);
-        fail_now(&world, "job:b");
-        run_for(&world, MINUTES(1));
+        world_fail_now(&world, "job:b");
+        world_run_for(&world, MINUTES(1));
         if (restarts == 1) {
             world_restart(&world);
         }
-        fail_now(&world, "job:a");
+        world_fail_now(&world, "job:a");
         char *json = world_json(&world, "acme", 0); /* at once */
         assert_non_null(strstr(json, "{\"entity\":\"job:b\",\"status\":\"failed\""));
         assert_non_null(strstr(json, "\"hops\":1}"));
         free(json);
-        run_for(&world, MINUTES(6));
+        world_run_for(&world, MINUTES(6));
         assert_int_equal(world_incidents(&world, "acme"), 1);
         assert_true(hash128_equals(world_id(&world, "acme", 0), id));
         expect_root(&world, 0, "job:a");
@@ -135,8 +121,8 @@ static void the_cause_that_fails_later_in_the_new_life_is_the_root(void **state)
         assert_int_equal(world.told_count, 4);
         expect_last_told(&world, "\"title\":\"job:a failed: Timeout; 1 downstream affected\"");
         /* Not each time that it comes back: it was the root all along. */
-        recover(&world, "job:a");
-        fail_now(&world, "job:a");
+        world_recover_now(&world, "job:a");
+        world_fail_now(&world, "job:a");
         expect_timeline(&world, "re-rooted", "job:b to job:a", 1);
         world_deinit(&world);
     }
@@ -149,16 +135,16 @@ static void what_fails_beside_the_new_root_leaves_it_the_root(void **state) {
     world.policies.defaults.correlate_suspect_min = 0;
     world_depend(&world, "job:b", "job:a");
     world_depend(&world, "job:c", "job:a");
-    fail_now(&world, "job:a");
-    fail_now(&world, "job:b");
-    fail_now(&world, "job:c");
-    recover(&world, "job:a");
-    recover(&world, "job:b");
-    recover(&world, "job:c");
-    run_for(&world, MINUTES(1));
-    fail_now(&world, "job:b");
-    fail_now(&world, "job:c");
-    run_for(&world, MINUTES(1));
+    world_fail_now(&world, "job:a");
+    world_fail_now(&world, "job:b");
+    world_fail_now(&world, "job:c");
+    world_recover_now(&world, "job:a");
+    world_recover_now(&world, "job:b");
+    world_recover_now(&world, "job:c");
+    world_run_for(&world, MINUTES(1));
+    world_fail_now(&world, "job:b");
+    world_fail_now(&world, "job:c");
+    world_run_for(&world, MINUTES(1));
     expect_root(&world, 0, "job:b");
     world_deinit(&world);
 }
@@ -169,16 +155,16 @@ static void in_a_ring_the_first_of_the_new_life_is_the_root(void **state) {
     world_init(&world);
     world_depend(&world, "job:a", "job:b");
     world_depend(&world, "job:b", "job:a");
-    fail_now(&world, "job:a");
-    run_for(&world, NS_PER_S);
-    fail_now(&world, "job:b");
-    recover(&world, "job:a");
-    recover(&world, "job:b");
-    run_for(&world, MINUTES(1));
-    fail_now(&world, "job:b");
-    run_for(&world, NS_PER_S);
-    fail_now(&world, "job:a");
-    run_for(&world, MINUTES(1));
+    world_fail_now(&world, "job:a");
+    world_run_for(&world, NS_PER_S);
+    world_fail_now(&world, "job:b");
+    world_recover_now(&world, "job:a");
+    world_recover_now(&world, "job:b");
+    world_run_for(&world, MINUTES(1));
+    world_fail_now(&world, "job:b");
+    world_run_for(&world, NS_PER_S);
+    world_fail_now(&world, "job:a");
+    world_run_for(&world, MINUTES(1));
     expect_root(&world, 0, "job:b");
     expect_timeline(&world, "re-rooted", "job:b to job:a", 0);
     world_deinit(&world);
@@ -190,9 +176,9 @@ static void what_is_told_late_of_the_time_when_the_root_was_bad_leaves_it_the_ro
     struct world world;
     world_init(&world);
     world_depend(&world, "service:b", "service:a");
-    fail_now(&world, "service:a");
-    fail_now(&world, "service:b");
-    run_for(&world, MINUTES(6));
+    world_fail_now(&world, "service:a");
+    world_fail_now(&world, "service:b");
+    world_run_for(&world, MINUTES(6));
     assert_int_equal(incidents_open_count(world.incidents), 0);
     world_bad(&world, "acme", "service:b", EVENT_STATUS_FAILED, START_NS + MINUTES(2));
     assert_int_equal(incidents_open_count(world.incidents), 1);
@@ -205,10 +191,10 @@ static void what_fails_again_belongs_to_the_cause_of_today(void **state) {
     struct world world;
     struct hash128 id = init_over(&world);
     world_depend(&world, "job:b", "job:c");
-    fail_now(&world, "job:c");
-    run_for(&world, MINUTES(1));
-    fail_now(&world, "job:b");
-    run_for(&world, MINUTES(1));
+    world_fail_now(&world, "job:c");
+    world_run_for(&world, MINUTES(1));
+    world_fail_now(&world, "job:b");
+    world_run_for(&world, MINUTES(1));
     assert_int_equal(world_incidents(&world, "acme"), 1);
     assert_true(hash128_equals(world_id(&world, "acme", 0), id));
     expect_root(&world, 0, "job:c");
@@ -224,17 +210,17 @@ static void a_platform_root_that_is_well_is_not_the_root_of_what_fails_again(voi
         struct signal net = world_signal("platform", "service:net", EVENT_STATUS_DOWN, START_NS);
         net.recovers_by_silence = false;
         world_bad_signal(&world, "platform", "service:net", &net, false);
-        fail_now(&world, "job:b");
-        run_for(&world, MINUTES(1));
+        world_fail_now(&world, "job:b");
+        world_run_for(&world, MINUTES(1));
         expect_root(&world, 0, "platform/service:net");
         world_good(&world, "platform", "service:net", world.now_ns);
-        recover(&world, "job:b");
-        run_for(&world, MINUTES(1));
-        fail_now(&world, "job:b");
+        world_recover_now(&world, "job:b");
+        world_run_for(&world, MINUTES(1));
+        world_fail_now(&world, "job:b");
         if (restarts == 1) {
             world_restart(&world);
         }
-        run_for(&world, MINUTES(1));
+        world_run_for(&world, MINUTES(1));
         expect_root(&world, 0, "job:b");
         expect_timeline(&world, "re-rooted", "platform/service:net to job:b", 1);
         net.event_time_ns = world.now_ns;
@@ -257,21 +243,21 @@ static void a_suspicion_ends_with_the_life_of_its_incident(void **state) {
             world_depend(&world, jobs[i], "service:warehouse");
         }
         for (unsigned i = 0; i < 3; i++) {
-            fail_now(&world, jobs[i]);
+            world_fail_now(&world, jobs[i]);
         }
-        run_for(&world, MINUTES(1));
+        world_run_for(&world, MINUTES(1));
         expect_root(&world, 0, "service:warehouse");
         for (unsigned i = 0; i < 3; i++) {
-            recover(&world, jobs[i]);
+            world_recover_now(&world, jobs[i]);
         }
-        run_for(&world, MINUTES(1));
-        fail_now(&world, jobs[again]);
-        run_for(&world, MINUTES(1));
+        world_run_for(&world, MINUTES(1));
+        world_fail_now(&world, jobs[again]);
+        world_run_for(&world, MINUTES(1));
         expect_root(&world, 0, jobs[again]);
         for (unsigned i = 0; i < 3; i++) {
-            fail_now(&world, jobs[i]);
+            world_fail_now(&world, jobs[i]);
         }
-        run_for(&world, MINUTES(1));
+        world_run_for(&world, MINUTES(1));
         expect_root(&world, 0, "service:warehouse"); /* and begins anew */
         world_deinit(&world);
     }

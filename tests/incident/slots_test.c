@@ -2,7 +2,6 @@
  * are written when it suits, and a replay writes them at other moments. */
 #include "tests/incident/world.h"
 
-#define MINUTES(count) ((count)*NS_PER_MINUTE)
 #define LEAVES 12u
 
 /* Its effects wait. */

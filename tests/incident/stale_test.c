@@ -2,8 +2,6 @@
  * still be the cause of what failed while it lasted. */
 #include "tests/incident/world.h"
 
-#define MINUTES(count) ((count)*NS_PER_MINUTE)
-
 static void expect_quiet(struct world *world, size_t told_count) {
     assert_int_equal(incidents_open_count(world->incidents), 0);
     world_restart(world);

@@ -1,8 +1,6 @@
 /* tenants_test.c - tenants follow what the platform says broke, however late it says so. */
 #include "tests/incident/world.h"
 
-#define MINUTES(count) ((count)*NS_PER_MINUTE)
-
 static void expect_root(struct world *world, const char *tenant, const char *root,
                         unsigned affected) {
     char words[96];

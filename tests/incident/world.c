@@ -262,6 +262,18 @@ void world_run(struct world *world, uint64_t until_ns) {
     world->now_ns = until_ns;
 }
 
+void world_run_for(struct world *world, uint64_t span_ns) {
+    world_run(world, world->now_ns + span_ns);
+}
+
+void world_fail_now(struct world *world, const char *entity) {
+    world_fail(world, entity, world->now_ns);
+}
+
+void world_recover_now(struct world *world, const char *entity) {
+    world_good(world, "acme", entity, world->now_ns);
+}
+
 /* The API lists by RECENT rows. */
 static bool is_listed(const struct world *world, struct hash128 id) {
     for (size_t i = 0; i < world->rows_count; i++) {

@@ -15,6 +15,7 @@
 
 #include "incident/incident.h"
 
+#define MINUTES(count) ((count)*NS_PER_MINUTE)
 #define START_NS (UINT64_C(1763607600) * NS_PER_S)
 #define WORLD_SINKS_MAX 4u
 
@@ -80,6 +81,10 @@ void world_good_signal(struct world *world, const char *tenant, const char *enti
 void world_good(struct world *world, const char *tenant, const char *entity, uint64_t event_ns);
 /* Lets the clock run, with every timer at its time. */
 void world_run(struct world *world, uint64_t until_ns);
+void world_run_for(struct world *world, uint64_t span_ns);
+/* Of tenant acme. */
+void world_fail_now(struct world *world, const char *entity);
+void world_recover_now(struct world *world, const char *entity);
 /* Emits and stores. */
 void world_commit(struct world *world);
 struct incident_context world_context(struct world *world);
