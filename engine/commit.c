@@ -122,8 +122,10 @@ static struct status clear_old_rows(struct engine *engine, struct fault *fault) 
 struct status engine_replace_old_rows(struct engine *engine, struct fault *fault) {
     bool is_done = false;
     for (uint32_t i = 1; !is_done; i++) {
-        progress_tell(engine->progress, "pieces of a former version's rows replaced", i);
         is_done = dedup_emit(engine->dedup, &engine->effects);
+        if (!is_done) {
+            progress_tell(engine->progress, "pieces of a former version's rows replaced", i);
+        }
         bool commits = is_done || i % EMITS_PER_COMMIT == 0;
         TRY(engine->effects.count > 0 ? drain_effects(engine, commits, fault) : status_ok());
     }

@@ -84,9 +84,10 @@ class Managed(Story):
             told = self.replay_for_long(copies)
             if told is not None:
                 break
-        self.assertEqual(len(told or []), 3, told)
-        self.assertRegex(told[0], r"\AEXTEND_TIMEOUT_USEC=60000000\nSTATUS=starting: .*: \d+\Z")
-        self.assertEqual(told[1:], ["STATUS=", "READY=1"])
+        self.assertGreaterEqual(len(told or []), 3, told)
+        for extension in told[:-2]:  # one a second: a slow machine takes longer than the stop
+            self.assertRegex(extension, r"\AEXTEND_TIMEOUT_USEC=60000000\nSTATUS=starting: .*: \d+\Z")
+        self.assertEqual(told[-2:], ["STATUS=", "READY=1"])
 
 
 if __name__ == "__main__":
