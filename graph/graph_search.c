@@ -7,8 +7,9 @@
 
 /* How far memory is asked for in advance: visits. */
 enum { ROWS_AHEAD = 4, EDGES_AHEAD = 2 };
-/* Marks of so few numbers lie in the nearest cache: asking for them costs more than it brings. */
-enum { NUMBERS_NEAR_MAX = 4096 };
+/* Marks and rows of so few numbers lie in the near caches: asking for them costs more than it
+ * brings. */
+enum { NUMBERS_NEAR_MAX = 32768 };
 
 struct graph_search {
     struct graph_visit *visits;
@@ -64,11 +65,21 @@ static bool may_see(const struct graph *graph, uint32_t node, struct sight sight
 struct searching {
     struct graph_search *search;
     const struct graph *graph;
+    const struct graph_snapshot *snapshot;
+    const struct graph_rows *rows;
     struct sight sight;
+    uint32_t hops_max;
     bool has_newer; /* edges than the rows */
     bool is_near;
     uint32_t count;
 };
+
+/* Whether the owners of a node's neighbours must be looked at. */
+static inline bool asks_of(const struct searching *searching, uint32_t from) {
+    const struct sight *sight = &searching->sight;
+    return sight->asks_all || (sight->asks_below_platform &&
+                               graph_owner_of(searching->graph, from) == sight->platform);
+}
 
 /* Notes the node when it is new; false: the visits are full. The count is a caller's local. */
 static inline bool visit(const struct searching *searching, uint32_t node, uint32_t from,
@@ -113,9 +124,7 @@ static inline uint32_t visit_folded(const struct graph_search *search,
 /* Adds the unseen neighbours of one visited node; false when the visits are full. */
 static bool expand(struct searching *searching, struct edge_walk *walk, uint32_t from,
                    uint32_t hops) {
-    struct sight sight = searching->sight;
-    bool asks = sight.asks_all || (sight.asks_below_platform &&
-                                   graph_owner_of(searching->graph, from) == sight.platform);
+    bool asks = asks_of(searching, from);
     uint32_t count = searching->count;
     uint32_t folded = walk_folded(walk);
     bool is_whole = true;
@@ -135,9 +144,9 @@ static bool expand(struct searching *searching, struct edge_walk *walk, uint32_t
 }
 
 /* Asks for what spilled over from the rows of the visits after the next, the nearer the more. */
-static void look_ahead_spilled(const struct searching *searching, const struct graph_rows *rows,
-                               bool is_up, uint32_t next) {
+static void look_ahead_spilled(const struct searching *searching, bool is_up, uint32_t next) {
     const struct graph_visit *visits = searching->search->visits;
+    const struct graph_rows *rows = searching->rows;
     const struct graph *graph = searching->graph;
     if (next + ROWS_AHEAD < searching->count) {
         uint32_t node = visits[next + ROWS_AHEAD].node;
@@ -156,20 +165,21 @@ static void look_ahead_spilled(const struct searching *searching, const struct g
 }
 
 /* Asks for the rows of the next visits, and for the marks of what is in the very next. */
-static void look_ahead(const struct searching *searching, const struct graph_snapshot *snapshot,
-                       const struct graph_rows *rows, uint32_t next) {
+static inline void look_ahead(const struct searching *searching, uint32_t next, uint32_t count) {
     const struct graph_search *search = searching->search;
-    if (next + 2 * ROWS_AHEAD < searching->count) {
+    const struct graph_rows *rows = searching->rows;
+    uint32_t nodes = searching->snapshot->nodes;
+    if (next + 2 * ROWS_AHEAD < count) {
         __builtin_prefetch(&rows->offsets[search->visits[next + 2 * ROWS_AHEAD].node]);
     }
-    if (next + ROWS_AHEAD < searching->count) {
+    if (next + ROWS_AHEAD < count) {
         uint32_t node = search->visits[next + ROWS_AHEAD].node;
-        if (node < snapshot->nodes) {
+        if (node < nodes) {
             __builtin_prefetch((const void *)&rows->items[rows->offsets[node]]);
         }
     }
-    uint32_t soon = next < searching->count ? search->visits[next].node : NONE;
-    if (searching->is_near || soon >= snapshot->nodes) {
+    uint32_t soon = next < count ? search->visits[next].node : NONE;
+    if (soon >= nodes) {
         return;
     }
     /* As many of each row, wherever it ends: nobody could foresee that. */
@@ -177,6 +187,63 @@ static void look_ahead(const struct searching *searching, const struct graph_sna
     for (uint32_t i = 0; i < ITEMS_AHEAD; i++) {
         __builtin_prefetch(&search->marks[graph_peek(&items[i]) & ROW_NODE]);
     }
+}
+
+/* Notes those of a row's newer items that are new, up to the first empty one. */
+static inline uint32_t visit_room(const struct graph_search *search, const _Atomic uint32_t *items,
+                                  uint32_t room, uint32_t from, uint32_t hops, uint32_t count) {
+    for (uint32_t i = 0; i < room; i++) {
+        uint32_t item = atomic_load_explicit(&items[i], memory_order_acquire);
+        if (item == ROW_EMPTY) {
+            break;
+        }
+        count = visit_folded(search, &items[i], 1, from, hops, count);
+    }
+    return count;
+}
+
+/* Expands visits from `next` on as long as the row has all there is to see and the visits have room
+ * for it: nearly all of a search, so it is built once for each kind, and looks at nothing twice.
+ * Gives the first visit that is left to expand. */
+static inline __attribute__((always_inline)) uint32_t
+expand_rows(struct searching *searching, uint32_t next, bool has_newer, bool is_near) {
+    const struct searching fixed = *searching;
+    const struct graph_rows rows = *fixed.rows;
+    const struct graph_visit *visits = fixed.search->visits;
+    uint32_t visits_max = fixed.search->visits_max;
+    uint32_t nodes = fixed.snapshot->nodes;
+    uint32_t count = fixed.count;
+    for (; next < count; next++) {
+        uint32_t from = visits[next].node;
+        uint32_t hops = visits[next].hops + 1;
+        if (hops > fixed.hops_max || from >= nodes || asks_of(&fixed, from) ||
+            (has_newer && row_spills(&rows, from))) {
+            break;
+        }
+        if (!is_near) {
+            look_ahead(&fixed, next + 1, count);
+        }
+        const _Atomic uint32_t *row = rows.items + rows.offsets[from];
+        uint32_t length = rows.offsets[from + 1] - rows.offsets[from];
+        if (length > visits_max - count) {
+            break;
+        }
+        uint32_t folded = row_edges(length);
+        count = visit_folded(fixed.search, row, folded, from, hops, count);
+        if (has_newer) {
+            count = visit_room(fixed.search, row + folded, length - folded, from, hops, count);
+        }
+    }
+    searching->count = count;
+    return next;
+}
+
+static uint32_t expand_whole_rows(struct searching *searching, uint32_t next) {
+    if (searching->is_near) {
+        return searching->has_newer ? expand_rows(searching, next, true, true)
+                                    : expand_rows(searching, next, false, true);
+    }
+    return searching->has_newer ? next : expand_rows(searching, next, false, false);
 }
 
 static struct sight sight_of(const struct graph *graph, uint32_t start,
@@ -202,28 +269,35 @@ const struct graph_visit *graph_search_run(struct graph_search *search, const st
                                            uint32_t hops_max, struct slice viewer,
                                            uint32_t *count_out, bool *truncated_out) {
     ASSERT(graph_has_node(graph, start));
+    const struct graph_snapshot *snapshot = graph_snapshot_of(graph);
     struct searching searching = {
         .search = search,
         .graph = graph,
+        .snapshot = snapshot,
+        .rows = rows_of(snapshot, direction),
         .sight = sight_of(graph, start, direction, viewer),
+        .hops_max = hops_max,
+        .has_newer = has_newer_edges(graph, snapshot),
+        .is_near = snapshot->nodes <= NUMBERS_NEAR_MAX,
     };
-    const struct graph_snapshot *snapshot = graph_snapshot_of(graph);
-    const struct graph_rows *rows = rows_of(snapshot, direction);
-    bool has_newer = has_newer_edges(graph, snapshot);
-    searching.has_newer = has_newer;
-    searching.is_near = snapshot->nodes <= NUMBERS_NEAR_MAX;
     next_generation(search);
     search->marks[start] = search->generation;
     bool is_whole = true;
     struct graph_visit current = {.node = start};
     for (uint32_t next = 0; is_whole; next++) {
         if (current.hops < hops_max) {
-            look_ahead(&searching, snapshot, rows, next);
-            if (has_newer) {
-                look_ahead_spilled(&searching, rows, direction == GRAPH_UPSTREAM, next);
+            if (!searching.is_near) {
+                look_ahead(&searching, next, searching.count);
             }
-            struct edge_walk walk = walk_edges(graph, snapshot, current.node, direction, has_newer);
+            if (searching.has_newer) {
+                look_ahead_spilled(&searching, direction == GRAPH_UPSTREAM, next);
+            }
+            struct edge_walk walk =
+                walk_edges(graph, snapshot, current.node, direction, searching.has_newer);
             is_whole = expand(&searching, &walk, current.node, current.hops + 1);
+        }
+        if (is_whole) {
+            next = expand_whole_rows(&searching, next);
         }
         if (next == searching.count) {
             break;
