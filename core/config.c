@@ -177,6 +177,28 @@ void config_apply_lists(struct config_build *build, const struct toml_value *tab
     }
 }
 
+/* A list under [defaults] would replace the one at the top, without a word of what that named. */
+static void refuse_twice(struct config_build *build, const struct toml_value *root,
+                         const struct toml_value *defaults) {
+    for (uint32_t i = 0; list_sections[i] != NULL; i++) {
+        const struct toml_value *again = config_child(defaults, list_sections[i]);
+        if (again != NULL && config_child(root, list_sections[i]) != NULL) {
+            config_error(build, again,
+                         "%s stands at the top of this file already: all in one place",
+                         list_sections[i]);
+        }
+    }
+}
+
+/* Its tokens would let nobody in. */
+static void refuse_tenant(struct config_build *build, const struct toml_value *table) {
+    const struct toml_value *tenant = config_child(table, "tenant");
+    if (tenant != NULL) {
+        config_error(build, tenant,
+                     "[tenant] stands in a file of its own, such as tenants/acme.toml");
+    }
+}
+
 static void apply_process(struct config_build *build, const struct toml_value *root) {
     struct policy *defaults = &build->config->policies.defaults;
     struct slice nobody = slice_of(NULL, 0);
@@ -184,12 +206,15 @@ static void apply_process(struct config_build *build, const struct toml_value *r
     config_read_kafkas(build, config_child(root, "kafka"));
     config_read_tls(build, config_child(root, "tls"));
     config_apply_lists(build, root, nobody, defaults);
+    refuse_tenant(build, root);
     const struct toml_value *section = config_child(root, "defaults");
     if (section != NULL && section->kind != TOML_TABLE) {
         config_error(build, section, "a table is wanted here: [defaults.dedup] and the like");
     } else if (section != NULL) {
         config_apply_sections(build, section, defaults, false);
         config_apply_lists(build, section, nobody, defaults);
+        refuse_tenant(build, section);
+        refuse_twice(build, root, section);
     }
     config_check_policy(build, root, defaults);
 }
@@ -283,7 +308,7 @@ struct status config_load(const struct config_options *options, struct config **
     set_defaults(config);
     atomic_store(&config->references, 1);
     errors_out->count = 0;
-    struct config_build build = {config, &config->arena, errors_out, false};
+    struct config_build build = {.config = config, .arena = &config->arena, .errors = errors_out};
     load_all(&build, options);
     config_sort_errors(&build);
     if (errors_out->count > 0) {

@@ -23,7 +23,7 @@ static bool read_token(struct config_build *build, const struct toml_value *valu
     }
     for (uint32_t i = 0; is_table && i < value->children_count; i++) {
         if (&value->children[i] != digest && &value->children[i] != expires) {
-            config_error_unknown(build, &value->children[i], value->children[i].key, keys);
+            config_error_unknown(build, &value->children[i], "token", keys);
         }
     }
     if (expires != NULL && (!status_is_ok(text_parse_time(expires->text, &token->expires_ns)) ||

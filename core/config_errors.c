@@ -27,6 +27,9 @@ void config_error(struct config_build *build, const struct toml_value *at, const
                   ...) {
     char words[FAULT_WORDS_BYTES_MAX];
     va_list arguments;
+    if (at == build->told) {
+        return;
+    }
     va_start(arguments, format);
     (void)vsnprintf(words, sizeof(words), format, arguments);
     va_end(arguments);
@@ -43,16 +46,22 @@ void config_error_value(struct config_build *build, const struct toml_value *val
     add_error(build, value, value->key, words);
 }
 
-void config_error_unknown(struct config_build *build, const struct toml_value *at, struct slice key,
-                          const char *const *candidates) {
-    char memory[128];
+void config_error_unknown(struct config_build *build, const struct toml_value *value,
+                          const char *section, const char *const *candidates) {
+    char memory[256];
     struct text meant = text_over(memory, sizeof(memory));
-    struct text_guess guess = text_guess_of(key);
+    struct text_guess guess = text_guess_of(value->key);
     for (uint32_t i = 0; candidates[i] != NULL; i++) {
         text_guess_try(&guess, candidates[i]);
     }
-    text_add_guess(&meant, &guess);
-    config_error(build, at, "unknown key \"%.*s\"%.*s", SLICE_PRINT(key),
+    /* What is a key elsewhere to the letter is rather misplaced than mistyped. */
+    if (guess.nearest == NULL || guess.distance > 1) {
+        config_add_elsewhere(&meant, section, value->key, build->is_of_tenant);
+    }
+    if (meant.size == 0) {
+        text_add_guess(&meant, &guess);
+    }
+    config_error(build, value, "unknown key \"%.*s\"%.*s", SLICE_PRINT(value->key),
                  SLICE_PRINT(text_slice(&meant)));
 }
 

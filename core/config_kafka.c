@@ -171,7 +171,7 @@ static void read_topic(struct config_build *build, const struct toml_value *valu
         } else if (slice_equals(child->key, SLICE("headers"))) {
             topic->has_no_headers = read_has_no_headers(build, child);
         } else {
-            config_error_unknown(build, child, child->key, keys);
+            config_error_unknown(build, child, "topics", keys);
         }
     }
     if (!has_name) {
@@ -346,9 +346,7 @@ static void read_threads(struct config_build *build, const struct toml_value *va
 
 static void read_key(struct config_build *build, const struct toml_value *value,
                      struct kafka_defaults *defaults, struct config_kafka *kafka) {
-    static const char *const keys[] = {
-        "name",       "brokers",           "topics",  "group",   "format", "tenant", "start",
-        "properties", "dead_letter_topic", "threads", "headers", NULL};
+    const char *const *keys = config_list_keys(CONFIG_LIST_KAFKA);
     if (slice_equals(value->key, SLICE("name"))) {
         read_name(build, value, kafka);
     } else if (slice_equals(value->key, SLICE("brokers"))) {
@@ -370,7 +368,7 @@ static void read_key(struct config_build *build, const struct toml_value *value,
     } else if (slice_equals(value->key, SLICE("properties"))) {
         read_properties(build, value, slice_of(NULL, 0), 0, kafka);
     } else if (!slice_equals(value->key, SLICE("topics"))) {
-        config_error_unknown(build, value, value->key, keys);
+        config_error_unknown(build, value, "kafka", keys);
     }
 }
 

@@ -4,6 +4,7 @@
  * or in quell.toml at the top or under [defaults]. A field may be reached by more than one path.
  * TYPE: TEXT (may hold ${env:} and ${file:}), NAME (is shown in incidents: may not), SIZE,
  * DURATION, COUNT, NUMBER (bounded in config_check.c), SWITCH, or a WORD_ list of config_rules.c.
+ * CONFIG_LIST_KEYS(NAME, where, keys...): those of the tables that are no plain settings.
  */
 #ifdef CONFIG_KEY
 CONFIG_KEY("data_dir", TEXT, data_dir)
@@ -79,4 +80,16 @@ CONFIG_POLICY_KEY("dead_letters.retention_bytes", SIZE, dead_bytes_max)
 CONFIG_POLICY_KEY("incidents.retention", DURATION, incidents_age_ns_max)
 CONFIG_POLICY_KEY("incidents.retention_bytes", SIZE, incidents_bytes_max)
 CONFIG_POLICY_KEY("owner", NAME, owner)
+#endif
+#ifdef CONFIG_LIST_KEYS
+CONFIG_LIST_KEYS(TENANT, "[tenant]", "id", "tokens_sha256", "client_certs_sha256", "client_names",
+                 "owner")
+CONFIG_LIST_KEYS(JOB, "[[job]]", "id", "depends_on", "schedule", "timezone", "grace", "max_runtime",
+                 "tier", "owner", "labels")
+CONFIG_LIST_KEYS(ROUTE, "[[route]]", "match", "sinks", "continue")
+CONFIG_LIST_KEYS(MATCH, "match = { ... }", "severity", "entity", "owner", "labels", "days", "hours",
+                 "timezone")
+CONFIG_LIST_KEYS(SILENCE, "[[silence]]", "match", "start", "end", "reason", "who")
+CONFIG_LIST_KEYS(KAFKA, "[[kafka]]", "name", "brokers", "topics", "group", "format", "tenant",
+                 "start", "properties", "dead_letter_topic", "threads", "headers")
 #endif

@@ -154,8 +154,7 @@ uint32_t config_read_labels(struct config_build *build, const struct toml_value 
 
 void config_read_match(struct config_build *build, const struct toml_value *table,
                        struct policy_match *match) {
-    static const char *const keys[] = {"severity", "entity", "owner",    "labels",
-                                       "days",     "hours",  "timezone", NULL};
+    const char *const *keys = config_list_keys(CONFIG_LIST_MATCH);
     if (table->kind != TOML_TABLE) {
         config_error(build, table, "a table is wanted here: match = { severity = \">=error\" }");
         return;
@@ -177,7 +176,7 @@ void config_read_match(struct config_build *build, const struct toml_value *tabl
         } else if (slice_equals(value->key, SLICE("timezone"))) {
             match->zone = read_zone(build, value);
         } else {
-            config_error_unknown(build, value, value->key, keys);
+            config_error_unknown(build, value, "match", keys);
         }
     }
 }
@@ -210,7 +209,7 @@ static struct slice read_words(struct config_build *build, const struct toml_val
 
 static void read_silence(struct config_build *build, const struct toml_value *table,
                          struct policy_silence *silence) {
-    static const char *const keys[] = {"match", "start", "end", "reason", "who", NULL};
+    const char *const *keys = config_list_keys(CONFIG_LIST_SILENCE);
     if (table->kind != TOML_TABLE) {
         config_error(build, table, "a table is wanted here: [[silence]]");
         return;
@@ -222,7 +221,7 @@ static void read_silence(struct config_build *build, const struct toml_value *ta
             is_known = is_known || slice_equals(value->key, slice_of_text(keys[k]));
         }
         if (!is_known) {
-            config_error_unknown(build, value, value->key, keys);
+            config_error_unknown(build, value, "silence", keys);
         }
     }
     const struct toml_value *match = config_child(table, "match");

@@ -63,8 +63,7 @@ static bool is_schedule_key(struct slice key) {
 
 static void read_job_key(struct config_build *build, const struct toml_value *value,
                          struct policy_job *job) {
-    static const char *const keys[] = {"id",          "depends_on", "schedule", "timezone", "grace",
-                                       "max_runtime", "tier",       "owner",    "labels",   NULL};
+    const char *const *keys = config_list_keys(CONFIG_LIST_JOB);
     uint64_t span = 0;
     if (slice_equals(value->key, SLICE("id"))) {
         job->entity = job_entity(build, value);
@@ -82,7 +81,7 @@ static void read_job_key(struct config_build *build, const struct toml_value *va
         }
         job->tier = (uint32_t)value->integer;
     } else if (!is_schedule_key(value->key)) {
-        config_error_unknown(build, value, value->key, keys);
+        config_error_unknown(build, value, "job", keys);
     } else if (value->kind != TOML_STRING) {
         config_error_value(build, value, "a string in quotes is wanted here");
     } else if (slice_equals(value->key, SLICE("schedule"))) {
@@ -171,7 +170,7 @@ void config_read_jobs(struct config_build *build, const struct toml_value *array
 
 static void read_route(struct config_build *build, const struct toml_value *table,
                        struct policy_route *route) {
-    static const char *const keys[] = {"match", "sinks", "continue", NULL};
+    const char *const *keys = config_list_keys(CONFIG_LIST_ROUTE);
     if (table->kind != TOML_TABLE) {
         config_error(build, table, "a table is wanted here: [[route]]");
         return;
@@ -182,10 +181,10 @@ static void read_route(struct config_build *build, const struct toml_value *tabl
             config_read_match(build, value, &route->match);
         } else if (slice_equals(value->key, SLICE("sinks"))) {
             (void)config_text_array(build, value, &route->sinks, &route->sinks_count);
-        } else if (slice_equals(value->key, SLICE("continue")) && value->kind == TOML_BOOLEAN) {
-            route->goes_on = value->boolean;
+        } else if (slice_equals(value->key, SLICE("continue"))) {
+            config_switch(build, value, &route->goes_on);
         } else {
-            config_error_unknown(build, value, value->key, keys);
+            config_error_unknown(build, value, "route", keys);
         }
     }
     if (route->sinks_count == 0) {
@@ -303,7 +302,7 @@ static void refuse_typeless(struct config_build *build, const struct toml_value 
         struct text_guess guess = text_guess_of(table->children[i].key);
         text_guess_try(&guess, keys[0]);
         if (guess.nearest != NULL) {
-            config_error_unknown(build, &table->children[i], table->children[i].key, keys);
+            config_error_unknown(build, &table->children[i], "sink", keys);
             return;
         }
     }

@@ -90,9 +90,18 @@ const struct toml_value *config_child(const struct toml_value *table, const char
 struct slice config_text(struct config_build *build, const struct toml_value *value) {
     if (value->kind != TOML_STRING) {
         config_error_value(build, value, "a string in quotes is wanted here");
+        build->told = value;
         return slice_of(NULL, 0);
     }
     return value->text;
+}
+
+void config_switch(struct config_build *build, const struct toml_value *value, bool *target) {
+    if (value->kind != TOML_BOOLEAN) {
+        config_error_value(build, value, "true or false is wanted here");
+        return;
+    }
+    *target = value->boolean;
 }
 
 bool config_text_array(struct config_build *build, const struct toml_value *value,
@@ -213,11 +222,7 @@ static void apply_rule(struct config_build *build, const struct rule *rule,
         apply_number(build, value, (uint32_t *)(void *)(target + rule->offset));
         return;
     case RULE_SWITCH:
-        if (value->kind != TOML_BOOLEAN) {
-            config_error_value(build, value, "true or false is wanted here");
-            return;
-        }
-        *(bool *)(target + rule->offset) = value->boolean;
+        config_switch(build, value, (bool *)(target + rule->offset));
         return;
     default:
         apply_word(build, value, rule_words[rule->type], (int *)(void *)(target + rule->offset));
@@ -354,7 +359,7 @@ static void report_unknown(struct config_build *build, const char *prefix,
         candidates[count++] = sections[i];
     }
     ASSERT(count < CANDIDATES_MAX); /* a NULL ends them */
-    config_error_unknown(build, value, value->key, candidates);
+    config_error_unknown(build, value, prefix, candidates);
 }
 
 void config_apply_table(struct config_build *build, const char *prefix,

@@ -12,7 +12,9 @@ struct config_build {
     struct config *config;
     struct arena *arena; /* the config's */
     struct config_errors *errors;
-    bool is_process_unread; /* what quell.toml would have named is not known */
+    bool is_process_unread;        /* what quell.toml would have named is not known */
+    bool is_of_tenant;             /* it is a tenant's file that is being read */
+    const struct toml_value *told; /* is no string; nothing more is told of it */
 };
 
 /* Adds "file:line:column: words". */
@@ -28,9 +30,23 @@ void config_error_words(struct config_build *build, const struct fault *fault);
 struct toml_value config_file_place(const char *path);
 /* Brings what was told so far into the order of the files' lines. */
 void config_sort_errors(struct config_build *build);
-/* Adds "unknown key "x"" with the nearest of the candidates when one is near. */
-void config_error_unknown(struct config_build *build, const struct toml_value *at, struct slice key,
-                          const char *const *candidates);
+/* Adds "unknown key "x"" with the nearest of the candidates when one is near, or else with the
+ * sections that know such a key. `section`: where it stands, such as "notify"; "": at the top. */
+void config_error_unknown(struct config_build *build, const struct toml_value *value,
+                          const char *section, const char *const *candidates);
+
+/* --- config_elsewhere.c --- */
+enum config_list {
+#define CONFIG_LIST_KEYS(name, ...) CONFIG_LIST_##name,
+#include "core/config_key_list.h"
+#undef CONFIG_LIST_KEYS
+    CONFIG_LIST_COUNT
+};
+/* The keys of such a table; NULL ends them. */
+const char *const *config_list_keys(enum config_list list);
+/* ": it stands in [incidents]", or all the sections but `section` that know the key; or nothing. */
+void config_add_elsewhere(struct text *text, const char *section, struct slice key,
+                          bool is_of_tenant);
 
 const struct toml_value *config_child(const struct toml_value *table, const char *key);
 
@@ -47,6 +63,8 @@ void config_apply_table(struct config_build *build, const char *prefix,
 
 /* Checked values; on error an error is added and the result is empty. */
 struct slice config_text(struct config_build *build, const struct toml_value *value);
+/* On error the target stays. */
+void config_switch(struct config_build *build, const struct toml_value *value, bool *target);
 bool config_text_array(struct config_build *build, const struct toml_value *value,
                        struct slice **items_out, uint32_t *count_out);
 

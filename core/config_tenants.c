@@ -16,9 +16,12 @@ enum { PATH_BYTES_MAX = 4096 };
 
 static void read_tenant_section(struct config_build *build, const struct toml_value *section,
                                 struct slice file_tenant, struct slice *tenant_out) {
-    static const char *const keys[] = {"id",           "tokens_sha256", "client_certs_sha256",
-                                       "client_names", "owner",         NULL};
+    const char *const *keys = config_list_keys(CONFIG_LIST_TENANT);
     *tenant_out = file_tenant;
+    if (section != NULL && section->kind != TOML_TABLE) {
+        config_error(build, section, "tenant is a table: [tenant]");
+        return;
+    }
     for (uint32_t i = 0; section != NULL && i < section->children_count; i++) {
         const struct toml_value *value = &section->children[i];
         struct fault reason;
@@ -37,7 +40,7 @@ static void read_tenant_section(struct config_build *build, const struct toml_va
             config_read_certificates(build, value, file_tenant,
                                      slice_equals(value->key, SLICE("client_names")));
         } else if (!slice_equals(value->key, SLICE("owner"))) {
-            config_error_unknown(build, value, value->key, keys);
+            config_error_unknown(build, value, "tenant", keys);
         }
     }
 }
@@ -178,9 +181,11 @@ void config_load_tenants(struct config_build *build, const char *config_path) {
         config->tenants_count = list_tenants(build, directory, names);
         closedir(directory);
     }
+    build->is_of_tenant = true;
     for (uint32_t i = 0; i < config->tenants_count; i++) {
         load_tenant(build, path, names[i], &config->policies.tenants[i]);
         config->policies.tenants_count++;
     }
+    build->is_of_tenant = false;
     add_default_tenant(config);
 }

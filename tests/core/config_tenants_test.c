@@ -49,6 +49,107 @@ static void keys_of_dedup_are_few_and_have_names(void **state) {
 #undef FIVE
 }
 
+static void a_key_in_a_wrong_section_is_told_its_own(void **state) {
+    struct world *world = *state;
+    assert_status(
+        load(world,
+             "group_wait = \"1s\"\n[incident]\nretention = \"9d\"\nresolve_afer = \"1s\"\n"
+             "[incidents]\nresolve_after = \"5m\"\ndata_dir = \"x\"\n"
+             "[server]\nretention = \"1d\"\nsync = \"never\"\n"
+             "[limits]\nincidents_per_hour = 3\n[notify]\nby = [\"entity\"]\n"
+             "tier = 1\n[[route]]\nseverity = \"error\"\nsinks = [\"stdout\"]\n"
+             "[sink.stdout]\ntype = \"stdout\"\n",
+             "incident.retention_bytes=1GiB"),
+        INVALID);
+    assert_says(world, ":1:1", "unknown key \"group_wait\": it stands in [notify]\n");
+    assert_says(world, ":3:1", "unknown key \"retention\": it stands in [incidents]\n");
+    assert_says(world, ":4:1", "unknown key \"resolve_afer\": did you mean \"resolve_after\"?\n");
+    assert_says(world, ":6:1", "unknown key \"resolve_after\": it stands in [incident]\n");
+    assert_says(world, ":7:1",
+                "unknown key \"data_dir\": it stands at the top of quell.toml, before all ");
+    assert_says(world, ":9:1",
+                "unknown key \"retention\": it stands in [journal], [quarantine], "
+                "[dead_letters] or [incidents]\n");
+    assert_says(world, ":10:1", "unknown key \"sync\": it stands in [journal]\n");
+    assert_says(world, ":12:1",
+                "unknown key \"incidents_per_hour\": it stands in [defaults.limits]\n");
+    assert_says(world, ":14:1", "unknown key \"by\": it stands in [dedup]\n");
+    assert_says(world, ":15:1", "unknown key \"tier\": it stands in [[job]]\n");
+    assert_says(world, ":17:1", "unknown key \"severity\": it stands in match = { ... }\n");
+    assert_says(world, "--set:1:10", "unknown key \"retention_bytes\": it stands in [incidents]\n");
+    assert_int_equal(world->errors.count, 12);
+}
+
+static void a_tenants_file_is_told_what_stands_in_quell_toml(void **state) {
+    struct world *world = *state;
+    char words[256];
+    char path[96];
+    snprintf(path, sizeof(path), "%s/tenants", world->directory);
+    assert_int_equal(mkdir(path, 0700), 0);
+    snprintf(words, sizeof(words), "tenants_dir = \"%s\"\n", path);
+    snprintf(path, sizeof(path), "%s/tenants/acme.toml", world->directory);
+    write_file(path, "tokens_sha256 = []\n[tenant]\nmax_hops = 2\n[limits]\nedges = 5\n"
+                     "[dedup]\ningest_threads = 2\n[[job]]\nid = \"load\"\nbrokers = []\n");
+    assert_status(load(world, words, NULL), INVALID);
+    const char *told[] = {":1:1: unknown key \"tokens_sha256\": it stands in [tenant]\n",
+                          ":3:1: unknown key \"max_hops\": it stands in [correlate]\n",
+                          ":5:1: unknown key \"edges\": it stands in [limits] of quell.toml\n",
+                          ":7:1: unknown key \"ingest_threads\": it stands in [server] of ",
+                          ":10:1: unknown key \"brokers\": it stands in [[kafka]] of quell.toml\n"};
+    for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++) {
+        assert_non_null(strstr(world->words, told[i]));
+    }
+    assert_int_equal(world->errors.count, 5);
+}
+
+static void a_tenant_has_a_file_of_its_own(void **state) {
+    struct world *world = *state;
+    assert_status(load(world, "[tenant]\nid = \"acme\"\ntokens_sha256 = [\"zz\"]\n", NULL),
+                  INVALID);
+    assert_says(world, ":1:2", "[tenant] stands in a file of its own, such as tenants/acme.toml\n");
+    assert_status(load(world, "[defaults.tenant]\nid = \"acme\"\n", NULL), INVALID);
+    assert_says(world, ":1:11", "[tenant] stands in a file of its own");
+    char words[256];
+    char path[96];
+    snprintf(path, sizeof(path), "%s/tenants", world->directory);
+    assert_int_equal(mkdir(path, 0700), 0);
+    snprintf(words, sizeof(words), "tenants_dir = \"%s\"\n", path);
+    snprintf(path, sizeof(path), "%s/tenants/acme.toml", world->directory);
+    write_file(path, "tenant = \"acme\"\n");
+    assert_status(load(world, words, NULL), INVALID);
+    assert_non_null(strstr(world->words, "acme.toml:1:1: tenant is a table: [tenant]\n"));
+    write_file(path, "[[tenant]]\nid = \"acme\"\n");
+    assert_status(load(world, words, NULL), INVALID);
+    assert_non_null(strstr(world->words, ": tenant is a table: [tenant]\n"));
+    assert_int_equal(world->errors.count, 1);
+}
+
+/* The second would replace the first, and what it named would be lost. */
+static void a_list_stands_at_the_top_or_under_defaults(void **state) {
+    struct world *world = *state;
+    assert_status(load(world,
+                       "[[job]]\nid = \"a\"\n[sink.s]\ntype = \"stdout\"\n"
+                       "[[route]]\nsinks = [\"s\"]\n[defaults.labels]\nteam = \"x\"\n"
+                       "[defaults.sink.t]\ntype = \"stdout\"\n[[defaults.job]]\nid = \"b\"\n",
+                       NULL),
+                  INVALID);
+    assert_says(world, ":9:11", "sink stands at the top of this file already: all in one place\n");
+    assert_says(world, ":11:12", "job stands at the top of this file already: all in one place\n");
+    assert_int_equal(world->errors.count, 2);
+}
+
+static void a_value_of_the_wrong_type_is_told_once(void **state) {
+    struct world *world = *state;
+    assert_status(load(world,
+                       "[sink.s]\ntype = \"stdout\"\n[[route]]\nsinks = [\"s\"]\n"
+                       "continue = \"yes\"\nmatch = { severity = 5, hours = 6 }\n",
+                       NULL),
+                  INVALID);
+    assert_says(world, ":5:1", "continue: true or false is wanted here\n");
+    assert_says(world, ":6:11", "severity: a string in quotes is wanted here\n");
+    assert_int_equal(world->errors.count, 3);
+}
+
 static void an_unreadable_quell_toml_hides_no_tenants_errors(void **state) {
     struct world *world = *state;
     char words[256];
@@ -149,6 +250,11 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_tenants_file_is_its_policy),
         TEST(keys_of_dedup_are_few_and_have_names),
+        TEST(a_key_in_a_wrong_section_is_told_its_own),
+        TEST(a_tenants_file_is_told_what_stands_in_quell_toml),
+        TEST(a_tenant_has_a_file_of_its_own),
+        TEST(a_list_stands_at_the_top_or_under_defaults),
+        TEST(a_value_of_the_wrong_type_is_told_once),
         TEST(an_unreadable_quell_toml_hides_no_tenants_errors),
         TEST(a_schedule_is_one_of_cron),
         TEST(a_jobs_time_zone_is_one),
