@@ -2,8 +2,9 @@
  * postgres_schema.c - see postgres_schema.h.
  *
  * Each version of the schema is a step that runs once, under an advisory lock, and is noted in
- * quell_schema; steps are only ever added. The tenant comes first in every key. A newer quell's
- * schema is left as it is. Tables:
+ * quell_schema; steps are only ever added. When somebody has dropped a table, all run again, and
+ * leave alone what is there. The tenant comes first in every key. A newer quell's schema is left as
+ * it is. Tables:
  *
  *   quell_incidents        (tenant, id): the present state; never set back by a late redelivery
  *   quell_incident_events  (tenant, incident_id, message_id): every message once, append-only
@@ -17,36 +18,38 @@
 #include "core/base/limits.h"
 
 static const char *const step_1 =
-    "CREATE TABLE quell_incidents ("
+    "CREATE TABLE IF NOT EXISTS quell_incidents ("
     "tenant text NOT NULL, id text NOT NULL, status text NOT NULL, severity text NOT NULL,"
     "title text NOT NULL, root_entity text, root_error_class text, root_message text,"
     "confidence double precision, failing bigint, at_risk bigint, signals_total bigint,"
     "signals_unique bigint, signals_suppressed bigint, owner text,"
     "opened_at timestamptz NOT NULL, updated_at timestamptz NOT NULL, resolved_at timestamptz,"
     "version bigint NOT NULL, incident jsonb NOT NULL, PRIMARY KEY (tenant, id));"
-    "CREATE INDEX quell_incidents_opened ON quell_incidents (tenant, opened_at DESC);"
-    "CREATE INDEX quell_incidents_open ON quell_incidents (tenant, severity)"
+    "CREATE INDEX IF NOT EXISTS quell_incidents_opened ON quell_incidents (tenant, opened_at DESC);"
+    "CREATE INDEX IF NOT EXISTS quell_incidents_open ON quell_incidents (tenant, severity)"
     " WHERE status <> 'resolved';"
-    "CREATE TABLE quell_incident_events ("
+    "CREATE TABLE IF NOT EXISTS quell_incident_events ("
     "tenant text NOT NULL, incident_id text NOT NULL, message_id text NOT NULL,"
     "type text NOT NULL, version bigint NOT NULL, told_at timestamptz NOT NULL,"
     "written_at timestamptz NOT NULL DEFAULT now(), incident jsonb NOT NULL,"
     "PRIMARY KEY (tenant, incident_id, message_id));"
-    "CREATE INDEX quell_incident_events_told ON quell_incident_events (tenant, told_at DESC);";
+    "CREATE INDEX IF NOT EXISTS quell_incident_events_told ON quell_incident_events (tenant, "
+    "told_at DESC);";
 
 /* What an on-call asks: what is open, how much noise was kept away, what failed lately. */
 static const char *const step_2 =
-    "CREATE VIEW quell_v_open_incidents AS SELECT tenant, id, severity, status, title,"
+    "CREATE OR REPLACE VIEW quell_v_open_incidents AS SELECT tenant, id, severity, status, title,"
     " root_entity AS broke_first, root_error_class AS error_class, failing, at_risk, owner,"
     " opened_at, now() - opened_at AS open_for, signals_suppressed FROM quell_incidents"
     " WHERE status <> 'resolved' ORDER BY tenant,"
     " array_position(ARRAY['critical','error','warning','info'], severity), opened_at;"
-    "CREATE VIEW quell_v_noise_by_day AS SELECT tenant,"
+    "CREATE OR REPLACE VIEW quell_v_noise_by_day AS SELECT tenant,"
     " (opened_at AT TIME ZONE 'UTC')::date AS day, count(*) AS incidents,"
     " sum(signals_total) AS signals, sum(signals_suppressed) AS suppressed,"
     " round(sum(signals_suppressed) / nullif(sum(signals_total), 0), 4) AS suppressed_share"
     " FROM quell_incidents GROUP BY tenant, day ORDER BY tenant, day DESC;"
-    "CREATE VIEW quell_v_recent_failures AS SELECT tenant, entity, role, status, error_class,"
+    "CREATE OR REPLACE VIEW quell_v_recent_failures AS SELECT tenant, entity, role, status, "
+    "error_class,"
     " since, severity, incident_id, incident_status FROM ("
     "SELECT tenant, root_entity AS entity, 'broke first' AS role, NULL AS status,"
     " root_error_class AS error_class, (incident #>> '{root_cause,first_seen}')::timestamptz AS"
@@ -58,14 +61,14 @@ static const char *const step_2 =
 
 /* Copies of events, and how far into which journal they go. */
 static const char *const step_3 =
-    "CREATE TABLE quell_events ("
+    "CREATE TABLE IF NOT EXISTS quell_events ("
     "tenant text NOT NULL, event_id text NOT NULL, kind text, entity text, status text,"
     "severity text, event_time timestamptz NOT NULL, ingest_time timestamptz NOT NULL,"
     "run_id text, trace_id text, span_id text, parent_span_id text, error_class text,"
     "message text, source text, fingerprint text, depends_on jsonb NOT NULL,"
     "attributes jsonb NOT NULL, PRIMARY KEY (tenant, event_id));"
-    "CREATE INDEX quell_events_time ON quell_events (tenant, event_time DESC);"
-    "CREATE TABLE quell_event_copies ("
+    "CREATE INDEX IF NOT EXISTS quell_events_time ON quell_events (tenant, event_time DESC);"
+    "CREATE TABLE IF NOT EXISTS quell_event_copies ("
     "tenant text NOT NULL, journal text NOT NULL, sink text NOT NULL,"
     "next_record bigint NOT NULL DEFAULT 0, next_index bigint NOT NULL DEFAULT 0,"
     "events bigint NOT NULL DEFAULT 0, records_lost bigint NOT NULL DEFAULT 0,"
@@ -101,6 +104,10 @@ const char *const postgres_write_statement =
     " resolved_at = EXCLUDED.resolved_at, version = EXCLUDED.version,"
     " incident = EXCLUDED.incident WHERE known.version <= EXCLUDED.version";
 
+static const char *const is_incomplete =
+    "(to_regclass('quell_incidents') IS NULL OR to_regclass('quell_incident_events') IS NULL"
+    " OR to_regclass('quell_events') IS NULL OR to_regclass('quell_event_copies') IS NULL)";
+
 static void add_step(struct text *script, unsigned version, const char *words) {
     text_add_format(script, "IF NOT EXISTS (SELECT FROM quell_schema WHERE version >= %u) THEN ",
                     version);
@@ -123,10 +130,15 @@ void postgres_add_session_script(struct text *script, struct slice schema, uint6
                         SLICE_PRINT(schema), SLICE_PRINT(schema));
     }
     text_add_text(script, "IF to_regclass('quell_schema') IS NOT NULL THEN IF EXISTS (SELECT FROM "
-                          "quell_schema WHERE version >= 3) THEN RETURN; END IF; END IF; "
+                          "quell_schema WHERE version > 3 OR version = 3 AND NOT ");
+    text_add_text(script, is_incomplete);
+    text_add_text(script, ") THEN RETURN; END IF; END IF; "
                           "PERFORM pg_advisory_xact_lock(8417430551);"
                           "CREATE TABLE IF NOT EXISTS quell_schema (version integer PRIMARY KEY,"
-                          " applied_at timestamptz NOT NULL DEFAULT now());");
+                          " applied_at timestamptz NOT NULL DEFAULT now());"
+                          "IF ");
+    text_add_text(script, is_incomplete);
+    text_add_text(script, " THEN DELETE FROM quell_schema WHERE version <= 3; END IF; ");
     add_step(script, 1, step_1);
     add_step(script, 2, step_2);
     add_step(script, 3, step_3);

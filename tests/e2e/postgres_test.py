@@ -193,6 +193,23 @@ class PostgresStory(Story):
         quell.events(failure("two"))
         self.wait_for_rows("SELECT root_entity FROM quell_incidents", [["job:two"]])
 
+    def test_a_dropped_table_comes_back_and_the_others_keep_their_rows(self):
+        quell = self.sink("sink.db.max_attempts=4")
+        quell.events(failure("one"))
+        self.wait_for_rows("SELECT count(*) FROM quell_incidents", [["1"]])
+        self.postgres.psql("DROP TABLE quell_incidents CASCADE")
+        quell.events(failure("two"))
+        self.wait_for_rows("SELECT root_entity FROM quell_incidents", [["job:two"]], 10)
+        self.wait_for_rows("SELECT count(*) FROM quell_incident_events", [["2"]])
+        self.assertEqual(self.postgres.rows("SELECT broke_first FROM quell_v_open_incidents"),
+                         [["job:two"]])
+        self.postgres.psql("DROP TABLE quell_incidents, quell_incident_events CASCADE;"
+                           "UPDATE quell_schema SET version = 99 WHERE version = 3")
+        quell.events(failure("three"))  # what a newer quell has made is left as it is
+        self.assertTrue(wait_for(lambda: quell.settle()["deliveries_dead"] == 1))
+        self.assertEqual(self.postgres.rows("SELECT to_regclass('quell_incidents') IS NULL"),
+                         [["t"]])
+
     def test_a_host_name_is_looked_up_and_no_secret_is_logged(self):
         quell = self.sink("sink.db.dsn=" + self.postgres.dsn.replace("127.0.0.1", "localhost"),
                           "sink.lost.type=postgres",
