@@ -322,15 +322,20 @@ static void add_place(struct text *memory, struct slice channel, struct slice ts
     text_add_u64(memory, version);
 }
 
-static void remember_place(struct slice body, uint32_t version, struct text *memory) {
+/* Slack says the channel's id; what only speaks like Slack may say nothing of it. */
+static void remember_place(const struct slack_state *state, struct slice body, uint32_t version,
+                           struct text *memory) {
     char channel_memory[64];
     char ts_memory[48];
     struct text channel = text_over(channel_memory, sizeof(channel_memory));
     struct text ts = text_over(ts_memory, sizeof(ts_memory));
     json_pick_text(body, "channel", &channel);
     json_pick_text(body, "ts", &ts);
-    if (is_word_of(text_slice(&channel), "") && is_word_of(text_slice(&ts), ".")) {
-        add_place(memory, text_slice(&channel), text_slice(&ts), version);
+    struct slice place = channel.size > 0 ? text_slice(&channel) : state->channel;
+    bool is_short = place.size < sizeof(channel_memory);
+    if (is_short && is_word_of(place, channel.size > 0 ? "" : "#@-_.") &&
+        is_word_of(text_slice(&ts), ".")) {
+        add_place(memory, place, text_slice(&ts), version);
     }
 }
 
@@ -355,7 +360,7 @@ static enum sink_verdict slack_read(void *context, const struct sink_delivery *d
     uint32_t version = delivery->message.incident_version;
     struct slack_place place = place_of(delivery->memory);
     if (call == CALL_POST) {
-        remember_place(response->body, version, memory);
+        remember_place(state, response->body, version, memory);
     } else if (call == CALL_UPDATE) {
         add_place(memory, place.channel, place.ts, version);
     }

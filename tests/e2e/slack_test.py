@@ -231,6 +231,19 @@ class SlackStory(Story):
         self.assertIn("channel_not_found", quell.read_log())
         self.assertNotIn("xoxb-secret", quell.read_log())
 
+    def test_an_answer_that_names_no_channel_is_of_the_one_that_was_asked(self):
+        slack = self.slack()
+        slack.answers += [(200, b'{"ok":true,"ts":"1700000000.000001"}', {})]
+        quell = self.bot(slack)
+        quell.events(failure("one"))
+        quell.events({"job_id": "one", "status": "succeeded"})
+        self.assertTrue(wait_for(lambda: len(slack.calls) == 2), slack.calls)
+        (edit, edited, _), (post, posted, _) = slack.calls
+        self.assertEqual((edit, edited["channel"], edited["ts"]),
+                         ("chat.update", "#oncall", "1700000000.000001"))
+        self.assertEqual((post, posted["channel"], posted["thread_ts"]),
+                         ("chat.postMessage", "#oncall", "1700000000.000001"))
+
     def test_a_message_that_cannot_be_edited_is_still_followed_in_its_thread(self):
         slack = self.slack()
         quell = self.bot(slack)
