@@ -1,10 +1,13 @@
 /* options.c - see options.h. */
 #include "cli/options.h"
 
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "core/base/limits.h"
 #include "sinks/sinks.h"
+
+enum { ERRORS_BYTES_MAX = 16 * 1024 * 1024 };
 
 static const char usage[] =
     "quell turns a storm of events into a few incidents that say what broke first.\n"
@@ -282,9 +285,9 @@ static void tell_errors(const struct logger *logger, struct slice errors, struct
     }
 }
 
-struct status cli_load_config(const struct cli_options *options, struct config **config_out) {
-    char memory[64 * 1024];
-    struct config_errors errors = {.text = text_over(memory, sizeof(memory))};
+/* `errors`: empty, with room for whatever a thousand files may have wrong. */
+static struct status load_config(const struct cli_options *options, struct config_errors *errors,
+                                 struct config **config_out) {
     struct config_options load = {
         .path = cli_config_path(options),
         .overrides = options->overrides,
@@ -292,15 +295,26 @@ struct status cli_load_config(const struct cli_options *options, struct config *
         .check_more = sinks_check_config,
     };
     struct config *config = NULL;
-    struct status status = config_load(&load, &config, &errors);
+    struct status status = config_load(&load, &config, errors);
     if (!status_is_ok(status)) {
         if (options->stats != NULL) {
             stats_set(options->stats, STAT_CONFIG_RELOAD_OK, 0);
         }
-        tell_errors(options->logger, text_slice(&errors.text), status);
+        tell_errors(options->logger, text_slice(&errors->text), status);
         config_release(config);
         return status;
     }
     *config_out = config;
     return status_ok();
+}
+
+struct status cli_load_config(const struct cli_options *options, struct config **config_out) {
+    char *memory = malloc(ERRORS_BYTES_MAX); /* as long as nothing is wrong, addresses alone */
+    if (memory == NULL) {
+        return status_of(STATUS_FULL);
+    }
+    struct config_errors errors = {.text = text_over(memory, ERRORS_BYTES_MAX)};
+    struct status status = load_config(options, &errors, config_out);
+    free(memory);
+    return status;
 }

@@ -10,8 +10,6 @@
 
 #include "core/base/assert.h"
 
-enum { CONFIG_ERRORS_MAX = 1024 }; /* more are told as they were found */
-
 static void add_error(struct config_build *build, const struct toml_value *at, struct slice key,
                       const char *words) {
     struct text *text = &build->errors->text;
@@ -130,19 +128,23 @@ static int compare_lines(const void *left, const void *right) {
     return a->rank < b->rank ? -1 : 1;
 }
 
+/* The newest lines are most likely of the same file. */
+static uint32_t file_rank_of(const struct error_line *lines, uint32_t at) {
+    for (uint32_t i = at; i > 0; i--) {
+        if (slice_equals(lines[i - 1].file, lines[at].file)) {
+            return lines[i - 1].file_rank;
+        }
+    }
+    return at;
+}
+
 static uint32_t split_lines(struct slice words, struct error_line *lines, uint32_t lines_max) {
     uint32_t count = 0;
     while (words.size > 0 && count < lines_max) {
         size_t end = slice_find_byte(words, '\n');
         size_t size = end < words.size ? end + 1 : end;
         lines[count] = read_line(slice_head(words, size), count);
-        lines[count].file_rank = count;
-        for (uint32_t i = 0; i < count; i++) {
-            if (slice_equals(lines[i].file, lines[count].file)) {
-                lines[count].file_rank = lines[i].file_rank;
-                break;
-            }
-        }
+        lines[count].file_rank = file_rank_of(lines, count);
         words = slice_tail(words, size);
         count++;
     }
@@ -152,12 +154,16 @@ static uint32_t split_lines(struct slice words, struct error_line *lines, uint32
 void config_sort_errors(struct config_build *build) {
     struct text *text = &build->errors->text;
     struct slice words;
-    struct error_line *lines = ARENA_ARRAY(build->arena, struct error_line, CONFIG_ERRORS_MAX);
-    if (lines == NULL || text->truncated || build->errors->count > CONFIG_ERRORS_MAX ||
+    uint32_t lines_max = 0;
+    for (size_t i = 0; i < text->size; i++) {
+        lines_max += text->data[i] == '\n' ? 1 : 0;
+    }
+    struct error_line *lines = ARENA_ARRAY(build->arena, struct error_line, lines_max + 1);
+    if (lines == NULL || text->truncated ||
         !status_is_ok(arena_copy(build->arena, text_slice(text), &words))) {
         return; /* in the order in which they were found */
     }
-    uint32_t count = split_lines(words, lines, CONFIG_ERRORS_MAX);
+    uint32_t count = split_lines(words, lines, lines_max);
     qsort(lines, count, sizeof(*lines), compare_lines);
     *text = text_over(text->data, text->capacity);
     for (uint32_t i = 0; i < count; i++) {

@@ -192,6 +192,15 @@ class CommandLine(unittest.TestCase):
             self.assertIn(told, result.stderr)
         self.assertNotIn(":1:1: sink", result.stderr)
 
+    def test_check_tells_one_mistake_in_a_thousand_files_a_thousand_times(self):
+        files = {f"tenants/t{number:04}.toml": "[dedup]\nwindow = 5\n[notify]\ngroup_wiat = 1\n"
+                 for number in range(1000)}
+        result = self.run_quell("check", files=files)
+        self.assertEqual(result.returncode, 1)
+        told = result.stderr.splitlines()
+        self.assertEqual([line.split(": ")[0] for line in told],
+                         [f"./{name}:{row}:1" for name in sorted(files) for row in (2, 4)])
+
     def test_check_tells_all_that_is_wrong_with_a_sink_each_where_it_stands(self):
         result = self.run_quell("check", files={"tenants/acme.toml": SINKS_TOML})
         self.assertEqual((result.returncode, result.stdout), (1, ""))
