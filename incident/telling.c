@@ -287,7 +287,8 @@ static void keep_told(struct incident *incident, const struct slice *sinks, uint
 }
 
 /* The end is for whoever was told before, whatever routes say of it by now: its severity and root
- * may have changed, and the hour has. */
+ * may have changed, and the hour has. When none of them is there any more, it is for whom routes
+ * name: somebody else may be the same by another name. */
 static uint32_t route_end(struct incidents *incidents, const struct incident_context *context,
                           const struct incident *incident, struct slice *sinks) {
     const struct policy *policy = incident_policy(context, incident);
@@ -300,7 +301,8 @@ static uint32_t route_end(struct incidents *incidents, const struct incident_con
             sinks[count++] = policy->sinks[i];
         }
     }
-    return count;
+    bool are_gone = count == 0 && incident->told_sinks_count > 0;
+    return are_gone ? route(incidents, context, incident, sinks) : count;
 }
 
 /* Whether a sink took it. */

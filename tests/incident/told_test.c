@@ -107,6 +107,25 @@ static void another_root_leads_elsewhere_and_the_end_to_both(void **state) {
     world_deinit(&routed.world);
 }
 
+/* It has another name by then: what it showed as open would stay open for ever. */
+static void when_who_was_told_is_gone_the_end_goes_where_routes_lead(void **state) {
+    (void)state;
+    for (unsigned restarts = 0; restarts < 2; restarts++) {
+        struct routed routed;
+        routed_init(&routed);
+        world_fail(&routed.world, "job:a", START_NS);
+        world_run(&routed.world, START_NS + NS_PER_MINUTE);
+        routed.names[0] = SLICE("room");
+        routed.world.sinks[0] = SLICE("room");
+        if (restarts == 1) {
+            world_restart(&routed.world);
+        }
+        world_good(&routed.world, "acme", "job:a", routed.world.now_ns);
+        expect_told(&routed.world, "chat opened, room resolved");
+        world_deinit(&routed.world);
+    }
+}
+
 /* Between 03:00, when the day shift was told, and 04:00 the routes change. */
 static void the_end_comes_to_the_shift_that_was_told(void **state) {
     (void)state;
@@ -177,6 +196,7 @@ int main(void) {
         cmocka_unit_test(who_hears_of_it_first_by_an_update_hears_that_it_opened),
         cmocka_unit_test(another_root_leads_elsewhere_and_the_end_to_both),
         cmocka_unit_test(the_end_comes_to_the_shift_that_was_told),
+        cmocka_unit_test(when_who_was_told_is_gone_the_end_goes_where_routes_lead),
         cmocka_unit_test(who_is_not_told_that_it_is_back_hears_no_further_end),
         cmocka_unit_test(when_nobody_is_told_that_it_is_back_nobody_hears_a_further_end),
         cmocka_unit_test(a_sink_that_is_gone_is_not_told),
