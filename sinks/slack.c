@@ -92,7 +92,7 @@ static struct status check_address(const struct slack_state *state, struct fault
     bool is_bot = state->token.size > 0 || state->channel.size > 0;
     if (is_bot == (state->url.size > 0)) {
         return fault_set(fault, STATUS_INVALID,
-                         "either url = \"https://hooks.slack.com/...\", or token and channel");
+                         "url = \"https://hooks.slack.com/...\", or else token and channel");
     }
     if (!is_bot) {
         return is_url(state->url)

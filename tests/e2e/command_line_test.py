@@ -220,6 +220,12 @@ class CommandLine(unittest.TestCase):
             '21:1: job:load is declared twice',
             '22:24: a string in quotes is wanted here'])
 
+    def test_check_tells_a_secret_that_is_missing_and_nothing_that_follows_of_it(self):
+        result = self.run_quell("check", files={"quell.toml": '[sink.oncall]\ntype = "slack"\n'
+                                                'url = "${env:QUELL_NO_SUCH_THING}"\n'})
+        self.assertEqual((result.returncode, result.stderr), (
+            1, "quell.toml:3:1: environment variable QUELL_NO_SUCH_THING is not set\n"))
+
     def test_check_refuses_bounds_and_spans_that_no_process_could_live_with(self):
         result = self.run_quell("check", files={"quell.toml": UNLIVEABLE_TOML})
         self.assertEqual((result.returncode, result.stdout), (1, ""))
