@@ -66,15 +66,45 @@ static bool has_line_break(struct slice text) {
            slice_find_byte(text, 0) != text.size;
 }
 
+static bool is_token(struct slice name) {
+    for (size_t i = 0; i < name.size; i++) {
+        uint8_t byte = name.data[i];
+        bool is_letter = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+                         (byte >= '0' && byte <= '9');
+        if (byte == 0 || (!is_letter && strchr("!#$%&'*+-.^_`|~", byte) == NULL)) {
+            return false;
+        }
+    }
+    return name.size > 0;
+}
+
+/* What is true of each message alone. */
+static bool is_ours(struct slice name) {
+    static const char *const names[] = {"content-length", "transfer-encoding", "webhook-id",
+                                        "webhook-timestamp", "webhook-signature"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (slice_equals_ignoring_case(name, slice_of_text(names[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static struct status check_header(const struct config_setting *setting, struct slice name,
                                   struct fault *fault) {
-    if (has_line_break(name) || has_line_break(setting->value) ||
-        slice_find_byte(name, ':') != name.size) {
-        return fault_set(fault, STATUS_INVALID, "a header holds a line break or a colon");
+    struct slice key = slice_head(setting->key, 128);
+    if (!is_token(name) || has_line_break(setting->value)) {
+        return fault_set(fault, STATUS_INVALID, "%.*s: %s", SLICE_PRINT(key),
+                         is_token(name) ? "a header holds a line break"
+                                        : "this is no name of a header");
+    }
+    if (is_ours(name)) {
+        return fault_set(fault, STATUS_INVALID, "%.*s: quell itself says this header",
+                         SLICE_PRINT(key));
     }
     if (name.size + sizeof(": ") - 1 + setting->value.size > SINK_HEADER_BYTES_MAX) {
         return fault_set(fault, STATUS_INVALID, "%.*s: a header has at most %d bytes",
-                         SLICE_PRINT(slice_head(setting->key, 128)), SINK_HEADER_BYTES_MAX);
+                         SLICE_PRINT(key), SINK_HEADER_BYTES_MAX);
     }
     return status_ok();
 }
@@ -198,6 +228,19 @@ static void add_signatures(struct request_build *build, const struct webhook_sta
     add_header(build, SLICE("webhook-signature"), text_slice(&value));
 }
 
+/* Unless the sink's own headers say it. */
+static void add_usual_header(struct request_build *build, const struct webhook_state *state,
+                             const char *key, struct slice value) {
+    const struct slice prefix = SLICE("headers.");
+    struct slice given = slice_of_text(key);
+    for (uint32_t i = 0; i < state->config->settings_count; i++) {
+        if (slice_equals_ignoring_case(state->config->settings[i].key, given)) {
+            return;
+        }
+    }
+    add_header(build, slice_tail(given, prefix.size), value);
+}
+
 static void add_own_headers(struct request_build *build, const struct webhook_state *state) {
     const size_t prefix = sizeof("headers.") - 1;
     for (uint32_t i = 0; i < state->config->settings_count; i++) {
@@ -226,8 +269,8 @@ static struct status webhook_build(void *context, const struct sink_delivery *de
     text_add_base32(&id, delivery->message.message_id);
     text_add_u64(&timestamp, delivery->now_ns / NS_PER_S);
     struct request_build build = {arena, &request, false};
-    add_header(&build, SLICE("Content-Type"), SLICE("application/json"));
-    add_header(&build, SLICE("User-Agent"), SLICE("quell/" QUELL_VERSION));
+    add_usual_header(&build, state, "headers.Content-Type", SLICE("application/json"));
+    add_usual_header(&build, state, "headers.User-Agent", SLICE("quell/" QUELL_VERSION));
     add_header(&build, SLICE("webhook-id"), text_slice(&id));
     add_header(&build, SLICE("webhook-timestamp"), text_slice(&timestamp));
     add_signatures(&build, state, text_slice(&id), text_slice(&timestamp), request.body);

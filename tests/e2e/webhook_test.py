@@ -130,6 +130,20 @@ template = '{"words":"{{severity}} {{type}}: {{ title }}","who":"{{root_cause.en
         self.assertIn('E"<b>', value["words"])
         self.assertIn("opened", value["words"])
 
+    def test_an_own_header_is_said_once_and_none_breaks_the_message(self):
+        listener = self.listener()
+        hook = (f'[sink.hook]\ntype = "webhook"\nurl = "{listener.url}"\n'
+                'headers = { content-type = "text/plain", User-Agent = "mine" }\n')
+        quell = self.quell("notify.group_wait=0s", files={"quell.toml": hook})
+        quell.events(failure("one"))
+        _, _, headers, _ = self.wait_for_requests(listener, 1)[0]
+        self.assertEqual((headers.get_all("Content-Type"), headers.get_all("User-Agent")),
+                         (["text/plain"], ["mine"]))
+        for name in ("X Y", "", "Content-Length", "transfer-encoding", "Webhook-Id", "Host:"):
+            told = f'quell.toml:4:13: sink "hook": headers.{name}: '
+            with self.assertRaisesRegex(AssertionError, told):
+                self.quell(files={"quell.toml": hook.replace("content-type", f'"{name}"')}).close()
+
     def test_the_longest_url_and_header_that_a_check_takes_are_sent(self):
         listener = self.listener()
         url, value = (listener.url + "/").ljust(4095, "x"), "y" * (8191 - len("X-Team: "))
