@@ -5,6 +5,7 @@
 #include "core/config_rules.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -172,6 +173,10 @@ void config_load_tenants(struct config_build *build, const char *config_path) {
     struct text path_text = text_over(path, sizeof(path));
     text_add(&path_text, config->tenants_dir);
     DIR *directory = opendir(path);
+    if (directory == NULL && errno != ENOENT) { /* there may be tenants, whom nobody would know */
+        struct toml_value place = config_file_place(path);
+        config_error(build, &place, "tenants_dir cannot be read: %s", strerror(errno));
+    }
     if (names == NULL || config->policies.tenants == NULL) {
         ASSERT(directory == NULL || closedir(directory) == 0);
         return;

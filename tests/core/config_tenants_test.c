@@ -124,6 +124,20 @@ static void a_tenant_has_a_file_of_its_own(void **state) {
     assert_int_equal(world->errors.count, 1);
 }
 
+static void a_tenants_dir_that_cannot_be_read_is_told(void **state) {
+    struct world *world = *state;
+    char words[256];
+    char told[256];
+    snprintf(words, sizeof(words), "tenants_dir = \"%s\"\n", world->path); /* a file */
+    assert_status(load(world, words, NULL), INVALID);
+    snprintf(told, sizeof(told), "%s:1:1: tenants_dir cannot be read: Not a directory\n",
+             world->path);
+    assert_non_null(strstr(world->words, told));
+    assert_int_equal(world->errors.count, 1);
+    snprintf(words, sizeof(words), "tenants_dir = \"%s/none\"\n", world->directory);
+    assert_status(load(world, words, NULL), OK);
+}
+
 /* The second would replace the first, and what it named would be lost. */
 static void a_list_stands_at_the_top_or_under_defaults(void **state) {
     struct world *world = *state;
@@ -253,6 +267,7 @@ int main(void) {
         TEST(a_key_in_a_wrong_section_is_told_its_own),
         TEST(a_tenants_file_is_told_what_stands_in_quell_toml),
         TEST(a_tenant_has_a_file_of_its_own),
+        TEST(a_tenants_dir_that_cannot_be_read_is_told),
         TEST(a_list_stands_at_the_top_or_under_defaults),
         TEST(a_value_of_the_wrong_type_is_told_once),
         TEST(an_unreadable_quell_toml_hides_no_tenants_errors),
