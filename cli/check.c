@@ -32,6 +32,7 @@ int command_check(const struct cli_options *options) {
     if (named.config_path == NULL) {
         named.config_path = cli_word(options, 0);
     }
+    cli_settle_config_path(&named);
     if (!status_is_ok(cli_load_config(&named, &config))) {
         return 1;
     }

@@ -76,10 +76,12 @@ int command_run(const struct cli_options *options) {
     struct runtime *runtime = NULL;
     block_signals(&signals);
     raise_descriptors();
-    if (!status_is_ok(cli_load_config(options, &config))) {
+    struct cli_options settled = *options;
+    cli_settle_config_path(&settled);
+    if (!status_is_ok(cli_load_config(&settled, &config))) {
         return 1;
     }
-    struct runtime_options runtime_options = {config, options, options->format_json};
+    struct runtime_options runtime_options = {config, &settled, options->format_json};
     struct status status = runtime_open(&runtime_options, &runtime, &fault);
     if (!status_is_ok(status)) {
         (void)fprintf(stderr, "quell: %s\n",
@@ -87,7 +89,7 @@ int command_run(const struct cli_options *options) {
         return 1;
     }
     notify_send("READY=1");
-    wait_for_end(runtime, config, options, &signals);
+    wait_for_end(runtime, config, &settled, &signals);
     notify_send("STOPPING=1");
     return runtime_close(runtime);
 }

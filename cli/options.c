@@ -265,8 +265,15 @@ const char *cli_word(const struct cli_options *options, uint32_t at) {
     return at < options->words_count ? options->words[at] : NULL;
 }
 
+static const char *const default_path = "quell.toml";
+
+void cli_settle_config_path(struct cli_options *options) {
+    if (options->config_path == NULL && access(default_path, F_OK) == 0) {
+        options->config_path = default_path;
+    }
+}
+
 const char *cli_config_path(const struct cli_options *options) {
-    static const char *const default_path = "quell.toml";
     bool has_default = options->config_path == NULL && access(default_path, R_OK) == 0;
     return has_default ? default_path : options->config_path;
 }

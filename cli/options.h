@@ -46,6 +46,9 @@ MUST_CHECK struct status cli_option_number(const struct cli_options *options, co
 const char *cli_word(const struct cli_options *options, uint32_t at);
 /* The file that is loaded: the named one, ./quell.toml when it is there, or NULL. */
 const char *cli_config_path(const struct cli_options *options);
+/* For who goes by the configuration: from now on ./quell.toml counts as named when it is there, and
+ * that it cannot be read, or is gone later, is an error. */
+void cli_settle_config_path(struct cli_options *options);
 /* Loads the named configuration, or ./quell.toml when no path is given and it is there. Tells all
  * errors, a line or a log record each; INVALID then. */
 MUST_CHECK struct status cli_load_config(const struct cli_options *options,

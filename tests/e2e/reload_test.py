@@ -114,6 +114,21 @@ class ReloadStory(Story):
         self.fail_job(quell, "one", "umbrella")
         self.assertTrue(wait_for(lambda: hook.messages))
 
+    def test_a_file_that_is_gone_is_no_new_configuration(self):
+        hook = self.receiver()
+        path = "quell.toml"  # found where quell is started, not named
+        quell = self.quell(files={path: '[auth]\nmode = "token"\n' + self.config(hook)})
+        path = os.path.join(quell.directory, path)
+        os.rename(path, path + ".old")
+        self.assertTrue(wait_for(lambda: "changed file) is refused, the old one" in quell.read_log()))
+        quell.process.send_signal(signal.SIGHUP)
+        self.assertTrue(wait_for(lambda: quell.read_log().count("is refused, the old one") == 2))
+        self.assertIn("cannot read quell.toml: No such file", quell.read_log())
+        self.assertEqual(quell.request("POST", "/v1/events", "[]")[0], 401)
+        self.assertEqual(quell.metric("quell_config_last_reload_successful"), 0)
+        os.rename(path + ".old", path)
+        self.assertTrue(wait_for(lambda: "reloaded: 0 tenants, 1 sinks" in quell.read_log()))
+
     def test_several_tokens_a_tenant_each_with_an_end_of_its_own(self):
         digest = {name: hashlib.sha256(name.encode()).hexdigest() for name in "abc"}
         soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=20)
