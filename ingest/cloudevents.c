@@ -186,7 +186,7 @@ static struct status add_event(struct decode *decode, struct cloudevent *event, 
 
 static void take_time(struct json_walk *walk, struct cloudevent *event) {
     struct slice text = draft_take_word(walk, &event->draft, "time is no string");
-    if (text.size > 0 && !status_is_ok(text_parse_time(text, &event->time_ns))) {
+    if (text.size > 0 && !status_is_ok(text_parse_time_clamped(text, &event->time_ns))) {
         draft_refuse(&event->draft, "time is no RFC 3339 time: ", text);
     }
 }
@@ -302,7 +302,7 @@ struct status cloudevents_decode_binary(struct decode *decode, const struct http
     }
     struct slice time = {0};
     TRY(take_header(decode, request, "ce-time", event, &time));
-    if (time.size > 0 && !status_is_ok(text_parse_time(time, &event->time_ns))) {
+    if (time.size > 0 && !status_is_ok(text_parse_time_clamped(time, &event->time_ns))) {
         draft_refuse(&event->draft, "ce-time is no RFC 3339 time: ", time);
     }
     if (slice_trim(body).size > 0) {

@@ -65,17 +65,18 @@ bool draft_parse_decimal(struct slice text, double *value_out) {
 }
 
 void draft_set_time(struct draft *draft, struct slice text) {
+    uint64_t *time_ns = &draft->envelope.event_time_ns;
     uint64_t whole = 0;
     double value = 0;
-    if (text.size == 0 || status_is_ok(text_parse_time(text, &draft->envelope.event_time_ns))) {
+    if (text.size == 0 || status_is_ok(text_parse_time_clamped(text, time_ns))) {
         return;
     }
     if (status_is_ok(text_parse_u64(text, &whole)) && whole >= UINT64_C(100000000000000000)) {
-        draft->envelope.event_time_ns = whole; /* nanoseconds, exact */
+        *time_ns = whole; /* nanoseconds, exact */
         return;
     }
     if (draft_parse_decimal(text, &value) && value >= 0) {
-        draft->envelope.event_time_ns = epoch_ns(value);
+        *time_ns = epoch_ns(value);
         return;
     }
     draft_refuse(draft, "occurred_at is neither RFC 3339 nor an epoch time: ", text);

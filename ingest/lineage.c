@@ -120,8 +120,11 @@ static void take_run(struct json_walk *walk, struct lineage *lineage) {
 
 static void take_event_time(struct json_walk *walk, struct draft *draft) {
     struct slice word = draft_take_word(walk, draft, "eventTime is no string");
-    if (word.size > 0 && !status_is_ok(text_parse_time(word, &draft->envelope.event_time_ns))) {
+    uint64_t *time_ns = &draft->envelope.event_time_ns;
+    if (word.size > 0 && !status_is_ok(text_parse_time_clamped(word, time_ns))) {
         draft_refuse(draft, "eventTime is no RFC 3339 time: ", word);
+    } else if (word.size > 0 && *time_ns == 0) {
+        *time_ns = 1; /* before 1970 is a time, too: it was given */
     }
 }
 

@@ -196,6 +196,22 @@ class CloudEvents(Story):
 
 
 class NativeFields(Story):
+    def test_a_time_beyond_what_a_clock_holds_is_now_whichever_way_it_is_written(self):
+        quell = self.quell(*QUICK)
+        times = ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "9999-12-31T23:59:59Z", 0, 1e30]
+        start = stamp(-1)
+        quell.events(*[{"job_id": f"n{i}", "status": "failed", "occurred_at": time}
+                       for i, time in enumerate(times)])
+        for i, time in enumerate(times[:3]):
+            event = {**CloudEvents.EVENT, "id": str(i), "subject": f"c{i}", "time": time}
+            self.assertEqual(quell.post("/v1/cloudevents", event)[0], 200, time)
+            event = {**lineage("FAIL", f"l{i}"), "eventTime": time}
+            self.assertEqual(quell.post("/api/v1/lineage", event)[0], 201, time)
+        quell.settle()
+        seen = [i["root_cause"]["first_seen"] for i in quell.incidents()]
+        self.assertEqual(len(seen), 11)
+        self.assertTrue(all(start <= one <= stamp(1) for one in seen), seen)
+
     def test_a_native_event_and_base64_data_carry_their_trace(self):
         quell = self.quell(*QUICK)
         trace = "5b8efff798038103d269b633813fc60c"
