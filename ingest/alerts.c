@@ -1,8 +1,9 @@
 /*
  * alerts.c - Prometheus alerts as POST /api/v2/alerts brings them (formats.h).
  *
- * 1. The labels name the entity, the first that is there: entity, job_id, dataset, check_id,
- *    service, the scrape job; else the alert itself is the check that failed.
+ * 1. The labels name the entity, the first that is there: entity (where it is kind:name; else it is
+ *    a label of the user's own), job_id, dataset, check_id, service, the scrape job; else the alert
+ *    itself is the check that failed.
  * 2. A sender repeats a firing alert every minute or so, and moves its endsAt on. Each repeat is a
  * signal of its own, so that the incident stays open while the alert fires; only what comes twice
  * within REPEAT_NS with the same endsAt (a retry) is the same event.
@@ -77,7 +78,7 @@ static uint64_t take_instant(struct json_walk *walk, struct draft *draft) {
     struct slice text = draft_take_word(walk, draft, "startsAt and endsAt are RFC 3339 times");
     uint64_t time_ns = 0;
     bool is_given = text.size > 0 && !slice_starts_with(text, SLICE("0001-"));
-    if (is_given && !status_is_ok(text_parse_time(text, &time_ns))) {
+    if (is_given && !status_is_ok(text_parse_time_clamped(text, &time_ns))) {
         draft_refuse(draft, "no RFC 3339 time: ", text);
     }
     return time_ns;
@@ -139,10 +140,13 @@ static struct status settle_entity(struct decode *decode, struct alert *alert) {
     if (!is_named && keys.service_name.size == 0) {
         keys.check_id = find_label(alert, "alertname");
     }
-    draft->entity = find_label(alert, "entity");
-    return draft->entity.size > 0
-               ? status_ok()
-               : derive_entity(&keys, decode->arena, &draft->envelope.entity, &draft->reason);
+    struct fault unused;
+    struct slice entity = find_label(alert, "entity");
+    if (entity.size > 0 && status_is_ok(derive_check_entity(entity, &unused))) {
+        draft->entity = entity;
+        return status_ok();
+    }
+    return derive_entity(&keys, decode->arena, &draft->envelope.entity, &draft->reason);
 }
 
 static void settle_severity(struct alert *alert) {

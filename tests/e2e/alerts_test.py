@@ -213,6 +213,29 @@ class Alerts(Story):
                          (200, ["cluster", "config", "uptime", "versionInfo"]))
         self.assertEqual(json.loads(text)["cluster"]["status"], "disabled")
 
+    def test_an_alert_that_fires_for_ever_is_taken(self):
+        quell = self.quell(*QUICK, "resolve_after=1s")
+        status, text, _ = quell.request("POST", "/api/v2/alerts", json.dumps(
+            [{**alert("Ever"), "endsAt": "9999-12-31T23:59:59Z"},
+             {**alert("Old", ends=240), "startsAt": "1900-01-01T00:00:00Z"}]),
+            {"Content-Type": "application/json"})
+        self.assertEqual((status, text), (200, b""))
+        quell.settle()
+        time.sleep(2.5)
+        self.assertEqual({(one["root_cause"]["entity"], one["status"]) for one in quell.incidents()},
+                         {("check:Ever", "open"), ("check:Old", "open")})
+
+    def test_a_label_entity_that_is_no_entity_of_ours_is_any_label(self):
+        quell = self.quell(*QUICK)
+        status, text, _ = quell.request("POST", "/api/v2/alerts", json.dumps(
+            [alert("Hot", ends=240, entity="sensor-5"), alert("Slow", ends=240, entity="Host: a",
+                                                              service="shop"),
+             alert("Named", ends=240, entity="host:a")]), {"Content-Type": "application/json"})
+        self.assertEqual((status, text), (200, b""))
+        quell.settle()
+        self.assertEqual({one["root_cause"]["entity"] for one in quell.incidents()},
+                         {"check:Hot", "service:shop", "host:a"})
+
     def test_an_alert_without_labels_is_refused(self):
         quell = self.quell(*QUICK)
         for body in ('{"alerts":3}', '{"alerts":[{}]}', '{"alerts":[],}', "[{}]", "[{\"labels\":{}}]", "{}", "[{\"labels\":{\"a\":{}}}]", "[3]"):
