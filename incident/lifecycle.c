@@ -164,11 +164,16 @@ bool member_count_signal(struct incidents *incidents, const struct incident_cont
     if (signal->heard_ns > member->heard_ns) {
         member->heard_ns = signal->heard_ns;
     }
+    enum event_status known_status = member->status;
+    uint64_t known_ns = member->since_ns;
     if (signal->event_time_ns < member->since_ns) {
         member->since_ns = signal->event_time_ns;
         mark_bad(context, member);
     }
     bool is_worse = worsen(context, member, signal);
+    if (member->status != known_status || member->since_ns != known_ns) {
+        incident_refresh_later(incidents, context, incident); /* the evidence counts both */
+    }
     keep_strength(member, signal);
     member->is_told_by_many =
         member->is_told_by_many || !is_told_by(member, signal->kind, signal->source_key);

@@ -1,4 +1,5 @@
-/* blast_test.c - what the blast radius counts: by kind, and when all is well again. */
+/* blast_test.c - what the blast radius counts: by kind, and when all is well again; and that the
+ * evidence is counted anew when a member turns out to be worse or older. */
 #include "tests/incident/world.h"
 
 static unsigned sum_by_kind(const char *json) {
@@ -113,12 +114,40 @@ static void what_comes_back_is_at_risk_again(void **state) {
     world_deinit(&world);
 }
 
+static void expect_shown(struct world *world, const char *words) {
+    char *json = world_json(world, "acme", 0);
+    assert_non_null(strstr(json, words));
+    free(json);
+}
+
+/* Also when there is nothing to tell, or it is not yet the time. */
+static void evidence_is_of_what_is_known_now(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "job:b", "job:a");
+    world_bad(&world, "acme", "job:a", EVENT_STATUS_LATE, START_NS);
+    world_fail(&world, "job:b", START_NS + 5 * NS_PER_S);
+    world_run(&world, START_NS + 6 * NS_PER_S);
+    expect_shown(&world, "\"first to fail\",\"upstream of 1 of 1 affected\",\"is late or degraded");
+    world_fail(&world, "job:a", START_NS + 6 * NS_PER_S);
+    world_run_for(&world, NS_PER_S);
+    expect_shown(&world, "\"first to fail\",\"upstream of 1 of 1 affected\",\"reported a failure");
+    world_run_for(&world, NS_PER_MINUTE); /* it is told, and that is all */
+    struct signal older = world_signal("acme", "job:b", EVENT_STATUS_FAILED, START_NS - NS_PER_S);
+    world_bad_signal(&world, "acme", "job:b", &older, true);
+    world_run_for(&world, NS_PER_S);
+    expect_shown(&world, "\"failed after 1 of 1 affected\"");
+    world_deinit(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nineteen_kinds_add_up),
         cmocka_unit_test(as_many_kinds_as_are_kept_stand_by_name),
         cmocka_unit_test(of_what_is_resolved_nothing_is_at_risk),
         cmocka_unit_test(what_comes_back_is_at_risk_again),
+        cmocka_unit_test(evidence_is_of_what_is_known_now),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
