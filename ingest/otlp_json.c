@@ -12,16 +12,36 @@ bool otlp_take_text(struct json_walk *walk, struct slice *text_out) {
     return json_take_null(walk) || json_take_string(walk, text_out);
 }
 
-bool otlp_take_u64(struct json_walk *walk, uint64_t *value_out) {
-    struct slice text;
-    enum json_type type = json_peek(walk);
-    if (type == JSON_NULL) {
+/* Nothing is written for null. */
+static bool take_number_text(struct json_walk *walk, struct slice *text_out) {
+    switch (json_peek(walk)) {
+    case JSON_NULL:
         return json_take_null(walk);
+    case JSON_STRING:
+        return json_take_string(walk, text_out);
+    default:
+        return json_take_number(walk, text_out);
     }
-    bool is_taken =
-        type == JSON_STRING ? json_take_string(walk, &text) : json_take_number(walk, &text);
-    if (is_taken && !status_is_ok(otlp_parse_u64(text, value_out))) {
+}
+
+bool otlp_take_u64(struct json_walk *walk, uint64_t *value_out) {
+    struct slice text = {0};
+    if (take_number_text(walk, &text) && text.data != NULL &&
+        !status_is_ok(otlp_parse_u64(text, value_out))) {
         json_fail(walk, "not an unsigned 64-bit integer");
+    }
+    return walk->error == NULL;
+}
+
+bool otlp_take_enum(struct json_walk *walk, uint64_t *value_out) {
+    struct slice text = {0};
+    int64_t number = 0;
+    if (take_number_text(walk, &text) && text.data != NULL) {
+        if (status_is_ok(otlp_parse_i64(text, &number))) {
+            *value_out = (uint64_t)number;
+        } else {
+            json_fail(walk, "an enum value is a number");
+        }
     }
     return walk->error == NULL;
 }

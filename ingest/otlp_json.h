@@ -19,3 +19,6 @@ bool otlp_take_any(struct json_walk *walk, struct slice *text_out, enum attribut
 bool otlp_take_text(struct json_walk *walk, struct slice *text_out);
 /* A number, or a string that holds one, in the range of its type. */
 bool otlp_take_u64(struct json_walk *walk, uint64_t *value_out);
+/* The same of an enum's value, which may be any number: one below zero as protobuf has it, all ones
+ * before it. */
+bool otlp_take_enum(struct json_walk *walk, uint64_t *value_out);

@@ -11,7 +11,7 @@
 
 static void take_severity(struct json_walk *walk, struct otlp_record *record) {
     uint64_t number = 0;
-    if (otlp_take_u64(walk, &number)) {
+    if (otlp_take_enum(walk, &number)) {
         otlp_record_set_severity(record, number);
     }
 }

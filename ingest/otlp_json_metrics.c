@@ -287,7 +287,7 @@ static void take_data(struct json_walk *walk, struct otlp_metric *metric,
     }
     while (json_next_member(walk, &key)) {
         if (json_key_is(key, "aggregationTemporality") && metric->type != OTLP_METRIC_GAUGE) {
-            otlp_take_u64(walk, &metric->temporality);
+            otlp_take_enum(walk, &metric->temporality);
         } else if (json_key_is(key, "isMonotonic")) {
             if (!json_take_null(walk)) {
                 json_take_bool(walk, &metric->is_monotonic);

@@ -13,7 +13,7 @@ static void take_status(struct json_walk *walk, struct otlp_span *span) {
     }
     while (json_next_member(walk, &key)) {
         if (json_key_is(key, "code")) {
-            otlp_take_u64(walk, &span->status_code);
+            otlp_take_enum(walk, &span->status_code);
         } else if (json_key_is(key, "message")) {
             otlp_take_text(walk, &span->status_message);
         } else {
@@ -54,7 +54,7 @@ static void take_span_member(struct json_walk *walk, struct slice key, struct ot
         otlp_take_u64(walk, &record->observed_ns);
     } else if (json_key_is(key, "kind")) {
         uint64_t kind = 0;
-        otlp_take_u64(walk, &kind);
+        otlp_take_enum(walk, &kind);
         otlp_span_set_kind(span, kind);
     } else if (json_key_is(key, "name")) {
         otlp_take_text(walk, &span->name);

@@ -52,6 +52,33 @@ static void a_number_is_one_in_every_spelling(void **state) {
     }
 }
 
+/* proto3: "unrecognized enum values" are kept, not refused, and an enum is an int32. */
+static void an_enum_is_any_number(void **state) {
+    static const struct {
+        struct status (*decode)(struct decode *, struct slice);
+        const char *body;
+    } good[] = {
+        {otlp_json_decode_logs, "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":["
+                                "{\"severityNumber\":-1,\"droppedAttributesCount\":0}]}]}]}"},
+        {otlp_json_decode_traces, "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":["
+                                  "{\"kind\":-1,\"status\":{\"code\":\"-2147483648\"}}]}]}]}"},
+        {otlp_json_decode_metrics, "{\"resourceMetrics\":[{\"scopeMetrics\":[{\"metrics\":["
+                                   "{\"name\":\"m\",\"sum\":{\"aggregationTemporality\":-1,"
+                                   "\"dataPoints\":[{}]}}]}]}]}"},
+    };
+    struct world world;
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        assert_int_equal(decode_with(good[i].decode, &world, slice_of_text(good[i].body)),
+                         STATUS_OK);
+        assert_int_equal(world.decode.accepted, 1);
+        arena_deinit(&world.arena);
+    }
+    assert_int_equal(decode_text(&world, "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":["
+                                         "{\"severityNumber\":\"SEVERITY_NUMBER_ERROR\"}]}]}]}"),
+                     STATUS_INVALID);
+    arena_deinit(&world.arena);
+}
+
 static void a_list_too_long_to_be_whole_is_text(void **state) {
     static char value[ATTRIBUTE_BYTES_MAX + 256];
     static char body[sizeof(value) + 256];
@@ -71,6 +98,7 @@ static void a_list_too_long_to_be_whole_is_text(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_number_is_one_in_every_spelling),
+        cmocka_unit_test(an_enum_is_any_number),
         cmocka_unit_test(a_list_too_long_to_be_whole_is_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
