@@ -7,16 +7,34 @@
  */
 #include "incident/causes.h"
 
-/* Anything bad at `node` or above it, as the tenant sees it. */
+/* What hangs on a bad node now is at risk, whatever else becomes of the edge. */
+static void reach_farther(struct incidents *incidents, const struct incident_context *context,
+                          const struct member *member) {
+    if (member != NULL && incident_is_live(incident_at(incidents, member->incident))) {
+        incident_refresh_later(incidents, context, incident_at(incidents, member->incident));
+    }
+}
+
+/* Anything bad at `node` or above it, as the tenant sees it: its incident reaches farther. */
 static bool is_trouble_upstream(struct incidents *incidents, const struct incident_context *context,
                                 const struct outlook *outlook, uint32_t node) {
     struct member *member = member_find(incidents, outlook->tenant_hash, node);
     uint64_t since_ns = 0;
-    if (member != NULL && !member->is_recovered) {
-        return true;
+    bool is_bad = member != NULL && !member->is_recovered;
+    bool is_foreign = !is_bad && cause_is_foreign(incidents, context, outlook, node, &since_ns);
+    if (!is_bad && !is_foreign) {
+        struct cause cause = cause_find(incidents, context, outlook, node, NULL);
+        is_bad = cause.is_found;
+        is_foreign = is_bad && cause.is_foreign;
+        node = cause.node;
     }
-    return cause_is_foreign(incidents, context, outlook, node, &since_ns) ||
-           cause_find(incidents, context, outlook, node, NULL).is_found;
+    if (is_bad || is_foreign) {
+        reach_farther(incidents, context, member_find(incidents, outlook->tenant_hash, node));
+    }
+    if (is_foreign) {
+        reach_farther(incidents, context, platform_member(incidents, node));
+    }
+    return is_bad || is_foreign;
 }
 
 /* The roots that a new edge from `from` may explain, as members, into `sorted`: the first seen. */

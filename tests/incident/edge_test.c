@@ -12,13 +12,20 @@ static void fail_leaf(struct world *world, unsigned number, bool is_wordy) {
     world_bad_signal(world, "acme", name, &signal, false);
 }
 
-static void learn_edge(struct world *world) {
-    world_depend(world, "job:middle", "job:root");
+static void learn_edge_of(struct world *world, const char *from, const char *tenant,
+                          const char *to) {
+    char upper[64];
+    snprintf(upper, sizeof(upper), "%s|%s", tenant, to);
+    world_depend(world, from, upper);
     world->seq++;
     struct incident_context context = world_context(world);
-    incidents_apply_edge(world->incidents, &context, world_node(world, "acme", "job:middle"),
-                         world_node(world, "acme", "job:root"));
+    incidents_apply_edge(world->incidents, &context, world_node(world, "acme", from),
+                         world_node(world, tenant, to));
     world_commit(world);
+}
+
+static void learn_edge(struct world *world) {
+    learn_edge_of(world, "job:middle", "acme", "job:root");
 }
 
 static void what_an_edge_has_no_room_to_join_is_joined_later(void **state) {
@@ -69,10 +76,49 @@ static void an_edge_joins_more_incidents_than_it_looks_at_itself(void **state) {
     world_deinit(&world);
 }
 
+static void expect_shown(struct world *world, const char *tenant, const char *words) {
+    world_run_for(world, NS_PER_S);
+    char *json = world_json(world, tenant, 0);
+    assert_non_null(strstr(json, words));
+    free(json);
+}
+
+/* People are told of the failure already, and nothing else turns bad. */
+static void who_says_later_that_it_depends_on_what_fails_is_at_risk(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_fail(&world, "job:root", START_NS);
+    world_run(&world, START_NS + NS_PER_MINUTE);
+    expect_shown(&world, "acme", "\"total\":1,\"failing\":1,\"at_risk\":0,\"by_kind\":{\"job\":1}");
+    learn_edge(&world);
+    expect_shown(&world, "acme", "\"total\":2,\"failing\":1,\"at_risk\":1,\"by_kind\":{\"job\":2}");
+    learn_edge_of(&world, "dataset:leaf", "acme", "job:middle");
+    expect_shown(&world, "acme", "\"at_risk\":2,\"by_kind\":{\"dataset\":1,\"job\":2}");
+    assert_int_equal(world.told_count, 1); /* not worth a message */
+    world_good(&world, "acme", "job:root", world.now_ns);
+    learn_edge_of(&world, "job:other", "acme", "job:middle");
+    expect_shown(&world, "acme", "\"total\":0,\"failing\":0,\"at_risk\":0,");
+    world_deinit(&world);
+}
+
+static void a_tenant_that_learns_later_that_it_hangs_on_the_platform_is_at_risk(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_bad(&world, "platform", "service:db", EVENT_STATUS_DOWN, START_NS);
+    world_run(&world, START_NS + NS_PER_MINUTE);
+    learn_edge_of(&world, "job:middle", "platform", "service:db");
+    expect_shown(&world, "platform", "tenants hit: 0, at risk: 1");
+    world_deinit(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_an_edge_has_no_room_to_join_is_joined_later),
         cmocka_unit_test(an_edge_joins_more_incidents_than_it_looks_at_itself),
+        cmocka_unit_test(who_says_later_that_it_depends_on_what_fails_is_at_risk),
+        cmocka_unit_test(a_tenant_that_learns_later_that_it_hangs_on_the_platform_is_at_risk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
