@@ -30,10 +30,11 @@
 #define KINDS_MAX 16u
 #define KIND_BYTES_MAX 24u
 #define DETAIL_BYTES_MAX 700u
-/* Lines of a timeline, and two a member, beyond which it no longer says who is well and fails
- * again, and that it ends and is opened again: what flaps for ever would fill the store with them.
- * What else happens is told, so it is seldom: some hundred a day. */
+/* Lines of a timeline, and two a member, beyond which it is long: what flaps for ever would fill
+ * the store with them (timeline.c). */
 #define TIMELINE_GOINGS_MAX 4096u
+/* Kinds of lines of which a long timeline has the latest. */
+#define RECURRING_COUNT 5u
 #define ACKNOWLEDGED_BYTES_MAX 200u /* kept of who did last, and what they said; cut */
 /* From this many failing members on an error is critical. */
 #define FAILING_CRITICAL_MIN 10u
@@ -171,6 +172,12 @@ struct rank {
     struct rank_alternative alternatives[INCIDENT_ALTERNATIVES_MAX];
 };
 
+/* Lines of one kind that a long timeline has got. */
+struct recurring {
+    uint32_t line; /* number of the latest; 0: there is none, for no timeline begins with one */
+    uint32_t left_out;
+};
+
 struct incident {
     struct hash128 id;
     struct dirty_link dirty;
@@ -200,6 +207,7 @@ struct incident {
     uint32_t changes; /* enum change_flags */
     uint32_t timeline_next;
     uint32_t timeline_deleted;
+    struct recurring recurring[RECURRING_COUNT];
     uint64_t tenant_hash;
     uint64_t opened_ns;
     uint64_t updated_ns;
@@ -421,19 +429,23 @@ void telling_close_merged(struct incidents *incidents, const struct incident_con
                           struct incident *loser, struct hash128 survivor_id);
 size_t telling_closing_bytes(const struct incident_context *context,
                              const struct incident *incident);
+
+/* --- timeline.c --- */
+/* In a timeline that is long, of what recurs the latest replaces the one before. */
 void timeline_add(struct incidents *incidents, const struct incident_context *context,
                   struct incident *incident, const char *what, struct slice detail);
 /* "job:load failed", of a member of the incident. */
 void timeline_add_news(struct incidents *incidents, const struct incident_context *context,
                        struct incident *incident, const struct member *member, const char *what,
                        enum event_status status);
-/* The same of a member that is well, or fails again: in a timeline that is long already, no more.
- */
 bool timeline_is_long(const struct incident *incident);
+/* How many lines it has. */
+uint32_t timeline_lines(const struct incident *incident);
+/* News of a member that is well, or fails again: in a timeline that is long already, no more. */
 void timeline_add_going(struct incidents *incidents, const struct incident_context *context,
                         struct incident *incident, const struct member *member, const char *what,
                         enum event_status status);
-/* "x412": what dedup has held back since the last such entry. */
+/* "x412": what dedup has held back since the last such entry; not in a timeline that is long. */
 void timeline_add_suppressed(struct incidents *incidents, const struct incident_context *context,
                              struct incident *incident);
 

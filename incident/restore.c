@@ -52,6 +52,19 @@ enum incident_state_flags {
     STATE_SHELVED = 32,
 };
 
+/* Nearly no timeline is that long. */
+static void write_recurring(const struct incident *incident, struct writer *writer) {
+    uint32_t count = RECURRING_COUNT;
+    while (count > 0 && incident->recurring[count - 1].line == 0) {
+        count--;
+    }
+    writer_u8(writer, (uint8_t)count);
+    for (uint32_t i = 0; i < count; i++) {
+        writer_u32(writer, incident->recurring[i].line);
+        writer_u32(writer, incident->recurring[i].left_out);
+    }
+}
+
 void incident_encode_state(const struct incident *incident, struct writer *writer) {
     uint32_t flags = (incident->is_told ? (uint32_t)STATE_TOLD : 0) |
                      (incident->is_announced ? (uint32_t)STATE_ANNOUNCED : 0) |
@@ -84,6 +97,20 @@ void incident_encode_state(const struct incident *incident, struct writer *write
     writer_text(writer, slice_of(incident->acknowledged, incident->acknowledged_size));
     writer_u32(writer, incident->rank.rival_node);
     writer_u32(writer, incident->rank.rival_affected);
+    write_recurring(incident, writer);
+}
+
+/* What it has lost is subtracted from what a timeline had. */
+static void read_recurring(struct reader *reader, struct incident *incident) {
+    uint32_t count = reader_u8(reader);
+    uint64_t left_out = 0;
+    reader->failed = reader->failed || count > RECURRING_COUNT;
+    for (uint32_t i = 0; i < count && !reader->failed; i++) {
+        incident->recurring[i].line = reader_u32(reader);
+        incident->recurring[i].left_out = reader_u32(reader);
+        left_out += incident->recurring[i].left_out;
+    }
+    reader->failed = reader->failed || left_out > incident->timeline_next;
 }
 
 struct status incident_decode_state(struct slice bytes, struct incident *incident) {
@@ -130,6 +157,9 @@ struct status incident_decode_state(struct slice bytes, struct incident *inciden
         memcpy(incident->acknowledged, said.data, incident->acknowledged_size);
         incident->rank.rival_node = reader_u32(&reader);
         incident->rank.rival_affected = reader_u32(&reader);
+    }
+    if (reader_left(&reader) > 0) { /* nor of what their timelines leave out */
+        read_recurring(&reader, incident);
     }
     return status_of(reader.failed || reader_left(&reader) != 0 ? STATUS_CORRUPT : STATUS_OK);
 }
@@ -441,58 +471,4 @@ struct status incidents_restore_end(struct incidents *incidents, const struct gr
     }
     placed_sort(incidents);
     return status_ok();
-}
-
-/* A sum of hashes, so that neither slots nor lists leave a trace. */
-static void add_digest(struct hash128 *sum, struct writer *writer, uint64_t seed) {
-    ASSERT(!writer->failed);
-    struct hash128 hash = hash128_of(writer_slice(writer), seed);
-    sum->lo += hash.lo;
-    sum->hi += hash.hi;
-}
-
-struct hash128 incidents_digest(const struct incidents *incidents) {
-    struct hash128 sum = {.lo = incidents->open_count, .hi = incidents->next_outbox_number};
-    uint8_t bytes[4096];
-    uint32_t left = incidents->incidents_max - incidents->incidents_free_count;
-    for (uint32_t slot = 0; left > 0; slot++) {
-        const struct incident *incident = &incidents->incidents[slot];
-        left -= incident->is_used ? 1 : 0;
-        if (!incident->is_used || incident->fate != FATE_KEEP) {
-            continue;
-        }
-        struct writer writer = writer_over(bytes, sizeof(bytes));
-        writer_hash128(&writer, incident->id);
-        writer_u32(&writer, (uint32_t)incident->status << 8 | (uint32_t)incident->severity);
-        writer_u32(&writer, incident->root_node);
-        writer_u32(&writer, incident->version);
-        writer_u32(&writer, incident->members_count);
-        writer_u32(&writer, incident->failing_count);
-        writer_u64(&writer, incident->signals_total);
-        writer_u64(&writer, incident->signals_unique);
-        writer_u64(&writer, incident->opened_ns);
-        writer_u64(&writer, incident->updated_ns);
-        writer_u64(&writer, incident->resolved_ns);
-        incident_encode_state(incident, &writer);
-        add_digest(&sum, &writer, incidents->hash_seed);
-    }
-    left = incidents->members_max - incidents->members_free_count;
-    for (uint32_t slot = 0; left > 0; slot++) {
-        const struct member *member = &incidents->members[slot];
-        left -= member->is_used ? 1 : 0;
-        if (!member->is_used || member->fate != FATE_KEEP) {
-            continue;
-        }
-        struct writer writer = writer_over(bytes, sizeof(bytes));
-        writer_hash128(&writer, incidents->incidents[member->incident].id);
-        writer_u32(&writer, member->node);
-        writer_u32(&writer, (uint32_t)member->status << 4 | (member->is_bygone ? 8u : 0u) |
-                                (member->is_complaining ? 4u : 0u) |
-                                (member->is_foreign ? 2u : 0u) | (member->is_recovered ? 1u : 0u));
-        writer_u32(&writer, member->hops);
-        writer_u64(&writer, member->since_ns);
-        member_encode_state(member, &writer);
-        add_digest(&sum, &writer, incidents->hash_seed);
-    }
-    return sum;
 }

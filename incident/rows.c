@@ -420,7 +420,7 @@ enum {
 struct status incident_remains_read(struct slice incident_row,
                                     struct incident_remains *remains_out) {
     struct incident_row row;
-    struct incident state;
+    struct incident state = {0};
     TRY(incident_row_decode(incident_row, &row));
     if (!row.is_forgotten) {
         return status_of(STATUS_MISSING);
@@ -430,7 +430,7 @@ struct status incident_remains_read(struct slice incident_row,
         .id = row.id,
         .tenant = row.tenant,
         .resolved_ns = row.resolved_ns,
-        .bytes = incident_row.size + (uint64_t)state.timeline_next * STEP_BYTES,
+        .bytes = incident_row.size + (uint64_t)timeline_lines(&state) * STEP_BYTES,
     };
     return status_ok();
 }

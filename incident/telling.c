@@ -1,5 +1,5 @@
 /*
- * telling.c - what people are told, when, and what stands in the timeline.
+ * telling.c - what people are told, and when.
  *
  *   OPENED    opened + group_wait
  *
@@ -31,60 +31,6 @@ enum outbox_row_type { ROW_OPENED = 1, ROW_UPDATED = 2, ROW_RESOLVED = 3 };
 
 static const char *const row_type_words[] = {
     [ROW_OPENED] = "opened", [ROW_UPDATED] = "updated", [ROW_RESOLVED] = "resolved"};
-
-void timeline_add(struct incidents *incidents, const struct incident_context *context,
-                  struct incident *incident, const char *what, struct slice detail) {
-    uint8_t key[20];
-    uint8_t value[DETAIL_BYTES_MAX + 64];
-    struct writer key_writer = writer_over(key, sizeof(key));
-    writer_hash128(&key_writer, incident->id);
-    writer_u32_big_endian(&key_writer, incident->timeline_next++);
-    struct writer writer = writer_over(value, sizeof(value));
-    writer_u64(&writer, context->now_ns);
-    writer_text(&writer, slice_of_text(what));
-    writer_text(&writer, slice_head(detail, DETAIL_BYTES_MAX));
-    ASSERT(!writer.failed && !key_writer.failed);
-    effect_put(context->effects, STORE_TABLE_TIMELINE, writer_slice(&key_writer),
-               writer_slice(&writer));
-    incident_touch(incidents, incident);
-}
-
-void timeline_add_news(struct incidents *incidents, const struct incident_context *context,
-                       struct incident *incident, const struct member *member, const char *what,
-                       enum event_status status) {
-    char words[DETAIL_BYTES_MAX];
-    struct text detail = text_over(words, sizeof(words));
-    entity_add(&detail, graph_get_node(context->graph, member->node).entity, member->is_foreign);
-    text_add_char(&detail, ' ');
-    text_add(&detail, event_status_word(status));
-    timeline_add(incidents, context, incident, what, text_slice(&detail));
-}
-
-bool timeline_is_long(const struct incident *incident) {
-    return incident->timeline_next >= TIMELINE_GOINGS_MAX + 2 * (uint64_t)incident->members_count;
-}
-
-void timeline_add_going(struct incidents *incidents, const struct incident_context *context,
-                        struct incident *incident, const struct member *member, const char *what,
-                        enum event_status status) {
-    if (!timeline_is_long(incident)) {
-        timeline_add_news(incidents, context, incident, member, what, status);
-    }
-}
-
-void timeline_add_suppressed(struct incidents *incidents, const struct incident_context *context,
-                             struct incident *incident) {
-    uint64_t suppressed = incident->signals_total - incident->signals_unique;
-    ASSERT(suppressed >= incident->suppressed_shown);
-    if (suppressed == incident->suppressed_shown) {
-        return;
-    }
-    char words[32];
-    struct text detail = text_over(words, sizeof(words));
-    repeats_add(&detail, suppressed - incident->suppressed_shown);
-    incident->suppressed_shown = suppressed;
-    timeline_add(incidents, context, incident, "deduplicated", text_slice(&detail));
-}
 
 static uint64_t due_of(const struct incident_context *context, const struct incident *incident,
                        uint32_t changes) {

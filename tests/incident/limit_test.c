@@ -1,5 +1,4 @@
-/* limit_test.c - limits.incidents_per_hour: what counts for it, and that it reopens nothing; and
- * how long the timeline of an incident may get that never ends. */
+/* limit_test.c - limits.incidents_per_hour: what counts for it, and that it reopens nothing. */
 #include "tests/incident/world.h"
 
 static void limited_init(struct world *world, uint32_t limit) {
@@ -128,70 +127,12 @@ static void a_platform_root_past_the_reopen_window_is_that_of_a_new_incident(voi
     }
 }
 
-static size_t count_lines(const struct world *world) {
-    size_t count = 0;
-    for (size_t i = 0; i < world->rows_count; i++) {
-        count += world->rows[i].table == STORE_TABLE_TIMELINE ? 1 : 0;
-    }
-    return count;
-}
-
-static void coming_and_going_fills_no_timeline_without_end(void **state) {
-    (void)state;
-    struct world world;
-    world_init(&world);
-    world_depend(&world, "job:b", "job:a");
-    world_fail(&world, "job:a", world.now_ns);
-    for (unsigned i = 0; i < 3000; i++) {
-        world_fail(&world, "job:b", world.now_ns);
-        world_run_for(&world, NS_PER_S);
-        world_good(&world, "acme", "job:b", world.now_ns);
-        world_run_for(&world, NS_PER_S);
-        if (i == 999) {
-            assert_true(count_lines(&world) > 2000);
-        }
-    }
-    assert_true(count_lines(&world) > 4000);
-    assert_true(count_lines(&world) < 4200);
-    world_good(&world, "acme", "job:a", world.now_ns);
-    world_run_for(&world, NS_PER_MINUTE);
-    char *end = world_json(&world, "acme", 0);
-    assert_int_equal(count_text(end, "\"status\":\"resolved\""), 1);
-    free(end);
-    size_t resolved = 0;
-    for (size_t i = 0; i < world.rows_count; i++) {
-        const struct stored_row *row = &world.rows[i];
-        bool is_line = row->table == STORE_TABLE_TIMELINE;
-        resolved += is_line && memmem(row->value, row->value_size, "resolved", 8) != NULL ? 1 : 0;
-    }
-    assert_int_equal(resolved, 1); /* that it was told: the rest of the story goes on */
-    world_deinit(&world);
-}
-
-static void what_flaps_alone_fills_no_timeline_without_end(void **state) {
-    (void)state;
-    struct world world;
-    world_init(&world);
-    for (unsigned i = 0; i < 3000; i++) {
-        world_fail(&world, "job:a", world.now_ns);
-        world_run_for(&world, NS_PER_S);
-        world_good(&world, "acme", "job:a", world.now_ns);
-        world_run_for(&world, NS_PER_S);
-    }
-    assert_int_equal(world_incidents(&world, "acme"), 1);
-    assert_true(count_lines(&world) > 4000);
-    assert_true(count_lines(&world) < 4600);
-    world_deinit(&world);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_over_and_forgotten_counts_for_its_hour),
         cmocka_unit_test(what_was_never_told_does_not_count),
         cmocka_unit_test(the_same_job_past_its_reopen_window_is_a_new_incident),
         cmocka_unit_test(a_platform_root_past_the_reopen_window_is_that_of_a_new_incident),
-        cmocka_unit_test(coming_and_going_fills_no_timeline_without_end),
-        cmocka_unit_test(what_flaps_alone_fills_no_timeline_without_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

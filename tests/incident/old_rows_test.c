@@ -3,7 +3,13 @@
 #include "incident/rows.h"
 #include "tests/incident/world.h"
 
-enum { HEARD_BYTES = 16, FIRING_BYTES = 24, NEWER_BYTES = 4 + 8, SINKS_KNOWN = 16 };
+enum {
+    HEARD_BYTES = 16,
+    FIRING_BYTES = 24,
+    LEFT_OUT_BYTES = 1,
+    NEWER_BYTES = 4 + 8 + LEFT_OUT_BYTES,
+    SINKS_KNOWN = 16
+};
 
 /* Takes the last bytes of a row's state away. */
 static void shorten(struct stored_row *row, struct slice state, size_t cut) {
@@ -88,10 +94,36 @@ static void an_alert_that_an_older_quell_heard_ends(void **state) {
     }
 }
 
+static void what_an_older_quell_forgot_is_counted(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_fail(&world, "job:a", START_NS);
+    world_good(&world, "acme", "job:a", START_NS);
+    world_run_for(&world, NS_PER_DAY);
+    for (size_t i = 0; i < world.rows_count; i++) {
+        struct stored_row *row = &world.rows[i];
+        struct incident_row decoded;
+        struct incident_remains before;
+        struct incident_remains after;
+        if (row->table == STORE_TABLE_INCIDENT) {
+            struct slice value = slice_of(row->value, row->value_size);
+            assert_true(status_is_ok(incident_remains_read(value, &before)));
+            assert_true(status_is_ok(incident_row_decode(value, &decoded)));
+            shorten(row, decoded.state, LEFT_OUT_BYTES);
+            value.size -= LEFT_OUT_BYTES;
+            assert_true(status_is_ok(incident_remains_read(value, &after)));
+            assert_int_equal(after.bytes, before.bytes - LEFT_OUT_BYTES);
+        }
+    }
+    world_deinit(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_an_older_quell_told_goes_on_and_ends),
         cmocka_unit_test(an_alert_that_an_older_quell_heard_ends),
+        cmocka_unit_test(what_an_older_quell_forgot_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -366,8 +366,8 @@ size_t world_rows(const struct world *world, enum store_table table) {
 
 char *world_timeline(struct world *world, struct hash128 id) {
     sort_rows(world);
-    char *words = malloc(64 * KIB);
-    struct text text = text_over(words, 64 * KIB);
+    char *words = malloc(MIB);
+    struct text text = text_over(words, MIB);
     for (size_t i = 0; i < world->rows_count; i++) {
         struct stored_row *row = &world->rows[i];
         struct reader key = reader_over(slice_of(row->key, row->key_size));
