@@ -74,6 +74,7 @@ struct ingest {
     struct turns turns;
     struct shares shares;
     struct hash128 asked; /* the tenant whose share was asked for last */
+    struct payers payers; /* of the request that is worked for */
     atomic_bool is_stopping;
 };
 
@@ -134,8 +135,8 @@ void intake_on_refused(void *context, uint32_t index, const char *reason);
 struct put_off intake_ask(struct ingest *ingest, struct slice tenant, uint64_t now_ns);
 void intake_refuse(struct ingest *ingest, struct http_exchange exchange, enum answer_style style,
                    const struct put_off *refusal);
-/* Round what is done for a request: its tenant (empty: not known yet; then that of its latest
- * record) pays for the time while others are there. */
+/* Round what is done for a request: its tenant (empty: not known yet; then those of its records)
+ * pays for the time while others are there. */
 struct work intake_begin_work(struct ingest *ingest, struct slice tenant);
 void intake_end_work(struct ingest *ingest, const struct work *work);
 /* Whether this request alone has filled all that there is: waiting would not help it. */

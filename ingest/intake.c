@@ -102,17 +102,23 @@ struct work intake_begin_work(struct ingest *ingest, struct slice tenant) {
     bool is_alone = !shares_has_others(&ingest->shares, likely, work.began_ns);
     work.thread_ns = is_alone ? 0 : clock_thread_ns();
     ingest->asked = work.tenant;
+    payers_clear(&ingest->payers);
     return work;
 }
 
 void intake_end_work(struct ingest *ingest, const struct work *work) {
     uint64_t now_ns = clock_monotonic_ns();
     turns_spend(&ingest->turns, work->tenant, now_ns - work->began_ns);
-    /* Who was there when it began: during its work nobody is seen. */
-    if (work->thread_ns != 0 && shares_has_others(&ingest->shares, ingest->asked, work->began_ns)) {
-        shares_spend(&ingest->shares, ingest->asked, ingest->config->tenant_share_percent,
-                     clock_thread_ns() - work->thread_ns, now_ns);
+    if (work->thread_ns == 0) {
+        return;
     }
+    if (ingest->payers.records == 0) { /* who sends what cannot be read */
+        payers_turn(&ingest->payers, ingest->asked);
+        payers_count(&ingest->payers);
+    }
+    /* Who was there when it began: during its work nobody is seen. */
+    payers_spend(&ingest->payers, &ingest->shares, ingest->config->tenant_share_percent,
+                 clock_thread_ns() - work->thread_ns, work->began_ns, now_ns);
 }
 
 void intake_refuse(struct ingest *ingest, struct http_exchange exchange, enum answer_style style,
@@ -122,7 +128,13 @@ void intake_refuse(struct ingest *ingest, struct http_exchange exchange, enum an
 }
 
 static bool is_let_in(struct intake *intake, struct slice tenant) {
+    struct payers *payers = &intake->ingest->payers;
+    struct hash128 before = intake->rate.rated;
     intake->refusal = ask_tenant(intake->ingest, &intake->rate, tenant, intake->now_ns);
+    if (!hash128_equals(before, intake->rate.rated)) {
+        payers_turn(payers, intake->rate.rated);
+    }
+    payers_count(payers);
     return intake->refusal.wait_s == 0;
 }
 

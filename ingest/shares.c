@@ -75,3 +75,35 @@ void shares_spend(struct shares *shares, struct hash128 tenant, uint32_t percent
     share->taken_ns = taken_of(share, percent, now_ns) + spent;
     share->stamp_ns = now_ns;
 }
+
+void payers_clear(struct payers *payers) {
+    payers->records = 0;
+    payers->count = 0;
+    payers->latest = 0;
+}
+
+void payers_turn(struct payers *payers, struct hash128 tenant) {
+    uint32_t at = 0;
+    uint32_t least = 0;
+    while (at < payers->count && !hash128_equals(payers->items[at].tenant, tenant)) {
+        least = payers->items[at].records < payers->items[least].records ? at : least;
+        at++;
+    }
+    payers->latest = at < PAYERS_MAX ? at : least;
+    if (at == payers->count) {
+        payers->count += at < PAYERS_MAX ? 1 : 0;
+        payers->items[payers->latest] = (struct payer){.tenant = tenant};
+    }
+}
+
+void payers_spend(const struct payers *payers, struct shares *shares, uint32_t percent,
+                  uint64_t spent_ns, uint64_t began_ns, uint64_t now_ns) {
+    for (uint32_t i = 0; i < payers->count && payers->records > 0; i++) {
+        const struct payer *payer = &payers->items[i];
+        uint64_t part_ns = spent_ns / payers->records * payer->records +
+                           spent_ns % payers->records * payer->records / payers->records;
+        if (shares_has_others(shares, payer->tenant, began_ns)) {
+            shares_spend(shares, payer->tenant, percent, part_ns, now_ns);
+        }
+    }
+}

@@ -71,6 +71,22 @@ class LimitsStory(Story):
         # Until it has waited, or is alone again.
         self.assertTrue(wait_for(lambda: self.send(quell, "loud", failure("one"))[0] == 200))
 
+    def test_a_request_of_several_tenants_is_paid_for_by_each_for_its_records(self):
+        quell = self.quell("server.tenant_share=1")
+        many = [{**failure(f"job{number}"), "status": "started", "tenant_id": "loud"}
+                for number in range(20000)]
+        mixed = json.dumps([*many, {**failure("last"), "tenant_id": "calm"}])
+        for _ in range(20):  # until the machine does not stand still
+            seen = [self.send(quell, tenant, failure("one"))[0] for tenant in ("loud", "calm")]
+            self.assertEqual(seen, [200, 200])
+            self.assertEqual(quell.request("POST", "/v1/events", mixed)[0], 200)
+            self.assertEqual(self.send(quell, "calm", failure("two"))[0], 200)
+            status, _, answer = self.send(quell, "loud", failure("one"))
+            if status == 429:
+                break
+            wait_for(lambda: self.send(quell, "loud", failure("one"))[0] == 200)
+        self.assertEqual(status, 429, answer)
+
     def test_grpc_is_held_to_the_limit_too(self):
         quell = self.limited("events_per_second = 1")  # nineteen in debt
         tenant = b"\x0a\x09tenant.id\x12\x06\x0a\x04acme"

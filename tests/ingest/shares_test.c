@@ -94,6 +94,53 @@ static void nobody_pays_for_another_and_the_loudest_is_not_forgotten(void **stat
     free(shares);
 }
 
+static void several_tenants_of_a_request_pay_for_their_records(void **state) {
+    (void)state;
+    struct shares *shares = make();
+    struct payers payers;
+    payers_clear(&payers);
+    shares_see(shares, tenant("loud"), START_NS);
+    shares_see(shares, tenant("calm"), START_NS);
+    for (uint32_t i = 0; i < 100; i++) { /* by turns, and the calm one last */
+        payers_turn(&payers, tenant("loud"));
+        for (uint32_t k = 0; k < 9; k++) {
+            payers_count(&payers);
+        }
+        payers_turn(&payers, tenant("calm"));
+        payers_count(&payers);
+    }
+    payers_spend(&payers, shares, PERCENT, 10 * HOLD_NS - 10, START_NS, START_NS);
+    assert_int_equal(wait_s(shares, "calm", START_NS), 0);
+    assert_int_equal(wait_s(shares, "loud", START_NS), 8);
+    spend(shares, "calm", 1, START_NS);
+    assert_int_equal(wait_s(shares, "calm", START_NS), 1);
+    free(shares);
+}
+
+/* However many there are, and whoever is last: who has most of a request pays for that much. */
+static void of_very_many_tenants_of_a_request_the_largest_pays(void **state) {
+    (void)state;
+    struct shares *shares = make();
+    struct payers payers;
+    payers_clear(&payers);
+    shares_see(shares, tenant("calm"), START_NS);
+    payers_turn(&payers, tenant("loud"));
+    for (uint32_t i = 0; i < 1000; i++) {
+        payers_count(&payers);
+    }
+    for (uint32_t i = 0; i < 1000; i++) {
+        payers_turn(&payers, hash128_of(slice_of(&i, sizeof(i)), 7));
+        payers_count(&payers);
+    }
+    assert_int_equal(payers.records, 2000);
+    payers_spend(&payers, shares, PERCENT, 2 * HOLD_NS - 2, START_NS, START_NS);
+    assert_int_equal(wait_s(shares, "loud", START_NS), 0);
+    spend(shares, "loud", 1, START_NS);
+    shares_see(shares, tenant("calm"), START_NS);
+    assert_int_equal(wait_s(shares, "loud", START_NS), 1);
+    free(shares);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_emptied_the_bucket_waits_until_time_has_filled_it),
@@ -101,6 +148,8 @@ int main(void) {
         cmocka_unit_test(the_loud_one_asking_again_and_again_is_no_other),
         cmocka_unit_test(a_debt_is_waited_for_in_whole_seconds_and_a_minute_at_most),
         cmocka_unit_test(nobody_pays_for_another_and_the_loudest_is_not_forgotten),
+        cmocka_unit_test(several_tenants_of_a_request_pay_for_their_records),
+        cmocka_unit_test(of_very_many_tenants_of_a_request_the_largest_pays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
