@@ -13,6 +13,8 @@
 #define REFRESH_DELAY_NS NS_PER_S
 #define REFRESH_DELAY_SMALL_NS (50 * NS_PER_MS)
 enum { REFRESH_SMALL_MAX = 256 }; /* failing and at risk */
+/* How often one asks for which the pool had no place. */
+#define REFRESH_LACKING_NS NS_PER_MINUTE
 
 /* What the kinds beyond those that are kept count as. */
 #define KIND_OTHER SLICE("other")
@@ -130,7 +132,11 @@ void incident_refresh(struct incidents *incidents, const struct incident_context
         incident->kinds_count = 0;
     }
     rank_incident(incidents, context, incident);
-    incident->refresh_due_ns = reroot_due_ns(incidents, context, incident);
+    uint64_t due_ns = reroot_due_ns(incidents, context, incident);
+    uint64_t lacking_ns = incident->lacks_member && incident_is_live(incident)
+                              ? context->now_ns + REFRESH_LACKING_NS
+                              : NEVER_NS;
+    incident->refresh_due_ns = lacking_ns < due_ns ? lacking_ns : due_ns;
     incident_schedule(incidents, incident);
 }
 

@@ -291,15 +291,18 @@ struct member *correlate_place(struct incidents *incidents, const struct inciden
     return member;
 }
 
-/* A platform node explains the incident. Another one that stood as its root leaves: it would not be
- * there had the news come in another order. */
-static struct incident *blame_platform(struct incidents *incidents,
-                                       const struct incident_context *context,
-                                       struct incident *incident, uint32_t node) {
+/* A platform node explains the incident, that many hops above its root. Another one that stood as
+ * its root leaves: it would not be there had the news come in another order. Without a place for
+ * the node the incident asks again later, when some may be free. */
+static void blame_platform(struct incidents *incidents, const struct incident_context *context,
+                           struct incident *incident, uint32_t node, uint32_t hops) {
     struct incident *other = find_foreign(incidents, context, incident->tenant_hash, node);
-    if (other == NULL && incidents->members_free_count == 0) {
-        return incident;
+    incident->lacks_member = other == NULL && incidents->members_free_count == 0;
+    if (incident->lacks_member) {
+        incident_refresh_later(incidents, context, incident);
+        return;
     }
+    shift_hops(incidents, incident, hops);
     struct member *before = member_at(incidents, incident->root);
     struct member *root = other == NULL ? create_foreign(incidents, context, incident, node)
                                         : member_find(incidents, incident->tenant_hash, node);
@@ -310,7 +313,6 @@ static struct incident *blame_platform(struct incidents *incidents,
     if (before->is_foreign && before != root) {
         member_drop(incidents, before, FATE_DELETE);
     }
-    return incident;
 }
 
 /* The failing member of a tenant's incident that stands nearest to its platform root; NULL: none.
@@ -339,8 +341,8 @@ static void follow_platform(struct incidents *incidents, const struct incident_c
     struct member *root = member_at(incidents, incident->root);
     uint32_t node = platform_root(incidents, root->node);
     if (node != root->node) {
-        shift_hops(incidents, incident, platform_member(incidents, root->node)->hops);
-        (void)blame_platform(incidents, context, incident, node);
+        blame_platform(incidents, context, incident, node,
+                       platform_member(incidents, root->node)->hops);
         return;
     }
     const struct member *nearest = find_nearest(incidents, incident);
@@ -352,7 +354,7 @@ static void follow_platform(struct incidents *incidents, const struct incident_c
     struct cause cause = cause_find(incidents, context, &outlook, nearest->node, NULL);
     node = cause.is_found && cause.is_foreign ? platform_root(incidents, cause.node) : node;
     if (node != root->node) {
-        (void)blame_platform(incidents, context, incident, node);
+        blame_platform(incidents, context, incident, node, 0);
     }
 }
 
@@ -360,8 +362,8 @@ void correlate_put_down(struct incidents *incidents, const struct incident_conte
                         struct incident *incident, const struct cause *cause) {
     struct member *root = member_at(incidents, incident->root);
     if (cause->is_foreign) {
-        shift_hops(incidents, incident, cause->hops);
-        (void)blame_platform(incidents, context, incident, platform_root(incidents, cause->node));
+        blame_platform(incidents, context, incident, platform_root(incidents, cause->node),
+                       cause->hops);
         return;
     }
     struct member *via = member_find(incidents, incident->tenant_hash, cause->node);
@@ -467,7 +469,6 @@ void correlate_tenants(struct incidents *incidents, const struct incident_contex
             incident_look_again(incidents, incident);
             continue;
         }
-        shift_hops(incidents, incident, incident->mark_root_hops);
-        (void)blame_platform(incidents, context, incident, root);
+        blame_platform(incidents, context, incident, root, incident->mark_root_hops);
     }
 }

@@ -189,8 +189,9 @@ struct incident {
     bool is_announced; /* the first telling is past, whether or not a sink took it */
     bool is_end_told;
     bool looks_again;
-    bool is_shelved; /* kept aside, nobody hears of it: shelf.c */
-    bool is_listed;  /* has its RECENT row */
+    bool lacks_member; /* a node of the platform is its root, but the pool had no place for it */
+    bool is_shelved;   /* kept aside, nobody hears of it: shelf.c */
+    bool is_listed;    /* has its RECENT row */
     bool has_row;
     uint32_t root; /* member */
     uint32_t root_node;

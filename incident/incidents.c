@@ -274,6 +274,15 @@ struct status incidents_operate(struct incidents *incidents, const struct incide
     return status_ok();
 }
 
+/* Maybe the pool has a place by now for the node of the platform that explains it. */
+static void blame_again(struct incidents *incidents, const struct incident_context *context,
+                        struct incident *incident) {
+    if (incident->lacks_member) {
+        incident->lacks_member = false;
+        correlate_explain(incidents, context, incident);
+    }
+}
+
 /* false: no room to go on. */
 static bool advance_member(struct incidents *incidents, const struct incident_context *context,
                            const struct timer *timer) {
@@ -310,7 +319,8 @@ static bool advance_incident(struct incidents *incidents, const struct incident_
         return true;
     }
     if (incident->refresh_due_ns <= context->now_ns) {
-        if (reroot_review(incidents, context, incident)) {
+        blame_again(incidents, context, incident);
+        if (incident->fate != FATE_KEEP || reroot_review(incidents, context, incident)) {
             return true; /* what is left of it is due by itself */
         }
         incident_refresh(incidents, context, incident);

@@ -242,6 +242,7 @@ bool reroot_review(struct incidents *incidents, const struct incident_context *c
     }
     struct cause cause = find_other(incidents, context, incident);
     bool has_room = !cause.is_foreign || incidents->members_kept_count + 1 < incidents->members_max;
+    incident->lacks_member = cause.is_found && !has_room;
     if (!cause.is_found || !has_room) {
         return false;
     }

@@ -50,6 +50,7 @@ enum incident_state_flags {
     STATE_LOOKS_AGAIN = 8,
     STATE_SINKS_KNOWN = 16,
     STATE_SHELVED = 32,
+    STATE_LACKS_MEMBER = 64,
 };
 
 /* Nearly no timeline is that long. */
@@ -71,7 +72,8 @@ void incident_encode_state(const struct incident *incident, struct writer *write
                      (incident->is_end_told ? (uint32_t)STATE_END_TOLD : 0) |
                      (incident->looks_again ? (uint32_t)STATE_LOOKS_AGAIN : 0) |
                      (incident->told_sinks_unknown ? 0 : (uint32_t)STATE_SINKS_KNOWN) |
-                     (incident->is_shelved ? (uint32_t)STATE_SHELVED : 0);
+                     (incident->is_shelved ? (uint32_t)STATE_SHELVED : 0) |
+                     (incident->lacks_member ? (uint32_t)STATE_LACKS_MEMBER : 0);
     writer_u32(writer, flags);
     writer_u32(writer, incident->changes);
     writer_u32(writer, incident->timeline_next);
@@ -121,6 +123,7 @@ struct status incident_decode_state(struct slice bytes, struct incident *inciden
     incident->is_end_told = (flags & STATE_END_TOLD) != 0;
     incident->looks_again = (flags & STATE_LOOKS_AGAIN) != 0;
     incident->is_shelved = (flags & STATE_SHELVED) != 0;
+    incident->lacks_member = (flags & STATE_LACKS_MEMBER) != 0;
     incident->told_sinks_unknown = incident->is_told && (flags & STATE_SINKS_KNOWN) == 0;
     incident->changes = reader_u32(&reader);
     incident->timeline_next = reader_u32(&reader);

@@ -1,0 +1,94 @@
+/* no_room_test.c - what finds no room in the pools is asked again, not lost. */
+#include "tests/incident/world.h"
+
+static void name_of(char *name, size_t size, const char *kind, unsigned number) {
+    snprintf(name, size, "job:%s_%03u", kind, number);
+}
+
+/* Takes so many places of the pool. */
+static void fill(struct world *world, unsigned count) {
+    world_bad(world, "other", "job:root", EVENT_STATUS_FAILED, world->now_ns);
+    for (unsigned i = 1; i < count; i++) {
+        char name[40];
+        snprintf(name, sizeof(name), "other|job:filler_%03u", i);
+        world_depend(world, name, "other|job:root");
+        world_bad(world, "other", name + strlen("other|"), EVENT_STATUS_FAILED, world->now_ns);
+    }
+    assert_int_equal(world_incidents(world, "other"), 1);
+}
+
+/* And gives them back an hour later. */
+static void drain(struct world *world, unsigned count, bool restarts) {
+    world_good(world, "other", "job:root", world->now_ns);
+    for (unsigned i = 1; i < count; i++) {
+        char name[32];
+        name_of(name, sizeof(name), "filler", i);
+        world_good(world, "other", name, world->now_ns);
+    }
+    if (restarts) {
+        world_restart(world);
+    }
+    world_run_for(world, MINUTES(60));
+}
+
+static bool is_blamed(struct world *world, const char *tenant, const char *root) {
+    char words[64];
+    snprintf(words, sizeof(words), "\"root_cause\":{\"entity\":\"%s\"", root);
+    assert_int_equal(world_incidents(world, tenant), 1);
+    char *json = world_json(world, tenant, 0);
+    bool is_so = strstr(json, words) != NULL && count_text(json, "\"hops\":1") == 1;
+    free(json);
+    return is_so;
+}
+
+/* The last place of the pool goes to one of two tenants. */
+static void a_platform_node_is_blamed_when_there_is_a_place_again(void **state) {
+    (void)state;
+    for (unsigned restarts = 0; restarts < 2; restarts++) {
+        struct world world;
+        world_init_sized(&world, 16);
+        world_depend(&world, "acme|job:load", "platform|job:feed");
+        world_depend(&world, "globex|job:load", "platform|job:feed");
+        fill(&world, 60);
+        world_fail(&world, "job:load", START_NS + NS_PER_S);
+        world_bad(&world, "globex", "job:load", EVENT_STATUS_FAILED, START_NS + NS_PER_S);
+        world_bad(&world, "platform", "job:feed", EVENT_STATUS_FAILED, START_NS);
+        world_run(&world, START_NS + MINUTES(5));
+        assert_true(is_blamed(&world, "acme", "platform/job:feed") !=
+                    is_blamed(&world, "globex", "platform/job:feed"));
+        drain(&world, 60, restarts == 1);
+        assert_true(is_blamed(&world, "acme", "platform/job:feed"));
+        assert_true(is_blamed(&world, "globex", "platform/job:feed"));
+        world_deinit(&world);
+    }
+}
+
+/* job:u is well for long, and net fails still. */
+static void a_platform_node_takes_the_place_of_a_root_when_there_is_one(void **state) {
+    (void)state;
+    struct world world;
+    world_init_sized(&world, 16);
+    world_depend(&world, "job:x", "platform|job:net");
+    world_depend(&world, "job:x", "job:u");
+    world_bad(&world, "platform", "job:net", EVENT_STATUS_FAILED, world.now_ns);
+    world_run_for(&world, MINUTES(1));
+    world_fail(&world, "job:u", world.now_ns);
+    struct signal named = world_signal("acme", "job:x", EVENT_STATUS_FAILED, world.now_ns);
+    named.message = SLICE("u refused");
+    world_bad_signal(&world, "acme", "job:x", &named, false);
+    fill(&world, 60);
+    world_good(&world, "acme", "job:u", world.now_ns);
+    world_run_for(&world, MINUTES(10));
+    assert_true(is_blamed(&world, "acme", "job:u"));
+    drain(&world, 60, false);
+    assert_true(is_blamed(&world, "acme", "platform/job:net"));
+    world_deinit(&world);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_platform_node_is_blamed_when_there_is_a_place_again),
+        cmocka_unit_test(a_platform_node_takes_the_place_of_a_root_when_there_is_one),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
