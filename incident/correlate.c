@@ -421,8 +421,12 @@ struct incident *correlate_absorb(struct incidents *incidents,
 void correlate_kin(struct incidents *incidents, const struct incident_context *context,
                    struct member *member) {
     struct incident *incident = incident_at(incidents, member->incident);
-    if (incident->root != member_slot(incidents, member) ||
-        effects_room(context->effects) < MERGE_ROOM_BYTES_MIN) {
+    if (incident->root != member_slot(incidents, member)) {
+        return;
+    }
+    if (effects_room(context->effects) < MERGE_ROOM_BYTES_MIN) {
+        incident->asks_kin = true;
+        incident_look_again(incidents, incident);
         return;
     }
     struct outlook outlook = outlook_of_member(incidents, context, member);

@@ -189,6 +189,7 @@ struct incident {
     bool is_announced; /* the first telling is past, whether or not a sink took it */
     bool is_end_told;
     bool looks_again;
+    bool asks_kin;     /* then: whose errors name what its root's have named meanwhile */
     bool lacks_member; /* a node of the platform is its root, but the pool had no place for it */
     bool is_shelved;   /* kept aside, nobody hears of it: shelf.c */
     bool is_listed;    /* has its RECENT row */
@@ -336,7 +337,8 @@ struct incident *correlate_absorb(struct incidents *incidents,
  * not what failed after `until_ns`; 0: it is bad still. */
 void correlate_tenants(struct incidents *incidents, const struct incident_context *context,
                        struct member *platform_member, uint64_t until_ns);
-/* The errors of a bad member named something new: an incident that names it too is merged. */
+/* The errors of a bad member named something new: an incident that names it too is merged. Without
+ * room in the effects the next advance asks. */
 void correlate_kin(struct incidents *incidents, const struct incident_context *context,
                    struct member *member);
 

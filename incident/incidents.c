@@ -299,23 +299,34 @@ static bool advance_member(struct incidents *incidents, const struct incident_co
     return true;
 }
 
+static void look_again(struct incidents *incidents, const struct incident_context *context,
+                       struct incident *incident) {
+    struct member *root = member_at(incidents, incident->root);
+    bool is_foreign = root->is_foreign; /* then it may be gone afterwards */
+    incident->looks_again = false;
+    incident_schedule(incidents, incident);
+    if (root->is_recovered) {
+        incident_refresh_later(incidents, context, incident); /* asks who else may be it */
+    }
+    correlate_explain(incidents, context, incident);
+    if (is_foreign) {
+        return;
+    }
+    (void)correlate_absorb(incidents, context, root);
+    bool asks_kin = incident->asks_kin && incident_is_live(incident) && !root->is_recovered;
+    incident->asks_kin = false;
+    if (asks_kin) {
+        correlate_kin(incidents, context, root);
+    }
+}
+
 static bool advance_incident(struct incidents *incidents, const struct incident_context *context,
                              struct incident *incident) {
     if (effects_room(context->effects) < INCIDENTS_EFFECT_BYTES_MIN) {
         return false;
     }
     if (incident->looks_again) {
-        incident->looks_again = false;
-        incident_schedule(incidents, incident);
-        struct member *root = member_at(incidents, incident->root);
-        bool is_foreign = root->is_foreign; /* then it may be gone afterwards */
-        if (root->is_recovered) {
-            incident_refresh_later(incidents, context, incident); /* asks who else may be it */
-        }
-        correlate_explain(incidents, context, incident);
-        if (!is_foreign) {
-            (void)correlate_absorb(incidents, context, root);
-        }
+        look_again(incidents, context, incident);
         return true;
     }
     if (incident->refresh_due_ns <= context->now_ns) {

@@ -131,6 +131,7 @@ void incident_set_root(struct incidents *incidents, const struct incident_contex
     incident->root = slot;
     incident->root_node = root->node;
     incident->suspect_node = GRAPH_NODE_NONE; /* whoever still suspects it says so again */
+    incident->asks_kin = false;               /* that was the one before */
     root->hops = 0;
     member_touch(incidents, root);
     incident_touch(incidents, incident);

@@ -51,6 +51,7 @@ enum incident_state_flags {
     STATE_SINKS_KNOWN = 16,
     STATE_SHELVED = 32,
     STATE_LACKS_MEMBER = 64,
+    STATE_ASKS_KIN = 128,
 };
 
 /* Nearly no timeline is that long. */
@@ -73,7 +74,8 @@ void incident_encode_state(const struct incident *incident, struct writer *write
                      (incident->looks_again ? (uint32_t)STATE_LOOKS_AGAIN : 0) |
                      (incident->told_sinks_unknown ? 0 : (uint32_t)STATE_SINKS_KNOWN) |
                      (incident->is_shelved ? (uint32_t)STATE_SHELVED : 0) |
-                     (incident->lacks_member ? (uint32_t)STATE_LACKS_MEMBER : 0);
+                     (incident->lacks_member ? (uint32_t)STATE_LACKS_MEMBER : 0) |
+                     (incident->asks_kin ? (uint32_t)STATE_ASKS_KIN : 0);
     writer_u32(writer, flags);
     writer_u32(writer, incident->changes);
     writer_u32(writer, incident->timeline_next);
@@ -124,6 +126,7 @@ struct status incident_decode_state(struct slice bytes, struct incident *inciden
     incident->looks_again = (flags & STATE_LOOKS_AGAIN) != 0;
     incident->is_shelved = (flags & STATE_SHELVED) != 0;
     incident->lacks_member = (flags & STATE_LACKS_MEMBER) != 0;
+    incident->asks_kin = (flags & STATE_ASKS_KIN) != 0;
     incident->told_sinks_unknown = incident->is_told && (flags & STATE_SINKS_KNOWN) == 0;
     incident->changes = reader_u32(&reader);
     incident->timeline_next = reader_u32(&reader);

@@ -1,8 +1,62 @@
-/* no_room_test.c - what finds no room in the pools is asked again, not lost. */
+/* no_room_test.c - what finds no room in the effects or the pools is asked again, not lost. */
+#include "incident/causes.h"
 #include "tests/incident/world.h"
 
 static void name_of(char *name, size_t size, const char *kind, unsigned number) {
     snprintf(name, size, "job:%s_%03u", kind, number);
+}
+
+static size_t affected_of(struct world *world, const char *root) {
+    char words[64];
+    size_t count = SIZE_MAX;
+    snprintf(words, sizeof(words), "\"root_cause\":{\"entity\":\"%s\"", root);
+    for (size_t i = 0; i < world_incidents(world, "acme"); i++) {
+        char *json = world_json(world, "acme", i);
+        count = strstr(json, words) != NULL ? count_text(json, "\"hops\":") : count;
+        free(json);
+    }
+    return count;
+}
+
+static struct member *member_of(struct world *world, const char *entity) {
+    return member_find(world->incidents, tenant_hash_of(world->incidents, SLICE("acme")),
+                       world_node(world, "acme", entity));
+}
+
+/* Its effects have no room for anything. */
+static struct incident_context context_of_none(struct world *world, struct effects *full) {
+    struct incident_context context = world_context(world);
+    assert_true(status_is_ok(effects_init(full, 64 * KIB, &world->arena)));
+    context.effects = full;
+    return context;
+}
+
+static void kin_that_there_is_no_room_to_join_is_joined_later(void **state) {
+    (void)state;
+    static const char words[] = "no answer from store1.internal.example.com";
+    for (unsigned restarts = 0; restarts < 2; restarts++) {
+        struct world world;
+        struct effects full;
+        world_init(&world);
+        struct signal signal = world_signal("acme", "job:a", EVENT_STATUS_FAILED, START_NS);
+        signal.message = slice_of_text(words);
+        world_bad_signal(&world, "acme", "job:a", &signal, false);
+        world_fail(&world, "job:b", START_NS + NS_PER_S);
+        struct incident_context context = context_of_none(&world, &full);
+        struct member *member = member_of(&world, "job:b");
+        assert_true(resources_note(&member->resources, signal.message, world.incidents->hash_seed));
+        member_touch(world.incidents, member);
+        correlate_kin(world.incidents, &context, member);
+        world_commit(&world);
+        assert_int_equal(world_incidents(&world, "acme"), 2);
+        if (restarts == 1) {
+            world_restart(&world);
+        }
+        world_run(&world, START_NS + MINUTES(1));
+        assert_int_equal(world_incidents(&world, "acme"), 1);
+        assert_int_equal(affected_of(&world, "job:a"), 1);
+        world_deinit(&world);
+    }
 }
 
 /* Takes so many places of the pool. */
@@ -87,6 +141,7 @@ static void a_platform_node_takes_the_place_of_a_root_when_there_is_one(void **s
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(kin_that_there_is_no_room_to_join_is_joined_later),
         cmocka_unit_test(a_platform_node_is_blamed_when_there_is_a_place_again),
         cmocka_unit_test(a_platform_node_takes_the_place_of_a_root_when_there_is_one),
     };
