@@ -100,6 +100,17 @@ static void look_downstream(struct incidents *incidents, const struct incident_c
     }
 }
 
+/* When it asks for what found no room. */
+static uint64_t asks_again_ns(const struct incident_context *context,
+                              const struct incident *incident) {
+    if (!incident_is_live(incident)) {
+        return NEVER_NS;
+    }
+    return incident->rehomes        ? context->now_ns + REFRESH_DELAY_NS
+           : incident->lacks_member ? context->now_ns + REFRESH_LACKING_NS
+                                    : NEVER_NS;
+}
+
 void incident_refresh(struct incidents *incidents, const struct incident_context *context,
                       struct incident *incident) {
     ASSERT(incident->root != INDEX_NONE);
@@ -133,10 +144,8 @@ void incident_refresh(struct incidents *incidents, const struct incident_context
     }
     rank_incident(incidents, context, incident);
     uint64_t due_ns = reroot_due_ns(incidents, context, incident);
-    uint64_t lacking_ns = incident->lacks_member && incident_is_live(incident)
-                              ? context->now_ns + REFRESH_LACKING_NS
-                              : NEVER_NS;
-    incident->refresh_due_ns = lacking_ns < due_ns ? lacking_ns : due_ns;
+    uint64_t asks_ns = asks_again_ns(context, incident);
+    incident->refresh_due_ns = asks_ns < due_ns ? asks_ns : due_ns;
     incident_schedule(incidents, incident);
 }
 

@@ -90,9 +90,13 @@ void cycle_review(struct incidents *incidents, const struct incident_context *co
                   struct incident *incident);
 
 /* rehome.c: members of other incidents whose nearest cause is now this member, or stands in its
- * incident, move there; `until_ns` as in the outlook of its signal. */
+ * incident, move there; `until_ns` as in the outlook of its signal. Those beyond what one call does
+ * are asked with the next refresh. */
 void correlate_rehome(struct incidents *incidents, const struct incident_context *context,
                       struct member *cause, uint64_t until_ns);
+/* The same of one of the incident's members that have not asked all, if there is any. */
+void rehome_again(struct incidents *incidents, const struct incident_context *context,
+                  struct incident *incident);
 
 /* correlate.c: puts the incident down to that cause of its root, or of what else fails in it:
  * merged with the incident of the cause, whose root is the root then. */

@@ -103,6 +103,7 @@ struct member {
     bool is_recovered;
     bool is_bygone; /* well since before the present life of its incident: shown no more */
     bool recovers_by_silence;
+    bool rehomes_again;      /* it has not taken over all that failed by it: rehome.c */
     bool is_told_by_many;    /* so no one of them can say that it is over */
     enum event_kind told_by; /* kind of source, and which, that told of the trouble */
     uint64_t told_by_key;
@@ -190,6 +191,7 @@ struct incident {
     bool is_end_told;
     bool looks_again;
     bool asks_kin;     /* then: whose errors name what its root's have named meanwhile */
+    bool rehomes;      /* at the next refresh a member with rehomes_again takes over more */
     bool lacks_member; /* a node of the platform is its root, but the pool had no place for it */
     bool is_shelved;   /* kept aside, nobody hears of it: shelf.c */
     bool is_listed;    /* has its RECENT row */

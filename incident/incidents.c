@@ -331,6 +331,7 @@ static bool advance_incident(struct incidents *incidents, const struct incident_
     }
     if (incident->refresh_due_ns <= context->now_ns) {
         blame_again(incidents, context, incident);
+        rehome_again(incidents, context, incident);
         if (incident->fate != FATE_KEEP || reroot_review(incidents, context, incident)) {
             return true; /* what is left of it is due by itself */
         }

@@ -46,8 +46,8 @@ struct hash128 incidents_digest(const struct incidents *incidents) {
         struct writer writer = writer_over(bytes, sizeof(bytes));
         writer_hash128(&writer, incidents->incidents[member->incident].id);
         writer_u32(&writer, member->node);
-        writer_u32(&writer, (uint32_t)member->status << 4 | (member->is_bygone ? 8u : 0u) |
-                                (member->is_complaining ? 4u : 0u) |
+        writer_u32(&writer, (uint32_t)member->status << 5 | (member->rehomes_again ? 16u : 0u) |
+                                (member->is_bygone ? 8u : 0u) | (member->is_complaining ? 4u : 0u) |
                                 (member->is_foreign ? 2u : 0u) | (member->is_recovered ? 1u : 0u));
         writer_u32(&writer, member->hops);
         writer_u64(&writer, member->since_ns);

@@ -105,6 +105,7 @@ void incident_merge(struct incidents *incidents, const struct incident_context *
     survivor->suppressed_shown += loser->suppressed_shown;
     merge_traces(survivor, loser);
     survivor->updated_ns = context->now_ns;
+    survivor->rehomes = survivor->rehomes || loser->rehomes; /* its members do */
     emit_alias(context, loser->id, survivor->id);
     enum event_severity severity = loser->severity;
     bool is_news =

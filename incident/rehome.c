@@ -9,7 +9,7 @@
  *
  * Signals stay counted where they were received. Tenants that hang on a platform node which moved
  * look again at the next advance. Bounded: REHOMED_MAX members a call, each incident that they left
- * is asked for its tenants once.
+ * is asked for its tenants once; the rest is asked a second later.
  */
 #include "incident/causes.h"
 
@@ -55,6 +55,7 @@ static void move(struct incidents *incidents, const struct incident_context *con
     text_add_base32(&detail, target->id);
     timeline_add(incidents, context, before, "moved", text_slice(&detail));
     member_move(incidents, member, target);
+    target->rehomes = target->rehomes || member->rehomes_again;
     ASSERT(before->failing_count > 0);
     telling_note(incidents, context, target, CHANGE_AFFECTED);
     telling_note_news(incidents, context, target, member->heard_ns);
@@ -78,17 +79,31 @@ static void ask_tenants(struct incidents *incidents, uint32_t count) {
     }
 }
 
+/* Some are left: for want of room, or those behind the first REHOMED_MAX; these only when some of
+ * the first have moved, or it would ask the same ones for ever. */
+static void note_rest(struct incidents *incidents, const struct incident_context *context,
+                      struct member *cause) {
+    struct incident *incident = incident_at(incidents, cause->incident);
+    cause->rehomes_again = true;
+    incident->rehomes = true;
+    member_touch(incidents, cause);
+    incident_refresh_later(incidents, context, incident);
+}
+
 void correlate_rehome(struct incidents *incidents, const struct incident_context *context,
                       struct member *cause, uint64_t until_ns) {
     struct outlook outlook = outlook_of_member(incidents, context, cause);
     outlook.until_ns = until_ns;
     uint32_t count = gather_members(incidents, context, &outlook, cause);
     struct incident *target = incident_at(incidents, cause->incident);
+    bool is_short = false;
+    uint32_t moved = 0;
     for (uint32_t i = 0; i < count; i++) {
         struct member *member = member_at(incidents, incidents->sorted[i]);
         struct outlook theirs = outlook_of_member(incidents, context, member);
         incidents->sorted[i] = INDEX_NONE;
         if (effects_room(context->effects) < MERGE_ROOM_BYTES_MIN) {
+            is_short = true;
             continue;
         }
         cause_gather_explained(incidents, context, &theirs, member->node, NULL);
@@ -101,7 +116,42 @@ void correlate_rehome(struct incidents *incidents, const struct incident_context
             member->hops = via->hops + found.hops;
             incidents->sorted[i] = member->incident;
             move(incidents, context, member, target);
+            moved++;
         }
     }
     ask_tenants(incidents, count);
+    if (is_short || (count == REHOMED_MAX && moved > 0)) {
+        note_rest(incidents, context, cause);
+    }
+}
+
+/* By number, as no list keeps its order. */
+static struct member *take_first(struct incidents *incidents, struct incident *incident) {
+    struct member *first = NULL;
+    incident->rehomes = false;
+    for (uint32_t at = incident->members_first; at != INDEX_NONE;) {
+        struct member *member = member_at(incidents, at);
+        at = member->next;
+        if (member->rehomes_again) {
+            incident->rehomes = first != NULL;
+            first = first == NULL || member->node < first->node ? member : first;
+        }
+    }
+    return first;
+}
+
+void rehome_again(struct incidents *incidents, const struct incident_context *context,
+                  struct incident *incident) {
+    if (!incident->rehomes || !incident_is_live(incident)) {
+        return;
+    }
+    struct member *cause = take_first(incidents, incident);
+    if (cause == NULL) {
+        return;
+    }
+    cause->rehomes_again = false;
+    member_touch(incidents, cause);
+    if (!cause->is_recovered) {
+        correlate_rehome(incidents, context, cause, 0);
+    }
 }

@@ -52,6 +52,7 @@ enum incident_state_flags {
     STATE_SHELVED = 32,
     STATE_LACKS_MEMBER = 64,
     STATE_ASKS_KIN = 128,
+    STATE_REHOMES = 256,
 };
 
 /* Nearly no timeline is that long. */
@@ -75,7 +76,8 @@ void incident_encode_state(const struct incident *incident, struct writer *write
                      (incident->told_sinks_unknown ? 0 : (uint32_t)STATE_SINKS_KNOWN) |
                      (incident->is_shelved ? (uint32_t)STATE_SHELVED : 0) |
                      (incident->lacks_member ? (uint32_t)STATE_LACKS_MEMBER : 0) |
-                     (incident->asks_kin ? (uint32_t)STATE_ASKS_KIN : 0);
+                     (incident->asks_kin ? (uint32_t)STATE_ASKS_KIN : 0) |
+                     (incident->rehomes ? (uint32_t)STATE_REHOMES : 0);
     writer_u32(writer, flags);
     writer_u32(writer, incident->changes);
     writer_u32(writer, incident->timeline_next);
@@ -127,6 +129,7 @@ struct status incident_decode_state(struct slice bytes, struct incident *inciden
     incident->is_shelved = (flags & STATE_SHELVED) != 0;
     incident->lacks_member = (flags & STATE_LACKS_MEMBER) != 0;
     incident->asks_kin = (flags & STATE_ASKS_KIN) != 0;
+    incident->rehomes = (flags & STATE_REHOMES) != 0;
     incident->told_sinks_unknown = incident->is_told && (flags & STATE_SINKS_KNOWN) == 0;
     incident->changes = reader_u32(&reader);
     incident->timeline_next = reader_u32(&reader);
@@ -443,6 +446,7 @@ struct status incidents_restore_member(struct incidents *incidents, struct slice
         incident->failing_count -= row.is_foreign ? 0 : 1;
     }
     member->is_bygone = row.is_bygone;
+    member->rehomes_again = row.rehomes_again;
     incident->bygone_count += row.is_bygone ? 1 : 0;
     if (row.node == incident->root_node) {
         incident->root = member_slot(incidents, member);

@@ -232,7 +232,8 @@ struct slice member_encode(const struct incidents *incidents,
     struct writer writer = writer_over(incidents->member_row, ROW_BYTES_MAX);
     writer_u8(&writer, MEMBER_FORMAT);
     writer_u8(&writer, (uint8_t)((member->is_foreign ? 1 : 0) | (member->is_recovered ? 2 : 0) |
-                                 (member->is_complaining ? 4 : 0) | (member->is_bygone ? 8 : 0)));
+                                 (member->is_complaining ? 4 : 0) | (member->is_bygone ? 8 : 0) |
+                                 (member->rehomes_again ? 16 : 0)));
     writer_u8(&writer, (uint8_t)member->status);
     writer_u8(&writer, (uint8_t)member->recovered_status);
     writer_u64(&writer, member->since_ns);
@@ -339,6 +340,7 @@ struct status member_row_decode(struct slice key, struct slice bytes, struct mem
     row.is_recovered = (flags & 2) != 0;
     row.is_complaining = (flags & 4) != 0;
     row.is_bygone = (flags & 8) != 0;
+    row.rehomes_again = (flags & 16) != 0;
     row.status = (enum event_status)reader_u8(&reader);
     row.recovered_status = (enum event_status)reader_u8(&reader);
     row.since_ns = reader_u64(&reader);

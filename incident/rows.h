@@ -79,6 +79,7 @@ struct member_row {
     bool is_complaining;
     bool is_recovered;
     bool is_bygone;
+    bool rehomes_again;
     enum event_status status;
     enum event_status recovered_status;
     uint64_t since_ns;

@@ -6,6 +6,27 @@ static void name_of(char *name, size_t size, const char *kind, unsigned number) 
     snprintf(name, size, "job:%s_%03u", kind, number);
 }
 
+static void depend_on_near(struct world *world, unsigned count) {
+    for (unsigned i = 0; i < count; i++) {
+        char name[32];
+        name_of(name, sizeof(name), "leaf", i);
+        world_depend(world, name, "job:near");
+    }
+}
+
+/* So many that join the cause at hand, job:far. */
+static void fail_far(struct world *world, unsigned count) {
+    world_depend(world, "job:middle", "job:far");
+    world_fail(world, "job:far", START_NS);
+    for (unsigned i = 0; i < count; i++) {
+        char name[32];
+        name_of(name, sizeof(name), "leaf", i);
+        world_depend(world, name, "job:middle");
+        world_fail(world, name, START_NS + 20 * NS_PER_S);
+    }
+    assert_int_equal(world_incidents(world, "acme"), 1);
+}
+
 static size_t affected_of(struct world *world, const char *root) {
     char words[64];
     size_t count = SIZE_MAX;
@@ -16,6 +37,19 @@ static size_t affected_of(struct world *world, const char *root) {
         free(json);
     }
     return count;
+}
+
+static void a_cause_told_late_takes_over_more_than_it_looks_at_at_once(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    depend_on_near(&world, 600);
+    fail_far(&world, 600);
+    world_fail(&world, "job:near", START_NS + 10 * NS_PER_S);
+    world_run(&world, START_NS + MINUTES(1));
+    assert_int_equal(affected_of(&world, "job:near"), 600);
+    assert_int_equal(affected_of(&world, "job:far"), 0);
+    world_deinit(&world);
 }
 
 static struct member *member_of(struct world *world, const char *entity) {
@@ -29,6 +63,28 @@ static struct incident_context context_of_none(struct world *world, struct effec
     assert_true(status_is_ok(effects_init(full, 64 * KIB, &world->arena)));
     context.effects = full;
     return context;
+}
+
+static void what_a_late_cause_has_no_room_to_take_over_moves_later(void **state) {
+    (void)state;
+    for (unsigned restarts = 0; restarts < 2; restarts++) {
+        struct world world;
+        struct effects full;
+        world_init(&world);
+        fail_far(&world, 40);
+        world_fail(&world, "job:near", START_NS + 10 * NS_PER_S);
+        depend_on_near(&world, 40);
+        struct incident_context context = context_of_none(&world, &full);
+        correlate_rehome(world.incidents, &context, member_of(&world, "job:near"), 0);
+        world_commit(&world);
+        if (restarts == 1) {
+            world_restart(&world);
+        }
+        world_run(&world, START_NS + MINUTES(1));
+        assert_int_equal(affected_of(&world, "job:near"), 40);
+        assert_int_equal(affected_of(&world, "job:far"), 0);
+        world_deinit(&world);
+    }
 }
 
 static void kin_that_there_is_no_room_to_join_is_joined_later(void **state) {
@@ -141,6 +197,8 @@ static void a_platform_node_takes_the_place_of_a_root_when_there_is_one(void **s
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_cause_told_late_takes_over_more_than_it_looks_at_at_once),
+        cmocka_unit_test(what_a_late_cause_has_no_room_to_take_over_moves_later),
         cmocka_unit_test(kin_that_there_is_no_room_to_join_is_joined_later),
         cmocka_unit_test(a_platform_node_is_blamed_when_there_is_a_place_again),
         cmocka_unit_test(a_platform_node_takes_the_place_of_a_root_when_there_is_one),
