@@ -195,6 +195,7 @@ struct incident {
     bool lacks_member; /* a node of the platform is its root, but the pool had no place for it */
     bool is_shelved;   /* kept aside, nobody hears of it: shelf.c */
     bool is_listed;    /* has its RECENT row */
+    bool is_older;     /* its row was, as it was restored: it knew nothing of what came since */
     bool has_row;
     uint32_t root; /* member */
     uint32_t root_node;

@@ -167,7 +167,8 @@ struct status incident_decode_state(struct slice bytes, struct incident *inciden
         incident->rank.rival_node = reader_u32(&reader);
         incident->rank.rival_affected = reader_u32(&reader);
     }
-    if (reader_left(&reader) > 0) { /* nor of what their timelines leave out */
+    incident->is_older = reader_left(&reader) == 0;
+    if (!incident->is_older) { /* nor of what their timelines leave out */
         read_recurring(&reader, incident);
     }
     return status_of(reader.failed || reader_left(&reader) != 0 ? STATUS_CORRUPT : STATUS_OK);
@@ -456,6 +457,16 @@ struct status incidents_restore_member(struct incidents *incidents, struct slice
     return status_ok();
 }
 
+/* Whoever wrote the row may not have asked who else is the root when that is well: it is asked at
+ * the next record. That goes by rows and journal alone: until the answer is written with that
+ * record, the row stays as old as it is. */
+static void ask_of_older(struct incidents *incidents, struct incident *incident) {
+    if (incident->is_older && incident_is_live(incident) &&
+        member_at(incidents, incident->root)->is_recovered) {
+        incident->refresh_due_ns = 0;
+    }
+}
+
 struct status incidents_restore_end(struct incidents *incidents, const struct graph *graph) {
     /* No further than the last one in use: memory that was never touched stays so. */
     uint32_t left = incidents->incidents_max - incidents->incidents_free_count;
@@ -476,6 +487,7 @@ struct status incidents_restore_end(struct incidents *incidents, const struct gr
                 return status_of(STATUS_CORRUPT);
             }
         }
+        ask_of_older(incidents, incident);
         incident_schedule(incidents, incident);
         incident_unlink_dirty(incidents, incident);
     }

@@ -119,11 +119,57 @@ static void what_an_older_quell_forgot_is_counted(void **state) {
     world_deinit(&world);
 }
 
+/* As one that did not ask who else is the root when that is well. */
+static void forget_to_ask(struct world *world) {
+    enum { DUES_AT = 4 + 4 + 4 + 8 + 4 + 8 + 8 }; /* the next telling and refresh */
+    for (size_t i = 0; i < world->rows_count; i++) {
+        struct stored_row *row = &world->rows[i];
+        struct incident_row decoded;
+        if (row->table == STORE_TABLE_INCIDENT) {
+            assert_true(
+                status_is_ok(incident_row_decode(slice_of(row->value, row->value_size), &decoded)));
+            size_t state = (size_t)(decoded.state.data - row->value);
+            memset(row->value + state + DUES_AT, 0xff, 2 * sizeof(uint64_t));
+            shorten(row, decoded.state, LEFT_OUT_BYTES);
+        }
+    }
+}
+
+static void a_root_that_was_well_for_an_older_quell_gives_way(void **state) {
+    (void)state;
+    for (unsigned restarts = 1; restarts < 3; restarts++) {
+        struct world world;
+        world_init(&world);
+        world_depend(&world, "job:x", "job:u1");
+        world_depend(&world, "job:x", "job:middle");
+        world_depend(&world, "job:middle", "job:u2");
+        world_fail_now(&world, "job:u1");
+        world_run_for(&world, NS_PER_MINUTE);
+        world_fail_now(&world, "job:u2");
+        world_fail_now(&world, "job:x");
+        world_run_for(&world, MINUTES(2));
+        world_recover_now(&world, "job:u1");
+        world_run_for(&world, NS_PER_MINUTE);
+        forget_to_ask(&world);
+        for (unsigned i = 0; i < restarts; i++) {
+            world_restart(&world);
+        }
+        assert_int_equal(world_incidents(&world, "acme"), 2);
+        world_run_for(&world, MINUTES(10));
+        assert_int_equal(world_incidents(&world, "acme"), 1);
+        char *json = world_json(&world, "acme", 0);
+        assert_non_null(strstr(json, "\"root_cause\":{\"entity\":\"job:u2\""));
+        free(json);
+        world_deinit(&world);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_an_older_quell_told_goes_on_and_ends),
         cmocka_unit_test(an_alert_that_an_older_quell_heard_ends),
         cmocka_unit_test(what_an_older_quell_forgot_is_counted),
+        cmocka_unit_test(a_root_that_was_well_for_an_older_quell_gives_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
