@@ -10,7 +10,7 @@
 
 enum {
     ROW_BYTES_MAX = 8 + 4 + 4 + TENANT_BYTES_MAX,
-    SUM_BYTES_MAX = 24 + 8 + 16,
+    SUM_BYTES_MAX = 24 + 8 + 16 + 8,
     PAGE_BYTES = 4096,
     VALUE_IN_PAGE_BYTES_MAX = 2000, /* LMDB gives larger ones pages of their own */
     BESIDE_BYTES = 256,             /* keys, the row of KEPT, and what LMDB adds */
@@ -92,6 +92,7 @@ static struct slice sum_row(const struct kept_sum *sum, uint8_t memory[SUM_BYTES
     if (!hash128_is_zero(sum->begun)) {
         writer_u64(&writer, sum->begun_ns);
         writer_hash128(&writer, sum->begun);
+        writer_u64(&writer, sum->begun_bytes);
     }
     ASSERT(!writer.failed);
     return writer_slice(&writer);

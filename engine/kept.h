@@ -11,7 +11,7 @@
  *
  *   key: u8 kind, u32 tenant's number (UINT32_MAX: all of those beyond TENANTS_MAX together)
  *     -> u64 rows, u64 bytes, u64 oldest_ns: the sum of those below; while an incident is begun,
- *        then u64 when it was resolved, its id
+ *        then u64 when it was resolved, its id, u64 its bytes (of a version before: not there)
  *   key: the same, then of a refused record u64 journal record, u32 place in it; of a dead letter
  *        u64 when it died, u64 outbox number; of an incident u64 when it was resolved, its id
  *        -> u64 at_ns, u32 bytes, text tenant
@@ -46,6 +46,7 @@ struct kept_sum {
     uint64_t oldest_ns;   /* or before; 0 without rows */
     uint64_t begun_ns;    /* when it was resolved, of an incident of which some rows are gone */
     struct hash128 begun; /* its id; zero: of none */
+    uint64_t begun_bytes; /* what its row says; then nothing else does, were that damaged */
 };
 
 struct kept {

@@ -27,6 +27,7 @@ static struct status restore_sum(struct engine *engine, struct store_snapshot *s
     if (!reader.failed && reader_left(&reader) > 0) {
         sum->begun_ns = reader_u64(&reader);
         sum->begun = reader_hash128(&reader);
+        sum->begun_bytes = reader_left(&reader) > 0 ? reader_u64(&reader) : 0;
     }
     engine->kept.bytes[kind] += sum->bytes;
     return reader.failed ? status_of(STATUS_CORRUPT) : status_ok();
@@ -140,6 +141,7 @@ static void keep_unfound(struct engine *engine, struct store_snapshot *snapshot,
     if (status.code == STATUS_MISSING && hash128_is_zero(sum->begun)) {
         sum->begun_ns = row->at_ns;
         sum->begun = row->id;
+        sum->begun_bytes = cost;
     }
     engine_kept_add(engine, KEPT_INCIDENT, tenant,
                     &(struct kept_row){.at_ns = row->at_ns,

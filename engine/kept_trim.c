@@ -40,6 +40,12 @@ static bool is_begun(const struct kept_sum *sum, const struct kept_row *row) {
     return !hash128_is_zero(row->id) && hash128_equals(row->id, sum->begun);
 }
 
+static void leave_begun(struct kept_sum *sum) {
+    sum->begun_ns = 0;
+    sum->begun = (struct hash128){0};
+    sum->begun_bytes = 0;
+}
+
 static bool is_wanted(const struct kept_sum *sum, const struct drop *drop,
                       const struct kept_row *row) {
     bool is_over = sum->rows > 1 && sum->bytes > drop->bytes_wanted;
@@ -79,13 +85,15 @@ static void read_by_key(struct engine *engine, const struct drop *drop, struct k
         status_is_ok(kept_incident_remains(drop->snapshot, value, &remains))) {
         bytes = remains.bytes;
     }
-    *cost_out = kept_cost_of(drop->kind, bytes);
+    const struct kept_sum *sum = &engine->kept.sums[drop->kind][drop->place];
+    bool is_said = is_begun(sum, row) && sum->begun_bytes > 0;
+    *cost_out = is_said ? (uint32_t)sum->begun_bytes : kept_cost_of(drop->kind, bytes);
     *tenant_out = tenant;
 }
 
 /* What the row stands for; END: more than the record may drop, so it is begun. */
 static struct status drop_aside(struct engine *engine, const struct drop *drop, struct slice tenant,
-                                const struct kept_row *row, struct fault *fault) {
+                                const struct kept_row *row, uint32_t cost, struct fault *fault) {
     uint8_t memory[ASIDE_KEY_BYTES_MAX];
     bool is_whole = true;
     if (drop->kind == KEPT_INCIDENT) {
@@ -99,6 +107,7 @@ static struct status drop_aside(struct engine *engine, const struct drop *drop, 
         struct kept_sum *sum = sum_of(engine, drop);
         sum->begun_ns = row->at_ns;
         sum->begun = row->id;
+        sum->begun_bytes = cost;
         return status_of(STATUS_END);
     }
     return engine_make_room(engine, KEPT_EFFECT_BYTES_MAX, fault);
@@ -109,8 +118,7 @@ static void count_dropped(struct engine *engine, struct drop *drop, const struct
                           uint32_t cost, struct slice tenant) {
     struct kept_sum *sum = sum_of(engine, drop);
     drop->finished = is_begun(sum, row) ? row->id : drop->finished;
-    sum->begun_ns = 0;
-    sum->begun = (struct hash128){0};
+    leave_begun(sum);
     kept_subtract(engine, drop->kind, drop->place, cost);
     memcpy(drop->tenant, tenant.data, tenant.size);
     drop->tenant_size = tenant.size;
@@ -147,7 +155,7 @@ static struct status drop_row(struct engine *engine, struct drop *drop, struct s
         read_by_key(engine, drop, &row, &cost, &tenant);
     }
     TRY(engine_make_room(engine, KEPT_EFFECT_BYTES_MAX, fault));
-    struct status status = drop_aside(engine, drop, tenant, &row, fault);
+    struct status status = drop_aside(engine, drop, tenant, &row, cost, fault);
     if (status.code == STATUS_END && !was_begun) { /* else older ones may have come since */
         sum->oldest_ns = row.at_ns;
     }
@@ -202,8 +210,7 @@ static struct status finish_begun(struct engine *engine, struct drop *drop, stru
     struct slice value = slice_of(NULL, 0);
     struct status status = store_get(drop->snapshot, STORE_TABLE_KEPT, key, &value);
     if (status.code == STATUS_MISSING) { /* only damage takes it away */
-        sum->begun_ns = 0;
-        sum->begun = (struct hash128){0};
+        leave_begun(sum);
         return status_ok();
     }
     if (status.code == STATUS_CORRUPT) {

@@ -173,6 +173,32 @@ static void a_row_that_cannot_be_read_leaves_the_sum_of_the_others(void **state)
     assert_no_orphans(world);
 }
 
+/* By then nothing else tells what it cost: the row of the incident was the first to go. */
+static void a_row_damaged_while_its_incident_is_begun_leaves_the_sum_of_the_others(void **state) {
+    struct world *world = *state;
+    for (uint32_t restarts = 0; restarts < 2; restarts++) {
+        world->kept_rows_max = 1;
+        restart(world);
+        configure_incidents(world, (struct bound){8 * NS_PER_HOUR, GIB});
+        make_resolved(world, "acme", 3);
+        uint64_t bytes = world->engine.kept.bytes[KEPT_INCIDENT];
+        configure_incidents(world, (struct bound){8 * NS_PER_HOUR, bytes - bytes / 5});
+        apply_tick(world, 0);
+        commit(world);
+        assert_int_equal(rows_count(world, STORE_TABLE_INCIDENT), 2);
+        damage_oldest(world);
+        if (restarts == 1) {
+            restart(world);
+        }
+        settle(world);
+        assert_int_equal(rows_count(world, STORE_TABLE_INCIDENT), 2);
+        assert_no_orphans(world);
+        apply_tick(world, 10 * NS_PER_HOUR);
+        settle(world);
+        assert_no_rows(world);
+    }
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
@@ -183,6 +209,7 @@ int main(void) {
         TEST(what_was_merged_goes_however_deep),
         TEST(what_was_merged_deep_goes_in_many_small_records),
         TEST(a_row_that_cannot_be_read_leaves_the_sum_of_the_others),
+        TEST(a_row_damaged_while_its_incident_is_begun_leaves_the_sum_of_the_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
