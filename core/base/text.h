@@ -46,7 +46,8 @@ void text_add_duration(struct text *text, uint64_t span_ns);
 /* A JSON string with quotes: control characters, quotes and backslashes escaped, also U+2028/9;
  * bytes that are not UTF-8 become U+FFFD. */
 void text_add_json_string(struct text *text, struct slice value);
-/* What a terminal may show safely: control characters (also C1 and ANSI escapes) become '?'. */
+/* What a terminal may show safely: control characters (also C1 and ANSI escapes), line separators
+ * and overrides of direction become '?'. */
 void text_add_printable(struct text *text, struct slice value);
 
 /* RFC 3339 date-time with any offset and 0-9+ fractional digits; INVALID else. Years 1970-2261. */

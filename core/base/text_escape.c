@@ -102,13 +102,27 @@ void text_add_json_string(struct text *text, struct slice value) {
     text_add_char(text, '"');
 }
 
+/* Of a character of so many bytes: C0, C1, DEL; U+2028 to U+202E and U+2066 to U+2069, which end a
+ * line or turn the direction of what follows. */
+static bool is_control(const uint8_t *bytes, size_t size) {
+    switch (size) {
+    case 1:
+        return bytes[0] < 0x20 || bytes[0] == 0x7F;
+    case 2:
+        return bytes[0] == 0xC2 && bytes[1] < 0xA0;
+    case 3:
+        return bytes[0] == 0xE2 && ((bytes[1] == 0x80 && bytes[2] >= 0xA8 && bytes[2] <= 0xAE) ||
+                                    (bytes[1] == 0x81 && bytes[2] >= 0xA6 && bytes[2] <= 0xA9));
+    default:
+        return false;
+    }
+}
+
 void text_add_printable(struct text *text, struct slice value) {
     size_t at = 0;
     while (at < value.size) {
         size_t size = character_size(value.data + at, value.size - at);
-        uint8_t byte = value.data[at];
-        bool is_c1 = size == 2 && byte == 0xC2 && value.data[at + 1] < 0xA0;
-        if (size == 0 || byte < 0x20 || byte == 0x7F || is_c1) {
+        if (size == 0 || is_control(value.data + at, size)) {
             text_add_char(text, '?');
             at += size == 0 ? 1 : size;
             continue;

@@ -50,6 +50,12 @@ static void terminals_get_no_escapes(void **state) {
     text_add_printable(&text, SLICE("a\x1b[31m\n\xc2\x9b"
                                     "b\xc3\xa9\xff"));
     assert_string_equal(memory, "a?[31m??b\xC3\xA9?");
+    text = text_over(memory, sizeof(memory));
+    text_add_printable(&text, SLICE("1\xE2\x80\xA8"
+                                    "2\xE2\x80\xAE"
+                                    "3\xE2\x81\xA9"
+                                    "4\xE2\x80\xAF\xE2\x81\xA5"));
+    assert_string_equal(memory, "1?2?3?4\xE2\x80\xAF\xE2\x81\xA5");
 }
 
 static void utf8_is_checked_as_the_rfc_says(void **state) {

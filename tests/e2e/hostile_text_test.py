@@ -10,7 +10,7 @@ from harness import BINARY, Story, failure, wait_for
 HOSTILE = ["\r\nX-Evil: 1\r\n\r\n", "\x1b[2J\x1b]0;owned\x07", "nul\0nul", "<script>alert(1)</script>",
            "'; DROP TABLE x; --", "<!channel> <@U1>", "\x9b31m\x85", "../../etc/passwd", "%s%n%n",
            "\u202eevil", "\ud83d\udd25", "}{\"a\":\"", "${env:HOME}", "{{secret}}", "\"\n# HELP x\nx 1\n"]
-CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f\x80-\x9f]")
+CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f\x80-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 class HostileText(Story):
