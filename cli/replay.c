@@ -124,7 +124,8 @@ static struct status read_bound(const char *word, uint64_t *seq, uint64_t *time_
         return status_ok();
     }
     if (status_is_ok(text_parse_duration(text, &span_ns))) {
-        *time_ns = clock_wall_ns() - span_ns;
+        uint64_t now_ns = clock_wall_ns();
+        *time_ns = now_ns > span_ns ? now_ns - span_ns : 0;
         return status_ok();
     }
     return fault_set(fault, STATUS_INVALID,
@@ -149,7 +150,11 @@ static struct status read_range(const struct cli_options *options, struct replay
     TRY(cli_option_number(options, "--limit", replay->is_json ? UINT64_MAX : 100,
                           &replay->incidents_shown_max, fault));
     TRY(read_bound(cli_option(options, "--from"), &run->from_seq, &run->from_ns, fault));
-    return read_bound(cli_option(options, "--to"), &run->to_seq, &run->to_ns, fault);
+    TRY(read_bound(cli_option(options, "--to"), &run->to_seq, &run->to_ns, fault));
+    if (run->from_seq > run->to_seq || run->from_ns > run->to_ns) {
+        return fault_set(fault, STATUS_INVALID, "--from is behind --to");
+    }
+    return status_ok();
 }
 
 static struct status replay_into(const struct cli_options *options, struct config *config,
@@ -176,6 +181,9 @@ static struct status replay_into(const struct cli_options *options, struct confi
     }
     TRY(dry_run(&run, &report, fault));
     print_report(replay, &report);
+    if (report.records == 0) {
+        (void)fprintf(stderr, "quell: no record of the journal in %s is in this range\n", journal);
+    }
     return status_ok();
 }
 

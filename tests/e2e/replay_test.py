@@ -126,6 +126,10 @@ class Replay(Story):
         quell = self.quell()
         for words, answer, code in ((["--from", "soon"], "no record number", 2),
                                     (["--limit", "x"], "--limit wants a number", 2),
+                                    (["--from", "5", "--to", "3"], "--from is behind --to", 2),
+                                    (["--from", "1h", "--to", "2h"], "--from is behind --to", 2),
+                                    (["--from", "1700000000"], "no record of the journal in", 0),
+                                    (["--to", "500000h"], "no record of the journal in", 0),
                                     (["--data", "/nonexistent"], "is no data directory", 1)):
             result = subprocess.run([BINARY, "replay", "--data",
                                      os.path.join(quell.directory, "quell-data"), *words],
