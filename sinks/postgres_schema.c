@@ -38,18 +38,20 @@ static const char *const step_1 =
 
 /* What an on-call asks: what is open, how much noise was kept away, what failed lately. */
 static const char *const step_2 =
-    "CREATE OR REPLACE VIEW quell_v_open_incidents AS SELECT tenant, id, severity, status, title,"
+    "IF to_regclass('quell_v_open_incidents') IS NULL THEN "
+    "CREATE VIEW quell_v_open_incidents AS SELECT tenant, id, severity, status, title,"
     " root_entity AS broke_first, root_error_class AS error_class, failing, at_risk, owner,"
     " opened_at, now() - opened_at AS open_for, signals_suppressed FROM quell_incidents"
     " WHERE status <> 'resolved' ORDER BY tenant,"
-    " array_position(ARRAY['critical','error','warning','info'], severity), opened_at;"
-    "CREATE OR REPLACE VIEW quell_v_noise_by_day AS SELECT tenant,"
+    " array_position(ARRAY['critical','error','warning','info'], severity), opened_at; END IF;"
+    "IF to_regclass('quell_v_noise_by_day') IS NULL THEN "
+    "CREATE VIEW quell_v_noise_by_day AS SELECT tenant,"
     " (opened_at AT TIME ZONE 'UTC')::date AS day, count(*) AS incidents,"
     " sum(signals_total) AS signals, sum(signals_suppressed) AS suppressed,"
     " round(sum(signals_suppressed) / nullif(sum(signals_total), 0), 4) AS suppressed_share"
-    " FROM quell_incidents GROUP BY tenant, day ORDER BY tenant, day DESC;"
-    "CREATE OR REPLACE VIEW quell_v_recent_failures AS SELECT tenant, entity, role, status, "
-    "error_class,"
+    " FROM quell_incidents GROUP BY tenant, day ORDER BY tenant, day DESC; END IF;"
+    "IF to_regclass('quell_v_recent_failures') IS NULL THEN "
+    "CREATE VIEW quell_v_recent_failures AS SELECT tenant, entity, role, status, error_class,"
     " since, severity, incident_id, incident_status FROM ("
     "SELECT tenant, root_entity AS entity, 'broke first' AS role, NULL AS status,"
     " root_error_class AS error_class, (incident #>> '{root_cause,first_seen}')::timestamptz AS"
@@ -57,7 +59,7 @@ static const char *const step_2 =
     " UNION ALL SELECT tenant, a ->> 'entity', 'affected', a ->> 'status', NULL,"
     " (a ->> 'since')::timestamptz, severity, id, status FROM quell_incidents,"
     " jsonb_array_elements(incident -> 'affected') AS a) AS failures"
-    " WHERE since > now() - interval '7 days' ORDER BY tenant, since DESC;";
+    " WHERE since > now() - interval '7 days' ORDER BY tenant, since DESC; END IF;";
 
 /* Copies of events, and how far into which journal they go. */
 static const char *const step_3 =
@@ -108,6 +110,12 @@ static const char *const is_incomplete =
     "(to_regclass('quell_incidents') IS NULL OR to_regclass('quell_incident_events') IS NULL"
     " OR to_regclass('quell_events') IS NULL OR to_regclass('quell_event_copies') IS NULL)";
 
+/* Whose role may only write, or whose tables are another's, may have dropped what he does not use:
+ * incidents go on. */
+static const char *const can_do_without =
+    "EXCEPTION WHEN insufficient_privilege THEN IF to_regclass('quell_incidents') IS NULL"
+    " OR to_regclass('quell_incident_events') IS NULL THEN RAISE; END IF; END; ";
+
 static void add_step(struct text *script, unsigned version, const char *words) {
     text_add_format(script, "IF NOT EXISTS (SELECT FROM quell_schema WHERE version >= %u) THEN ",
                     version);
@@ -132,7 +140,7 @@ void postgres_add_session_script(struct text *script, struct slice schema, uint6
     text_add_text(script, "IF to_regclass('quell_schema') IS NOT NULL THEN IF EXISTS (SELECT FROM "
                           "quell_schema WHERE version > 3 OR version = 3 AND NOT ");
     text_add_text(script, is_incomplete);
-    text_add_text(script, ") THEN RETURN; END IF; END IF; "
+    text_add_text(script, ") THEN RETURN; END IF; END IF; BEGIN "
                           "PERFORM pg_advisory_xact_lock(8417430551);"
                           "CREATE TABLE IF NOT EXISTS quell_schema (version integer PRIMARY KEY,"
                           " applied_at timestamptz NOT NULL DEFAULT now());"
@@ -142,5 +150,6 @@ void postgres_add_session_script(struct text *script, struct slice schema, uint6
     add_step(script, 1, step_1);
     add_step(script, 2, step_2);
     add_step(script, 3, step_3);
+    text_add_text(script, can_do_without);
     text_add_text(script, "END $quell$");
 }

@@ -210,6 +210,44 @@ class PostgresStory(Story):
         self.assertEqual(self.postgres.rows("SELECT to_regclass('quell_incidents') IS NULL"),
                          [["t"]])
 
+    def test_who_may_only_write_does_without_the_tables_he_does_not_use(self):
+        quell = self.sink()
+        quell.events(failure("one"))
+        self.wait_for_rows("SELECT count(*) FROM quell_incidents", [["1"]])
+        quell.stop()
+        self.postgres.psql(
+            "DROP TABLE quell_events, quell_event_copies; CREATE ROLE writer LOGIN;"
+            "GRANT USAGE ON SCHEMA public TO writer; GRANT SELECT, INSERT, UPDATE ON"
+            " quell_incidents, quell_incident_events, quell_schema TO writer")
+        self.addCleanup(self.postgres.psql, "DROP OWNED BY writer CASCADE; DROP ROLE writer")
+        quell = self.sink("sink.db.dsn=" + self.postgres.dsn.replace("quell:s3cret-pg", "writer"))
+        quell.events(failure("two"))
+        self.wait_for_rows("SELECT count(*) FROM quell_incidents", [["2"]], 10)
+        quell.stop()
+        # A table that is made again is the role's own; the others are still somebody else's.
+        self.postgres.psql("GRANT CREATE ON SCHEMA public TO writer")
+        quell.start()
+        quell.events(failure("three"))
+        self.wait_for_rows("SELECT count(*) FROM quell_incidents", [["3"]], 10)
+        self.postgres.psql("REVOKE CREATE ON SCHEMA public FROM writer;"
+                           "DROP TABLE quell_incident_events")
+        quell.events(failure("four"))
+        self.assertTrue(wait_for(lambda: "permission denied for schema" in quell.read_log()),
+                        quell.read_log())
+
+    def test_a_view_that_somebody_made_his_own_stays(self):
+        quell = self.sink()
+        quell.events(failure("one"))
+        self.wait_for_rows("SELECT count(*) FROM quell_incidents", [["1"]])
+        self.postgres.psql("DROP TABLE quell_events; DROP VIEW quell_v_open_incidents;"
+                           "CREATE VIEW quell_v_open_incidents AS SELECT id, 7 AS mine"
+                           " FROM quell_incidents")
+        quell.stop()
+        quell.start()
+        quell.events(failure("two"))
+        self.wait_for_rows("SELECT mine FROM quell_v_open_incidents", [["7"], ["7"]], 10)
+        self.wait_for_rows("SELECT count(*) FROM quell_events", [["0"]])
+
     def test_a_host_name_is_looked_up_and_no_secret_is_logged(self):
         quell = self.sink("sink.db.dsn=" + self.postgres.dsn.replace("127.0.0.1", "localhost"),
                           "sink.lost.type=postgres",
