@@ -111,14 +111,18 @@ static struct status check_header(const struct config_setting *setting, struct s
 
 static struct status check_headers(const struct config_sink *config, struct fault *fault) {
     const struct slice prefix = SLICE("headers.");
+    struct status status = status_ok();
     uint32_t count = 0;
     for (uint32_t i = 0; i < config->settings_count; i++) {
         const struct config_setting *setting = &config->settings[i];
         if (slice_starts_with(setting->key, prefix)) {
+            struct fault one;
+            struct status next = check_header(setting, slice_tail(setting->key, prefix.size), &one);
+            status = fault_join(fault, status, next, &one);
             count++;
-            TRY(check_header(setting, slice_tail(setting->key, prefix.size), fault));
         }
     }
+    TRY(status);
     return count <= HEADERS_MAX - 6
                ? status_ok()
                : fault_set(fault, STATUS_INVALID, "at most %d headers", HEADERS_MAX - 6);

@@ -143,6 +143,10 @@ template = '{"words":"{{severity}} {{type}}: {{ title }}","who":"{{root_cause.en
             told = f'quell.toml:4:13: sink "hook": headers.{name}: '
             with self.assertRaisesRegex(AssertionError, told):
                 self.quell(files={"quell.toml": hook.replace("content-type", f'"{name}"')}).close()
+        with self.assertRaises(AssertionError) as told:  # of both
+            self.quell(files={"quell.toml": hook.replace("content-type", '"a b"').replace(
+                "User-Agent", "webhook-id")}).close()
+        self.assertEqual(str(told.exception).count('sink "hook": headers.'), 2)
 
     def test_the_longest_url_and_header_that_a_check_takes_are_sent(self):
         listener = self.listener()
