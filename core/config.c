@@ -195,7 +195,8 @@ static void refuse_tenant(struct config_build *build, const struct toml_value *t
     const struct toml_value *tenant = config_child(table, "tenant");
     if (tenant != NULL) {
         config_error(build, tenant,
-                     "[tenant] stands in a file of its own, such as tenants/acme.toml");
+                     "[tenant] stands in a file of its own, such as tenants/acme.toml, not in what "
+                     "is read as quell.toml");
     }
 }
 

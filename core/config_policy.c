@@ -215,12 +215,12 @@ void config_check_routes(struct config_build *build, const struct toml_value *ro
     bool may_tell = routes != NULL && !build->is_process_unread;
     for (uint32_t i = 0; may_tell && i < policy->routes_count; i++) {
         for (uint32_t s = 0; s < policy->routes[i].sinks_count; s++) {
-            bool is_known = false;
+            const struct toml_value *list = config_child(&routes->children[i], "sinks");
+            bool is_known = list != NULL && list->children[s].kind != TOML_STRING; /* told */
             for (uint32_t k = 0; k < policy->sinks_count; k++) {
                 is_known = is_known || slice_equals(policy->sinks[k], policy->routes[i].sinks[s]);
             }
             if (!is_known) {
-                const struct toml_value *list = config_child(&routes->children[i], "sinks");
                 config_error(build, list == NULL ? routes : list,
                              "no sink is named \"%.*s\": [sink.%.*s] is missing",
                              SLICE_PRINT(policy->routes[i].sinks[s]),

@@ -102,11 +102,21 @@ static void a_tenants_file_is_told_what_stands_in_quell_toml(void **state) {
     assert_int_equal(world->errors.count, 5);
 }
 
+static void what_is_no_string_names_no_sink(void **state) {
+    struct world *world = *state;
+    assert_status(load(world, "[[route]]\nsinks = [1, \"x\", 2]\n", NULL), INVALID);
+    assert_says(world, ":2:10", "a string in quotes is wanted here\n");
+    assert_says(world, ":2:1", "no sink is named \"x\"");
+    assert_int_equal(world->errors.count, 3);
+}
+
 static void a_tenant_has_a_file_of_its_own(void **state) {
     struct world *world = *state;
     assert_status(load(world, "[tenant]\nid = \"acme\"\ntokens_sha256 = [\"zz\"]\n", NULL),
                   INVALID);
-    assert_says(world, ":1:2", "[tenant] stands in a file of its own, such as tenants/acme.toml\n");
+    assert_says(world, ":1:2",
+                "[tenant] stands in a file of its own, such as tenants/acme.toml, not in what is "
+                "read as quell.toml\n");
     assert_status(load(world, "[defaults.tenant]\nid = \"acme\"\n", NULL), INVALID);
     assert_says(world, ":1:11", "[tenant] stands in a file of its own");
     char words[256];
@@ -266,6 +276,7 @@ int main(void) {
         TEST(keys_of_dedup_are_few_and_have_names),
         TEST(a_key_in_a_wrong_section_is_told_its_own),
         TEST(a_tenants_file_is_told_what_stands_in_quell_toml),
+        TEST(what_is_no_string_names_no_sink),
         TEST(a_tenant_has_a_file_of_its_own),
         TEST(a_tenants_dir_that_cannot_be_read_is_told),
         TEST(a_list_stands_at_the_top_or_under_defaults),
