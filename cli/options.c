@@ -2,6 +2,7 @@
 #include "cli/options.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/limits.h"
@@ -268,7 +269,8 @@ const char *cli_word(const struct cli_options *options, uint32_t at) {
 static const char *const default_path = "quell.toml";
 
 void cli_settle_config_path(struct cli_options *options) {
-    if (options->config_path == NULL && access(default_path, F_OK) == 0) {
+    struct stat facts; /* of the link itself, which may lead nowhere */
+    if (options->config_path == NULL && lstat(default_path, &facts) == 0) {
         options->config_path = default_path;
     }
 }

@@ -316,6 +316,13 @@ class CommandLine(unittest.TestCase):
         self.assertIn('3:2: unknown key "sinks": did you mean "sink"?', result.stderr)
         self.assertEqual(result.stderr.count("\n"), 2)
 
+    def test_a_link_that_leads_nowhere_is_no_missing_quell_toml(self):
+        with tempfile.TemporaryDirectory() as directory:
+            os.symlink("nowhere.toml", os.path.join(directory, "quell.toml"))
+            result = subprocess.run([BINARY, "check"], cwd=directory, text=True, capture_output=True)
+        self.assertEqual((result.returncode, result.stdout), (1, ""))
+        self.assertIn("cannot read quell.toml: No such file", result.stderr)
+
     def test_tenants_may_stand_beside_the_configuration(self):
         files = {"etc/quell.toml": 'data_dir = "x"\n',
                  "etc/tenants/acme.toml": '[tenant]\nid = "acme"\n'}
