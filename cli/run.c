@@ -153,24 +153,30 @@ static struct status audit_config(struct runtime *runtime, const struct config *
 }
 
 /* The sockets stay where they were bound, and who may ask is settled by the addresses of the
- * configuration: they may not part, or what is bound to the world would be open to it. */
-static struct status check_listeners(struct runtime *runtime, const struct config *config) {
+ * configuration: they may not part, or what is bound to the world would be open to it. And who puts
+ * another tenants_dir in its place takes it away first: who means to have none empties it. */
+static struct status check_change(struct runtime *runtime, const struct config *config) {
     const char *key = config_diff_listener(runtime->config, config);
-    if (key == NULL) {
+    bool is_gone = runtime->config->tenants_count > 0 && !config->has_tenants_dir;
+    if (key == NULL && !is_gone) {
         return status_ok();
     }
     stats_set(&runtime->stats, STAT_CONFIG_RELOAD_OK, 0); /* before it can be read of */
-    log_write(&runtime->logger, LOG_LEVEL_ERROR, "config",
-              "%s: listen.* cannot change while quell runs: start it anew", key);
+    log_write(&runtime->logger, LOG_LEVEL_ERROR, "config", "%s: %s",
+              key != NULL ? key : "tenants_dir",
+              key != NULL ? "listen.* cannot change while quell runs: start it anew"
+                          : "there is no such directory any more");
     return status_of(STATUS_INVALID);
 }
 
 void runtime_reload(struct runtime *runtime, const char *who) {
     struct config *config = NULL;
     notify_reloading();
-    struct status status = cli_load_config(&runtime->cli, &config);
+    struct cli_options settled = runtime->cli;
+    cli_settle_config_path(&settled); /* it may have come since */
+    struct status status = cli_load_config(&settled, &config);
     if (status_is_ok(status)) {
-        status = check_listeners(runtime, config);
+        status = check_change(runtime, config);
     }
     struct status audited =
         audit_config(runtime, runtime->config, status_is_ok(status) ? config : NULL, who);
@@ -198,6 +204,7 @@ void runtime_reload(struct runtime *runtime, const char *who) {
               config->policies.tenants_count, config->sinks_count);
     config_release(runtime->config);
     runtime->config = config;
+    runtime->cli = settled;
     notify_send("READY=1");
 }
 

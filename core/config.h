@@ -145,7 +145,8 @@ struct config {
     uint32_t certificates_count;
     struct slice *tenants; /* ids with a file, sorted */
     uint32_t tenants_count;
-    struct arena arena; /* owns everything above */
+    bool has_tenants_dir; /* tenants_dir was there */
+    struct arena arena;   /* owns everything above */
     _Atomic uint32_t references;
 };
 

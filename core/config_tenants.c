@@ -182,6 +182,7 @@ void config_load_tenants(struct config_build *build, const char *config_path) {
         return;
     }
     if (directory != NULL) {
+        config->has_tenants_dir = true;
         config->tenants = names;
         config->tenants_count = list_tenants(build, directory, names);
         closedir(directory);

@@ -129,6 +129,33 @@ class ReloadStory(Story):
         os.rename(path + ".old", path)
         self.assertTrue(wait_for(lambda: "reloaded: 0 tenants, 1 sinks" in quell.read_log()))
 
+    def test_a_file_that_a_reload_found_is_not_gone_either(self):
+        quell = self.quell()
+        path = os.path.join(quell.directory, "quell.toml")
+        with open(path, "w") as file:
+            file.write('[auth]\nmode = "token"\n')
+        self.reload(quell)
+        self.assertEqual(quell.request("POST", "/v1/events", "[]")[0], 401)
+        os.remove(path)
+        quell.process.send_signal(signal.SIGHUP)
+        self.assertTrue(wait_for(lambda: "is refused, the old one" in quell.read_log()))
+        self.assertEqual(quell.request("POST", "/v1/events", "[]")[0], 401)
+
+    def test_tenants_that_are_gone_with_their_directory_stay(self):
+        token = {"Authorization": "Bearer a"}
+        quell = self.quell("auth.mode=token", files={
+            "quell.toml": "", "tenants/acme.toml":
+            f'[tenant]\ntokens_sha256 = ["{hashlib.sha256(b"a").hexdigest()}"]\n'})
+        tenants = os.path.join(quell.directory, "tenants")
+        os.rename(tenants, tenants + ".old")  # as who puts another in its place does
+        quell.process.send_signal(signal.SIGHUP)
+        self.assertTrue(wait_for(lambda: "is refused, the old one" in quell.read_log()))
+        self.assertIn("tenants_dir: there is no such directory any more", quell.read_log())
+        self.assertEqual(quell.post("/v1/events", failure("one"), token)[0], 200)
+        os.mkdir(tenants)  # nobody is left, and that is meant
+        self.reload(quell)
+        self.assertEqual(quell.request("POST", "/v1/events", "[]", token)[0], 401)
+
     def test_several_tokens_a_tenant_each_with_an_end_of_its_own(self):
         digest = {name: hashlib.sha256(name.encode()).hexdigest() for name in "abc"}
         soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=20)
