@@ -81,6 +81,7 @@ struct error_line {
     uint64_t row;
     uint64_t column;
     uint32_t file_rank; /* files stand in the order in which they are read */
+    uint32_t run;       /* the first of the lines of this file that end here */
     uint32_t rank;
 };
 
@@ -128,14 +129,17 @@ static int compare_lines(const void *left, const void *right) {
     return a->rank < b->rank ? -1 : 1;
 }
 
-/* The newest lines are most likely of the same file. */
-static uint32_t file_rank_of(const struct error_line *lines, uint32_t at) {
-    for (uint32_t i = at; i > 0; i--) {
+/* The newest lines are most likely of the same file; all of another's are stepped over at once. */
+static void rank_file(struct error_line *lines, uint32_t at) {
+    lines[at].file_rank = at;
+    lines[at].run = at;
+    for (uint32_t i = at; i > 0; i = lines[i - 1].run) {
         if (slice_equals(lines[i - 1].file, lines[at].file)) {
-            return lines[i - 1].file_rank;
+            lines[at].file_rank = lines[i - 1].file_rank;
+            lines[at].run = i == at ? lines[i - 1].run : at;
+            return;
         }
     }
-    return at;
 }
 
 static uint32_t split_lines(struct slice words, struct error_line *lines, uint32_t lines_max) {
@@ -144,7 +148,7 @@ static uint32_t split_lines(struct slice words, struct error_line *lines, uint32
         size_t end = slice_find_byte(words, '\n');
         size_t size = end < words.size ? end + 1 : end;
         lines[count] = read_line(slice_head(words, size), count);
-        lines[count].file_rank = file_rank_of(lines, count);
+        rank_file(lines, count);
         words = slice_tail(words, size);
         count++;
     }
