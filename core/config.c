@@ -16,10 +16,11 @@
 enum { OVERRIDES_MAX = 256 };
 
 static const struct slice default_grpc = {(const uint8_t *)"127.0.0.1:4317", 14};
+static const struct slice default_tenants_dir = {(const uint8_t *)"./tenants", 9};
 
 static void set_defaults(struct config *config) {
     config->data_dir = SLICE("./quell-data");
-    config->tenants_dir = SLICE("./tenants");
+    config->tenants_dir = default_tenants_dir;
     config->listen_http = SLICE("127.0.0.1:4318");
     config->listen_grpc = default_grpc;
     config->listen_console = SLICE("127.0.0.1:8418");
@@ -290,6 +291,7 @@ static void load_all(struct config_build *build, const struct config_options *op
     root.column = 1;
     apply_process(build, &root);
     add_default_sink(build);
+    build->is_tenants_dir_given = build->config->tenants_dir.data != default_tenants_dir.data;
     config_load_tenants(build, options->path);
     build->config->listen_grpc_is_given = build->config->listen_grpc.data != default_grpc.data;
     config_sort_tokens(build);

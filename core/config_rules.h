@@ -13,6 +13,7 @@ struct config_build {
     struct arena *arena; /* the config's */
     struct config_errors *errors;
     bool is_process_unread;        /* what quell.toml would have named is not known */
+    bool is_tenants_dir_given;     /* else it is the built-in one */
     bool is_of_tenant;             /* it is a tenant's file that is being read */
     const struct toml_value *told; /* is no string; nothing more is told of it */
 };

@@ -164,6 +164,16 @@ static void settle_tenants_dir(struct config_build *build, const char *config_pa
     }
 }
 
+/* There may be tenants, whom nobody would know; but not where nobody could look for what nobody
+ * named, as in the home of who ran sudo. */
+static void refuse_unreadable(struct config_build *build, const char *path, int reason) {
+    struct toml_value place = config_file_place(path);
+    bool is_nobodys = reason == EACCES && !build->is_tenants_dir_given && access(".", X_OK) != 0;
+    if (reason != ENOENT && !is_nobodys) {
+        config_error(build, &place, "tenants_dir cannot be read: %s", strerror(reason));
+    }
+}
+
 void config_load_tenants(struct config_build *build, const char *config_path) {
     struct config *config = build->config;
     settle_tenants_dir(build, config_path);
@@ -173,9 +183,8 @@ void config_load_tenants(struct config_build *build, const char *config_path) {
     struct text path_text = text_over(path, sizeof(path));
     text_add(&path_text, config->tenants_dir);
     DIR *directory = opendir(path);
-    if (directory == NULL && errno != ENOENT) { /* there may be tenants, whom nobody would know */
-        struct toml_value place = config_file_place(path);
-        config_error(build, &place, "tenants_dir cannot be read: %s", strerror(errno));
+    if (directory == NULL) {
+        refuse_unreadable(build, path, errno);
     }
     if (names == NULL || config->policies.tenants == NULL) {
         ASSERT(directory == NULL || closedir(directory) == 0);

@@ -1,5 +1,6 @@
 """The command line as a person meets it: versions, typing errors, every fault of a configuration."""
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -331,6 +332,25 @@ class CommandLine(unittest.TestCase):
         here = {**files, "tenants/a.toml": '[tenant]\nid = "a"\n',
                 "tenants/b.toml": '[tenant]\nid = "b"\n'}
         self.assertIn("ok: 2 tenants", self.run_quell(*words, files=here).stdout)
+
+    def test_a_single_file_is_enough_where_one_may_not_look_around(self):
+        def close():  # as `sudo -u quell` in somebody's home
+            os.chmod(".", 0)
+            if os.getuid() == 0:
+                os.setuid(65534)
+        for line, code in (("", 0), ('tenants_dir = "./tenants"\n', 1)):
+            with tempfile.TemporaryDirectory() as directory:
+                os.chmod(directory, 0o755)
+                path, home = os.path.join(directory, "quell.toml"), os.path.join(directory, "home")
+                with open(path, "w") as file:
+                    file.write(line)
+                os.mkdir(home)
+                binary = shutil.copy(BINARY, directory)
+                result = subprocess.run([binary, "check", "--config", path], cwd=home, text=True,
+                                        preexec_fn=close, capture_output=True)
+            self.assertEqual(result.returncode, code, result.stderr)
+            self.assertIn("cannot be read" if code else "ok: 0 tenants",
+                          result.stdout + result.stderr)
 
     def test_check_says_when_no_tenant_has_a_file(self):
         result = self.run_quell("check", "--set", "tenants_dir=nowhere")
