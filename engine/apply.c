@@ -274,7 +274,7 @@ static struct status apply_turn(struct engine *engine, struct passage *passage, 
     if (has_head_only(event)) {
         read_event(event); /* not quiet; or the one before it was none, and the tenant is unknown */
     }
-    TRY(engine_make_room(engine, EVENT_EFFECT_BYTES_MIN, fault));
+    TRY(engine_make_event_room(engine, fault));
     if (batch->kind == BATCH_STREAM &&
         !streams_pass(&engine->streams, &passage->group, event->bytes, &engine->effects)) {
         passage->tenant = NULL;
@@ -332,6 +332,7 @@ struct status engine_apply_again(struct engine *engine, struct slice bytes, uint
     struct tenant *tenant = NULL;
     size_t ids_bytes = event_ids_effect_bytes(engine->event_ids, 1);
     envelope_read(bytes, &envelope);
+    TRY(engine_make_event_room(engine, fault));
     TRY(engine_make_room(engine, EVENT_EFFECT_BYTES_MIN + ids_bytes, fault));
     if (!status_is_ok(tenants_intern(&engine->tenants, envelope.tenant, &tenant))) {
         engine_quarantine(engine, envelope.tenant, engine->applied_seq, index, bytes);
@@ -383,7 +384,7 @@ static struct status advance_time(struct engine *engine, struct fault *fault) {
     dedup_advance(engine->dedup, engine->now_ns);
     bool is_done = false;
     while (!is_done) {
-        TRY(engine_make_room(engine, EVENT_EFFECT_BYTES_MIN, fault));
+        TRY(engine_make_event_room(engine, fault));
         struct incident_context context = engine_incident_context(engine, UINT32_MAX);
         is_done = incidents_advance(engine->incidents, &context);
     }

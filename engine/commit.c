@@ -60,6 +60,16 @@ struct status engine_make_room(struct engine *engine, size_t bytes, struct fault
     return status_ok();
 }
 
+struct status engine_make_event_room(struct engine *engine, struct fault *fault) {
+    while (incidents_waits_for_rows(engine->incidents)) {
+        TRY(engine_make_room(engine, EVENT_EFFECT_BYTES_MIN, fault));
+        struct incident_context context = engine_incident_context(engine, UINT32_MAX);
+        bool is_done = incidents_emit(engine->incidents, &context);
+        TRY(is_done ? status_ok() : drain_effects(engine, false, fault));
+    }
+    return engine_make_room(engine, EVENT_EFFECT_BYTES_MIN, fault);
+}
+
 /* Dirty rows of all rooms; each room stops when there is no room, or when it was enough for a
  * cache, and goes on after a drain. */
 static struct status emit_rows(struct engine *engine, struct fault *fault) {

@@ -44,7 +44,7 @@ static struct status declare_job(struct engine *engine, struct slice tenant,
     uint32_t keep_count = 0;
     TRY(intern_entity(engine, tenant, job->entity, &node));
     for (uint32_t i = 0; i < job->depends_on_count && keep_count < DEPENDS_ON_PER_EVENT_MAX; i++) {
-        TRY(engine_make_room(engine, EVENT_EFFECT_BYTES_MIN, fault));
+        TRY(engine_make_event_room(engine, fault));
         TRY(declare_edge(engine, node, tenant, job->depends_on[i], &keep[keep_count]));
         keep_count++;
     }

@@ -196,6 +196,8 @@ void engine_operate_silence(struct engine *engine, const struct operator_request
 /* --- commit.c --- */
 /* Drains when less than `bytes` are free. */
 MUST_CHECK struct status engine_make_room(struct engine *engine, size_t bytes, struct fault *fault);
+/* What an event, an action or the time may need: room, and the places of what is gone. */
+MUST_CHECK struct status engine_make_event_room(struct engine *engine, struct fault *fault);
 /* Whether there are outbox rows that no sink can see before a commit that is yet to begin. */
 bool engine_has_news(const struct engine *engine);
 /* A commit in two steps, with records applied between them: all dirty rows and the cursor are

@@ -37,7 +37,7 @@ struct status engine_apply_operator(struct engine *engine, struct batch_view *ba
     uint32_t index = 0;
     const struct batch_view begin = *batch;
     while (batch_next(batch, &entry)) {
-        TRY(engine_make_room(engine, EVENT_EFFECT_BYTES_MIN, fault));
+        TRY(engine_make_event_room(engine, fault));
         struct operator_request request;
         TRY(operator_decode(entry, &request));
         engine_audit(engine, &request);

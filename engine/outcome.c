@@ -138,7 +138,7 @@ struct status engine_apply_outcomes(struct engine *engine, struct batch_view *ba
     while (batch_next(batch, &entry)) {
         struct outbox_outcome outcome;
         TRY(outbox_outcome_decode(entry, &outcome));
-        TRY(engine_make_room(engine, EVENT_EFFECT_BYTES_MIN, fault));
+        TRY(engine_make_event_room(engine, fault));
         if (!is_settled(begin, entry.data, outcome.number)) {
             TRY(apply_outcome(engine, &outcome));
         }

@@ -125,6 +125,10 @@ bool incidents_advance(struct incidents *incidents, const struct incident_contex
 uint64_t incidents_next_due_ns(const struct incidents *incidents);
 /* Room in effects that each call above wants before it starts: it may need that much. */
 #define INCIDENTS_EFFECT_BYTES_MIN (UINT64_C(4) << 20)
+/* Whether places that an event may need are held by what is gone but has rows to emit. Asked, and
+ * then emitted, before each event and advance: who finds a place does not depend on when rows are
+ * written. */
+bool incidents_waits_for_rows(const struct incidents *incidents);
 /* Emits incident and member rows changed since the last call as far as effects has room. */
 bool incidents_emit(struct incidents *incidents, const struct incident_context *context);
 uint32_t incidents_open_count(const struct incidents *incidents);

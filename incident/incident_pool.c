@@ -327,6 +327,19 @@ void member_release(struct incidents *incidents, struct member *member) {
     incidents->members_free[incidents->members_free_count++] = member_slot(incidents, member);
 }
 
+/* More than one call takes as a rule: a member for each tenant. */
+enum { INCIDENTS_WANTED = 16, MEMBERS_WANTED = TENANTS_MAX };
+
+bool incidents_waits_for_rows(const struct incidents *incidents) {
+    uint32_t incidents_left = incidents->incidents_max - incidents->incidents_kept_count;
+    uint32_t members_left = incidents->members_max - incidents->members_kept_count;
+    bool waits_for_incidents = incidents->incidents_free_count < INCIDENTS_WANTED &&
+                               incidents->incidents_free_count < incidents_left;
+    bool waits_for_members = incidents->members_free_count < MEMBERS_WANTED &&
+                             incidents->members_free_count < members_left;
+    return waits_for_incidents || waits_for_members;
+}
+
 static uint64_t earlier(uint64_t a, uint64_t b) {
     return a < b ? a : b;
 }
