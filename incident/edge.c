@@ -7,34 +7,42 @@
  */
 #include "incident/causes.h"
 
-/* What hangs on a bad node now is at risk, whatever else becomes of the edge. */
 static void reach_farther(struct incidents *incidents, const struct incident_context *context,
-                          const struct member *member) {
-    if (member != NULL && incident_is_live(incident_at(incidents, member->incident))) {
-        incident_refresh_later(incidents, context, incident_at(incidents, member->incident));
+                          const struct outlook *outlook, uint32_t node) {
+    struct member *members[2] = {member_find(incidents, outlook->tenant_hash, node),
+                                 platform_member(incidents, node)};
+    for (uint32_t i = 0; i < 2; i++) {
+        if (members[i] != NULL && incident_is_live(incident_at(incidents, members[i]->incident))) {
+            incident_refresh_later(incidents, context,
+                                   incident_at(incidents, members[i]->incident));
+        }
     }
 }
 
-/* Anything bad at `node` or above it, as the tenant sees it: its incident reaches farther. */
+/* What hangs on the node now is at risk of all that is bad there and above it, whatever else
+ * becomes of the edge. */
+static void reach_farther_above(struct incidents *incidents, const struct incident_context *context,
+                                const struct outlook *outlook, uint32_t node) {
+    uint32_t count = 0;
+    const struct graph_visit *visits =
+        graph_search_run(context->search, context->graph, node, GRAPH_UPSTREAM, outlook->hops_max,
+                         outlook->tenant, &count, NULL);
+    reach_farther(incidents, context, outlook, node);
+    for (uint32_t i = 0; i < count; i++) {
+        reach_farther(incidents, context, outlook, visits[i].node);
+    }
+}
+
+/* Anything bad at `node` or above it, as the tenant sees it. */
 static bool is_trouble_upstream(struct incidents *incidents, const struct incident_context *context,
                                 const struct outlook *outlook, uint32_t node) {
     struct member *member = member_find(incidents, outlook->tenant_hash, node);
     uint64_t since_ns = 0;
-    bool is_bad = member != NULL && !member->is_recovered;
-    bool is_foreign = !is_bad && cause_is_foreign(incidents, context, outlook, node, &since_ns);
-    if (!is_bad && !is_foreign) {
-        struct cause cause = cause_find(incidents, context, outlook, node, NULL);
-        is_bad = cause.is_found;
-        is_foreign = is_bad && cause.is_foreign;
-        node = cause.node;
+    if (member != NULL && !member->is_recovered) {
+        return true;
     }
-    if (is_bad || is_foreign) {
-        reach_farther(incidents, context, member_find(incidents, outlook->tenant_hash, node));
-    }
-    if (is_foreign) {
-        reach_farther(incidents, context, platform_member(incidents, node));
-    }
-    return is_bad || is_foreign;
+    return cause_is_foreign(incidents, context, outlook, node, &since_ns) ||
+           cause_find(incidents, context, outlook, node, NULL).is_found;
 }
 
 /* The roots that a new edge from `from` may explain, as members, into `sorted`: the first seen. */
@@ -117,6 +125,7 @@ void correlate_edge(struct incidents *incidents, const struct incident_context *
     if (!is_trouble_upstream(incidents, context, &outlook, to)) {
         return;
     }
+    reach_farther_above(incidents, context, &outlook, to);
     bool is_platform = tenant_is_platform(tenant);
     uint32_t count = gather_roots(incidents, context, &outlook, from);
     for (uint32_t i = 0; i < count; i++) {

@@ -113,12 +113,48 @@ static void a_tenant_that_learns_later_that_it_hangs_on_the_platform_is_at_risk(
     world_deinit(&world);
 }
 
+static void expect_at_risk(struct world *world, const char *root, unsigned count) {
+    char root_words[64];
+    char count_words[32];
+    unsigned found = 0;
+    snprintf(root_words, sizeof(root_words), "\"root_cause\":{\"entity\":\"%s\"", root);
+    snprintf(count_words, sizeof(count_words), "\"at_risk\":%u,", count);
+    for (size_t i = 0; i < world_incidents(world, "acme"); i++) {
+        char *json = world_json(world, "acme", i);
+        found += strstr(json, root_words) != NULL && strstr(json, count_words) != NULL ? 1 : 0;
+        free(json);
+    }
+    assert_int_equal(found, 1);
+}
+
+/* The two stand apart, and both are above it. */
+static void who_depends_on_what_two_failures_reach_is_at_risk_of_both(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world.policies.defaults.correlate_suspect_min = 0;
+    world_depend(&world, "job:middle", "job:near");
+    world_depend(&world, "job:middle", "job:between");
+    world_depend(&world, "job:between", "job:far");
+    world_fail(&world, "job:near", START_NS);
+    world_fail(&world, "job:far", START_NS);
+    world_run(&world, START_NS + NS_PER_MINUTE);
+    expect_at_risk(&world, "job:near", 1);
+    expect_at_risk(&world, "job:far", 2);
+    learn_edge_of(&world, "dataset:leaf", "acme", "job:middle");
+    world_run_for(&world, NS_PER_S);
+    expect_at_risk(&world, "job:near", 2);
+    expect_at_risk(&world, "job:far", 3);
+    world_deinit(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_an_edge_has_no_room_to_join_is_joined_later),
         cmocka_unit_test(an_edge_joins_more_incidents_than_it_looks_at_itself),
         cmocka_unit_test(who_says_later_that_it_depends_on_what_fails_is_at_risk),
         cmocka_unit_test(a_tenant_that_learns_later_that_it_hangs_on_the_platform_is_at_risk),
+        cmocka_unit_test(who_depends_on_what_two_failures_reach_is_at_risk_of_both),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
