@@ -309,15 +309,16 @@ static void look_again(struct incidents *incidents, const struct incident_contex
         incident_refresh_later(incidents, context, incident); /* asks who else may be it */
     }
     correlate_explain(incidents, context, incident);
-    if (is_foreign) {
-        return;
+    bool asks_kin = false;
+    if (!is_foreign) {
+        (void)correlate_absorb(incidents, context, root);
+        asks_kin = incident->asks_kin && incident_is_live(incident) && !root->is_recovered;
+        incident->asks_kin = false;
     }
-    (void)correlate_absorb(incidents, context, root);
-    bool asks_kin = incident->asks_kin && incident_is_live(incident) && !root->is_recovered;
-    incident->asks_kin = false;
     if (asks_kin) {
         correlate_kin(incidents, context, root);
     }
+    rehome_again(incidents, context, incident);
 }
 
 static bool advance_incident(struct incidents *incidents, const struct incident_context *context,

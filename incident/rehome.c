@@ -9,7 +9,9 @@
  *
  * Signals stay counted where they were received. Tenants that hang on a platform node which moved
  * look again at the next advance. Bounded: REHOMED_MAX members a call, each incident that they left
- * is asked for its tenants once; the rest is asked a second later.
+ * is asked for its tenants once; the rest is asked a second later. What has no room in the effects
+ * is asked at the next advance, which is that of the same record: room depends on when rows were
+ * written, and a replay writes them at other moments.
  */
 #include "incident/causes.h"
 
@@ -79,8 +81,7 @@ static void ask_tenants(struct incidents *incidents, uint32_t count) {
     }
 }
 
-/* Some are left: for want of room, or those behind the first REHOMED_MAX; these only when some of
- * the first have moved, or it would ask the same ones for ever. */
+/* It has not asked all; with the next refresh, a second later. */
 static void note_rest(struct incidents *incidents, const struct incident_context *context,
                       struct member *cause) {
     struct incident *incident = incident_at(incidents, cause->incident);
@@ -120,8 +121,13 @@ void correlate_rehome(struct incidents *incidents, const struct incident_context
         }
     }
     ask_tenants(incidents, count);
+    /* Behind the first REHOMED_MAX only when some of these moved: else they are the same for ever.
+     */
     if (is_short || (count == REHOMED_MAX && moved > 0)) {
         note_rest(incidents, context, cause);
+    }
+    if (is_short) {
+        incident_look_again(incidents, target);
     }
 }
 

@@ -65,7 +65,9 @@ static struct incident_context context_of_none(struct world *world, struct effec
     return context;
 }
 
-static void what_a_late_cause_has_no_room_to_take_over_moves_later(void **state) {
+/* By the next advance, which is that of the same record: how much room there is depends on when
+ * rows were written, and a replay writes them at other moments. */
+static void what_a_late_cause_has_no_room_to_take_over_moves_at_once(void **state) {
     (void)state;
     for (unsigned restarts = 0; restarts < 2; restarts++) {
         struct world world;
@@ -80,7 +82,7 @@ static void what_a_late_cause_has_no_room_to_take_over_moves_later(void **state)
         if (restarts == 1) {
             world_restart(&world);
         }
-        world_run(&world, START_NS + MINUTES(1));
+        world_run(&world, world.now_ns);
         assert_int_equal(affected_of(&world, "job:near"), 40);
         assert_int_equal(affected_of(&world, "job:far"), 0);
         world_deinit(&world);
@@ -198,7 +200,7 @@ static void a_platform_node_takes_the_place_of_a_root_when_there_is_one(void **s
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_cause_told_late_takes_over_more_than_it_looks_at_at_once),
-        cmocka_unit_test(what_a_late_cause_has_no_room_to_take_over_moves_later),
+        cmocka_unit_test(what_a_late_cause_has_no_room_to_take_over_moves_at_once),
         cmocka_unit_test(kin_that_there_is_no_room_to_join_is_joined_later),
         cmocka_unit_test(a_platform_node_is_blamed_when_there_is_a_place_again),
         cmocka_unit_test(a_platform_node_takes_the_place_of_a_root_when_there_is_one),
