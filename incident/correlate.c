@@ -299,6 +299,7 @@ static void blame_platform(struct incidents *incidents, const struct incident_co
     struct incident *other = find_foreign(incidents, context, incident->tenant_hash, node);
     incident->lacks_member = other == NULL && incidents->members_free_count == 0;
     if (incident->lacks_member) {
+        incident_touch(incidents, incident); /* it may be due sooner already */
         incident_refresh_later(incidents, context, incident);
         return;
     }

@@ -88,6 +88,7 @@ static void note_rest(struct incidents *incidents, const struct incident_context
     cause->rehomes_again = true;
     incident->rehomes = true;
     member_touch(incidents, cause);
+    incident_touch(incidents, incident); /* it may be due sooner already */
     incident_refresh_later(incidents, context, incident);
 }
 

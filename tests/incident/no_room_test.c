@@ -175,6 +175,30 @@ static void a_platform_node_is_blamed_when_there_is_a_place_again(void **state) 
     }
 }
 
+/* It is to be looked at soon anyhow, as another has joined it just now. */
+static void that_a_platform_node_has_no_place_is_known_after_a_restart(void **state) {
+    (void)state;
+    struct world world;
+    world_init_sized(&world, 16);
+    world_depend(&world, "acme|job:load", "platform|job:feed");
+    world_depend(&world, "globex|job:load", "platform|job:feed");
+    world_depend(&world, "globex|job:next", "globex|job:load");
+    fill(&world, 59);
+    world_fail(&world, "job:load", START_NS + NS_PER_S);
+    world.now_ns += NS_PER_S;
+    world_bad(&world, "globex", "job:load", EVENT_STATUS_FAILED, START_NS + NS_PER_S);
+    world_bad(&world, "globex", "job:next", EVENT_STATUS_FAILED, START_NS + 2 * NS_PER_S);
+    world_bad(&world, "platform", "job:feed", EVENT_STATUS_FAILED, START_NS);
+    struct hash128 before = incidents_digest(world.incidents);
+    world_restart(&world);
+    assert_true(hash128_equals(incidents_digest(world.incidents), before));
+    world_run_for(&world, MINUTES(5));
+    assert_false(is_blamed(&world, "globex", "platform/job:feed"));
+    drain(&world, 59, false);
+    assert_true(is_blamed(&world, "globex", "platform/job:feed"));
+    world_deinit(&world);
+}
+
 /* job:u is well for long, and net fails still. */
 static void a_platform_node_takes_the_place_of_a_root_when_there_is_one(void **state) {
     (void)state;
@@ -203,6 +227,7 @@ int main(void) {
         cmocka_unit_test(what_a_late_cause_has_no_room_to_take_over_moves_at_once),
         cmocka_unit_test(kin_that_there_is_no_room_to_join_is_joined_later),
         cmocka_unit_test(a_platform_node_is_blamed_when_there_is_a_place_again),
+        cmocka_unit_test(that_a_platform_node_has_no_place_is_known_after_a_restart),
         cmocka_unit_test(a_platform_node_takes_the_place_of_a_root_when_there_is_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
