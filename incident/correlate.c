@@ -113,6 +113,7 @@ static struct incident *find_foreign(struct incidents *incidents,
         incident_reopen(incidents, context, member, member->status);
         incident_begin_life(incidents, incident);
         member->first_ns = 0;
+        member_touch(incidents, member);
     }
     return incident;
 }

@@ -139,10 +139,38 @@ static void a_damaged_row_is_corrupt(void **state) {
     world_deinit(&world);
 }
 
+/* The tenant's incident is resolved while the platform's node, which it shows, fails still. */
+static void a_platform_node_that_opens_an_incident_again_is_restored(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "acme|job:load", "platform|job:feed");
+    world_depend(&world, "acme|job:other", "platform|job:feed");
+    world_bad(&world, "platform", "job:feed", EVENT_STATUS_FAILED, world.now_ns);
+    world_fail_now(&world, "job:load");
+    world_run_for(&world, NS_PER_MINUTE);
+    world_good(&world, "platform", "job:feed", world.now_ns);
+    world_run_for(&world, NS_PER_MINUTE);
+    world_bad(&world, "platform", "job:feed", EVENT_STATUS_FAILED, world.now_ns);
+    world_run_for(&world, NS_PER_MINUTE);
+    world_fail_now(&world, "job:other");
+    world_recover_now(&world, "job:load");
+    world_recover_now(&world, "job:other");
+    world_run_for(&world, NS_PER_MINUTE);
+    world_depend(&world, "acme|job:third", "platform|job:feed");
+    world_fail_now(&world, "job:third");
+    assert_int_equal(world_incidents(&world, "acme"), 1);
+    struct hash128 before = incidents_digest(world.incidents);
+    world_restart(&world);
+    assert_true(hash128_equals(incidents_digest(world.incidents), before));
+    world_deinit(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_restored_room_is_the_same_and_goes_on_the_same_way),
         cmocka_unit_test(every_message_and_every_live_member_is_accounted_for),
+        cmocka_unit_test(a_platform_node_that_opens_an_incident_again_is_restored),
         cmocka_unit_test(a_damaged_row_is_corrupt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
