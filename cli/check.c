@@ -12,10 +12,16 @@ static void print_notes(const struct config *config) {
     if (config->tenants_count == 0 && access(tenants_dir, X_OK) != 0) {
         (void)printf("note: there is no directory %s, so no tenant has a file\n", tenants_dir);
     }
-    if (config->auth_mode == AUTH_TOKEN && config->tokens_count == 0 &&
+    if (config->auth_mode == AUTH_TOKEN && config_count_tokens(config, CONFIG_ROLE_TENANT) == 0 &&
         config->certificates_count == 0) {
         (void)printf("note: auth.mode = \"token\", and no tenant has a token or a certificate: "
                      "who sends events by HTTP or gRPC is refused\n");
+    }
+    if (config->auth_mode == AUTH_TOKEN && !config_address_is_loopback(config->listen_console) &&
+        config_count_tokens(config, CONFIG_ROLE_OPERATOR) == 0 &&
+        config_count_tokens(config, CONFIG_ROLE_METRICS) == 0) {
+        (void)printf("note: nobody can read /metrics: listen.console is not on loopback, and there "
+                     "are no auth.operator_tokens_sha256 and no auth.metrics_tokens_sha256\n");
     }
 }
 

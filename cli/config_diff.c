@@ -115,15 +115,23 @@ static void compare_sinks(struct diff *diff, struct slice tenant) {
 }
 
 /* A sum that does not care for order. */
-static uint64_t tokens_sum(const struct config *config, struct slice tenant) {
+static uint64_t tokens_sum(const struct config *config, enum config_role role,
+                           struct slice tenant) {
     uint64_t sum = 0;
     for (uint32_t i = 0; i < config->tokens_count; i++) {
         const struct config_token *token = &config->tokens[i];
-        if (slice_equals(token->tenant, tenant)) {
+        if (token->role == role && slice_equals(token->tenant, tenant)) {
             sum += hash64_of(slice_of(token->sha256, sizeof(token->sha256)), token->expires_ns);
         }
     }
     return sum;
+}
+
+static void compare_tokens(struct diff *diff, enum config_role role, struct slice tenant,
+                           const char *what) {
+    if (tokens_sum(diff->old, role, tenant) != tokens_sum(diff->new, role, tenant)) {
+        add_item(diff, what, slice_of(NULL, 0), "");
+    }
 }
 
 /* --- Whole --- */
@@ -131,8 +139,10 @@ static uint64_t tokens_sum(const struct config *config, struct slice tenant) {
 static void compare_tenant(struct diff *diff, const struct policy *old, const struct policy *new) {
     compare_policies(diff, old, new);
     compare_sinks(diff, new->tenant);
-    if (tokens_sum(diff->old, new->tenant) != tokens_sum(diff->new, new->tenant)) {
-        add_item(diff, "tokens", slice_of(NULL, 0), "");
+    compare_tokens(diff, CONFIG_ROLE_TENANT, new->tenant, "tokens");
+    if (new->tenant.size == 0) {
+        compare_tokens(diff, CONFIG_ROLE_OPERATOR, new->tenant, "operator tokens");
+        compare_tokens(diff, CONFIG_ROLE_METRICS, new->tenant, "metrics tokens");
     }
     tell(diff, new->tenant);
 }

@@ -1,18 +1,16 @@
 /*
  * access.c - whose data a request may see.
  *
- * A tenant's token or client certificate shows that tenant alone. Without a token the caller is the
- * operator, who sees all, where only this machine can ask (a loopback listener) or where auth.mode
- * is none. He may ask for one tenant's, by tenant= or, as ingest has it, by X-Scope-OrgID.
+ * A tenant's token or client certificate shows that tenant alone. The operator sees all: who has a
+ * token of auth.operator_tokens_sha256 and, without any, whoever asks where only this machine can
+ * (a loopback listener) or where auth.mode is none. He may ask for one tenant's, by tenant= or, as
+ * ingest has it, by X-Scope-OrgID. A token of auth.metrics_tokens_sha256 is good for /metrics
+ * alone.
  */
 #include "console/console_internal.h"
-#include "schemas/derive.h"
 
-static bool bearer_of(struct slice header, struct slice *token_out) {
-    struct slice prefix = SLICE("Bearer ");
-    *token_out = slice_trim(slice_tail(header, prefix.size));
-    return slice_equals_ignoring_case(slice_head(header, prefix.size), prefix);
-}
+#include "core/base/assert.h"
+#include "schemas/derive.h"
 
 static void refuse(struct http_exchange exchange, const char *words) {
     char memory[256];
@@ -39,28 +37,50 @@ static bool settle_asked(struct http_exchange exchange, struct slice scope, stru
     return true;
 }
 
+/* Whose request it is, and of ROLE_TENANT which; false, and answered, when nobody may ask so. */
+static bool identify(struct console *console, struct http_exchange exchange,
+                     const struct http_request *request, enum config_role *role_out,
+                     struct slice *tenant_out) {
+    const struct config *config = console->config;
+    struct slice header = http_header_find(request, "authorization");
+    struct slice token;
+    *role_out = CONFIG_ROLE_OPERATOR;
+    if (config->auth_mode == AUTH_NONE) {
+        return true;
+    }
+    if (header.size == 0 && status_is_ok(config_find_peer(config, request->peer, tenant_out))) {
+        *role_out = CONFIG_ROLE_TENANT;
+        return true;
+    }
+    if (header.size == 0 && config_address_is_loopback(config->listen_console)) {
+        return true;
+    }
+    bool is_bearer = http_bearer_find(request, &token);
+    if (!is_bearer || !status_is_ok(config_find_token(config, token, role_out, tenant_out))) {
+        refuse(exchange, is_bearer ? "nobody has this token" : "a bearer token is required");
+        return false;
+    }
+    return true;
+}
+
 bool access_settle_tenant(struct console *console, struct http_exchange exchange,
                           const struct http_request *request, struct slice asked,
                           struct slice *tenant_out) {
-    const struct config *config = console->config;
-    struct slice header = http_header_find(request, "authorization");
     struct slice scope = http_header_find(request, "x-scope-orgid");
-    struct slice token;
-    if (config->auth_mode == AUTH_NONE) {
-        return settle_asked(exchange, scope, asked, tenant_out);
-    }
-    struct slice tenant;
-    bool has_peer =
-        header.size == 0 && status_is_ok(config_find_peer(config, request->peer, &tenant));
-    if (header.size == 0 && !has_peer && config_address_is_loopback(config->listen_console)) {
-        return settle_asked(exchange, scope, asked, tenant_out);
-    }
-    if (!has_peer &&
-        (!bearer_of(header, &token) || !status_is_ok(config_find_token(config, token, &tenant)))) {
-        refuse(exchange, bearer_of(header, &token) ? "no tenant has this token"
-                                                   : "a bearer token is required");
+    enum config_role role = CONFIG_ROLE_METRICS;
+    struct slice tenant = {0};
+    if (!identify(console, exchange, request, &role, &tenant)) {
         return false;
     }
+    if (role == CONFIG_ROLE_METRICS) {
+        console_answer_error(exchange, 403, "forbidden",
+                             "this token reads metrics, and nothing else");
+        return false;
+    }
+    if (role == CONFIG_ROLE_OPERATOR) {
+        return settle_asked(exchange, scope, asked, tenant_out);
+    }
+    ASSERT(tenant.size > 0); /* empty would be all */
     asked = asked.size > 0 && !slice_equals(asked, tenant) ? asked : scope;
     if (asked.size > 0 && !slice_equals(asked, tenant)) {
         refusals_note(&console->refusals, tenant, asked);
@@ -68,5 +88,19 @@ bool access_settle_tenant(struct console *console, struct http_exchange exchange
         return false;
     }
     *tenant_out = tenant;
+    return true;
+}
+
+bool access_may_read_metrics(struct console *console, struct http_exchange exchange,
+                             const struct http_request *request) {
+    enum config_role role = CONFIG_ROLE_TENANT;
+    struct slice tenant = {0};
+    if (!identify(console, exchange, request, &role, &tenant)) {
+        return false;
+    }
+    if (role == CONFIG_ROLE_TENANT || http_header_find(request, "x-scope-orgid").size > 0) {
+        console_answer_error(exchange, 403, "forbidden", "metrics are the operator's");
+        return false;
+    }
     return true;
 }

@@ -118,6 +118,9 @@ void parameters_refuse(struct http_exchange exchange, enum parameter which, cons
 bool access_settle_tenant(struct console *console, struct http_exchange exchange,
                           const struct http_request *request, struct slice asked,
                           struct slice *tenant_out);
+/* Whether it is who may read what is of all tenants together; false, and answered, when not. */
+bool access_may_read_metrics(struct console *console, struct http_exchange exchange,
+                             const struct http_request *request);
 
 /* --- actions.c --- */
 void action_start(struct console *console, struct http_exchange exchange, struct slice id,

@@ -41,9 +41,17 @@ struct config_sink {
     uint32_t type_column;
 };
 
+/* What a token lets its bearer do. */
+enum config_role {
+    CONFIG_ROLE_TENANT,   /* send events, and on the console what is the tenant's */
+    CONFIG_ROLE_OPERATOR, /* on the console all that the machine's operator may; send no events */
+    CONFIG_ROLE_METRICS,  /* read /metrics */
+};
+
 struct config_token {
     uint8_t sha256[32];
-    struct slice tenant;
+    enum config_role role;
+    struct slice tenant; /* of ROLE_TENANT; else empty */
     uint64_t expires_ns; /* wall time from which it is no token any more; 0: never */
     struct slice file;   /* where it stands, for errors */
     uint32_t line;
@@ -174,10 +182,12 @@ void config_keep_tickets(struct config *config, const struct config *before);
 void config_acquire(struct config *config);
 /* Accepts NULL. Wipes secrets when the last reference goes. */
 void config_release(struct config *config);
-/* The tenant of a bearer token: compares SHA-256 digests in constant time; MISSING, also
- * for one that has expired. */
+/* Whose a bearer token is, and the tenant when it is a tenant's (else empty, which means nobody,
+ * not all): compares SHA-256 digests in constant time; MISSING, also for one that has expired. */
 MUST_CHECK struct status config_find_token(const struct config *config, struct slice token,
-                                           struct slice *tenant_out);
+                                           enum config_role *role_out, struct slice *tenant_out);
+/* How many tokens there are of that role. */
+uint32_t config_count_tokens(const struct config *config, enum config_role role);
 /* The tenant that a client's certificate stands for; MISSING, also when the peer is NULL. */
 MUST_CHECK struct status config_find_peer(const struct config *config, const struct tls_peer *peer,
                                           struct slice *tenant_out);

@@ -1,8 +1,10 @@
 /*
- * config_access.c - which tenant a bearer token or a client's certificate stands for.
+ * config_access.c - whom a bearer token or a client's certificate stands for: a tenant, or, a token
+ * of quell.toml, the operator or who reads metrics.
  */
 #include <stdlib.h>
 
+#include "core/base/assert.h"
 #include "core/clock.h"
 #include "core/config_rules.h"
 #include "core/digest.h"
@@ -34,20 +36,23 @@ static bool read_token(struct config_build *build, const struct toml_value *valu
     return true;
 }
 
-static bool add_token(struct config_build *build, const struct toml_value *value,
-                      struct slice tenant) {
+static void add_token(struct config_build *build, const struct toml_value *value,
+                      enum config_role role, struct slice tenant) {
     struct config *config = build->config;
-    struct config_token token = {
-        .tenant = tenant, .file = value->file, .line = value->line, .column = value->column};
+    struct config_token token = {.role = role,
+                                 .tenant = tenant,
+                                 .file = value->file,
+                                 .line = value->line,
+                                 .column = value->column};
     if (!read_token(build, value, &token)) {
-        return false;
+        return;
     }
     if ((config->tokens_count & (config->tokens_count - 1)) == 0) {
         uint32_t capacity = config->tokens_count == 0 ? 1 : config->tokens_count * 2;
         struct config_token *grown = ARENA_ARRAY(build->arena, struct config_token, capacity);
         if (grown == NULL) {
             config_error(build, value, "the configuration is too large");
-            return false;
+            return;
         }
         if (config->tokens_count > 0) {
             memcpy(grown, config->tokens, config->tokens_count * sizeof(*grown));
@@ -55,17 +60,17 @@ static bool add_token(struct config_build *build, const struct toml_value *value
         config->tokens = grown;
     }
     config->tokens[config->tokens_count++] = token;
-    return true;
 }
 
 void config_read_tokens(struct config_build *build, const struct toml_value *array,
-                        struct slice tenant) {
+                        enum config_role role, struct slice tenant) {
+    ASSERT((role == CONFIG_ROLE_TENANT) == (tenant.size > 0));
     if (array->kind != TOML_ARRAY) {
         config_error(build, array, "an array of strings is wanted here");
         return;
     }
     for (uint32_t i = 0; i < array->children_count; i++) {
-        (void)add_token(build, &array->children[i], tenant);
+        add_token(build, &array->children[i], role, tenant);
     }
 }
 
@@ -73,7 +78,22 @@ static int compare_tokens(const void *left, const void *right) {
     const struct config_token *a = left;
     const struct config_token *b = right;
     int order = memcmp(a->sha256, b->sha256, DIGEST_SHA256_BYTES);
+    order = order != 0 ? order : (int)a->role - (int)b->role;
     return order != 0 ? order : slice_compare(a->tenant, b->tenant);
+}
+
+static void tell_same(struct config_build *build, const struct config_token *first,
+                      const struct config_token *token) {
+    struct toml_value place = {.file = token->file, .line = token->line, .column = token->column};
+    if (token->role == CONFIG_ROLE_TENANT) {
+        config_error(build, &place, "tenants %.*s and %.*s have the same token",
+                     SLICE_PRINT(first->tenant), SLICE_PRINT(token->tenant));
+    } else if (first->role == CONFIG_ROLE_TENANT) {
+        config_error(build, &place, "this is the tenant %.*s's token already",
+                     SLICE_PRINT(first->tenant));
+    } else {
+        config_error(build, &place, "this token stands in auth.operator_tokens_sha256 already");
+    }
 }
 
 void config_sort_tokens(struct config_build *build) {
@@ -85,17 +105,15 @@ void config_sort_tokens(struct config_build *build) {
         struct config_token *before = &config->tokens[i - 1];
         struct config_token *token = &config->tokens[i];
         bool is_same = memcmp(before->sha256, token->sha256, sizeof(token->sha256)) == 0;
-        if (is_same && !slice_equals(before->tenant, token->tenant)) {
-            struct toml_value place = {
-                .file = token->file, .line = token->line, .column = token->column};
-            config_error(build, &place, "tenants %.*s and %.*s have the same token",
-                         SLICE_PRINT(before->tenant), SLICE_PRINT(token->tenant));
+        if (is_same &&
+            (before->role != token->role || !slice_equals(before->tenant, token->tenant))) {
+            tell_same(build, before, token);
         }
     }
 }
 
 struct status config_find_token(const struct config *config, struct slice token,
-                                struct slice *tenant_out) {
+                                enum config_role *role_out, struct slice *tenant_out) {
     uint8_t digest[DIGEST_SHA256_BYTES];
     digest_sha256(token, digest);
     /* Every token is compared, so that time tells nothing about which one was near. */
@@ -108,8 +126,17 @@ struct status config_find_token(const struct config *config, struct slice token,
     if (found == NULL || (found->expires_ns != 0 && clock_wall_ns() >= found->expires_ns)) {
         return status_of(STATUS_MISSING);
     }
+    *role_out = found->role;
     *tenant_out = found->tenant;
     return status_ok();
+}
+
+uint32_t config_count_tokens(const struct config *config, enum config_role role) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < config->tokens_count; i++) {
+        count += config->tokens[i].role == role ? 1 : 0;
+    }
+    return count;
 }
 
 /* --- Clients' certificates --- */

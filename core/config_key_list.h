@@ -3,7 +3,8 @@
  * CONFIG_POLICY_KEY(path, TYPE, struct policy field): the rules of a tenant, in tenants/<id>.toml,
  * or in quell.toml at the top or under [defaults]. A field may be reached by more than one path.
  * TYPE: TEXT (may hold ${env:} and ${file:}), NAME (is shown in incidents: may not), SIZE,
- * DURATION, COUNT, NUMBER (bounded in config_check.c), SWITCH, or a WORD_ list of config_rules.c.
+ * DURATION, COUNT, NUMBER (bounded in config_check.c), SWITCH, TOKENS_ (a list of digests, added to
+ * the field), or a WORD_ list of config_rules.c.
  * CONFIG_LIST_KEYS(NAME, where, keys...): those of the tables that are no plain settings.
  */
 #ifdef CONFIG_KEY
@@ -33,6 +34,8 @@ CONFIG_KEY("journal.segment_bytes", SIZE, journal_segment_bytes)
 CONFIG_KEY("journal.state_reserve_bytes", SIZE, store_reserve_bytes)
 CONFIG_KEY("auth.mode", WORD_AUTH, auth_mode)
 CONFIG_KEY("auth.allow_insecure", SWITCH, auth_allow_insecure)
+CONFIG_KEY("auth.operator_tokens_sha256", TOKENS_OPERATOR, tokens)
+CONFIG_KEY("auth.metrics_tokens_sha256", TOKENS_METRICS, tokens)
 CONFIG_KEY("sinks.addresses", WORD_ADDRESSES, sink_addresses)
 CONFIG_KEY("tls.cert_file", TEXT, tls.cert_file)
 CONFIG_KEY("tls.key_file", TEXT, tls.key_file)

@@ -16,6 +16,8 @@ enum rule_type {
     RULE_COUNT,
     RULE_NUMBER,
     RULE_SWITCH,
+    RULE_TOKENS_OPERATOR,
+    RULE_TOKENS_METRICS,
     RULE_WORD_IO,
     RULE_WORD_SYNC,
     RULE_WORD_AUTH,
@@ -223,6 +225,12 @@ static void apply_rule(struct config_build *build, const struct rule *rule,
         return;
     case RULE_SWITCH:
         config_switch(build, value, (bool *)(target + rule->offset));
+        return;
+    case RULE_TOKENS_OPERATOR:
+        config_read_tokens(build, value, CONFIG_ROLE_OPERATOR, slice_of(NULL, 0));
+        return;
+    case RULE_TOKENS_METRICS:
+        config_read_tokens(build, value, CONFIG_ROLE_METRICS, slice_of(NULL, 0));
         return;
     default:
         apply_word(build, value, rule_words[rule->type], (int *)(void *)(target + rule->offset));

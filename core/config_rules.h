@@ -127,9 +127,9 @@ void config_read_kafkas(struct config_build *build, const struct toml_value *arr
 void config_read_tls(struct config_build *build, const struct toml_value *section);
 
 /* --- config_access.c --- */
-/* A tenant's tokens, as SHA-256 digests. */
+/* Tokens, as SHA-256 digests; `tenant`: whose, empty unless the role is a tenant's. */
 void config_read_tokens(struct config_build *build, const struct toml_value *array,
-                        struct slice tenant);
+                        enum config_role role, struct slice tenant);
 void config_sort_tokens(struct config_build *build);
 /* A tenant's certificates: SHA-256 digests, or names. */
 void config_read_certificates(struct config_build *build, const struct toml_value *array,

@@ -35,7 +35,7 @@ static void read_tenant_section(struct config_build *build, const struct toml_va
                              SLICE_PRINT(id), SLICE_PRINT(file_tenant));
             }
         } else if (slice_equals(value->key, SLICE("tokens_sha256"))) {
-            config_read_tokens(build, value, file_tenant);
+            config_read_tokens(build, value, CONFIG_ROLE_TENANT, file_tenant);
         } else if (slice_equals(value->key, SLICE("client_certs_sha256")) ||
                    slice_equals(value->key, SLICE("client_names"))) {
             config_read_certificates(build, value, file_tenant,

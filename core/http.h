@@ -46,6 +46,8 @@ struct http_request {
 
 /* The header's value, trimmed; empty when it is not there. The first one counts. */
 struct slice http_header_find(const struct http_request *request, const char *name);
+/* Whether the request bears a token ("Authorization: Bearer ..."); then which. */
+bool http_bearer_find(const struct http_request *request, struct slice *token_out);
 /* A query parameter, percent-decoded into memory of the caller; the first one counts. False when it
  * is not there, does not fit, or is badly encoded: http_query_has tells the first from the others.
  */

@@ -12,6 +12,17 @@ struct slice http_header_find(const struct http_request *request, const char *na
     return slice_of(NULL, 0);
 }
 
+bool http_bearer_find(const struct http_request *request, struct slice *token_out) {
+    struct slice prefix = SLICE("Bearer ");
+    struct slice header = http_header_find(request, "authorization");
+    if (header.size <= prefix.size ||
+        !slice_equals_ignoring_case(slice_head(header, prefix.size), prefix)) {
+        return false;
+    }
+    *token_out = slice_trim(slice_tail(header, prefix.size));
+    return true;
+}
+
 static bool decode_percent(struct slice text, char *value_out, size_t capacity, size_t *size_out) {
     size_t size = 0;
     for (size_t i = 0; i < text.size; i++) {

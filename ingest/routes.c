@@ -174,24 +174,25 @@ static unsigned inflate_body(struct ingest *ingest, const struct http_request *r
  * tenant: nobody was named, where nobody must be. */
 static unsigned identify(const struct config *config, const struct http_request *request,
                          struct slice *tenant_out, const char **words) {
-    struct slice prefix = SLICE("Bearer ");
-    struct slice header = http_header_find(request, "authorization");
+    bool has_header = http_header_find(request, "authorization").size > 0;
+    struct slice token = {0};
     struct slice of_token = {0};
     struct slice of_peer = {0};
     bool is_asked = config->auth_mode == AUTH_TOKEN;
     bool has_peer = status_is_ok(config_find_peer(config, request->peer, &of_peer));
-    bool is_bearer = header.size > prefix.size &&
-                     slice_equals_ignoring_case(slice_head(header, prefix.size), prefix);
-    bool has_token = is_asked && is_bearer &&
-                     status_is_ok(config_find_token(
-                         config, slice_trim(slice_tail(header, prefix.size)), &of_token));
+    bool is_bearer = http_bearer_find(request, &token);
+    enum config_role role = CONFIG_ROLE_TENANT;
+    bool has_token =
+        is_asked && is_bearer && status_is_ok(config_find_token(config, token, &role, &of_token));
     *words = is_bearer ? "no tenant has this token" : "a bearer token is required";
-    if (is_asked && !has_token && (header.size > 0 || !has_peer)) {
+    if (is_asked && !has_token && (has_header || !has_peer)) {
         return 401;
     }
-    *words = "the token and the certificate are of different tenants";
+    bool is_tenants = role == CONFIG_ROLE_TENANT;
+    *words = is_tenants ? "the token and the certificate are of different tenants"
+                        : "this token is the console's and names no tenant: use a tenant's";
     *tenant_out = has_token ? of_token : of_peer;
-    return has_token && has_peer && !slice_equals(of_token, of_peer) ? 403 : 0;
+    return !is_tenants || (has_token && has_peer && !slice_equals(of_token, of_peer)) ? 403 : 0;
 }
 
 static unsigned authenticate(const struct ingest *ingest, const struct http_request *request,
@@ -359,10 +360,11 @@ static unsigned admit_ping(struct ingest *ingest, const struct http_request *req
                            const struct ping *ping, struct decode *decode, const char **words) {
     bool has_header = http_header_find(request, "authorization").size > 0;
     if (ping->key.size > 0 && !has_header && ingest->config->auth_mode != AUTH_NONE) {
+        enum config_role role = CONFIG_ROLE_TENANT;
+        struct status known = config_find_token(ingest->config, ping->key, &role, &decode->tenant);
         decode->tenant_is_bound = true;
         *words = "no such ping key";
-        return status_is_ok(config_find_token(ingest->config, ping->key, &decode->tenant)) ? 0
-                                                                                           : 404;
+        return status_is_ok(known) && role == CONFIG_ROLE_TENANT ? 0 : 404;
     }
     unsigned refusal = admit(ingest, request, decode, words);
     if (refusal == 0 && decode->tenant.size == 0) {
