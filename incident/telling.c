@@ -251,6 +251,23 @@ static uint32_t route_end(struct incidents *incidents, const struct incident_con
     return are_gone ? route(incidents, context, incident, sinks) : count;
 }
 
+/* "updated to a, b": those that are told so. */
+static void add_told(struct text *detail, enum outbox_row_type type, const struct slice *sinks,
+                     const enum outbox_row_type *types, uint32_t count) {
+    bool is_first = true;
+    for (uint32_t i = 0; i < count; i++) {
+        if (types[i] != type) {
+            continue;
+        }
+        text_add_text(detail, !is_first ? ", " : detail->size > 0 ? "; " : "");
+        if (is_first) {
+            text_add_format(detail, "%s to ", row_type_words[type]);
+        }
+        text_add(detail, sinks[i]);
+        is_first = false;
+    }
+}
+
 /* Whether a sink took it. */
 static bool send(struct incidents *incidents, const struct incident_context *context,
                  struct incident *incident, enum outbox_row_type type,
@@ -272,15 +289,18 @@ static bool send(struct incidents *incidents, const struct incident_context *con
     struct slice payload =
         render(incidents, context, incident,
                share < INCIDENT_JSON_BYTES_MAX ? share : INCIDENT_JSON_BYTES_MAX, options);
-    char words[DETAIL_BYTES_MAX];
-    struct text detail = text_over(words, sizeof(words));
-    text_add_text(&detail, row_type_words[type]);
+    enum outbox_row_type types[SINKS_PER_TENANT_MAX];
     for (uint32_t i = 0; i < count; i++) {
         bool is_first = type == ROW_UPDATED && !is_unknown && !knows(incident, sinks[i]);
-        emit_outbox(incidents, context, incident, is_first ? ROW_OPENED : type, sinks[i], payload);
+        types[i] = is_first ? ROW_OPENED : type;
+        emit_outbox(incidents, context, incident, types[i], sinks[i], payload);
         note_told(incident, sinks[i]);
-        text_add_text(&detail, i == 0 ? " to " : ", ");
-        text_add(&detail, sinks[i]);
+    }
+    char words[DETAIL_BYTES_MAX];
+    struct text detail = text_over(words, sizeof(words));
+    add_told(&detail, type, sinks, types, count);
+    if (type == ROW_UPDATED) {
+        add_told(&detail, ROW_OPENED, sinks, types, count);
     }
     timeline_add(incidents, context, incident, "told", text_slice(&detail));
     return true;

@@ -89,6 +89,36 @@ static void who_hears_of_it_first_by_an_update_hears_that_it_opened(void **state
     }
 }
 
+/* Of one update: who hears of it first, and who knew of it. */
+static void the_timeline_says_what_each_sink_was_told(void **state) {
+    (void)state;
+    struct routed routed;
+    routed_init(&routed);
+    struct slice both[2] = {CHAT, PAGER};
+    routed.routes[1].sinks = both;
+    routed.routes[1].sinks_count = 2;
+    tell_both(&routed.world);
+    expect_told(&routed.world, "chat opened, chat updated, pager opened");
+    world_run_for(&routed.world, 5 * NS_PER_HOUR);
+    expect_told(&routed.world,
+                "chat opened, chat updated, pager opened, chat updated, pager updated");
+    world_commit(&routed.world);
+    char *lines = world_timeline(&routed.world, world_id(&routed.world, "acme", 0));
+    assert_int_equal(count_text(lines, "\"updated to chat; opened to pager\""), 1);
+    assert_int_equal(count_text(lines, "\"updated to chat, pager\""), 1);
+    free(lines);
+    world_deinit(&routed.world);
+
+    routed_init(&routed);
+    tell_both(&routed.world);
+    world_commit(&routed.world);
+    lines = world_timeline(&routed.world, world_id(&routed.world, "acme", 0));
+    assert_int_equal(count_text(lines, "\"opened to pager\""), 1);
+    assert_int_equal(count_text(lines, "updated"), 0);
+    free(lines);
+    world_deinit(&routed.world);
+}
+
 static void another_root_leads_elsewhere_and_the_end_to_both(void **state) {
     (void)state;
     struct routed routed;
@@ -194,6 +224,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_was_told_hears_the_end_although_it_is_worse_by_now),
         cmocka_unit_test(who_hears_of_it_first_by_an_update_hears_that_it_opened),
+        cmocka_unit_test(the_timeline_says_what_each_sink_was_told),
         cmocka_unit_test(another_root_leads_elsewhere_and_the_end_to_both),
         cmocka_unit_test(the_end_comes_to_the_shift_that_was_told),
         cmocka_unit_test(when_who_was_told_is_gone_the_end_goes_where_routes_lead),
