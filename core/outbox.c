@@ -1,13 +1,15 @@
 /* outbox.c - see outbox.h, where the bytes are described. */
 #include "core/outbox.h"
 
+#define OUTBOX_AGAIN 0x100u
+
 void outbox_message_encode(const struct outbox_message *message, struct writer *writer) {
     writer_u64(writer, message->number);
     writer_u64(writer, message->created_ns);
     writer_hash128(writer, message->incident_id);
     writer_hash128(writer, message->message_id);
     writer_u32(writer, message->incident_version);
-    writer_u32(writer, (uint32_t)message->type);
+    writer_u32(writer, (uint32_t)message->type | (message->is_again ? OUTBOX_AGAIN : 0));
     writer_text(writer, message->tenant);
     writer_text(writer, message->sink);
     writer_text(writer, message->payload);
@@ -20,7 +22,9 @@ struct status outbox_message_decode(struct slice bytes, struct outbox_message *m
     message.incident_id = reader_hash128(&reader);
     message.message_id = reader_hash128(&reader);
     message.incident_version = reader_u32(&reader);
-    message.type = (enum outbox_type)(reader_u32(&reader) & 0xFF);
+    uint32_t type = reader_u32(&reader);
+    message.type = (enum outbox_type)(type & 0xFF);
+    message.is_again = (type & OUTBOX_AGAIN) != 0;
     message.tenant = reader_text(&reader);
     message.sink = reader_text(&reader);
     message.payload = reader_text(&reader);

@@ -10,8 +10,8 @@
  *
  * Row (table OUTBOX, key number u64 big-endian) and ring item share the encoded form:
  *   u64 number, u64 created_ns, hash128 incident id, hash128 message id, u32 version of the
- *   incident, u8 type (enum outbox_type), u8[3] zero, text tenant, text sink, text payload (the
- *   incident as JSON, schemas/incident.schema.json)
+ *   incident, u8 type (enum outbox_type), u8 1 when it is a dead letter that goes out again, u8[2]
+ *   zero, text tenant, text sink, text payload (the incident as JSON, schemas/incident.schema.json)
  */
 #pragma once
 
@@ -27,6 +27,7 @@ struct outbox_message {
     struct hash128 message_id; /* webhook-id: "msg_" + base32; the same over retries and restarts */
     uint32_t incident_version;
     enum outbox_type type;
+    bool is_again; /* was given up once; an operator sent it out again */
     struct slice tenant;
     struct slice sink;
     struct slice payload;

@@ -25,6 +25,7 @@ static struct status queue_again(struct engine *engine, struct outbox_message me
     uint8_t key[8];
     struct writer writer = writer_over(memory, row_bytes);
     message.number = incidents_next_outbox_number(engine->incidents);
+    message.is_again = true;
     outbox_message_encode(&message, &writer);
     ASSERT(!writer.failed);
     write_key(key, message.number);

@@ -38,6 +38,7 @@ static_assert(EVENT_EFFECT_BYTES_MIN + 16 * (uint64_t)BATCH_EVENTS_MAX + POLICY_
 
 /* Two numbers that share one cost a commit, when both are settled within some milliseconds. */
 enum { SETTLED_SLOTS = 1024 };
+enum { ALIAS_STEPS_MAX = 64 }; /* a merge of merges is at most a few steps long */
 
 struct engine {
     struct arena arena; /* life of the engine */
@@ -163,6 +164,8 @@ void engine_kept_forgotten(void *engine, const struct incident_remains *remains)
 /* Whether anything stands under the id of an incident, or of one that was merged. */
 bool engine_kept_has_incident(struct store_snapshot *snapshot, struct slice tenant,
                               struct hash128 id);
+/* Whether it was merged; then into which. */
+bool engine_follow_alias(struct store_snapshot *snapshot, struct hash128 *id);
 
 /* --- kept_recover.c --- */
 /* The sums; behind policies and tenants. */

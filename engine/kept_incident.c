@@ -17,7 +17,7 @@ enum {
     ID_BYTES = 16,
     STEP_KEY_BYTES = ID_BYTES + 4,
     INCIDENT_KEY_BYTES_MAX = TENANT_BYTES_MAX + 1 + 8 + ID_BYTES,
-    MERGES_DEEP_MAX = 64,  /* as far as the API follows (view.c) */
+    MERGES_DEEP_MAX = ALIAS_STEPS_MAX,
     DEEPENINGS_MAX = 4096, /* deeper only damage leads: in a ring */
 };
 
@@ -48,6 +48,18 @@ bool engine_kept_has_incident(struct store_snapshot *snapshot, struct slice tena
     return store_get(snapshot, STORE_TABLE_INCIDENT, kept_incident_key(tenant, id, &key), &row)
                    .code != STATUS_MISSING ||
            store_get(snapshot, STORE_TABLE_ALIAS, id_key(id, memory), &row).code != STATUS_MISSING;
+}
+
+bool engine_follow_alias(struct store_snapshot *snapshot, struct hash128 *id) {
+    uint8_t memory[ID_BYTES];
+    struct slice value;
+    if (!status_is_ok(store_get(snapshot, STORE_TABLE_ALIAS, id_key(*id, memory), &value)) ||
+        value.size < ID_BYTES) {
+        return false;
+    }
+    struct reader reader = reader_over(value);
+    *id = reader_hash128(&reader);
+    return true;
 }
 
 static uint64_t members_bytes(struct store_snapshot *snapshot, struct hash128 id) {

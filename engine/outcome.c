@@ -9,7 +9,8 @@
  * in its middle would say that all of it is applied.) So it is when the row was perhaps settled
  * since the last commit: the store still shows it, and a sink that was restarted, or removed, may
  * tell of a message twice. And so must be what dropped incidents: of one that is gone nothing is
- * remembered, since nothing would ever drop that.
+ * remembered, since nothing would ever drop that; and what merged them: what was given up, or
+ * arrives after all, stands in the timeline of the incident that is left.
  */
 #include "engine/engine_state.h"
 
@@ -58,6 +59,38 @@ static void remember(struct engine *engine, struct store_snapshot *snapshot,
     }
 }
 
+/* Into the timeline of the incident, or of the one that it was merged into: its line of what was
+ * told would else say that people know. */
+static void tell_timeline(struct engine *engine, struct store_snapshot *snapshot,
+                          const struct outbox_message *message,
+                          const struct outbox_outcome *outcome) {
+    bool is_dead = outcome->result == OUTBOX_DEAD;
+    if (!is_dead && (outcome->result != OUTBOX_DELIVERED || !message->is_again)) {
+        return;
+    }
+    const struct incident_delivery delivery = {
+        .what = is_dead ? INCIDENT_UNDELIVERED : INCIDENT_DELIVERED_LATE,
+        .message_id = message->message_id,
+        .version = message->incident_version,
+        .type = outbox_type_word(message->type),
+        .sink = message->sink,
+        .reason = is_dead ? outcome->error : slice_of(NULL, 0),
+    };
+    struct incident_context context = engine_incident_context(engine, 0);
+    struct hash128 id = message->incident_id;
+    for (uint32_t step = 0; step < ALIAS_STEPS_MAX; step++) {
+        if (incidents_note_delivery(engine->incidents, &context, id, &delivery)) {
+            return;
+        }
+        if (!engine_follow_alias(snapshot, &id)) {
+            break;
+        }
+    }
+    if (engine_kept_has_incident(snapshot, message->tenant, id)) {
+        incident_note_delivery_late(&context, id, &delivery);
+    }
+}
+
 static struct status settle_row(struct engine *engine, struct store_snapshot *snapshot,
                                 struct slice key, struct slice row,
                                 const struct outbox_outcome *outcome) {
@@ -72,6 +105,7 @@ static struct status settle_row(struct engine *engine, struct store_snapshot *sn
     if (outcome->result == OUTBOX_DEAD) {
         bury(engine, key, row, message.tenant, outcome);
     }
+    tell_timeline(engine, snapshot, &message, outcome);
     if (outcome->memory.size > 0) {
         remember(engine, snapshot, &message, outcome->memory);
     }
@@ -91,8 +125,10 @@ struct status engine_commit_what_is_read(struct engine *engine, const struct bat
     struct batch_view rest = *batch;
     struct slice entry;
     struct outbox_outcome outcome;
+    bool is_moved = engine->kept.forgets_seq > engine->committed_seq ||
+                    incidents_merged_seq(engine->incidents) > engine->committed_seq;
     bool reads = batch->kind == BATCH_OPERATOR || /* maybe a dead letter: these are rare */
-                 (batch->kind == BATCH_OUTCOME && engine->kept.forgets_seq > engine->committed_seq);
+                 (batch->kind == BATCH_OUTCOME && is_moved);
     while (batch->kind == BATCH_OUTCOME && !reads && batch_next(&rest, &entry)) {
         reads = status_is_ok(outbox_outcome_decode(entry, &outcome)) &&
                 is_ahead_of_store(engine, outcome.number);

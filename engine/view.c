@@ -13,7 +13,6 @@
 #include "core/base/assert.h"
 
 enum { RECENT_KEY_BYTES_MAX = TENANT_BYTES_MAX + 1 + 8 + 16, INCIDENT_KEY_BYTES_MAX = 96 };
-enum { ALIAS_STEPS_MAX = 64 }; /* a merge of merges is at most a few steps long */
 
 struct status view_init(struct view **view_out, struct store *store, const struct engine *engine,
                         const struct shard_options *options, struct arena *arena) {
@@ -103,23 +102,8 @@ static struct status render_incident(struct store_snapshot *snapshot, struct sli
     return status;
 }
 
-/* Whether it was merged; then into which. */
-static bool follow_alias(struct store_snapshot *snapshot, struct hash128 *id) {
-    uint8_t key[16];
-    struct writer writer = writer_over(key, sizeof(key));
-    write_id(&writer, *id);
-    struct slice value;
-    if (!status_is_ok(store_get(snapshot, STORE_TABLE_ALIAS, writer_slice(&writer), &value)) ||
-        value.size < 16) {
-        return false;
-    }
-    struct reader reader = reader_over(value);
-    *id = reader_hash128(&reader);
-    return true;
-}
-
 static struct hash128 resolve_alias(struct store_snapshot *snapshot, struct hash128 id) {
-    for (uint32_t step = 0; step < ALIAS_STEPS_MAX && follow_alias(snapshot, &id); step++) {
+    for (uint32_t step = 0; step < ALIAS_STEPS_MAX && engine_follow_alias(snapshot, &id); step++) {
     }
     return id;
 }
@@ -257,7 +241,7 @@ static struct status render_timeline(struct store_snapshot *snapshot, struct sli
     text_add_text(json, "{\"timeline\":[");
     for (uint32_t step = 0; step <= ALIAS_STEPS_MAX && status_is_ok(status); step++) {
         status = render_steps(snapshot, id, &from_ns, &is_first, json);
-        if (!follow_alias(snapshot, &id)) {
+        if (!engine_follow_alias(snapshot, &id)) {
             break;
         }
     }

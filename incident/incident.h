@@ -117,6 +117,28 @@ MUST_CHECK struct status incidents_operate(struct incidents *incidents,
 /* Silences are others now: what they had put off is looked at again by the next advance. */
 void incidents_revisit_silenced(struct incidents *incidents,
                                 const struct incident_context *context);
+/* What became of a message about an incident, for its timeline. */
+enum incident_delivery_end {
+    INCIDENT_UNDELIVERED,    /* given up: a dead letter */
+    INCIDENT_DELIVERED_LATE, /* was one, and has arrived */
+};
+struct incident_delivery {
+    enum incident_delivery_end what;
+    struct hash128 message_id;
+    uint32_t version; /* of the incident, as the message tells it */
+    struct slice type;
+    struct slice sink;
+    struct slice reason; /* may be empty */
+};
+/* False: the incident is in memory no more, or was merged. */
+bool incidents_note_delivery(struct incidents *incidents, const struct incident_context *context,
+                             struct hash128 id, const struct incident_delivery *delivery);
+/* The same of one that is in memory no more and has rows still. */
+void incident_note_delivery_late(const struct incident_context *context, struct hash128 id,
+                                 const struct incident_delivery *delivery);
+/* The latest record in which an incident that had been told was merged: from then on the ALIAS row
+ * says where it went. 0: none since the start. */
+uint64_t incidents_merged_seq(const struct incidents *incidents);
 /* Everything due at now: first messages, updates, repeats, recoveries by silence, resolves,
  * forgetting of resolved incidents past their reopen window. Handles a bounded number of timers a
  * call, as far as effects has room; true when none is due any more. */

@@ -34,7 +34,7 @@
  * the store with them (timeline.c). */
 #define TIMELINE_GOINGS_MAX 4096u
 /* Kinds of lines of which a long timeline has the latest. */
-#define RECURRING_COUNT 5u
+#define RECURRING_COUNT 7u
 #define ACKNOWLEDGED_BYTES_MAX 200u /* kept of who did last, and what they said; cut */
 /* From this many failing members on an error is critical. */
 #define FAILING_CRITICAL_MIN 10u
@@ -276,6 +276,7 @@ struct incidents {
     uint64_t complaints_seq; /* the record in which that many complaints were looked at */
     uint32_t complaints_count;
     uint32_t messages_count; /* read for complaints in that record */
+    uint64_t merged_seq;     /* the latest record that merged one of which messages tell */
     uint64_t next_outbox_number;
     uint64_t generation;
     uint32_t *gathered; /* scratch: incidents found by a search */

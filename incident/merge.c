@@ -107,6 +107,7 @@ void incident_merge(struct incidents *incidents, const struct incident_context *
     survivor->updated_ns = context->now_ns;
     survivor->rehomes = survivor->rehomes || loser->rehomes; /* its members do */
     emit_alias(context, loser->id, survivor->id);
+    incidents->merged_seq = loser->version > 0 ? context->cause_seq : incidents->merged_seq;
     enum event_severity severity = loser->severity;
     bool is_news =
         (loser->changes & CHANGE_REOPENED) == 0 || loser->tell_due_ns < survivor->tell_due_ns;

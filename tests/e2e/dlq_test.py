@@ -111,6 +111,38 @@ class DeadLetters(Story):
         quell.settle()
         self.assertEqual(len(self.hook.messages), 2)
 
+    def timeline(self, quell, incident):
+        steps = quell.get(f"/api/v1/incidents/{incident}/timeline")[1]["timeline"]
+        return [(step["what"], step["detail"]) for step in steps]
+
+    def test_the_timeline_says_what_was_not_delivered_and_what_was_late(self):
+        quell = self.run_quell()
+        quell.events(failure("extract"))
+        letter, = self.wait_for_letters(quell, 1)
+        incident = quell.incidents()[0]["id"]
+        told, undelivered = self.timeline(quell, incident)[-2:]
+        self.assertEqual(told, ("told", "opened to hook"))
+        self.assertEqual(undelivered[0], "undelivered")
+        self.assertRegex(undelivered[1], "^opened to hook: HTTP 400")
+        self.dlq(quell, "retry", str(letter["number"]))
+        self.assertTrue(wait_for(lambda: self.timeline(quell, incident)[-2:] == [undelivered] * 2))
+        letter, = self.wait_for_letters(quell, 1)
+        self.hook.status = 200
+        self.dlq(quell, "retry", str(letter["number"]))
+        late = ("delivered late", "opened to hook")
+        self.assertTrue(wait_for(lambda: self.timeline(quell, incident)[-1] == late))
+        self.wait_for_letters(quell, 0)
+        quell.events({**failure("extract"), "status": "succeeded"})
+        self.assertTrue(wait_for(lambda: self.hook.types() == ["opened", "resolved"]))
+        quell.settle()
+        before = self.timeline(quell, incident)
+        self.assertEqual([what for what, _ in before].count("delivered late"), 1)
+        quell.stop(signal.SIGKILL)
+        shutil.rmtree(os.path.join(quell.directory, "quell-data", "shard-0", "state"))
+        quell.start()
+        self.assertTrue(wait_for(lambda: quell.incidents()))
+        self.assertEqual(self.timeline(quell, incident), before)
+
     def test_a_token_sees_and_moves_its_own_letters_alone(self):
         files = {f"tenants/{name}.toml": f'[tenant]\nid = "{name}"\ntokens_sha256 = '
                  f'["{hashlib.sha256(name.encode()).hexdigest()}"]\n[notify]\ngroup_wait = "0s"\n'

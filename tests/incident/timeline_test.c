@@ -121,6 +121,48 @@ static void roots_that_take_turns_fill_no_timeline_without_end(void **state) {
     world_deinit(&world);
 }
 
+/* A sink that never takes anything, and somebody who tries each dead letter again, for ever. */
+static void what_is_not_delivered_fills_no_timeline_without_end(void **state) {
+    (void)state;
+    static const struct incident_delivery ends[] = {
+        {.what = INCIDENT_UNDELIVERED,
+         .type = {(const uint8_t *)"opened", 6},
+         .sink = {(const uint8_t *)"oncall", 6},
+         .reason = {(const uint8_t *)"HTTP 400", 8}},
+        {.what = INCIDENT_DELIVERED_LATE,
+         .type = {(const uint8_t *)"opened", 6},
+         .sink = {(const uint8_t *)"oncall", 6}},
+    };
+    struct world world;
+    world_init(&world);
+    world_fail(&world, "job:a", world.now_ns);
+    world_run_for(&world, NS_PER_MINUTE);
+    struct hash128 id = world_id(&world, "acme", 0);
+    for (unsigned i = 0; i < 6000; i++) {
+        struct incident_context context = world_context(&world);
+        assert_true(incidents_note_delivery(world.incidents, &context, id, &ends[i % 2]));
+        world_commit(&world);
+        if (i == 5000) {
+            world_restart(&world);
+        }
+    }
+    assert_in_range(count_lines(&world), 4096, 4100);
+    char *lines = world_timeline(&world, id);
+    assert_int_equal(
+        count_text(lines, "\"undelivered\",\"detail\":\"opened to oncall: HTTP 400; x"), 1);
+    assert_int_equal(count_text(lines, "\"delivered late\",\"detail\":\"opened to oncall; x"), 1);
+    free(lines);
+    /* Of one that is in memory no more a message has one line. */
+    struct incident_context context = world_context(&world);
+    size_t before = count_lines(&world);
+    for (unsigned i = 0; i < 10; i++) {
+        incident_note_delivery_late(&context, id, &ends[i % 2]);
+    }
+    world_commit(&world);
+    assert_int_equal(count_lines(&world), before + 1);
+    world_deinit(&world);
+}
+
 static void repeats_fill_no_timeline_without_end(void **state) {
     (void)state;
     struct world world;
@@ -145,6 +187,7 @@ int main(void) {
         cmocka_unit_test(what_flaps_alone_fills_no_timeline_without_end),
         cmocka_unit_test(of_what_is_told_for_ever_the_first_and_the_latest_stand_there),
         cmocka_unit_test(roots_that_take_turns_fill_no_timeline_without_end),
+        cmocka_unit_test(what_is_not_delivered_fills_no_timeline_without_end),
         cmocka_unit_test(repeats_fill_no_timeline_without_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
