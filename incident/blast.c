@@ -82,7 +82,8 @@ static void look_at_visit(struct incidents *incidents, const struct incident_con
     }
 }
 
-static void look_downstream(struct incidents *incidents, const struct incident_context *context,
+/* Whether that was all there is; else what it has not met may lie downstream all the same. */
+static bool look_downstream(struct incidents *incidents, const struct incident_context *context,
                             struct incident *incident) {
     struct member *root = member_at(incidents, incident->root);
     uint32_t start =
@@ -92,12 +93,14 @@ static void look_downstream(struct incidents *incidents, const struct incident_c
     incident->kinds_count = 0;
     root->reached_generation = incidents->generation;
     uint32_t count = 0;
+    bool is_truncated = false;
     const struct graph_visit *visits =
         graph_search_run(context->search, context->graph, start, GRAPH_DOWNSTREAM, GRAPH_HOPS_MAX,
-                         incident_tenant(incident), &count, NULL);
+                         incident_tenant(incident), &count, &is_truncated);
     for (uint32_t i = 0; i < count; i++) {
         look_at_visit(incidents, context, incident, &visits[i]);
     }
+    return !is_truncated && (count == 0 || visits[count - 1].hops < GRAPH_HOPS_MAX);
 }
 
 /* When it asks for what found no room. */
@@ -118,9 +121,9 @@ void incident_refresh(struct incidents *incidents, const struct incident_context
     if (incident->suspect_node == GRAPH_NODE_NONE) {
         strength_choose_root(incidents, context, incident);
     }
-    look_downstream(incidents, context, incident);
+    bool is_whole = look_downstream(incidents, context, incident);
     if (suspect_reconsider(incidents, context, incident)) {
-        look_downstream(incidents, context, incident);
+        is_whole = look_downstream(incidents, context, incident);
     }
     struct member *root = member_at(incidents, incident->root);
     if (root->is_recovered && !root->is_foreign) {
@@ -142,7 +145,7 @@ void incident_refresh(struct incidents *incidents, const struct incident_context
         incident->at_risk_count = 0;
         incident->kinds_count = 0;
     }
-    rank_incident(incidents, context, incident);
+    rank_incident(incidents, context, incident, is_whole);
     uint64_t due_ns = reroot_due_ns(incidents, context, incident);
     uint64_t asks_ns = asks_again_ns(context, incident);
     incident->refresh_due_ns = asks_ns < due_ns ? asks_ns : due_ns;

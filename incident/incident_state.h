@@ -468,8 +468,9 @@ void severity_raise(struct incidents *incidents, const struct incident_context *
                     struct incident *incident, enum event_severity severity);
 
 /* --- rank.c --- */
+/* After a refresh has looked downstream; `is_whole`: at all that lies there. */
 void rank_incident(struct incidents *incidents, const struct incident_context *context,
-                   struct incident *incident);
+                   struct incident *incident, bool is_whole);
 /* One line of evidence into text; false when there is no index-th. */
 bool rank_evidence(const struct rank *rank, const struct graph *graph, uint32_t index,
                    struct text *text);

@@ -75,7 +75,7 @@ static void tell_timelines(struct incidents *incidents, const struct incident_co
     struct text detail = text_over(words, sizeof(words));
     add_id(&detail, loser->id);
     text_add_text(&detail, ": ");
-    title_add(&detail, text_slice(&entity), is_suspected ? NULL : root, 0);
+    title_add(&detail, text_slice(&entity), is_suspected ? NULL : root, (struct title_counts){0});
     if (loser->acknowledged_size > 0) {
         text_add_text(&detail, "; acknowledged ");
         text_add(&detail, slice_of(loser->acknowledged, loser->acknowledged_size));

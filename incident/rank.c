@@ -5,14 +5,14 @@
  *
  *   (0.45 * reached + 0.30 * later + 0.15 * explicit + 0.10 / (1 + rivals)) * doubt
  *
- * reached: share of the affected that lie downstream of it; later: share of them that failed no
- * earlier than it; explicit: 1 when it failed, 0.5 when it is only late or degraded; rivals:
- * affected members that it does not reach. With nothing affected the shares are 1. A suspected root
- * has (0.5 + 0.5 * share) * (1 - 0.5 / count) instead, of its failing direct dependants. doubt:
- * doubt.c. What is left over is divided by weight among earlier storms' roots (STORM_WEIGHT), who
- * else is bad upstream of the affected (rivals.c; 2 times the share of them that depend on it) and
- * the affected: 2 for failing before the root, 2 for not being reached, 1 / (1 + hops) for standing
- * near it; the heaviest are the alternatives.
+ * reached: share of the affected that lie downstream of it (or may: beyond what one search looks
+ * at); later: share of them that failed no earlier than it; explicit: 1 when it failed, 0.5 when it
+ * is only late or degraded; rivals: affected members that it does not reach. With nothing affected
+ * the shares are 1. A suspected root has (0.5 + 0.5 * share) * (1 - 0.5 / count) instead, of its
+ * failing direct dependants. doubt: doubt.c. What is left over is divided by weight among earlier
+ * storms' roots (STORM_WEIGHT), who else is bad upstream of the affected (rivals.c; 2 times the
+ * share of them that depend on it) and the affected: 2 for failing before the root, 2 for not being
+ * reached, 1 / (1 + hops) for standing near it; the heaviest are the alternatives.
  */
 #include "incident/causes.h"
 #include "incident/doubt.h"
@@ -108,7 +108,7 @@ static uint64_t keep_rivals(struct incidents *incidents, const struct incident_c
 }
 
 void rank_incident(struct incidents *incidents, const struct incident_context *context,
-                   struct incident *incident) {
+                   struct incident *incident, bool is_whole) {
     struct member *root = member_at(incidents, incident->root);
     bool is_suspected = incident->suspect_node != GRAPH_NODE_NONE;
     struct rank rank = {
@@ -129,7 +129,8 @@ void rank_incident(struct incidents *incidents, const struct incident_context *c
         double weight = weight_of(root, member);
         weight_micros += (uint64_t)(weight * 1e6);
         rank.affected_count++;
-        rank.reached_count += member->reached_generation == root->reached_generation ? 1 : 0;
+        bool is_reached = member->reached_generation == root->reached_generation;
+        rank.reached_count += is_reached || !is_whole ? 1 : 0;
         rank.earlier_count += member_first_ns(member) < member_first_ns(root) ? 1 : 0;
         keep_alternative(&rank, member->node, weight);
     }
@@ -170,6 +171,13 @@ static void add_root_evidence(const struct rank *rank, uint32_t index, struct te
                         rank->affected_count);
     } else if (index == 1 && rank->affected_count == 0) {
         text_add_text(text, "nothing that fails upstream of it explains it");
+    } else if (index == 1 && rank->reached_count == 0) {
+        text_add_text(text, "no known edge leads from it to ");
+        if (rank->affected_count == 1) {
+            text_add_text(text, "the other");
+        } else {
+            text_add_format(text, "any of the %u others", rank->affected_count);
+        }
     } else if (index == 1) {
         text_add_format(text, "upstream of %u of %u affected", rank->reached_count,
                         rank->affected_count);

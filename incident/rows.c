@@ -89,7 +89,7 @@ static struct slice title_error(const struct member *root) {
 }
 
 void title_add(struct text *text, struct slice root_entity, const struct member *root,
-               uint32_t affected_count) {
+               struct title_counts counts) {
     text_add(text, root_entity);
     text_add_char(text, ' ');
     text_add(text, root == NULL ? SLICE("suspected") : event_status_word(root->status));
@@ -101,8 +101,12 @@ void title_add(struct text *text, struct slice root_entity, const struct member 
         text_add_text(text, ": ");
         text_add(text, error);
     }
-    if (affected_count > 0) {
-        text_add_format(text, "; %u downstream affected", affected_count);
+    if (counts.downstream > 0) {
+        text_add_format(text, "; %u downstream affected", counts.downstream);
+    }
+    if (counts.others > 0) {
+        text_add_format(text, "%s %u %s with it", counts.downstream > 0 ? "," : ";", counts.others,
+                        counts.others == 1 ? "other" : "others");
     }
 }
 
@@ -145,6 +149,16 @@ void incident_add_root(struct text *text, const struct incident_context *context
     }
 }
 
+/* Who joined since the last refresh did so by a path, as a rule. */
+static struct title_counts count_hit(const struct incident *incident, bool root_is_among_them) {
+    const struct rank *rank = &incident->rank;
+    uint32_t hit = incident->members_count - incident->bygone_count + incident->complaining_count -
+                   (root_is_among_them ? 1 : 0);
+    uint32_t others = rank->affected_count - rank->reached_count;
+    others = others < hit ? others : hit;
+    return (struct title_counts){.downstream = hit - others, .others = others};
+}
+
 static void write_root(const struct incident *incident, const struct incident_context *context,
                        const struct member *root, struct writer *writer) {
     char entity_words[ENTITY_BYTES_MAX + 16];
@@ -152,11 +166,10 @@ static void write_root(const struct incident *incident, const struct incident_co
     bool is_suspected = incident->suspect_node != GRAPH_NODE_NONE;
     incident_add_root(&entity, context, incident, root->is_foreign);
     bool is_among_them = !root->is_foreign && !root->is_bygone && !is_suspected;
-    uint32_t affected = incident->members_count - incident->bygone_count +
-                        incident->complaining_count - (is_among_them ? 1 : 0);
     char title_words[DETAIL_BYTES_MAX];
     struct text title = text_over(title_words, sizeof(title_words));
-    title_add(&title, text_slice(&entity), is_suspected ? NULL : root, affected);
+    title_add(&title, text_slice(&entity), is_suspected ? NULL : root,
+              count_hit(incident, is_among_them));
     writer_text(writer, text_slice(&title));
     writer_text(writer, text_slice(&entity));
     writer_text(writer, slice_of(root->error_class, root->error_class_size));

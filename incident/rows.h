@@ -10,9 +10,14 @@
 
 /* "platform/" before the entity of a foreign member. */
 void entity_add(struct text *text, struct slice entity, bool is_foreign);
+/* Of a title: who else is hit, by what leads to it from the root, and otherwise. */
+struct title_counts {
+    uint32_t downstream;
+    uint32_t others;
+};
 /* root: NULL when it is only suspected. */
 void title_add(struct text *text, struct slice root_entity, const struct member *root,
-               uint32_t affected_count);
+               struct title_counts counts);
 /* "x411", as the timeline tells of repeats. */
 void repeats_add(struct text *text, uint64_t count);
 struct slice incident_encode(struct incidents *incidents, const struct incident_context *context,
