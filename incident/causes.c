@@ -388,11 +388,11 @@ static struct cause look_at_cause(struct incidents *incidents,
 }
 
 bool cause_is_bad_above(struct incidents *incidents, const struct incident_context *context,
-                        const struct outlook *outlook, const struct member *member) {
+                        const struct outlook *outlook, const struct member *member, uint32_t hops) {
     struct trouble trouble = trouble_of(context, member);
     return !member->is_foreign && !member->is_recovered &&
            is_cause(incidents, context, outlook, member) &&
-           bond_holds(weigh_cause(outlook, &trouble, 1));
+           bond_holds(weigh_cause(outlook, &trouble, hops));
 }
 
 static int32_t cause_points_max(const struct outlook *outlook, uint32_t hops) {

@@ -89,6 +89,11 @@ struct member *cycle_choose_root(struct incidents *incidents,
 void cycle_review(struct incidents *incidents, const struct incident_context *context,
                   struct incident *incident);
 
+/* The best cause outside the incident of anyone in it who may be why its root fails: of a ring,
+ * whose root has no cause of its own that is not of the ring. */
+struct cause cycle_find_cause(struct incidents *incidents, const struct incident_context *context,
+                              const struct incident *incident);
+
 /* rehome.c: members of other incidents whose nearest cause is now this member, or stands in its
  * incident, move there; `until_ns` as in the outlook of its signal. Those beyond what one call does
  * are asked with the next refresh. */
@@ -102,6 +107,10 @@ void rehome_again(struct incidents *incidents, const struct incident_context *co
  * merged with the incident of the cause, whose root is the root then. */
 void correlate_put_down(struct incidents *incidents, const struct incident_context *context,
                         struct incident *incident, const struct cause *cause);
+
+/* correlate.c: puts the incident down to what explains a ring that its root stands in. */
+void correlate_explain_ring(struct incidents *incidents, const struct incident_context *context,
+                            struct incident *incident);
 
 /* correlate.c: whether trouble at a platform node that is no member would explain a tenant's. */
 bool correlate_reaches_tenants(struct incidents *incidents, const struct incident_context *context,
@@ -148,9 +157,9 @@ void suspect_begin_life(struct incidents *incidents, const struct incident_conte
  * resources; NULL when there is none. */
 struct incident *kin_find(struct incidents *incidents, const struct outlook *outlook,
                           const struct resources *resources, const struct incident *exclude);
-/* Whether a bad member may be why that which looks, a direct dependant of it, fails. */
+/* Whether a bad member may be why that which looks, so many hops below it, fails. */
 bool cause_is_bad_above(struct incidents *incidents, const struct incident_context *context,
-                        const struct outlook *outlook, const struct member *member);
+                        const struct outlook *outlook, const struct member *member, uint32_t hops);
 /* The best cause upstream of `node` outside `exclude`; cause_gather_explained has run before, so
  * that a cause below is known as a cycle. */
 struct cause cause_find(struct incidents *incidents, const struct incident_context *context,

@@ -16,7 +16,8 @@
  * opened, if it happened while the cause was bad (causes.c): people know of the cause already.
  *
  * In a cycle each node is upstream of each: the earliest event time is the root, then explicit
- * failure before lateness, then the smaller name (cycle.c).
+ * failure before lateness, then the smaller name; what explains any of them from outside explains
+ * all (cycle.c).
  *
  * Platform nodes are bad for other tenants by the state word of the graph. A tenant's incident may
  * have one as its root: a foreign member, one incident a (tenant, foreign root). It follows what
@@ -273,7 +274,6 @@ struct member *correlate_place(struct incidents *incidents, const struct inciden
     }
     incident_set_root(incidents, context, survivor, root);
     suspect_heard(incidents, context, survivor, node);
-    correlate_rehome(incidents, context, member, outlook.until_ns);
     if (place.suspicion.node != GRAPH_NODE_NONE) {
         suspect_set(incidents, context, survivor, &place.suspicion);
     }
@@ -287,6 +287,10 @@ struct member *correlate_place(struct incidents *incidents, const struct inciden
         }
         telling_note(incidents, context, survivor, CHANGE_AFFECTED);
         incident_refresh_later(incidents, context, survivor);
+    }
+    correlate_rehome(incidents, context, member, outlook.until_ns);
+    if (place.cause.is_cycle) {
+        correlate_explain_ring(incidents, context, incident_at(incidents, member->incident));
     }
     *opened_out = opens || is_news;
     return member;
@@ -401,6 +405,20 @@ void correlate_explain(struct incidents *incidents, const struct incident_contex
     struct outlook outlook = outlook_of_member(incidents, context, root);
     cause_gather_explained(incidents, context, &outlook, root->node, incident);
     struct cause cause = cause_find(incidents, context, &outlook, root->node, incident);
+    if (cause.is_found) {
+        correlate_put_down(incidents, context, incident, &cause);
+    } else {
+        correlate_explain_ring(incidents, context, incident);
+    }
+}
+
+void correlate_explain_ring(struct incidents *incidents, const struct incident_context *context,
+                            struct incident *incident) {
+    if (effects_room(context->effects) < MERGE_ROOM_BYTES_MIN) {
+        incident_look_again(incidents, incident);
+        return;
+    }
+    struct cause cause = cycle_find_cause(incidents, context, incident);
     if (cause.is_found) {
         correlate_put_down(incidents, context, incident, &cause);
     }

@@ -6,8 +6,16 @@
  * of those that news or edges happened to look at: then the order of arrival would tell. A root
  * that lies only below the ring was one while the ring was silent: it gives way, however early it
  * failed.
+ *
+ * What brings down a ring from outside need not be bound to the one that broke first, which may
+ * stand far from where the trouble came in, or have a clock that is ahead: the cause of whoever is
+ * why the root fails is the cause of all, whichever was told first.
+ *
+ * Bounded: RING_ASKED_MAX members above a root are asked for causes.
  */
 #include "incident/causes.h"
+
+#define RING_ASKED_MAX 64u
 
 bool root_is_better(const struct incident_context *context, const struct member *member,
                     const struct member *other) {
@@ -84,4 +92,54 @@ void cycle_review(struct incidents *incidents, const struct incident_context *co
         incident_set_root(incidents, context, incident,
                           cycle_choose_root(incidents, context, root, root));
     }
+}
+
+/* The members of its incident that may be why the root fails. */
+static uint32_t gather_above(struct incidents *incidents, const struct incident_context *context,
+                             const struct member *root, uint32_t *members_out) {
+    struct outlook outlook = outlook_of_member(incidents, context, root);
+    uint32_t gathered = 0;
+    uint32_t count = 0;
+    const struct graph_visit *visits =
+        search(context, &outlook, root->node, GRAPH_UPSTREAM, &count);
+    for (uint32_t i = 0; i < count && gathered < RING_ASKED_MAX; i++) {
+        struct member *member = find_candidate(incidents, &outlook, visits[i].node, root->incident);
+        if (member != NULL &&
+            cause_is_bad_above(incidents, context, &outlook, member, visits[i].hops)) {
+            members_out[gathered++] = member_slot(incidents, member);
+        }
+    }
+    return gathered;
+}
+
+static bool is_likelier(const struct cause *a, const struct cause *b) {
+    if (a->points != b->points) {
+        return a->points > b->points;
+    }
+    if (a->since_ns != b->since_ns) {
+        return a->since_ns < b->since_ns;
+    }
+    return a->node != b->node ? a->node < b->node : a->hops < b->hops;
+}
+
+struct cause cycle_find_cause(struct incidents *incidents, const struct incident_context *context,
+                              const struct incident *incident) {
+    struct cause best = {0};
+    const struct member *root = member_at(incidents, incident->root);
+    if (incident->members_count < 2 || root->is_foreign || root->is_recovered) {
+        return best;
+    }
+    uint32_t above[RING_ASKED_MAX];
+    uint32_t count = gather_above(incidents, context, root, above);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct member *member = member_at(incidents, above[i]);
+        struct outlook outlook = outlook_of_member(incidents, context, member);
+        cause_gather_explained(incidents, context, &outlook, member->node, incident);
+        struct cause cause = cause_find(incidents, context, &outlook, member->node, incident);
+        bool is_outside = cause.is_found && !cause.is_cycle;
+        if (is_outside && (!best.is_found || is_likelier(&cause, &best))) {
+            best = cause;
+        }
+    }
+    return best;
 }

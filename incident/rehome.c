@@ -6,6 +6,8 @@
  * other's incident for ever. So when a node turns bad, the members of other incidents downstream of
  * it are asked again, nearest first, who their cause is; those whose cause stands in its incident
  * now move there. A root is not asked: it is explained and merged, or it has a cause of its own.
+ * But one that stands in a ring is, by whoever of the ring may be why it fails (cycle.c), or when
+ * the cause that it had in its own incident has moved: else the order of arrival would tell.
  *
  * Signals stay counted where they were received. Tenants that hang on a platform node which moved
  * look again at the next advance. Bounded: REHOMED_MAX members a call, each incident that they left
@@ -65,18 +67,60 @@ static void move(struct incidents *incidents, const struct incident_context *con
     incident_refresh_later(incidents, context, target);
 }
 
+/* First seen first, since it is in this order that they are asked; none, last. */
 static bool precedes(const void *context, uint32_t a, uint32_t b) {
-    (void)context;
-    return a < b;
+    bool are_both = a != INDEX_NONE && b != INDEX_NONE;
+    return are_both ? incident_precedes((const struct incidents *)context, a, b) : a < b;
 }
 
-/* `sorted` holds what incident each of the members left; INDEX_NONE: none. */
-static void ask_tenants(struct incidents *incidents, uint32_t count) {
-    sort_indices(incidents->sorted, count, precedes, NULL);
+/* The roots of the first `count` incidents in `sorted`, each once; INDEX_NONE: none. */
+static uint32_t list_roots(struct incidents *incidents, uint32_t count, uint32_t *roots_out) {
+    uint32_t listed = 0;
+    sort_indices(incidents->sorted, count, precedes, incidents);
     for (uint32_t i = 0; i < count && incidents->sorted[i] != INDEX_NONE; i++) {
-        const struct incident *left = incident_at(incidents, incidents->sorted[i]);
         if (i == 0 || incidents->sorted[i - 1] != incidents->sorted[i]) {
+            roots_out[listed++] = incident_at(incidents, incidents->sorted[i])->root;
+        }
+    }
+    return listed;
+}
+
+/* Those that are roots still; what is merged meanwhile has its cause. */
+static struct incident *find_rooted(struct incidents *incidents, uint32_t root) {
+    const struct member *member = &incidents->members[root];
+    struct incident *incident = member->is_used ? incident_at(incidents, member->incident) : NULL;
+    bool is_root = incident != NULL && incident->root == root && incident_is_live(incident);
+    return is_root ? incident : NULL;
+}
+
+/* The incidents of a ring whose root is too far from the cause, or failed too early, to be bound to
+ * it, while another of the ring is: they are explained whole, as if it had been told first. */
+static void explain_rings(struct incidents *incidents, const struct incident_context *context,
+                          uint32_t count) {
+    uint32_t roots[REHOMED_MAX];
+    for (uint32_t i = 0; i < count; i++) {
+        incidents->sorted[i] = member_at(incidents, incidents->sorted[i])->incident;
+    }
+    uint32_t listed = list_roots(incidents, count, roots);
+    for (uint32_t i = 0; i < listed; i++) {
+        struct incident *incident = find_rooted(incidents, roots[i]);
+        if (incident != NULL) {
+            correlate_explain_ring(incidents, context, incident);
+        }
+    }
+}
+
+/* `sorted` holds what incident each of the members left; INDEX_NONE: none. One of them may have
+ * been why its root fails, in a ring. */
+static void ask_those_left(struct incidents *incidents, const struct incident_context *context,
+                           uint32_t count) {
+    uint32_t roots[REHOMED_MAX];
+    uint32_t listed = list_roots(incidents, count, roots);
+    for (uint32_t i = 0; i < listed; i++) {
+        struct incident *left = find_rooted(incidents, roots[i]);
+        if (left != NULL) {
             reach_ask_again(incidents, left, left->root_node);
+            correlate_explain(incidents, context, left);
         }
     }
 }
@@ -96,6 +140,7 @@ void correlate_rehome(struct incidents *incidents, const struct incident_context
                       struct member *cause, uint64_t until_ns) {
     struct outlook outlook = outlook_of_member(incidents, context, cause);
     outlook.until_ns = until_ns;
+    explain_rings(incidents, context, gather_members(incidents, context, &outlook, cause));
     uint32_t count = gather_members(incidents, context, &outlook, cause);
     struct incident *target = incident_at(incidents, cause->incident);
     bool is_short = false;
@@ -121,7 +166,6 @@ void correlate_rehome(struct incidents *incidents, const struct incident_context
             moved++;
         }
     }
-    ask_tenants(incidents, count);
     /* Behind the first REHOMED_MAX only when some of these moved: else they are the same for ever.
      */
     if (is_short || (count == REHOMED_MAX && moved > 0)) {
@@ -130,6 +174,7 @@ void correlate_rehome(struct incidents *incidents, const struct incident_context
     if (is_short) {
         incident_look_again(incidents, target);
     }
+    ask_those_left(incidents, context, count); /* may merge the target */
 }
 
 /* By number, as no list keeps its order. */

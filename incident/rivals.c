@@ -37,7 +37,7 @@ static void look_above(struct incidents *incidents, const struct incident_contex
                 ? member_find(incidents, outlook.tenant_hash, above[i].node)
                 : NULL;
         if (member != NULL && member->incident != affected->incident &&
-            cause_is_bad_above(incidents, context, &outlook, member)) {
+            cause_is_bad_above(incidents, context, &outlook, member, 1)) {
             count_rival(rivals, member->node);
         }
     }
