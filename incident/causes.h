@@ -89,8 +89,8 @@ struct member *cycle_choose_root(struct incidents *incidents,
 void cycle_review(struct incidents *incidents, const struct incident_context *context,
                   struct incident *incident);
 
-/* The best cause outside the incident of anyone in it who may be why its root fails: of a ring,
- * whose root has no cause of its own that is not of the ring. */
+/* The best cause outside the incident of anyone in it who may be why its root fails, by others too:
+ * of a ring, whose root has no cause but in the ring. */
 struct cause cycle_find_cause(struct incidents *incidents, const struct incident_context *context,
                               const struct incident *incident);
 

@@ -94,22 +94,38 @@ void cycle_review(struct incidents *incidents, const struct incident_context *co
     }
 }
 
-/* The members of its incident that may be why the root fails. */
-static uint32_t gather_above(struct incidents *incidents, const struct incident_context *context,
-                             const struct member *root, uint32_t *members_out) {
-    struct outlook outlook = outlook_of_member(incidents, context, root);
-    uint32_t gathered = 0;
-    uint32_t count = 0;
-    const struct graph_visit *visits =
-        search(context, &outlook, root->node, GRAPH_UPSTREAM, &count);
-    for (uint32_t i = 0; i < count && gathered < RING_ASKED_MAX; i++) {
-        struct member *member = find_candidate(incidents, &outlook, visits[i].node, root->incident);
-        if (member != NULL &&
-            cause_is_bad_above(incidents, context, &outlook, member, visits[i].hops)) {
-            members_out[gathered++] = member_slot(incidents, member);
+/* Members of one incident, each once. */
+struct ring {
+    uint32_t count;
+    uint32_t members[RING_ASKED_MAX];
+};
+
+static void add_once(struct ring *ring, uint32_t member) {
+    for (uint32_t i = 0; i < ring->count; i++) {
+        if (ring->members[i] == member) {
+            return;
         }
     }
-    return gathered;
+    if (ring->count < RING_ASKED_MAX) {
+        ring->members[ring->count++] = member;
+    }
+}
+
+/* Adds those of its incident that may be why the member fails. */
+static void add_above(struct incidents *incidents, const struct incident_context *context,
+                      const struct member *below, struct ring *ring) {
+    struct outlook outlook = outlook_of_member(incidents, context, below);
+    uint32_t count = 0;
+    const struct graph_visit *visits =
+        search(context, &outlook, below->node, GRAPH_UPSTREAM, &count);
+    for (uint32_t i = 0; i < count; i++) {
+        struct member *member =
+            find_candidate(incidents, &outlook, visits[i].node, below->incident);
+        if (member != NULL &&
+            cause_is_bad_above(incidents, context, &outlook, member, visits[i].hops)) {
+            add_once(ring, member_slot(incidents, member));
+        }
+    }
 }
 
 static bool is_likelier(const struct cause *a, const struct cause *b) {
@@ -129,10 +145,11 @@ struct cause cycle_find_cause(struct incidents *incidents, const struct incident
     if (incident->members_count < 2 || root->is_foreign || root->is_recovered) {
         return best;
     }
-    uint32_t above[RING_ASKED_MAX];
-    uint32_t count = gather_above(incidents, context, root, above);
-    for (uint32_t i = 0; i < count; i++) {
-        const struct member *member = member_at(incidents, above[i]);
+    struct ring ring = {.count = 0};
+    add_above(incidents, context, root, &ring);
+    for (uint32_t i = 0; i < ring.count; i++) {
+        const struct member *member = member_at(incidents, ring.members[i]);
+        add_above(incidents, context, member, &ring); /* why that one fails, and so on */
         struct outlook outlook = outlook_of_member(incidents, context, member);
         cause_gather_explained(incidents, context, &outlook, member->node, incident);
         struct cause cause = cause_find(incidents, context, &outlook, member->node, incident);
