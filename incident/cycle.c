@@ -11,11 +11,14 @@
  * stand far from where the trouble came in, or have a clock that is ahead: the cause of whoever is
  * why the root fails is the cause of all, whichever was told first.
  *
- * Bounded: RING_ASKED_MAX members above a root are asked for causes.
+ * Bounded: RING_ASKED_MAX members above a root are asked for causes, and none where nobody fails
+ * who could be one.
  */
 #include "incident/causes.h"
 
-#define RING_ASKED_MAX 64u
+#define RING_ASKED_MAX 16u
+/* So many windows lie at most between the root of a ring and a cause of one of it. */
+#define RING_WINDOWS_MAX 4u
 
 bool root_is_better(const struct incident_context *context, const struct member *member,
                     const struct member *other) {
@@ -116,6 +119,9 @@ static void add_above(struct incidents *incidents, const struct incident_context
                       const struct member *below, struct ring *ring) {
     struct outlook outlook = outlook_of_member(incidents, context, below);
     uint32_t count = 0;
+    if (ring->count == RING_ASKED_MAX) {
+        return;
+    }
     const struct graph_visit *visits =
         search(context, &outlook, below->node, GRAPH_UPSTREAM, &count);
     for (uint32_t i = 0; i < count; i++) {
@@ -138,11 +144,44 @@ static bool is_likelier(const struct cause *a, const struct cause *b) {
     return a->node != b->node ? a->node < b->node : a->hops < b->hops;
 }
 
+/* Whether it may be why one of the ring fails; their times lie apart. */
+static bool may_be_above(struct incidents *incidents, const struct incident_context *context,
+                         const struct outlook *outlook, uint32_t node, uint32_t own_incident) {
+    const struct member *member = member_find(incidents, outlook->tenant_hash, node);
+    if (member == NULL || member->is_foreign) {
+        return event_status_news(graph_get_node(context->graph, node).state.status) == SIGNAL_BAD;
+    }
+    return member->incident != own_incident && !member->is_complaining &&
+           incident_is_live(incident_at(incidents, member->incident)) &&
+           cause_is_in_window(outlook, member->since_ns, member->last_signal_ns);
+}
+
+/* Whether anyone who may be a cause stands above the root and outside its incident, as far as one
+ * search sees: in a storm mostly nobody does, and that is known a hundred times sooner than who. */
+static bool has_others_above(struct incidents *incidents, const struct incident_context *context,
+                             const struct member *root) {
+    struct outlook outlook = outlook_of_member(incidents, context, root);
+    uint32_t count = 0;
+    bool is_truncated = false;
+    const struct graph_visit *visits =
+        graph_search_run(context->search, context->graph, root->node, GRAPH_UPSTREAM,
+                         GRAPH_HOPS_MAX, outlook.tenant, &count, &is_truncated);
+    bool is_window_small = outlook.window_ns < UINT64_MAX / RING_WINDOWS_MAX;
+    outlook.window_ns = is_window_small ? RING_WINDOWS_MAX * outlook.window_ns : UINT64_MAX;
+    for (uint32_t i = 0; i < count; i++) {
+        if (may_be_above(incidents, context, &outlook, visits[i].node, root->incident)) {
+            return true;
+        }
+    }
+    return is_truncated || (count > 0 && visits[count - 1].hops == GRAPH_HOPS_MAX);
+}
+
 struct cause cycle_find_cause(struct incidents *incidents, const struct incident_context *context,
                               const struct incident *incident) {
     struct cause best = {0};
     const struct member *root = member_at(incidents, incident->root);
-    if (incident->members_count < 2 || root->is_foreign || root->is_recovered) {
+    if (incident->members_count < 2 || root->is_foreign || root->is_recovered ||
+        !has_others_above(incidents, context, root)) {
         return best;
     }
     struct ring ring = {.count = 0};
