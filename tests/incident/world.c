@@ -86,10 +86,15 @@ static void note_told(struct world *world, struct slice value) {
     assert_true(json_is_valid(told->json));
 }
 
+static uint64_t tag_of(const struct effect *effect) {
+    return hash64_of(effect->key, (uint64_t)effect->table);
+}
+
 static size_t find_row(const struct world *world, const struct effect *effect) {
+    uint64_t tag = tag_of(effect);
     for (size_t i = 0; i < world->rows_count; i++) {
         const struct stored_row *row = &world->rows[i];
-        if (row->table == effect->table &&
+        if (row->tag == tag && row->table == effect->table &&
             slice_equals(slice_of(row->key, row->key_size), effect->key)) {
             return i;
         }
@@ -111,7 +116,8 @@ static void store(struct world *world, const struct effect *effect) {
         world->rows = realloc(world->rows, world->rows_capacity * sizeof(struct stored_row));
     }
     struct stored_row *row = &world->rows[world->rows_count++];
-    *row = (struct stored_row){.table = effect->table, .key_size = effect->key.size};
+    *row = (struct stored_row){
+        .tag = tag_of(effect), .table = effect->table, .key_size = effect->key.size};
     assert_true(effect->key.size <= sizeof(row->key));
     memcpy(row->key, effect->key.data, effect->key.size);
     row->value_size = effect->value.size;

@@ -20,6 +20,7 @@
 #define WORLD_SINKS_MAX 4u
 
 struct stored_row {
+    uint64_t tag; /* of table and key: thousands of rows are looked through */
     enum store_table table;
     uint8_t key[128];
     size_t key_size;
