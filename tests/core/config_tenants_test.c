@@ -1,22 +1,30 @@
 /* config_tenants_test.c - what a tenant's rules may say, in a file of its own or in quell.toml. */
 #include "tests/core/config_world.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void a_tenants_file_is_its_policy(void **state) {
-    struct world *world = *state;
+/* quell.toml, of these words, and a file of the tenant acme. */
+static struct status load_tenant(struct world *world, const char *process, const char *tenant) {
     char words[256];
     char path[96];
     snprintf(path, sizeof(path), "%s/tenants", world->directory);
-    assert_int_equal(mkdir(path, 0700), 0);
-    snprintf(words, sizeof(words), "tenants_dir = \"%s\"\n[defaults.dedup]\nwindow = \"3m\"\n",
-             path);
+    assert_true(mkdir(path, 0700) == 0 || errno == EEXIST);
+    snprintf(words, sizeof(words), "tenants_dir = \"%s\"\n%s", path, process);
     snprintf(path, sizeof(path), "%s/tenants/acme.toml", world->directory);
-    write_file(path, "[tenant]\nid = \"acme\"\n[correlate]\nwindow = \"1h\"\n"
-                     "[[job]]\nid = \"load\"\ndepends_on = [\"job:extract\"]\ntier = 1\n");
-    assert_status(load(world, words, NULL), OK);
+    write_file(path, tenant);
+    return load(world, words, NULL);
+}
+
+static void a_tenants_file_is_its_policy(void **state) {
+    struct world *world = *state;
+    const char *words = "[defaults.dedup]\nwindow = \"3m\"\n";
+    assert_status(load_tenant(world, words,
+                              "[tenant]\nid = \"acme\"\n[correlate]\nwindow = \"1h\"\n[[job]]\n"
+                              "id = \"load\"\ndepends_on = [\"job:extract\"]\ntier = 1\n"),
+                  OK);
     const struct policy *policy = policy_set_find(&world->config->policies, SLICE("acme"));
     assert_slice(policy->tenant, "acme");
     assert_int_equal(policy->correlate_window_ns, NS_PER_HOUR);
@@ -24,8 +32,8 @@ static void a_tenants_file_is_its_policy(void **state) {
     assert_int_equal(policy->jobs_count, 1);
     assert_slice(policy->jobs[0].entity, "job:load");
     assert_slice(policy->jobs[0].depends_on[0], "job:extract");
-    write_file(path, "[tenant]\nid = \"acme\"\n[[route]]\nsinks = [\"nowhere\"]\n");
-    assert_status(load(world, words, NULL), INVALID);
+    words = "[tenant]\nid = \"acme\"\n[[route]]\nsinks = [\"nowhere\"]\n";
+    assert_status(load_tenant(world, "", words), INVALID);
     assert_non_null(strstr(world->words, "tenants/acme.toml:4:1: no sink is named \"nowhere\""));
 }
 
@@ -82,15 +90,11 @@ static void a_key_in_a_wrong_section_is_told_its_own(void **state) {
 
 static void a_tenants_file_is_told_what_stands_in_quell_toml(void **state) {
     struct world *world = *state;
-    char words[256];
-    char path[96];
-    snprintf(path, sizeof(path), "%s/tenants", world->directory);
-    assert_int_equal(mkdir(path, 0700), 0);
-    snprintf(words, sizeof(words), "tenants_dir = \"%s\"\n", path);
-    snprintf(path, sizeof(path), "%s/tenants/acme.toml", world->directory);
-    write_file(path, "tokens_sha256 = []\n[tenant]\nmax_hops = 2\n[limits]\nedges = 5\n"
-                     "[dedup]\ningest_threads = 2\n[[job]]\nid = \"load\"\nbrokers = []\n");
-    assert_status(load(world, words, NULL), INVALID);
+    assert_status(
+        load_tenant(world, "",
+                    "tokens_sha256 = []\n[tenant]\nmax_hops = 2\n[limits]\nedges = 5\n"
+                    "[dedup]\ningest_threads = 2\n[[job]]\nid = \"load\"\nbrokers = []\n"),
+        INVALID);
     const char *told[] = {":1:1: unknown key \"tokens_sha256\": it stands in [tenant]\n",
                           ":3:1: unknown key \"max_hops\": it stands in [correlate]\n",
                           ":5:1: unknown key \"edges\": it stands in [limits] of quell.toml\n",
@@ -119,17 +123,9 @@ static void a_tenant_has_a_file_of_its_own(void **state) {
                 "read as quell.toml\n");
     assert_status(load(world, "[defaults.tenant]\nid = \"acme\"\n", NULL), INVALID);
     assert_says(world, ":1:11", "[tenant] stands in a file of its own");
-    char words[256];
-    char path[96];
-    snprintf(path, sizeof(path), "%s/tenants", world->directory);
-    assert_int_equal(mkdir(path, 0700), 0);
-    snprintf(words, sizeof(words), "tenants_dir = \"%s\"\n", path);
-    snprintf(path, sizeof(path), "%s/tenants/acme.toml", world->directory);
-    write_file(path, "tenant = \"acme\"\n");
-    assert_status(load(world, words, NULL), INVALID);
+    assert_status(load_tenant(world, "", "tenant = \"acme\"\n"), INVALID);
     assert_non_null(strstr(world->words, "acme.toml:1:1: tenant is a table: [tenant]\n"));
-    write_file(path, "[[tenant]]\nid = \"acme\"\n");
-    assert_status(load(world, words, NULL), INVALID);
+    assert_status(load_tenant(world, "", "[[tenant]]\nid = \"acme\"\n"), INVALID);
     assert_non_null(strstr(world->words, ": tenant is a table: [tenant]\n"));
     assert_int_equal(world->errors.count, 1);
 }
@@ -176,15 +172,10 @@ static void a_value_of_the_wrong_type_is_told_once(void **state) {
 
 static void an_unreadable_quell_toml_hides_no_tenants_errors(void **state) {
     struct world *world = *state;
-    char words[256];
-    char path[96];
-    snprintf(path, sizeof(path), "%s/tenants", world->directory);
-    assert_int_equal(mkdir(path, 0700), 0);
-    snprintf(words, sizeof(words), "tenants_dir = \"%s\"\n[server\nio = \"auto\"\n", path);
-    snprintf(path, sizeof(path), "%s/tenants/acme.toml", world->directory);
-    write_file(path, "[tenant]\nid = \"acme\"\n[dedup]\nwindow = 5\n"
-                     "[[route]]\nsinks = [\"named-in-quell-toml\"]\n");
-    assert_status(load(world, words, NULL), INVALID);
+    assert_status(load_tenant(world, "[server\nio = \"auto\"\n",
+                              "[tenant]\nid = \"acme\"\n[dedup]\nwindow = 5\n"
+                              "[[route]]\nsinks = [\"named-in-quell-toml\"]\n"),
+                  INVALID);
     assert_says(world, ":2:8", "Error while parsing table header");
     assert_non_null(strstr(world->words, "tenants/acme.toml:4:1: window: a duration"));
     assert_int_equal(world->errors.count, 2);

@@ -23,15 +23,22 @@ static void shorten(struct stored_row *row, struct slice state, size_t cut) {
     row->value_size -= cut;
 }
 
+/* Where the state begins in an incident's row; SIZE_MAX: it is no such row. */
+static size_t state_of(const struct stored_row *row, struct incident_row *decoded) {
+    if (row->table != STORE_TABLE_INCIDENT) {
+        return SIZE_MAX;
+    }
+    assert_true(status_is_ok(incident_row_decode(slice_of(row->value, row->value_size), decoded)));
+    return (size_t)(decoded->state.data - row->value);
+}
+
 /* As before incidents knew which sinks were told. */
 static void forget_sinks(struct world *world, uint32_t told_count) {
     for (size_t i = 0; i < world->rows_count; i++) {
         struct stored_row *row = &world->rows[i];
         struct incident_row decoded;
-        if (row->table == STORE_TABLE_INCIDENT) {
-            assert_true(
-                status_is_ok(incident_row_decode(slice_of(row->value, row->value_size), &decoded)));
-            size_t flags = (size_t)(decoded.state.data - row->value);
+        size_t flags = state_of(row, &decoded);
+        if (flags != SIZE_MAX) {
             row->value[flags] &= (uint8_t)~SINKS_KNOWN;
             shorten(row, decoded.state, 1 + 4 * told_count + NEWER_BYTES);
         }
@@ -125,10 +132,8 @@ static void forget_to_ask(struct world *world) {
     for (size_t i = 0; i < world->rows_count; i++) {
         struct stored_row *row = &world->rows[i];
         struct incident_row decoded;
-        if (row->table == STORE_TABLE_INCIDENT) {
-            assert_true(
-                status_is_ok(incident_row_decode(slice_of(row->value, row->value_size), &decoded)));
-            size_t state = (size_t)(decoded.state.data - row->value);
+        size_t state = state_of(row, &decoded);
+        if (state != SIZE_MAX) {
             memset(row->value + state + DUES_AT, 0xff, 2 * sizeof(uint64_t));
             shorten(row, decoded.state, LEFT_OUT_BYTES);
         }
