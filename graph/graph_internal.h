@@ -56,7 +56,7 @@ struct graph_record {
 /* A tenant. */
 struct graph_owner {
     struct slice name;
-    uint32_t nodes;
+    _Atomic uint32_t nodes;
     uint32_t next; /* number that its next node gets, unless that is: */
     uint32_t end;
 };

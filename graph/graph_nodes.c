@@ -58,7 +58,7 @@ static void run_begin(struct graph *graph, struct graph_owner *owner, uint32_t n
 
 static uint32_t number_give(struct graph *graph, struct graph_owner *owner) {
     if (owner->next == owner->end) {
-        run_begin(graph, owner, graph->runs_end, run_length(owner->nodes));
+        run_begin(graph, owner, graph->runs_end, run_length(graph_peek(&owner->nodes)));
     }
     return owner->next++;
 }
@@ -125,7 +125,7 @@ static void put_node(struct graph *graph, uint32_t node, uint32_t owner, struct 
     atomic_init(&record->state, 0);
     atomic_init(&graph->heads[node].out, NONE);
     atomic_init(&graph->heads[node].in, NONE);
-    graph->owners[owner].nodes++;
+    atomic_fetch_add_explicit(&graph->owners[owner].nodes, 1, memory_order_relaxed);
     atomic_store_explicit(&graph->node_owners[node], (uint16_t)(owner + 1), memory_order_release);
     if (node >= graph_numbers_end(graph)) {
         atomic_store_explicit(&graph->numbers_end, node + 1, memory_order_release);
@@ -234,7 +234,7 @@ bool graph_has_node(const struct graph *graph, uint32_t number) {
 uint32_t graph_count_owned(const struct graph *graph, struct slice owner) {
     uint32_t number = 0;
     bool is_known = table_find(&graph->owner_numbers, hash128_of(owner, 0), &number);
-    return is_known ? graph->owners[number].nodes : 0;
+    return is_known ? graph_peek(&graph->owners[number].nodes) : 0;
 }
 
 uint32_t graph_find_owner(const struct graph *graph, struct slice owner) {

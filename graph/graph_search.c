@@ -8,8 +8,8 @@
 /* How far memory is asked for in advance: visits. */
 enum { ROWS_AHEAD = 4, EDGES_AHEAD = 2 };
 /* Marks and rows of so few numbers lie in the near caches: asking for them costs more than it
- * brings. */
-enum { NUMBERS_NEAR_MAX = 32768 };
+ * brings. Fewer of one tenant of many, whose turn others' searches came before. */
+enum { NUMBERS_NEAR_MAX = 32768, NUMBERS_NEAR_OF_TENANT_MAX = 8192 };
 
 struct graph_search {
     struct graph_visit *visits;
@@ -104,16 +104,23 @@ static inline uint32_t item_node(uint32_t item, uint32_t from) {
     return (item & ~dead) | (from & dead);
 }
 
-/* Notes those of a row's folded items that are new, for which there is room. */
-static inline uint32_t visit_folded(const struct graph_search *search,
-                                    const _Atomic uint32_t *items, uint32_t folded, uint32_t from,
-                                    uint32_t hops, uint32_t count) {
+/* Notes those of a row's folded items that are new, for which there is room: with a branch an item,
+ * so that what comes next is worked on while a mark is waited for; near marks are not waited for,
+ * and there a wrong guess costs more than a note that the next one takes the place of. */
+static inline __attribute__((always_inline)) uint32_t
+visit_folded(const struct graph_search *search, const _Atomic uint32_t *items, uint32_t folded,
+             uint32_t from, uint32_t hops, uint32_t count, bool is_near) {
     struct graph_visit *visits = search->visits;
     uint32_t *marks = search->marks;
     uint32_t generation = search->generation;
     for (const _Atomic uint32_t *end = items + folded; items < end; items++) {
         uint32_t node = item_node(atomic_load_explicit(items, memory_order_acquire), from);
-        if (marks[node] != generation) {
+        if (is_near) {
+            bool is_new = marks[node] != generation;
+            marks[node] = generation;
+            visits[count] = (struct graph_visit){node, hops, from};
+            count += is_new;
+        } else if (marks[node] != generation) {
             marks[node] = generation;
             visits[count++] = (struct graph_visit){node, hops, from};
         }
@@ -129,7 +136,7 @@ static bool expand(struct searching *searching, struct edge_walk *walk, uint32_t
     uint32_t folded = walk_folded(walk);
     bool is_whole = true;
     if (!asks && folded <= searching->search->visits_max - count) {
-        count = visit_folded(searching->search, walk->at, folded, from, hops, count);
+        count = visit_folded(searching->search, walk->at, folded, from, hops, count, false);
         walk->at = searching->has_newer ? walk->at + folded : walk->end;
     }
     for (uint32_t item = walk_row(walk); item != NONE && is_whole; item = walk_row(walk)) {
@@ -197,7 +204,7 @@ static inline uint32_t visit_room(const struct graph_search *search, const _Atom
         if (item == ROW_EMPTY) {
             break;
         }
-        count = visit_folded(search, &items[i], 1, from, hops, count);
+        count = visit_folded(search, &items[i], 1, from, hops, count, false);
     }
     return count;
 }
@@ -229,7 +236,7 @@ expand_rows(struct searching *searching, uint32_t next, bool has_newer, bool is_
             break;
         }
         uint32_t folded = row_edges(length);
-        count = visit_folded(fixed.search, row, folded, from, hops, count);
+        count = visit_folded(fixed.search, row, folded, from, hops, count, is_near);
         if (has_newer) {
             count = visit_room(fixed.search, row + folded, length - folded, from, hops, count);
         }
@@ -264,6 +271,19 @@ static struct sight sight_of(const struct graph *graph, uint32_t start,
     return sight;
 }
 
+/* Whether all that the search can reach has few numbers; those of a tenant lie side by side. */
+static bool stays_near(const struct graph *graph, const struct graph_snapshot *snapshot,
+                       struct sight sight) {
+    if (snapshot->nodes <= NUMBERS_NEAR_MAX) {
+        return true;
+    }
+    if (sight.viewer == OWNER_ANY || sight.asks_all) {
+        return false;
+    }
+    return graph_peek(&graph->owners[sight.viewer].nodes) <= NUMBERS_NEAR_OF_TENANT_MAX &&
+           graph_peek(&graph->owners[sight.platform].nodes) <= NUMBERS_NEAR_OF_TENANT_MAX;
+}
+
 const struct graph_visit *graph_search_run(struct graph_search *search, const struct graph *graph,
                                            uint32_t start, enum graph_direction direction,
                                            uint32_t hops_max, struct slice viewer,
@@ -278,8 +298,8 @@ const struct graph_visit *graph_search_run(struct graph_search *search, const st
         .sight = sight_of(graph, start, direction, viewer),
         .hops_max = hops_max,
         .has_newer = has_newer_edges(graph, snapshot),
-        .is_near = snapshot->nodes <= NUMBERS_NEAR_MAX,
     };
+    searching.is_near = stays_near(graph, snapshot, searching.sight);
     next_generation(search);
     search->marks[start] = search->generation;
     bool is_whole = true;

@@ -166,12 +166,14 @@ void bench_build(struct bench *bench) {
     must(arena_init(&bench->arena, 64 * GIB), "arena");
     must(effects_init(&bench->effects, 16 * MIB, &bench->arena), "effects");
     must(graph_init(&bench->graph, &bench->graph_options, &bench->arena), "graph");
-    bench->pairs = allocate(options->edges, sizeof(struct pair));
+    uint64_t pairs =
+        options->edges > options->restart_edges ? options->edges : options->restart_edges;
+    bench->pairs = allocate(pairs, sizeof(struct pair));
     uint64_t numbers =
         options->nodes > restart_nodes(options) ? options->nodes : restart_nodes(options);
     bench->numbers = allocate(numbers, sizeof(uint32_t));
     memset(bench->numbers, 1, numbers * sizeof(uint32_t));
-    memset(bench->pairs, 1, options->edges * sizeof(struct pair)); /* resident before */
+    memset(bench->pairs, 1, pairs * sizeof(struct pair)); /* resident before */
     uint64_t before = resident_bytes();
     uint64_t start_ns = now_of(CLOCK_PROCESS_CPUTIME_ID);
     intern_nodes(bench, bench->graph, options->nodes);
