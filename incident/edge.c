@@ -1,7 +1,7 @@
 /*
  * edge.c - a new edge may connect incidents that stood apart: which bad nodes look again.
  *
- * Only when there is trouble at its upper end or above it, and only the roots at its lower end or
+ * Only when there is trouble at its upper end or above it, and only the roots at its lower end and
  * below it: whoever is no root has a cause already. Bounded: EDGE_ROOTS_MAX roots; those beyond, as
  * those for which the effects have no room, look again at the next advance.
  */
@@ -45,23 +45,31 @@ static bool is_trouble_upstream(struct incidents *incidents, const struct incide
            cause_find(incidents, context, outlook, node, NULL).is_found;
 }
 
-/* The roots that a new edge from `from` may explain, as members, into `sorted`: the first seen. */
+/* The roots that a new edge from `from` may explain, as members, into `sorted`: it may be one, and
+ * what lies below may be bound to what the edge leads to, whether it is to `from` or not. */
 static uint32_t gather_roots(struct incidents *incidents, const struct incident_context *context,
                              const struct outlook *outlook, uint32_t from) {
-    struct member *member = member_find(incidents, outlook->tenant_hash, from);
-    if (member != NULL && !member->is_foreign && !member->is_recovered) {
-        struct incident *incident = incident_at(incidents, member->incident);
-        incidents->sorted[0] = member_slot(incidents, member);
-        return incident_is_live(incident) && incident->root_node == from ? 1 : 0;
-    }
+    const struct member *member = member_find(incidents, outlook->tenant_hash, from);
+    uint32_t own = INDEX_NONE;
+    uint32_t count = 0;
     cause_gather_explained(incidents, context, outlook, from, NULL);
-    uint32_t count =
-        incidents->gathered_count < EDGE_ROOTS_MAX ? incidents->gathered_count : EDGE_ROOTS_MAX;
-    for (uint32_t i = 0; i < count; i++) {
-        incidents->sorted[i] = incident_at(incidents, incidents->gathered[i])->root;
+    if (member != NULL && !member->is_foreign && !member->is_recovered) {
+        const struct incident *incident = incident_at(incidents, member->incident);
+        own = member_slot(incidents, member);
+        if (incident_is_live(incident) && incident->root == own) {
+            incidents->sorted[count++] = own;
+        }
     }
-    for (uint32_t i = count; i < incidents->gathered_count; i++) {
-        incident_look_again(incidents, incident_at(incidents, incidents->gathered[i]));
+    for (uint32_t i = 0; i < incidents->gathered_count; i++) {
+        struct incident *incident = incident_at(incidents, incidents->gathered[i]);
+        if (incident->root == own) {
+            continue;
+        }
+        if (count == EDGE_ROOTS_MAX) {
+            incident_look_again(incidents, incident);
+            continue;
+        }
+        incidents->sorted[count++] = incident->root;
     }
     return count;
 }
@@ -117,17 +125,9 @@ static void ask_ring(struct incidents *incidents, const struct incident_context 
     }
 }
 
-void correlate_edge(struct incidents *incidents, const struct incident_context *context,
-                    uint32_t from, uint32_t to) {
-    struct slice tenant = graph_get_node(context->graph, from).owner;
-    const struct policy *policy = policy_set_find(context->policies, tenant);
-    struct outlook outlook = outlook_of(incidents, policy, tenant, 0, UINT64_MAX);
-    if (!is_trouble_upstream(incidents, context, &outlook, to)) {
-        return;
-    }
-    reach_farther_above(incidents, context, &outlook, to);
-    bool is_platform = tenant_is_platform(tenant);
-    uint32_t count = gather_roots(incidents, context, &outlook, from);
+/* Each of the first `count` in `sorted` looks for its cause. */
+static void ask_roots(struct incidents *incidents, const struct incident_context *context,
+                      uint32_t count, bool is_platform) {
     for (uint32_t i = 0; i < count; i++) {
         struct member *root = member_at(incidents, incidents->sorted[i]);
         struct incident *incident = incident_at(incidents, root->incident);
@@ -140,11 +140,34 @@ void correlate_edge(struct incidents *incidents, const struct incident_context *
             correlate_tenants(incidents, context, root, 0);
         }
     }
-    struct member *lower = member_find(incidents, outlook.tenant_hash, from);
-    if (count == 0 && lower != NULL) {
+}
+
+void correlate_edge(struct incidents *incidents, const struct incident_context *context,
+                    uint32_t from, uint32_t to) {
+    struct slice tenant = graph_get_node(context->graph, from).owner;
+    const struct policy *policy = policy_set_find(context->policies, tenant);
+    struct outlook outlook = outlook_of(incidents, policy, tenant, 0, UINT64_MAX);
+    if (!is_trouble_upstream(incidents, context, &outlook, to)) {
+        return;
+    }
+    reach_farther_above(incidents, context, &outlook, to);
+    bool is_platform = tenant_is_platform(tenant);
+    const struct member *lower = member_find(incidents, outlook.tenant_hash, from);
+    bool asks_ring = lower != NULL && incident_at(incidents, lower->incident)->root_node != from;
+    ask_roots(incidents, context, gather_roots(incidents, context, &outlook, from), is_platform);
+    lower = asks_ring ? member_find(incidents, outlook.tenant_hash, from) : NULL;
+    if (lower != NULL) {
         ask_ring(incidents, context, incident_at(incidents, lower->incident));
     }
     if (is_platform) {
         ask_tenants(incidents, context, &outlook, to);
     }
+}
+
+void correlate_ask_below(struct incidents *incidents, const struct incident_context *context,
+                         uint32_t node) {
+    struct slice tenant = graph_get_node(context->graph, node).owner;
+    const struct policy *policy = policy_set_find(context->policies, tenant);
+    struct outlook outlook = outlook_of(incidents, policy, tenant, 0, UINT64_MAX);
+    ask_roots(incidents, context, gather_roots(incidents, context, &outlook, node), false);
 }

@@ -354,6 +354,9 @@ struct incident *correlate_create_incident(struct incidents *incidents,
 /* --- edge.c --- */
 void correlate_edge(struct incidents *incidents, const struct incident_context *context,
                     uint32_t from, uint32_t to);
+/* Edges were learned at the bad node: what stands below it looks again, whom they lead to. */
+void correlate_ask_below(struct incidents *incidents, const struct incident_context *context,
+                         uint32_t node);
 
 /* --- firing.c --- */
 void firing_clear(struct member *member);
@@ -397,8 +400,8 @@ void suspect_add_entity(struct text *text, const struct incident_context *contex
                         const struct incident *incident);
 
 /* --- mention.c --- */
-/* Learns edges between the node and bad entities whose messages name one another. */
-void mention_learn(struct incidents *incidents, const struct incident_context *context,
+/* Learns edges between the node and bad entities whose messages name one another: whether any. */
+bool mention_learn(struct incidents *incidents, const struct incident_context *context,
                    uint32_t node, const struct signal *signal, const struct policy *policy);
 /* Whether the message names the entity, without its kind, as a whole word. */
 bool mention_names(struct slice message, struct slice entity);

@@ -159,8 +159,11 @@ struct status incidents_apply_bad(struct incidents *incidents,
         member = come_back(incidents, context, member, signal, policy);
     }
     if (member == NULL) {
-        mention_learn(incidents, context, node, signal, policy);
+        bool has_learned = mention_learn(incidents, context, node, signal, policy);
         member = correlate_place(incidents, context, node, signal, policy, &opened);
+        if (has_learned && !is_stale) {
+            correlate_ask_below(incidents, context, node);
+        }
     }
     bool was_vague = is_known && !status_is_explicit(member->status);
     bool is_worse = member_count_signal(incidents, context, member, signal, is_repeat && is_known);

@@ -146,25 +146,28 @@ static uint32_t find_named(const struct incidents *incidents,
     return node;
 }
 
-static void learn_blamed(const struct incidents *incidents, const struct incident_context *context,
+/* Whether an edge was added. */
+static bool learn_blamed(const struct incidents *incidents, const struct incident_context *context,
                          uint32_t node, struct slice message, struct slice tenant) {
     struct slice rest = slice_head(message, MENTION_MESSAGE_BYTES_MAX);
+    bool has_learned = false;
     if (!words_blame_another(rest)) {
-        return;
+        return false;
     }
     for (uint32_t i = 0; i < BLAMED_WORDS_MAX; i++) {
         struct slice name = take_name(&rest);
         if (slice_is_empty(name)) {
-            return;
+            break;
         }
         uint32_t blamed = find_named(incidents, context, tenant, name);
         if (blamed != GRAPH_NODE_NONE) {
-            (void)learn(context, node, blamed, tenant);
+            has_learned = learn(context, node, blamed, tenant) || has_learned;
         }
     }
+    return has_learned;
 }
 
-void mention_learn(struct incidents *incidents, const struct incident_context *context,
+bool mention_learn(struct incidents *incidents, const struct incident_context *context,
                    uint32_t node, const struct signal *signal, const struct policy *policy) {
     struct graph_node seen = graph_get_node(context->graph, node);
     struct slice name = name_of(seen.entity);
@@ -172,7 +175,7 @@ void mention_learn(struct incidents *incidents, const struct incident_context *c
     uint64_t tenant_hash = tenant_hash_of(incidents, seen.owner);
     uint32_t at = placed_last(incidents, tenant_hash);
     uint32_t edges = 0;
-    learn_blamed(incidents, context, node, signal->message, seen.owner);
+    bool blames = learn_blamed(incidents, context, node, signal->message, seen.owner);
     for (uint32_t i = 0; i < MENTIONS_LOOKED_AT_MAX && at != INDEX_NONE; i++) {
         struct member *member = member_at(incidents, at);
         at = member->placed_previous;
@@ -189,6 +192,7 @@ void mention_learn(struct incidents *incidents, const struct incident_context *c
             edges += learn(context, member->node, node, seen.owner) ? 1 : 0;
         }
     }
+    return blames || edges > 0;
 }
 
 /* --- The members in the order in which they were placed --- */

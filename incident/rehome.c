@@ -18,6 +18,8 @@
 #include "incident/causes.h"
 
 #define REHOMED_MAX 256u
+/* A chain of causes that are as near, the last asked first, takes one a member. */
+#define REHOME_TURNS_MAX 8u
 
 /* Members that may have joined for want of a nearer cause. */
 static bool may_move(struct incidents *incidents, const struct outlook *outlook,
@@ -136,43 +138,70 @@ static void note_rest(struct incidents *incidents, const struct incident_context
     incident_refresh_later(incidents, context, incident);
 }
 
+/* Whether the member's cause stands in the incident of `cause` now; then it moves there. */
+static bool follow(struct incidents *incidents, const struct incident_context *context,
+                   struct member *member, const struct member *cause) {
+    struct outlook theirs = outlook_of_member(incidents, context, member);
+    cause_gather_explained(incidents, context, &theirs, member->node, NULL);
+    struct cause found = cause_find(incidents, context, &theirs, member->node, NULL);
+    if (!found.is_found || found.is_foreign || found.is_cycle) {
+        return false;
+    }
+    const struct member *via = member_find(incidents, theirs.tenant_hash, found.node);
+    if (via->incident != cause->incident) {
+        return false;
+    }
+    member->hops = via->hops + found.hops;
+    move(incidents, context, member, incident_at(incidents, cause->incident));
+    return true;
+}
+
+/* Asks the first `count` in `sorted`, and once more all that stayed as long as any moves: the cause
+ * of one may be another that is as near. left_out: the incidents that they left, or INDEX_NONE. */
+static bool move_all(struct incidents *incidents, const struct incident_context *context,
+                     const struct member *cause, uint32_t count, uint32_t *left_out) {
+    bool has_moved = true;
+    for (uint32_t turn = 0; turn < REHOME_TURNS_MAX && has_moved; turn++) {
+        has_moved = false;
+        for (uint32_t i = 0; i < count; i++) {
+            struct member *member = member_at(incidents, incidents->sorted[i]);
+            uint32_t before = member->incident;
+            if (before == cause->incident) {
+                continue;
+            }
+            if (effects_room(context->effects) < MERGE_ROOM_BYTES_MIN) {
+                return false;
+            }
+            if (follow(incidents, context, member, cause)) {
+                left_out[i] = before;
+                has_moved = true;
+            }
+        }
+    }
+    return true;
+}
+
 void correlate_rehome(struct incidents *incidents, const struct incident_context *context,
                       struct member *cause, uint64_t until_ns) {
     struct outlook outlook = outlook_of_member(incidents, context, cause);
+    uint32_t left[REHOMED_MAX];
     outlook.until_ns = until_ns;
     explain_rings(incidents, context, gather_members(incidents, context, &outlook, cause));
     uint32_t count = gather_members(incidents, context, &outlook, cause);
-    struct incident *target = incident_at(incidents, cause->incident);
-    bool is_short = false;
+    memset(left, 0xFF, sizeof(left));
+    bool is_whole = move_all(incidents, context, cause, count, left);
     uint32_t moved = 0;
     for (uint32_t i = 0; i < count; i++) {
-        struct member *member = member_at(incidents, incidents->sorted[i]);
-        struct outlook theirs = outlook_of_member(incidents, context, member);
-        incidents->sorted[i] = INDEX_NONE;
-        if (effects_room(context->effects) < MERGE_ROOM_BYTES_MIN) {
-            is_short = true;
-            continue;
-        }
-        cause_gather_explained(incidents, context, &theirs, member->node, NULL);
-        struct cause found = cause_find(incidents, context, &theirs, member->node, NULL);
-        if (!found.is_found || found.is_foreign || found.is_cycle) {
-            continue;
-        }
-        struct member *via = member_find(incidents, theirs.tenant_hash, found.node);
-        if (via->incident == cause->incident) {
-            member->hops = via->hops + found.hops;
-            incidents->sorted[i] = member->incident;
-            move(incidents, context, member, target);
-            moved++;
-        }
+        incidents->sorted[i] = left[i];
+        moved += left[i] != INDEX_NONE ? 1 : 0;
     }
     /* Behind the first REHOMED_MAX only when some of these moved: else they are the same for ever.
      */
-    if (is_short || (count == REHOMED_MAX && moved > 0)) {
+    if (!is_whole || (count == REHOMED_MAX && moved > 0)) {
         note_rest(incidents, context, cause);
     }
-    if (is_short) {
-        incident_look_again(incidents, target);
+    if (!is_whole) {
+        incident_look_again(incidents, incident_at(incidents, cause->incident));
     }
     ask_those_left(incidents, context, count); /* may merge the target */
 }

@@ -148,6 +148,32 @@ static void who_depends_on_what_two_failures_reach_is_at_risk_of_both(void **sta
     world_deinit(&world);
 }
 
+/* Two steps above it stands what failed much later than it, too late to be why; above that, only by
+ * the new edge, what failed before it. */
+static void what_the_lower_end_does_not_explain_is_asked_of_the_upper_one(void **state) {
+    (void)state;
+    static const char *const words[] = {"exit 1", "cannot read far_root"};
+    for (unsigned is_named = 0; is_named < 2; is_named++) { /* by the message, or by an event */
+        struct world world;
+        world_init(&world);
+        world.policies.defaults.correlate_suspect_min = 0;
+        world_depend(&world, "job:leaf", "job:silent");
+        world_depend(&world, "job:silent", "job:middle");
+        world_fail(&world, "job:far_root", START_NS);
+        world_bad(&world, "acme", "job:leaf", EVENT_STATUS_LATE, START_NS + 6 * NS_PER_S);
+        struct signal signal =
+            world_signal("acme", "job:middle", EVENT_STATUS_LATE, START_NS + 75 * NS_PER_S);
+        signal.message = slice_of_text(words[is_named]);
+        world_bad_signal(&world, "acme", "job:middle", &signal, false);
+        if (is_named == 0) {
+            assert_int_equal(world_incidents(&world, "acme"), 3);
+            learn_edge_of(&world, "job:middle", "acme", "job:far_root");
+        }
+        assert_int_equal(world_incidents(&world, "acme"), 1);
+        world_deinit(&world);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_an_edge_has_no_room_to_join_is_joined_later),
@@ -155,6 +181,7 @@ int main(void) {
         cmocka_unit_test(who_says_later_that_it_depends_on_what_fails_is_at_risk),
         cmocka_unit_test(a_tenant_that_learns_later_that_it_hangs_on_the_platform_is_at_risk),
         cmocka_unit_test(who_depends_on_what_two_failures_reach_is_at_risk_of_both),
+        cmocka_unit_test(what_the_lower_end_does_not_explain_is_asked_of_the_upper_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
