@@ -38,7 +38,8 @@ struct slice draft_take_word(struct json_walk *walk, struct draft *draft, const 
 
 /* --- Times --- */
 
-/* Epoch seconds, milliseconds, microseconds or nanoseconds, told apart by magnitude. */
+/* Epoch seconds, milliseconds, microseconds or nanoseconds, told apart by magnitude: here of a
+ * number that is not written digit by digit, "1.7e9". */
 static uint64_t epoch_ns(double value) {
     static const double units[] = {1e9, 1e6, 1e3, 1};
     double limit = 1e11; /* seconds up to the year 5138 */
@@ -50,6 +51,36 @@ static uint64_t epoch_ns(double value) {
         limit *= 1e3;
     }
     return 0;
+}
+
+/* The same of digits with or without a fraction: no digit is lost, as it would be in a double. 0:
+ * more seconds than a clock holds. */
+static bool parse_epoch(struct slice text, uint64_t *time_ns_out) {
+    static const uint64_t units[] = {NS_PER_S, NS_PER_MS, 1000, 1};
+    uint64_t limit = UINT64_C(100000000000); /* seconds up to the year 5138 */
+    uint64_t time_ns = 0;
+    size_t i = 0;
+    struct slice whole = slice_head(text, slice_find_byte(text, '.'));
+    struct slice fraction = slice_tail(text, whole.size + 1);
+    if (!status_is_ok(text_parse_u64(whole, &time_ns))) {
+        return false;
+    }
+    for (; i < 3 && time_ns >= limit; i++) {
+        limit *= 1000;
+    }
+    bool is_beyond = __builtin_mul_overflow(time_ns, units[i], &time_ns);
+    uint64_t digit_ns = units[i];
+    for (size_t at = 0; at < fraction.size; at++) {
+        if (fraction.data[at] < '0' || fraction.data[at] > '9') {
+            return false;
+        }
+        digit_ns /= 10;
+        is_beyond = is_beyond ||
+                    __builtin_add_overflow(time_ns, digit_ns * (uint64_t)(fraction.data[at] - '0'),
+                                           &time_ns);
+    }
+    *time_ns_out = is_beyond ? 0 : time_ns;
+    return true;
 }
 
 bool draft_parse_decimal(struct slice text, double *value_out) {
@@ -66,20 +97,18 @@ bool draft_parse_decimal(struct slice text, double *value_out) {
 
 void draft_set_time(struct draft *draft, struct slice text) {
     uint64_t *time_ns = &draft->envelope.event_time_ns;
-    uint64_t whole = 0;
     double value = 0;
-    if (text.size == 0 || status_is_ok(text_parse_time_clamped(text, time_ns))) {
-        return;
-    }
-    if (status_is_ok(text_parse_u64(text, &whole)) && whole >= UINT64_C(100000000000000000)) {
-        *time_ns = whole; /* nanoseconds, exact */
+    if (text.size == 0 || status_is_ok(text_parse_time_clamped(text, time_ns)) ||
+        parse_epoch(text, time_ns)) {
         return;
     }
     if (draft_parse_decimal(text, &value) && value >= 0) {
         *time_ns = epoch_ns(value);
         return;
     }
-    draft_refuse(draft, "occurred_at is neither RFC 3339 nor an epoch time: ", text);
+    draft_refuse(
+        draft,
+        "occurred_at is neither RFC 3339, with its zone such as Z, nor an epoch time: ", text);
 }
 
 void draft_take_time(struct json_walk *walk, struct draft *draft) {

@@ -187,6 +187,42 @@ static void bodies_of_many_events_good_and_damaged_give_the_same(void **state) {
     pair_deinit(pair);
 }
 
+/* 1763600000250 ms are not 249: no digit is lost on the way to nanoseconds. */
+static void epoch_times_are_exact_at_every_magnitude(void **state) {
+    static const struct {
+        const char *text;
+        uint64_t time_ns;
+    } cases[] = {
+        {"1763600000", UINT64_C(1763600000000000000)},
+        {"1763600000.25", UINT64_C(1763600000250000000)},
+        {"1763600000.123456789", UINT64_C(1763600000123456789)},
+        {"1763600000.1234567891", UINT64_C(1763600000123456789)},
+        {"1763600000250", UINT64_C(1763600000250000000)},
+        {"1763600000250.5", UINT64_C(1763600000250500000)},
+        {"1763600000250125", UINT64_C(1763600000250125000)},
+        {"1763600000250125125", UINT64_C(1763600000250125125)},
+        {"1763600000250125125.9", UINT64_C(1763600000250125125)},
+        {"1.7636e9", UINT64_C(1763600000000000000)},
+        {"99999999999", 0}, /* seconds beyond what a clock holds */
+        {"0", 0},
+        {"0.5", 500000000},
+    };
+    static struct draft draft;
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        draft_init(&draft);
+        draft_set_time(&draft, slice_of_text(cases[i].text));
+        assert_false(draft.is_refused);
+        assert_int_equal(draft.envelope.event_time_ns, cases[i].time_ns);
+    }
+    static const char *const none[] = {"-1", "1.x", "1 2", "1763600000..5", "nan"};
+    for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+        draft_init(&draft);
+        draft_set_time(&draft, slice_of_text(none[i]));
+        assert_true(draft.is_refused);
+    }
+}
+
 static size_t read_file(const char *folder, const char *name, char *data, size_t capacity) {
     char path[1400];
     snprintf(path, sizeof(path), "%s/%s", folder, name);
@@ -242,6 +278,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_event_is_what_the_walk_makes_of_it),
         cmocka_unit_test(the_usual_spelling_is_taken_without_the_walk),
+        cmocka_unit_test(epoch_times_are_exact_at_every_magnitude),
         cmocka_unit_test(what_is_blank_behind_an_event_is_no_line),
         cmocka_unit_test(an_event_cut_anywhere_is_judged_as_the_walk_judges_it),
         cmocka_unit_test(bodies_of_many_events_good_and_damaged_give_the_same),
