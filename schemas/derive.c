@@ -288,29 +288,7 @@ static const struct attribute *find_attribute(const struct attribute *attributes
     return NULL;
 }
 
-/* One key of dedup.by: a field of the envelope or an attribute. */
-static struct slice fingerprint_part(const struct envelope *envelope, struct slice key) {
-    if (slice_equals(key, SLICE("tenant"))) {
-        return envelope->tenant;
-    }
-    if (slice_equals(key, SLICE("entity"))) {
-        return envelope->entity;
-    }
-    if (slice_equals(key, SLICE("kind"))) {
-        return event_kind_word(envelope->kind);
-    }
-    if (slice_equals(key, SLICE("status"))) {
-        return event_status_word(envelope->status);
-    }
-    if (slice_equals(key, SLICE("error_class"))) {
-        return envelope->error_class;
-    }
-    if (slice_equals(key, SLICE("message"))) {
-        return envelope->message;
-    }
-    if (slice_equals(key, SLICE("run_id"))) {
-        return envelope->run_id;
-    }
+static struct slice find_value(const struct envelope *envelope, struct slice key) {
     const struct attribute_block *tail = envelope->tail;
     uint32_t own = envelope->attributes_count - (tail == NULL ? 0 : tail->count);
     const struct attribute *found = find_attribute(envelope->attributes, own, key);
@@ -318,6 +296,89 @@ static struct slice fingerprint_part(const struct envelope *envelope, struct sli
         found = find_attribute(tail->attributes, tail->count, key);
     }
     return found == NULL ? slice_of(NULL, 0) : found->value;
+}
+
+/* Of the envelope, by their names in product.md; enums are known by their words. */
+static const struct envelope_field {
+    const char *key;
+    size_t offset;
+    size_t size; /* 0: a text */
+} envelope_fields[] = {
+    {"tenant", offsetof(struct envelope, tenant), 0},
+    {"entity", offsetof(struct envelope, entity), 0},
+    {"error_class", offsetof(struct envelope, error_class), 0},
+    {"message", offsetof(struct envelope, message), 0},
+    {"run_id", offsetof(struct envelope, run_id), 0},
+    {"event_id", offsetof(struct envelope, event_id), 0},
+    {"source", offsetof(struct envelope, source), 0},
+    {"trace_id", offsetof(struct envelope, trace_id), sizeof(struct hash128)},
+    {"span_id", offsetof(struct envelope, span_id), sizeof(uint64_t)},
+    {"parent_span_id", offsetof(struct envelope, parent_span_id), sizeof(uint64_t)},
+};
+
+/* What became of a field of the event when it is no attribute: of another format's or name's. */
+static const struct event_field {
+    const char *key;
+    const char *kind;    /* of the entity that it names; NULL: another field */
+    const char *instead; /* the name of that */
+} event_fields[] = {
+    {"tenant_id", NULL, "tenant"},
+    {"tenant.id", NULL, "tenant"},
+    {"run.id", NULL, "run_id"},
+    {"event.id", NULL, "event_id"},
+    {"error_type", NULL, "error_class"},
+    {"error.type", NULL, "error_class"},
+    {"job_id", "job:", NULL},
+    {"job.id", "job:", NULL},
+    {"dataset.name", "dataset:", NULL},
+    {"check.id", "check:", NULL},
+    {"service.name", "service:", NULL},
+};
+
+static bool find_field(const struct envelope *envelope, struct slice key, struct slice *value_out) {
+    for (size_t i = 0; i < sizeof(envelope_fields) / sizeof(envelope_fields[0]); i++) {
+        const struct envelope_field *field = &envelope_fields[i];
+        const void *at = (const uint8_t *)envelope + field->offset;
+        if (slice_equals(key, slice_of_text(field->key))) {
+            *value_out = field->size > 0 ? slice_of(at, field->size) : *(const struct slice *)at;
+            return true;
+        }
+    }
+    bool is_kind = slice_equals(key, SLICE("kind"));
+    bool is_status = slice_equals(key, SLICE("status"));
+    if (is_kind || is_status || slice_equals(key, SLICE("severity"))) {
+        *value_out = is_kind     ? event_kind_word(envelope->kind)
+                     : is_status ? event_status_word(envelope->status)
+                                 : event_severity_word(envelope->severity);
+        return true;
+    }
+    return false;
+}
+
+static struct slice find_renamed(const struct envelope *envelope, struct slice key) {
+    struct slice value = {0};
+    for (size_t i = 0; i < sizeof(event_fields) / sizeof(event_fields[0]); i++) {
+        const struct event_field *field = &event_fields[i];
+        if (!slice_equals(key, slice_of_text(field->key))) {
+            continue;
+        }
+        if (field->kind == NULL) {
+            (void)find_field(envelope, slice_of_text(field->instead), &value);
+        } else if (slice_starts_with(envelope->entity, slice_of_text(field->kind))) {
+            value = slice_tail(envelope->entity, strlen(field->kind));
+        }
+    }
+    return value;
+}
+
+/* One key of dedup.by: a field of the envelope, an attribute, or what one became. */
+static struct slice fingerprint_part(const struct envelope *envelope, struct slice key) {
+    struct slice value = {0};
+    if (!find_field(envelope, key, &value)) {
+        value = find_value(envelope, key);
+        value = value.size > 0 ? value : find_renamed(envelope, key);
+    }
+    return value;
 }
 
 enum { FINGERPRINT_PARTS_MAX = 16 };

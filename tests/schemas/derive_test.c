@@ -344,6 +344,42 @@ static void dedup_by_chooses_what_separates(void **state) {
     arena_deinit(&room.arena);
 }
 
+/* By its name here, in a native event or in OTLP: two that differ in it are two. */
+static void dedup_by_takes_every_field(void **state) {
+    static const struct {
+        const char *key;
+        struct envelope other;
+    } cases[] = {
+        {"severity", {.severity = EVENT_SEVERITY_CRITICAL}},
+        {"source", {.source = SLICE("native")}},
+        {"event_id", {.event_id = SLICE("e2")}},
+        {"event.id", {.event_id = SLICE("e2")}},
+        {"run.id", {.run_id = SLICE("r2")}},
+        {"error_type", {.error_class = SLICE("Y")}},
+        {"trace_id", {.trace_id = {.lo = 7}}},
+        {"span_id", {.span_id = 7}},
+        {"parent_span_id", {.parent_span_id = 7}},
+        {"job_id", {.entity = SLICE("job:load")}},
+        {"dataset.name", {.entity = SLICE("dataset:orders")}},
+        {"check.id", {.entity = SLICE("check:rows")}},
+        {"service.name", {.entity = SLICE("service:web")}},
+    };
+    struct room room;
+    (void)state;
+    room_init(&room);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct hash128 none = derived(&room, (struct envelope){0}, cases[i].key).fingerprint;
+        struct hash128 other = derived(&room, cases[i].other, cases[i].key).fingerprint;
+        assert_false(hash128_equals(none, other));
+    }
+    struct attribute job = {SLICE("job.id"), SLICE("load"), ATTRIBUTE_STRING};
+    struct envelope native = {.entity = SLICE("job:load")};
+    struct envelope log = {.entity = native.entity, .attributes = &job, .attributes_count = 1};
+    struct hash128 one = derived(&room, native, "job.id").fingerprint;
+    assert_true(hash128_equals(one, derived(&room, log, "job.id").fingerprint));
+    arena_deinit(&room.arena);
+}
+
 /* Records as a request brings them: few services, tenants and kinds, by the same bytes. */
 static void a_memo_never_changes_a_result(void **state) {
     static const char *const services[] = {"api", "web", "db"};
@@ -445,6 +481,7 @@ int main(void) {
         cmocka_unit_test(what_is_cut_off_still_tells_records_apart),
         cmocka_unit_test(texts_are_cut_between_characters),
         cmocka_unit_test(dedup_by_chooses_what_separates),
+        cmocka_unit_test(dedup_by_takes_every_field),
         cmocka_unit_test(a_memo_never_changes_a_result),
         cmocka_unit_test(a_memo_is_not_fooled_by_other_bytes_in_the_same_place),
         cmocka_unit_test(a_memo_is_not_fooled_by_another_tenant_in_the_same_place),
