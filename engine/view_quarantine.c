@@ -29,6 +29,19 @@ static void add_raw(struct text *json, struct slice raw) {
     text_add_char(json, '"');
 }
 
+/* What stood around the bytes: of a resource, in headers, where it was read. */
+static void add_attributes(struct text *json, struct slice row, uint32_t count) {
+    text_add_text(json, count > 0 ? ",\"attributes\":[" : "");
+    for (uint32_t i = 0; i < count; i++) {
+        struct attribute attribute = envelope_attribute_at(row, i);
+        text_add_text(json, i == 0 ? "{\"key\":" : ",{\"key\":");
+        text_add_json_string(json, attribute.key);
+        add_string(json, "value", attribute.value);
+        text_add_char(json, '}');
+    }
+    text_add_text(json, count > 0 ? "]" : "");
+}
+
 static void add_record(struct text *json, struct slice key, struct slice row, bool with_raw) {
     struct slice tenant = slice_head(key, key.size - KEY_TAIL_BYTES);
     struct reader reader = reader_over(slice_tail(key, tenant.size + 1));
@@ -61,6 +74,9 @@ static void add_record(struct text *json, struct slice key, struct slice row, bo
         add_string(json, "event_id", envelope.event_id);
         add_string(json, "status", event_status_word(envelope.status));
         add_string(json, "message", envelope.message);
+    }
+    if (with_raw) {
+        add_attributes(json, row, envelope.attributes_count);
     }
     text_add_char(json, '}');
 }

@@ -291,6 +291,31 @@ static struct status take_header(struct decode *decode, const struct http_reques
     return status_ok();
 }
 
+/* Its context stands in the headers: a refused event keeps it beside the bytes of its body. */
+static struct status keep_context(struct decode *decode, struct cloudevent *event,
+                                  struct slice time) {
+    struct envelope *kept = ARENA_NEW(decode->arena, struct envelope);
+    struct attribute *attributes =
+        ARENA_ARRAY(decode->arena, struct attribute, TEXT_ATTRIBUTES + 1);
+    if (kept == NULL || attributes == NULL) {
+        return status_of(STATUS_FULL);
+    }
+    for (size_t i = 0; i < TEXT_ATTRIBUTES; i++) {
+        struct slice value = *attribute_of(event, i);
+        if (value.size > 0 && value.size <= ATTRIBUTE_BYTES_MAX) {
+            attributes[kept->attributes_count++] = (struct attribute){
+                slice_of_text(text_attributes[i].header), value, ATTRIBUTE_STRING};
+        }
+    }
+    if (time.size > 0 && time.size <= ATTRIBUTE_BYTES_MAX) {
+        attributes[kept->attributes_count++] =
+            (struct attribute){SLICE("ce-time"), time, ATTRIBUTE_STRING};
+    }
+    kept->attributes = attributes;
+    decode->at_hand = kept;
+    return status_ok();
+}
+
 struct status cloudevents_decode_binary(struct decode *decode, const struct http_request *request,
                                         struct slice body) {
     struct cloudevent *event = ARENA_NEW(decode->arena, struct cloudevent);
@@ -305,6 +330,7 @@ struct status cloudevents_decode_binary(struct decode *decode, const struct http
     if (time.size > 0 && !status_is_ok(text_parse_time_clamped(time, &event->time_ns))) {
         draft_refuse(&event->draft, "ce-time is no RFC 3339 time: ", time);
     }
+    TRY(keep_context(decode, event, time));
     if (slice_trim(body).size > 0) {
         struct json_walk walk = json_walk_over(body, decode->arena);
         event->data = walk;

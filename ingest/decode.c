@@ -28,6 +28,54 @@ static struct slice tenant_of_refused(const struct decode *decode, struct slice 
     return is_name ? claimed : SLICE("default");
 }
 
+/* What a source notes of where it read the record, before what the record has. */
+static void keep_notes(struct decode *decode, struct envelope *refused) {
+    uint32_t count = 0;
+    const struct attribute *notes = decode->refused_attributes == NULL
+                                        ? NULL
+                                        : decode->refused_attributes(decode->context, &count);
+    uint32_t tail = refused->tail == NULL ? 0 : refused->tail->count;
+    uint32_t own = refused->attributes_count - tail;
+    struct attribute *all = NULL;
+    if (count == 0) {
+        return;
+    }
+    if (refused->attributes_count > 0 &&
+        count + refused->attributes_count <= ATTRIBUTES_PER_EVENT_MAX) {
+        all = ARENA_ARRAY(decode->arena, struct attribute, count + own);
+    }
+    if (all == NULL) {
+        refused->tail = NULL;
+        refused->attributes = notes;
+        refused->attributes_count = count;
+        return;
+    }
+    memcpy(all, notes, count * sizeof(*all));
+    if (own > 0) {
+        memcpy(all + count, refused->attributes, own * sizeof(*all));
+    }
+    refused->attributes = all;
+    refused->attributes_count += count;
+}
+
+/* Without its attributes when it is too large with them. */
+static struct status add_refused(struct decode *decode, struct envelope *refused) {
+    if (decode->at_hand != NULL) {
+        refused->attributes = decode->at_hand->attributes;
+        refused->attributes_count = decode->at_hand->attributes_count;
+        refused->tail = decode->at_hand->tail;
+    }
+    keep_notes(decode, refused);
+    struct status status = add_encoded(decode, refused);
+    if (status.code == STATUS_INVALID && refused->attributes_count > 0) {
+        refused->attributes_count = 0;
+        refused->tail = NULL;
+        refused->flags |= ENVELOPE_MESSAGE_CUT;
+        status = add_encoded(decode, refused);
+    }
+    return status;
+}
+
 struct status decode_refuse_of(struct decode *decode, struct slice claimed, struct slice raw,
                                const char *reason) {
     struct envelope envelope = {
@@ -41,14 +89,10 @@ struct status decode_refuse_of(struct decode *decode, struct slice claimed, stru
         .reason = slice_head(slice_of_text(reason), REASON_BYTES_MAX),
         .raw = slice_head(raw, RAW_KEPT_BYTES_MAX),
     };
-    if (decode->refused_attributes != NULL) {
-        envelope.attributes =
-            decode->refused_attributes(decode->context, &envelope.attributes_count);
-    }
     struct slice parts[2] = {envelope.tenant, envelope.raw};
     envelope.event_key = hash128_of_parts(parts, 2, decode->hash_seed);
     envelope.entity_key = derive_entity_key(envelope.tenant, envelope.entity, decode->hash_seed);
-    TRY(add_encoded(decode, &envelope));
+    TRY(add_refused(decode, &envelope));
     if (decode->on_refused != NULL) {
         decode->on_refused(decode->context, decode->accepted + decode->refused, reason);
     }

@@ -42,6 +42,9 @@ struct decode {
     void (*on_refused)(void *context, uint32_t index, const char *reason);
     /* What a refused envelope keeps beside its bytes, such as where it was read; may be NULL. */
     const struct attribute *(*refused_attributes)(void *context, uint32_t *count_out);
+    /* The record at hand, whose attributes a refused envelope keeps: where its own bytes do not
+     * say all, as those of a resource stand around them. NULL: they do. */
+    const struct envelope *at_hand;
     void *context;
     struct span_memory *spans;         /* NULL: nothing is learned of spans */
     const struct policy_set *policies; /* how long a tenant's learned edges live */

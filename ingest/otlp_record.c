@@ -332,13 +332,9 @@ static void inherit_all(struct otlp_record *record, const struct otlp_attributes
     record->envelope.attributes_count = inner->count + (is_whole ? block->count : 0);
 }
 
-struct status otlp_record_finish(struct otlp_record *record, struct decode *decode,
-                                 struct slice raw, const struct otlp_attributes *outer) {
+static struct status add_record(struct otlp_record *record, struct decode *decode,
+                                struct slice raw) {
     struct fault reason;
-    if (record->event_name.size > 0) {
-        add_event_name(record);
-    }
-    inherit_all(record, outer);
     struct status status = settle_record(record, decode, &reason);
     if (status.code == STATUS_INVALID) {
         return decode_refuse_of(decode, record->attributes.known[OTLP_TENANT_ID], raw,
@@ -349,4 +345,16 @@ struct status otlp_record_finish(struct otlp_record *record, struct decode *deco
     TRY(decode_add(decode, &record->envelope, record->attributes.known[OTLP_TENANT_ID], raw));
     bool teaches = record->span != NULL && decode->spans != NULL && decode->accepted > accepted;
     return teaches ? otlp_edges_learn(record->span, decode, raw) : status_ok();
+}
+
+struct status otlp_record_finish(struct otlp_record *record, struct decode *decode,
+                                 struct slice raw, const struct otlp_attributes *outer) {
+    if (record->event_name.size > 0) {
+        add_event_name(record);
+    }
+    inherit_all(record, outer);
+    decode->at_hand = &record->envelope;
+    struct status status = add_record(record, decode, raw);
+    decode->at_hand = NULL;
+    return status;
 }

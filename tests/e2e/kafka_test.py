@@ -347,6 +347,12 @@ class Kafka(Story):
         self.accepted(quell, 2)
         self.assertEqual({"job:first", "job:last"},
                          {one["root_cause"]["entity"] for one in quell.incidents()})
+        listed = quell.get("/api/v1/quarantine?tenant=acme")[1]["quarantine"]
+        shown = quell.get("/api/v1/quarantine/" + listed[0]["id"])[1]
+        self.assertEqual({one["key"]: one["value"] for one in shown["attributes"]},
+                         {"kafka.topic": "poison", "kafka.partition": "0", "kafka.offset": "1",
+                          "kafka.key": "the key", "kafka.header.trace": "abc",
+                          "kafka.header.tenant": "acme"})
         quell.stop()
         rows = self.quarantine(quell)
         places = [int(re.search(rb"kafka:poison/0@(\d+)", row)[1]) for row in rows]

@@ -64,6 +64,53 @@ class Quarantine(Story):
         self.assertEqual({name: one["events_rejected"] for name, one in tenants.items()}, expected)
         self.assertEqual(Counter(one["tenant"] for one in self.list(quell)), Counter(expected))
 
+    def test_a_refused_record_keeps_what_stood_around_it(self):
+        """Of a resource, or in a header: nobody can send it again without that."""
+        quell = self.quell("notify.group_wait=1h")
+        pair = lambda key, value: {"key": key, "value": {"stringValue": value}}  # noqa: E731
+        status = [pair("job.id", "x"), pair("job.status", "bogus")]
+        point = {"timeUnixNano": "1", "asInt": "1", "attributes": status}
+        scope = {"scope": {"name": "s", "attributes": [pair("team", "data")]}}
+        around = {"resource": {"attributes": [pair("service.name", "shop"), pair("zone", "a")]}}
+        scopes = {"logs": {"logRecords": [{"attributes": status}]},
+                  "traces": {"spans": [{"traceId": "1" * 32, "spanId": "2" * 16,
+                                        "attributes": status}]},
+                  "metrics": {"metrics": [{"name": "runs", "gauge": {"dataPoints": [point]}}]}}
+        for signal, name in (("logs", "Logs"), ("traces", "Spans"), ("metrics", "Metrics")):
+            answer = quell.post("/v1/" + signal, {"resource" + name: [
+                {**around, "scope" + name: [{**scope, **scopes[signal]}]}]})
+            self.assertIn("bogus", answer[1]["partialSuccess"]["errorMessage"])
+        event = {"ce-specversion": "1.0", "ce-id": "17", "ce-source": "/cron", "ce-type": "x.odd",
+                 "ce-time": "2026-11-20T03:00:00Z"}
+        for body in ("{}", "{no json"):
+            self.assertEqual(quell.post("/v1/cloudevents", body, event)[0], 400)
+        quell.post("/v1/events", {"job_id": "x", "status": "bogus", "zone": "in its bytes"})
+        quell.settle()
+        shown = [json.loads(self.cli(quell, "show", record["id"])[1])
+                 for record in self.list(quell)]
+        found = [{one["key"]: one["value"] for one in record.get("attributes", [])}
+                 for record in shown]
+        for record in found[:3]:
+            self.assertEqual({key: record.get(key) for key in ("service.name", "zone", "team")},
+                             {"service.name": "shop", "zone": "a", "team": "data"})
+        self.assertEqual(found[2]["metric.name"], "runs")
+        self.assertEqual(found[3:], [event, event, {}])
+
+    def test_a_refused_record_too_large_with_what_stood_around_it_is_kept_without(self):
+        quell = self.quell("notify.group_wait=1h")
+        pair = lambda key, value: {"key": key, "value": {"stringValue": value}}  # noqa: E731
+        log = {"attributes": [pair("job.id", "x"), pair("job.status", "bogus")]}
+        resource = {"attributes": [pair(f"k{number}", "x" * 16000) for number in range(100)]}
+        status, answer = quell.post("/v1/logs", {"resourceLogs": [
+            {"resource": resource, "scopeLogs": [{"logRecords": [log]}]}]})
+        self.assertEqual((status, answer["partialSuccess"]["rejectedLogRecords"]), (200, "1"))
+        quell.settle()
+        record, = self.list(quell)
+        self.assertTrue(record["cut"])
+        shown = json.loads(self.cli(quell, "show", record["id"])[1])
+        self.assertNotIn("attributes", shown)
+        self.assertIn("bogus", shown["raw"])
+
     def test_a_record_that_is_kept_in_part_says_so(self):
         quell = self.quell()
         for size in (1000, 600 * 1024):
