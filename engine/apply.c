@@ -218,8 +218,8 @@ static struct status apply_event(struct engine *engine, const struct opened_even
         return status_ok();
     }
     *tenant_out = tenant;
-    /* What was found out beside an event is none that anybody sent. */
-    uint64_t count = (envelope->flags & ENVELOPE_LEARNED) != 0 ? 0 : 1;
+    /* What was found out, or stands, beside an event is none that anybody sent. */
+    uint64_t count = (envelope->flags & (ENVELOPE_LEARNED | ENVELOPE_BESIDE)) != 0 ? 0 : 1;
     tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_RECEIVED, count);
     if ((envelope->flags & ENVELOPE_REFUSED) != 0) {
         tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_REJECTED, 1);

@@ -217,6 +217,7 @@ static struct status add_edges(struct decode *decode, const struct lineage *line
                                struct slice raw) {
     struct envelope edge = {
         .kind = EVENT_KIND_LINEAGE,
+        .flags = ENVELOPE_BESIDE,
         .entity = entity,
         .event_time_ns = lineage->draft.envelope.event_time_ns,
         .run_id = lineage->draft.envelope.run_id,
@@ -227,6 +228,22 @@ static struct status add_edges(struct decode *decode, const struct lineage *line
     struct status status = decode_add(decode, &edge, lineage->draft.claimed, raw);
     decode->accepted = accepted; /* the answer counts events, not what they became */
     return status;
+}
+
+/* Refuses the event when the name of a dataset is unsound: before anything is added of it, so that
+ * it is one record, taken or refused. */
+static void check_datasets(struct decode *decode, struct draft *draft, struct json_walk names) {
+    if (names.bytes.size == 0) {
+        return;
+    }
+    json_enter_array(&names);
+    while (!draft->is_refused && json_next_element(&names)) {
+        struct lineage_name name = {0};
+        size_t mark = decode->arena->used_bytes;
+        take_name(&names, draft, &name);
+        (void)make_entity(decode, draft, "dataset", &name);
+        arena_rewind(decode->arena, mark);
+    }
 }
 
 static struct status add_inputs(struct decode *decode, struct lineage *lineage, struct slice raw) {
@@ -277,17 +294,20 @@ static struct status add_job(struct decode *decode, struct lineage *lineage, str
     }
     draft->envelope.kind = EVENT_KIND_LINEAGE;
     draft->envelope.entity = make_entity(decode, draft, "job", &lineage->job);
+    struct slice parent = {0};
+    if (lineage->parent.name.size > 0) {
+        parent = make_entity(decode, draft, "job", &lineage->parent);
+    }
+    check_datasets(decode, draft, lineage->inputs);
+    check_datasets(decode, draft, lineage->outputs);
     TRY(add_inputs(decode, lineage, raw));
     bool is_refused = draft->is_refused;
     TRY(draft_finish(decode, draft, raw));
     if (is_refused) {
         return status_ok();
     }
-    if (lineage->parent.name.size > 0) {
-        struct slice parent = make_entity(decode, draft, "job", &lineage->parent);
-        TRY(draft->is_refused
-                ? decode_refuse_of(decode, draft->claimed, raw, draft->reason.words)
-                : add_edges(decode, lineage, parent, &draft->envelope.entity, 1, raw));
+    if (parent.size > 0) {
+        TRY(add_edges(decode, lineage, parent, &draft->envelope.entity, 1, raw));
     }
     return add_outputs(decode, lineage, raw);
 }

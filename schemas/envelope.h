@@ -43,6 +43,7 @@ enum envelope_flags {
     ENVELOPE_HAS_SCORE = 32,    /* `score` was given (details.score) */
     ENVELOPE_OWN_EVENT_ID = 64, /* the source named the event id */
     ENVELOPE_LEARNED = 128,     /* depends_on was found out, not declared: it expires */
+    ENVELOPE_BESIDE = 256,      /* one event became several: a further one, which nobody counts */
 };
 
 /* Attributes that many envelopes end with, encoded once: by attribute_block_encode. */

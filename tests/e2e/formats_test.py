@@ -84,6 +84,26 @@ class OpenLineage(Story):
         text = json.dumps(graph)
         self.assertTrue(all(f"dataset:warehouse/part-{i}\"" in text for i in (0, 255, 256, 699)))
 
+    def test_an_event_counts_once_whatever_it_becomes(self):
+        quell = self.quell(*QUICK)
+        parent = {"run": {"runId": "r"}, "job": {"namespace": "warehouse", "name": "dag"}}
+        events = [lineage("COMPLETE", "load", ["a", "b"], ["c", "d", "e"], parent=parent),
+                  lineage("FAIL", "odd", [f"part-{i}" for i in range(300)], ["f"]),
+                  lineage("COMPLETE", "report", ["c"], ["board"])]
+        del events[1]["outputs"][0]["name"]
+        for _ in range(2):
+            status, answer = quell.post("/api/v1/lineage", events)
+            self.assertEqual((status, answer["accepted"], answer["rejected"]), (201, 2, 1))
+            self.assertEqual(answer["errors"], [
+                {"index": 1, "reason": "a name is missing: dataset"}])
+        stats = quell.settle()
+        self.assertEqual([stats["events_" + name] for name in (
+            "received", "accepted", "rejected", "duplicate")], [6, 4, 2, 2])
+        graph = quell.get("/api/v1/graph?entity=dataset:warehouse/e&direction=up&hops=2")[1]
+        self.assertIn("dataset:warehouse/a", json.dumps(graph))
+        self.assertEqual(quell.get("/api/v1/graph?entity=dataset:warehouse/part-0")[0], 404)
+        self.assertEqual(quell.incidents(), [])
+
     def test_the_official_client_is_understood(self):
         python_packages.want("openlineage-python==1.24.2")
         from openlineage.client import OpenLineageClient
