@@ -119,8 +119,10 @@ void draft_take_time(struct json_walk *walk, struct draft *draft) {
 
 void draft_set_status(struct draft *draft, struct slice word) {
     draft->has_status = word.size > 0;
-    if (word.size > 0 && !status_is_ok(event_status_parse(word, &draft->envelope.status))) {
-        draft_refuse(draft, "unknown status: ", word);
+    if (word.size > 0 && !draft->is_refused &&
+        !status_is_ok(event_status_parse(word, &draft->envelope.status))) {
+        draft->is_refused = true;
+        (void)!status_is_ok(event_status_unknown(word, &draft->reason));
     }
 }
 
@@ -130,7 +132,7 @@ void draft_take_status(struct json_walk *walk, struct draft *draft) {
 
 void draft_set_severity(struct draft *draft, struct slice word) {
     if (word.size > 0 && !status_is_ok(event_severity_parse(word, &draft->envelope.severity))) {
-        draft_refuse(draft, "unknown severity: ", word);
+        draft_refuse(draft, "severity is none of info, warning, error and critical: ", word);
     }
 }
 

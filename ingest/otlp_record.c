@@ -211,8 +211,7 @@ static struct status settle_status(struct otlp_record *record, struct fault *rea
     }
     record->envelope.kind = is_job ? EVENT_KIND_JOB : EVENT_KIND_CHECK;
     if (!status_is_ok(event_status_parse(word, &record->envelope.status))) {
-        return fault_set(reason, STATUS_INVALID, "unknown status \"%.*s\"",
-                         SLICE_PRINT(slice_head(word, 40)));
+        return event_status_unknown(word, reason);
     }
     return status_ok();
 }

@@ -57,6 +57,17 @@ struct status event_status_parse(struct slice word, enum event_status *status_ou
     return status_of(STATUS_INVALID);
 }
 
+struct status event_status_unknown(struct slice word, struct fault *reason) {
+    static const char words[] =
+#define EVENT_STATUS(number, name, word, signal) word " "
+#include "schemas/event_list.h"
+#undef EVENT_STATUS
+        ;
+    struct slice shown = slice_head(word, 40);
+    return fault_set(reason, STATUS_INVALID, "unknown status \"%.*s\": it is none of %.*s",
+                     SLICE_PRINT(shown), SLICE_PRINT(slice_trim(slice_of_text(words))));
+}
+
 struct status event_severity_parse(struct slice word, enum event_severity *severity_out) {
     static const struct {
         const char *word;

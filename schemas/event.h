@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "core/base/fault.h"
 #include "core/base/slice.h"
 #include "core/base/status.h"
 
@@ -38,6 +39,8 @@ struct slice event_severity_word(enum event_severity severity);
 /* INVALID for an unknown word. Severity also takes warn, fatal, debug, trace, err, notice,
  * emergency and their upper case; kind and status are exact lower case. */
 MUST_CHECK struct status event_status_parse(struct slice word, enum event_status *status_out);
+/* INVALID, with the words that there are for whoever used another. */
+MUST_CHECK struct status event_status_unknown(struct slice word, struct fault *reason);
 MUST_CHECK struct status event_severity_parse(struct slice word, enum event_severity *severity_out);
 
 /* OTLP severityNumber: 1-12 info (0 none), 13-16 warning, 17-20 error, 21-24 critical. */

@@ -56,7 +56,9 @@ class BadInput(Story):
         self.assertEqual(status, 200)
         self.assertEqual((answer["accepted"], answer["rejected"]), (1, 3))
         self.assertEqual([error["index"] for error in answer["errors"]], [1, 2, 3])
-        self.assertIn("exploded", answer["errors"][1]["reason"])
+        self.assertEqual(answer["errors"][1]["reason"],
+                         'unknown status "exploded": it is none of started running succeeded '
+                         "failed aborted skipped late missed ok degraded down")
         self.assertEqual(self.q.settle()["events_rejected"], 3)
 
     def test_a_line_that_is_no_json_is_told_with_its_number(self):

@@ -83,7 +83,8 @@ static void unknown_status_word_is_refused_alone_with_its_bytes(void **state) {
     assert_int_equal(world.decode.refused, 1);
     struct envelope refused = envelope_at(&world, 0);
     assert_true((refused.flags & ENVELOPE_REFUSED) != 0);
-    assert_slice(refused.reason, "unknown status \"meh\"");
+    assert_slice(refused.reason, "unknown status \"meh\": it is none of started running succeeded "
+                                 "failed aborted skipped late missed ok degraded down");
     assert_slice(refused.raw, "{\"attributes\":[{\"key\":\"job.status\",\"value\":{\"stringValue\":"
                               "\"meh\"}}]}");
     arena_deinit(&world.arena);

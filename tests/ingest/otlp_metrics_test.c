@@ -125,7 +125,8 @@ static void an_unknown_status_word_refuses_its_point_alone_with_its_bytes(void *
     assert_int_equal(world.decode.points, 2);
     struct envelope refused = envelope_at(&world, 0);
     assert_true((refused.flags & ENVELOPE_REFUSED) != 0);
-    assert_slice(refused.reason, "unknown status \"zz\"");
+    assert_slice(refused.reason, "unknown status \"zz\": it is none of started running succeeded "
+                                 "failed aborted skipped late missed ok degraded down");
     assert_slice(refused.raw, POINT(STATUS("zz")));
     arena_deinit(&world.arena);
 }

@@ -313,7 +313,8 @@ class Pairs(unittest.TestCase):
         self.compare("metrics", make_metrics, range(400))
 
     def test_a_points_status_is_news_or_a_refusal_in_both_encodings(self):
-        reason = b'unknown status "no-such"'.hex()
+        reason = (b'unknown status "no-such": it is none of started running succeeded failed '
+                  b"aborted skipped late missed ok degraded down").hex()
         for kind in ("gauge", "sum", "histogram", "exponential_histogram", "summary"):
             for flags in (0, 1):  # 1: no recorded value, of which a status says nothing
                 request = ExportMetricsServiceRequest()
