@@ -34,19 +34,27 @@ static bool supersede(struct sink_queue *queue, uint64_t number) {
     return true;
 }
 
-/* The later message takes the earlier one's place, so a changing incident keeps its turn. */
-static bool replace(struct sink_queue *queue, struct queued_message *earlier, uint64_t number,
-                    enum outbox_type type) {
-    if (!supersede(queue, earlier->number)) {
+/* The later state takes the earlier message's place, so a changing incident keeps its turn. A
+ * message of an older state than the one that waits says nothing any more. */
+static bool replace(struct sink_queue *queue, struct queued_message *earlier,
+                    const struct queued_message *later) {
+    bool is_older = later->version < earlier->version;
+    if (!supersede(queue, is_older ? later->number : earlier->number)) {
         return false;
     }
-    bool was_untold = earlier->type == OUTBOX_OPENED;
-    earlier->number = number;
-    earlier->type = was_untold && type == OUTBOX_UPDATED ? OUTBOX_OPENED : type;
-    earlier->attempts = 0;
-    earlier->attempts_told = 0;
-    earlier->charged = 0;
-    earlier->step = 0;
+    bool is_untold = earlier->type == OUTBOX_OPENED || later->type == OUTBOX_OPENED;
+    if (!is_older) {
+        earlier->number = later->number;
+        earlier->type = later->type;
+        earlier->version = later->version;
+        earlier->attempts = 0;
+        earlier->attempts_told = 0;
+        earlier->charged = 0;
+        earlier->step = 0;
+    }
+    if (is_untold && earlier->type == OUTBOX_UPDATED) {
+        earlier->type = OUTBOX_OPENED;
+    }
     return true;
 }
 
@@ -60,10 +68,14 @@ static struct queued_message *find_waiting(struct sink_queue *queue, struct hash
     return NULL;
 }
 
-struct status sink_queue_push(struct sink_queue *queue, uint64_t number, struct hash128 incident,
-                              enum outbox_type type, bool lags) {
-    struct queued_message *waiting = lags ? find_waiting(queue, incident) : NULL;
-    if (waiting != NULL && replace(queue, waiting, number, type)) {
+struct status sink_queue_push(struct sink_queue *queue, const struct outbox_message *message,
+                              bool lags) {
+    struct queued_message pushed = {.number = message->number,
+                                    .incident = message->incident_id,
+                                    .version = message->incident_version,
+                                    .type = message->type};
+    struct queued_message *waiting = lags ? find_waiting(queue, pushed.incident) : NULL;
+    if (waiting != NULL && replace(queue, waiting, &pushed)) {
         return status_ok();
     }
     void *messages = queue->messages;
@@ -72,8 +84,7 @@ struct status sink_queue_push(struct sink_queue *queue, uint64_t number, struct 
         return status_of(STATUS_FULL);
     }
     queue->messages = messages;
-    queue->messages[queue->count++] =
-        (struct queued_message){.number = number, .incident = incident, .type = type};
+    queue->messages[queue->count++] = pushed;
     return status_ok();
 }
 
@@ -89,8 +100,7 @@ void sink_queue_coalesce(struct sink_queue *queue) {
         struct queued_message *earlier = &queue->messages[i];
         for (uint32_t k = i + 1; k < queue->count && !earlier->is_in_flight;) {
             struct queued_message *later = &queue->messages[k];
-            if (is_same(earlier->incident, later->incident) &&
-                replace(queue, earlier, later->number, later->type)) {
+            if (is_same(earlier->incident, later->incident) && replace(queue, earlier, later)) {
                 sink_queue_remove(queue, later);
             } else {
                 k++;

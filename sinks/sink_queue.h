@@ -4,7 +4,8 @@
  * Order: an incident's messages go out one after the other, oldest first; those of other incidents
  * need not wait while one of them backs off. A queue that lags (its sink is down, or more wait than
  * SINK_QUEUE_LAG) keeps only the latest message of each incident, in the place of the oldest; the
- * numbers that fell out are handed over as superseded.
+ * numbers that fell out are handed over as superseded. The latest is the one of the latest state: a
+ * dead letter that goes out again comes last, but tells what was.
  *
  * Memory: grows to SINK_QUEUE_MAX messages; beyond them the host reads the outbox again later.
  */
@@ -18,6 +19,7 @@ enum { SINK_QUEUE_MAX = 4096, SINK_QUEUE_LAG = 256 };
 struct queued_message {
     uint64_t number;
     struct hash128 incident;
+    uint32_t version;       /* of the incident */
     uint64_t due_ns;        /* no attempt before */
     uint32_t attempts;      /* failed ones */
     uint32_t attempts_told; /* of them, to the shard, that counts them */
@@ -36,9 +38,9 @@ struct sink_queue {
     uint32_t superseded_capacity;
 };
 
-/* FULL: nothing changed. `lags`: the incident's waiting message is replaced. */
-MUST_CHECK struct status sink_queue_push(struct sink_queue *queue, uint64_t number,
-                                         struct hash128 incident, enum outbox_type type, bool lags);
+/* FULL: nothing changed. `lags`: of it and the incident's waiting message one stays. */
+MUST_CHECK struct status sink_queue_push(struct sink_queue *queue,
+                                         const struct outbox_message *message, bool lags);
 /* Keeps the latest message of each incident. */
 void sink_queue_coalesce(struct sink_queue *queue);
 /* The first message that is due and has no earlier one of its incident before it; NULL when none

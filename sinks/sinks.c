@@ -25,8 +25,7 @@ static void queue_for_host(struct sink_host *host, const struct outbox_message *
     if (host->behind_from != 0) {
         return; /* found again later, in order */
     }
-    if (!status_is_ok(sink_queue_push(&host->queue, message->number, message->incident_id,
-                                      message->type, sink_host_lags(host)))) {
+    if (!status_is_ok(sink_queue_push(&host->queue, message, sink_host_lags(host)))) {
         host->behind_from = message->number;
     }
 }

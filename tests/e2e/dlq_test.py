@@ -58,6 +58,21 @@ class DeadLetters(Story):
         self.assertIn('by \\"sam\\"', quell.read_log())
         self.assertIn("no dead letter", self.dlq(quell, "retry", str(letter["number"]), code=1))
 
+    def test_a_letter_retried_while_the_sink_is_down_does_not_replace_what_is_newer(self):
+        self.hook.status = 500
+        quell = self.run_quell("sink.hook.max_attempts=3", "sink.hook.backoff=50ms",
+                               "sink.hook.breaker_failures=4", "sink.hook.breaker_wait=3s")
+        quell.events(failure("extract"))
+        letter, = self.wait_for_letters(quell, 1)
+        quell.events({"job_id": "extract", "status": "succeeded"})
+        self.assertTrue(wait_for(lambda: "circuit breaker opened" in quell.read_log()))
+        self.dlq(quell, "retry", str(letter["number"]))
+        quell.settle()
+        self.hook.status = 200
+        self.assertTrue(wait_for(lambda: self.hook.messages))
+        self.assertEqual(self.hook.types()[-1], "resolved")
+        self.wait_for_letters(quell, 0)
+
     def test_all_are_retried_or_dropped_those_that_fail_again_are_letters_again(self):
         quell = self.run_quell()
         quell.events(*[failure(f"job{number}") for number in range(30)])

@@ -9,9 +9,24 @@ static struct hash128 incident(uint64_t number) {
     return (struct hash128){.lo = number, .hi = 1};
 }
 
+/* Of the incident as it was at `version`; else each message is of a later state. */
+static struct status push_state(struct sink_queue *queue, uint64_t number, uint64_t of,
+                                enum outbox_type type, uint32_t version) {
+    return sink_queue_push(queue,
+                           &(struct outbox_message){.number = number,
+                                                    .incident_id = incident(of),
+                                                    .incident_version = version,
+                                                    .type = type},
+                           true);
+}
+
 static void push(struct sink_queue *queue, uint64_t number, uint64_t of, enum outbox_type type,
                  bool lags) {
-    assert_status(sink_queue_push(queue, number, incident(of), type, lags), OK);
+    const struct outbox_message message = {.number = number,
+                                           .incident_id = incident(of),
+                                           .incident_version = (uint32_t)number,
+                                           .type = type};
+    assert_status(sink_queue_push(queue, &message, lags), OK);
 }
 
 static void a_waiting_message_holds_back_its_own_incident_only(void **state) {
@@ -81,12 +96,35 @@ static void coalescing_later_gives_the_same_as_at_once(void **state) {
     sink_queue_deinit(&queue);
 }
 
+static void a_dead_letter_that_goes_out_again_does_not_replace_what_is_newer(void **state) {
+    struct sink_queue queue = {0};
+    push(&queue, 5, 7, OUTBOX_RESOLVED, true);
+    assert_status(push_state(&queue, 6, 7, OUTBOX_OPENED, 1), OK);
+    assert_int_equal(queue.count, 1);
+    assert_int_equal(queue.messages[0].number, 5);
+    assert_int_equal(queue.messages[0].type, OUTBOX_RESOLVED);
+    assert_int_equal(queue.superseded_count, 1);
+    assert_int_equal(queue.superseded[0], 6);
+    push(&queue, 8, 9, OUTBOX_UPDATED, true);
+    assert_status(push_state(&queue, 9, 9, OUTBOX_OPENED, 1), OK);
+    assert_int_equal(queue.messages[1].number, 8);
+    assert_int_equal(queue.messages[1].type, OUTBOX_OPENED); /* nobody heard of it before */
+    sink_queue_deinit(&queue);
+    push(&queue, 5, 7, OUTBOX_RESOLVED, false);
+    queue.messages[0].version = 20; /* so 9 is older, though it comes later */
+    push(&queue, 9, 7, OUTBOX_OPENED, false);
+    sink_queue_coalesce(&queue);
+    assert_int_equal(queue.count, 1);
+    assert_int_equal(queue.messages[0].number, 5);
+    sink_queue_deinit(&queue);
+}
+
 static void a_full_queue_says_so_and_loses_nothing(void **state) {
     struct sink_queue queue = {0};
     for (uint64_t number = 1; number <= SINK_QUEUE_MAX; number++) {
         push(&queue, number, number, OUTBOX_OPENED, true);
     }
-    assert_status(sink_queue_push(&queue, 9999, incident(9999), OUTBOX_OPENED, true), FULL);
+    assert_status(push_state(&queue, 9999, 9999, OUTBOX_OPENED, 1), FULL);
     assert_int_equal(queue.count, SINK_QUEUE_MAX);
     push(&queue, 10000, 1, OUTBOX_UPDATED, true); /* a known incident still finds its place */
     assert_int_equal(queue.messages[0].number, 10000);
@@ -115,6 +153,7 @@ int main(void) {
         cmocka_unit_test(a_lagging_queue_keeps_the_latest_state_in_the_first_place),
         cmocka_unit_test(what_is_in_flight_is_never_replaced),
         cmocka_unit_test(coalescing_later_gives_the_same_as_at_once),
+        cmocka_unit_test(a_dead_letter_that_goes_out_again_does_not_replace_what_is_newer),
         cmocka_unit_test(a_full_queue_says_so_and_loses_nothing),
         cmocka_unit_test(the_latest_memory_of_an_incident_is_found),
     };
