@@ -305,18 +305,22 @@ static void attempt(struct sink_host *host, struct queued_message *message) {
 
 /* --- Outcomes --- */
 
+static bool send_superseded(struct sink_host *host, uint64_t number) {
+    const struct outbox_outcome outcome = {.number = number, .result = OUTBOX_SUPERSEDED};
+    if (!sinks_send_outcome(host->sinks, host->shard, &outcome)) {
+        return false;
+    }
+    sink_row_add(host->row, SINK_NUMBER_SUPERSEDED);
+    return true;
+}
+
 static bool report_superseded(struct sink_host *host) {
     struct sink_queue *queue = &host->queue;
     while (queue->superseded_count > 0) {
-        struct outbox_outcome outcome = {
-            .number = queue->superseded[queue->superseded_count - 1],
-            .result = OUTBOX_SUPERSEDED,
-        };
-        if (!sinks_send_outcome(host->sinks, host->shard, &outcome)) {
+        if (!send_superseded(host, queue->superseded[queue->superseded_count - 1])) {
             return false;
         }
         queue->superseded_count--;
-        sink_row_add(host->row, SINK_NUMBER_SUPERSEDED);
     }
     return true;
 }
@@ -330,6 +334,12 @@ static void log_dead(const struct sink_host *host, uint64_t number) {
 static bool report_outcome(struct sink_host *host) {
     struct queued_message *message = sink_queue_in_flight(&host->queue);
     ASSERT(message != NULL);
+    if (message->opened_number != 0) {
+        if (!send_superseded(host, message->opened_number)) {
+            return false;
+        }
+        message->opened_number = 0;
+    }
     struct outbox_outcome outcome = {
         .number = message->number,
         .result = host->result,

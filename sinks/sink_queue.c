@@ -34,26 +34,55 @@ static bool supersede(struct sink_queue *queue, uint64_t number) {
     return true;
 }
 
+/* Rows of `earlier` that are not needed once `later` takes its place. A row "opened" is, until its
+ * incident is over: when the queue is made anew, by a restart or a new configuration, it says that
+ * nobody heard of the incident yet. */
+static bool leave_rows(struct sink_queue *queue, struct queued_message *earlier,
+                       const struct queued_message *later) {
+    if (later->type == OUTBOX_UPDATED && earlier->type == OUTBOX_OPENED &&
+        earlier->opened_number == 0) {
+        earlier->opened_number = earlier->number;
+        return true;
+    }
+    if (later->type == OUTBOX_RESOLVED && earlier->opened_number != 0) {
+        if (!supersede(queue, earlier->opened_number)) {
+            return false;
+        }
+        earlier->opened_number = 0;
+    }
+    return supersede(queue, earlier->number);
+}
+
+static void take_place(struct queued_message *earlier, const struct queued_message *later) {
+    bool was_untold = earlier->type == OUTBOX_OPENED;
+    earlier->number = later->number;
+    earlier->version = later->version;
+    earlier->type = was_untold && later->type == OUTBOX_UPDATED ? OUTBOX_OPENED : later->type;
+    earlier->attempts = 0;
+    earlier->attempts_told = 0;
+    earlier->charged = 0;
+    earlier->step = 0;
+}
+
 /* The later state takes the earlier message's place, so a changing incident keeps its turn. A
  * message of an older state than the one that waits says nothing any more. */
 static bool replace(struct sink_queue *queue, struct queued_message *earlier,
                     const struct queued_message *later) {
-    bool is_older = later->version < earlier->version;
-    if (!supersede(queue, is_older ? later->number : earlier->number)) {
+    if (later->opened_number != 0 && !supersede(queue, later->opened_number)) {
         return false;
     }
-    bool is_untold = earlier->type == OUTBOX_OPENED || later->type == OUTBOX_OPENED;
-    if (!is_older) {
-        earlier->number = later->number;
-        earlier->type = later->type;
-        earlier->version = later->version;
-        earlier->attempts = 0;
-        earlier->attempts_told = 0;
-        earlier->charged = 0;
-        earlier->step = 0;
+    if (later->version >= earlier->version) {
+        if (!leave_rows(queue, earlier, later)) {
+            return false;
+        }
+        take_place(earlier, later);
+        return true;
     }
-    if (is_untold && earlier->type == OUTBOX_UPDATED) {
-        earlier->type = OUTBOX_OPENED;
+    if (!supersede(queue, later->number)) {
+        return false;
+    }
+    if (later->type == OUTBOX_OPENED && earlier->type == OUTBOX_UPDATED) {
+        earlier->type = OUTBOX_OPENED; /* it was undelivered, so nobody heard of it */
     }
     return true;
 }

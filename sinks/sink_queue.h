@@ -26,6 +26,8 @@ struct queued_message {
     uint32_t charged;       /* those of them that count towards max_attempts */
     uint32_t step;          /* sink.h, SINK_CONTINUE */
     enum outbox_type type;  /* as it is told: "opened" when no earlier message ever went out */
+    uint64_t opened_number; /* of the row "opened" that it replaced and that is still there, or 0:
+                               superseded before this one's outcome is reported */
     bool is_in_flight;
 };
 

@@ -69,6 +69,26 @@ class ReloadStory(Story):
         self.assertTrue(wait_for(lambda: len(good.messages) == 5))
         self.assertEqual({message["type"] for message in good.messages}, {"incident.opened"})
 
+    def test_what_nobody_heard_of_is_opened_also_after_a_restart_or_a_changed_sink(self):
+        changes = {"restart": lambda quell, good: (quell.stop(), quell.start()),
+                   "reload": lambda quell, good: (self.write(quell, "acme", self.config(good)),
+                                                  self.reload(quell))}
+        for name, change in changes.items():
+            hook, good = self.receiver(), self.receiver()
+            hook.status = 503
+            fast = 'backoff = "20ms"\nbreaker_failures = 2\nbreaker_wait = "2s"\n'
+            quell = self.quell("tenants_dir=tenants", "notify.group_interval=0s",
+                               files={"tenants/acme.toml": self.config(hook, fast)})
+            self.fail_job(quell, "one")
+            self.assertTrue(wait_for(lambda: "circuit breaker opened" in quell.read_log()))
+            quell.events({**failure("two", "one"), "tenant_id": "acme"})
+            quell.settle()
+            hook.status = 200
+            change(quell, good)
+            heard = hook if name == "restart" else good
+            self.assertTrue(wait_for(lambda: len(heard.messages) == 2), name)
+            self.assertEqual(heard.types(), ["opened", "updated"], name)
+
     def test_messages_of_a_sink_that_is_gone_are_dead_letters(self):
         broken = self.receiver()
         broken.status = 503
