@@ -24,6 +24,7 @@ struct config_setting {
     struct slice value; /* text form: strings as they are (secrets resolved), numbers, booleans */
     bool is_secret;     /* came from ${env:} or ${file:} */
     bool is_unresolved; /* and could not be had: told already */
+    bool is_list;       /* was an array; its strings are joined by blanks */
     uint32_t line;
     uint32_t column;
 };

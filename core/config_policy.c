@@ -238,6 +238,7 @@ static void read_setting(struct config_build *build, const struct toml_value *va
     setting->key = key;
     setting->line = value->line;
     setting->column = value->column;
+    setting->is_list = value->kind == TOML_ARRAY;
     struct status status =
         config_expand(value->text, build->arena, &setting->value, &setting->is_secret, &reason);
     if (!status_is_ok(status)) {

@@ -75,11 +75,48 @@ static void add_error(struct config_errors *errors, const struct config_sink *si
     errors->count++;
 }
 
+static bool is_one_of(struct slice word, const char *const *words) {
+    while (*words != NULL && !slice_equals(word, slice_of_text(*words))) {
+        words++;
+    }
+    return *words != NULL;
+}
+
+/* What only looks like a setting would be left out in silence: a header that is never sent, a
+ * secret that signs nothing. What a stranger's sink makes of a list or a table is his. */
+static void check_shape(const struct config_sink *sink, const struct sink_type *type,
+                        const struct config_setting *setting, struct config_errors *errors) {
+    static const char *const tables[] = {"headers", "properties", NULL};
+    static const char *const lists[] = {"brokers", NULL};
+    size_t name_bytes = slice_find_byte(setting->key, '.');
+    struct slice name = slice_head(setting->key, name_bytes);
+    bool is_below = name_bytes < setting->key.size;
+    bool wants_table = is_one_of(name, tables);
+    bool is_ours = false;
+    for (uint32_t i = 0; i < SINK_TYPES_COUNT; i++) {
+        is_ours = is_ours || type == sink_types[i];
+    }
+    if (!is_ours || (wants_table == is_below && (!setting->is_list || is_one_of(name, lists)))) {
+        return;
+    }
+    char words[256];
+    struct text text = text_over(words, sizeof(words));
+    if (wants_table && !is_below) {
+        text_add_format(&text, "%.*s: a table is wanted here: %.*s = { name = \"value\" }",
+                        SLICE_PRINT(name), SLICE_PRINT(name));
+    } else {
+        text_add_format(&text, "%.*s: one value is wanted here, no list and no table",
+                        SLICE_PRINT(is_below && wants_table ? setting->key : name));
+    }
+    add_error(errors, sink, (struct place){setting->line, setting->column}, text_slice(&text));
+}
+
 static void check_keys(const struct config_sink *sink, const struct sink_type *type,
                        struct config_errors *errors) {
     for (uint32_t i = 0; i < sink->settings_count; i++) {
         const struct config_setting *setting = &sink->settings[i];
         if (setting_is_known(type, setting->key)) {
+            check_shape(sink, type, setting, errors);
             continue;
         }
         char words[256];

@@ -221,6 +221,27 @@ class CommandLine(unittest.TestCase):
             '21:1: job:load is declared twice',
             '22:24: a string in quotes is wanted here'])
 
+    def test_check_refuses_a_setting_of_a_sink_that_has_not_its_shape(self):
+        def told(setting):
+            result = self.run_quell("check", files={"quell.toml": (
+                f'[sink.a]\ntype = "webhook"\nurl = "http://127.0.0.1/"\n{setting}\n'
+                '[sink.b]\ntype = "kafka"\nbrokers = ["127.0.0.1:9092"]\ntopic = "t"\n')})
+            self.assertEqual(result.returncode, 1 if result.stderr else 0)
+            return result.stderr.replace('quell.toml:4:', "", 1).strip()
+        self.assertEqual(told('headers = { X-Team = "data" }'), "")
+        table = '1: sink "a": headers: a table is wanted here: headers = { name = "value" }'
+        self.assertEqual(told('headers = ["Authorization: Bearer x"]'), table)
+        self.assertEqual(told('headers = "Authorization: Bearer x"'), table)
+        self.assertEqual(told('secret = ["one", "two"]'),
+                         '1: sink "a": secret: one value is wanted here, no list and no table')
+        self.assertEqual(told('secret = { old = "one" }'),
+                         '12: sink "a": secret: one value is wanted here, no list and no table')
+        self.assertEqual(told('timeout = ["1s"]'),
+                         '1: sink "a": timeout: one value is wanted here, no list and no table')
+        self.assertEqual(
+            told('headers = { X-Team = ["a", "b"] }'),
+            '13: sink "a": headers.X-Team: one value is wanted here, no list and no table')
+
     def test_check_tells_a_secret_that_is_missing_and_nothing_that_follows_of_it(self):
         result = self.run_quell("check", files={"quell.toml": '[sink.oncall]\ntype = "slack"\n'
                                                 'url = "${env:QUELL_NO_SUCH_THING}"\n'})
