@@ -5,6 +5,7 @@
  * its own, whose first failure looks like a root. Two things betray it: another incident of the
  * tenant, of more than one entity, that began before it within the window; and an error that speaks
  * of something else (a timeout, a refused connection, a 503, "upstream") rather than of itself.
+ * A storm that was over before the root turned bad says nothing.
  * Neither proves anything, so neither changes the root or merges incidents: they lower the
  * confidence, and the earlier storms' roots are named as alternatives.
  *
@@ -30,6 +31,9 @@ static bool is_earlier_storm(const struct incidents *incidents, const struct inc
     if (storm == incident || storm->tenant_hash != incident->tenant_hash || other->is_foreign ||
         &incidents->members[storm->root] != other || storm->members_count < 2) {
         return false;
+    }
+    if (!incident_is_live(storm) && storm->resolved_ns < since_ns) {
+        return false; /* was over before */
     }
     return other->since_ns <= since_ns + DOUBT_SLACK_NS && since_ns <= other->since_ns + window_ns;
 }

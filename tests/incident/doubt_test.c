@@ -132,6 +132,28 @@ static void an_earlier_storm_lowers_the_confidence_and_is_an_alternative(void **
     world_deinit(&world);
 }
 
+static void a_storm_that_was_over_before_says_nothing(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "job:load", "job:extract");
+    fail_saying(&world, "job:extract", "disk full", START_NS);
+    fail_saying(&world, "job:load", "no rows", START_NS + 10 * NS_PER_S);
+    world_run(&world, START_NS + 20 * NS_PER_S);
+    world_recover_now(&world, "job:extract");
+    world_recover_now(&world, "job:load");
+    fail_saying(&world, "job:late", "no rows", START_NS + 15 * NS_PER_S);
+    world_run(&world, START_NS + NS_PER_MINUTE);
+    fail_saying(&world, "job:apart", "no rows", START_NS + NS_PER_MINUTE);
+    world_run(&world, START_NS + 2 * NS_PER_MINUTE);
+    assert_true(confidence_of(&world, "job:late") < 0.8); /* it failed while the storm went on */
+    assert_true(confidence_of(&world, "job:apart") > 0.9);
+    char *json = json_of(&world, "job:apart");
+    assert_non_null(strstr(json, "\"alternatives\":[]"));
+    free(json);
+    world_deinit(&world);
+}
+
 static void expect_evidence(struct world *world, const char *root, const char *words) {
     char *json = json_of(world, root);
     assert_int_equal(count_text(json, "against it: "), 1);
@@ -266,6 +288,7 @@ int main(void) {
         cmocka_unit_test(a_cause_as_near_but_long_before_does_not_take_over),
         cmocka_unit_test(two_whose_errors_name_a_silent_upstream_are_enough),
         cmocka_unit_test(an_earlier_storm_lowers_the_confidence_and_is_an_alternative),
+        cmocka_unit_test(a_storm_that_was_over_before_says_nothing),
         cmocka_unit_test(a_storm_that_began_no_earlier_is_not_said_to_have_begun_before),
         cmocka_unit_test(of_a_storm_that_an_edge_joins_to_it_that_is_said),
         cmocka_unit_test(another_bad_upstream_is_an_alternative),
