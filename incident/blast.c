@@ -152,6 +152,27 @@ void incident_refresh(struct incidents *incidents, const struct incident_context
     incident_schedule(incidents, incident);
 }
 
+void incident_agree_counts(struct incidents *incidents, const struct incident_context *context,
+                           struct incident *incident) {
+    uint32_t counted = 0;
+    for (uint32_t i = 0; i < incident->kinds_count; i++) {
+        counted += incident->kinds[i].count;
+    }
+    if (counted == incident->failing_count + incident->at_risk_count) {
+        return;
+    }
+    incident->at_risk_count = 0;
+    incident->kinds_count = 0;
+    for (uint32_t at = incident->members_first; at != INDEX_NONE;) {
+        const struct member *member = member_at(incidents, at);
+        at = member->next;
+        if (!member->is_foreign && !member->is_recovered) {
+            count_kind(incident, graph_get_node(context->graph, member->node).entity);
+        }
+    }
+    sort_kinds(incident);
+}
+
 void incident_refresh_later(struct incidents *incidents, const struct incident_context *context,
                             struct incident *incident) {
     bool is_small = incident->failing_count + incident->at_risk_count <= REFRESH_SMALL_MAX;

@@ -371,6 +371,10 @@ bool firing_end(struct member *member, const struct signal *signal, uint64_t now
 /* Looks downstream from the root: hops, at risk, by kind, ranking. */
 void incident_refresh(struct incidents *incidents, const struct incident_context *context,
                       struct incident *incident);
+/* Where members changed since the last refresh and none is to come: what fails is counted anew, and
+ * nothing is said to be at risk, so that the numbers of one message agree. */
+void incident_agree_counts(struct incidents *incidents, const struct incident_context *context,
+                           struct incident *incident);
 void incident_refresh_later(struct incidents *incidents, const struct incident_context *context,
                             struct incident *incident);
 

@@ -456,6 +456,7 @@ void telling_close_merged(struct incidents *incidents, const struct incident_con
     if ((loser->changes & CHANGE_REOPENED) != 0 || count == 0) {
         return; /* its end was told, its reopening was not */
     }
+    incident_agree_counts(incidents, context, loser);
     (void)send(incidents, context, loser, ROW_RESOLVED, &options,
                count * (CLOSING_BYTES_MAX + OUTBOX_OVERHEAD_BYTES_MAX));
 }

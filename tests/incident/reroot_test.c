@@ -52,6 +52,26 @@ static void late_cause_reroots_told_incidents_into_the_first_seen(void **state) 
     world_deinit(&world);
 }
 
+/* Who joins the one incident makes it one with the other: its closing message counts him. */
+static void the_numbers_of_a_closing_message_agree(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_fail(&world, "job:below", START_NS + 20 * NS_PER_S);
+    world_run(&world, START_NS + NS_PER_MINUTE);
+    world_fail(&world, "job:above", START_NS);
+    world_run(&world, START_NS + 2 * NS_PER_MINUTE);
+    assert_int_equal(world.told_count, 2);
+    world_depend(&world, "job:below", "job:between");
+    world_depend(&world, "job:between", "job:above");
+    world_fail(&world, "job:between", START_NS + 10 * NS_PER_S);
+    assert_int_equal(world.told_count, 3);
+    assert_non_null(strstr(world.told[2].json, "\"labels\":{\"merged_into\":\"inc_"));
+    assert_non_null(strstr(world.told[2].json, "\"blast_radius\":{\"total\":2,\"failing\":2,"
+                                               "\"at_risk\":0,\"by_kind\":{\"job\":2}}"));
+    world_deinit(&world);
+}
+
 static void many_told_incidents_merge_in_steps_as_room_allows(void **state) {
     (void)state;
     struct world world;
@@ -419,6 +439,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(late_cause_reroots_an_untold_incident_and_keeps_its_id),
         cmocka_unit_test(late_cause_reroots_told_incidents_into_the_first_seen),
+        cmocka_unit_test(the_numbers_of_a_closing_message_agree),
         cmocka_unit_test(many_told_incidents_merge_in_steps_as_room_allows),
         cmocka_unit_test(the_first_to_fail_of_a_cycle_is_its_root),
         cmocka_unit_test(an_explicit_failure_is_the_root_of_a_cycle_before_lateness),
