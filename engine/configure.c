@@ -119,6 +119,7 @@ struct status engine_configure(struct engine *engine, struct slice encoded, stru
     withdraw_jobs(engine, &old);
     struct incident_context context = engine_incident_context(engine, UINT32_MAX);
     incidents_revisit_silenced(engine->incidents, &context);
+    incidents_revisit_waits(engine->incidents, &context);
     TRY(engine_make_room(engine, POLICY_BYTES_MAX + 4096, fault));
     effect_put(&engine->effects, STORE_TABLE_META, SLICE("policy"), encoded);
     return status_ok();

@@ -117,6 +117,9 @@ MUST_CHECK struct status incidents_operate(struct incidents *incidents,
 /* Silences are others now: what they had put off is looked at again by the next advance. */
 void incidents_revisit_silenced(struct incidents *incidents,
                                 const struct incident_context *context);
+/* The policy is another now: what waits by a longer wait, interval or repeat than it says, or was
+ * told to nobody for want of a route, does so no longer. */
+void incidents_revisit_waits(struct incidents *incidents, const struct incident_context *context);
 /* What became of a message about an incident, for its timeline. */
 enum incident_delivery_end {
     INCIDENT_UNDELIVERED,    /* given up: a dead letter */

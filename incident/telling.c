@@ -373,19 +373,23 @@ static bool is_over_limit(struct incidents *incidents, const struct incident_con
     return true;
 }
 
+static void hasten(struct incidents *incidents, struct incident *incident, uint64_t due_ns) {
+    if (incident->tell_due_ns != NEVER_NS && due_ns < incident->tell_due_ns) {
+        incident->tell_due_ns = due_ns;
+        incident_schedule(incidents, incident);
+        incident_touch(incidents, incident);
+    }
+}
+
 void incidents_revisit_silenced(struct incidents *incidents,
                                 const struct incident_context *context) {
     uint32_t used = incidents->incidents_max - incidents->incidents_free_count;
     for (uint32_t i = 0; used > 0 && i < incidents->incidents_max; i++) {
         struct incident *incident = &incidents->incidents[i];
         used -= incident->is_used ? 1 : 0;
-        bool waits = incident->is_used && incident->fate == FATE_KEEP &&
-                     (incident->changes & CHANGE_SILENCED) != 0 &&
-                     incident->tell_due_ns != NEVER_NS;
-        if (waits && incident->tell_due_ns > context->now_ns) {
-            incident->tell_due_ns = context->now_ns;
-            incident_schedule(incidents, incident);
-            incident_touch(incidents, incident);
+        if (incident->is_used && incident->fate == FATE_KEEP &&
+            (incident->changes & CHANGE_SILENCED) != 0) {
+            hasten(incidents, incident, context->now_ns);
         }
     }
 }
@@ -398,6 +402,36 @@ static uint64_t repeat_due_ns(const struct incident_context *context,
         return NEVER_NS;
     }
     return context->now_ns + (interval_ns < NS_PER_S ? NS_PER_S : interval_ns);
+}
+
+/* When it is told at the latest, by the policy of now. Whom no route named may be told at last. */
+static uint64_t latest_due_ns(const struct incident_context *context,
+                              const struct incident *incident) {
+    const struct policy *policy = incident_policy(context, incident);
+    if (!incident->is_told) {
+        return context->now_ns + policy->group_wait_ns;
+    }
+    if (incident->changes != 0) {
+        return due_of(context, incident, 0);
+    }
+    if (policy->repeat_interval_ns >= NEVER_NS - incident->told_ns) {
+        return NEVER_NS;
+    }
+    uint64_t repeat_ns = incident->told_ns + policy->repeat_interval_ns;
+    uint64_t soonest_ns = context->now_ns + NS_PER_S;
+    return repeat_ns > soonest_ns ? repeat_ns : soonest_ns;
+}
+
+void incidents_revisit_waits(struct incidents *incidents, const struct incident_context *context) {
+    uint32_t used = incidents->incidents_max - incidents->incidents_free_count;
+    for (uint32_t i = 0; used > 0 && i < incidents->incidents_max; i++) {
+        struct incident *incident = &incidents->incidents[i];
+        used -= incident->is_used ? 1 : 0;
+        if (incident->is_used && incident->fate == FATE_KEEP && incident_is_live(incident) &&
+            (incident->changes & CHANGE_SILENCED) == 0) {
+            hasten(incidents, incident, latest_due_ns(context, incident));
+        }
+    }
 }
 
 bool telling_run(struct incidents *incidents, const struct incident_context *context,

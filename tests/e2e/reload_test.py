@@ -89,6 +89,36 @@ class ReloadStory(Story):
             self.assertTrue(wait_for(lambda: len(heard.messages) == 2), name)
             self.assertEqual(heard.types(), ["opened", "updated"], name)
 
+    def test_a_shorter_wait_or_a_new_route_is_good_for_what_waits(self):
+        hook = self.receiver()
+
+        def rules(wait, interval, severity="error"):
+            return (f'[notify]\ngroup_wait = "{wait}"\ngroup_interval = "{interval}"\n'
+                    f'[sink.hook]\ntype = "webhook"\nurl = "{hook.url}"\n'
+                    f'[[route]]\nmatch = {{ severity = ">={severity}" }}\nsinks = ["hook"]\n')
+
+        def change(*values):
+            self.write(quell, "acme", rules(*values))
+            self.reload(quell)
+        quell = self.quell("tenants_dir=tenants",
+                           files={"tenants/acme.toml": rules("1h", "1h", "critical")})
+        self.fail_job(quell, "one")
+        quell.settle()
+        change("0s", "1h", "critical")  # it is told to nobody, for want of a route
+        quell.settle()
+        self.assertEqual(hook.types(), [])
+        change("0s", "1h")
+        self.assertTrue(wait_for(lambda: hook.types() == ["opened"], 20))
+        quell.events({**failure("two", "one"), "tenant_id": "acme"})
+        quell.settle()
+        self.assertEqual(hook.types(), ["opened"])
+        change("0s", "0s")
+        self.assertTrue(wait_for(lambda: hook.types() == ["opened", "updated"], 20))
+        quell.settle()
+        change("0s", "1h")
+        quell.settle()
+        self.assertEqual(hook.types(), ["opened", "updated"])  # there is nothing to tell
+
     def test_messages_of_a_sink_that_is_gone_are_dead_letters(self):
         broken = self.receiver()
         broken.status = 503
