@@ -148,16 +148,22 @@ static bool find_newest(struct quarantine *quarantine, uint64_t *newest_out) {
     return true;
 }
 
+/* How many of all were left as they are. */
+struct left {
+    uint64_t newer;
+    uint64_t refused;
+};
+
 /* What of the answer's page can be done: what was refused cannot be retried; what is newer than
- * that was not meant, and is counted. */
+ * that was not meant. Both are counted. */
 static uint32_t collect_named(struct slice page, bool is_retry, uint64_t newest,
-                              struct named *named, uint64_t *newer_count) {
+                              struct named *named, struct left *left) {
     struct slice rest = json_pick(page, "quarantine");
     struct slice item;
     uint32_t count = 0;
     while (count < PAGE_RECORDS && json_pick_item(&rest, &item)) {
         if (age_of(item) > newest) {
-            ++*newer_count;
+            left->newer++;
             continue;
         }
         struct text id = text_over(named[count].id, ID_BYTES_MAX);
@@ -165,18 +171,26 @@ static uint32_t collect_named(struct slice page, bool is_retry, uint64_t newest,
         bool is_retryable = slice_equals(json_pick(item, "retryable"), SLICE("true"));
         json_pick_text(item, "id", &id);
         json_pick_text(item, "tenant", &tenant);
-        count += !is_retry || is_retryable ? 1 : 0;
+        bool is_refused = is_retry && !is_retryable;
+        left->refused += is_refused ? 1 : 0;
+        count += is_refused ? 0 : 1;
     }
     return count;
 }
 
-/* Ours among them or others' alone: the journal's order does not tell. */
-static void tell_newer(bool is_retry, uint64_t count) {
-    if (count > 0) {
+/* Of the newer: ours among them or others' alone, the journal's order does not tell. */
+static void tell_left(bool is_retry, const struct left *left) {
+    if (left->refused > 0) {
+        (void)fprintf(stderr,
+                      "quell: records that were refused, and would be again, so were left: %llu; "
+                      "correct and send them anew, then drop these\n",
+                      (unsigned long long)left->refused);
+    }
+    if (left->newer > 0) {
         (void)fprintf(
             stderr,
             "quell: records that came into the quarantine meanwhile and were left: %llu%s\n",
-            (unsigned long long)count,
+            (unsigned long long)left->newer,
             is_retry ? "; what found no room again stands there anew" : "");
     }
 }
@@ -189,7 +203,7 @@ static int operate_on_all(struct quarantine *quarantine, const char *what) {
     char cursor[CURSOR_BYTES_MAX] = "";
     bool is_retry = strcmp(what, "retry") == 0;
     uint64_t newest = 0;
-    uint64_t newer_count = 0;
+    struct left left = {0};
     int code = 0;
     if (!find_newest(quarantine, &newest)) {
         return 1;
@@ -199,7 +213,7 @@ static int operate_on_all(struct quarantine *quarantine, const char *what) {
             return 1;
         }
         uint32_t count =
-            collect_named(text_slice(&quarantine->answer), is_retry, newest, named, &newer_count);
+            collect_named(text_slice(&quarantine->answer), is_retry, newest, named, &left);
         take_next_cursor(quarantine, cursor);
         for (uint32_t i = 0; i < count; i++) {
             bool is_good = operate(quarantine, what, named[i].id, named[i].tenant);
@@ -209,12 +223,23 @@ static int operate_on_all(struct quarantine *quarantine, const char *what) {
             }
         }
     } while (cursor[0] != 0);
-    tell_newer(is_retry, newer_count);
+    tell_left(is_retry, &left);
     return code;
 }
 
 static bool is_id(const char *word) {
     return strspn(word, "0123456789-") == strlen(word) && strlen(word) < ID_BYTES_MAX;
+}
+
+static bool is_id_or_say(const char *word) {
+    if (is_id(word)) {
+        return true;
+    }
+    char memory[ID_BYTES_MAX * 4];
+    struct text shown = text_over(memory, sizeof(memory));
+    text_add_printable(&shown, slice_head(slice_of_text(word), ID_BYTES_MAX));
+    (void)fprintf(stderr, "quell: \"%s\" is no id of a record, such as 3-0\n", memory);
+    return false;
 }
 
 static int run_quarantine(struct quarantine *quarantine) {
@@ -239,7 +264,7 @@ static int run_quarantine(struct quarantine *quarantine) {
     int code = is_all ? operate_on_all(quarantine, what) : 0;
     for (uint32_t i = 1; cli_word(quarantine->options, i) != NULL; i++) {
         const char *word = cli_word(quarantine->options, i);
-        code = is_id(word) && operate(quarantine, what, word, tenant) ? code : 1;
+        code = is_id_or_say(word) && operate(quarantine, what, word, tenant) ? code : 1;
     }
     return code;
 }

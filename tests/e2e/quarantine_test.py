@@ -34,6 +34,11 @@ class Quarantine(Story):
         code, _, words = self.cli(quell, "retry", record["id"])
         self.assertEqual(code, 1)
         self.assertIn("correct it and send it again", words)
+        self.assertEqual(self.cli(quell, "retry", "first")[::2],
+                         (1, 'quell: "first" is no id of a record, such as 3-0\n'))
+        code, out, words = self.cli(quell, "retry", "--all")
+        self.assertEqual((code, out), (0, ""))
+        self.assertIn("would be again, so were left: 1;", words)
         self.assertEqual(self.list(quell, "--tenant", "rival"), [])
         self.assertEqual(self.cli(quell, "drop", record["id"])[0], 0)
         self.assertEqual(self.list(quell), [])
