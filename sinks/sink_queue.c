@@ -54,10 +54,11 @@ static bool leave_rows(struct sink_queue *queue, struct queued_message *earlier,
 }
 
 static void take_place(struct queued_message *earlier, const struct queued_message *later) {
-    bool was_untold = earlier->type == OUTBOX_OPENED;
+    earlier->is_unheard = earlier->is_unheard || earlier->type == OUTBOX_OPENED;
     earlier->number = later->number;
     earlier->version = later->version;
-    earlier->type = was_untold && later->type == OUTBOX_UPDATED ? OUTBOX_OPENED : later->type;
+    earlier->type =
+        earlier->is_unheard && later->type == OUTBOX_UPDATED ? OUTBOX_OPENED : later->type;
     earlier->attempts = 0;
     earlier->attempts_told = 0;
     earlier->charged = 0;

@@ -28,6 +28,7 @@ struct queued_message {
     enum outbox_type type;  /* as it is told: "opened" when no earlier message ever went out */
     uint64_t opened_number; /* of the row "opened" that it replaced and that is still there, or 0:
                                superseded before this one's outcome is reported */
+    bool is_unheard;        /* also when it says "resolved" by now: it may be reopened */
     bool is_in_flight;
 };
 

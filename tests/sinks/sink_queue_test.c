@@ -66,9 +66,13 @@ static void a_lagging_queue_keeps_the_latest_state_in_the_first_place(void **sta
     push(&queue, 5, 8, OUTBOX_RESOLVED, true);
     assert_int_equal(queue.messages[1].type, OUTBOX_RESOLVED);
     assert_int_equal(queue.messages[1].opened_number, 0);
-    push(&queue, 6, 7, OUTBOX_RESOLVED, true);
+    assert_int_equal(queue.superseded_count, 2);
+    assert_int_equal(queue.superseded[1], 2);
+    push(&queue, 6, 8, OUTBOX_UPDATED, true); /* reopened, and still nobody heard of it */
+    assert_int_equal(queue.messages[1].type, OUTBOX_OPENED);
+    push(&queue, 7, 7, OUTBOX_RESOLVED, true);
     assert_int_equal(queue.messages[0].opened_number, 0);
-    assert_int_equal(queue.superseded_count, 4);
+    assert_int_equal(queue.superseded_count, 5);
     sink_queue_deinit(&queue);
 }
 
