@@ -65,7 +65,7 @@ static int run_command(int count, char **words) {
         return misused(fault.words);
     }
     if (options.wants_help || options.command == NULL) {
-        cli_print_usage(options.wants_help ? stdout : stderr);
+        cli_print_usage(options.wants_help ? stdout : stderr, options.command);
         return options.wants_help ? 0 : 2;
     }
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {

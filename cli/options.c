@@ -36,10 +36,6 @@ static const char usage[] =
     "  load      send a load at a constant rate and measure (quell load --help)\n"
     "  version   print the version\n";
 
-void cli_print_usage(FILE *out) {
-    (void)fputs(usage, out);
-}
-
 /* --- What each command takes --- */
 
 struct command {
@@ -63,6 +59,46 @@ static const struct command *find_command(const char *name) {
         }
     }
     return NULL;
+}
+
+/* --- Help --- */
+
+/* The command's lines of the page: one that begins with its name, and those that are set deeper. */
+static const char *find_usage(const char *name, size_t *size_out) {
+    size_t name_size = strlen(name);
+    for (const char *line = usage; line != NULL; line = strstr(line + 1, "\n  ")) {
+        const char *begin = line + 1;
+        if (strncmp(begin, "  ", 2) != 0 || strncmp(begin + 2, name, name_size) != 0 ||
+            begin[2 + name_size] != ' ') {
+            continue;
+        }
+        const char *end = begin;
+        do {
+            end = strchr(end, '\n') + 1;
+        } while (strncmp(end, "   ", 3) == 0);
+        *size_out = (size_t)(end - begin);
+        return begin;
+    }
+    return NULL;
+}
+
+void cli_print_usage(FILE *out, const char *name) {
+    const struct command *command = find_command(name);
+    size_t size = 0;
+    const char *words = command == NULL ? NULL : find_usage(name, &size);
+    if (words == NULL) {
+        (void)fputs(usage, out);
+        return;
+    }
+    (void)fprintf(out, "usage: quell %s [--config quell.toml] [--set key=value]...\n\n%.*s", name,
+                  (int)size, words);
+    for (uint32_t i = 0; command->flags[i] != NULL; i++) {
+        const char *flag = command->flags[i];
+        size_t flag_size = strcspn(flag, "=");
+        (void)fprintf(out, "%s %.*s%s", i == 0 ? "\nflags:" : "", (int)flag_size, flag,
+                      flag[flag_size] == '=' ? " VALUE" : "");
+    }
+    (void)fputs(command->flags[0] == NULL ? "" : "\n", out);
 }
 
 /* --- One word after another --- */
@@ -248,7 +284,7 @@ const char *cli_option(const struct cli_options *options, const char *name) {
             return options->flags[i - 1].value;
         }
     }
-    return NULL;
+    return options->format_json && strcmp(name, "--json") == 0 ? "" : NULL;
 }
 
 struct status cli_option_number(const struct cli_options *options, const char *name,

@@ -17,7 +17,7 @@ struct cli_options {
     const char *config_path;
     const char *overrides[OVERRIDES_MAX];
     uint32_t overrides_count;
-    bool format_json;       /* --format json: incidents */
+    bool format_json;       /* --format json: incidents; of reports the same as --json */
     const char *log_format; /* NULL: as the config says */
     const struct logger
         *logger;         /* takes the errors of a configuration; NULL: stderr, as they are */
@@ -53,4 +53,5 @@ void cli_settle_config_path(struct cli_options *options);
  * errors, a line or a log record each; INVALID then. */
 MUST_CHECK struct status cli_load_config(const struct cli_options *options,
                                          struct config **config_out);
-void cli_print_usage(FILE *out);
+/* What the command takes; the page of all for NULL, and for one that is none. */
+void cli_print_usage(FILE *out, const char *name);

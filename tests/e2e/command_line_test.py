@@ -1,5 +1,7 @@
 """The command line as a person meets it: versions, typing errors, every fault of a configuration."""
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -131,12 +133,29 @@ class CommandLine(unittest.TestCase):
         self.assertEqual((running[0].returncode, errors), (0, ""), told)
 
     def test_help_goes_to_stdout_and_names_every_command(self):
-        for words in ("--help",), ("-h",), ("help",), ("run", "--help"):
+        for words in ("--help",), ("-h",), ("help",):
             result = self.run_quell(*words)
             self.assertEqual(result.returncode, 0, words)
             for command in ("run", "check", "load", "demo", "replay", "dlq", "quarantine",
                             "version"):
                 self.assertRegex(result.stdout, rf"(?m)^  {command} ", words)
+
+    def test_help_of_a_command_is_of_that_command_and_names_all_its_flags(self):
+        for command, flag in (("run", "--format"), ("check", "--data VALUE"),
+                              ("dlq", "--sink VALUE"), ("quarantine", "--console VALUE"),
+                              ("explain", "--tenant VALUE"), ("version", "")):
+            result = self.run_quell(command, "--help")
+            self.assertEqual((result.returncode, result.stderr), (0, ""), command)
+            self.assertRegex(result.stdout, rf"(?m)\Ausage: quell {command} .*\n\n  {command} ")
+            self.assertIn(flag, result.stdout)
+            self.assertEqual(len(re.findall(r"(?m)^  \w", result.stdout)), 1, result.stdout)
+
+    def test_format_json_of_a_report_is_json(self):
+        console = Console(lambda *_: (200, {"quarantine": [], "next_cursor": None}))
+        self.addCleanup(console.close)
+        result = self.run_quell("quarantine", "list", "--format", "json", "--console",
+                                f"127.0.0.1:{console.console}")
+        self.assertEqual(json.loads(result.stdout)["quarantine"], [], result.stderr)
 
     def test_what_is_mistyped_ends_with_2_and_one_line(self):
         for words, told in ((("chekc",), 'did you mean "check"?'),
