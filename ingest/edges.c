@@ -179,18 +179,12 @@ static struct status take_lines(struct decode *decode, struct slice body) {
     return status_ok();
 }
 
-/* Spreadsheets put a byte order mark before UTF-8. */
-static struct slice skip_mark(struct slice body) {
-    struct slice mark = SLICE("\xEF\xBB\xBF");
-    return slice_starts_with(body, mark) ? slice_tail(body, mark.size) : body;
-}
-
 static bool is_space(uint8_t byte) {
     return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
 }
 
 struct status edges_decode(struct decode *decode, struct slice body) {
-    struct slice text = skip_mark(body);
+    struct slice text = text_behind_mark(body);
     while (text.size > 0 && is_space(text.data[0])) {
         text = slice_tail(text, 1);
     }

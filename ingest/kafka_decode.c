@@ -168,6 +168,7 @@ static struct status decode_proto(struct decode *decode, struct slice value) {
 
 struct status kafka_decode(struct decode *decode, enum kafka_format format,
                            struct slice content_type, struct slice value) {
+    value = text_behind_mark(value);
     if (value.size == 0) {
         return fault_set(&decode->fault, STATUS_INVALID, "the message is empty");
     }

@@ -283,7 +283,7 @@ static struct status decode_message(struct kafka_source *source, struct decode *
     bool is_asked = may_ask && (decode->tenant.size == 0 || format == KAFKA_AUTO);
     bool has_headers = is_asked && kafka_message_has_headers(message);
     if (has_headers && decode->tenant.size == 0 &&
-        kafka_message_header(message, "tenant", &tenant)) {
+        kafka_message_header(message, "tenant", &tenant) && tenant.size > 0) {
         struct fault reason;
         if (!status_is_ok(derive_check_tenant(tenant, &reason))) {
             return fault_set(&decode->fault, STATUS_INVALID, "header tenant: %s", reason.words);

@@ -1,158 +1,12 @@
 /*
- * routes.c - which path means what: authentication, media types, inflating, decoding, and the
- * answer.
+ * routes.c - a request's way: authentication, media type, inflating, decoding, and the answer.
  */
 
 #include "core/base/assert.h"
 #include "core/clock.h"
-#include "ingest/edges.h"
 #include "ingest/formats.h"
-#include "ingest/ingest_internal.h"
-#include "ingest/native.h"
 #include "ingest/otlp_edges.h"
-#include "ingest/otlp_proto.h"
-
-typedef struct status decode_fn(struct decode *decode, struct slice body);
-
-struct route {
-    const char *path;
-    enum answer_style style;
-    const char *types;        /* for a person: what may be sent */
-    const char *source;       /* of its envelopes */
-    const char *rejected_key; /* OTLP: the name of its count */
-};
-
-enum route_name {
-    ROUTE_LOGS,
-    ROUTE_TRACES,
-    ROUTE_METRICS,
-    ROUTE_EVENTS,
-    ROUTE_LINEAGE,
-    ROUTE_LINEAGE_BATCH,
-    ROUTE_ALERTS,
-    ROUTE_CLOUDEVENTS,
-    ROUTE_EDGES,
-    ROUTE_PING, /* the last: not known by its whole path */
-    ROUTES,
-};
-
-#define SEND "the content type must be "
-#define OTLP_TYPES SEND "application/json or application/x-protobuf"
-static const struct route routes[ROUTES] = {
-    [ROUTE_LOGS] = {"/v1/logs", ANSWER_OTLP, OTLP_TYPES, "otlp-http", "rejectedLogRecords"},
-    [ROUTE_TRACES] = {"/v1/traces", ANSWER_OTLP, OTLP_TYPES, "otlp-http", "rejectedSpans"},
-    [ROUTE_METRICS] = {"/v1/metrics", ANSWER_OTLP, OTLP_TYPES, "otlp-http", "rejectedDataPoints"},
-    [ROUTE_EVENTS] = {"/v1/events", ANSWER_NATIVE, SEND "application/json or application/x-ndjson",
-                      "native", ""},
-    [ROUTE_LINEAGE] = {"/api/v1/lineage", ANSWER_LINEAGE, SEND "application/json", "openlineage",
-                       ""},
-    [ROUTE_LINEAGE_BATCH] = {"/api/v1/lineage/batch", ANSWER_LINEAGE, SEND "application/json",
-                             "openlineage", ""},
-    [ROUTE_ALERTS] = {"/api/v2/alerts", ANSWER_ALERTS, SEND "application/json", "alertmanager", ""},
-    [ROUTE_CLOUDEVENTS] = {"/v1/cloudevents", ANSWER_COUNTS,
-                           SEND "application/cloudevents+json, "
-                                "application/cloudevents-batch+json, or application/json with "
-                                "ce- headers",
-                           "cloudevents", ""},
-    [ROUTE_EDGES] = {"/v1/edges", ANSWER_COUNTS,
-                     SEND "text/csv, application/json or application/x-ndjson", "edges", ""},
-    [ROUTE_PING] = {"/ping/", ANSWER_PING, "", "ping", ""},
-};
-
-static decode_fn decode_native, decode_native_lines, decode_cloudevent_data;
-
-/* How the body of one request is read and answered; the first that fits. */
-struct format {
-    enum route_name route;
-    const char *type; /* "": none was said */
-    enum answer_style style;
-    decode_fn *decode;
-};
-
-static const struct format formats[] = {
-    {ROUTE_LOGS, "application/json", ANSWER_OTLP, otlp_json_decode_logs},
-    {ROUTE_LOGS, "application/x-protobuf", ANSWER_PROTO, otlp_proto_decode_logs},
-    {ROUTE_TRACES, "application/json", ANSWER_OTLP, otlp_json_decode_traces},
-    {ROUTE_TRACES, "application/x-protobuf", ANSWER_PROTO, otlp_proto_decode_traces},
-    {ROUTE_METRICS, "application/json", ANSWER_OTLP, otlp_json_decode_metrics},
-    {ROUTE_METRICS, "application/x-protobuf", ANSWER_PROTO, otlp_proto_decode_metrics},
-    {ROUTE_EVENTS, "application/json", ANSWER_NATIVE, decode_native},
-    {ROUTE_EVENTS, "application/x-ndjson", ANSWER_NATIVE, decode_native_lines},
-    {ROUTE_EVENTS, "application/ndjson", ANSWER_NATIVE, decode_native_lines},
-    {ROUTE_EVENTS, "application/jsonl", ANSWER_NATIVE, decode_native_lines},
-    {ROUTE_EVENTS, "text/plain", ANSWER_NATIVE, decode_native},
-    {ROUTE_EVENTS, "", ANSWER_NATIVE, decode_native},
-    {ROUTE_EVENTS, "application/x-www-form-urlencoded", ANSWER_NATIVE, decode_native}, /* curl -d */
-    {ROUTE_LINEAGE, "application/json", ANSWER_LINEAGE, lineage_decode},
-    {ROUTE_LINEAGE, "", ANSWER_LINEAGE, lineage_decode},
-    {ROUTE_LINEAGE, "application/x-www-form-urlencoded", ANSWER_LINEAGE, lineage_decode},
-    {ROUTE_LINEAGE_BATCH, "application/json", ANSWER_LINEAGE, lineage_decode},
-    {ROUTE_ALERTS, "application/json", ANSWER_ALERTS, alerts_decode},
-    {ROUTE_ALERTS, "", ANSWER_ALERTS, alerts_decode},
-    {ROUTE_ALERTS, "application/x-www-form-urlencoded", ANSWER_ALERTS, alerts_decode},
-    {ROUTE_CLOUDEVENTS, "application/cloudevents+json", ANSWER_COUNTS, cloudevents_decode},
-    {ROUTE_CLOUDEVENTS, "application/cloudevents-batch+json", ANSWER_COUNTS, cloudevents_decode},
-    {ROUTE_CLOUDEVENTS, "application/json", ANSWER_COUNTS, decode_cloudevent_data},
-    {ROUTE_CLOUDEVENTS, "", ANSWER_COUNTS, decode_cloudevent_data},
-    {ROUTE_EDGES, "text/csv", ANSWER_COUNTS, edges_decode},
-    {ROUTE_EDGES, "text/plain", ANSWER_COUNTS, edges_decode},
-    {ROUTE_EDGES, "application/json", ANSWER_COUNTS, edges_decode},
-    {ROUTE_EDGES, "application/x-ndjson", ANSWER_COUNTS, edges_decode},
-    {ROUTE_EDGES, "", ANSWER_COUNTS, edges_decode},
-    {ROUTE_EDGES, "application/x-www-form-urlencoded", ANSWER_COUNTS, edges_decode}, /* curl */
-};
-
-#define COLLECTOR "/opentelemetry.proto.collector."
-
-/* gRPC: by its method, whatever the path of the route is. */
-static const struct {
-    const char *path;
-    struct format format;
-} methods[] = {
-    {COLLECTOR "logs.v1.LogsService/Export",
-     {ROUTE_LOGS, "application/grpc", ANSWER_GRPC, otlp_proto_decode_logs}},
-    {COLLECTOR "trace.v1.TraceService/Export",
-     {ROUTE_TRACES, "application/grpc", ANSWER_GRPC, otlp_proto_decode_traces}},
-    {COLLECTOR "metrics.v1.MetricsService/Export",
-     {ROUTE_METRICS, "application/grpc", ANSWER_GRPC, otlp_proto_decode_metrics}},
-};
-
-static struct status decode_native(struct decode *decode, struct slice body) {
-    return native_decode(decode, body, false);
-}
-
-static struct status decode_native_lines(struct decode *decode, struct slice body) {
-    return native_decode(decode, body, true);
-}
-
-/* Binary mode when the headers say so; else a structured event whose sender left the type plain. */
-static struct status decode_cloudevent_data(struct decode *decode, struct slice body) {
-    const struct intake *intake = decode->context;
-    bool is_binary = http_header_find(intake->request, "ce-specversion").size > 0;
-    return is_binary ? cloudevents_decode_binary(decode, intake->request, body)
-                     : cloudevents_decode(decode, body);
-}
-
-/* --- Media types --- */
-
-/* "application/json; charset=utf-8" -> "application/json" */
-static struct slice media_type(const struct http_request *request) {
-    struct slice value = http_header_find(request, "content-type");
-    return slice_trim(slice_head(value, slice_find_byte(value, ';')));
-}
-
-static bool type_is(struct slice type, const char *name) {
-    return slice_equals_ignoring_case(type, slice_of_text(name));
-}
-
-static const struct format *find_format(enum route_name route, struct slice type) {
-    for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
-        if (formats[i].route == route && type_is(type, formats[i].type)) {
-            return &formats[i];
-        }
-    }
-    return NULL;
-}
+#include "ingest/path_table.h"
 
 static unsigned inflate_body(struct ingest *ingest, const struct http_request *request,
                              struct slice *body_out, const char **words) {
@@ -265,7 +119,7 @@ static void decode_body(struct ingest *ingest, struct http_exchange exchange,
     decode->hash_seed = ingest->options.hash_seed;
     decode->now_ns = clock_wall_ns();
     decode->source = format->style == ANSWER_GRPC ? SLICE("otlp-grpc")
-                                                  : slice_of_text(routes[format->route].source);
+                                                  : slice_of_text(route_at(format->route)->source);
     otlp_edges_begin(decode, ingest->options.spans, ingest->config);
     decode->shapes = &ingest->shapes;
     decode->native_shapes = &ingest->native_shapes;
@@ -278,7 +132,7 @@ static void decode_body(struct ingest *ingest, struct http_exchange exchange,
     if (decode->claims_count > 0) {
         note_claims(ingest, decode);
     }
-    respond_decoded(intake, decode, status, body, routes[format->route].rejected_key);
+    respond_decoded(intake, decode, status, body, route_at(format->route)->rejected_key);
 }
 
 /* The bytes to decode. 0, or why not. */
@@ -290,6 +144,7 @@ static unsigned open_body(struct ingest *ingest, const struct format *format,
         format->style == ANSWER_GRPC
             ? grpc_open_message(&ingest->inflated, request, bytes_max, body_out, words)
             : inflate_body(ingest, request, body_out, words);
+    *body_out = text_behind_mark(*body_out);
     if (refusal == 413) { /* the server has measured what came: it is what it became */
         http_limit_words(NULL, bytes_max, " when inflated", ingest->too_large);
         *words = ingest->too_large;
@@ -327,7 +182,7 @@ static void take_request(struct ingest *ingest, struct http_exchange exchange,
 /* By the media type of its body. */
 static void take_typed(struct ingest *ingest, struct http_exchange exchange, enum route_name route,
                        const struct http_request *request) {
-    const struct format *format = find_format(route, media_type(request));
+    const struct format *format = format_find(route, media_type_of(request));
     if (format != NULL) {
         take_request(ingest, exchange, format, request);
         return;
@@ -335,8 +190,8 @@ static void take_typed(struct ingest *ingest, struct http_exchange exchange, enu
     struct decode decode = {0};
     const char *words = "";
     unsigned refusal = admit(ingest, request, &decode, &words);
-    ingest_refuse(ingest, exchange, routes[route].style, refusal != 0 ? refusal : 415,
-                  refusal != 0 ? words : routes[route].types);
+    ingest_refuse(ingest, exchange, route_at(route)->style, refusal != 0 ? refusal : 415,
+                  refusal != 0 ? words : route_at(route)->types);
 }
 
 /* --- Pings --- */
@@ -423,13 +278,12 @@ static void take_grpc(struct ingest *ingest, struct http_exchange exchange,
     if (health_take(&ingest->health, exchange, request, atomic_load(ingest->options.is_ready))) {
         return;
     }
-    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
-        if (slice_equals(request->path, slice_of_text(methods[i].path))) {
-            take_request(ingest, exchange, &methods[i].format, request);
-            return;
-        }
+    const struct format *format = format_find_grpc(request->path);
+    if (format != NULL) {
+        take_request(ingest, exchange, format, request);
+    } else {
+        ingest_refuse(ingest, exchange, ANSWER_GRPC, 404, "no such method");
     }
-    ingest_refuse(ingest, exchange, ANSWER_GRPC, 404, "no such method");
 }
 
 bool ingest_may_begin(void *context, struct hash128 tenant) {
@@ -448,15 +302,13 @@ void ingest_on_request(void *context, struct http_exchange exchange,
         on_ping(ingest, exchange, request);
         return;
     }
-    for (size_t i = 0; i < ROUTE_PING; i++) {
-        if (!slice_equals(request->path, slice_of_text(routes[i].path))) {
-            continue;
-        }
-        if (slice_equals(request->method, SLICE("POST"))) {
-            take_typed(ingest, exchange, (enum route_name)i, request);
-        } else {
-            refuse_method(exchange, routes[i].style, "use POST", "Allow: POST\r\n");
-        }
+    enum route_name route = route_find(request->path);
+    if (route != ROUTE_PING && slice_equals(request->method, SLICE("POST"))) {
+        take_typed(ingest, exchange, route, request);
+        return;
+    }
+    if (route != ROUTE_PING) {
+        refuse_method(exchange, route_at(route)->style, "use POST", "Allow: POST\r\n");
         return;
     }
     if (liveness_take(exchange, request, atomic_load(ingest->options.is_ready),
@@ -481,12 +333,11 @@ static enum answer_style style_of(const struct http_request *request) {
     if (grpc_is_request(request)) {
         return ANSWER_GRPC;
     }
-    for (size_t i = 0; i < ROUTE_PING; i++) {
-        if (slice_equals(request->path, slice_of_text(routes[i].path))) {
-            bool is_proto = routes[i].style == ANSWER_OTLP &&
-                            type_is(media_type(request), "application/x-protobuf");
-            return is_proto ? ANSWER_PROTO : routes[i].style;
-        }
+    enum route_name route = route_find(request->path);
+    if (route != ROUTE_PING) {
+        bool is_proto = route_at(route)->style == ANSWER_OTLP &&
+                        media_type_is(media_type_of(request), "application/x-protobuf");
+        return is_proto ? ANSWER_PROTO : route_at(route)->style;
     }
     return ANSWER_PLAIN;
 }

@@ -69,6 +69,9 @@ bool text_matches_glob(struct slice text, struct slice glob);
 
 /* Whether all of it is valid UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 bool text_is_utf8(struct slice text);
+/* Without the byte order mark that spreadsheets and some clients put before UTF-8 (RFC 8259, 8.1:
+ * a parser may ignore it). */
+struct slice text_behind_mark(struct slice text);
 
 /* Edit distance up to `limit` (limit + 1 when more), two letters that changed places being one
  * edit. Inputs <= 64 bytes. */

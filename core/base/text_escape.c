@@ -38,6 +38,11 @@ bool text_is_utf8(struct slice text) {
     return true;
 }
 
+struct slice text_behind_mark(struct slice text) {
+    struct slice mark = SLICE("\xEF\xBB\xBF");
+    return slice_starts_with(text, mark) ? slice_tail(text, mark.size) : text;
+}
+
 static void add_json_control(struct text *text, uint8_t byte) {
     switch (byte) {
     case '\n':

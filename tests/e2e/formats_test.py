@@ -232,6 +232,19 @@ class NativeFields(Story):
         self.assertEqual(len(seen), 11)
         self.assertTrue(all(start <= one <= stamp(1) for one in seen), seen)
 
+    def test_a_byte_order_mark_and_a_slash_behind_the_path_change_nothing(self):
+        quell = self.quell(*QUICK)
+        marked = ("\ufeff" + json.dumps(failure("marked"))).encode()
+        lines = {"Content-Type": "application/x-ndjson"}
+        self.assertEqual(quell.post("/v1/events", marked)[1]["accepted"], 1)
+        self.assertEqual(quell.post("/v1/events/", marked + b"\n" + marked[3:], lines),
+                         (200, {"accepted": 2, "rejected": 0, "errors": []}))
+        self.assertEqual(quell.post("/v1/logs/", marked[:3] + b'{"resourceLogs":[]}')[0], 200)
+        self.assertEqual(quell.post("/api/v1/lineage/", lineage("FAIL", "slash"))[0], 201)
+        self.assertEqual(quell.request("GET", "/v1/events/")[0], 405)
+        self.assertEqual(quell.request("POST", "/v1/events//", marked)[0], 404)
+        self.assertEqual(quell.post("/v1/events", marked[:3])[0], 400)
+
     def test_a_native_event_and_base64_data_carry_their_trace(self):
         quell = self.quell(*QUICK)
         trace = "5b8efff798038103d269b633813fc60c"

@@ -231,18 +231,19 @@ class Kafka(Story):
                 self.broker.produce(topic, [json.dumps(failure(topic + "_" + name)),
                                             json.dumps(failure(topic + "_" + name + "_own",
                                                                tenant_id="record"))], *arguments)
+        self.broker.produce("free", [json.dumps(failure("free_empty"))], "-H", "tenant=")
         self.broker.produce("free", [json.dumps(failure("bad"))], "-H", "tenant=no/tenant")
         toml = (f'[[kafka]]\nbrokers = "{self.broker.address}"\ngroup = "tenants"\n'
                 'topics = [{name = "bound", tenant = "topic"}, "free",'
                 ' {name = "plain", headers = false}]\n')
         quell = self.quell("notify.group_wait=100ms", files={"quell.toml": toml})
-        self.accepted(quell, 12)
+        self.accepted(quell, 13)
         self.assertEqual({"job:bound_none", "job:bound_none_own", "job:bound_header",
                           "job:bound_header_own"}, self.roots(quell, "topic"))
         self.assertEqual({"job:free_header", "job:free_header_own"}, self.roots(quell, "header"))
         self.assertEqual({"job:free_none_own", "job:plain_none_own", "job:plain_header_own"},
                          self.roots(quell, "record"))
-        self.assertEqual({"job:free_none", "job:plain_none", "job:plain_header"},
+        self.assertEqual({"job:free_none", "job:free_empty", "job:plain_none", "job:plain_header"},
                          self.roots(quell, "default"))
         quell.stop()
         self.assertIn(b"header tenant: ", self.quarantine(quell)[0])
