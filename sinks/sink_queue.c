@@ -34,31 +34,46 @@ static bool supersede(struct sink_queue *queue, uint64_t number) {
     return true;
 }
 
-/* Rows of `earlier` that are not needed once `later` takes its place. A row "opened" is, until its
- * incident is over: when the queue is made anew, by a restart or a new configuration, it says that
- * nobody heard of the incident yet. */
-static bool leave_rows(struct sink_queue *queue, struct queued_message *earlier,
-                       const struct queued_message *later) {
-    if (later->type == OUTBOX_UPDATED && earlier->type == OUTBOX_OPENED &&
-        earlier->opened_number == 0) {
-        earlier->opened_number = earlier->number;
-        return true;
+/* The row "opened" that stays once `later` takes the place of `earlier`, until the incident is
+ * over: when the queue is made anew, by a restart or a new configuration, it says that nobody heard
+ * of the incident yet. 0: none. */
+static uint64_t opened_row(const struct queued_message *earlier,
+                           const struct queued_message *later) {
+    if (later->type == OUTBOX_RESOLVED) {
+        return 0;
     }
-    if (later->type == OUTBOX_RESOLVED && earlier->opened_number != 0) {
-        if (!supersede(queue, earlier->opened_number)) {
-            return false;
-        }
-        earlier->opened_number = 0;
+    if (earlier->opened_number != 0) {
+        return earlier->opened_number;
     }
-    return supersede(queue, earlier->number);
+    bool is_it = earlier->type == OUTBOX_OPENED && later->type == OUTBOX_UPDATED;
+    return is_it ? earlier->number : later->opened_number;
 }
 
-static void take_place(struct queued_message *earlier, const struct queued_message *later) {
-    earlier->is_unheard = earlier->is_unheard || earlier->type == OUTBOX_OPENED;
+/* Rows of the two that are not needed any more, when that of `goes` is not. */
+static bool leave_rows(struct sink_queue *queue, const struct queued_message *goes,
+                       const struct queued_message *stays, uint64_t opened_number) {
+    const uint64_t numbers[] = {goes->number, goes->opened_number, stays->opened_number};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        bool is_left = numbers[i] != 0 && numbers[i] != opened_number;
+        if (is_left && !supersede(queue, numbers[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Nobody heard of the incident by either: then what is told of it first is that it is open. */
+static void note_unheard(struct queued_message *earlier, const struct queued_message *later) {
+    earlier->is_unheard = earlier->is_unheard || later->is_unheard ||
+                          earlier->type == OUTBOX_OPENED || later->type == OUTBOX_OPENED;
+}
+
+static void take_place(struct queued_message *earlier, const struct queued_message *later,
+                       uint64_t opened_number) {
     earlier->number = later->number;
     earlier->version = later->version;
-    earlier->type =
-        earlier->is_unheard && later->type == OUTBOX_UPDATED ? OUTBOX_OPENED : later->type;
+    earlier->type = later->type;
+    earlier->opened_number = opened_number;
     earlier->attempts = 0;
     earlier->attempts_told = 0;
     earlier->charged = 0;
@@ -66,24 +81,21 @@ static void take_place(struct queued_message *earlier, const struct queued_messa
 }
 
 /* The later state takes the earlier message's place, so a changing incident keeps its turn. A
- * message of an older state than the one that waits says nothing any more. */
+ * message of an older state than the one that waits says nothing any more, but that nobody heard of
+ * the incident: it was undelivered. */
 static bool replace(struct sink_queue *queue, struct queued_message *earlier,
                     const struct queued_message *later) {
-    if (later->opened_number != 0 && !supersede(queue, later->opened_number)) {
+    bool is_newer = later->version >= earlier->version;
+    uint64_t opened_number = is_newer ? opened_row(earlier, later) : earlier->opened_number;
+    if (!leave_rows(queue, is_newer ? earlier : later, is_newer ? later : earlier, opened_number)) {
         return false;
     }
-    if (later->version >= earlier->version) {
-        if (!leave_rows(queue, earlier, later)) {
-            return false;
-        }
-        take_place(earlier, later);
-        return true;
+    note_unheard(earlier, later);
+    if (is_newer) {
+        take_place(earlier, later, opened_number);
     }
-    if (!supersede(queue, later->number)) {
-        return false;
-    }
-    if (later->type == OUTBOX_OPENED && earlier->type == OUTBOX_UPDATED) {
-        earlier->type = OUTBOX_OPENED; /* it was undelivered, so nobody heard of it */
+    if (earlier->is_unheard && earlier->type == OUTBOX_UPDATED) {
+        earlier->type = OUTBOX_OPENED;
     }
     return true;
 }

@@ -114,6 +114,8 @@ static void a_dead_letter_that_goes_out_again_does_not_replace_what_is_newer(voi
     assert_int_equal(queue.messages[0].type, OUTBOX_RESOLVED);
     assert_int_equal(queue.superseded_count, 1);
     assert_int_equal(queue.superseded[0], 6);
+    push(&queue, 7, 7, OUTBOX_UPDATED, true);
+    assert_int_equal(queue.messages[0].type, OUTBOX_OPENED); /* reopened, and unheard of */
     push(&queue, 8, 9, OUTBOX_UPDATED, true);
     assert_status(push_state(&queue, 9, 9, OUTBOX_OPENED, 1), OK);
     assert_int_equal(queue.messages[1].number, 8);
@@ -125,6 +127,36 @@ static void a_dead_letter_that_goes_out_again_does_not_replace_what_is_newer(voi
     sink_queue_coalesce(&queue);
     assert_int_equal(queue.count, 1);
     assert_int_equal(queue.messages[0].number, 5);
+    sink_queue_deinit(&queue);
+}
+
+/* The dead letter was behind the message that waited, and an update took its place there. */
+static void what_nobody_heard_of_is_so_also_when_two_places_become_one(void **state) {
+    struct sink_queue queue = {0};
+    push(&queue, 8, 7, OUTBOX_UPDATED, false);
+    queue.messages[0].version = 2;
+    push(&queue, 9, 7, OUTBOX_OPENED, false);
+    queue.messages[1].version = 1;
+    assert_status(push_state(&queue, 10, 7, OUTBOX_UPDATED, 3), OK);
+    assert_int_equal(queue.messages[1].opened_number, 9);
+    sink_queue_coalesce(&queue);
+    assert_int_equal(queue.count, 1);
+    assert_int_equal(queue.messages[0].number, 10);
+    assert_int_equal(queue.messages[0].type, OUTBOX_OPENED);
+    assert_int_equal(queue.messages[0].opened_number, 9); /* says so after a restart, too */
+    assert_int_equal(queue.superseded_count, 1);
+    assert_int_equal(queue.superseded[0], 8);
+    push(&queue, 11, 7, OUTBOX_RESOLVED, true);
+    assert_int_equal(queue.messages[0].opened_number, 0);
+    assert_int_equal(queue.superseded_count, 3);
+    sink_queue_deinit(&queue);
+    push(&queue, 5, 7, OUTBOX_UPDATED, false);
+    push(&queue, 6, 7, OUTBOX_OPENED, false);
+    push(&queue, 7, 7, OUTBOX_RESOLVED, true);
+    sink_queue_coalesce(&queue);
+    push(&queue, 8, 7, OUTBOX_UPDATED, true);
+    assert_int_equal(queue.count, 1);
+    assert_int_equal(queue.messages[0].type, OUTBOX_OPENED);
     sink_queue_deinit(&queue);
 }
 
@@ -163,6 +195,7 @@ int main(void) {
         cmocka_unit_test(what_is_in_flight_is_never_replaced),
         cmocka_unit_test(coalescing_later_gives_the_same_as_at_once),
         cmocka_unit_test(a_dead_letter_that_goes_out_again_does_not_replace_what_is_newer),
+        cmocka_unit_test(what_nobody_heard_of_is_so_also_when_two_places_become_one),
         cmocka_unit_test(a_full_queue_says_so_and_loses_nothing),
         cmocka_unit_test(the_latest_memory_of_an_incident_is_found),
     };
