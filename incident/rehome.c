@@ -10,10 +10,10 @@
  * the cause that it had in its own incident has moved: else the order of arrival would tell.
  *
  * Signals stay counted where they were received. Tenants that hang on a platform node which moved
- * look again at the next advance. Bounded: REHOMED_MAX members a call, each incident that they left
- * is asked for its tenants once; the rest is asked a second later. What has no room in the effects
- * is asked at the next advance, which is that of the same record: room depends on when rows were
- * written, and a replay writes them at other moments.
+ * look again at the next advance. Bounded: REHOMED_MAX members and REHOME_TURNS_MAX turns a call,
+ * each incident that they left is asked for its tenants once; the rest is asked a second later.
+ * What has no room in the effects is asked at the next advance, which is that of the same record:
+ * room depends on when rows were written, and a replay writes them at other moments.
  */
 #include "incident/causes.h"
 
@@ -157,12 +157,14 @@ static bool follow(struct incidents *incidents, const struct incident_context *c
 }
 
 /* Asks the first `count` in `sorted`, and once more all that stayed as long as any moves: the cause
- * of one may be another that is as near. left_out: the incidents that they left, or INDEX_NONE. */
+ * of one may be another that is as near. false: there was no room. left_out: the incidents that
+ * they left, or INDEX_NONE; moves_out: the last turn moved some, so that others may follow. */
 static bool move_all(struct incidents *incidents, const struct incident_context *context,
-                     const struct member *cause, uint32_t count, uint32_t *left_out) {
-    bool has_moved = true;
-    for (uint32_t turn = 0; turn < REHOME_TURNS_MAX && has_moved; turn++) {
-        has_moved = false;
+                     const struct member *cause, uint32_t count, uint32_t *left_out,
+                     bool *moves_out) {
+    *moves_out = true;
+    for (uint32_t turn = 0; turn < REHOME_TURNS_MAX && *moves_out; turn++) {
+        *moves_out = false;
         for (uint32_t i = 0; i < count; i++) {
             struct member *member = member_at(incidents, incidents->sorted[i]);
             uint32_t before = member->incident;
@@ -174,7 +176,7 @@ static bool move_all(struct incidents *incidents, const struct incident_context 
             }
             if (follow(incidents, context, member, cause)) {
                 left_out[i] = before;
-                has_moved = true;
+                *moves_out = true;
             }
         }
     }
@@ -189,7 +191,8 @@ void correlate_rehome(struct incidents *incidents, const struct incident_context
     explain_rings(incidents, context, gather_members(incidents, context, &outlook, cause));
     uint32_t count = gather_members(incidents, context, &outlook, cause);
     memset(left, 0xFF, sizeof(left));
-    bool is_whole = move_all(incidents, context, cause, count, left);
+    bool moves = false;
+    bool is_whole = move_all(incidents, context, cause, count, left, &moves);
     uint32_t moved = 0;
     for (uint32_t i = 0; i < count; i++) {
         incidents->sorted[i] = left[i];
@@ -197,7 +200,7 @@ void correlate_rehome(struct incidents *incidents, const struct incident_context
     }
     /* Behind the first REHOMED_MAX only when some of these moved: else they are the same for ever.
      */
-    if (!is_whole || (count == REHOMED_MAX && moved > 0)) {
+    if (!is_whole || moves || (count == REHOMED_MAX && moved > 0)) {
         note_rest(incidents, context, cause);
     }
     if (!is_whole) {

@@ -52,6 +52,41 @@ static void a_cause_told_late_takes_over_more_than_it_looks_at_at_once(void **st
     world_deinit(&world);
 }
 
+/* Each leaf joined the far cause by the one that failed before it, and both stand as near to the
+ * other cause: asked in the wrong order, only one of the chain moves a turn. */
+static void a_chain_that_a_cause_told_late_takes_over_ends_with_it(void **state) {
+    enum { LEAVES = 20 };
+    (void)state;
+    for (unsigned is_reversed = 0; is_reversed < 2; is_reversed++) {
+        struct world world;
+        char before[32] = "job:silent_1";
+        world_init(&world);
+        world.policies.defaults.correlate_suspect_min = 0;
+        world_depend(&world, before, "job:silent_2");
+        world_depend(&world, "job:silent_2", "job:far");
+        world_depend(&world, "job:middle", "job:near");
+        for (unsigned i = 0; i < LEAVES; i++) {
+            char name[32];
+            name_of(name, sizeof(name), "leaf", is_reversed ? LEAVES - 1 - i : i);
+            world_depend(&world, name, "job:middle");
+        }
+        world_fail(&world, "job:far", START_NS);
+        for (unsigned i = 0; i < LEAVES; i++) {
+            char name[32];
+            name_of(name, sizeof(name), "leaf", i);
+            world_depend(&world, name, before);
+            world_fail(&world, name, START_NS + (10 + i) * NS_PER_S);
+            memcpy(before, name, sizeof(before));
+        }
+        assert_int_equal(affected_of(&world, "job:far"), LEAVES);
+        world_fail(&world, "job:near", START_NS + 5 * NS_PER_S);
+        world_run(&world, START_NS + MINUTES(1));
+        assert_int_equal(affected_of(&world, "job:near"), LEAVES);
+        assert_int_equal(affected_of(&world, "job:far"), 0);
+        world_deinit(&world);
+    }
+}
+
 static struct member *member_of(struct world *world, const char *entity) {
     return member_find(world->incidents, tenant_hash_of(world->incidents, SLICE("acme")),
                        world_node(world, "acme", entity));
@@ -224,6 +259,7 @@ static void a_platform_node_takes_the_place_of_a_root_when_there_is_one(void **s
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_cause_told_late_takes_over_more_than_it_looks_at_at_once),
+        cmocka_unit_test(a_chain_that_a_cause_told_late_takes_over_ends_with_it),
         cmocka_unit_test(what_a_late_cause_has_no_room_to_take_over_moves_at_once),
         cmocka_unit_test(kin_that_there_is_no_room_to_join_is_joined_later),
         cmocka_unit_test(a_platform_node_is_blamed_when_there_is_a_place_again),
