@@ -298,22 +298,24 @@ static struct slice find_value(const struct envelope *envelope, struct slice key
     return found == NULL ? slice_of(NULL, 0) : found->value;
 }
 
-/* Of the envelope, by their names in product.md; enums are known by their words. */
+/* Of the envelope, by their names in product.md; enums are known by their words. An attribute of a
+ * name that yields comes before it: people have their own "source". */
 static const struct envelope_field {
     const char *key;
     size_t offset;
     size_t size; /* 0: a text */
+    bool yields;
 } envelope_fields[] = {
-    {"tenant", offsetof(struct envelope, tenant), 0},
-    {"entity", offsetof(struct envelope, entity), 0},
-    {"error_class", offsetof(struct envelope, error_class), 0},
-    {"message", offsetof(struct envelope, message), 0},
-    {"run_id", offsetof(struct envelope, run_id), 0},
-    {"event_id", offsetof(struct envelope, event_id), 0},
-    {"source", offsetof(struct envelope, source), 0},
-    {"trace_id", offsetof(struct envelope, trace_id), sizeof(struct hash128)},
-    {"span_id", offsetof(struct envelope, span_id), sizeof(uint64_t)},
-    {"parent_span_id", offsetof(struct envelope, parent_span_id), sizeof(uint64_t)},
+    {"tenant", offsetof(struct envelope, tenant), 0, false},
+    {"entity", offsetof(struct envelope, entity), 0, false},
+    {"error_class", offsetof(struct envelope, error_class), 0, false},
+    {"message", offsetof(struct envelope, message), 0, false},
+    {"run_id", offsetof(struct envelope, run_id), 0, false},
+    {"event_id", offsetof(struct envelope, event_id), 0, true},
+    {"source", offsetof(struct envelope, source), 0, true},
+    {"trace_id", offsetof(struct envelope, trace_id), sizeof(struct hash128), true},
+    {"span_id", offsetof(struct envelope, span_id), sizeof(uint64_t), true},
+    {"parent_span_id", offsetof(struct envelope, parent_span_id), sizeof(uint64_t), true},
 };
 
 /* What became of a field of the event when it is no attribute: of another format's or name's. */
@@ -335,12 +337,14 @@ static const struct event_field {
     {"service.name", "service:", NULL},
 };
 
-static bool find_field(const struct envelope *envelope, struct slice key, struct slice *value_out) {
+static bool find_field(const struct envelope *envelope, struct slice key, struct slice *value_out,
+                       bool *yields_out) {
     for (size_t i = 0; i < sizeof(envelope_fields) / sizeof(envelope_fields[0]); i++) {
         const struct envelope_field *field = &envelope_fields[i];
         const void *at = (const uint8_t *)envelope + field->offset;
         if (slice_equals(key, slice_of_text(field->key))) {
             *value_out = field->size > 0 ? slice_of(at, field->size) : *(const struct slice *)at;
+            *yields_out = field->yields;
             return true;
         }
     }
@@ -350,6 +354,7 @@ static bool find_field(const struct envelope *envelope, struct slice key, struct
         *value_out = is_kind     ? event_kind_word(envelope->kind)
                      : is_status ? event_status_word(envelope->status)
                                  : event_severity_word(envelope->severity);
+        *yields_out = !is_kind && !is_status;
         return true;
     }
     return false;
@@ -357,13 +362,14 @@ static bool find_field(const struct envelope *envelope, struct slice key, struct
 
 static struct slice find_renamed(const struct envelope *envelope, struct slice key) {
     struct slice value = {0};
+    bool yields = false;
     for (size_t i = 0; i < sizeof(event_fields) / sizeof(event_fields[0]); i++) {
         const struct event_field *field = &event_fields[i];
         if (!slice_equals(key, slice_of_text(field->key))) {
             continue;
         }
         if (field->kind == NULL) {
-            (void)find_field(envelope, slice_of_text(field->instead), &value);
+            (void)find_field(envelope, slice_of_text(field->instead), &value, &yields);
         } else if (slice_starts_with(envelope->entity, slice_of_text(field->kind))) {
             value = slice_tail(envelope->entity, strlen(field->kind));
         }
@@ -373,12 +379,14 @@ static struct slice find_renamed(const struct envelope *envelope, struct slice k
 
 /* One key of dedup.by: a field of the envelope, an attribute, or what one became. */
 static struct slice fingerprint_part(const struct envelope *envelope, struct slice key) {
-    struct slice value = {0};
-    if (!find_field(envelope, key, &value)) {
-        value = find_value(envelope, key);
-        value = value.size > 0 ? value : find_renamed(envelope, key);
+    struct slice field = {0};
+    bool yields = false;
+    bool is_field = find_field(envelope, key, &field, &yields);
+    if (is_field && !yields) {
+        return field;
     }
-    return value;
+    struct slice value = find_value(envelope, key);
+    return value.size > 0 ? value : is_field ? field : find_renamed(envelope, key);
 }
 
 enum { FINGERPRINT_PARTS_MAX = 16 };
