@@ -45,6 +45,7 @@ static void keep_notes(struct decode *decode, struct envelope *refused) {
         all = ARENA_ARRAY(decode->arena, struct attribute, count + own);
     }
     if (all == NULL) {
+        refused->flags |= refused->attributes_count > 0 ? ENVELOPE_MESSAGE_CUT : 0u;
         refused->tail = NULL;
         refused->attributes = notes;
         refused->attributes_count = count;

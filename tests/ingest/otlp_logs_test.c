@@ -9,6 +9,8 @@ struct world {
     struct batch batch;
     struct arena arena;
     struct decode decode;
+    struct attribute notes[ATTRIBUTES_PER_EVENT_MAX];
+    uint32_t notes_count;
 };
 
 static struct batch *batch_for(void *context, struct slice tenant, bool is_full) {
@@ -90,6 +92,34 @@ static void unknown_status_word_is_refused_alone_with_its_bytes(void **state) {
     arena_deinit(&world.arena);
 }
 
+static const struct attribute *notes_of(void *context, uint32_t *count_out) {
+    struct world *world = context;
+    for (uint32_t i = 0; i < world->notes_count; i++) {
+        world->notes[i] = (struct attribute){SLICE("kafka.header"), SLICE("b"), ATTRIBUTE_STRING};
+    }
+    *count_out = world->notes_count;
+    return world->notes;
+}
+
+/* Those of the source come first, since they say where the record stands. */
+static void attributes_of_a_refused_record_that_find_no_room_are_said_to_be_cut(void **state) {
+    (void)state;
+    for (unsigned is_full = 0; is_full < 2; is_full++) {
+        struct world world = world_init();
+        world.notes_count = ATTRIBUTES_PER_EVENT_MAX - 1 + is_full;
+        world.decode.refused_attributes = notes_of;
+        assert_int_equal(
+            decode_logs(&world,
+                        "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"attributes\":[{"
+                        "\"key\":\"job.status\",\"value\":{\"stringValue\":\"meh\"}}]}]}]}]}"),
+            STATUS_OK);
+        struct envelope refused = envelope_at(&world, 0);
+        assert_int_equal(refused.attributes_count, ATTRIBUTES_PER_EVENT_MAX);
+        assert_int_equal((refused.flags & ENVELOPE_MESSAGE_CUT) != 0, is_full);
+        arena_deinit(&world.arena);
+    }
+}
+
 static void record_of_another_tenant_is_refused_under_a_token(void **state) {
     struct world world = world_init();
     world.decode.tenant = SLICE("acme");
@@ -145,6 +175,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(record_wins_over_scope_wins_over_resource),
         cmocka_unit_test(unknown_status_word_is_refused_alone_with_its_bytes),
+        cmocka_unit_test(attributes_of_a_refused_record_that_find_no_room_are_said_to_be_cut),
         cmocka_unit_test(record_of_another_tenant_is_refused_under_a_token),
         cmocka_unit_test(nested_values_become_json),
         cmocka_unit_test(an_escaped_name_is_not_taken_for_the_one_before),
