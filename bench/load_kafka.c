@@ -63,7 +63,7 @@ static uint32_t under_way(const void *context) {
 
 /* A field's value in a request's head; empty when it is not there. */
 static struct slice find_field(struct slice head, struct slice name) {
-    const uint8_t *at = memmem(head.data, head.size, name.data, name.size);
+    const uint8_t *at = head.size == 0 ? NULL : memmem(head.data, head.size, name.data, name.size);
     if (at == NULL) {
         return slice_of(NULL, 0);
     }

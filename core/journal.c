@@ -215,7 +215,7 @@ static void ask_for_spare(struct journal *journal) {
 /* A new segment beginning with the open block. FULL: everything is as before. */
 static struct status start_segment(struct journal *journal) {
     struct fault fault = {0};
-    struct journal_segment segment;
+    struct journal_segment segment = {.fd = -1};
     if (journal->segments_count == JOURNAL_SEGMENTS_MAX) {
         return status_of(STATUS_FULL);
     }

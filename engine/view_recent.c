@@ -63,7 +63,7 @@ static struct slice place_of(struct slice key) {
 /* --- The heap --- */
 
 static bool is_before(struct slice left, struct slice right) {
-    return memcmp(place_of(left).data, place_of(right).data, VIEW_PLACE_BYTES) < 0;
+    return slice_compare(place_of(left), place_of(right)) < 0;
 }
 
 static void sift_down(struct view_recent *recent) {

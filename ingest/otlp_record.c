@@ -14,6 +14,7 @@ static_assert(OTLP_KNOWN_COUNT <= 32, "known_set has a bit for each");
 /* For each length the first known key that is not shorter: those of length n are from
  * first_of_size[n] to first_of_size[n + 1]. */
 enum { KNOWN_BYTES_MAX = 26 };
+/* A term of a sum. NOLINTNEXTLINE(bugprone-macro-parentheses) */
 #define IS_SHORTER(size, name, words) +(sizeof(words) - 1 < (size))
 #define FIRST(size) 0 OTLP_FOR_EACH_KNOWN(IS_SHORTER, size)
 #define FIRST_4(size) FIRST(size), FIRST((size) + 1), FIRST((size) + 2), FIRST((size) + 3)

@@ -13,7 +13,7 @@
 #include "schemas/envelope_template.h"
 
 #define VT(entry) [(entry) / 2]
-/* The offset of a text that is not there. */
+/* The offset of a text that is not there. NOLINTNEXTLINE(bugprone-macro-parentheses) */
 #define NO(place) [((place)-AT_TENANT) / 4] = EMPTY_AT - TABLE_AT - (place)
 const struct envelope_template envelope_template = {
     .root = TABLE_AT,

@@ -44,8 +44,8 @@ static void add_clean(struct text *clean, struct slice value, bool keeps_lines) 
         bool is_two = slice_starts_with(value, SLICE("\r\n"));
         value = slice_tail(value, is_two ? 1 : 0);
         if (value.size > 0) {
-            char byte = (char)value.data[0];
-            text_add_char(clean, byte == '\r' ? '?' : keeps_lines ? byte : ' ');
+            uint8_t byte = value.data[0];
+            text_add_char(clean, (char)(byte == '\r' ? '?' : keeps_lines ? byte : ' '));
             value = slice_tail(value, 1);
         }
     }

@@ -161,22 +161,28 @@ static void print_json(const struct result *results, uint32_t count) {
     (void)printf("]\n");
 }
 
+static bool take_value(const char *name, const char *value, struct options *options) {
+    if (strcmp(name, "--only") == 0) {
+        options->only = value;
+        return true;
+    }
+    if (strcmp(name, "--time") == 0) {
+        return status_is_ok(text_parse_duration(slice_of_text(value), &options->run_ns));
+    }
+    return strcmp(name, "--rounds") == 0 &&
+           status_is_ok(text_parse_u64(slice_of_text(value), &options->rounds));
+}
+
 static bool parse_options(int count, char **words, struct options *options) {
     for (int i = 1; i < count; i++) {
-        bool has_value = i + 1 < count;
         if (strcmp(words[i], "--json") == 0) {
             options->prints_json = true;
-        } else if (strcmp(words[i], "--only") == 0 && has_value) {
-            options->only = words[++i];
-        } else if (strcmp(words[i], "--time") == 0 && has_value &&
-                   status_is_ok(text_parse_duration(slice_of_text(words[++i]), &options->run_ns))) {
             continue;
-        } else if (strcmp(words[i], "--rounds") == 0 && has_value &&
-                   status_is_ok(text_parse_u64(slice_of_text(words[++i]), &options->rounds))) {
-            continue;
-        } else {
+        }
+        if (i + 1 == count || !take_value(words[i], words[i + 1], options)) {
             return false;
         }
+        i++;
     }
     return true;
 }
