@@ -338,7 +338,7 @@ class Kafka(Story):
         self.broker.create("poison.dead")
         self.broker.produce("poison", [json.dumps(failure("first"))])
         self.broker.kcat("-P", "-t", "poison", "-k", "the key", "-H", "trace=abc",
-                         "-H", "tenant=acme", text="{no json at all")
+                         "-H", "tenant=acme", "-H", "X-Api-Key=hush", text="{no json at all")
         self.broker.kcat("-P", "-t", "poison", text=b"\x07\x00\x01unknown magic")
         self.broker.produce("poison", ["tombstone:"], "-K", ":", "-Z")
         self.broker.produce("poison", ["empty:"], "-K", ":")
@@ -353,7 +353,8 @@ class Kafka(Story):
         self.assertEqual({one["key"]: one["value"] for one in shown["attributes"]},
                          {"kafka.topic": "poison", "kafka.partition": "0", "kafka.offset": "1",
                           "kafka.key": "the key", "kafka.header.trace": "abc",
-                          "kafka.header.tenant": "acme"})
+                          "kafka.header.tenant": "acme",
+                          "kafka.header.X-Api-Key": "(left out)"})
         quell.stop()
         rows = self.quarantine(quell)
         places = [int(re.search(rb"kafka:poison/0@(\d+)", row)[1]) for row in rows]
@@ -369,7 +370,7 @@ class Kafka(Story):
         self.assertEqual(len(rows), len(letters), letters)
         self.assertTrue(letters[0].startswith("the key|quell.error.reason="), letters[0])
         self.assertIn("quell.error.topic=poison,quell.error.partition=0,quell.error.offset=1,"
-                      "trace=abc,tenant=acme|{no json at all", letters[0])
+                      "trace=abc,tenant=acme,X-Api-Key=hush|{no json at all", letters[0])
         self.assertIn("status is required", letters[-1])
         self.assertEqual({0: 7}, self.committed("poison"))
 
