@@ -112,11 +112,13 @@ static bool is_told_before(const void *context, uint32_t a, uint32_t b) {
     return left->node < right->node;
 }
 
+/* All but the root; of a suspected one, the member that stands for it is affected like the rest. */
 static uint32_t sort_members(struct incidents *incidents, const struct incident *incident) {
+    uint32_t root = incident->suspect_node == GRAPH_NODE_NONE ? incident->root : INDEX_NONE;
     uint32_t count = 0;
     for (uint32_t at = incident->members_first; at != INDEX_NONE;) {
         struct member *member = member_at(incidents, at);
-        if (!member->is_foreign && at != incident->root) {
+        if (!member->is_foreign && at != root) {
             incidents->sorted[count++] = at;
         }
         at = member->next;

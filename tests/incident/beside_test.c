@@ -21,6 +21,20 @@ static void fail_three_that_share(struct world *world, const char *upstream) {
     expect_told(world, "\"title\":\"job:s suspected; 3 downstream affected\"", true);
 }
 
+/* Also the first of them, which stands for the incident as long as the suspect is silent. */
+static void a_message_names_all_that_fail_of_a_suspect(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    fail_three_that_share(&world, "job:s");
+    assert_int_equal(world.told_count, 1);
+    const char *affected = strstr(world.told[0].json, "\"affected\":[");
+    assert_non_null(affected);
+    assert_non_null(strstr(affected, "{\"entity\":\"job:x\""));
+    assert_int_equal(count_text(affected, "\"hops\":1"), 3);
+    world_deinit(&world);
+}
+
 static void those_whose_suspect_is_well_are_not_downstream_of_one_of_them(void **state) {
     (void)state;
     for (unsigned restarts = 0; restarts < 2; restarts++) {
@@ -88,6 +102,7 @@ static void what_lies_farther_than_a_search_goes_is_downstream(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_message_names_all_that_fail_of_a_suspect),
         cmocka_unit_test(those_whose_suspect_is_well_are_not_downstream_of_one_of_them),
         cmocka_unit_test(those_downstream_and_the_others_are_counted_apart),
         cmocka_unit_test(what_lies_farther_than_a_search_goes_is_downstream),
