@@ -56,7 +56,7 @@ struct outlook outlook_of_signal(const struct incidents *incidents,
     struct graph_node seen = graph_get_node(context->graph, node);
     struct outlook outlook =
         outlook_of(incidents, policy, seen.owner, signal->event_time_ns, signal->event_time_ns);
-    struct slice kept = slice_head(signal->message, MESSAGE_KEPT_BYTES_MAX);
+    struct slice kept = words_kept(signal->message, MESSAGE_KEPT_BYTES_MAX);
     outlook.is_of_trouble = true;
     outlook.sees_resolved = true;
     outlook.until_ns = stale_is(context, node, signal)

@@ -33,7 +33,8 @@ enum tone member_tone(const struct member *member) {
 static void keep_words(struct member *member, const struct signal *signal) {
     keep_text(member->error_class, &member->error_class_size, ERROR_CLASS_BYTES_MAX,
               signal->error_class);
-    keep_text(member->message, &member->message_size, MESSAGE_KEPT_BYTES_MAX, signal->message);
+    keep_text(member->message, &member->message_size, MESSAGE_KEPT_BYTES_MAX,
+              words_kept(signal->message, MESSAGE_KEPT_BYTES_MAX));
     member->tone = member_tone(member);
 }
 

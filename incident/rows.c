@@ -15,6 +15,9 @@
 #include "incident/incident_state.h"
 #include "schemas/derive.h"
 
+/* Of an error in a title. */
+#define TITLE_ERROR_BYTES_MAX 96u
+
 /* Of incidents: 1 had no labels. */
 enum { ROW_FORMAT = 2, MEMBER_FORMAT = 1 };
 
@@ -85,7 +88,28 @@ static struct slice title_error(const struct member *root) {
             error.size--; /* a character cut at the bound */
         }
     }
+    if (words_begin_trace(error) && message.size > 0) {
+        return words_last_line(message);
+    }
     return first_line(error);
+}
+
+/* No more than is read at a glance, and than leaves room for how many are affected where a title
+ * is cut: words are left out, whole ones where there are, and it shows. */
+static void add_title_error(struct text *text, struct slice error) {
+    struct slice shown = slice_head(error, TITLE_ERROR_BYTES_MAX);
+    if (shown.size < error.size) {
+        size_t end = shown.size;
+        while (end > TITLE_ERROR_BYTES_MAX / 2 && shown.data[end] != ' ') {
+            end--;
+        }
+        shown = end > TITLE_ERROR_BYTES_MAX / 2 ? slice_head(shown, end) : shown;
+        while (shown.size > 0 && (error.data[shown.size] & 0xc0) == 0x80) {
+            shown.size--; /* never half a character */
+        }
+    }
+    text_add(text, shown);
+    text_add_text(text, shown.size < error.size ? "\xE2\x80\xA6" : "");
 }
 
 void title_add(struct text *text, struct slice root_entity, const struct member *root,
@@ -99,7 +123,7 @@ void title_add(struct text *text, struct slice root_entity, const struct member 
     }
     if (error.size > 0) {
         text_add_text(text, ": ");
-        text_add(text, error);
+        add_title_error(text, error);
     }
     if (counts.downstream > 0) {
         text_add_format(text, "; %u downstream affected", counts.downstream);

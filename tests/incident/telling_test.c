@@ -338,6 +338,50 @@ static void a_message_has_every_field_of_the_contract(void **state) {
     world_deinit(&world);
 }
 
+static char *title_of(const char *error_class, const char *message) {
+    struct world world;
+    world_init(&world);
+    struct signal signal = world_signal("acme", "job:a", EVENT_STATUS_FAILED, START_NS);
+    signal.error_class = slice_of_text(error_class);
+    signal.message = slice_of_text(message);
+    world_bad_signal(&world, "acme", "job:a", &signal, false);
+    world_run(&world, START_NS + NS_PER_MINUTE);
+    char *json = strdup(world.told[0].json);
+    world_deinit(&world);
+    assert_non_null(json);
+    return json;
+}
+
+static void expect_told_words(const char *error_class, const char *message, const char *wanted) {
+    char *json = title_of(error_class, message);
+    if (strstr(json, wanted) == NULL) {
+        fail_msg("no %s in %s", wanted, json);
+    }
+    free(json);
+}
+
+static void a_title_is_one_line_that_a_tired_reader_grasps(void **state) {
+    (void)state;
+    const char *spark = "Job aborted due to stage failure: Task # in stage # failed # times, most "
+                        "recent failure: Lost task # in stage # (TID #): java.lang.OutOfMemory";
+    expect_told_words(spark, "Job aborted", "most recent failure: Lost\u2026\"");
+    expect_told_words("a\nb", "a\nb", "\"title\":\"job:a failed: a\"");
+    const char *trace = "Traceback (most recent call last):\n  File \"/a.py\", line 1, in f\n"
+                        "KeyError: 'id'\n";
+    expect_told_words("Traceback (most recent call last):\n  File '', line #, in f\nKeyError: ''\n",
+                      trace, "\"title\":\"job:a failed: KeyError: 'id'\"");
+    char longest[4096];
+    struct text text = text_over(longest, sizeof(longest));
+    text_add_text(&text, "Traceback (most recent call last):\n");
+    for (unsigned i = 0; i < 40; i++) {
+        text_add_format(&text, "  File \"/app/x%u.py\", line %u, in f\n    return g()\n", i, i);
+    }
+    text_add_text(&text, "ValueError: no such month: 13");
+    expect_told_words("Traceback (most recent call last):\n  File '', line #", text.data,
+                      "\"title\":\"job:a failed: ValueError: no such month: 13\"");
+    expect_told_words("ValueError", text.data, "return g()\\nValueError: no such month: 13\",");
+}
+
 static void whoever_looks_sees_numbers_that_agree(void **state) {
     (void)state;
     struct world world;
@@ -422,6 +466,7 @@ int main(void) {
         cmocka_unit_test(without_sinks_nothing_is_told_but_all_is_kept),
         cmocka_unit_test(each_sink_gets_its_own_message_id),
         cmocka_unit_test(severity_follows_tier_status_and_number),
+        cmocka_unit_test(a_title_is_one_line_that_a_tired_reader_grasps),
         cmocka_unit_test(a_message_has_every_field_of_the_contract),
         cmocka_unit_test(whoever_looks_sees_numbers_that_agree),
         cmocka_unit_test(a_huge_incident_tells_a_bounded_list),

@@ -69,9 +69,29 @@ static void usual_words_tell_nothing(void **state) {
     assert_false(words_blame_another(SLICE("")));
 }
 
+static void of_a_long_message_the_part_that_says_most_is_kept(void **state) {
+    (void)state;
+    assert_true(slice_equals(words_kept(SLICE("short"), 5), SLICE("short")));
+    assert_true(slice_equals(words_kept(SLICE("ab\xC3\xA4"), 3), SLICE("ab")));
+    struct slice trace =
+        SLICE("Traceback (most recent call last):\n  one\n  two\nKeyError: 7\n \n");
+    assert_true(slice_equals(words_kept(trace, 20), SLICE("  two\nKeyError: 7")));
+    assert_true(slice_equals(words_kept(trace, 14), SLICE("KeyError: 7")));
+    assert_true(slice_equals(words_kept(trace, 5), SLICE("or: 7")));
+    assert_true(slice_equals(words_last_line(trace), SLICE("KeyError: 7")));
+    assert_true(slice_equals(words_last_line(SLICE(" \n")), SLICE("")));
+    trace = SLICE("Traceback (most recent call last): \xC3\xA4\xC3\xA4");
+    assert_true(slice_equals(words_kept(trace, 3), SLICE("\xC3\xA4")));
+    for (size_t max = 0; max < 60; max++) { /* also of blanks alone behind it */
+        trace = SLICE("Traceback (most recent call last)                        \n\n");
+        assert_true(words_kept(trace, max).size <= max);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_beginning_is_found),
+        cmocka_unit_test(of_a_long_message_the_part_that_says_most_is_kept),
         cmocka_unit_test(usual_words_tell_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
