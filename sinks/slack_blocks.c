@@ -110,13 +110,26 @@ static unsigned percent_of(struct slice share) {
     return value > 0 && value <= 1 ? (unsigned)(value * 100 + 0.5) : 0;
 }
 
+/* Whether the root has reported nothing: what stands there as its error is that of the first of
+ * those that it would explain. Its first evidence says so. */
+static bool is_suspected(struct slice root) {
+    struct slice evidence = json_pick(root, "evidence");
+    struct slice first;
+    return json_pick_item(&evidence, &first) && slice_starts_with(first, SLICE("\"suspected: "));
+}
+
 static void add_root(struct text *text, struct slice incident) {
     struct slice root = json_pick(incident, "root_cause");
     unsigned percent = percent_of(json_pick(root, "confidence"));
-    text_add_text(text, percent >= SURE_PERCENT ? "*Broke first*\n" : "*Broke first, probably*\n");
+    bool is_silent = is_suspected(root);
+    text_add_text(text, is_silent                 ? "*Suspected, says nothing itself*\n"
+                        : percent >= SURE_PERCENT ? "*Broke first*\n"
+                                                  : "*Broke first, probably*\n");
     slack_add_member(text, root, "entity", NAME_BYTES_MAX);
-    text_add_char(text, ' ');
-    slack_add_member(text, root, "error_class", NAME_BYTES_MAX);
+    if (!is_silent && json_pick(root, "error_class").size > 2) {
+        text_add_char(text, ' ');
+        slack_add_member(text, root, "error_class", NAME_BYTES_MAX);
+    }
     text_add_format(text, " (%u %% sure)", percent);
 }
 
@@ -128,9 +141,23 @@ static uint64_t time_of(struct slice object, const char *name) {
     return status_is_ok(text_parse_time(text_slice(&value), &time_ns)) ? time_ns : 0;
 }
 
+/* When the first of them failed: the root may have been noticed, or have said so, after those that
+ * failed by it. 0: nobody says. */
+static uint64_t began_ns(struct slice incident) {
+    uint64_t first_ns = time_of(json_pick(incident, "root_cause"), "first_seen");
+    struct slice rest = json_pick(incident, "affected");
+    struct slice item;
+    while (json_pick_item(&rest, &item)) {
+        uint64_t since_ns = time_of(item, "since");
+        bool is_earlier = since_ns > 0 && (first_ns == 0 || since_ns < first_ns);
+        first_ns = is_earlier ? since_ns : first_ns;
+    }
+    return first_ns;
+}
+
 static void add_lasted(struct text *text, struct slice incident) {
     uint64_t end_ns = time_of(incident, "resolved_at");
-    uint64_t start_ns = time_of(json_pick(incident, "root_cause"), "first_seen");
+    uint64_t start_ns = began_ns(incident);
     if (end_ns > start_ns && start_ns > 0 && !is_merged(incident)) {
         text_add_text(text, "*Lasted*\n");
         text_add_duration(text, (end_ns - start_ns) / NS_PER_S * NS_PER_S);
@@ -153,7 +180,7 @@ static void add_field_words(struct text *text, enum field field, struct slice in
         return;
     case FIELD_SINCE:
         text_add_text(text, "*Since*\n");
-        slack_add_date(text, json_pick(incident, "root_cause"), "first_seen");
+        slack_add_date(text, began_ns(incident));
         return;
     case FIELD_LASTED:
         add_lasted(text, incident);
@@ -197,6 +224,9 @@ static void add_error_message(struct text *json, struct slice incident) {
     struct text words = text_over(memory, sizeof(memory));
     json_pick_text(json_pick(incident, "root_cause"), "message", &message);
     if (message.size > 0) {
+        text_add_text(&words, is_suspected(json_pick(incident, "root_cause"))
+                                  ? "What is heard of those it would explain:\n"
+                                  : "");
         slack_add_code_block(&words, text_slice(&message), MESSAGE_BYTES_SHOWN_MAX);
         add_section(json, &words);
     }
@@ -376,7 +406,19 @@ static void add_buttons(struct text *json, enum outbox_type type, struct slice i
     text_add_text(json, "]}");
 }
 
-/* All that a phone shows: also what the error says. */
+/* Whether the title says all of the message already. */
+static bool title_has(struct slice incident, struct slice message) {
+    char memory[PICKED_BYTES_MAX];
+    struct text title = text_over(memory, sizeof(memory));
+    json_pick_text(incident, "title", &title);
+    struct slice rest = text_slice(&title);
+    while (rest.size > message.size && !slice_starts_with(rest, message)) {
+        rest = slice_tail(rest, 1);
+    }
+    return slice_starts_with(rest, message);
+}
+
+/* All that a phone shows: also what the error says, once. */
 static void add_fallback(struct text *json, enum outbox_type type, struct slice incident) {
     char memory[512 + 2 * FALLBACK_MESSAGE_BYTES_MAX];
     char picked[PICKED_BYTES_MAX];
@@ -384,7 +426,7 @@ static void add_fallback(struct text *json, enum outbox_type type, struct slice 
     struct text message = text_over(picked, sizeof(picked));
     add_headline(&words, type, incident, 511);
     json_pick_text(json_pick(incident, "root_cause"), "message", &message);
-    if (type != OUTBOX_RESOLVED && message.size > 0) {
+    if (type != OUTBOX_RESOLVED && message.size > 0 && !title_has(incident, text_slice(&message))) {
         text_add_text(&words, " \xE2\x80\x94 ");
         slack_add_escaped(&words, text_slice(&message), FALLBACK_MESSAGE_BYTES_MAX);
     }
@@ -401,7 +443,7 @@ static void add_change(struct text *words, enum outbox_type type, struct slice i
         if (is_merged(incident)) {
             slack_add_member(words, labels, "merged_into", 64);
         } else {
-            slack_add_date(words, incident, "resolved_at");
+            slack_add_date(words, time_of(incident, "resolved_at"));
         }
         return;
     }
@@ -439,7 +481,7 @@ void slack_add_reply(struct text *json, enum outbox_type type, struct slice inci
     text_add_text(json, ",\"blocks\":[");
     add_header(json, type, incident);
     add_change(&words, type, incident);
-    text_add_text(&words, ". Broke first: ");
+    text_add_text(&words, is_suspected(root) ? ". Suspected: " : ". Broke first: ");
     slack_add_member(&words, root, "entity", NAME_BYTES_MAX);
     text_add_format(&words, ". Affected: %llu.", (unsigned long long)count_affected(incident));
     add_section(json, &words);

@@ -102,12 +102,8 @@ void slack_add_member(struct text *text, struct slice object, const char *name, 
     slack_add_code(text, text_slice(&value), bytes_max);
 }
 
-void slack_add_date(struct text *text, struct slice object, const char *name) {
-    char memory[64];
-    struct text value = text_over(memory, sizeof(memory));
-    uint64_t time_ns = 0;
-    json_pick_text(object, name, &value);
-    if (status_is_ok(text_parse_time(text_slice(&value), &time_ns))) {
+void slack_add_date(struct text *text, uint64_t time_ns) {
+    if (time_ns > 0) {
         text_add_format(text, "<!date^%llu^{date_short_pretty} {time_secs}|",
                         (unsigned long long)(time_ns / NS_PER_S));
         text_add_time(text, time_ns, 0);

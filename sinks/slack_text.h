@@ -17,6 +17,5 @@ void slack_add_code(struct text *text, struct slice value, size_t bytes_max);
 void slack_add_code_block(struct text *text, struct slice value, size_t bytes_max);
 /* A member of a JSON object, as a code span. */
 void slack_add_member(struct text *text, struct slice object, const char *name, size_t bytes_max);
-/* A member that is a time, shown in the reader's own time zone; the plain form is for clients that
- * cannot. */
-void slack_add_date(struct text *text, struct slice object, const char *name);
+/* A time in the reader's own time zone, the plain form for clients that cannot; nothing for 0. */
+void slack_add_date(struct text *text, uint64_t time_ns);

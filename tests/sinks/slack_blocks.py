@@ -105,6 +105,40 @@ class SlackBlocks(unittest.TestCase):
             self.assertIn(wanted, shown)
         self.assertNotIn("job:third", shown)
 
+    def test_a_suspected_root_is_not_said_to_have_failed_or_spoken(self):
+        value = incident("x", title="job:extract suspected; 3 downstream affected")
+        value["root_cause"].update(entity="job:extract", error_class="InputMissing", message="no rows", evidence=[
+            "suspected: it reports no failure itself", "3 of the 3 that depend on it directly are failing"])
+        message = render(value)
+        shown = json.dumps(message["blocks"])
+        self.assertIn("*Suspected, says nothing itself*\\n`job:extract` (93 % sure)", shown)
+        self.assertIn("What is heard of those it would explain:\\n```no rows```", shown)
+        for absent in ("Broke first", "InputMissing"):
+            self.assertNotIn(absent, shown)
+        reply = render(value, "updated", "reply")
+        self.assertIn("Suspected: `job:extract`", reply["blocks"][1]["text"]["text"])
+
+    def test_since_is_when_the_first_of_them_failed(self):
+        value = incident("x", status="resolved", resolved_at="2026-11-20T03:10:00.000Z")
+        value["affected"][1]["since"] = "2026-11-20T02:58:20.000Z"
+        shown = json.dumps(render(value, "resolved"))
+        self.assertIn("<!date^1795143500^", shown)
+        self.assertIn("*Lasted*\\n11m40s", shown)
+        value["root_cause"]["first_seen"] = ""
+        self.assertIn("<!date^1795143500^", json.dumps(render(value)))
+
+    def test_a_phone_does_not_say_the_same_twice(self):
+        value = incident("x", title="job:x failed: no such table: orders; 2 downstream affected")
+        value["root_cause"]["message"] = "no such table: orders"
+        self.assertEqual(render(value)["text"].count("no such table"), 1)
+        value["root_cause"]["message"] = "no such table: orders, said the warehouse"
+        self.assertEqual(render(value)["text"].count("no such table"), 2)
+
+    def test_an_error_without_a_class_leaves_no_gap(self):
+        value = incident("x")
+        value["root_cause"].update(error_class="", message="")
+        self.assertIn("`job:x` (93 % sure)", json.dumps(render(value)))
+
     def test_a_phone_shows_what_the_error_says(self):
         value = incident("extract")
         value["root_cause"]["message"] = "statement timeout: 3000ms & <more>" + "x" * 400
