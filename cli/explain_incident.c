@@ -71,11 +71,16 @@ static void print_order(struct slice explained) {
         (void)printf("  ");
         print_member(item, "since");
         (void)printf("  ");
-        print_member(item, "status");
+        print_member(item, "failed_as");
         (void)printf("  ");
         print_member(item, "entity");
         bool complains = slice_equals(json_pick(item, "complains"), SLICE("true"));
         (void)printf("%s", complains ? "  (has not failed, complains)" : "");
+        if (!slice_equals(json_pick(item, "status"), json_pick(item, "failed_as"))) {
+            (void)printf("  (now ");
+            print_member(item, "status");
+            (void)printf(")");
+        }
         struct slice path = json_pick(item, "path");
         if (slice_equals(path, SLICE("[]"))) {
             (void)printf("   (no known path from the root)");

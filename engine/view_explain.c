@@ -168,8 +168,9 @@ static void add_member(struct explained *explained, const struct incident_member
     uint32_t count = path_to(explained, member->node, path);
     text_add_text(json, "{\"entity\":");
     add_name(explained, member->node);
-    text_add_format(
-        json, ",\"status\":\"%.*s\",\"since\":", SLICE_PRINT(event_status_word(member->status)));
+    text_add_format(json, ",\"failed_as\":\"%.*s\",\"status\":\"%.*s\",\"since\":",
+                    SLICE_PRINT(event_status_word(member->failed_status)),
+                    SLICE_PRINT(event_status_word(member->status)));
     add_time(json, member->since_ns);
     int64_t after_ms =
         ((int64_t)member->since_ns - (int64_t)explained->root.since_ns) / (int64_t)NS_PER_MS;
@@ -242,6 +243,16 @@ static bool is_above_member(const struct explained *explained, uint32_t node) {
     return false;
 }
 
+/* Of one that is no member: by whether it fails now, and whether members depend on it directly.
+ * Whom none of them depends on is, as a rule, the root of another storm. */
+static const char *const alternative_reasons[2][2] = {
+    {"does not fail now, and no known edge leads from it to the root",
+     "does not fail now, or has reported nothing; another that depends on it fails as well"},
+    {"it broke before or about the same time, but no known edge leads from it to the root",
+     "fails as well, and some that are affected depend on it directly, but more speaks for the "
+     "root"},
+};
+
 /* Why an alternative is not the root. */
 static void add_alternative_reason(struct explained *explained, uint32_t node, struct text *words) {
     const struct incident_member_facts *member = member_of(explained, node);
@@ -249,25 +260,18 @@ static void add_alternative_reason(struct explained *explained, uint32_t node, s
     const struct graph *graph = explained->reader->view->graph;
     bool is_there = graph_has_node(graph, node);
     uint32_t hops = is_there ? path_to(explained, node, path) : 0;
-    if (is_there && event_status_news(graph_get_state(graph, node).status) != SIGNAL_BAD &&
-        member == NULL) {
-        text_add_text(words, "does not fail now, or has reported nothing; another that depends "
-                             "on it fails as well");
-        return;
-    }
-    if (member == NULL && is_there && is_above_member(explained, node)) {
-        text_add_text(words, "fails as well, and some that are affected depend on it directly, but "
-                             "more speaks for the root");
-        return;
-    }
     if (member == NULL) {
-        text_add_text(words, "it broke before, but no known edge leads from it to the root");
+        bool fails =
+            is_there && event_status_news(graph_get_state(graph, node).status) == SIGNAL_BAD;
+        bool is_above = is_there && is_above_member(explained, node);
+        text_add_text(words, alternative_reasons[fails ? 1 : 0][is_above ? 1 : 0]);
         return;
     }
     text_add_text(words, "failed ");
     add_order(explained, member, words);
     if (hops > 0) {
-        text_add_format(words, "downstream of the root by %u hops", hops - 1);
+        text_add_format(words, "downstream of the root by %u %s", hops - 1,
+                        hops == 2 ? "hop" : "hops");
     } else {
         text_add_text(words, "no known edge joins it to the root");
     }

@@ -443,6 +443,7 @@ struct status incident_member_read(struct slice key, struct slice value,
         .is_bygone = row.is_bygone,
         .is_complaining = row.is_complaining,
         .status = row.is_recovered ? row.recovered_status : row.status,
+        .failed_status = row.status,
         .since_ns = row.since_ns,
         .hops = row.hops,
     };

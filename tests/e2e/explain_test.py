@@ -55,7 +55,7 @@ class Explain(Story):
         reasons = {one["entity"]: one["reason"] for one in told["ruled_out"]}
         self.assertIn("has reported nothing bad", reasons["job:disk"])
         self.assertIn("15.000 s after the root", reasons["job:load"])
-        self.assertIn("downstream of the root by 1 hops", reasons["job:load"])
+        self.assertIn("downstream of the root by 1 hop", reasons["job:load"])
         words = self.command("explain", name)
         self.assertIn("job:extract > job:load > job:report", words)
         self.assertIn("job:disk: upstream of the root, has reported nothing bad", words)
@@ -82,6 +82,33 @@ class Explain(Story):
         self.assertEqual((incident["status"], incident["affected"]), ("open", []))
         told = json.loads(self.command("explain", incident["id"], "--json"))
         self.assertEqual([one["entity"] for one in told["order"]], ["job:up"])
+
+    def test_how_each_failed_stands_beside_when_also_of_what_is_well_again(self):
+        self.q.events(failure("up"), failure("down", "up"), failure("last", "down"))
+        self.q.events({"job_id": "up", "status": "succeeded"})
+        self.q.settle()
+        incident, = self.q.incidents()
+        order = json.loads(self.command("explain", incident["id"], "--json"))["order"]
+        self.assertEqual([(one["entity"], one["failed_as"], one["status"]) for one in order],
+                         [("job:up", "failed", "succeeded"), ("job:down", "failed", "failed"),
+                          ("job:last", "failed", "failed")])
+        words = self.command("explain", incident["id"])
+        self.assertRegex(words, r"Z  failed  job:up  \(now succeeded\)   by job:up\n")
+        self.assertRegex(words, r"Z  failed  job:down   by job:up > job:down\n")
+        self.assertIn("downstream of the root by 1 hop\n", words)
+        self.assertIn("downstream of the root by 2 hops\n", words)
+
+    def test_another_storm_that_is_over_is_not_said_to_be_upstream(self):
+        self.q.events(failure("one"), failure("hit_one", "one"),
+                      failure("two"), failure("hit_two", "two"))
+        self.q.settle()
+        two, = [one for one in self.q.incidents() if one["root_cause"]["entity"] == "job:two"]
+        self.assertTrue(wait_for(lambda: "job:one: it broke before or about the same time, but no " in
+                                         self.command("explain", two["id"])))
+        self.q.events(*[{"job_id": job, "status": "succeeded"} for job in ("one", "hit_one")])
+        self.q.settle()
+        self.assertIn("job:one: does not fail now, and no known edge leads from it to the root",
+                      self.command("explain", two["id"]))
 
     def test_who_complains_without_failing_is_shown_as_hit(self):
         self.q.events(failure("extract"), {"entity": "service:shop", "status": "ok",
