@@ -62,6 +62,15 @@ uint64_t firing_until_ns(const struct member *member) {
     return until_ns;
 }
 
+uint32_t firing_count_now(const struct member *member, uint64_t now_ns) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < member->firing_count && !member->is_recovered; i++) {
+        uint64_t until_ns = member->firing[i].until_ns;
+        count += until_ns == 0 || until_ns > now_ns ? 1 : 0;
+    }
+    return count;
+}
+
 bool firing_has(const struct member *member, uint64_t key) {
     return find(member, key) < member->firing_count;
 }

@@ -363,6 +363,8 @@ void firing_clear(struct member *member);
 void firing_note(struct member *member, const struct signal *signal, uint64_t now_ns);
 /* The latest end of all that fire; 0: none says one. */
 uint64_t firing_until_ns(const struct member *member);
+/* How many fire now, of the FIRING_MAX that are listed. */
+uint32_t firing_count_now(const struct member *member, uint64_t now_ns);
 bool firing_has(const struct member *member, uint64_t key);
 /* An alert of several says that it is over; true when nobody else tells of the trouble. */
 bool firing_end(struct member *member, const struct signal *signal, uint64_t now_ns);
@@ -478,6 +480,8 @@ void severity_raise(struct incidents *incidents, const struct incident_context *
 /* After a refresh has looked downstream; `is_whole`: at all that lies there. */
 void rank_incident(struct incidents *incidents, const struct incident_context *context,
                    struct incident *incident, bool is_whole);
+/* Which line says whether the root has told of a failure itself; not of a suspected one. */
+enum { RANK_EVIDENCE_REPORTED = 2 };
 /* One line of evidence into text; false when there is no index-th. */
 bool rank_evidence(const struct rank *rank, const struct graph *graph, uint32_t index,
                    struct text *text);

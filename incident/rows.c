@@ -134,8 +134,17 @@ void title_add(struct text *text, struct slice root_entity, const struct member 
     }
 }
 
+/* "reported a failure itself: 40 alerts fire": one entity, and one message, may stand for many. */
+static void add_firing(struct text *line, const struct incident *incident,
+                       const struct incident_context *context, const struct member *root) {
+    uint32_t count = firing_count_now(root, context->now_ns);
+    if (count > 1 && incident->rank.suspect_count == 0) {
+        text_add_format(line, ": %s%u alerts fire", count == FIRING_MAX ? "at least " : "", count);
+    }
+}
+
 static void write_rank(const struct incident *incident, const struct incident_context *context,
-                       struct writer *writer) {
+                       const struct member *root, struct writer *writer) {
     const struct rank *rank = &incident->rank;
     writer_f64(writer, rank->confidence);
     char words[128 + ENTITY_BYTES_MAX]; /* a line may end with an entity */
@@ -148,6 +157,9 @@ static void write_rank(const struct incident *incident, const struct incident_co
     for (uint32_t i = 0; i < count; i++) {
         line = text_over(words, sizeof(words));
         (void)rank_evidence(rank, context->graph, i, &line);
+        if (i == RANK_EVIDENCE_REPORTED) {
+            add_firing(&line, incident, context, root);
+        }
         writer_text(writer, text_slice(&line));
     }
     writer_u8(writer, (uint8_t)rank->alternatives_count);
@@ -252,7 +264,7 @@ struct slice incident_encode(struct incidents *incidents, const struct incident_
     writer_hash128(&writer, incident->id);
     writer_text(&writer, incident_tenant(incident));
     write_root(incident, context, root, &writer);
-    write_rank(incident, context, &writer);
+    write_rank(incident, context, root, &writer);
     write_counts(incident, &writer);
     uint8_t state[1024];
     struct writer state_writer = writer_over(state, sizeof(state));

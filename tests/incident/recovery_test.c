@@ -31,6 +31,40 @@ static void expect_open(struct world *world, uint32_t count) {
     assert_int_equal(incidents_open_count(world->incidents), count);
 }
 
+static void expect_alerts(struct world *world, const char *words) {
+    char *json = world_json(world, "acme", 0);
+    if (strstr(json, words) == NULL) {
+        fail_msg("no %s in %s", words, json);
+    }
+    free(json);
+}
+
+static void how_many_alerts_fire_about_the_root_is_said(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    for (uint64_t labels = 1; labels <= 40; labels++) {
+        fire(&world, "service:web", labels, world.now_ns + NS_PER_HOUR);
+    }
+    world_run_for(&world, NS_PER_MINUTE);
+    assert_non_null(strstr(world.told[0].json, "\"reported a failure itself: 40 alerts fire\""));
+    for (uint64_t labels = 1; labels <= 10; labels++) {
+        end(&world, "service:web", labels);
+    }
+    fire(&world, "service:web", 11, world.now_ns + NS_PER_MINUTE);
+    world_run_for(&world, 2 * NS_PER_MINUTE); /* that one has not said more */
+    world_restart(&world);
+    fire(&world, "service:web", 99, world.now_ns + NS_PER_HOUR);
+    world_commit(&world);
+    expect_alerts(&world, "\"reported a failure itself: 30 alerts fire\"");
+    for (uint64_t labels = 100; labels <= 150; labels++) {
+        fire(&world, "service:web", labels, world.now_ns + NS_PER_HOUR);
+    }
+    world_run_for(&world, 2 * NS_PER_MINUTE);
+    expect_alerts(&world, "\"reported a failure itself: at least 64 alerts fire\"");
+    world_deinit(&world);
+}
+
 static void a_job_that_failed_stays_failed_when_an_alert_about_it_falls_silent(void **state) {
     (void)state;
     for (unsigned alert_first = 0; alert_first < 2; alert_first++) {
@@ -345,6 +379,7 @@ static void a_reopened_incident_tells_of_what_fails_since(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(how_many_alerts_fire_about_the_root_is_said),
         cmocka_unit_test(a_job_that_failed_stays_failed_when_an_alert_about_it_falls_silent),
         cmocka_unit_test(a_job_of_which_only_an_alert_told_recovers_by_silence),
         cmocka_unit_test(an_alert_fires_until_the_end_that_it_names),
