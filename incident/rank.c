@@ -167,7 +167,7 @@ static void add_root_evidence(const struct rank *rank, uint32_t index, struct te
     if (index == 0 && rank->earlier_count == 0) {
         text_add_text(text, "first to fail");
     } else if (index == 0) {
-        text_add_format(text, "failed after %u of %u affected", rank->earlier_count,
+        text_add_format(text, "against it: failed after %u of %u affected", rank->earlier_count,
                         rank->affected_count);
     } else if (index == 1 && rank->affected_count == 0) {
         text_add_text(text, "nothing that fails upstream of it explains it");
@@ -215,7 +215,7 @@ bool rank_evidence(const struct rank *rank, const struct graph *graph, uint32_t 
         return true;
     }
     if (rank->blames && rank->suspect_count == 0 && index == 0) {
-        text_add_text(text, "against it: its error speaks of something that it depends on");
+        text_add_text(text, "against it: its error may be of something that it depends on");
         return true;
     }
     return false;

@@ -14,8 +14,7 @@ enum {
     NAME_BYTES_MAX = 200, /* an entity shown */
     MESSAGE_BYTES_SHOWN_MAX = 800,
     AFFECTED_SHOWN_MAX = 5,
-    EVIDENCE_SHOWN_MAX = 3,
-    CONTEXT_BYTES_MAX = 1500,
+    CONTEXT_BYTES_MAX = 2400,
     FALLBACK_MESSAGE_BYTES_MAX = 200,
     ALTERNATIVES_SHOWN_MAX = 2,
     SURE_PERCENT = 60,  /* less is called probable */
@@ -273,18 +272,6 @@ static void add_affected(struct text *json, struct slice incident) {
     add_section(json, &words);
 }
 
-static void add_evidence(struct text *words, struct slice root) {
-    struct slice rest = json_pick(root, "evidence");
-    struct slice item;
-    for (uint32_t i = 0; i < EVIDENCE_SHOWN_MAX && json_pick_item(&rest, &item); i++) {
-        char picked[PICKED_BYTES_MAX];
-        struct text evidence = text_over(picked, sizeof(picked));
-        json_pick_unescape(item, &evidence);
-        text_add_text(words, i == 0 ? "Why: " : ", ");
-        slack_add_code(words, text_slice(&evidence), NAME_BYTES_MAX);
-    }
-}
-
 /* What else it may have been, when that is worth a look. */
 static void add_alternatives(struct text *words, struct slice root) {
     struct slice rest = json_pick(root, "alternatives");
@@ -324,7 +311,7 @@ static void add_context(struct text *json, struct slice incident) {
         slack_add_member(&words, json_pick(incident, "labels"), "merged_into", 64);
         text_add_text(&words, ". ");
     }
-    add_evidence(&words, root);
+    slack_add_evidence(&words, root, NAME_BYTES_MAX);
     add_alternatives(&words, root);
     add_noise(&words, incident);
     text_add_text(&words, ". Tenant ");

@@ -110,3 +110,38 @@ void slack_add_date(struct text *text, uint64_t time_ns) {
         text_add_char(text, '>');
     }
 }
+
+enum {
+    EVIDENCE_SHOWN_MAX = 3,
+    AGAINST_SHOWN_MAX = 2, /* a doubt without its reason is no help */
+};
+
+/* Those that begin so speak against the root. */
+#define AGAINST "against it: "
+
+static void add_evidence_of(struct text *words, struct slice root, bool is_against,
+                            const char *heading, size_t bytes_max) {
+    struct slice rest = json_pick(root, "evidence");
+    struct slice against = SLICE(AGAINST);
+    struct slice item;
+    uint32_t shown_max = is_against ? AGAINST_SHOWN_MAX : EVIDENCE_SHOWN_MAX;
+    uint32_t shown = 0;
+    while (shown < shown_max && json_pick_item(&rest, &item)) {
+        char picked[SLACK_PICKED_BYTES_MAX];
+        struct text memory = text_over(picked, sizeof(picked));
+        json_pick_unescape(item, &memory);
+        struct slice evidence = text_slice(&memory);
+        if (slice_starts_with(evidence, against) == is_against) {
+            text_add_text(words, shown == 0 ? heading : ", ");
+            slack_add_code(words, slice_tail(evidence, is_against ? against.size : 0), bytes_max);
+            shown++;
+        }
+    }
+}
+
+void slack_add_evidence(struct text *text, struct slice root, size_t bytes_max) {
+    size_t before = text->size;
+    add_evidence_of(text, root, false, "Why: ", bytes_max);
+    add_evidence_of(text, root, true,
+                    text->size > before ? ". Against it: " : "Against it: ", bytes_max);
+}

@@ -19,3 +19,6 @@ void slack_add_code_block(struct text *text, struct slice value, size_t bytes_ma
 void slack_add_member(struct text *text, struct slice object, const char *name, size_t bytes_max);
 /* A time in the reader's own time zone, the plain form for clients that cannot; nothing for 0. */
 void slack_add_date(struct text *text, uint64_t time_ns);
+/* "Why: ..., .... Against it: ...": the first few lines of the root's evidence, as code spans of at
+ * most bytes_max bytes each; nothing when there is none. */
+void slack_add_evidence(struct text *text, struct slice root, size_t bytes_max);

@@ -137,7 +137,7 @@ static void evidence_is_of_what_is_known_now(void **state) {
     struct signal older = world_signal("acme", "job:b", EVENT_STATUS_FAILED, START_NS - NS_PER_S);
     world_bad_signal(&world, "acme", "job:b", &older, true);
     world_run_for(&world, NS_PER_S);
-    expect_shown(&world, "\"failed after 1 of 1 affected\"");
+    expect_shown(&world, "\"against it: failed after 1 of 1 affected\"");
     world_deinit(&world);
 }
 

@@ -127,6 +127,16 @@ class SlackBlocks(unittest.TestCase):
         value["root_cause"]["first_seen"] = ""
         self.assertIn("<!date^1795143500^", json.dumps(render(value)))
 
+    def test_what_speaks_against_the_root_is_no_reason_for_it(self):
+        value = incident("x")
+        value["root_cause"]["evidence"] = ["against it: failed after 2 of 3 affected", "upstream of 3 of 3 affected",
+                                           "reported a failure itself", "against it: another storm"]
+        shown = render(value)["blocks"][-2]["elements"][0]["text"]
+        self.assertTrue(shown.startswith("Why: `upstream of 3 of 3 affected`, `reported a failure itself`. Against it: "
+                                         "`failed after 2 of 3 affected`, `another storm`. "), shown)
+        value["root_cause"]["evidence"] = ["against it: " + "&" * 400] * 7
+        self.assert_within_limits(render(value))
+
     def test_a_phone_does_not_say_the_same_twice(self):
         value = incident("x", title="job:x failed: no such table: orders; 2 downstream affected")
         value["root_cause"]["message"] = "no such table: orders"
