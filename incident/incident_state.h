@@ -163,6 +163,7 @@ struct rank {
     bool blames;           /* its error speaks of something else */
     bool is_storm_beside;  /* that storm began no earlier, but so little later that clocks may */
     bool is_storm_joined;  /* known edges lead to it */
+    bool has_complaints;   /* others are affected, too, which have not failed */
     uint32_t storms_count; /* incidents of more than one entity that began before it */
     uint32_t storm_node;   /* root of the largest; GRAPH_NODE_NONE */
     uint32_t tenants_hit;  /* of a platform incident: reach.c */

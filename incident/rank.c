@@ -113,6 +113,7 @@ void rank_incident(struct incidents *incidents, const struct incident_context *c
     bool is_suspected = incident->suspect_node != GRAPH_NODE_NONE;
     struct rank rank = {
         .is_explicit = status_is_explicit(root->status),
+        .has_complaints = incident->complaining_count > 0,
         .suspect_count = is_suspected ? incident->suspect_count : 0,
         .suspect_total = is_suspected ? incident->suspect_total : 0,
     };
@@ -179,8 +180,8 @@ static void add_root_evidence(const struct rank *rank, uint32_t index, struct te
             text_add_format(text, "any of the %u others", rank->affected_count);
         }
     } else if (index == 1) {
-        text_add_format(text, "upstream of %u of %u affected", rank->reached_count,
-                        rank->affected_count);
+        text_add_format(text, "upstream of %u of %u affected%s", rank->reached_count,
+                        rank->affected_count, rank->has_complaints ? " that failed" : "");
     } else {
         text_add_text(text, rank->is_explicit ? "reported a failure itself"
                                               : "is late or degraded, did not report a failure");

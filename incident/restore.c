@@ -15,7 +15,8 @@ static void write_state_rank(const struct rank *rank, struct writer *writer) {
     writer_u32(writer, rank->suspect_count);
     writer_u32(writer, rank->suspect_total);
     writer_u8(writer, (uint8_t)((rank->is_explicit ? 1 : 0) | (rank->blames ? 2 : 0) |
-                                (rank->is_storm_beside ? 4 : 0) | (rank->is_storm_joined ? 8 : 0)));
+                                (rank->is_storm_beside ? 4 : 0) | (rank->is_storm_joined ? 8 : 0) |
+                                (rank->has_complaints ? 16 : 0)));
     writer_u8(writer, (uint8_t)rank->alternatives_count);
     for (uint32_t i = 0; i < rank->alternatives_count; i++) {
         writer_u32(writer, rank->alternatives[i].node);
@@ -35,6 +36,7 @@ static void read_state_rank(struct reader *reader, struct rank *rank) {
     rank->blames = (flags & 2) != 0;
     rank->is_storm_beside = (flags & 4) != 0;
     rank->is_storm_joined = (flags & 8) != 0;
+    rank->has_complaints = (flags & 16) != 0;
     rank->alternatives_count = reader_u8(reader);
     reader->failed = reader->failed || rank->alternatives_count > INCIDENT_ALTERNATIVES_MAX;
     for (uint32_t i = 0; i < rank->alternatives_count && !reader->failed; i++) {

@@ -125,9 +125,13 @@ static void add_root(struct text *text, struct slice incident) {
                         : percent >= SURE_PERCENT ? "*Broke first*\n"
                                                   : "*Broke first, probably*\n");
     slack_add_member(text, root, "entity", NAME_BYTES_MAX);
-    if (!is_silent && json_pick(root, "error_class").size > 2) {
+    char memory[PICKED_BYTES_MAX];
+    struct text error = text_over(memory, sizeof(memory));
+    json_pick_text(root, "error_class", &error);
+    struct slice line = slice_head(text_slice(&error), slice_find_byte(text_slice(&error), '\n'));
+    if (!is_silent && line.size > 0) { /* the rest stands below */
         text_add_char(text, ' ');
-        slack_add_member(text, root, "error_class", NAME_BYTES_MAX);
+        slack_add_code(text, line, NAME_BYTES_MAX);
     }
     text_add_format(text, " (%u %% sure)", percent);
 }

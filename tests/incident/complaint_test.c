@@ -41,6 +41,27 @@ static void who_complains_of_a_failing_entity_is_hit_and_at_risk(void **state) {
     world_deinit(&world);
 }
 
+/* The title counts who complains, the evidence does not: it says so. */
+static void evidence_of_those_that_failed_is_called_that_beside_a_complaint(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "job:load", "job:extract");
+    world_depend(&world, "job:report", "job:extract");
+    world_fail(&world, "job:extract", START_NS);
+    world_fail(&world, "job:load", START_NS + NS_PER_S);
+    world_run_for(&world, NS_PER_MINUTE);
+    expect(&world, "\"upstream of 1 of 1 affected\"");
+    assert_true(hear(&world, "job:report", "extract failed, nothing to report", START_NS + 1));
+    world_run_for(&world, NS_PER_MINUTE);
+    expect(&world, "job:extract failed: Timeout; 2 downstream affected");
+    expect(&world, "\"upstream of 1 of 1 affected that failed\"");
+    world_restart(&world);
+    world_fail(&world, "job:load", START_NS + 2 * NS_PER_S);
+    expect(&world, "\"upstream of 1 of 1 affected that failed\"");
+    world_deinit(&world);
+}
+
 static void a_neighbours_trouble_counts_whichever_way_the_edge_goes(void **state) {
     (void)state;
     struct world world;
@@ -178,6 +199,7 @@ static void a_record_full_of_complaints_is_looked_at_no_further(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_complains_of_a_failing_entity_is_hit_and_at_risk),
+        cmocka_unit_test(evidence_of_those_that_failed_is_called_that_beside_a_complaint),
         cmocka_unit_test(who_is_kept_aside_may_complain),
         cmocka_unit_test(a_neighbours_trouble_counts_whichever_way_the_edge_goes),
         cmocka_unit_test(words_without_trouble_strangers_and_other_hours_are_no_complaint),

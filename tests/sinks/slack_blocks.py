@@ -144,6 +144,11 @@ class SlackBlocks(unittest.TestCase):
         value["root_cause"]["message"] = "no such table: orders, said the warehouse"
         self.assertEqual(render(value)["text"].count("no such table"), 2)
 
+    def test_of_a_class_of_many_lines_the_first_is_enough(self):
+        value = incident("x")
+        value["root_cause"].update(error_class="Database Error in model m\n  column does not exist")
+        self.assertIn("`job:x` `Database Error in model m` (93 % sure)", json.dumps(render(value)))
+
     def test_an_error_without_a_class_leaves_no_gap(self):
         value = incident("x")
         value["root_cause"].update(error_class="", message="")
