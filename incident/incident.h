@@ -220,7 +220,7 @@ struct incident_member_facts {
     /* Not among the affected: well since before the incident was opened again, or got another root
      * because its own was well. */
     bool is_bygone;
-    enum event_status status; /* now */
+    enum event_status status;        /* now */
     enum event_status failed_status; /* by which it became a member, or since */
     uint64_t since_ns;
     uint32_t hops;

@@ -275,7 +275,8 @@ static void all_that_speaks_against_the_root_of_a_platform_incident_is_said(void
         assert_int_equal(count_text(json, "against it: "), 3);
         assert_non_null(strstr(json, "began before, at job:extract\""));
         assert_non_null(strstr(json, "on another that fails, job:z1\""));
-        assert_non_null(strstr(json, "against it: its error may be of something that it depends on"));
+        assert_non_null(
+            strstr(json, "against it: its error may be of something that it depends on"));
         free(json);
         world_deinit(&world);
     }
