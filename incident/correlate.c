@@ -279,12 +279,14 @@ struct member *correlate_place(struct incidents *incidents, const struct inciden
     }
     if (opens) {
         timeline_add_news(incidents, context, survivor, root, "opened", root->status);
+    }
+    if (opens ? root != member : !reopens || is_news) { /* else the timeline has it */
+        timeline_add_news(incidents, context, survivor, member, "joined", member->status);
+    }
+    if (opens) {
         incident_refresh(incidents, context, survivor);
     } else {
         survivor->at_risk_count -= survivor->at_risk_count > 0 ? 1 : 0;
-        if (!reopens || is_news) { /* else the timeline has it */
-            timeline_add_news(incidents, context, survivor, member, "joined", member->status);
-        }
         telling_note(incidents, context, survivor, CHANGE_AFFECTED);
         incident_refresh_later(incidents, context, survivor);
     }

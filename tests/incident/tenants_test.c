@@ -46,6 +46,23 @@ static void a_stale_platform_failure_is_the_cause_of_tenants_failures(void **sta
     }
 }
 
+static void the_timeline_names_the_first_of_a_tenant_that_the_platform_hits(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "job:load", "platform|service:dwh");
+    world_depend(&world, "job:dash", "platform|service:dwh");
+    fail_platform(&world, "service:dwh", START_NS);
+    world_fail(&world, "job:load", START_NS + NS_PER_S);
+    world_fail(&world, "job:dash", START_NS + 2 * NS_PER_S);
+    char *timeline = world_timeline(&world, world_id(&world, "acme", 0));
+    assert_non_null(strstr(timeline, "platform/service:dwh failed"));
+    assert_int_equal(count_text(timeline, "job:load failed"), 1);
+    assert_int_equal(count_text(timeline, "job:dash failed"), 1);
+    free(timeline);
+    world_deinit(&world);
+}
+
 /* job:x of the platform stands in the incident of job:r1 until its nearer cause job:r2 is told. */
 static void tenants_follow_a_platform_node_to_its_nearer_cause(void **state) {
     (void)state;
@@ -131,6 +148,7 @@ static void a_new_edge_leads_past_what_is_well_to_what_is_bad_behind_it(void **s
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_timeline_names_the_first_of_a_tenant_that_the_platform_hits),
         cmocka_unit_test(a_stale_platform_failure_is_the_cause_of_tenants_failures),
         cmocka_unit_test(tenants_follow_a_platform_node_to_its_nearer_cause),
         cmocka_unit_test(tenants_of_any_node_of_a_merged_platform_incident_follow),
