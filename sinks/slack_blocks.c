@@ -397,6 +397,21 @@ static void add_buttons(struct text *json, enum outbox_type type, struct slice i
     text_add_text(json, "]}");
 }
 
+/* What a message says in short: itself, of a Python trace, or its kept end, the last line. */
+static struct slice gist_of(struct slice message) {
+    bool is_trace = slice_starts_with(message, SLICE("Traceback (most recent call last)")) ||
+                    slice_starts_with(message, SLICE("  File \""));
+    while (is_trace && message.size > 0 && message.data[message.size - 1] <= ' ') {
+        message.size--;
+    }
+    size_t line = is_trace ? slice_find_byte(message, '\n') + 1 : SIZE_MAX;
+    while (line < message.size) {
+        message = slice_tail(message, line);
+        line = slice_find_byte(message, '\n') + 1;
+    }
+    return message;
+}
+
 /* Whether the title says all of the message already. */
 static bool title_has(struct slice incident, struct slice message) {
     char memory[PICKED_BYTES_MAX];
@@ -417,9 +432,10 @@ static void add_fallback(struct text *json, enum outbox_type type, struct slice 
     struct text message = text_over(picked, sizeof(picked));
     add_headline(&words, type, incident, 511);
     json_pick_text(json_pick(incident, "root_cause"), "message", &message);
-    if (type != OUTBOX_RESOLVED && message.size > 0 && !title_has(incident, text_slice(&message))) {
+    struct slice gist = gist_of(text_slice(&message));
+    if (type != OUTBOX_RESOLVED && gist.size > 0 && !title_has(incident, gist)) {
         text_add_text(&words, " \xE2\x80\x94 ");
-        slack_add_escaped(&words, text_slice(&message), FALLBACK_MESSAGE_BYTES_MAX);
+        slack_add_escaped(&words, gist, FALLBACK_MESSAGE_BYTES_MAX);
     }
     text_add_text(json, "\"text\":");
     text_add_json_string(json, text_slice(&words));

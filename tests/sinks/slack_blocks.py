@@ -127,6 +127,16 @@ class SlackBlocks(unittest.TestCase):
         value["root_cause"]["first_seen"] = ""
         self.assertIn("<!date^1795143500^", json.dumps(render(value)))
 
+    def test_of_a_python_trace_a_phone_shows_the_line_that_says_what_happened(self):
+        value = incident("x", title="job:x failed: ValueError")
+        frame = '  File "/app/a.py", line 1, in f\n    return g()\n'
+        for begin in ("Traceback (most recent call last):\n", ""):
+            value["root_cause"]["message"] = begin + frame * 5 + "ValueError: no such month: 13\n"
+            text = render(value)["text"]
+            self.assertTrue(text.endswith("ValueError \u2014 ValueError: no such month: 13"), text)
+        value["title"] = "job:x failed: ValueError: no such month: 13"
+        self.assertEqual(render(value)["text"].count("ValueError"), 1)
+
     def test_what_speaks_against_the_root_is_no_reason_for_it(self):
         value = incident("x")
         value["root_cause"]["evidence"] = ["against it: failed after 2 of 3 affected", "upstream of 3 of 3 affected",
