@@ -317,12 +317,24 @@ void incident_resolve(struct incidents *incidents, const struct incident_context
     (void)telling_run(incidents, context, incident);
 }
 
+/* When a reopened incident is told. What fails and is well by turns, faster than the first message
+ * waits, waits for it once, and not anew by each turn. */
+static uint64_t reopened_due_ns(const struct incident_context *context,
+                                const struct incident *incident) {
+    uint64_t wait_ns = incident_policy(context, incident)->group_wait_ns;
+    uint64_t first_ns = incident->opened_ns + wait_ns;
+    if (incident->is_told || context->now_ns - incident->resolved_ns > wait_ns) {
+        return context->now_ns + wait_ns;
+    }
+    return first_ns > context->now_ns ? first_ns : context->now_ns;
+}
+
 void incident_reopen(struct incidents *incidents, const struct incident_context *context,
                      const struct member *member, enum event_status status) {
     struct incident *incident = incident_at(incidents, member->incident);
     ASSERT(incident->fate == FATE_KEEP && incident->status == INCIDENT_RESOLVED);
-    const struct policy *policy = incident_policy(context, incident);
     bool end_was_told = incident->is_end_told;
+    incident->tell_due_ns = reopened_due_ns(context, incident);
     incident->status = INCIDENT_OPEN;
     incidents->open_count++;
     incident->resolved_ns = 0;
@@ -330,7 +342,6 @@ void incident_reopen(struct incidents *incidents, const struct incident_context 
     incident->is_end_told = false;
     incident->forget_due_ns = NEVER_NS;
     incident->updated_ns = context->now_ns;
-    incident->tell_due_ns = context->now_ns + policy->group_wait_ns;
     timeline_add_going(incidents, context, incident, member, "reopened", status);
     if (incident->is_told && end_was_told) {
         incident->changes |= CHANGE_REOPENED;

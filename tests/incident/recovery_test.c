@@ -332,6 +332,34 @@ static void fail_with(struct world *world, const char *entity, const char *error
 }
 
 /* Its history stands in the timeline; who is well since is not hit by what failed today. */
+/* Each turn is shorter than group_wait: people hear of it all the same, once, and of its end. */
+static void what_fails_by_turns_faster_than_it_is_told_is_told(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    for (unsigned turn = 0; turn < 12; turn++) {
+        world_fail_now(&world, "job:a");
+        world_run_for(&world, 2 * NS_PER_S);
+        assert_int_equal(world.told_count, turn < 4 ? 0 : 1);
+        if (turn < 4) {
+            world_recover_now(&world, "job:a");
+            world_run_for(&world, NS_PER_S / 2);
+        }
+    }
+    assert_int_equal(world.told[0].created_ns, START_NS + 10 * NS_PER_S);
+    world_recover_now(&world, "job:a");
+    world_run_for(&world, MINUTES(1));
+    assert_int_equal(world.told_count, 2);
+    world_fail_now(&world, "job:b"); /* and one that was well for longer waits anew */
+    world_recover_now(&world, "job:b");
+    world_run_for(&world, MINUTES(1));
+    world_fail_now(&world, "job:b");
+    assert_int_equal(world.told_count, 2);
+    world_run_for(&world, 10 * NS_PER_S);
+    assert_int_equal(world.told_count, 3);
+    world_deinit(&world);
+}
+
 static void a_reopened_incident_tells_of_what_fails_since(void **state) {
     (void)state;
     static const char *const entities[] = {"job:a", "job:b", "job:c", "job:d"};
@@ -394,6 +422,7 @@ int main(void) {
         cmocka_unit_test(an_end_from_before_it_fired_again_ends_nothing),
         cmocka_unit_test(good_news_end_a_failure_whose_clock_is_ahead),
         cmocka_unit_test(a_member_that_fails_again_stands_in_the_timeline),
+        cmocka_unit_test(what_fails_by_turns_faster_than_it_is_told_is_told),
         cmocka_unit_test(a_reopened_incident_tells_of_what_fails_since),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
