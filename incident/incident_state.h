@@ -193,6 +193,7 @@ struct incident {
     bool looks_again;
     bool asks_kin;     /* then: whose errors name what its root's have named meanwhile */
     bool rehomes;      /* at the next refresh a member with rehomes_again takes over more */
+    bool flaps;        /* a reopening was told lately: the next waits for group_interval */
     bool lacks_member; /* a node of the platform is its root, but the pool had no place for it */
     bool is_shelved;   /* kept aside, nobody hears of it: shelf.c */
     bool is_listed;    /* has its RECENT row */

@@ -317,16 +317,19 @@ void incident_resolve(struct incidents *incidents, const struct incident_context
     (void)telling_run(incidents, context, incident);
 }
 
-/* When a reopened incident is told. What fails and is well by turns, faster than the first message
- * waits, waits for it once, and not anew by each turn. */
-static uint64_t reopened_due_ns(const struct incident_context *context,
-                                const struct incident *incident) {
-    uint64_t wait_ns = incident_policy(context, incident)->group_wait_ns;
-    uint64_t first_ns = incident->opened_ns + wait_ns;
-    if (incident->is_told || context->now_ns - incident->resolved_ns > wait_ns) {
-        return context->now_ns + wait_ns;
+static uint64_t later(uint64_t a, uint64_t b) {
+    return a > b ? a : b;
+}
+
+uint64_t incident_reopened_due_ns(const struct incident_context *context,
+                                  const struct incident *incident) {
+    const struct policy *policy = incident_policy(context, incident);
+    uint64_t wait_ns = policy->group_wait_ns;
+    if (!incident->is_told && context->now_ns - incident->resolved_ns <= wait_ns) {
+        return later(incident->opened_ns + wait_ns, context->now_ns);
     }
-    return first_ns > context->now_ns ? first_ns : context->now_ns;
+    uint64_t due_ns = context->now_ns + wait_ns;
+    return incident->flaps ? later(incident->told_ns + policy->group_interval_ns, due_ns) : due_ns;
 }
 
 void incident_reopen(struct incidents *incidents, const struct incident_context *context,
@@ -334,7 +337,10 @@ void incident_reopen(struct incidents *incidents, const struct incident_context 
     struct incident *incident = incident_at(incidents, member->incident);
     ASSERT(incident->fate == FATE_KEEP && incident->status == INCIDENT_RESOLVED);
     bool end_was_told = incident->is_end_told;
-    incident->tell_due_ns = reopened_due_ns(context, incident);
+    uint64_t calm_ns = incident->told_ns + incident_policy(context, incident)->group_interval_ns;
+    incident->flaps = incident->flaps && context->now_ns < calm_ns &&
+                      incident->root == member_slot(incidents, member); /* another is news */
+    incident->tell_due_ns = incident_reopened_due_ns(context, incident);
     incident->status = INCIDENT_OPEN;
     incidents->open_count++;
     incident->resolved_ns = 0;

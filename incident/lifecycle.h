@@ -5,6 +5,12 @@
 
 #include "incident/incident_state.h"
 
+/* When a reopened incident is told. What fails and is well by turns, faster than the first message
+ * waits, waits for it once, and not anew by each turn; what was told as reopened, and is so again
+ * by the same root within group_interval of what was told last, waits that long: else each turn
+ * would be two messages for ever. */
+uint64_t incident_reopened_due_ns(const struct incident_context *context,
+                                  const struct incident *incident);
 /* Its member is bad again, as `status` says. */
 void incident_reopen(struct incidents *incidents, const struct incident_context *context,
                      const struct member *member, enum event_status status);

@@ -1,8 +1,7 @@
 /*
  * restore.c - the state part of rows, emitting rows that changed, and taking rows back at recovery.
  *
- * A row's state part holds what its readable part does not; together they are all of an incident or
- * a member but scratch and links, so a restored room answers as the one that wrote it.
+ * A row's state part holds what its readable part does not; together all but scratch and links.
  */
 #include "incident/lifecycle.h"
 #include "incident/rows.h"
@@ -55,6 +54,7 @@ enum incident_state_flags {
     STATE_LACKS_MEMBER = 64,
     STATE_ASKS_KIN = 128,
     STATE_REHOMES = 256,
+    STATE_FLAPS = 512,
 };
 
 /* Nearly no timeline is that long. */
@@ -79,7 +79,8 @@ void incident_encode_state(const struct incident *incident, struct writer *write
                      (incident->is_shelved ? (uint32_t)STATE_SHELVED : 0) |
                      (incident->lacks_member ? (uint32_t)STATE_LACKS_MEMBER : 0) |
                      (incident->asks_kin ? (uint32_t)STATE_ASKS_KIN : 0) |
-                     (incident->rehomes ? (uint32_t)STATE_REHOMES : 0);
+                     (incident->rehomes ? (uint32_t)STATE_REHOMES : 0) |
+                     (incident->flaps ? (uint32_t)STATE_FLAPS : 0);
     writer_u32(writer, flags);
     writer_u32(writer, incident->changes);
     writer_u32(writer, incident->timeline_next);
@@ -132,6 +133,7 @@ struct status incident_decode_state(struct slice bytes, struct incident *inciden
     incident->lacks_member = (flags & STATE_LACKS_MEMBER) != 0;
     incident->asks_kin = (flags & STATE_ASKS_KIN) != 0;
     incident->rehomes = (flags & STATE_REHOMES) != 0;
+    incident->flaps = (flags & STATE_FLAPS) != 0;
     incident->told_sinks_unknown = incident->is_told && (flags & STATE_SINKS_KNOWN) == 0;
     incident->changes = reader_u32(&reader);
     incident->timeline_next = reader_u32(&reader);

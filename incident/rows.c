@@ -134,10 +134,11 @@ void title_add(struct text *text, struct slice root_entity, const struct member 
     }
 }
 
-/* "reported a failure itself: 40 alerts fire": one entity, and one message, may stand for many. */
+/* "reported a failure itself: 40 alerts fire": one entity, and one message, may stand for many. As
+ * of the last change: a row does not depend on when it is written. */
 static void add_firing(struct text *line, const struct incident *incident,
-                       const struct incident_context *context, const struct member *root) {
-    uint32_t count = firing_count_now(root, context->now_ns);
+                       const struct member *root) {
+    uint32_t count = firing_count_now(root, incident->updated_ns);
     if (count > 1 && incident->rank.suspect_count == 0) {
         text_add_format(line, ": %s%u alerts fire", count == FIRING_MAX ? "at least " : "", count);
     }
@@ -158,7 +159,7 @@ static void write_rank(const struct incident *incident, const struct incident_co
         line = text_over(words, sizeof(words));
         (void)rank_evidence(rank, context->graph, i, &line);
         if (i == RANK_EVIDENCE_REPORTED) {
-            add_firing(&line, incident, context, root);
+            add_firing(&line, incident, root);
         }
         writer_text(writer, text_slice(&line));
     }

@@ -20,7 +20,7 @@
  * not heard of the incident an update is OPENED; the end goes to all that have, whatever routes say
  * by then. Message id = hash of (incident id, version, sink): the same after a replay.
  */
-#include "incident/incident_state.h"
+#include "incident/lifecycle.h"
 #include "incident/rows.h"
 
 /* Formats of core/outbox.h, written here because this room may not look into core. */
@@ -70,7 +70,7 @@ void telling_put_off(struct incidents *incidents, const struct incident_context 
 
 void telling_note_news(struct incidents *incidents, const struct incident_context *context,
                        struct incident *incident, uint64_t heard_ns) {
-    uint64_t due_ns = context->now_ns + incident_policy(context, incident)->group_wait_ns;
+    uint64_t due_ns = incident_reopened_due_ns(context, incident);
     if (incident_is_live(incident) && (incident->changes & CHANGE_REOPENED) != 0 &&
         heard_ns > incident->told_ns && due_ns < incident->tell_due_ns) {
         incident->tell_due_ns = due_ns;
@@ -464,6 +464,7 @@ bool telling_run(struct incidents *incidents, const struct incident_context *con
     incident->is_told = incident->is_told || is_sent;
     incident->is_end_told = is_end;
     incident->is_announced = true;
+    incident->flaps = incident->flaps || (!is_end && (incident->changes & CHANGE_REOPENED) != 0);
     incident->changes = 0;
     incident->told_ns = context->now_ns;
     incident->tell_due_ns = repeat_due_ns(context, incident);

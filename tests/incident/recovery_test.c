@@ -360,6 +360,33 @@ static void what_fails_by_turns_faster_than_it_is_told_is_told(void **state) {
     world_deinit(&world);
 }
 
+/* The first reopening is told soon, those after it once a group_interval. */
+static void what_fails_by_turns_for_ever_is_not_told_by_turns(void **state) {
+    (void)state;
+    for (unsigned restarts = 0; restarts < 2; restarts++) {
+        struct world world;
+        world_init(&world);
+        for (unsigned turn = 0; turn < 60; turn++) { /* an hour */
+            world_fail_now(&world, "job:a");
+            world_run_for(&world, NS_PER_MINUTE / 2);
+            world_recover_now(&world, "job:a");
+            world_run_for(&world, NS_PER_MINUTE / 2);
+            assert_true(turn != 1 || world.told_count == 4);
+            if (restarts == 1 && turn % 8 == 3) {
+                world_restart(&world);
+            }
+        }
+        assert_in_range(world.told_count, 2 * 8, 2 * 13);
+        world_run_for(&world, 10 * NS_PER_MINUTE);
+        assert_int_equal(world.told[world.told_count - 1].type, 3);
+        size_t before = world.told_count;
+        world_fail_now(&world, "job:a"); /* calm for longer than that: told soon again */
+        world_run_for(&world, 10 * NS_PER_S);
+        assert_int_equal(world.told_count, before + 1);
+        world_deinit(&world);
+    }
+}
+
 static void a_reopened_incident_tells_of_what_fails_since(void **state) {
     (void)state;
     static const char *const entities[] = {"job:a", "job:b", "job:c", "job:d"};
@@ -423,6 +450,7 @@ int main(void) {
         cmocka_unit_test(good_news_end_a_failure_whose_clock_is_ahead),
         cmocka_unit_test(a_member_that_fails_again_stands_in_the_timeline),
         cmocka_unit_test(what_fails_by_turns_faster_than_it_is_told_is_told),
+        cmocka_unit_test(what_fails_by_turns_for_ever_is_not_told_by_turns),
         cmocka_unit_test(a_reopened_incident_tells_of_what_fails_since),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
