@@ -29,30 +29,48 @@ static struct status join(const struct datadir *datadir, const char *name, char 
     return size < DATADIR_PATH_BYTES_MAX ? status_ok() : status_of(STATUS_FULL);
 }
 
-static struct status take_lock(struct datadir *datadir, struct fault *fault) {
+/* Who only reads takes the lock of a directory that is not his to write, too: a snapshot, a copy
+ * that was brought back. Without a LOCK nobody runs on it. */
+static int open_lock(const char *path, bool is_to_write) {
+    if (is_to_write) {
+        return open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    }
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    bool may_not_write = fd < 0 && (errno == EROFS || errno == EACCES || errno == EPERM);
+    return may_not_write ? open(path, O_RDONLY | O_CLOEXEC) : fd;
+}
+
+static struct status take_lock(struct datadir *datadir, bool is_to_write, struct fault *fault) {
     char path[DATADIR_PATH_BYTES_MAX];
     TRY(join(datadir, "LOCK", path));
-    datadir->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    datadir->lock_fd = open_lock(path, is_to_write);
+    if (datadir->lock_fd < 0 && !is_to_write && errno == ENOENT) {
+        return status_ok();
+    }
     if (datadir->lock_fd < 0) {
         return fault_set(fault, STATUS_IO, "cannot open %s: %s", path, strerror(errno));
     }
-    if (flock(datadir->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-        return fault_set(fault, STATUS_DENIED,
-                         "the data directory %s is used by another quell: stop it first, or set "
-                         "data_dir to a directory of its own",
-                         datadir->path);
+    if (flock(datadir->lock_fd, LOCK_EX | LOCK_NB) == 0) {
+        return status_ok();
     }
-    return status_ok();
+    if (errno != EWOULDBLOCK) {
+        return fault_set(fault, STATUS_IO, "cannot lock %s: %s", path, strerror(errno));
+    }
+    return fault_set(fault, STATUS_DENIED,
+                     "the data directory %s is used by another quell: stop it first, or set "
+                     "data_dir to a directory of its own",
+                     datadir->path);
 }
 
-/* Reads the file, or makes it with these bytes, durably. */
-static struct status read_or_make(const char *path, void *bytes, size_t size, struct fault *fault) {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+/* Reads the file; who writes makes it with these bytes, durably, when it is empty or not there. */
+static struct status read_or_make(const char *path, bool is_to_write, void *bytes, size_t size,
+                                  struct fault *fault) {
+    int fd = open(path, (is_to_write ? O_RDWR | O_CREAT : O_RDONLY) | O_CLOEXEC, 0600);
     if (fd < 0) {
         return fault_set(fault, STATUS_IO, "cannot open %s: %s", path, strerror(errno));
     }
     struct stat facts;
-    bool is_new = fstat(fd, &facts) == 0 && facts.st_size == 0;
+    bool is_new = is_to_write && fstat(fd, &facts) == 0 && facts.st_size == 0;
     ssize_t moved = is_new ? write(fd, bytes, size) : pread(fd, bytes, size, 0);
     bool is_done = moved == (ssize_t)size && (!is_new || fsync(fd) == 0);
     int error = errno;
@@ -83,7 +101,7 @@ static struct status check_format(struct datadir *datadir, bool is_to_write, str
     char line[sizeof(format_line)];
     memcpy(line, format_line, sizeof(line));
     TRY(join(datadir, "FORMAT", path));
-    TRY(read_or_make(path, line, sizeof(format_line) - 1, fault));
+    TRY(read_or_make(path, is_to_write, line, sizeof(format_line) - 1, fault));
     if (memcmp(line, older_format_line, sizeof(format_line) - 1) == 0) {
         return is_to_write ? raise_format(path, fault) : status_ok();
     }
@@ -96,12 +114,12 @@ static struct status check_format(struct datadir *datadir, bool is_to_write, str
     return status_ok();
 }
 
-static struct status load_seed(struct datadir *datadir, struct fault *fault) {
+static struct status load_seed(struct datadir *datadir, bool is_to_write, struct fault *fault) {
     char path[DATADIR_PATH_BYTES_MAX];
     TRY(join(datadir, "shard-0", path));
-    bool has_shard = access(path, F_OK) == 0;
+    bool is_made_anew = is_to_write && access(path, F_OK) != 0;
     TRY(join(datadir, "seed", path));
-    if (has_shard && access(path, F_OK) != 0) {
+    if (!is_made_anew && access(path, F_OK) != 0) {
         /* With another seed a replay would give other fingerprints. */
         return fault_set(fault, STATUS_CORRUPT,
                          "%s is missing: bring it back from a copy, or move %s away to begin anew",
@@ -111,17 +129,17 @@ static struct status load_seed(struct datadir *datadir, struct fault *fault) {
         (ssize_t)sizeof(datadir->hash_seed)) {
         return fault_set(fault, STATUS_IO, "no random bytes: %s", strerror(errno));
     }
-    return read_or_make(path, &datadir->hash_seed, sizeof(datadir->hash_seed), fault);
+    return read_or_make(path, is_to_write, &datadir->hash_seed, sizeof(datadir->hash_seed), fault);
 }
 
 static struct status open_all(struct datadir *datadir, bool is_to_write, struct fault *fault) {
-    TRY(make_directory(datadir->path, fault));
-    TRY(take_lock(datadir, fault));
+    char shard[DATADIR_PATH_BYTES_MAX];
+    TRY(is_to_write ? make_directory(datadir->path, fault) : status_ok());
+    TRY(take_lock(datadir, is_to_write, fault));
     TRY(check_format(datadir, is_to_write, fault));
-    TRY(load_seed(datadir, fault));
-    char path[DATADIR_PATH_BYTES_MAX];
-    TRY(join(datadir, "shard-0", path));
-    return make_directory(path, fault);
+    TRY(load_seed(datadir, is_to_write, fault));
+    TRY(join(datadir, "shard-0", shard));
+    return is_to_write ? make_directory(shard, fault) : status_ok();
 }
 
 static struct status open_path(struct slice path, bool is_to_write, struct datadir *datadir_out,
@@ -162,19 +180,10 @@ struct status datadir_open_existing(struct slice path, struct datadir *datadir_o
 
 struct status datadir_peek(struct slice path, struct datadir *datadir_out, struct fault *fault) {
     struct datadir datadir = {.lock_fd = -1};
-    char seed[DATADIR_PATH_BYTES_MAX];
     TRY(check_exists(path, fault));
     memcpy(datadir.path, path.data, path.size);
     TRY(check_format(&datadir, false, fault));
-    TRY(join(&datadir, "seed", seed));
-    int fd = open(seed, O_RDONLY | O_CLOEXEC);
-    ssize_t size = fd < 0 ? -1 : read(fd, &datadir.hash_seed, sizeof(datadir.hash_seed));
-    if (fd >= 0) {
-        close(fd);
-    }
-    if (size != (ssize_t)sizeof(datadir.hash_seed)) {
-        return fault_set(fault, STATUS_CORRUPT, "%s cannot be read", seed);
-    }
+    TRY(load_seed(&datadir, false, fault));
     *datadir_out = datadir;
     return status_ok();
 }

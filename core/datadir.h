@@ -26,7 +26,7 @@ struct datadir {
 MUST_CHECK struct status datadir_open(struct slice path, struct datadir *datadir_out,
                                       struct fault *fault);
 /* The same of a directory that is there already, for reading: makes nothing, leaves an older format
- * as it is. MISSING with words else. */
+ * as it is, and needs no right to write, as on a snapshot. MISSING with words else. */
 MUST_CHECK struct status datadir_open_existing(struct slice path, struct datadir *datadir_out,
                                                struct fault *fault);
 /* Path and seed of a directory that is there, without the lock: for those who only read its

@@ -123,6 +123,40 @@ static void another_format_and_a_damaged_seed_are_refused(void **state) {
     assert_int_equal(open_one(world, &datadir), STATUS_CORRUPT); /* never made anew */
 }
 
+/* A copy in which nobody has run yet: no LOCK, no shard. It is not made whole by being looked at.
+ */
+static void who_only_reads_makes_nothing(void **state) {
+    struct world *world = *state;
+    struct datadir datadir;
+    struct slice path = slice_of_text(world->path);
+    char lock[128];
+    char shard[128];
+    assert_int_equal(open_one(world, &datadir), STATUS_OK);
+    datadir_close(&datadir);
+    snprintf(lock, sizeof(lock), "%s/LOCK", world->path);
+    snprintf(shard, sizeof(shard), "%s/shard-0", world->path);
+    assert_int_equal(unlink(lock), 0);
+    assert_int_equal(rmdir(shard), 0);
+    assert_int_equal(datadir_open_existing(path, &datadir, &world->fault).code, STATUS_OK);
+    datadir_close(&datadir);
+    assert_int_equal(datadir_peek(path, &datadir, &world->fault).code, STATUS_OK);
+    assert_int_not_equal(access(lock, F_OK), 0);
+    assert_int_not_equal(access(shard, F_OK), 0);
+}
+
+static void who_only_reads_keeps_others_out(void **state) {
+    struct world *world = *state;
+    struct datadir first;
+    struct datadir second;
+    struct slice path = slice_of_text(world->path);
+    assert_int_equal(open_one(world, &first), STATUS_OK);
+    assert_int_equal(datadir_open_existing(path, &second, &world->fault).code, STATUS_DENIED);
+    datadir_close(&first);
+    assert_int_equal(datadir_open_existing(path, &first, &world->fault).code, STATUS_OK);
+    assert_int_equal(open_one(world, &second), STATUS_DENIED);
+    datadir_close(&first);
+}
+
 static void closing_a_zeroed_one_closes_nothing(void **state) {
     (void)state;
     struct datadir datadir = {0};
@@ -138,6 +172,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(it_is_made_for_its_owner_alone),
         TEST(a_second_one_is_refused_until_the_first_is_closed),
+        TEST(who_only_reads_makes_nothing),
+        TEST(who_only_reads_keeps_others_out),
         TEST(the_seed_stays_the_same),
         TEST(an_older_format_is_read_and_raised_by_who_writes),
         TEST(another_format_and_a_damaged_seed_are_refused),

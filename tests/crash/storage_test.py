@@ -15,6 +15,7 @@ import tempfile
 import time
 import unittest
 
+import disks
 from clients import Client
 from oracle import Oracle, cause, native_body
 from process import Process
@@ -232,6 +233,17 @@ class Storage(unittest.TestCase):
             os.makedirs(os.path.join(directory, "data/shard-0", part))
         code, _, words = check(directory)
         self.assertEqual((code, words), (0, ""))
+
+    def test_a_snapshot_that_may_not_be_written_is_verified_too(self):
+        mount = disks.Mount("--bind", "-o", "ro", os.path.join(self.template, "data"))
+        self.addCleanup(mount.close)
+        result = subprocess.run([BINARY, "check", "--data", mount.path, "--json"],
+                                capture_output=True, text=True, timeout=120)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertEqual(json.loads(result.stdout)["digest"], self.found["digest"])
+        result = subprocess.run([BINARY, "replay", "--data", mount.path],
+                                capture_output=True, text=True, timeout=120)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
 
     def test_a_damaged_copy_is_not_used_and_told(self):
         directory, _ = self.with_a_cut_journal()
