@@ -4,21 +4,25 @@
 #include <libgen.h>
 #include <stdio.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/limits.h"
 
 #define QUIET_NS (500 * NS_PER_MS)
-enum { PATH_BYTES_MAX = 4096 };
 #define EVENTS (IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CREATE)
 
-static int watch_folder(struct config_watch *watch, const char *folder) {
-    return folder[0] == 0 ? -1 : inotify_add_watch(watch->fd, folder, EVENTS);
+static void watch_folder(const struct config_watch *watch, struct slice path,
+                         struct config_watch_folder *folder) {
+    struct text text = text_over(folder->path, sizeof(folder->path));
+    text_add(&text, path);
+    folder->watch =
+        path.size == 0 || text.truncated ? -1 : inotify_add_watch(watch->fd, folder->path, EVENTS);
 }
 
 static void watch_file(struct config_watch *watch, struct slice path) {
-    char name[PATH_BYTES_MAX];
-    char folder[PATH_BYTES_MAX];
+    char name[CONFIG_WATCH_PATH_BYTES_MAX];
+    char folder[CONFIG_WATCH_PATH_BYTES_MAX];
     struct text name_text = text_over(name, sizeof(name));
     struct text folder_text = text_over(folder, sizeof(folder));
     if (path.size == 0 || path.size >= sizeof(name) ||
@@ -30,19 +34,16 @@ static void watch_file(struct config_watch *watch, struct slice path) {
     struct config_watch_file *file = &watch->files[watch->files_count++];
     struct text file_name = text_over(file->name, sizeof(file->name));
     text_add_text(&file_name, basename(name));
-    file->folder = watch_folder(watch, dirname(folder));
+    watch_folder(watch, slice_of_text(dirname(folder)), &file->folder);
 }
 
 void config_watch_open(struct config_watch *watch, const char *path, const struct config *config) {
-    char folder[PATH_BYTES_MAX];
-    struct text text = text_over(folder, sizeof(folder));
-    *watch = (struct config_watch){.tenants_watch = -1};
+    *watch = (struct config_watch){.tenants.watch = -1};
     watch->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (watch->fd < 0) {
         return;
     }
-    text_add(&text, config->tenants_dir);
-    watch->tenants_watch = watch_folder(watch, folder);
+    watch_folder(watch, config->tenants_dir, &watch->tenants);
     watch_file(watch, path == NULL ? slice_of(NULL, 0) : slice_of_text(path));
     watch_file(watch, config->tls.cert_file);
     watch_file(watch, config->tls.key_file);
@@ -56,6 +57,17 @@ void config_watch_close(struct config_watch *watch) {
     }
 }
 
+/* A link is made whole; a file that is made is still empty, and told again when it is closed. */
+static bool is_whole(const struct config_watch_folder *folder, const struct inotify_event *event) {
+    char path[CONFIG_WATCH_PATH_BYTES_MAX + sizeof(((struct config_watch_file *)0)->name)];
+    struct stat facts;
+    if ((event->mask & IN_CREATE) == 0) {
+        return true;
+    }
+    (void)snprintf(path, sizeof(path), "%s/%s", folder->path, event->name);
+    return lstat(path, &facts) == 0 && (S_ISLNK(facts.st_mode) || facts.st_nlink > 1);
+}
+
 /* A tenant's file, ours, or the link that Kubernetes turns to a new version of a volume. */
 static bool concerns_us(const struct config_watch *watch, const struct inotify_event *event) {
     struct slice name = event->len == 0 ? slice_of(NULL, 0) : slice_of_text(event->name);
@@ -64,16 +76,13 @@ static bool concerns_us(const struct config_watch *watch, const struct inotify_e
     if (slice_equals(name, SLICE("..data"))) {
         return true;
     }
-    if (event->mask & IN_CREATE) {
-        return false; /* still empty: told again when it is closed */
-    }
     for (uint32_t i = 0; i < watch->files_count; i++) {
-        if (event->wd == watch->files[i].folder &&
-            slice_equals(name, slice_of_text(watch->files[i].name))) {
-            return true;
+        const struct config_watch_file *file = &watch->files[i];
+        if (event->wd == file->folder.watch && slice_equals(name, slice_of_text(file->name))) {
+            return is_whole(&file->folder, event);
         }
     }
-    return event->wd == watch->tenants_watch && is_toml;
+    return event->wd == watch->tenants.watch && is_toml && is_whole(&watch->tenants, event);
 }
 
 bool config_watch_is_due(struct config_watch *watch, uint64_t now_ns) {

@@ -12,16 +12,24 @@
 
 #include "core/config.h"
 
-enum { CONFIG_WATCH_FILES_MAX = 4 }; /* quell.toml; certificate, key, clients' authority */
+enum {
+    CONFIG_WATCH_FILES_MAX = 4, /* quell.toml; certificate, key, clients' authority */
+    CONFIG_WATCH_PATH_BYTES_MAX = 4096,
+};
+
+struct config_watch_folder {
+    int watch; /* -1: none */
+    char path[CONFIG_WATCH_PATH_BYTES_MAX];
+};
 
 struct config_watch_file {
-    int folder;     /* its watch; -1: none */
+    struct config_watch_folder folder;
     char name[256]; /* in its folder */
 };
 
 struct config_watch {
     int fd; /* -1: nothing is watched */
-    int tenants_watch;
+    struct config_watch_folder tenants;
     struct config_watch_file files[CONFIG_WATCH_FILES_MAX];
     uint32_t files_count;
     uint64_t changed_ns; /* when the latest change was seen; 0: none is waiting */

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/assert.h"
@@ -65,6 +66,15 @@ static void apply_tenant(struct config_build *build, const struct toml_value *ro
     config_check_policy(build, root, policy);
 }
 
+/* To open a pipe waits for who writes, for ever: nothing would hear a signal any more. */
+static struct status check_is_file(const char *path, struct fault *fault) {
+    struct stat facts;
+    if (stat(path, &facts) == 0 && !S_ISREG(facts.st_mode)) {
+        return fault_set(fault, STATUS_INVALID, "%s is no file", path);
+    }
+    return status_ok(); /* else reading it says why not */
+}
+
 static void load_tenant(struct config_build *build, const char *directory, struct slice name,
                         struct policy *policy) {
     char *path = arena_allocate(build->arena, PATH_BYTES_MAX, 1);
@@ -76,8 +86,10 @@ static void load_tenant(struct config_build *build, const char *directory, struc
     (void)snprintf(path, PATH_BYTES_MAX, "%s/%.*s.toml", directory, SLICE_PRINT(name));
     struct toml_source source = {.name = slice_of_text(path)};
     struct toml_value root;
-    struct status status =
-        config_read_file(path, CONFIG_FILE_BYTES_MAX, build->arena, &source.text, &fault);
+    struct status status = check_is_file(path, &fault);
+    if (status_is_ok(status)) {
+        status = config_read_file(path, CONFIG_FILE_BYTES_MAX, build->arena, &source.text, &fault);
+    }
     if (status_is_ok(status)) {
         status = toml_parse(&source, 1, build->arena, &root, &fault);
     }

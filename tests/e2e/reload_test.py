@@ -191,6 +191,28 @@ class ReloadStory(Story):
         self.assertTrue(wait_for(lambda: "is refused, the old one" in quell.read_log()))
         self.assertEqual(quell.request("POST", "/v1/events", "[]")[0], 401)
 
+    def test_a_link_that_is_made_is_a_changed_file(self):
+        quell = self.quell(files={"quell.toml": "", "tenants/acme.toml": ""})
+        made = os.path.join(quell.directory, "made.toml")
+        tenants = os.path.join(quell.directory, "tenants")
+        with open(made, "w") as file:
+            file.write("[dedup]\nwindow = '7m'\n")
+        os.symlink("../made.toml", os.path.join(tenants, "beta.toml"))
+        self.assertTrue(wait_for(lambda: "reloaded: 2 tenants" in quell.read_log(), 20))
+        os.link(made, os.path.join(tenants, "gamma.toml"))
+        self.assertTrue(wait_for(lambda: "reloaded: 3 tenants" in quell.read_log(), 20))
+        os.remove(os.path.join(quell.directory, "quell.toml"))
+        self.assertTrue(wait_for(lambda: "is refused, the old one" in quell.read_log()))
+        os.symlink(os.devnull, os.path.join(quell.directory, "quell.toml"))
+        self.assertTrue(wait_for(lambda: quell.read_log().count("reloaded: 3 tenants") == 2, 20))
+
+    def test_a_pipe_among_the_tenants_is_refused_and_holds_nothing_up(self):
+        quell = self.quell(files={"tenants/acme.toml": ""})
+        os.mkfifo(os.path.join(quell.directory, "tenants", "beta.toml"))
+        quell.process.send_signal(signal.SIGHUP)
+        self.assertTrue(wait_for(lambda: "is refused, the old one" in quell.read_log(), 20))
+        self.assertIn("tenants/beta.toml is no file", quell.read_log())
+
     def test_tenants_that_are_gone_with_their_directory_stay(self):
         token = {"Authorization": "Bearer a"}
         quell = self.quell("auth.mode=token", files={
