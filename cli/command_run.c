@@ -15,6 +15,7 @@
 
 static void block_signals(sigset_t *signals) {
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a file beyond the limit is EFBIG, told like any other */
     sigemptyset(signals);
     sigaddset(signals, SIGTERM);
     sigaddset(signals, SIGINT);

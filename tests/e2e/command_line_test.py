@@ -196,6 +196,15 @@ class CommandLine(unittest.TestCase):
             self.assertEqual(result.returncode, 1, words)
             self.assertIn("quell: cannot write to stdout: ", result.stderr, words)
 
+    def test_a_limit_of_the_size_of_files_is_told_and_kills_nobody(self):
+        folder = tempfile.mkdtemp(prefix="quell-test-")
+        self.addCleanup(shutil.rmtree, folder)
+        ports = [word for one in Quell.ALWAYS for word in ("--set", one)]
+        result = subprocess.run(["bash", "-c", 'ulimit -f 20000; exec "$@"', "-", BINARY, "run",
+                                 *ports], cwd=folder, capture_output=True, text=True, timeout=60)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("File too large", result.stderr)
+
     def test_check_tells_every_error_of_every_file_with_its_place(self):
         result = self.run_quell("check", files={
             "quell.toml": QUELL_TOML, "tenants/acme.toml": ACME_TOML.format(token="9f" * 32),
