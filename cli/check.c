@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "core/clock.h"
 
 /* What is no error, and yet hardly meant. */
 static void print_notes(const struct config *config) {
@@ -11,6 +12,11 @@ static void print_notes(const struct config *config) {
     text_add(&text, config->tenants_dir);
     if (config->tenants_count == 0 && access(tenants_dir, X_OK) != 0) {
         (void)printf("note: there is no directory %s, so no tenant has a file\n", tenants_dir);
+    }
+    char certificate[256];
+    struct text words = text_over(certificate, sizeof(certificate));
+    if (tls_validity_is_odd(&config->tls.validity, clock_wall_ns(), &words)) {
+        (void)printf("note: %s\n", certificate);
     }
     if (config->auth_mode == AUTH_TOKEN && config_count_tokens(config, CONFIG_ROLE_TENANT) == 0 &&
         config->certificates_count == 0) {

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "cli/certificate.h"
 #include "cli/commands.h"
 #include "cli/config_audit.h"
 #include "cli/config_diff.h"
@@ -205,6 +206,7 @@ void runtime_reload(struct runtime *runtime, const char *who) {
     config_release(runtime->config);
     runtime->config = config;
     runtime->cli = settled;
+    certificate_tell(config, &runtime->stats, &runtime->logger);
     notify_send("READY=1");
 }
 
@@ -419,6 +421,7 @@ struct status runtime_open(const struct runtime_options *options, struct runtime
     runtime->kafkas.ended = &runtime->ended;
     stats_set(&runtime->stats, STAT_CONFIG_RELOAD_OK, 1);
     stats_set(&runtime->stats, STAT_CONFIG_RELOAD_NS, clock_wall_ns());
+    certificate_tell(options->config, &runtime->stats, &runtime->logger);
     struct status status = open_all(runtime, options->stdout_json, fault);
     if (!status_is_ok(status)) {
         (void)runtime_close(runtime);

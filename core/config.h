@@ -15,6 +15,7 @@
 #include "core/journal.h"
 #include "core/log.h"
 #include "core/loop.h"
+#include "core/tls_validity.h"
 #include "schemas/policy.h"
 
 enum auth_mode { AUTH_NONE, AUTH_TOKEN };
@@ -77,6 +78,7 @@ struct config_tls {
     struct slice key_file;
     struct slice client_ca_file;
     struct tls_options options; /* the files' contents */
+    struct tls_validity validity;
     bool is_on;
     bool http; /* which listeners speak it, when it is on */
     bool grpc;

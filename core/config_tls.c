@@ -46,6 +46,10 @@ void config_read_tls(struct config_build *build, const struct toml_value *sectio
         return;
     }
     tls_server_release(server);
+    if (!status_is_ok(tls_read_validity(tls->options.certificate_pem, &tls->validity, &fault))) {
+        config_error(build, section, "%s", fault.words);
+        return;
+    }
     if (!status_is_ok(tls_tickets_open(&tls->options.tickets))) {
         config_error(build, section, "no memory for TLS");
         return;

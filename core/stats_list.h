@@ -17,6 +17,8 @@ STAT(CONNECTIONS, "quell_connections", GAUGE, "Open connections on the ingest po
 STAT(CONNECTIONS_REFUSED, "quell_connections_refused_total", COUNTER, "Connections over the limit")
 STAT(TLS_HANDSHAKES, "quell_tls_handshakes_total", COUNTER, "TLS connections established")
 STAT(TLS_FAILURES, "quell_tls_failures_total", COUNTER, "TLS connections refused or broken")
+STAT(TLS_CERTIFICATE_ENDS_NS, "quell_tls_certificate_not_after_timestamp_seconds", GAUGE_NS,
+     "When the first certificate of tls.cert_file ends; 0 without TLS")
 STAT(BYTES_RECEIVED, "quell_received_bytes_total", COUNTER, "Bytes read on the ingest port")
 STAT(KAFKA_MESSAGES, "quell_kafka_messages_total", COUNTER, "Kafka messages taken")
 STAT(KAFKA_BYTES, "quell_kafka_bytes_total", COUNTER, "Bytes of their values")

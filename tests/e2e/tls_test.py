@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 import tempfile
+import time
 import unittest
 
 from harness import BINARY, Story, failure, wait_for
@@ -300,6 +301,26 @@ class Tls(Story):
         self.assertTrue(wait_for(lambda: "is refused, the old one stays" in quell.read_log()))
         self.assertEqual(serial(quell.http), after)
         self.assertEqual(self.ask(quell.http)[0], 200)
+
+    def test_a_certificate_that_ends_is_told_of(self):
+        name = "quell_tls_certificate_not_after_timestamp_seconds"
+        ended, lasting = (self.authority.issue(f"of {days} days", days=days) for days in (0, 90))
+        quell = self.secure("tls.console=false", identity=ended)
+        self.assertIn("tls.cert_file ended at ", quell.read_log())
+        self.assertLess(abs(quell.metric(name) - time.time()), 3600)
+        quell = self.secure("tls.console=false")
+        self.assertIn("tls.cert_file ends at ", quell.read_log())
+        quell = self.secure("tls.console=false", identity=lasting)
+        self.assertNotIn("tls.cert_file", quell.read_log())
+        self.assertGreater(quell.metric(name), time.time() + 89 * 24 * 3600)
+        for identity, words in ((ended, "note: the certificate of tls.cert_file ended at "),
+                                (lasting, "ok: ")):
+            result = subprocess.run([BINARY, "check", "--set", f"tls.cert_file={identity.cert}",
+                                     "--set", f"tls.key_file={identity.key}"], cwd=self.folder,
+                                    capture_output=True, text=True, timeout=60)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertIn(words, result.stdout)
+            self.assertEqual("tls.cert_file" in result.stdout, identity is ended)
 
     def mutual(self, *overrides):
         tenants = {"acme": 'client_names = ["collector.acme.test"]',

@@ -30,7 +30,7 @@ class Authority(Identity):
                 "-days", "2", "-subj", "/CN=" + name,
                 "-addext", "keyUsage=critical,keyCertSign,cRLSign")  # Python 3.13 insists
 
-    def issue(self, name, names="DNS:localhost,IP:127.0.0.1", key="ec", common_name=None):
+    def issue(self, name, names="DNS:localhost,IP:127.0.0.1", key="ec", common_name=None, days=2):
         identity = Identity(self.folder, name)
         request = os.path.join(self.folder, name + ".csr")
         extensions = os.path.join(self.folder, name + ".ext")
@@ -41,5 +41,5 @@ class Authority(Identity):
         openssl("req", *KEYS[key], "-nodes", "-keyout", identity.key, "-out", request, "-subj",
                 "/CN=" + (common_name or name))
         openssl("x509", "-req", "-in", request, "-CA", self.cert, "-CAkey", self.key,
-                "-CAcreateserial", "-days", "2", "-extfile", extensions, "-out", identity.cert)
+                "-CAcreateserial", "-days", str(days), "-extfile", extensions, "-out", identity.cert)
         return identity
