@@ -319,7 +319,10 @@ const char *cli_config_path(const struct cli_options *options) {
 /* A log on stderr is one record a line, also of what is wrong with a file. */
 static void tell_errors(const struct logger *logger, struct slice errors, struct status status) {
     if (errors.size == 0) {
-        (void)fprintf(stderr, "quell: cannot load the configuration: %s\n", status_name(status));
+        (void)fprintf(stderr, "quell: cannot load the configuration: %s\n",
+                      status.code == STATUS_FULL
+                          ? "no memory, or no address space (ulimit -v is to be unlimited)"
+                          : status_name(status));
     } else if (logger == NULL) {
         (void)fprintf(stderr, "%.*s", SLICE_PRINT(errors));
     }

@@ -40,6 +40,8 @@ STAT(STORAGE_FULL, "quell_storage_full", GAUGE, "1 while the disk has no room fo
 STAT(JOURNAL_FAILED, "quell_journal_failed", GAUGE, "1 after a failed write: nothing is taken")
 STAT(STORE_COMMITS, "quell_store_commits_total", COUNTER, "LMDB transactions committed")
 STAT(DEDUP_KEYS, "quell_dedup_keys", GAUGE, "Live fingerprints")
+STAT(DEDUP_EVICTED, "quell_dedup_keys_evicted_early_total", COUNTER,
+     "Fingerprints forgotten early: full")
 STAT(DEDUP_UNREMEMBERED, "quell_dedup_unremembered_total", COUNTER,
      "Signals told as news because their tenant's limits.dedup_keys were in use")
 STAT(EVENT_IDS, "quell_event_ids", GAUGE, "Live event ids for idempotency")

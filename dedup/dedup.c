@@ -153,6 +153,7 @@ void entry_place(struct dedup *dedup, uint32_t number, const struct entry *entry
 void entry_insert(struct dedup *dedup, const struct entry *entry) {
     if (dedup->count == dedup->keys_max) {
         remove_entry(dedup, choose_victim(dedup, entry->fingerprint));
+        dedup->evicted++;
     }
     uint32_t number = take_number(dedup);
     entry_place(dedup, number, entry);
@@ -252,6 +253,10 @@ void dedup_advance(struct dedup *dedup, uint64_t now_ns) {
 
 uint32_t dedup_count(const struct dedup *dedup) {
     return dedup->count;
+}
+
+uint64_t dedup_evicted_count(const struct dedup *dedup) {
+    return dedup->evicted;
 }
 
 uint64_t dedup_unremembered_count(const struct dedup *dedup) {

@@ -93,6 +93,8 @@ void dedup_advance(struct dedup *dedup, uint64_t now_ns);
  * room; true when all are out. */
 bool dedup_emit(struct dedup *dedup, struct effects *effects);
 uint32_t dedup_count(const struct dedup *dedup);
+/* Keys that were forgotten since init, before they expired, to make room for others. */
+uint64_t dedup_evicted_count(const struct dedup *dedup);
 /* Signals that passed since init because their tenant's keys were full. */
 uint64_t dedup_unremembered_count(const struct dedup *dedup);
 /* Recovery, in key order. CORRUPT for a damaged row. */

@@ -58,6 +58,7 @@ struct dedup {
     uint32_t beyond_next; /* rows at keys_max and above, of before it was lowered: to be deleted */
     uint32_t beyond_end;
     uint32_t *tenant_counts; /* of live entries, by the tenant's number */
+    uint64_t evicted;
     uint64_t unremembered;
 };
 

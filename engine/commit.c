@@ -104,6 +104,7 @@ static void publish_stats(struct engine *engine) {
         return;
     }
     stats_set(engine->stats, STAT_DEDUP_KEYS, dedup_count(engine->dedup));
+    stats_set(engine->stats, STAT_DEDUP_EVICTED, dedup_evicted_count(engine->dedup));
     stats_set(engine->stats, STAT_DEDUP_UNREMEMBERED, dedup_unremembered_count(engine->dedup));
     stats_set(engine->stats, STAT_EVENT_IDS, event_ids_count(engine->event_ids));
     stats_set(engine->stats, STAT_EVENT_IDS_EVICTED, event_ids_evicted_count(engine->event_ids));

@@ -132,8 +132,10 @@ static void when_full_the_next_to_expire_makes_room(void **state) {
     assert_true(admit(&room, 2, NS_PER_S).passes);
     assert_true(admit(&room, 3, 2 * NS_PER_S).passes);
     assert_false(admit(&room, 1, 3 * NS_PER_S).passes);
+    assert_int_equal(dedup_evicted_count(room.dedup), 0);
     assert_true(admit(&room, 4, 4 * NS_PER_S).passes);
     assert_int_equal(dedup_count(room.dedup), 3);
+    assert_int_equal(dedup_evicted_count(room.dedup), 1);
     assert_false(admit(&room, 1, 5 * NS_PER_S).passes);
     assert_false(admit(&room, 3, 5 * NS_PER_S).passes);
     assert_true(admit(&room, 2, 5 * NS_PER_S).passes);
