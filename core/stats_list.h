@@ -64,6 +64,10 @@ STAT(KEPT_DROPPED_BEYOND, "quell_kept_dropped_beyond_total", COUNTER,
 STAT(SIGNALS_STALE, "quell_signals_stale_total", COUNTER,
      "Failures told over a minute late, by their own time, after a later success: open nothing")
 STAT(INCIDENTS_OPEN, "quell_incidents_open", GAUGE, "Incidents open or acknowledged")
+STAT(INCIDENTS_HELD, "quell_incidents_held", GAUGE,
+     "Those, and resolved ones that may be opened again: what limits.incidents bounds")
+STAT(INCIDENTS_HELD_MAX, "quell_incidents_held_limit", GAUGE,
+     "As many as there may be: limits.incidents")
 STAT(OUTBOX_PENDING, "quell_outbox_pending", GAUGE, "Messages not yet delivered or dead")
 STAT(CONFIG_RELOAD_OK, "quell_config_last_reload_successful", GAUGE,
      "1 when the last reload worked")

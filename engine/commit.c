@@ -114,6 +114,8 @@ static void publish_stats(struct engine *engine) {
     stats_set(engine->stats, STAT_GRAPH_EDGES, graph_edges_count(engine->graph));
     stats_set(engine->stats, STAT_GRAPH_EDGES_LEARNED, graph_learned_count(engine->graph));
     stats_set(engine->stats, STAT_INCIDENTS_OPEN, incidents_open_count(engine->incidents));
+    stats_set(engine->stats, STAT_INCIDENTS_HELD, incidents_held_count(engine->incidents));
+    stats_set(engine->stats, STAT_INCIDENTS_HELD_MAX, incidents_held_max(engine->incidents));
     stats_set(engine->stats, STAT_QUARANTINE_BYTES, engine->kept.bytes[KEPT_QUARANTINE]);
     stats_set(engine->stats, STAT_DEAD_LETTERS_BYTES, engine->kept.bytes[KEPT_DEAD]);
     stats_set(engine->stats, STAT_INCIDENTS_RESOLVED_BYTES, engine->kept.bytes[KEPT_INCIDENT]);

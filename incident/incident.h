@@ -157,6 +157,10 @@ bool incidents_waits_for_rows(const struct incidents *incidents);
 /* Emits incident and member rows changed since the last call as far as effects has room. */
 bool incidents_emit(struct incidents *incidents, const struct incident_context *context);
 uint32_t incidents_open_count(const struct incidents *incidents);
+/* Those that have a place, of as many as there are: open, or over and not yet beyond what may open
+ * them again. */
+uint32_t incidents_held_count(const struct incidents *incidents);
+uint32_t incidents_held_max(const struct incidents *incidents);
 /* The next outbox number; saved by the engine under META and given back at recovery. */
 uint64_t incidents_next_outbox_number(const struct incidents *incidents);
 void incidents_set_next_outbox_number(struct incidents *incidents, uint64_t number);

@@ -388,6 +388,14 @@ uint32_t incidents_open_count(const struct incidents *incidents) {
     return incidents->open_count;
 }
 
+uint32_t incidents_held_count(const struct incidents *incidents) {
+    return incidents->incidents_kept_count;
+}
+
+uint32_t incidents_held_max(const struct incidents *incidents) {
+    return incidents->incidents_max;
+}
+
 uint64_t incidents_next_outbox_number(const struct incidents *incidents) {
     return incidents->next_outbox_number;
 }

@@ -175,6 +175,21 @@ class LimitsStory(Story):
         stats = quell.get("/api/v1/stats")[1]["tenants"]
         self.assertEqual(stats["acme"]["signals_suppressed"], 5)
 
+    def test_incidents_hold_their_places_until_nothing_opens_them_again(self):
+        quell = self.quell("limits.incidents=3", "reopen_window=2s", "notify.group_wait=0s")
+
+        def held():
+            quell.settle()
+            return [quell.metric("quell_incidents_" + name) for name in ("open", "held")]
+        quell.events(*[failure(f"job{number}") for number in range(5)])
+        self.assertEqual(held(), [3, 3])
+        self.assertEqual(quell.metric("quell_incidents_held_limit"), 3)
+        self.assertEqual(quell.metric("quell_events_set_aside_total"), 2)
+        quell.events(*[{"job_id": f"job{number}", "status": "succeeded"} for number in range(3)])
+        self.assertTrue(wait_for(lambda: held() == [0, 0]))
+        quell.events(failure("late"))
+        self.assertEqual(held(), [1, 1])
+
     def test_incidents_beyond_the_limit_are_recorded_and_told_later(self):
         hook = self.receiver()
         quell = self.limited("incidents_per_hour = 3",
