@@ -18,15 +18,6 @@ enum {
     WORDS_BYTES = LINE_BYTES * ENTITIES_MAX,
 };
 
-struct dice {
-    uint64_t state;
-};
-
-static uint64_t dice_throw(struct dice *dice, uint64_t below) {
-    dice->state = dice->state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return (dice->state >> 33) % below;
-}
-
 struct edge {
     uint32_t from;
     uint32_t to;
@@ -153,11 +144,6 @@ static void tell(const struct story *story, const uint32_t *order, char words[WO
     world_run_for(&world, MINUTES(1));
     describe(&world, words);
     world_deinit(&world);
-}
-
-static uint64_t setting_of(const char *name, uint64_t otherwise) {
-    const char *words = getenv(name);
-    return words == NULL ? otherwise : strtoull(words, NULL, 10);
 }
 
 static void dump(const struct story *story, const uint32_t *order) {

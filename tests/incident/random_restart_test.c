@@ -16,15 +16,6 @@ enum {
     SINKS = 3,
 };
 
-struct dice {
-    uint64_t state;
-};
-
-static uint64_t dice_throw(struct dice *dice, uint64_t below) {
-    dice->state = dice->state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return (dice->state >> 33) % below;
-}
-
 static bool dice_hit(struct dice *dice, uint64_t one_in) {
     return dice_throw(dice, one_in) == 0;
 }
@@ -367,11 +358,6 @@ static void live_twice(uint64_t seed) {
     }
     world_deinit(&lives[0].world);
     world_deinit(&lives[1].world);
-}
-
-static uint64_t setting_of(const char *name, uint64_t otherwise) {
-    const char *words = getenv(name);
-    return words == NULL ? otherwise : strtoull(words, NULL, 10);
 }
 
 static void a_restart_and_when_rows_are_written_change_nothing(void **state) {

@@ -16,16 +16,11 @@ static void build(struct world *world) {
     world_depend(world, "globex|job:x", "platform|service:db");
 }
 
-static uint64_t next_random(uint64_t *random) {
-    *random = *random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return *random >> 33;
-}
-
-static void step(struct world *world, uint64_t *random) {
-    uint64_t what = next_random(random) % 10;
-    const char *entity = jobs[next_random(random) % JOBS];
-    bool is_late = next_random(random) % 3 == 0; /* as late as that its cause is over mostly */
-    uint64_t late_ns = next_random(random) % (is_late ? 20 * 60 : 60) * NS_PER_S;
+static void step(struct world *world, struct dice *dice) {
+    uint64_t what = dice_throw(dice, 10);
+    const char *entity = jobs[dice_throw(dice, JOBS)];
+    bool is_late = dice_throw(dice, 3) == 0; /* as late as that its cause is over mostly */
+    uint64_t late_ns = dice_throw(dice, is_late ? 20 * 60 : 60) * NS_PER_S;
     uint64_t event_ns = world->now_ns - late_ns;
     if (what < 5) {
         struct signal signal = world_signal("acme", entity, EVENT_STATUS_FAILED, event_ns);
@@ -39,7 +34,7 @@ static void step(struct world *world, uint64_t *random) {
     } else if (what == 8) {
         world_bad(world, "platform", "service:db", EVENT_STATUS_DOWN, event_ns);
     } else {
-        uint64_t span_ns = next_random(random) % 12 * NS_PER_MINUTE + NS_PER_S;
+        uint64_t span_ns = dice_throw(dice, 12) * NS_PER_MINUTE + NS_PER_S;
         world_run(world, world->now_ns + span_ns);
     }
 }
@@ -66,11 +61,11 @@ static void a_restored_room_is_the_same_and_goes_on_the_same_way(void **state) {
         world_init(&other);
         build(&one);
         build(&other);
-        uint64_t random_one = seed;
-        uint64_t random_other = seed;
+        struct dice dice_one = {seed};
+        struct dice dice_other = {seed};
         for (unsigned i = 0; i < 120; i++) {
-            step(&one, &random_one);
-            step(&other, &random_other);
+            step(&one, &dice_one);
+            step(&other, &dice_other);
             if (i % 7 == seed % 7) {
                 world_restart(&other);
             }
@@ -87,9 +82,9 @@ static void every_message_and_every_live_member_is_accounted_for(void **state) {
         struct world world;
         world_init(&world);
         build(&world);
-        uint64_t random = seed;
+        struct dice dice = {seed};
         for (unsigned i = 0; i < 200; i++) {
-            step(&world, &random);
+            step(&world, &dice);
         }
         for (size_t i = 0; i < JOBS; i++) { /* all is well again, and all of it is told */
             world_good(&world, "acme", jobs[i], world.now_ns);

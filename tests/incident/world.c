@@ -11,6 +11,16 @@
 
 static const struct graph_options graph_options = {.nodes_max = 1024, .edges_max = 4096};
 
+uint64_t dice_throw(struct dice *dice, uint64_t below) {
+    dice->state = dice->state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (dice->state >> 33) % below;
+}
+
+uint64_t setting_of(const char *name, uint64_t otherwise) {
+    const char *words = getenv(name);
+    return words == NULL ? otherwise : strtoull(words, NULL, 10);
+}
+
 struct incident_context world_context(struct world *world) {
     return (struct incident_context){
         .graph = world->graph,

@@ -61,6 +61,16 @@ struct world {
     size_t told_capacity;
 };
 
+/* Chance that a seed decides. */
+struct dice {
+    uint64_t state;
+};
+
+/* 0 to below - 1. */
+uint64_t dice_throw(struct dice *dice, uint64_t below);
+/* A number of the environment, such as QUELL_SEED. */
+uint64_t setting_of(const char *name, uint64_t otherwise);
+
 void world_init(struct world *world);
 void world_init_sized(struct world *world, uint32_t incidents_max);
 void world_deinit(struct world *world);
