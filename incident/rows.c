@@ -88,8 +88,8 @@ static struct slice title_error(const struct member *root) {
             error.size--; /* a character cut at the bound */
         }
     }
-    if (words_begin_trace(error) && message.size > 0) {
-        return words_last_line(message);
+    if (text_begins_trace(error) && message.size > 0) {
+        return text_last_line(message);
     }
     return first_line(error);
 }

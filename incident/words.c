@@ -8,6 +8,8 @@
  */
 #include "incident/words.h"
 
+#include "core/base/text.h"
+
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
@@ -166,17 +168,6 @@ bool words_tell_trouble(struct slice words) {
     return has_any(words, of_trouble);
 }
 
-bool words_begin_trace(struct slice words) {
-    return slice_starts_with(words, SLICE("Traceback (most recent call last)"));
-}
-
-static struct slice without_blank_end(struct slice words) {
-    while (words.size > 0 && words.data[words.size - 1] <= ' ') {
-        words.size--;
-    }
-    return words;
-}
-
 static bool is_inside_character(uint8_t byte) {
     return (byte & 0xc0) == 0x80;
 }
@@ -185,14 +176,14 @@ struct slice words_kept(struct slice message, size_t bytes_max) {
     if (message.size <= bytes_max) {
         return message;
     }
-    if (!words_begin_trace(message)) {
+    if (!text_begins_trace(message)) {
         struct slice head = slice_head(message, bytes_max);
         while (head.size > 0 && is_inside_character(message.data[head.size])) {
             head.size--;
         }
         return head;
     }
-    struct slice whole = without_blank_end(message);
+    struct slice whole = text_without_blank_end(message);
     size_t start = whole.size > bytes_max ? whole.size - bytes_max : 0;
     struct slice tail = slice_tail(whole, start);
     size_t line = start == 0 ? 0 : slice_find_byte(tail, '\n') + 1;
@@ -201,17 +192,4 @@ struct slice words_kept(struct slice message, size_t bytes_max) {
         tail = slice_tail(tail, 1);
     }
     return tail;
-}
-
-struct slice words_last_line(struct slice words) {
-    struct slice line = without_blank_end(words);
-    size_t start = line.size;
-    while (start > 0 && line.data[start - 1] != '\n' && line.data[start - 1] != '\r') {
-        start--;
-    }
-    line = slice_tail(line, start);
-    while (line.size > 0 && line.data[0] <= ' ') {
-        line = slice_tail(line, 1);
-    }
-    return line;
 }

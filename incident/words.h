@@ -17,7 +17,3 @@ bool words_tell_trouble(struct slice words);
 /* What is kept of a message of more than bytes_max bytes: its beginning, or, of a trace whose last
  * line says what happened, its last whole lines. Whole characters; a part of `message`. */
 struct slice words_kept(struct slice message, size_t bytes_max);
-/* Whether it begins like such a trace. */
-bool words_begin_trace(struct slice words);
-/* The last line that is not blank, without blanks around it. */
-struct slice words_last_line(struct slice words);

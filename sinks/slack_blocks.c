@@ -399,17 +399,8 @@ static void add_buttons(struct text *json, enum outbox_type type, struct slice i
 
 /* What a message says in short: itself, of a Python trace, or its kept end, the last line. */
 static struct slice gist_of(struct slice message) {
-    bool is_trace = slice_starts_with(message, SLICE("Traceback (most recent call last)")) ||
-                    slice_starts_with(message, SLICE("  File \""));
-    while (is_trace && message.size > 0 && message.data[message.size - 1] <= ' ') {
-        message.size--;
-    }
-    size_t line = is_trace ? slice_find_byte(message, '\n') + 1 : SIZE_MAX;
-    while (line < message.size) {
-        message = slice_tail(message, line);
-        line = slice_find_byte(message, '\n') + 1;
-    }
-    return message;
+    bool is_trace = text_begins_trace(message) || slice_starts_with(message, SLICE("  File \""));
+    return is_trace ? text_last_line(message) : message;
 }
 
 /* Whether the title says all of the message already. */
@@ -417,11 +408,7 @@ static bool title_has(struct slice incident, struct slice message) {
     char memory[PICKED_BYTES_MAX];
     struct text title = text_over(memory, sizeof(memory));
     json_pick_text(incident, "title", &title);
-    struct slice rest = text_slice(&title);
-    while (rest.size > message.size && !slice_starts_with(rest, message)) {
-        rest = slice_tail(rest, 1);
-    }
-    return slice_starts_with(rest, message);
+    return memmem(title.data, title.size, message.data, message.size) != NULL;
 }
 
 /* All that a phone shows: also what the error says, once. */

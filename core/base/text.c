@@ -135,3 +135,27 @@ struct status text_parse_base32(struct slice text, struct hash128 *value_out) {
     *value_out = (struct hash128){.lo = (uint64_t)value, .hi = (uint64_t)(value >> 64)};
     return status_ok();
 }
+
+bool text_begins_trace(struct slice text) {
+    return slice_starts_with(text, SLICE("Traceback (most recent call last)"));
+}
+
+struct slice text_without_blank_end(struct slice text) {
+    while (text.size > 0 && text.data[text.size - 1] <= ' ') {
+        text.size--;
+    }
+    return text;
+}
+
+struct slice text_last_line(struct slice text) {
+    struct slice line = text_without_blank_end(text);
+    size_t start = line.size;
+    while (start > 0 && line.data[start - 1] != '\n' && line.data[start - 1] != '\r') {
+        start--;
+    }
+    line = slice_tail(line, start);
+    while (line.size > 0 && line.data[0] <= ' ') {
+        line = slice_tail(line, 1);
+    }
+    return line;
+}

@@ -67,6 +67,13 @@ MUST_CHECK struct status text_parse_hex(struct slice text, uint8_t *bytes_out, s
  * worst text.size * glob.size steps. */
 bool text_matches_glob(struct slice text, struct slice glob);
 
+/* Whether it begins like a Python trace, whose last line says what happened. */
+bool text_begins_trace(struct slice text);
+/* Without blanks and control characters at its end. */
+struct slice text_without_blank_end(struct slice text);
+/* The last line that is not blank, without blanks around it. */
+struct slice text_last_line(struct slice text);
+
 /* Whether all of it is valid UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 bool text_is_utf8(struct slice text);
 /* Without the byte order mark that spreadsheets and some clients put before UTF-8 (RFC 8259, 8.1:

@@ -81,8 +81,20 @@ static void base32_reads_back_and_refuses_what_it_never_writes(void **state) {
     assert_status(text_parse_base32(SLICE("0"), &back), INVALID);
 }
 
+static void the_last_line_is_what_a_trace_says(void **state) {
+    (void)state;
+    struct slice trace = SLICE("Traceback (most recent call last):\n  one\n KeyError: 7 \r\n\n");
+    assert_true(text_begins_trace(trace));
+    assert_false(text_begins_trace(SLICE("KeyError: 7")));
+    assert_true(slice_equals(text_last_line(trace), SLICE("KeyError: 7")));
+    assert_true(slice_equals(text_last_line(SLICE("alone")), SLICE("alone")));
+    assert_true(slice_equals(text_last_line(SLICE(" \n")), SLICE("")));
+    assert_true(slice_equals(text_without_blank_end(SLICE(" a\n\t ")), SLICE(" a")));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_last_line_is_what_a_trace_says),
         cmocka_unit_test(text_ends_at_a_whole_character),
         cmocka_unit_test(numbers_are_written_in_full),
         cmocka_unit_test(json_strings_survive_hostile_bytes),
