@@ -85,7 +85,7 @@ struct engine {
     uint64_t audit_numbers[AUDIT_RINGS]; /* of the next lines */
 };
 
-/* --- apply.c --- */
+/* --- apply_record.c --- */
 /* Applies one record. CORRUPT when it is not a batch; IO or FULL when the store failed. */
 MUST_CHECK struct status engine_apply(struct engine *engine, struct slice record,
                                       struct fault *fault);
@@ -99,6 +99,39 @@ MUST_CHECK struct status engine_quarantine_record(struct engine *engine, struct 
                                                   struct fault *fault);
 /* A hash of the logical state: equal after a replay. */
 struct hash128 engine_digest(const struct engine *engine);
+
+/* --- passage.c --- */
+/* The events of a record, with the heads that were made of it; NULL: they are made here. */
+MUST_CHECK struct status engine_apply_events(struct engine *engine, struct slice record,
+                                             struct batch_view *batch,
+                                             const struct event_heads *heads, struct fault *fault);
+
+/* --- apply.c --- */
+/* One event, entry `index` of record `seq`. Sets its tenant when there is room for one. What finds
+ * no room is set aside; an error says that a broken writer made the event. */
+MUST_CHECK struct status engine_apply_event(struct engine *engine, const struct envelope *envelope,
+                                            struct slice bytes, uint64_t seq, uint32_t index,
+                                            struct tenant **tenant_out);
+/* Whether the tenant's event is the first of its id; from now on it is known. */
+bool engine_admit_id(struct engine *engine, const struct tenant *tenant, struct hash128 key);
+/* Applies an envelope that was put aside, whether or not its id was seen. */
+MUST_CHECK struct status engine_apply_again(struct engine *engine, struct slice bytes,
+                                            uint32_t index, struct fault *fault);
+
+/* --- apply_news.c --- */
+/* FULL when there is no room for what it would open. */
+MUST_CHECK struct status engine_apply_bad(struct engine *engine, struct tenant *tenant,
+                                          uint32_t node, const struct signal *signal,
+                                          const struct incident_context *context);
+/* Good news, or neutral ones that concern the graph. */
+void engine_apply_good(struct engine *engine, const struct envelope *envelope, uint32_t node,
+                       const struct signal *signal, const struct incident_context *context);
+/* Neutral news of what needs no node. */
+void engine_apply_neutral(struct engine *engine, const struct envelope *envelope,
+                          const struct signal *signal, const struct incident_context *context);
+/* When enough was learned, no nodes are made for more; what is known is still refreshed. */
+bool engine_is_beyond_learning(const struct engine *engine, const struct envelope *envelope,
+                               struct slice bytes);
 
 /* --- learned.c --- */
 /* Time has come from before_ns to that of the record being applied. */
@@ -136,12 +169,12 @@ void engine_quarantine_key(struct slice tenant, uint64_t seq, uint32_t index,
  * there is room for one. */
 void engine_quarantine(struct engine *engine, struct slice tenant, uint64_t seq, uint32_t index,
                        struct slice bytes);
+/* The same for what was accepted but not applied for want of room: counted, and said in the log. */
+void engine_set_aside(struct engine *engine, struct slice tenant, uint64_t seq, uint32_t index,
+                      struct slice bytes);
 MUST_CHECK struct status engine_operate_quarantine(struct engine *engine,
                                                    const struct operator_request *request,
                                                    uint32_t index, struct fault *fault);
-/* Applies an envelope that was put aside, whether or not its id was seen (apply.c). */
-MUST_CHECK struct status engine_apply_again(struct engine *engine, struct slice bytes,
-                                            uint32_t index, struct fault *fault);
 
 /* --- kept.c, kept_trim.c --- */
 /* A row came into QUARANTINE or DEAD, or an operator's action took it out. Its tenant was interned,

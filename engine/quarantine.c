@@ -34,6 +34,21 @@ void engine_quarantine(struct engine *engine, struct slice tenant, uint64_t seq,
     engine_kept_add(engine, KEPT_QUARANTINE, tenant, &row);
 }
 
+void engine_set_aside(struct engine *engine, struct slice tenant, uint64_t seq, uint32_t index,
+                      struct slice bytes) {
+    uint64_t count = 0;
+    if (engine->stats != NULL) {
+        stats_add(engine->stats, STAT_EVENTS_SET_ASIDE, 1);
+    }
+    if (tally_add(&engine->events_set_aside, engine->now_ns, &count)) {
+        log_write(engine->logger, LOG_LEVEL_ERROR, "engine",
+                  "no room left for tenants, entities or incidents: %llu events stand in the "
+                  "quarantine, the latest is %llu/%u of tenant %.*s",
+                  (unsigned long long)count, (unsigned long long)seq, index, SLICE_PRINT(tenant));
+    }
+    engine_quarantine(engine, tenant, seq, index, bytes);
+}
+
 static struct status operate(struct engine *engine, const struct operator_request *request,
                              struct slice key, struct slice row, uint32_t index,
                              struct fault *fault) {
