@@ -16,6 +16,9 @@
 static void block_signals(sigset_t *signals) {
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN); /* a file beyond the limit is EFBIG, told like any other */
+    /* Who turns logs over asks many programs so to open theirs anew; ours is stderr. */
+    (void)signal(SIGUSR1, SIG_IGN);
+    (void)signal(SIGUSR2, SIG_IGN);
     sigemptyset(signals);
     sigaddset(signals, SIGTERM);
     sigaddset(signals, SIGINT);

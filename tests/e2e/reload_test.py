@@ -213,6 +213,15 @@ class ReloadStory(Story):
         self.assertTrue(wait_for(lambda: "is refused, the old one" in quell.read_log(), 20))
         self.assertIn("tenants/beta.toml is no file", quell.read_log())
 
+    def test_a_signal_to_open_logs_anew_ends_nothing(self):
+        quell = self.quell()
+        for number in (signal.SIGUSR1, signal.SIGUSR2):
+            quell.process.send_signal(number)
+        quell.process.send_signal(signal.SIGHUP)  # the others are delivered by then
+        self.assertTrue(wait_for(lambda: "reloaded: " in quell.read_log()))
+        self.fail_job(quell, "one")
+        self.assertEqual(quell.stop(), 0)
+
     def test_tenants_that_are_gone_with_their_directory_stay(self):
         token = {"Authorization": "Bearer a"}
         quell = self.quell("auth.mode=token", files={
