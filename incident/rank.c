@@ -9,7 +9,9 @@
  * at); later: share of them that failed no earlier than it; explicit: 1 when it failed, 0.5 when it
  * is only late or degraded; rivals: affected members that it does not reach. With nothing affected
  * the shares are 1. A suspected root has (0.5 + 0.5 * share) * (1 - 0.5 / count) instead, of its
- * failing direct dependants. doubt: doubt.c. What is left over is divided by weight among earlier
+ * failing direct dependants; so has one that failed, but told it after some of its affected, when
+ * that is more: who is suspected is no less likely the cause for saying so at last.
+ * doubt: doubt.c. What is left over is divided by weight among earlier
  * storms' roots (STORM_WEIGHT), who else is bad upstream of the affected (rivals.c; 2 times the
  * share of them that depend on it) and the affected: 2 for failing before the root, 2 for not being
  * reached, 1 / (1 + hops) for standing near it; the heaviest are the alternatives.
@@ -45,9 +47,28 @@ static void keep_alternative(struct rank *rank, uint32_t node, double weight) {
     rank->alternatives_count = kept + 1;
 }
 
-static double suspect_confidence(const struct rank *rank) {
-    double count = (double)rank->suspect_count;
-    return (0.5 + 0.5 * count / (double)rank->suspect_total) * (1.0 - 0.5 / count);
+/* Of so many of its direct dependants that fail, and so many in all. */
+static double suspect_confidence(uint32_t failing, uint32_t total) {
+    ASSERT(failing > 0 && total > 0);
+    double count = (double)failing;
+    return (0.5 + 0.5 * count / (double)total) * (1.0 - 0.5 / count);
+}
+
+/* 0 when it would not be suspected if it were silent. Of a platform's node others know more than
+ * the tenant may. */
+static double late_confidence(const struct incident_context *context,
+                              const struct incident *incident, const struct member *root,
+                              const struct rank *rank, uint32_t failing) {
+    struct graph_neighbour below[SUSPECT_DEPENDANTS_MAX];
+    uint32_t failing_min = incident_policy(context, incident)->correlate_suspect_min;
+    if (rank->earlier_count == 0 || !rank->is_explicit || root->is_foreign || failing_min == 0 ||
+        failing < failing_min) {
+        return 0;
+    }
+    uint32_t total = graph_neighbours(context->graph, root->node, GRAPH_DOWNSTREAM, below,
+                                      SUSPECT_DEPENDANTS_MAX);
+    total = total > failing ? total : failing; /* an edge may be gone since */
+    return 2 * failing < total ? 0 : suspect_confidence(failing, total);
 }
 
 static double root_confidence(const struct rank *rank) {
@@ -120,6 +141,7 @@ void rank_incident(struct incidents *incidents, const struct incident_context *c
     struct doubt doubt = doubt_of(incidents, context, incident);
     /* Whole numbers: the sum must not depend on the order. */
     uint64_t weight_micros = keep_storms(incidents, &doubt, &rank);
+    uint32_t direct_count = 0;
     for (uint32_t at = incident->members_first; at != INDEX_NONE;) {
         struct member *member = member_at(incidents, at);
         at = member->next;
@@ -132,6 +154,7 @@ void rank_incident(struct incidents *incidents, const struct incident_context *c
         rank.affected_count++;
         bool is_reached = member->reached_generation == root->reached_generation;
         rank.reached_count += is_reached || !is_whole ? 1 : 0;
+        direct_count += is_reached && member->hops == 1 ? 1 : 0;
         rank.earlier_count += member_first_ns(member) < member_first_ns(root) ? 1 : 0;
         keep_alternative(&rank, member->node, weight);
     }
@@ -141,7 +164,13 @@ void rank_incident(struct incidents *incidents, const struct incident_context *c
         keep_alternative(&rank, hint, STORM_WEIGHT);
         weight_micros += (uint64_t)(STORM_WEIGHT * 1e6);
     }
-    rank.confidence = is_suspected ? suspect_confidence(&rank) : root_confidence(&rank);
+    if (is_suspected) {
+        rank.confidence = suspect_confidence(rank.suspect_count, rank.suspect_total);
+    } else {
+        double late = late_confidence(context, incident, root, &rank, direct_count);
+        rank.confidence = root_confidence(&rank);
+        rank.confidence = late > rank.confidence ? late : rank.confidence;
+    }
     rank.confidence *= doubt_share(&doubt, is_suspected);
     for (uint32_t i = 0; i < rank.alternatives_count; i++) {
         rank.alternatives[i].confidence *= (1.0 - rank.confidence) * 1e6 / (double)weight_micros;

@@ -237,6 +237,49 @@ static void another_bad_upstream_is_an_alternative(void **state) {
     }
 }
 
+static void a_suspect_that_reports_at_last_is_no_less_sure(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    for (unsigned i = 0; i < 4; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "job:load_%u", i);
+        world_depend(&world, name, "service:warehouse");
+        world_fail(&world, name, START_NS + i * NS_PER_S);
+    }
+    world_run_for(&world, NS_PER_MINUTE);
+    double suspected = confidence_of(&world, "service:warehouse");
+    fail_saying(&world, "service:warehouse", "disk full", START_NS + 9 * NS_PER_S);
+    world_run_for(&world, NS_PER_MINUTE);
+    assert_int_equal(world_incidents(&world, "acme"), 1);
+    char *json = json_of(&world, "service:warehouse");
+    assert_non_null(strstr(json, "reported a failure itself"));
+    assert_true(confidence_of(&world, "service:warehouse") >= suspected);
+    free(json);
+    world_deinit(&world);
+}
+
+/* Half of its dependants is the least that a suspicion asks for. */
+static void what_told_last_and_hit_few_of_its_dependants_stays_in_doubt(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    for (unsigned i = 0; i < 8; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "job:load_%u", i);
+        world_depend(&world, name, "service:warehouse");
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "job:load_%u", i);
+        world_fail(&world, name, START_NS + i * NS_PER_S);
+    }
+    fail_saying(&world, "service:warehouse", "disk full", START_NS + 9 * NS_PER_S);
+    world_run_for(&world, NS_PER_MINUTE);
+    assert_true(confidence_of(&world, "service:warehouse") < 0.7);
+    world_deinit(&world);
+}
+
 /* All lines that there are at once: the last one is as good as the first. */
 static void all_that_speaks_against_the_root_of_a_platform_incident_is_said(void **state) {
     (void)state;
@@ -293,6 +336,8 @@ int main(void) {
         cmocka_unit_test(a_storm_that_began_no_earlier_is_not_said_to_have_begun_before),
         cmocka_unit_test(of_a_storm_that_an_edge_joins_to_it_that_is_said),
         cmocka_unit_test(another_bad_upstream_is_an_alternative),
+        cmocka_unit_test(a_suspect_that_reports_at_last_is_no_less_sure),
+        cmocka_unit_test(what_told_last_and_hit_few_of_its_dependants_stays_in_doubt),
         cmocka_unit_test(all_that_speaks_against_the_root_of_a_platform_incident_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
