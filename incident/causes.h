@@ -129,6 +129,10 @@ void reach_ask_again(struct incidents *incidents, const struct incident *inciden
 /* well.c: whether a node in that state has said that it is well, so lately that it is no suspect.
  */
 bool well_is_said(const struct outlook *outlook, const struct graph_state *state);
+/* The node has said how it is: incidents that suspect it look again. Of very many dependants the
+ * first stand for all. */
+void suspicions_ask_again(struct incidents *incidents, const struct incident_context *context,
+                          uint32_t node);
 
 /* suspect.c: a silent upstream neighbour; node is GRAPH_NODE_NONE when there is none. */
 struct suspicion {

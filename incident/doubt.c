@@ -29,7 +29,8 @@ static bool is_earlier_storm(const struct incidents *incidents, const struct inc
                              const struct member *other, uint64_t since_ns, uint64_t window_ns) {
     const struct incident *storm = &incidents->incidents[other->incident];
     if (storm == incident || storm->tenant_hash != incident->tenant_hash || other->is_foreign ||
-        &incidents->members[storm->root] != other || storm->members_count < 2) {
+        &incidents->members[storm->root] != other || storm->members_count < 2 ||
+        other->node == incident->suspect_node) {
         return false;
     }
     if (!incident_is_live(storm) && storm->resolved_ns < since_ns) {

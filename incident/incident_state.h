@@ -400,7 +400,7 @@ bool suspect_reconsider(struct incidents *incidents, const struct incident_conte
 /* A silent neighbour that the root shares with another root; GRAPH_NODE_NONE when there is none. */
 uint32_t suspect_hint(struct incidents *incidents, const struct incident_context *context,
                       const struct incident *incident);
-/* Gives up the suspicion of a node that says meanwhile that it is well. */
+/* Gives up the suspicion of a node that says meanwhile that it is well, or has failed. */
 void suspect_review(struct incidents *incidents, const struct incident_context *context,
                     struct incident *incident);
 /* The name of the suspected root as the incident's tenant sees it. */

@@ -165,6 +165,9 @@ struct status incidents_apply_bad(struct incidents *incidents,
             correlate_ask_below(incidents, context, node);
         }
     }
+    if (!is_known) {
+        suspicions_ask_again(incidents, context, node);
+    }
     bool was_vague = is_known && !status_is_explicit(member->status);
     bool is_worse = member_count_signal(incidents, context, member, signal, is_repeat && is_known);
     if (was_vague && status_is_explicit(member->status)) {

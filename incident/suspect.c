@@ -62,6 +62,15 @@ static struct member *find_unreached(struct incidents *incidents, const struct o
                : NULL;
 }
 
+/* It has said itself that it failed, in the incident that would suspect it: no silent one, though
+ * it is well meanwhile. */
+static bool is_held(struct incidents *incidents, const struct incident *incident,
+                    uint32_t suspect) {
+    const struct member *member = member_find(incidents, incident->tenant_hash, suspect);
+    return member != NULL && !member->is_foreign && !member->is_complaining && !member->is_bygone &&
+           member->incident == incident_slot(incidents, incident);
+}
+
 /* What `node`, whose errors say `message`, shares with others: those of `home`, or, when that is
  * NULL, of any incident. */
 struct asked {
@@ -94,6 +103,7 @@ static struct suspicion weigh(struct incidents *incidents, const struct incident
     count = count < SUSPECT_DEPENDANTS_MAX ? count : SUSPECT_DEPENDANTS_MAX;
     struct outlook latest = *outlook;
     bool is_listed = false;
+    bool is_known = false;
     suspicion.named = mention_names(asked->message, name) ? 1 : 0;
     for (uint32_t i = 0; i < count; i++) {
         struct slice owner = graph_get_node(context->graph, below[i].node).owner;
@@ -107,13 +117,16 @@ static struct suspicion weigh(struct incidents *incidents, const struct incident
                                 : find_unreached(incidents, outlook, below[i].node, asked->home);
         if (below[i].node != asked->node && member != NULL) {
             suspicion.count++;
+            is_known =
+                is_known || is_held(incidents, incident_at(incidents, member->incident), suspect);
             widen(&latest, member);
             suspicion.named +=
                 mention_names(slice_of(member->message, member->message_size), name) ? 1 : 0;
         }
     }
     suspicion.total += is_listed ? 0 : 1;
-    suspicion.count = is_well_for_all(context, &latest, suspect) ? 0 : suspicion.count;
+    is_known = is_known || is_well_for_all(context, &latest, suspect);
+    suspicion.count = is_known ? 0 : suspicion.count;
     return suspicion;
 }
 
@@ -246,10 +259,12 @@ void suspect_review(struct incidents *incidents, const struct incident_context *
     }
     struct graph_state state = graph_get_state(context->graph, incident->suspect_node);
     struct outlook outlook = outlook_of_latest(incidents, context, incident);
-    if (!well_is_said(&outlook, &state)) {
-        return;
+    if (well_is_said(&outlook, &state)) {
+        give_up(incidents, context, incident, " (suspected) says that it is well, to ");
+    } else if (event_status_news(state.status) == SIGNAL_BAD ||
+               is_held(incidents, incident, incident->suspect_node)) {
+        give_up(incidents, context, incident, " (suspected) has failed itself, to ");
     }
-    give_up(incidents, context, incident, " (suspected) says that it is well, to ");
 }
 
 void suspect_heard(struct incidents *incidents, const struct incident_context *context,

@@ -19,9 +19,8 @@ bool well_is_said(const struct outlook *outlook, const struct graph_state *state
            cause_is_in_window(outlook, state->since_ns, state->since_ns + SIGNAL_WELL_NOTED_NS);
 }
 
-/* Those that suspect it look again. Of very many dependants the first stand for all. */
-static void clear_suspicions(struct incidents *incidents, const struct incident_context *context,
-                             uint32_t node) {
+void suspicions_ask_again(struct incidents *incidents, const struct incident_context *context,
+                          uint32_t node) {
     struct graph_neighbour below[SUSPECT_DEPENDANTS_MAX];
     uint32_t count =
         graph_neighbours(context->graph, node, GRAPH_DOWNSTREAM, below, SUSPECT_DEPENDANTS_MAX);
@@ -49,6 +48,6 @@ void incidents_note_well(struct incidents *incidents, const struct incident_cont
     graph_set_state(context->graph, node,
                     (struct graph_state){.status = signal->status, .since_ns = signal->heard_ns});
     if (incidents->open_count > 0) {
-        clear_suspicions(incidents, context, node);
+        suspicions_ask_again(incidents, context, node);
     }
 }
