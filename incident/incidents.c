@@ -81,6 +81,16 @@ static void ask_again(struct incidents *incidents, const struct incident_context
     (void)correlate_absorb(incidents, context, member);
 }
 
+/* It is placed as if it had not been one: what its incident says of all is counted without it. */
+static void leave(struct incidents *incidents, const struct incident_context *context,
+                  struct incident *incident, struct member *member) {
+    member_drop(incidents, member, FATE_DELETE);
+    incident_touch(incidents, incident);
+    if (incident_is_live(incident)) {
+        incident_refresh_later(incidents, context, incident);
+    }
+}
+
 /* A member that was bad before and is bad again: the incident it comes back to, or NULL when that
  * was too long ago, and then it is not a member any more. */
 static struct member *come_back(struct incidents *incidents, const struct incident_context *context,
@@ -88,8 +98,7 @@ static struct member *come_back(struct incidents *incidents, const struct incide
                                 const struct policy *policy) {
     struct incident *incident = incident_at(incidents, member->incident);
     if (member->is_complaining) {
-        member_drop(incidents, member, FATE_DELETE);
-        incident_touch(incidents, incident);
+        leave(incidents, context, incident, member);
         return NULL;
     }
     if (incident->is_shelved || incident_is_past(context, incident)) {
@@ -109,8 +118,7 @@ static struct member *come_back(struct incidents *incidents, const struct incide
         incident_begin_life(incidents, incident);
     } else if (context->now_ns - member->recovered_ns > policy->reopen_window_ns &&
                incident->root != member_slot(incidents, member)) {
-        member_drop(incidents, member, FATE_DELETE);
-        incident_touch(incidents, incident);
+        leave(incidents, context, incident, member);
         return NULL;
     }
     bool is_first = member_begin_life(incidents, member);

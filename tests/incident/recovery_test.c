@@ -432,6 +432,30 @@ static void a_reopened_incident_tells_of_what_fails_since(void **state) {
     }
 }
 
+static void
+who_fails_again_after_the_reopen_window_is_no_evidence_in_the_old_incident(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "job:b", "job:a");
+    world_depend(&world, "job:c", "job:a");
+    world_fail_now(&world, "job:a");
+    world_fail_now(&world, "job:b");
+    world_fail_now(&world, "job:c");
+    world_run_for(&world, NS_PER_MINUTE);
+    world_recover_now(&world, "job:c");
+    world_run_for(&world, MINUTES(31));
+    world_fail_now(&world, "job:c");
+    world_run_for(&world, NS_PER_MINUTE);
+    assert_int_equal(world_incidents(&world, "acme"), 2);
+    char *json = world_json(&world, "acme", 1); /* the older one */
+    assert_non_null(strstr(json, "\"root_cause\":{\"entity\":\"job:a\""));
+    assert_non_null(strstr(json, "; 1 downstream affected"));
+    assert_non_null(strstr(json, "upstream of 1 of 1 affected"));
+    free(json);
+    world_deinit(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(how_many_alerts_fire_about_the_root_is_said),
@@ -452,6 +476,8 @@ int main(void) {
         cmocka_unit_test(what_fails_by_turns_faster_than_it_is_told_is_told),
         cmocka_unit_test(what_fails_by_turns_for_ever_is_not_told_by_turns),
         cmocka_unit_test(a_reopened_incident_tells_of_what_fails_since),
+        cmocka_unit_test(
+            who_fails_again_after_the_reopen_window_is_no_evidence_in_the_old_incident),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
