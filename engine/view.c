@@ -204,9 +204,45 @@ struct status view_find_incident(struct view_reader *reader, struct slice incide
 
 /* --- Timeline --- */
 
+/* Steps as they are written, oldest first; repeats that no row tells of yet have their place. */
+struct steps {
+    struct text *json;
+    bool is_first;
+    struct slice row; /* counts the repeats */
+    uint64_t repeats_ns;
+    bool has_repeats; /* they are still to come */
+};
+
+static void add_comma(struct steps *steps) {
+    text_add_text(steps->json, steps->is_first ? "" : ",");
+    steps->is_first = false;
+}
+
+static struct status add_repeats(struct steps *steps) {
+    bool was_first = steps->is_first;
+    size_t before = steps->json->size;
+    add_comma(steps);
+    size_t behind = steps->json->size;
+    TRY(incident_repeats_render(steps->row, steps->json));
+    if (steps->json->size == behind) { /* there are none: no comma */
+        steps->json->size = before;
+        steps->is_first = was_first;
+    }
+    steps->has_repeats = false;
+    return status_ok();
+}
+
+static struct status add_step(struct steps *steps, struct slice value, uint64_t at_ns) {
+    if (steps->has_repeats && at_ns > steps->repeats_ns) {
+        TRY(add_repeats(steps));
+    }
+    add_comma(steps);
+    return incident_timeline_render(value, steps->json);
+}
+
 /* The rows that stand under the id, from *from_ns on, which becomes the time of the last. */
 static struct status render_steps(struct store_snapshot *snapshot, struct hash128 id,
-                                  uint64_t *from_ns, bool *is_first, struct text *json) {
+                                  uint64_t *from_ns, struct steps *steps) {
     uint8_t prefix[16];
     struct writer writer = writer_over(prefix, sizeof(prefix));
     write_id(&writer, id);
@@ -220,10 +256,8 @@ static struct status render_steps(struct store_snapshot *snapshot, struct hash12
     while (status_is_ok(status)) {
         uint64_t at_ns = incident_timeline_at_ns(value);
         if (at_ns >= *from_ns) {
-            text_add_text(json, *is_first ? "" : ",");
-            *is_first = false;
             last_ns = at_ns;
-            status = incident_timeline_render(value, json);
+            status = add_step(steps, value, at_ns);
         }
         status = status_is_ok(status) ? store_cursor_next(cursor, &key, &value) : status;
     }
@@ -235,25 +269,24 @@ static struct status render_steps(struct store_snapshot *snapshot, struct hash12
 /* Of an id that was merged: its own steps until then, and those of its survivor from then on. */
 static struct status render_timeline(struct store_snapshot *snapshot, struct slice row,
                                      struct hash128 id, struct text *json) {
+    struct incident_row_facts facts;
+    TRY(incident_row_read(row, &facts));
+    struct steps steps = {.json = json,
+                          .is_first = true,
+                          .row = row,
+                          .repeats_ns = facts.updated_ns,
+                          .has_repeats = true};
     uint64_t from_ns = 0;
-    bool is_first = true;
     struct status status = status_ok();
     text_add_text(json, "{\"timeline\":[");
     for (uint32_t step = 0; step <= ALIAS_STEPS_MAX && status_is_ok(status); step++) {
-        status = render_steps(snapshot, id, &from_ns, &is_first, json);
+        status = render_steps(snapshot, id, &from_ns, &steps);
         if (!engine_follow_alias(snapshot, &id)) {
             break;
         }
     }
-    if (!status_is_ok(status)) {
-        return status;
-    }
-    size_t before = json->size;
-    text_add_text(json, is_first ? "" : ",");
-    size_t behind = json->size;
-    status = incident_repeats_render(row, json);
-    if (json->size == behind) {
-        json->size = before; /* no repeats: no comma */
+    if (status_is_ok(status) && steps.has_repeats) {
+        status = add_repeats(&steps);
     }
     text_add_text(json, "]}");
     return status;

@@ -227,6 +227,11 @@ class Console(Story):
                          ["x7", "x1"])
         self.assertIn(("acknowledged", "by nobody named"),
                       [(one["what"], one["detail"]) for one in entries])
+        self.ask("POST", path + "/ack", '{"by":"bob"}')  # nothing new to tell of
+        entries = self.q.get(path + "/timeline")[1]["timeline"]
+        self.assertEqual([(one["what"], one["detail"]) for one in entries[-2:]],
+                         [("deduplicated", "x1"), ("acknowledged", "by bob")])
+        self.assertEqual(entries, sorted(entries, key=lambda one: one["at"]))
 
     def test_a_title_is_one_line(self):
         trace = "\n ValueError: no rows\n  File load.py, line 3\n    in main"
