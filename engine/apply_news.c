@@ -15,11 +15,11 @@ struct status engine_apply_bad(struct engine *engine, struct tenant *tenant, uin
     struct dedup_answer answer =
         dedup_admit(engine->dedup, signal->fingerprint, node, engine->now_ns, &rule);
     tenant_count(&engine->tenants, tenant, TENANT_COUNTER_SIGNALS_TOTAL, 1);
-    if (!answer.passes) {
-        tenant_count(&engine->tenants, tenant, TENANT_COUNTER_SIGNALS_SUPPRESSED, 1);
-    }
     struct incident_change change = {0};
     TRY(incidents_apply_bad(engine->incidents, context, node, signal, !answer.passes, &change));
+    if (change.counts) {
+        tenant_count(&engine->tenants, tenant, TENANT_COUNTER_SIGNALS_SUPPRESSED, 1);
+    }
     if (change.is_stale && engine->stats != NULL) {
         stats_add(engine->stats, STAT_SIGNALS_STALE, 1);
     }

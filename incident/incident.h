@@ -77,6 +77,7 @@ MUST_CHECK struct status incidents_init(struct incidents **incidents_out,
 struct incident_change {
     bool opened;   /* a new incident: counts as incidents_opened; written on OK only */
     bool is_stale; /* older than a success that is known */
+    bool counts;   /* a repeat, which did nothing else: counts as signals_suppressed */
 };
 /* Bad news about a node; `is_repeat` when dedup says that it is already being told (counts only,
  * unless the entity is not bad any more). Older than a success that is known: only counted, but for

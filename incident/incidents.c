@@ -153,7 +153,7 @@ struct status incidents_apply_bad(struct incidents *incidents,
     if (is_stale && !stale_explains(incidents, context, node, signal)) {
         stale_count(incidents, context, node, is_repeat);
         shelf_keep(incidents, context, node, signal);
-        *change_out = (struct incident_change){.is_stale = true};
+        *change_out = (struct incident_change){.is_stale = true, .counts = is_repeat};
         return status_ok();
     }
     if (effects_room(context->effects) < INCIDENTS_EFFECT_BYTES_MIN ||
@@ -177,7 +177,8 @@ struct status incidents_apply_bad(struct incidents *incidents,
         suspicions_ask_again(incidents, context, node);
     }
     bool was_vague = is_known && !status_is_explicit(member->status);
-    bool is_worse = member_count_signal(incidents, context, member, signal, is_repeat && is_known);
+    bool counts = is_repeat && is_known;
+    bool is_worse = member_count_signal(incidents, context, member, signal, counts);
     if (was_vague && status_is_explicit(member->status)) {
         ask_again(incidents, context, member);
     }
@@ -201,7 +202,8 @@ struct status incidents_apply_bad(struct incidents *incidents,
                           signal->heard_ns);
     }
     (void)telling_run(incidents, context, incident_at(incidents, member->incident));
-    *change_out = (struct incident_change){.opened = opened, .is_stale = is_stale};
+    *change_out =
+        (struct incident_change){.opened = opened, .is_stale = is_stale, .counts = counts};
     return status_ok();
 }
 

@@ -195,6 +195,21 @@ class Life(Story):
         self.assertEqual(quell.request("POST", path + "/ack", "{}", port=quell.console)[0], 409)
         self.assertEqual(quell.get("/api/v1/incidents/inc_nothing")[0], 404)
 
+    def test_a_repeat_that_opens_its_incident_again_is_not_counted_as_suppressed(self):
+        quell = self.quell("notify.group_wait=1h")
+        quell.events(failure("load", event_id="1"), failure("load", event_id="2"))
+        quell.settle()
+        incident, = quell.incidents()
+        path = f"/api/v1/incidents/{incident['id']}"
+        quell.request("POST", path + "/resolve", "{}", port=quell.console)
+        quell.events(failure("load", event_id="3"), failure("load", event_id="4"))
+        quell.settle()
+        incident = quell.get(path)[1]
+        self.assertEqual((incident["status"], incident["signals"]),
+                         ("open", {"total": 4, "unique": 2, "suppressed": 2}))
+        stats = quell.get("/api/v1/stats")[1]
+        self.assertEqual((stats["signals_total"], stats["signals_suppressed"]), (4, 2))
+
     def test_a_restart_in_the_middle_changes_nothing_that_people_see(self):
         for number in (signal.SIGTERM, signal.SIGKILL):
             receiver, quell = self.hooked()
