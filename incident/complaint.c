@@ -86,9 +86,13 @@ static struct member *find_complained(struct incidents *incidents,
         return NULL; /* it fails, has failed, or has complained before */
     }
     struct member *found = find_named(incidents, context, &outlook, signal->message);
-    return found != NULL || node == GRAPH_NODE_NONE
-               ? found
-               : find_neighbour(incidents, context, &outlook, node);
+    if (node == GRAPH_NODE_NONE) {
+        return found;
+    }
+    found = found != NULL ? found : find_neighbour(incidents, context, &outlook, node);
+    bool is_suspect =
+        found != NULL && incident_at(incidents, found->incident)->suspect_node == node;
+    return is_suspect ? NULL : found; /* it is why they fail, not hit by it */
 }
 
 /* Whether this message of the record is read. */

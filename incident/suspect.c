@@ -252,11 +252,22 @@ static void give_up(struct incidents *incidents, const struct incident_context *
     telling_note(incidents, context, incident, CHANGE_ROOT);
 }
 
+/* A complaint of the suspect itself does not show it among those that it hits. */
+static void drop_complaint(struct incidents *incidents, struct incident *incident) {
+    struct member *member = member_find(incidents, incident->tenant_hash, incident->suspect_node);
+    if (member != NULL && member->is_complaining &&
+        member->incident == incident_slot(incidents, incident)) {
+        member_drop(incidents, member, FATE_DELETE);
+        incident_touch(incidents, incident);
+    }
+}
+
 void suspect_review(struct incidents *incidents, const struct incident_context *context,
                     struct incident *incident) {
     if (incident->suspect_node == GRAPH_NODE_NONE || !incident_is_live(incident)) {
         return;
     }
+    drop_complaint(incidents, incident);
     struct graph_state state = graph_get_state(context->graph, incident->suspect_node);
     struct outlook outlook = outlook_of_latest(incidents, context, incident);
     if (well_is_said(&outlook, &state)) {
@@ -364,6 +375,7 @@ void suspect_set(struct incidents *incidents, const struct incident_context *con
     incident->suspect_node = suspicion->node;
     incident->suspect_count = suspicion->count;
     incident->suspect_total = suspicion->total;
+    drop_complaint(incidents, incident);
     incident_touch(incidents, incident);
     incident_refresh_later(incidents, context, incident);
     if (!is_news) {

@@ -196,6 +196,30 @@ static void a_record_full_of_complaints_is_looked_at_no_further(void **state) {
     world_deinit(&world);
 }
 
+/* It is the suspected root, so it is not among those whom that has hit. */
+static void a_suspect_that_complains_is_not_hit_by_itself(void **state) {
+    (void)state;
+    for (uint32_t is_early = 0; is_early < 2; is_early++) {
+        struct world world;
+        world_init(&world);
+        world_depend(&world, "job:a", "service:store");
+        world_depend(&world, "job:b", "service:store");
+        world_depend(&world, "job:c", "service:store");
+        world_fail(&world, "job:a", START_NS);
+        assert_true(is_early == 0 ||
+                    hear(&world, "service:store", "disk unavailable", START_NS + 1));
+        world_fail(&world, "job:b", START_NS + 2);
+        world_fail(&world, "job:c", START_NS + 3);
+        assert_false(hear(&world, "service:store", "disk unavailable", START_NS + 4));
+        expect(&world, "service:store suspected; 3 downstream affected");
+        expect(&world, "\"total\":3,\"failing\":3,\"at_risk\":0");
+        char *json = world_json(&world, "acme", 0);
+        assert_null(strstr(json, "{\"entity\":\"service:store\",\"status\""));
+        free(json);
+        world_deinit(&world);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_complains_of_a_failing_entity_is_hit_and_at_risk),
@@ -206,6 +230,7 @@ int main(void) {
         cmocka_unit_test(who_complained_and_then_fails_is_placed_as_if_it_had_not),
         cmocka_unit_test(a_complaint_is_no_cause_and_keeps_no_incident_open),
         cmocka_unit_test(complaints_survive_a_restart_and_a_merge),
+        cmocka_unit_test(a_suspect_that_complains_is_not_hit_by_itself),
         cmocka_unit_test(a_record_full_of_complaints_is_looked_at_no_further),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
