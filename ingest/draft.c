@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "ingest/otlp_number.h"
+
 enum { NUMBER_BYTES_MAX = 64 };
 
 void draft_refuse(struct draft *draft, const char *words, struct slice detail) {
@@ -86,7 +88,8 @@ static bool parse_epoch(struct slice text, uint64_t *time_ns_out) {
 bool draft_parse_decimal(struct slice text, double *value_out) {
     char copy[NUMBER_BYTES_MAX];
     char *end = NULL;
-    if (text.size == 0 || text.size >= sizeof(copy)) {
+    /* strtod alone would take "0x10", " 5" and "inf", too. */
+    if (!otlp_is_double(text) || text.size >= sizeof(copy)) {
         return false;
     }
     memcpy(copy, text.data, text.size);

@@ -232,6 +232,29 @@ class NativeFields(Story):
         self.assertEqual(len(seen), 11)
         self.assertTrue(all(start <= one <= stamp(1) for one in seen), seen)
 
+    def test_a_time_is_decimal_in_quotes_too(self):
+        quell = self.quell(*QUICK)
+        for text in ("0x10", "0x1p30", " 1700000000.5", "inf", "nan", "1e", "1700000000s"):
+            status, answer = quell.post("/v1/events", failure("timed", occurred_at=text))
+            self.assertEqual((status, answer["rejected"]), (400, 1), text)
+            self.assertIn("epoch time: " + text, answer["errors"][0]["reason"])
+        quell.events(failure("timed", occurred_at="1.7e9"))
+        quell.settle()
+        self.assertEqual([i["root_cause"]["first_seen"] for i in quell.incidents()],
+                         ["2023-11-14T22:13:20.000Z"])
+
+    def test_a_data_point_holds_decimal_numbers_in_quotes_too(self):
+        quell = self.quell(*QUICK)
+
+        def told(**point):
+            return quell.post("/v1/metrics", {"resourceMetrics": [{"scopeMetrics": [{"metrics": [
+                {"name": "latency", "histogram": {"dataPoints": [
+                    {"timeUnixNano": 1, **point}]}}]}]}]})[0]
+        for text in ("0x10", " 1", "inf", "nan", "infinity", "1e", ""):
+            self.assertEqual((told(sum=text), told(explicitBounds=[text])), (400, 400), text)
+        for text in ("1.5e1", "-2", "Infinity", "-Infinity", "NaN"):
+            self.assertEqual((told(sum=text), told(explicitBounds=[text])), (200, 200), text)
+
     def test_a_byte_order_mark_and_a_slash_behind_the_path_change_nothing(self):
         quell = self.quell(*QUICK)
         marked = ("\ufeff" + json.dumps(failure("marked"))).encode()
