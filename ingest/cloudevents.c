@@ -10,6 +10,7 @@
 #include "ingest/formats.h"
 #include "ingest/json_events.h"
 #include "ingest/native.h"
+#include "ingest/path_table.h"
 
 struct cloudevent {
     struct draft draft;
@@ -331,7 +332,7 @@ struct status cloudevents_decode_binary(struct decode *decode, const struct http
         draft_refuse(&event->draft, "ce-time is no RFC 3339 time: ", time);
     }
     TRY(keep_context(decode, event, time));
-    if (slice_trim(body).size > 0) {
+    if (media_type_is_json(media_type_of(request)) && slice_trim(body).size > 0) {
         struct json_walk walk = json_walk_over(body, decode->arena);
         event->data = walk;
         json_skip(&walk, NULL);

@@ -20,7 +20,8 @@ MUST_CHECK struct status alerts_decode(struct decode *decode, struct slice body)
 /* CloudEvents 1.0 in structured mode: one event, or an array (batch mode). Its data holds native
  * fields; what they leave out comes from subject, type, time, and (source, id). */
 MUST_CHECK struct status cloudevents_decode(struct decode *decode, struct slice body);
-/* Binary mode: the attributes stand in ce-* headers, the body is the data. */
+/* Binary mode: the attributes stand in ce-* headers, the body is the data; it is read when its
+ * media type is JSON. */
 MUST_CHECK struct status cloudevents_decode_binary(struct decode *decode,
                                                    const struct http_request *request,
                                                    struct slice body);

@@ -109,13 +109,25 @@ enum route_name route_find(struct slice path) {
     return (enum route_name)route;
 }
 
-const struct format *format_find(enum route_name route, struct slice type) {
+/* CloudEvents in binary mode: its data, of whatever media type, may say nothing to us. What begins
+ * with "application/cloudevents" is a whole event in an encoding that we do not know. */
+static const struct format *format_find_context(enum route_name route, struct slice type,
+                                                const struct http_request *request) {
+    static const struct format any = {ROUTE_CLOUDEVENTS, "", ANSWER_COUNTS, decode_cloudevent_data};
+    static const char whole[] = "application/cloudevents";
+    bool is_whole = media_type_is(slice_head(type, sizeof(whole) - 1), whole);
+    bool has_context = http_header_find(request, "ce-specversion").size > 0;
+    return route == ROUTE_CLOUDEVENTS && has_context && !is_whole ? &any : NULL;
+}
+
+const struct format *format_find(enum route_name route, const struct http_request *request) {
+    struct slice type = media_type_of(request);
     for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
         if (formats[i].route == route && media_type_is(type, formats[i].type)) {
             return &formats[i];
         }
     }
-    return NULL;
+    return format_find_context(route, type, request);
 }
 
 const struct format *format_find_grpc(struct slice path) {
@@ -134,4 +146,11 @@ struct slice media_type_of(const struct http_request *request) {
 
 bool media_type_is(struct slice type, const char *name) {
     return slice_equals_ignoring_case(type, slice_of_text(name));
+}
+
+bool media_type_is_json(struct slice type) {
+    struct slice subtype = slice_tail(type, slice_find_byte(type, '/') + 1);
+    size_t suffix = slice_find_byte(subtype, '+');
+    struct slice syntax = suffix < subtype.size ? slice_tail(subtype, suffix + 1) : subtype;
+    return type.size == 0 || media_type_is(syntax, "json");
 }

@@ -42,10 +42,12 @@ const struct route *route_at(enum route_name name);
 /* ROUTE_PING: none that is known by its whole path. A slash behind it, which a client makes of a
  * base URL, changes nothing. */
 enum route_name route_find(struct slice path);
-/* NULL: not taken there. */
-const struct format *format_find(enum route_name route, struct slice type);
+/* By the media type of its body, and what its headers make of that. NULL: not taken there. */
+const struct format *format_find(enum route_name route, const struct http_request *request);
 /* Of a gRPC method, by its path; NULL: none. */
 const struct format *format_find_grpc(struct slice path);
 /* "application/json; charset=utf-8" -> "application/json" */
 struct slice media_type_of(const struct http_request *request);
 bool media_type_is(struct slice type, const char *name);
+/* "application/json", "application/vnd.acme+json"; none at all, too. */
+bool media_type_is_json(struct slice type);

@@ -182,7 +182,7 @@ static void take_request(struct ingest *ingest, struct http_exchange exchange,
 /* By the media type of its body. */
 static void take_typed(struct ingest *ingest, struct http_exchange exchange, enum route_name route,
                        const struct http_request *request) {
-    const struct format *format = format_find(route, media_type_of(request));
+    const struct format *format = format_find(route, request);
     if (format != NULL) {
         take_request(ingest, exchange, format, request);
         return;

@@ -147,6 +147,26 @@ class CloudEvents(Story):
         return quell.post("/v1/cloudevents", self.EVENT["data"], {
             **headers, **{"ce-" + key: value for key, value in changes.items()}})
 
+    def test_data_of_any_media_type_leaves_a_binary_event_what_its_context_says(self):
+        quell = self.quell(*QUICK)
+        headers = {"ce-" + key: value for key, value in self.EVENT.items() if key != "data"}
+        cases = (("text/plain", b"no {json"), ("application/octet-stream", b"\xff\x00"),
+                 ("application/xml; charset=utf-8", b"<a/>"), ("text/csv", b""),
+                 ("application/vnd.acme.run+json", b'{"message":"no space left"}'))
+        for kind, data in cases:
+            told = {**headers, "Content-Type": kind, "ce-subject": kind.split(";")[0]}
+            told["ce-id"] = str(uuid.uuid4())
+            status, text, _ = quell.request("POST", "/v1/cloudevents", data, told)
+            self.assertEqual((status, json.loads(text)["accepted"]), (200, 1), kind)
+        quell.settle()
+        self.assertEqual({i["root_cause"]["entity"]: i["root_cause"]["message"]
+                          for i in quell.incidents()},
+                         {"job:" + kind.split(";")[0]: "no space left" if b"space" in data else ""
+                          for kind, data in cases})
+        for kind, status in (("application/cloudevents+avro", 415), ("a/b+json", 400)):
+            self.assertEqual(quell.post("/v1/cloudevents", b"{no",
+                                        {**headers, "Content-Type": kind})[0], status)
+
     def test_headers_of_binary_events_are_unquoted_and_percent_decoded_once(self):
         quell = self.quell(*QUICK)
         event = {**self.EVENT, "subject": 'load "1+1" %41 orders\u20ac', "id": "run 7"}
