@@ -94,21 +94,20 @@ static enum event_status status_of_ping(const struct ping *ping) {
     return is_failure ? EVENT_STATUS_FAILED : EVENT_STATUS_OK;
 }
 
-/* What the cron line said, as far as it is text. */
-static struct slice message_of(const struct ping *ping, struct slice body, char *memory) {
-    struct slice head = slice_head(body, PING_BODY_BYTES_MAX);
-    while (head.size > 0 && !text_is_utf8(head) && body.size - head.size < 4) {
-        head.size--; /* a character was cut in two */
+/* What the cron line said; each byte that is no UTF-8 as U+FFFD. */
+static struct status take_words(struct decode *decode, struct slice body, struct slice *words_out) {
+    if (body.size <= PING_BODY_BYTES_MAX && text_is_utf8(body)) {
+        *words_out = body;
+        return status_ok();
     }
-    if (head.size > 0 && text_is_utf8(head)) {
-        return head;
+    char *memory = arena_allocate_unset(decode->arena, PING_BODY_BYTES_MAX + 1, 1);
+    if (memory == NULL) {
+        return status_of(STATUS_FULL);
     }
-    if (ping->exit_status == 0) {
-        return slice_of(NULL, 0);
-    }
-    struct text words = text_over(memory, EXIT_WORDS_BYTES_MAX);
-    text_add_format(&words, "exit status %u", ping->exit_status);
-    return text_slice(&words);
+    struct text words = text_over(memory, PING_BODY_BYTES_MAX + 1);
+    text_add_utf8(&words, body);
+    *words_out = text_slice(&words);
+    return status_ok();
 }
 
 struct status ping_decode(struct decode *decode, const struct ping *ping, struct slice run_id,
@@ -118,15 +117,20 @@ struct status ping_decode(struct decode *decode, const struct ping *ping, struct
     if (draft == NULL || memory == NULL) {
         return status_of(STATUS_FULL);
     }
+    TRY(take_words(decode, body, &draft->envelope.message));
     struct derive_entity_keys keys = {.check_id = ping->name};
     draft->envelope.kind = EVENT_KIND_CHECK;
     draft->envelope.status = status_of_ping(ping);
     draft->envelope.event_time_ns = decode->now_ns;
     draft->envelope.run_id = run_id;
-    draft->envelope.message = message_of(ping, body, memory);
     if (ping->exit_status != 0) {
-        bool has_words = draft->envelope.message.data != (const uint8_t *)memory;
-        draft->envelope.error_class = has_words ? SLICE("exit status") : slice_of(NULL, 0);
+        if (draft->envelope.message.size > 0) {
+            draft->envelope.error_class = SLICE("exit status");
+        } else {
+            struct text words = text_over(memory, EXIT_WORDS_BYTES_MAX);
+            text_add_format(&words, "exit status %u", ping->exit_status);
+            draft->envelope.message = text_slice(&words);
+        }
         draft_add_attribute(draft, SLICE("exit_status"), ping->action);
     }
     struct status status =

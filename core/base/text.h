@@ -46,6 +46,8 @@ void text_add_duration(struct text *text, uint64_t span_ns);
 /* A JSON string with quotes: control characters, quotes and backslashes escaped, also U+2028/9;
  * bytes that are not UTF-8 become U+FFFD. */
 void text_add_json_string(struct text *text, struct slice value);
+/* Each byte that is no UTF-8 becomes U+FFFD. */
+void text_add_utf8(struct text *text, struct slice value);
 /* What a terminal may show safely: control characters (also C1 and ANSI escapes), line separators
  * and overrides of direction become '?'. */
 void text_add_printable(struct text *text, struct slice value);

@@ -107,6 +107,15 @@ void text_add_json_string(struct text *text, struct slice value) {
     text_add_char(text, '"');
 }
 
+void text_add_utf8(struct text *text, struct slice value) {
+    size_t at = 0;
+    while (at < value.size && !text->truncated) {
+        size_t size = character_size(value.data + at, value.size - at);
+        text_add(text, size == 0 ? SLICE("\xEF\xBF\xBD") : slice_of(value.data + at, size));
+        at += size == 0 ? 1 : size;
+    }
+}
+
 /* Of a character of so many bytes: C0, C1, DEL; U+2028 to U+202E and U+2066 to U+2069, which end a
  * line or turn the direction of what follows. */
 static bool is_control(const uint8_t *bytes, size_t size) {

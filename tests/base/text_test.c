@@ -58,6 +58,14 @@ static void terminals_get_no_escapes(void **state) {
     assert_string_equal(memory, "1?2?3?4\xE2\x80\xAF\xE2\x81\xA5");
 }
 
+static void bytes_that_are_no_utf8_are_replaced_up_to_a_whole_character(void **state) {
+    char memory[12];
+    struct text text = text_over(memory, sizeof(memory));
+    text_add_utf8(&text, SLICE("a\xff\xC3\xA9\xE2\x82"));
+    assert_string_equal(memory, "a\xEF\xBF\xBD\xC3\xA9\xEF\xBF\xBD");
+    assert_true(text.truncated);
+}
+
 static void utf8_is_checked_as_the_rfc_says(void **state) {
     assert_true(text_is_utf8(SLICE("a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80")));
     assert_false(text_is_utf8(SLICE("\xC0\x80")));         /* overlong */
@@ -99,6 +107,7 @@ int main(void) {
         cmocka_unit_test(numbers_are_written_in_full),
         cmocka_unit_test(json_strings_survive_hostile_bytes),
         cmocka_unit_test(terminals_get_no_escapes),
+        cmocka_unit_test(bytes_that_are_no_utf8_are_replaced_up_to_a_whole_character),
         cmocka_unit_test(utf8_is_checked_as_the_rfc_says),
         cmocka_unit_test(base32_reads_back_and_refuses_what_it_never_writes),
     };

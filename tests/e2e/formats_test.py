@@ -331,6 +331,21 @@ class Pings(Story):
         self.assertEqual(self.ping(quell, self.CHECK + "/0", "HEAD"), 200)
         self.assertTrue(wait_for(lambda: quell.incidents()[0]["status"] == "resolved"))
 
+    def test_what_a_cron_line_said_is_told_however_long_and_in_whatever_encoding(self):
+        quell = self.quell(*QUICK)
+        long = "a" + 6000 * "\u00e9"  # a character stands across the limit of what is kept
+        for name, body, told in (
+                ("latin", b"Datei f\xfcr B\xe4nder fehlt", "Datei f\ufffdr B\ufffdnder fehlt"),
+                ("bytes", b"\xff\xf0\x9f\x94 gone\xc3", "\ufffd\ufffd\ufffd\ufffd gone\ufffd"),
+                ("whole", "\U0001f525 gone", "\U0001f525 gone"), ("long", long, long)):
+            for action in ("/fail", "/3"):
+                self.assertEqual(self.ping(quell, name + action, "POST",
+                                           body if isinstance(body, bytes) else body.encode()), 200)
+            quell.settle()
+            seen = quell.incidents()[0]["root_cause"]["message"]
+            self.assertGreaterEqual(len(seen), min(len(told), 150))
+            self.assertTrue(told.startswith(seen.rstrip("\u2026")), (told[:50], seen))
+
     def test_an_exit_status_alone_is_told(self):
         quell = self.quell(*QUICK)
         self.assertEqual(self.ping(quell, "nightly/3"), 200)
