@@ -264,7 +264,8 @@ void otlp_record_set_body(struct otlp_record *record, struct slice body, enum at
 }
 
 void otlp_record_set_severity(struct otlp_record *record, uint64_t number) {
-    record->envelope.severity = event_severity_of_otlp(number > 24 ? 0 : (uint32_t)number);
+    /* An enum is an int32: beyond it stands one below zero. */
+    record->envelope.severity = event_severity_of_otlp(number > INT32_MAX ? 0 : (uint32_t)number);
 }
 
 /* --- Spans --- */

@@ -94,7 +94,7 @@ struct status event_severity_parse(struct slice word, enum event_severity *sever
 
 /* OpenTelemetry logs data model, "Field: SeverityNumber". */
 enum event_severity event_severity_of_otlp(uint32_t severity_number) {
-    if (severity_number == 0 || severity_number > 24) {
+    if (severity_number == 0) {
         return EVENT_SEVERITY_NONE;
     }
     if (severity_number >= 21) {

@@ -43,7 +43,7 @@ MUST_CHECK struct status event_status_parse(struct slice word, enum event_status
 MUST_CHECK struct status event_status_unknown(struct slice word, struct fault *reason);
 MUST_CHECK struct status event_severity_parse(struct slice word, enum event_severity *severity_out);
 
-/* OTLP severityNumber: 1-12 info (0 none), 13-16 warning, 17-20 error, 21-24 critical. */
+/* OTLP severityNumber: 1-12 info (0 none), 13-16 warning, 17-20 error, 21 and beyond critical. */
 enum event_severity event_severity_of_otlp(uint32_t severity_number);
 
 /* What a status word says about its entity. */

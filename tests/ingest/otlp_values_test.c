@@ -79,6 +79,36 @@ static void an_enum_is_any_number(void **state) {
     arena_deinit(&world.arena);
 }
 
+/* Beyond those that have a name, too; one below zero is none. */
+static void every_severity_from_seventeen_on_is_a_failure(void **state) {
+    static const struct {
+        const char *number;
+        enum event_status status;
+        enum event_severity severity;
+    } told[] = {
+        {"16", EVENT_STATUS_NONE, EVENT_SEVERITY_WARNING},
+        {"17", EVENT_STATUS_FAILED, EVENT_SEVERITY_ERROR},
+        {"24", EVENT_STATUS_FAILED, EVENT_SEVERITY_CRITICAL},
+        {"25", EVENT_STATUS_FAILED, EVENT_SEVERITY_CRITICAL},
+        {"2147483647", EVENT_STATUS_FAILED, EVENT_SEVERITY_CRITICAL},
+        {"-1", EVENT_STATUS_NONE, EVENT_SEVERITY_NONE},
+        {"-2147483648", EVENT_STATUS_NONE, EVENT_SEVERITY_NONE},
+    };
+    struct world world;
+    char body[128];
+    for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++) {
+        (void)snprintf(
+            body, sizeof(body),
+            "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"severityNumber\":%s}]}]}]}",
+            told[i].number);
+        assert_int_equal(decode_text(&world, body), STATUS_OK);
+        struct envelope envelope = envelope_at(&world, 0);
+        assert_int_equal(envelope.status, told[i].status);
+        assert_int_equal(envelope.severity, told[i].severity);
+        arena_deinit(&world.arena);
+    }
+}
+
 static void a_list_too_long_to_be_whole_is_text(void **state) {
     static char value[ATTRIBUTE_BYTES_MAX + 256];
     static char body[sizeof(value) + 256];
@@ -99,6 +129,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_number_is_one_in_every_spelling),
         cmocka_unit_test(an_enum_is_any_number),
+        cmocka_unit_test(every_severity_from_seventeen_on_is_a_failure),
         cmocka_unit_test(a_list_too_long_to_be_whole_is_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
