@@ -48,9 +48,20 @@ bool otlp_take_enum(struct json_walk *walk, uint64_t *value_out) {
 
 /* --- AnyValue --- */
 
-static void add_any(struct json_walk *walk, struct text *text);
+static void add_any(struct json_walk *walk, struct text *text, uint32_t depth);
+static bool take_any(struct json_walk *walk, uint32_t depth, struct slice *text_out,
+                     enum attribute_type *type_out);
 
-static void add_list(struct json_walk *walk, struct text *text, bool is_map) {
+/* What fails in a bookmark fails in the walk that it was made of. */
+static void note_failure(struct json_walk *walk, const struct json_walk *bookmark) {
+    if (walk->error == NULL && bookmark->error != NULL) {
+        walk->error = bookmark->error;
+        walk->error_at = bookmark->error_at;
+        walk->is_out_of_room = bookmark->is_out_of_room;
+    }
+}
+
+static void add_list(struct json_walk *walk, struct text *text, bool is_map, uint32_t depth) {
     struct slice key;
     bool is_first = true;
     text_add_char(text, is_map ? '{' : '[');
@@ -65,7 +76,7 @@ static void add_list(struct json_walk *walk, struct text *text, bool is_map) {
                 text_add_text(text, is_first ? "" : ",");
                 is_first = false;
                 if (!is_map) {
-                    add_any(walk, text);
+                    add_any(walk, text, depth + 1);
                     continue;
                 }
                 struct json_walk value = {.error = "unset"};
@@ -82,7 +93,8 @@ static void add_list(struct json_walk *walk, struct text *text, bool is_map) {
                 text_add_json_string(text, name);
                 text_add_char(text, ':');
                 if (value.error == NULL && walk->error == NULL) {
-                    add_any(&value, text);
+                    add_any(&value, text, depth + 1);
+                    note_failure(walk, &value);
                 } else {
                     text_add_text(text, "null");
                 }
@@ -93,11 +105,11 @@ static void add_list(struct json_walk *walk, struct text *text, bool is_map) {
 }
 
 /* An AnyValue inside another, as JSON. */
-static void add_any(struct json_walk *walk, struct text *text) {
+static void add_any(struct json_walk *walk, struct text *text, uint32_t depth) {
     struct slice value = {0};
     enum attribute_type type = ATTRIBUTE_JSON;
     size_t mark = walk->arena->used_bytes;
-    if (!otlp_take_any(walk, &value, &type)) {
+    if (!take_any(walk, depth, &value, &type)) {
         return;
     }
     if (type == ATTRIBUTE_STRING || type == ATTRIBUTE_BYTES ||
@@ -109,9 +121,14 @@ static void add_any(struct json_walk *walk, struct text *text) {
     arena_rewind(walk->arena, mark);
 }
 
-static bool take_composite(struct json_walk *walk, bool is_map, struct slice *text_out) {
+static bool take_composite(struct json_walk *walk, bool is_map, uint32_t depth,
+                           struct slice *text_out) {
     size_t start = json_next_at(walk);
     size_t capacity = ATTRIBUTE_BYTES_MAX;
+    if (depth == OTLP_ANY_DEPTH_MAX) {
+        json_fail(walk, "nested too deeply");
+        return false;
+    }
     char *memory = arena_allocate(walk->arena, capacity, 1);
     if (memory == NULL) {
         walk->is_out_of_room = true;
@@ -119,7 +136,7 @@ static bool take_composite(struct json_walk *walk, bool is_map, struct slice *te
         return false;
     }
     struct text text = text_over(memory, capacity);
-    add_list(walk, &text, is_map);
+    add_list(walk, &text, is_map, depth);
     if (walk->error == NULL) {
         otlp_mark_cut(&text, slice_of(walk->bytes.data + start, walk->at - start));
     }
@@ -158,8 +175,8 @@ static void rewrite_int(struct json_walk *walk, struct slice *text) {
     *text = text_slice(&written);
 }
 
-static void take_any_member(struct json_walk *walk, struct slice key, struct slice *text_out,
-                            enum attribute_type *type_out) {
+static void take_any_member(struct json_walk *walk, struct slice key, uint32_t depth,
+                            struct slice *text_out, enum attribute_type *type_out) {
     bool flag;
     if (json_take_null(walk)) {
         return;
@@ -192,23 +209,28 @@ static void take_any_member(struct json_walk *walk, struct slice key, struct sli
         json_take_string(walk, text_out);
     } else if (json_key_is(key, "arrayValue") || json_key_is(key, "kvlistValue")) {
         *type_out = ATTRIBUTE_JSON;
-        take_composite(walk, key.data[0] == 'k', text_out);
+        take_composite(walk, key.data[0] == 'k', depth, text_out);
     } else {
         json_skip(walk, NULL);
     }
 }
 
-bool otlp_take_any(struct json_walk *walk, struct slice *text_out, enum attribute_type *type_out) {
+static bool take_any(struct json_walk *walk, uint32_t depth, struct slice *text_out,
+                     enum attribute_type *type_out) {
     struct slice key;
     if (json_take_null(walk)) {
         return true;
     }
     if (json_enter_object(walk)) {
         while (json_next_member(walk, &key)) {
-            take_any_member(walk, key, text_out, type_out);
+            take_any_member(walk, key, depth, text_out, type_out);
         }
     }
     return walk->error == NULL;
+}
+
+bool otlp_take_any(struct json_walk *walk, struct slice *text_out, enum attribute_type *type_out) {
+    return take_any(walk, 0, text_out, type_out);
 }
 
 /* --- Attributes --- */

@@ -7,7 +7,7 @@
 #include "ingest/otlp_number.h"
 
 /* Deeper values are refused, as in JSON; each level is at least two messages. */
-enum { ANY_DEPTH_MAX = JSON_DEPTH_MAX / 2, NUMBER_TEXT_BYTES = 64 };
+enum { NUMBER_TEXT_BYTES = 64 };
 
 /* --- AnyValue --- */
 
@@ -54,7 +54,7 @@ static void add_list(struct proto_root *root, struct slice message, struct text 
     struct proto_walk walk = proto_walk_over(root, message);
     struct proto_field field;
     bool is_first = true;
-    if (depth == ANY_DEPTH_MAX) {
+    if (depth == OTLP_ANY_DEPTH_MAX) {
         proto_fail(root, message.data, "nested too deeply");
         return;
     }

@@ -68,7 +68,8 @@ static_assert(2 * BLOCK_BYTES_MAX <= JOURNAL_SEGMENT_BYTES, "a segment holds any
 #define HTTP2_FLOOD_CREDIT 1000u /* frames that are no request, at once; see http2.c */
 #define HTTP2_FLOOD_CREDIT_PER_S 100u
 #define TLS_PEER_NAMES_MAX 16u /* of a client's certificate; the first ones count */
-#define JSON_DEPTH_MAX 64u     /* deeper input is refused; OTLP needs about 12 and AnyValue nests */
+#define JSON_DEPTH_MAX 160u    /* deeper input is refused; an AnyValue of OTLP takes four a level */
+#define OTLP_ANY_DEPTH_MAX 32u /* lists and maps in one another, as protobuf's own parsers */
 #define CONNECTIONS_DEFAULT 10000u
 #define WAITING_REQUESTS_MAX 256u /* decoded and on their way to the disk, of one ingest thread */
 #define LAG_EVENTS_DEFAULT (1u << 18) /* some tenths of a second of applying */

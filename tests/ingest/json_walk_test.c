@@ -1,4 +1,5 @@
 /* json_walk_test.c - the walker against RFC 8259 and hostile text. */
+#include "core/base/limits.h"
 #include "ingest/json_walk.h"
 
 #include <dirent.h>
@@ -81,14 +82,14 @@ static void errors_name_line_and_column(void **state) {
 }
 
 static void nesting_ends_at_its_bound(void **state) {
-    char text[200];
+    char text[2 * JSON_DEPTH_MAX];
     struct fault fault;
-    memset(text, '[', 64);
-    memset(text + 64, ']', 64);
-    assert_true(is_json(slice_of(text, 128), &fault));
-    memset(text, '[', 65);
-    assert_false(is_json(slice_of(text, 65), &fault));
-    assert_string_equal(fault.words, "nested too deeply at line 1 column 65");
+    memset(text, '[', JSON_DEPTH_MAX);
+    memset(text + JSON_DEPTH_MAX, ']', JSON_DEPTH_MAX);
+    assert_true(is_json(slice_of(text, sizeof(text)), &fault));
+    memset(text, '[', JSON_DEPTH_MAX + 1);
+    assert_false(is_json(slice_of(text, JSON_DEPTH_MAX + 1), &fault));
+    assert_string_equal(fault.words, "nested too deeply at line 1 column 161");
 }
 
 static void escapes_are_undone_in_the_arena(void **state) {

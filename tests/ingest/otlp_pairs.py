@@ -4,6 +4,7 @@ Requests are made and encoded by the official opentelemetry-proto classes; damag
 judged without a crash.
 """
 import base64
+import itertools
 import json
 import os
 import random
@@ -363,6 +364,33 @@ class Pairs(unittest.TestCase):
         swapped = b"\x0a" + bytes([len(inner)]) + inner
         self.assertEqual(self.tool.run("logs", "proto", swapped),
                          self.tool.run("logs", "proto", ordered.SerializeToString()))
+
+    def test_values_nest_equally_deep_in_both_encodings_wherever_they_stand(self):
+        for depth, is_map in itertools.product((1, 14, 15, 31, 32, 33, 40), (False, True)):
+            log, span, point = (ExportLogsServiceRequest(), ExportTraceServiceRequest(),
+                                ExportMetricsServiceRequest())
+            metric = point.resource_metrics.add().scope_metrics.add().metrics.add(name="m")
+            exemplar = metric.gauge.data_points.add(time_unix_nano=1).exemplars.add()
+            record = log.resource_logs.add().scope_logs.add().log_records.add(time_unix_nano=1)
+            event = span.resource_spans.add().scope_spans.add().spans.add(name="s").events.add()
+            for what, request, value in (
+                    ("logs", log, record.body), ("logs", log, record.attributes.add(key="a").value),
+                    ("traces", span, event.attributes.add(key="exception.message").value),
+                    ("metrics", point, exemplar.filtered_attributes.add(key="a").value)):
+                for _ in range(depth):
+                    value = (value.kvlist_value.values.add(key="k").value if is_map
+                             else value.array_value.values.add())
+                value.string_value = "leaf"
+                proto = self.tool.run(what, "proto", request.SerializeToString())
+                text = json.dumps(MessageToDict(request), separators=(",", ":")).encode()
+                told = self.tool.run(what, "json", text)
+                case = (depth, is_map, what)
+                if depth > 32 and what != "metrics":  # of an exemplar its trace is kept, no more
+                    self.assertIn("nested too deeply", proto, case)
+                    self.assertIn("nested too deeply", told, case)
+                elif depth <= 33:
+                    self.assertEqual(proto, told, case)
+                    self.assertFalse(proto.startswith("invalid"), case)
 
     def test_damaged_bodies_are_judged_without_a_crash(self):
         invalid = 0

@@ -38,6 +38,8 @@ static void a_number_is_one_in_every_spelling(void **state) {
         "{\"doubleValue\":\"0x1p3\"}",
         "{\"doubleValue\":\"inf\"}",
         "{\"doubleValue\":\"1.5 \"}",
+        "{\"kvlistValue\":{\"values\":[{\"key\":\"k\",\"value\":{\"intValue\":\"abc\"}}]}}",
+        "{\"kvlistValue\":{\"values\":[{\"key\":\"k\",\"value\":{\"stringValue\":1}}]}}",
         "{\"arrayValue\":{\"values\":[{\"intValue\":\"1],\\\"evil\\\":[2\"}]}}",
     };
     struct world world;
