@@ -190,6 +190,17 @@ static uint64_t settle_time(const struct alert *alert, bool has_ended) {
     return has_ended || alert->is_resolved ? ends_ns : alert->starts_ns;
 }
 
+/* The label tenant_id; or tenant, where nobody must prove who he is and it can be one's name: else
+ * it is a label of the user's own, which loses no alert. */
+static struct slice claim_of(const struct decode *decode, const struct alert *alert) {
+    struct slice claim = find_label(alert, "tenant_id");
+    struct slice word = find_label(alert, "tenant");
+    struct fault unused;
+    bool is_claim = claim.size == 0 && word.size > 0 && !decode->tenant_is_bound &&
+                    status_is_ok(derive_check_tenant(word, &unused));
+    return is_claim ? word : claim;
+}
+
 static struct status add_alert(struct decode *decode, struct draft *draft, struct slice raw) {
     struct alert *alert = alert_of(draft);
     struct envelope *envelope = &draft->envelope;
@@ -202,7 +213,7 @@ static struct status add_alert(struct decode *decode, struct draft *draft, struc
     envelope->status = is_resolved ? EVENT_STATUS_OK : EVENT_STATUS_FAILED;
     envelope->event_time_ns = settle_time(alert, has_ended);
     envelope->error_class = find_label(alert, "alertname");
-    draft->claimed = first_label(alert, "tenant_id", "tenant");
+    draft->claimed = claim_of(decode, alert);
     settle_severity(alert);
     if (!draft->is_refused) {
         struct status status = settle_entity(decode, alert);

@@ -236,6 +236,22 @@ class Alerts(Story):
         self.assertEqual({one["root_cause"]["entity"] for one in quell.incidents()},
                          {"check:Hot", "service:shop", "host:a"})
 
+    def test_a_label_tenant_loses_no_alert(self):
+        """Rules call their own customers so; `tenant_id` is ours, and must be the token's."""
+        tenant = ('[tenant]\nid = "acme"\ntokens_sha256 = '
+                  '["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"]\n')
+        told = [alert("Ours", tenant="acme"), alert("Theirs", tenant="umbrella"),
+                alert("Words", tenant="Umbrella Corp"), alert("Claim", tenant_id="umbrella")]
+        for mode, tenants in (("token", {"Ours": "acme", "Theirs": "acme", "Words": "acme"}),
+                              ("none", {"Ours": "acme", "Theirs": "umbrella", "Words": "default",
+                                        "Claim": "umbrella"})):
+            quell = self.quell(*QUICK, "auth.mode=" + mode, files={"tenants/acme.toml": tenant})
+            self.assertEqual(quell.request("POST", "/api/v2/alerts", json.dumps(told), {
+                "Content-Type": "application/json", "Authorization": "Bearer test"})[0], 200)
+            self.assertEqual(quell.settle()["events_rejected"], 4 - len(tenants))
+            self.assertEqual({one["root_cause"]["error_class"]: one["tenant"]
+                              for one in quell.incidents()}, tenants)
+
     def test_an_alert_without_labels_is_refused(self):
         quell = self.quell(*QUICK)
         for body in ('{"alerts":3}', '{"alerts":[{}]}', '{"alerts":[],}', "[{}]", "[{\"labels\":{}}]", "{}", "[{\"labels\":{\"a\":{}}}]", "[3]"):
