@@ -6,12 +6,11 @@
 /* --- Records --- */
 
 static void take_id(struct json_walk *walk, struct otlp_record *record, uint8_t *id_out,
-                    size_t size) {
+                    size_t size, const char *complaint) {
     struct slice text = {0};
     if (otlp_take_text(walk, &text) && text.size > 0 &&
         !status_is_ok(text_parse_hex(text, id_out, size))) {
-        record->reason =
-            size == 16 ? "traceId is not 32 hex digits" : "spanId is not 16 hex digits";
+        record->reason = complaint;
     }
 }
 
@@ -19,7 +18,10 @@ void otlp_take_ids(struct json_walk *walk, struct slice key, struct otlp_record 
     uint8_t id[16] = {0};
     bool is_trace = json_key_is(key, "traceId");
     bool is_parent = json_key_is(key, "parentSpanId");
-    take_id(walk, record, id, is_trace ? 16 : 8);
+    take_id(walk, record, id, is_trace ? 16 : 8,
+            is_trace    ? "traceId is not 32 hex digits"
+            : is_parent ? "parentSpanId is not 16 hex digits"
+                        : "spanId is not 16 hex digits");
     struct reader reader = reader_over(slice_of(id, sizeof(id)));
     uint64_t first = reader_u64_big_endian(&reader);
     if (is_trace) {

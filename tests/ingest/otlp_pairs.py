@@ -392,6 +392,18 @@ class Pairs(unittest.TestCase):
                     self.assertEqual(proto, told, case)
                     self.assertFalse(proto.startswith("invalid"), case)
 
+    def test_an_id_of_another_length_is_refused_by_its_name(self):
+        for name, key, size in (("trace_id", "traceId", 16), ("span_id", "spanId", 8),
+                                ("parent_span_id", "parentSpanId", 8)):
+            request = ExportTraceServiceRequest()
+            span = request.resource_spans.add().scope_spans.add().spans.add(name="s")
+            setattr(span, name, b"odd")
+            for encoding, body, unit in (
+                    ("proto", request.SerializeToString(), f"{size} bytes"),
+                    ("json", json.dumps(MessageToDict(request)).encode(), f"{2 * size} hex digits")):
+                reason = f"{key} is not {unit}".encode().hex()
+                self.assertIn("refused:" + reason, self.tool.run("traces", encoding, body).split())
+
     def test_damaged_bodies_are_judged_without_a_crash(self):
         invalid = 0
         for seed in range(2000):
