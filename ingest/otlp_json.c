@@ -52,13 +52,36 @@ static void add_any(struct json_walk *walk, struct text *text, uint32_t depth);
 static bool take_any(struct json_walk *walk, uint32_t depth, struct slice *text_out,
                      enum attribute_type *type_out);
 
-/* What fails in a bookmark fails in the walk that it was made of. */
-static void note_failure(struct json_walk *walk, const struct json_walk *bookmark) {
-    if (walk->error == NULL && bookmark->error != NULL) {
-        walk->error = bookmark->error;
-        walk->error_at = bookmark->error_at;
-        walk->is_out_of_room = bookmark->is_out_of_room;
+static void add_taken(struct text *text, struct slice value, enum attribute_type type) {
+    if (type == ATTRIBUTE_STRING || type == ATTRIBUTE_BYTES ||
+        (type == ATTRIBUTE_DOUBLE && otlp_is_beyond_json(value))) {
+        text_add_json_string(text, value);
+    } else {
+        text_add(text, value.size == 0 ? SLICE("null") : value);
     }
+}
+
+/* One of a map: its key may stand behind its value, which is read once all the same. */
+static void add_pair(struct json_walk *walk, struct text *text, uint32_t depth) {
+    struct slice key;
+    struct slice name = {0};
+    struct slice value = {0};
+    enum attribute_type type = ATTRIBUTE_JSON;
+    size_t mark = walk->arena->used_bytes;
+    json_enter_object(walk);
+    while (json_next_member(walk, &key)) {
+        if (json_key_is(key, "key")) {
+            otlp_take_text(walk, &name);
+        } else if (json_key_is(key, "value")) {
+            take_any(walk, depth, &value, &type);
+        } else {
+            json_skip(walk, NULL);
+        }
+    }
+    text_add_json_string(text, name);
+    text_add_char(text, ':');
+    add_taken(text, value, type);
+    arena_rewind(walk->arena, mark);
 }
 
 static void add_list(struct json_walk *walk, struct text *text, bool is_map, uint32_t depth) {
@@ -75,28 +98,10 @@ static void add_list(struct json_walk *walk, struct text *text, bool is_map, uin
             while (json_next_element(walk)) {
                 text_add_text(text, is_first ? "" : ",");
                 is_first = false;
-                if (!is_map) {
-                    add_any(walk, text, depth + 1);
-                    continue;
-                }
-                struct json_walk value = {.error = "unset"};
-                struct slice name = {0};
-                json_enter_object(walk);
-                while (json_next_member(walk, &key)) {
-                    if (json_key_is(key, "key")) {
-                        otlp_take_text(walk, &name);
-                    } else {
-                        value = json_key_is(key, "value") ? *walk : value;
-                        json_skip(walk, NULL);
-                    }
-                }
-                text_add_json_string(text, name);
-                text_add_char(text, ':');
-                if (value.error == NULL && walk->error == NULL) {
-                    add_any(&value, text, depth + 1);
-                    note_failure(walk, &value);
+                if (is_map) {
+                    add_pair(walk, text, depth + 1);
                 } else {
-                    text_add_text(text, "null");
+                    add_any(walk, text, depth + 1);
                 }
             }
         }
@@ -112,12 +117,7 @@ static void add_any(struct json_walk *walk, struct text *text, uint32_t depth) {
     if (!take_any(walk, depth, &value, &type)) {
         return;
     }
-    if (type == ATTRIBUTE_STRING || type == ATTRIBUTE_BYTES ||
-        (type == ATTRIBUTE_DOUBLE && otlp_is_beyond_json(value))) {
-        text_add_json_string(text, value);
-    } else {
-        text_add(text, value.size == 0 ? SLICE("null") : value);
-    }
+    add_taken(text, value, type);
     arena_rewind(walk->arena, mark);
 }
 

@@ -29,6 +29,9 @@ static void a_number_is_one_in_every_spelling(void **state) {
         {"{\"doubleValue\":\"-Infinity\"}", "n=-Infinity d\n"},
         {"{\"arrayValue\":{\"values\":[{\"intValue\":\"1e1\"},{\"doubleValue\":\"NaN\"}]}}",
          "n=[10,\"NaN\"] j\n"},
+        {"{\"kvlistValue\":{\"values\":[{\"value\":{\"intValue\":1},\"key\":\"a\"},"
+         "{\"key\":\"b\",\"value\":{\"intValue\":2},\"x\":[]},{\"key\":\"c\"},{}]}}",
+         "n={\"a\":1,\"b\":2,\"c\":null,\"\":null} j\n"},
     };
     static const char *const bad[] = {
         "{\"intValue\":17.5}",
@@ -40,6 +43,7 @@ static void a_number_is_one_in_every_spelling(void **state) {
         "{\"doubleValue\":\"1.5 \"}",
         "{\"kvlistValue\":{\"values\":[{\"key\":\"k\",\"value\":{\"intValue\":\"abc\"}}]}}",
         "{\"kvlistValue\":{\"values\":[{\"key\":\"k\",\"value\":{\"stringValue\":1}}]}}",
+        "{\"kvlistValue\":{\"values\":[{\"value\":{\"stringValue\":1},\"key\":\"k\"}]}}",
         "{\"arrayValue\":{\"values\":[{\"intValue\":\"1],\\\"evil\\\":[2\"}]}}",
     };
     struct world world;
