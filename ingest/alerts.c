@@ -152,9 +152,7 @@ static struct status settle_entity(struct decode *decode, struct alert *alert) {
 static void settle_severity(struct alert *alert) {
     struct slice word = find_label(alert, "severity");
     enum event_severity *severity = &alert->draft.envelope.severity;
-    if (slice_equals(word, SLICE("page"))) {
-        *severity = EVENT_SEVERITY_CRITICAL;
-    } else if (word.size == 0 || !status_is_ok(event_severity_parse(word, severity))) {
+    if (word.size == 0 || !status_is_ok(event_severity_parse(word, severity))) {
         *severity = EVENT_SEVERITY_ERROR; /* the word is the user's own; the alert still fires */
     }
 }

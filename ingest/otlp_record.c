@@ -77,22 +77,14 @@ bool otlp_is_marked(struct slice value, enum attribute_type type) {
 }
 
 void otlp_mark_cut(struct text *text, struct slice raw) {
-    enum { MARK_BYTES = 1 + 2 * sizeof(struct hash128) };
     ASSERT(text->capacity == ATTRIBUTE_BYTES_MAX);
     if (!fills_room(text->size)) {
         ASSERT(!text->truncated);
         return;
     }
     struct hash128 hash = hash128_of(raw, 0);
-    size_t size = text->capacity - 1 - MARK_BYTES;
-    while (size > 0 && ((uint8_t)text->data[size] & 0xC0) == 0x80) {
-        size--; /* what follows goes on with a character */
-    }
-    text->size = size;
-    text->truncated = false;
-    text_add_char(text, '#');
-    text_add_hex(text, slice_of(&hash, sizeof(hash)));
-    ASSERT(!text->truncated && fills_room(text->size));
+    text_end_with_mark(text, slice_of(&hash, sizeof(hash)));
+    ASSERT(fills_room(text->size));
 }
 
 static struct slice cut_value(struct slice value) {

@@ -89,6 +89,19 @@ void text_add_hex(struct text *text, struct slice bytes) {
     }
 }
 
+void text_end_with_mark(struct text *text, struct slice mark) {
+    size_t mark_bytes = 1 + 2 * mark.size;
+    ASSERT(text->capacity > mark_bytes && text->size + mark_bytes >= text->capacity);
+    text->size = text->capacity - 1 - mark_bytes;
+    while (text->size > 0 && ((uint8_t)text->data[text->size] & 0xC0) == 0x80) {
+        text->size--; /* what follows goes on with a character */
+    }
+    text->truncated = false;
+    text_add_char(text, '#');
+    text_add_hex(text, mark);
+    ASSERT(!text->truncated);
+}
+
 void text_add_format(struct text *text, const char *format, ...) {
     if (text->truncated || text->capacity == 0) {
         return;

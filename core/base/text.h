@@ -36,6 +36,9 @@ void text_add_i64(struct text *text, int64_t value);
 /* Shortest form that reads back the same; "null" for what JSON cannot say. */
 void text_add_f64(struct text *text, double value);
 void text_add_hex(struct text *text, struct slice bytes);
+/* A full text's last bytes, to whole characters, give way to '#' and the mark in hex, by which it
+ * differs from what was cut alike; it is no longer truncated. The text has room for that alone. */
+void text_end_with_mark(struct text *text, struct slice mark);
 __attribute__((format(printf, 2, 3))) void text_add_format(struct text *text, const char *format,
                                                            ...);
 /* RFC 3339 in UTC with `digits` fractional digits (0, 3, 6 or 9): 2026-11-20T03:00:00.000Z. */

@@ -50,6 +50,25 @@ class OpenLineage(Story):
                                        lineage("COMPLETE", "report", seconds=3)])
         self.assertTrue(wait_for(lambda: quell.incidents()[0]["status"] == "resolved"))
 
+    def test_a_name_that_is_too_long_ends_with_its_hash_and_loses_nothing(self):
+        quell = self.quell(*QUICK)
+        path = "s3a/" + "part=\u00fc/" * 60
+        events = [lineage("COMPLETE", "load", [], [path + "1"], -30),
+                  lineage("COMPLETE", "report", [path + "1"], ["board"], -20),
+                  lineage("COMPLETE", "other", [path + "2"], [], -20),
+                  lineage("FAIL", "load"), lineage("FAIL", "report", seconds=1),
+                  lineage("FAIL", "other", seconds=1), lineage("FAIL", path, seconds=2)]
+        status, answer = quell.post("/api/v1/lineage", events)
+        self.assertEqual((status, answer["accepted"], answer["rejected"]), (201, 7, 0))
+        quell.settle()
+        incidents = {one["root_cause"]["entity"]: one["affected"] for one in quell.incidents()}
+        self.assertEqual([a["entity"] for a in incidents.pop("job:warehouse/load")],
+                         ["job:warehouse/report"])
+        self.assertEqual(incidents.pop("job:warehouse/other"), [])
+        (cut,) = incidents
+        self.assertRegex(cut, "^job:warehouse/s3a/(part=\u00fc/)+[^#]*#[0-9a-f]{32}$")
+        self.assertLessEqual(len(cut.encode()), 256)
+
     def test_a_failed_task_is_the_root_of_its_failed_parent(self):
         quell = self.quell(*QUICK)
         parent = {"run": {"runId": "r"}, "job": {"namespace": "warehouse", "name": "dag"}}
