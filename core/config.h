@@ -26,6 +26,7 @@ struct config_setting {
     bool is_secret;     /* came from ${env:} or ${file:} */
     bool is_unresolved; /* and could not be had: told already */
     bool is_list;       /* was an array; its strings are joined by blanks */
+    bool is_table;      /* an empty one; what stands in a table is a setting of its own */
     uint32_t line;
     uint32_t column;
 };

@@ -239,6 +239,7 @@ static void read_setting(struct config_build *build, const struct toml_value *va
     setting->line = value->line;
     setting->column = value->column;
     setting->is_list = value->kind == TOML_ARRAY;
+    setting->is_table = value->kind == TOML_TABLE;
     struct status status =
         config_expand(value->text, build->arena, &setting->value, &setting->is_secret, &reason);
     if (!status_is_ok(status)) {
@@ -275,7 +276,7 @@ static void read_nested(struct config_build *build, const struct toml_value *tab
         text_add(&text, prefix);
         text_add_char(&text, '.');
         text_add(&text, child->key);
-        if (child->kind == TOML_TABLE && !text.truncated) {
+        if (child->kind == TOML_TABLE && child->children_count > 0 && !text.truncated) {
             read_nested(build, child, text_slice(&text), sink); /* the path bounds the depth */
             continue;
         }
@@ -296,6 +297,8 @@ static uint32_t settings_count(const struct toml_value *table) {
     return count;
 }
 
+static const char *const no_type = "this sink has no type, such as type = \"webhook\"";
+
 /* "typ" is more likely mistyped than a setting of a sink without a type. */
 static void refuse_typeless(struct config_build *build, const struct toml_value *table) {
     static const char *const keys[] = {"type", NULL};
@@ -307,7 +310,7 @@ static void refuse_typeless(struct config_build *build, const struct toml_value 
             return;
         }
     }
-    config_error(build, table, "this sink has no type, such as type = \"webhook\"");
+    config_error(build, table, "%s", no_type);
 }
 
 static void read_sink(struct config_build *build, const struct toml_value *table,
@@ -323,6 +326,9 @@ static void read_sink(struct config_build *build, const struct toml_value *table
         return;
     }
     sink->type = config_text(build, type);
+    if (type->kind == TOML_STRING && sink->type.size == 0) {
+        config_error(build, type, "%s", no_type);
+    }
     sink->type_line = type->line;
     sink->type_column = type->column;
     sink->settings = array_of(build, table, settings_count(table), sizeof(struct config_setting));
@@ -331,7 +337,7 @@ static void read_sink(struct config_build *build, const struct toml_value *table
         if (slice_equals(value.key, SLICE("type"))) {
             continue;
         }
-        if (value.kind == TOML_TABLE) {
+        if (value.kind == TOML_TABLE && value.children_count > 0) {
             read_nested(build, &value, value.key, sink);
             continue;
         }

@@ -96,7 +96,9 @@ static void check_shape(const struct config_sink *sink, const struct sink_type *
     for (uint32_t i = 0; i < SINK_TYPES_COUNT; i++) {
         is_ours = is_ours || type == sink_types[i];
     }
-    if (!is_ours || (wants_table == is_below && (!setting->is_list || is_one_of(name, lists)))) {
+    bool is_one = !setting->is_table && (!setting->is_list || is_one_of(name, lists));
+    bool is_empty_table = wants_table && !is_below && setting->is_table;
+    if (!is_ours || is_empty_table || (wants_table == is_below && is_one)) {
         return;
     }
     char words[256];

@@ -270,6 +270,27 @@ class CommandLine(unittest.TestCase):
             told('headers = { X-Team = ["a", "b"] }'),
             '13: sink "a": headers.X-Team: one value is wanted here, no list and no table')
 
+    def test_check_refuses_a_sink_whose_type_is_empty(self):
+        # Taken, it had ended the thread that delivers to all the others.
+        result = self.run_quell("check", files={"quell.toml": '[sink.a]\ntype = ""\n'})
+        self.assertEqual((result.returncode, result.stderr), (
+            1, 'quell.toml:2:1: this sink has no type, such as type = "webhook"\n'))
+
+    def test_check_tells_of_an_unknown_key_also_when_nothing_stands_in_it(self):
+        def told(setting):
+            result = self.run_quell("check", files={"quell.toml": (
+                f'[sink.a]\ntype = "webhook"\nurl = "http://127.0.0.1/"\n{setting}\n')})
+            return result.stderr.replace("quell.toml:", "").strip()
+        self.assertEqual(told("header = {}"),
+                         '4:1: sink "a": unknown key "header": did you mean "headers"?')
+        self.assertEqual(told("[sink.a.header]"),
+                         '4:9: sink "a": unknown key "header": did you mean "headers"?')
+        self.assertEqual(told("timeout = {}"),
+                         '4:1: sink "a": timeout: one value is wanted here, no list and no table')
+        self.assertEqual(told("headers = { X-Team = {} }"), '4:13: sink "a": headers.X-Team: '
+                         'one value is wanted here, no list and no table')
+        self.assertEqual(told("headers = {}"), "")
+
     def test_check_tells_a_secret_that_is_missing_and_nothing_that_follows_of_it(self):
         result = self.run_quell("check", files={"quell.toml": '[sink.oncall]\ntype = "slack"\n'
                                                 'url = "${env:QUELL_NO_SUCH_THING}"\n'})
