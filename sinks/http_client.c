@@ -159,6 +159,23 @@ void http_client_close(struct http_client *client) {
     free(client);
 }
 
+bool http_url_is_sound(struct slice url) {
+    char memory[SINK_URL_BYTES_MAX + 1];
+    struct text text = text_over(memory, sizeof(memory));
+    bool is_http =
+        slice_starts_with(url, SLICE("http://")) || slice_starts_with(url, SLICE("https://"));
+    struct slice host = slice_tail(url, slice_find_byte(url, ':'));
+    text_add(&text, url);
+    bool has_nul = slice_find_byte(url, 0) < url.size;
+    if (!is_http || has_nul || text.truncated || slice_starts_with(host, SLICE(":///"))) {
+        return false;
+    }
+    CURLU *parsed = curl_url();
+    bool is_sound = parsed != NULL && curl_url_set(parsed, CURLUPART_URL, memory, 0) == CURLUE_OK;
+    curl_url_cleanup(parsed);
+    return is_sound;
+}
+
 static size_t on_body(char *bytes, size_t size, size_t count, void *context) {
     struct http_attempt *attempt = context;
     size_t room = RESPONSE_BYTES_MAX - attempt->body_size;

@@ -18,6 +18,9 @@ MUST_CHECK struct status http_client_open(struct loop *loop, struct http_client 
                                           struct fault *fault);
 /* Drops attempts in flight without calling back. NULL is allowed. */
 void http_client_close(struct http_client *client);
+/* Whether it is http:// or https:// with a host that a request could go to: as curl reads it, but
+ * for http:///x, of which curl makes a host x. */
+bool http_url_is_sound(struct slice url);
 /* POSTs; request memory lives until on_done, which is called once from the loop. The response lives
  * during that call; a 2xx keeps its status also when its body broke off, and has an error then.
  * FULL without memory. */

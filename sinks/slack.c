@@ -22,6 +22,7 @@
 #include "core/base/assert.h"
 #include "core/base/json_pick.h"
 #include "core/base/limits.h"
+#include "sinks/http_client.h"
 #include "sinks/slack_blocks.h"
 
 enum {
@@ -81,7 +82,7 @@ static struct status check_bot(const struct slack_state *state, struct fault *fa
             fault_set(&one, STATUS_INVALID, "channel = \"#name\" is missing or too long");
         status = fault_join(fault, status, next, &one);
     }
-    if (!is_url(state->api_url)) {
+    if (!is_url(state->api_url) || !http_url_is_sound(state->api_url)) {
         struct status next = fault_set(&one, STATUS_INVALID, "api_url is no address");
         status = fault_join(fault, status, next, &one);
     }
@@ -95,7 +96,7 @@ static struct status check_address(const struct slack_state *state, struct fault
                          "url = \"https://hooks.slack.com/...\", or else token and channel");
     }
     if (!is_bot) {
-        return is_url(state->url)
+        return is_url(state->url) && http_url_is_sound(state->url)
                    ? status_ok()
                    : fault_set(fault, STATUS_INVALID,
                                "url is no https:// address of up to %d bytes", URL_BYTES_MAX);

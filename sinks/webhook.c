@@ -13,6 +13,7 @@
 
 #include "core/base/assert.h"
 #include "core/digest.h"
+#include "sinks/http_client.h"
 #include "sinks/template.h"
 
 enum { SECRETS_MAX = 2, SECRET_BYTES_MAX = 128, HEADERS_MAX = 32 };
@@ -129,12 +130,10 @@ static struct status check_headers(const struct config_sink *config, struct faul
 }
 
 static struct status check_url(struct slice url, struct fault *fault) {
-    bool is_http =
-        slice_starts_with(url, SLICE("http://")) || slice_starts_with(url, SLICE("https://"));
     if (url.size > SINK_URL_BYTES_MAX) {
         return fault_set(fault, STATUS_INVALID, "url has at most %d bytes", SINK_URL_BYTES_MAX);
     }
-    return is_http && !has_line_break(url)
+    return http_url_is_sound(url)
                ? status_ok()
                : fault_set(fault, STATUS_INVALID, "%s",
                            url.size == 0 ? "url = \"https://...\" is missing"

@@ -291,6 +291,21 @@ class CommandLine(unittest.TestCase):
                          'one value is wanted here, no list and no table')
         self.assertEqual(told("headers = {}"), "")
 
+    def test_check_refuses_an_address_that_nobody_can_call(self):
+        def told(url):
+            files = {"quell.toml": f'[sink.a]\ntype = "webhook"\nurl = "{url}"\n[sink.b]\ntype = '
+                                   f'"slack"\ntoken = "x"\nchannel = "c"\napi_url = "{url}"\n'}
+            return self.run_quell("check", files=files).stderr
+        for bad in ("http://", "http:///x", "http://a:99999/", "http://a:x/", "http://[::1/",
+                    "http://s3cret host/", "http://a/s3cret word", "http://u@/"):
+            words = told(bad)
+            self.assertIn('quell.toml:3:1: sink "a": url ', words, bad)
+            self.assertIn('quell.toml:8:1: sink "b": api_url ', words, bad)
+            self.assertNotIn("s3cret", words)
+        for good in ("http://a", "https://a:8443/x?y=1#z", "http://u:p%20w@127.0.0.1:1/{id}",
+                     "http://[::1]:80/", "https://hooks.slack.com/services/T/B/x"):
+            self.assertEqual(told(good), "", good)
+
     def test_check_tells_a_secret_that_is_missing_and_nothing_that_follows_of_it(self):
         result = self.run_quell("check", files={"quell.toml": '[sink.oncall]\ntype = "slack"\n'
                                                 'url = "${env:QUELL_NO_SUCH_THING}"\n'})
