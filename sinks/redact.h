@@ -6,7 +6,8 @@
 
 #include "core/config.h"
 
-/* Appends what was said, fit to be shown, with every run that also stands in a secret setting of
- * the sink replaced by "***". Runs shorter than REDACT_RUN_BYTES_MIN are too common to tell. */
+/* Appends what was said, fit to be shown and in one line (white space is a blank), with every run
+ * that also stands in a secret setting of the sink replaced by "***". Runs shorter than
+ * REDACT_RUN_BYTES_MIN are too common to tell. */
 enum { REDACT_RUN_BYTES_MIN = 8 };
 void redact_add(struct text *words, struct slice said, const struct config_sink *config);
