@@ -292,6 +292,7 @@ static void attempt(struct sink_host *host, struct queued_message *message) {
         take_verdict(host, SINK_RETRY, false, 0);
         return;
     }
+    host->current = (struct sink_delivery){0};
     arena_reset(&host->attempt_arena);
     if (!status_is_ok(
             store_snapshot_acquire(host->sinks->options.stores[host->shard], &snapshot))) {
@@ -325,10 +326,14 @@ static bool report_superseded(struct sink_host *host) {
     return true;
 }
 
+/* A sink of the defaults has messages of many tenants: the message says whose. */
 static void log_dead(const struct sink_host *host, uint64_t number) {
+    struct slice tenant = host->current.message.tenant;
+    tenant = tenant.size > 0 ? tenant : sink_tenant_words(host);
     log_write(host->sinks->options.logger, LOG_LEVEL_ERROR, "sinks",
-              "sink %.*s: message %llu is a dead letter: %s", SLICE_PRINT(host->config.name),
-              (unsigned long long)number, host->error);
+              "sink %.*s: message %llu of tenant %.*s is a dead letter: %s",
+              SLICE_PRINT(host->config.name), (unsigned long long)number, SLICE_PRINT(tenant),
+              host->error);
 }
 
 static bool report_outcome(struct sink_host *host) {

@@ -58,6 +58,13 @@ class DeadLetters(Story):
         self.assertIn('by \\"sam\\"', quell.read_log())
         self.assertIn("no dead letter", self.dlq(quell, "retry", str(letter["number"]), code=1))
 
+    def test_the_log_says_whose_message_became_a_letter(self):
+        quell = self.run_quell()  # a sink of the defaults: of any tenant
+        quell.events(failure("extract"), **{"X-Scope-OrgID": "acme"})
+        letter, = self.wait_for_letters(quell, 1)
+        self.assertTrue(wait_for(lambda: f"message {letter['number']} of tenant acme is a dead "
+                                         "letter: HTTP 400" in quell.read_log()), quell.read_log())
+
     def test_a_letter_retried_while_the_sink_is_down_does_not_replace_what_is_newer(self):
         self.hook.status = 500
         quell = self.run_quell("sink.hook.max_attempts=3", "sink.hook.backoff=50ms",
