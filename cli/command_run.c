@@ -2,7 +2,6 @@
  * command_run.c - `quell run`: signals and changed files, until the end.
  */
 #include <signal.h>
-#include <stdio.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -81,15 +80,19 @@ int command_run(const struct cli_options *options) {
     block_signals(&signals);
     raise_descriptors();
     struct cli_options settled = *options;
+    /* From the first line on a log: why it did not start is what its reader looks for. */
+    struct logger logger = runtime_logger(NULL, options->log_format);
+    settled.logger = &logger;
     cli_settle_config_path(&settled);
     if (!status_is_ok(cli_load_config(&settled, &config))) {
         return 1;
     }
+    logger = runtime_logger(config, options->log_format);
     struct runtime_options runtime_options = {config, &settled, options->format_json};
     struct status status = runtime_open(&runtime_options, &runtime, &fault);
     if (!status_is_ok(status)) {
-        (void)fprintf(stderr, "quell: %s\n",
-                      fault.words[0] != 0 ? fault.words : status_name(status));
+        log_write(&logger, LOG_LEVEL_ERROR, "run", "%s",
+                  fault.words[0] != 0 ? fault.words : status_name(status));
         return 1;
     }
     notify_send("READY=1");

@@ -318,11 +318,13 @@ const char *cli_config_path(const struct cli_options *options) {
 
 /* A log on stderr is one record a line, also of what is wrong with a file. */
 static void tell_errors(const struct logger *logger, struct slice errors, struct status status) {
-    if (errors.size == 0) {
-        (void)fprintf(stderr, "quell: cannot load the configuration: %s\n",
-                      status.code == STATUS_FULL
-                          ? "no memory, or no address space (ulimit -v is to be unlimited)"
-                          : status_name(status));
+    const char *words = status.code == STATUS_FULL
+                            ? "no memory, or no address space (ulimit -v is to be unlimited)"
+                            : status_name(status);
+    if (errors.size == 0 && logger != NULL) {
+        log_write(logger, LOG_LEVEL_ERROR, "config", "cannot load the configuration: %s", words);
+    } else if (errors.size == 0) {
+        (void)fprintf(stderr, "quell: cannot load the configuration: %s\n", words);
     } else if (logger == NULL) {
         (void)fprintf(stderr, "%.*s", SLICE_PRINT(errors));
     }

@@ -388,10 +388,12 @@ static struct status open_all(struct runtime *runtime, bool stdout_json, struct 
     return status_ok();
 }
 
-static struct logger make_logger(const struct config *config, const char *log_format) {
-    struct logger logger = {.fd = terminal_open(STDERR_FILENO),
-                            .format = config->log_format,
-                            .level_min = config->log_level};
+struct logger runtime_logger(const struct config *config, const char *log_format) {
+    struct logger logger = {.fd = STDERR_FILENO, .level_min = LOG_LEVEL_INFO};
+    if (config != NULL) {
+        logger.format = config->log_format;
+        logger.level_min = config->log_level;
+    }
     if (log_format != NULL) {
         logger.format = strcmp(log_format, "text") == 0 ? LOG_FORMAT_TEXT : LOG_FORMAT_JSON;
     }
@@ -413,7 +415,8 @@ struct status runtime_open(const struct runtime_options *options, struct runtime
     runtime->cli = *options->cli;
     runtime->cli.logger = &runtime->logger;
     runtime->cli.stats = &runtime->stats;
-    runtime->logger = make_logger(options->config, options->cli->log_format);
+    runtime->logger = runtime_logger(options->config, options->cli->log_format);
+    runtime->logger.fd = terminal_open(STDERR_FILENO);
     (void)pthread_mutex_init(&runtime->log_losses.mutex, NULL);
     runtime->logger.losses = &runtime->log_losses;
     runtime->ended.stats = &runtime->stats;

@@ -13,6 +13,10 @@ struct runtime_options {
     bool stdout_json;
 };
 
+/* The log on stderr as the command line asks for it (NULL: it does not), else the configuration;
+ * without one yet it is JSON. */
+struct logger runtime_logger(const struct config *config, const char *log_format);
+
 /* Opens the data directory, restores the state, starts all threads, waits until they listen. */
 MUST_CHECK struct status runtime_open(const struct runtime_options *options,
                                       struct runtime **runtime_out, struct fault *fault);

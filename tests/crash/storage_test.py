@@ -344,8 +344,8 @@ class Storage(unittest.TestCase):
         process.launch()
         self.assertEqual(process.process.wait(60), 1)
         # Or, when it failed between being ready and being given the configuration, with that.
-        self.assertRegex(process.log_text(), "quell: the shard did not start|"
-                         "quell: the configuration could not be journaled")
+        self.assertRegex(process.log_text(), "the shard did not start|"
+                         "the configuration could not be journaled")
 
     def test_a_directory_in_use_and_one_that_is_none_are_refused(self):
         directory = self.copy()

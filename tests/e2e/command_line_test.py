@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -248,6 +249,25 @@ class CommandLine(unittest.TestCase):
             '18:1: sink "rows": schema is a name of a-z, 0-9 and _',
             '21:1: job:load is declared twice',
             '22:24: a string in quotes is wanted here'])
+
+    def test_why_it_did_not_start_is_a_log_record_like_any_other(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            words = ["run", *[word for name in ("grpc", "console") for word in
+                              ("--set", f"listen.{name}=127.0.0.1:0")],
+                     "--set", f"listen.http=127.0.0.1:{port}"]
+            for more, files, said in (
+                    ([], {}, f"cannot listen on 127.0.0.1:{port}"),
+                    (["--set", "data_dir=a/b/c"], {}, "cannot make the directory a/b/c"),
+                    ([], {"quell.toml": "data_dri = 1\nx = 2\n"}, 'did you mean "data_dir"?')):
+                result = self.run_quell(*words, *more, files=files)
+                self.assertEqual((result.returncode, result.stdout), (1, ""))
+                records = [json.loads(line) for line in result.stderr.splitlines()]
+                found = [record["level"] for record in records if said in record["message"]]
+                self.assertEqual(found, ["error"], result.stderr)
+                result = self.run_quell(*words, *more, "--log-format", "text", files=files)
+                self.assertRegex(result.stderr, r"(?m)^[-0-9]+T[0-9:.]+Z error +\w+: .*"
+                                 + re.escape(said))
 
     def test_check_refuses_a_setting_of_a_sink_that_has_not_its_shape(self):
         def told(setting):

@@ -138,7 +138,7 @@ class Quell:
         deadline = time.time() + 60
         while time.time() < deadline:
             if self.process.poll() is not None:
-                raise AssertionError("quell ended: " + self.read_log())
+                raise AssertionError("quell ended: " + self.said(start))
             found = re.search(r"ingest on port (\d+), console on port (\d+)", self.read_log(start))
             if found:
                 self.http, self.console = int(found[1]), int(found[2])
@@ -155,6 +155,11 @@ class Quell:
         with open(os.path.join(self.directory, "log")) as file:
             file.seek(start)
             return file.read()
+
+    def said(self, start=0):
+        """The log's messages without their JSON, one a line."""
+        return "\n".join(json.loads(line)["message"] if line.startswith("{") else line
+                         for line in self.read_log(start).splitlines())
 
     def stop(self, signal_number=signal.SIGTERM):
         self.process.send_signal(signal_number)

@@ -418,7 +418,7 @@ class Tls(Story):
                   "the certificate: "),
                  ({"tls.cret_file": "x"}, 'did you mean "cert_file"')]
         for keys, words in cases:
-            command = [BINARY, "run", "--set", "listen.http=127.0.0.1:0"]
+            command = [BINARY, "check"]
             for key, value in keys.items():
                 command += ["--set", f"{key}={value}"]
             result = subprocess.run(command, cwd=self.folder, capture_output=True, text=True,
