@@ -1,6 +1,7 @@
 /*
  * config_secret.c - ${env:NAME} and ${file:PATH} in the settings of sinks and tokens. Values read
- * here live in the config's arena only; errors name the place, never the value.
+ * here live in the config's arena only; errors name the place, never the value. One that is empty
+ * is refused: what it guards would be open, and a file that is being written anew looks so, too.
  */
 #include "core/config_rules.h"
 
@@ -50,6 +51,9 @@ static struct status expand_env(const char *name, struct slice *value_out, struc
     if (value == NULL) {
         return fault_set(fault, STATUS_INVALID, "environment variable %s is not set", name);
     }
+    if (value[0] == 0) {
+        return fault_set(fault, STATUS_INVALID, "environment variable %s is empty", name);
+    }
     *value_out = slice_of_text(value);
     return status_ok();
 }
@@ -62,7 +66,8 @@ static struct status expand_file(const char *path, struct arena *arena, struct s
                                    value_out->data[value_out->size - 1] == '\r')) {
         value_out->size--;
     }
-    return status_ok();
+    return value_out->size > 0 ? status_ok()
+                               : fault_set(fault, STATUS_INVALID, "%s is empty", path);
 }
 
 static struct status expand_one(struct slice reference, struct arena *arena,

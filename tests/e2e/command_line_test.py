@@ -332,6 +332,18 @@ class CommandLine(unittest.TestCase):
         self.assertEqual((result.returncode, result.stderr), (
             1, "quell.toml:3:1: environment variable QUELL_NO_SUCH_THING is not set\n"))
 
+    def test_check_refuses_a_secret_of_which_nothing_is_there(self):
+        # Taken, a webhook was not signed any more, or said "Bearer " and no token.
+        os.environ["QUELL_TEST_EMPTY"] = ""
+        self.addCleanup(os.environ.pop, "QUELL_TEST_EMPTY")
+        result = self.run_quell("check", files={"half_written": "\n", "quell.toml": (
+            '[sink.a]\ntype = "webhook"\nurl = "http://127.0.0.1/"\n'
+            'secret = "${env:QUELL_TEST_EMPTY}"\n'
+            'headers = { Authorization = "Bearer ${file:half_written}" }\n')})
+        self.assertEqual((result.returncode, result.stderr), (
+            1, "quell.toml:4:1: environment variable QUELL_TEST_EMPTY is empty\n"
+            "quell.toml:5:13: half_written is empty\n"))
+
     def test_check_refuses_bounds_and_spans_that_no_process_could_live_with(self):
         result = self.run_quell("check", files={"quell.toml": UNLIVEABLE_TOML})
         self.assertEqual((result.returncode, result.stdout), (1, ""))
