@@ -7,16 +7,29 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/assert.h"
 
-enum { SECRET_BYTES_MAX = 64 * 1024, NAME_BYTES_MAX = 512 };
+enum { SECRET_BYTES_MAX = 64 * 1024, NAME_BYTES_MAX = 512, PIPE_WAIT_S = 5 };
+
+/* A pipe gives its bytes when somebody writes them. Who waits for that without end, hears no
+ * signal: the thread that reloads is the one that ends quell. 0: nobody wrote. */
+static int wait_for_bytes(int fd) {
+    struct stat facts;
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+    if (fstat(fd, &facts) != 0 || S_ISREG(facts.st_mode) || S_ISDIR(facts.st_mode)) {
+        return 1; /* what is wrong, read() says */
+    }
+    return poll(&ready, 1, S_ISFIFO(facts.st_mode) ? PIPE_WAIT_S * 1000 : -1);
+}
 
 struct status config_read_file(const char *path, size_t bytes_max, struct arena *arena,
                                struct slice *bytes_out, struct fault *fault) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* else a pipe waits here */
     if (fd < 0) {
         return fault_set(fault, STATUS_IO, "cannot read %s: %s", path, strerror(errno));
     }
@@ -28,13 +41,18 @@ struct status config_read_file(const char *path, size_t bytes_max, struct arena 
     }
     size_t size = 0;
     ssize_t got = 1;
-    while (got > 0 && size <= bytes_max) {
+    int ready = 1;
+    while (got > 0 && size <= bytes_max && (ready = wait_for_bytes(fd)) > 0) {
         got = read(fd, bytes + size, bytes_max + 1 - size);
         size += got > 0 ? (size_t)got : 0;
     }
     int error = errno;
     close(fd);
-    if (got < 0) {
+    if (ready == 0) {
+        return fault_set(fault, STATUS_IO, "cannot read %s: nobody wrote into it for %d s", path,
+                         PIPE_WAIT_S);
+    }
+    if (got < 0 || ready < 0) {
         return fault_set(fault, STATUS_IO, "cannot read %s: %s", path, strerror(error));
     }
     if (size > bytes_max) {

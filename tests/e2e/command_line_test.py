@@ -344,6 +344,18 @@ class CommandLine(unittest.TestCase):
             1, "quell.toml:4:1: environment variable QUELL_TEST_EMPTY is empty\n"
             "quell.toml:5:13: half_written is empty\n"))
 
+    def test_a_secret_comes_of_a_pipe_or_is_told_not_to(self):
+        with tempfile.TemporaryDirectory() as folder:
+            pipe = os.path.join(folder, "secret")
+            os.mkfifo(pipe)
+            files = {"quell.toml": f'[sink.a]\ntype = "webhook"\nurl = "${{file:{pipe}}}"\n'}
+            writer = subprocess.Popen(["sh", "-c", f"sleep 0.5; echo http://127.0.0.1/ > {pipe}"])
+            self.assertEqual(self.run_quell("check", files=files).stderr, "")
+            self.assertEqual(writer.wait(60), 0)
+            result = self.run_quell("check", files=files)  # a reload had waited for ever
+        self.assertEqual((result.returncode, result.stderr), (
+            1, f"quell.toml:3:1: cannot read {pipe}: nobody wrote into it for 5 s\n"))
+
     def test_check_refuses_bounds_and_spans_that_no_process_could_live_with(self):
         result = self.run_quell("check", files={"quell.toml": UNLIVEABLE_TOML})
         self.assertEqual((result.returncode, result.stdout), (1, ""))
