@@ -45,6 +45,7 @@ static struct status walk_tenants(struct store_snapshot *snapshot, tenant_row_vi
 struct stats_sum {
     struct slice tenant; /* empty: all */
     uint64_t counters[TENANT_COUNTER_COUNT];
+    uint64_t journal_bytes;
     uint64_t lag_events;
     struct text *json;
     bool is_first;
@@ -60,6 +61,14 @@ static void sum_row(void *context, struct slice name,
     }
 }
 
+/* One journal has the events of all: what is said of it is the same of each. */
+static void add_journal(const struct stats_sum *sum) {
+    text_add_text(sum->json, ",\"journal_bytes\":");
+    text_add_u64(sum->json, sum->journal_bytes);
+    text_add_text(sum->json, ",\"journal_lag_events\":");
+    text_add_u64(sum->json, sum->lag_events);
+}
+
 static void add_row(void *context, struct slice name,
                     const uint64_t counters[TENANT_COUNTER_COUNT]) {
     struct stats_sum *sum = context;
@@ -71,18 +80,15 @@ static void add_row(void *context, struct slice name,
     text_add_json_string(sum->json, name);
     text_add_text(sum->json, ":{");
     add_counters(sum->json, counters);
+    add_journal(sum);
     text_add_char(sum->json, '}');
 }
 
-static struct status render_stats(struct view_reader *reader, struct store_snapshot *snapshot,
-                                  struct stats_sum *sum) {
+static struct status render_stats(struct store_snapshot *snapshot, struct stats_sum *sum) {
     TRY(walk_tenants(snapshot, sum_row, sum));
     text_add_char(sum->json, '{');
     add_counters(sum->json, sum->counters);
-    text_add_text(sum->json, ",\"journal_bytes\":");
-    text_add_u64(sum->json, stats_get(reader->view->stats, STAT_JOURNAL_BYTES));
-    text_add_text(sum->json, ",\"journal_lag_events\":");
-    text_add_u64(sum->json, sum->lag_events);
+    add_journal(sum);
     text_add_text(sum->json, ",\"tenants\":{");
     TRY(walk_tenants(snapshot, add_row, sum));
     text_add_text(sum->json, "}}");
@@ -92,12 +98,13 @@ static struct status render_stats(struct view_reader *reader, struct store_snaps
 struct status view_stats_json(struct view_reader *reader, struct slice tenant, struct text *json) {
     /* The lag before the snapshot: where it is 0, the counters beside it have everything. */
     struct stats_sum sum = {.tenant = tenant,
+                            .journal_bytes = stats_get(reader->view->stats, STAT_JOURNAL_BYTES),
                             .lag_events = stats_get(reader->view->stats, STAT_JOURNAL_LAG_EVENTS),
                             .json = json,
                             .is_first = true};
     struct store_snapshot *snapshot = NULL;
     TRY(store_snapshot_acquire(reader->view->store, &snapshot));
-    struct status status = render_stats(reader, snapshot, &sum);
+    struct status status = render_stats(snapshot, &sum);
     store_snapshot_release(snapshot);
     return status;
 }

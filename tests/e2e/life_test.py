@@ -418,6 +418,14 @@ class Life(Story):
         quell.settle()
         text = quell.request("GET", "/metrics", port=quell.console)[1].decode()
         self.assertIn('quell_events_accepted_total{tenant="default"} 1', text)
+        promised = {"events_received", "events_accepted", "events_rejected", "events_duplicate",
+                    "signals_total", "signals_suppressed", "incidents_opened", "deliveries_ok",
+                    "deliveries_failed", "deliveries_dead", "journal_bytes", "journal_lag_events"}
+        for path in ("/api/v1/stats", "/api/v1/stats?tenant=default"):
+            stats = quell.get(path)[1]
+            for counters in (stats, stats["tenants"]["default"]):
+                self.assertLessEqual(promised, set(counters))
+                self.assertEqual(counters["journal_bytes"], stats["journal_bytes"])
 
     def test_what_is_printed_with_stdout_closed_is_written_into_no_file(self):
         quell = Closed("notify.group_wait=0s", "sink.lines.type=stdout")
