@@ -187,7 +187,9 @@ static void read_route(struct config_build *build, const struct toml_value *tabl
             config_error_unknown(build, value, "route", keys);
         }
     }
-    if (route->sinks_count == 0) {
+    const struct toml_value *sinks = config_child(table, "sinks");
+    bool is_empty = sinks == NULL || (sinks->kind == TOML_ARRAY && sinks->children_count == 0);
+    if (is_empty) { /* what else is wrong with them is told already */
         config_error(build, table, "this route goes to nobody: sinks = [\"...\"] is missing");
     }
 }

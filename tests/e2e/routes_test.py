@@ -119,6 +119,14 @@ sinks = ["audit"]
             self.assertIn(words, result.stderr)
             self.assertRegex(result.stderr, r"acme\.toml:\d+:\d+: ")
 
+    def test_sinks_that_are_no_list_are_not_said_to_be_missing_too(self):
+        self.shown = {}
+        for text, words in (('[[route]]\nsinks = "audit"\n', "an array of strings is wanted"),
+                            ('[[route]]\nsinks = [5]\n', "a string in quotes is wanted here")):
+            told = self.check(text).stderr
+            self.assertIn(words, told)
+            self.assertEqual(told.count("\n"), 1, told)
+
     def test_labels_of_job_and_tenant_stand_in_the_incident_and_route_it(self):
         loud, quiet = self.receiver(), self.receiver()
         config = f"""[notify]
