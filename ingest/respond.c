@@ -37,6 +37,20 @@ static void respond_error(struct intake *intake, const char *reason) {
     intake_commit(intake, 400, text_slice(&text));
 }
 
+/* As an Alertmanager: whatever was good is taken, and one that is not makes it 400, which its
+ * senders log and do not repeat. */
+static void respond_alerts(struct intake *intake, const struct decode *decode) {
+    char memory[1024];
+    struct text text = text_over(memory, sizeof(memory));
+    if (decode->refused == 0) {
+        intake_commit(intake, 200, slice_of(NULL, 0));
+        return;
+    }
+    text_add_format(&text, "%u of %u alerts refused: %s", decode->refused,
+                    decode->accepted + decode->refused, decode->fault.words);
+    respond_error(intake, memory);
+}
+
 static void respond_taken(struct intake *intake, const struct decode *decode,
                           const char *rejected_key) {
     char memory[1024];
@@ -44,8 +58,10 @@ static void respond_taken(struct intake *intake, const struct decode *decode,
     bool is_refused = decode->accepted == 0 && decode->refused > 0;
     if (answer_lists_errors(intake->style)) {
         respond_counts(intake, decode);
-    } else if (intake->style == ANSWER_ALERTS || intake->style == ANSWER_PING) {
-        text_add_text(&body, intake->style == ANSWER_PING ? "OK" : "");
+    } else if (intake->style == ANSWER_ALERTS) {
+        respond_alerts(intake, decode);
+    } else if (intake->style == ANSWER_PING) {
+        text_add_text(&body, "OK");
         is_refused ? respond_error(intake, decode->fault.words)
                    : intake_commit(intake, 200, text_slice(&body));
     } else {

@@ -247,10 +247,21 @@ class Alerts(Story):
                                         "Claim": "umbrella"})):
             quell = self.quell(*QUICK, "auth.mode=" + mode, files={"tenants/acme.toml": tenant})
             self.assertEqual(quell.request("POST", "/api/v2/alerts", json.dumps(told), {
-                "Content-Type": "application/json", "Authorization": "Bearer test"})[0], 200)
+                "Content-Type": "application/json", "Authorization": "Bearer test"})[0],
+                200 if len(tenants) == 4 else 400)
             self.assertEqual(quell.settle()["events_rejected"], 4 - len(tenants))
             self.assertEqual({one["root_cause"]["error_class"]: one["tenant"]
                               for one in quell.incidents()}, tenants)
+
+    def test_who_sends_one_bad_alert_among_good_ones_hears_of_it(self):
+        """As an Alertmanager does it: those that are good are taken, the answer is 400."""
+        quell = self.quell(*QUICK)
+        status, answer = quell.post("/api/v2/alerts", [alert("Good", ends=240), {"labels": {}},
+                                                       alert("Fine", ends=240)])
+        self.assertEqual(status, 400)
+        self.assertRegex(answer["error"]["message"], "^1 of 3 alerts refused: ")
+        self.assertEqual(quell.settle()["events_rejected"], 1)
+        self.assertEqual(len(quell.incidents()), 2)
 
     def test_an_alert_without_labels_is_refused(self):
         quell = self.quell(*QUICK)
