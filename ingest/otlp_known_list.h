@@ -28,5 +28,7 @@
     X(with, OTLP_EXCEPTION_MESSAGE, "exception.message")                                           \
     X(with, OTLP_SERVICE_NAMESPACE, "service.namespace")                                           \
     X(with, OTLP_PIPELINE_NAME, "cicd.pipeline.name")                                              \
+    X(with, OTLP_PIPELINE_RESULT, "cicd.pipeline.result")                                          \
+    X(with, OTLP_PIPELINE_RUN_ID, "cicd.pipeline.run.id")                                          \
     X(with, OTLP_MESSAGING_DESTINATION, "messaging.destination")                                   \
     X(with, OTLP_MESSAGING_DESTINATION_NAME, "messaging.destination.name")

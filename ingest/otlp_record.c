@@ -193,6 +193,32 @@ void otlp_attributes_settle(struct otlp_attributes *attributes, const struct otl
     }
 }
 
+/* How the run of a pipeline ended, in OpenTelemetry's words (semantic conventions, CICD): else what
+ * failed by a span's status would never be well again. Other words, and data points, which tell
+ * each ended run again and again, say nothing. */
+static void settle_pipeline(struct otlp_record *record) {
+    static const struct {
+        const char *word;
+        enum event_status status;
+    } results[] = {
+        {"success", EVENT_STATUS_SUCCEEDED},    {"failure", EVENT_STATUS_FAILED},
+        {"error", EVENT_STATUS_FAILED},         {"timeout", EVENT_STATUS_FAILED},
+        {"cancellation", EVENT_STATUS_ABORTED}, {"skip", EVENT_STATUS_SKIPPED},
+    };
+    const struct slice *known = record->attributes.known;
+    struct slice word = known[OTLP_PIPELINE_RESULT];
+    bool is_named = known[OTLP_PIPELINE_NAME].size > 0 && known[OTLP_JOB_ID].size == 0;
+    if (word.size == 0 || !is_named || record->envelope.kind == EVENT_KIND_METRIC) {
+        return;
+    }
+    for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++) {
+        if (slice_equals(word, slice_of_text(results[i].word))) {
+            record->envelope.kind = EVENT_KIND_JOB;
+            record->envelope.status = results[i].status;
+        }
+    }
+}
+
 /* job.status makes the record a job's, check.status a check's, be it a log record, a span or a data
  * point. INVALID for an unknown word. */
 static struct status settle_status(struct otlp_record *record, struct fault *reason) {
@@ -200,6 +226,7 @@ static struct status settle_status(struct otlp_record *record, struct fault *rea
     bool is_job = known[OTLP_JOB_STATUS].size > 0;
     struct slice word = is_job ? known[OTLP_JOB_STATUS] : known[OTLP_CHECK_STATUS];
     if (word.size == 0 || record->has_no_status) {
+        settle_pipeline(record);
         return status_ok();
     }
     record->envelope.kind = is_job ? EVENT_KIND_JOB : EVENT_KIND_CHECK;
@@ -225,7 +252,8 @@ static struct status settle_record(struct otlp_record *record, struct decode *de
     }
     TRY(settle_status(record, reason));
     envelope->event_id = known[OTLP_EVENT_ID];
-    envelope->run_id = known[OTLP_RUN_ID];
+    envelope->run_id =
+        known[OTLP_RUN_ID].size > 0 ? known[OTLP_RUN_ID] : known[OTLP_PIPELINE_RUN_ID];
     envelope->error_class =
         known[OTLP_ERROR_TYPE].size > 0 ? known[OTLP_ERROR_TYPE] : known[OTLP_EXCEPTION_TYPE];
     if (envelope->message.size == 0) {

@@ -131,12 +131,69 @@ static void a_list_too_long_to_be_whole_is_text(void **state) {
     arena_deinit(&world.arena);
 }
 
+/* The status of a span or a log record with the result of a pipeline, and its kind. */
+static struct envelope envelope_of_result(const char *list, const char *more, const char *result) {
+    char body[768];
+    struct world world;
+    bool is_span = strcmp(list, "spans") == 0;
+    (void)snprintf(
+        body, sizeof(body),
+        "{\"resource%s\":[{\"resource\":{\"attributes\":[{\"key\":\"cicd.pipeline.name\","
+        "\"value\":{\"stringValue\":\"deploy\"}},{\"key\":\"cicd.pipeline.run.id\",\"value\":"
+        "{\"stringValue\":\"r-7\"}}]},\"scope%s\":[{\"%s\":[{\"traceId\":\"%032d\",\"spanId\":\"%"
+        "016d\","
+        "\"status\":{\"code\":2},\"severityNumber\":9,\"attributes\":[%s{\"key\":"
+        "\"cicd.pipeline.result\",\"value\":{\"stringValue\":\"%s\"}}]}]}]}]}",
+        is_span ? "Spans" : "Logs", is_span ? "Spans" : "Logs", list, 7, 7, more, result);
+    assert_int_equal(decode_with(is_span ? otlp_json_decode_traces : otlp_json_decode_logs, &world,
+                                 slice_of_text(body)),
+                     STATUS_OK);
+    struct envelope envelope = envelope_at(&world, 0);
+    assert_int_equal(envelope.flags & ENVELOPE_REFUSED, 0);
+    assert_slice(envelope.run_id, "r-7");
+    arena_deinit(&world.arena);
+    return envelope;
+}
+
+static void the_result_of_a_pipeline_is_how_its_job_went(void **state) {
+    static const struct {
+        const char *word;
+        enum event_status status;
+    } cases[] = {
+        {"success", EVENT_STATUS_SUCCEEDED},    {"failure", EVENT_STATUS_FAILED},
+        {"error", EVENT_STATUS_FAILED},         {"timeout", EVENT_STATUS_FAILED},
+        {"cancellation", EVENT_STATUS_ABORTED}, {"skip", EVENT_STATUS_SKIPPED},
+    };
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *list = i % 2 == 0 ? "spans" : "logRecords";
+        struct envelope envelope = envelope_of_result(list, "", cases[i / 2].word);
+        assert_int_equal(envelope.status, cases[i / 2].status);
+        assert_int_equal(envelope.kind, EVENT_KIND_JOB);
+    }
+}
+
+static void what_else_is_said_goes_before_the_result_of_a_pipeline(void **state) {
+    (void)state;
+    struct envelope unknown = envelope_of_result("spans", "", "meh");
+    assert_int_equal(unknown.status, EVENT_STATUS_FAILED); /* by the span's own */
+    assert_int_equal(unknown.kind, EVENT_KIND_SPAN);
+    struct envelope of_task = envelope_of_result(
+        "logRecords", "{\"key\":\"job.id\",\"value\":{\"stringValue\":\"build\"}},", "success");
+    assert_int_equal(of_task.status, EVENT_STATUS_NONE);
+    struct envelope said = envelope_of_result(
+        "spans", "{\"key\":\"job.status\",\"value\":{\"stringValue\":\"late\"}},", "success");
+    assert_int_equal(said.status, EVENT_STATUS_LATE);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_number_is_one_in_every_spelling),
         cmocka_unit_test(an_enum_is_any_number),
         cmocka_unit_test(every_severity_from_seventeen_on_is_a_failure),
         cmocka_unit_test(a_list_too_long_to_be_whole_is_text),
+        cmocka_unit_test(the_result_of_a_pipeline_is_how_its_job_went),
+        cmocka_unit_test(what_else_is_said_goes_before_the_result_of_a_pipeline),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
