@@ -57,7 +57,6 @@ struct incident_context {
     /* Hears of each that is forgotten, in the call in which it is; may be NULL. */
     void (*on_forgotten)(void *listener, const struct incident_remains *remains);
     void *listener;
-    struct slice acknowledged_by; /* who does, in this call; else empty */
     struct graph *graph;
     struct graph_search *search;
     const struct policy_set *policies;

@@ -238,7 +238,8 @@ struct incident {
     struct hash128 traces[INCIDENT_TRACE_IDS_MAX];
     uint32_t tenant_size;
     uint8_t tenant[TENANT_BYTES_MAX];
-    uint32_t acknowledged_size; /* 0: nobody has */
+    uint32_t acknowledged_size;    /* 0: nobody has */
+    uint32_t acknowledged_by_size; /* of the name, behind "by "; 0: nobody named */
     uint8_t acknowledged[ACKNOWLEDGED_BYTES_MAX];
     /* Scratch of one call, found valid by its generation. */
     uint64_t mark_generation;

@@ -251,13 +251,14 @@ static void add_person(struct text *detail, struct slice by, struct slice note) 
     }
 }
 
-static void keep_acknowledged(struct incident *incident, struct slice detail) {
+static void keep_acknowledged(struct incident *incident, struct slice detail, struct slice by) {
     struct slice kept = slice_head(detail, ACKNOWLEDGED_BYTES_MAX);
     while (!text_is_utf8(kept) && kept.size > 0) {
         kept.size--; /* a character cut at the bound */
     }
     memcpy(incident->acknowledged, kept.data, kept.size);
     incident->acknowledged_size = (uint32_t)kept.size;
+    incident->acknowledged_by_size = (uint32_t)slice_head(by, LABEL_BYTES_MAX).size;
 }
 
 struct status incidents_operate(struct incidents *incidents, const struct incident_context *context,
@@ -279,13 +280,11 @@ struct status incidents_operate(struct incidents *incidents, const struct incide
         return status_ok();
     }
     timeline_add(incidents, context, incident, "acknowledged", text_slice(&detail));
-    keep_acknowledged(incident, text_slice(&detail));
+    keep_acknowledged(incident, text_slice(&detail), by);
     if (incident->status == INCIDENT_OPEN) { /* a second one adds its name and note */
         incident->status = INCIDENT_ACKNOWLEDGED;
         telling_note(incidents, context, incident, CHANGE_ACKNOWLEDGED);
-        struct incident_context said = *context;
-        said.acknowledged_by = slice_head(by, LABEL_BYTES_MAX);
-        (void)telling_run(incidents, &said, incident);
+        (void)telling_run(incidents, context, incident);
     }
     return status_ok();
 }

@@ -345,6 +345,7 @@ void incident_reopen(struct incidents *incidents, const struct incident_context 
     incidents->open_count++;
     incident->resolved_ns = 0;
     incident->acknowledged_size = 0;
+    incident->acknowledged_by_size = 0;
     incident->is_end_told = false;
     incident->forget_due_ns = NEVER_NS;
     incident->updated_ns = context->now_ns;

@@ -189,9 +189,23 @@ static void add_label(struct text *json, struct slice key, struct slice value, b
     *is_first = false;
 }
 
+/* Who has it. */
+static struct status add_acknowledged_by(struct text *json, const struct incident_row *row,
+                                         bool *is_first) {
+    struct incident state;
+    TRY(incident_decode_state(row->state, &state));
+    struct slice words = slice_of(state.acknowledged, state.acknowledged_size);
+    struct slice by = slice_head(slice_tail(words, strlen("by ")), state.acknowledged_by_size);
+    if (!slice_is_empty(by)) {
+        add_label(json, SLICE("acknowledged_by"), by, is_first);
+    }
+    return status_ok();
+}
+
 /* The tenant's own, and what we say in the same place: ours come last and win. */
-static void add_labels(struct text *json, const struct incident_row *row,
-                       const struct render_options *options, uint32_t total, uint32_t written) {
+static struct status add_labels(struct text *json, const struct incident_row *row,
+                                const struct render_options *options, uint32_t total,
+                                uint32_t written) {
     bool is_first = true;
     text_add_text(json, ",\"labels\":{");
     for (uint32_t i = 0; i < row->labels_count; i++) {
@@ -199,8 +213,8 @@ static void add_labels(struct text *json, const struct incident_row *row,
             add_label(json, row->labels[i].key, row->labels[i].value, &is_first);
         }
     }
-    if (!slice_is_empty(options->acknowledged_by)) {
-        add_label(json, SLICE("acknowledged_by"), options->acknowledged_by, &is_first);
+    if (row->status == INCIDENT_ACKNOWLEDGED && slice_is_empty(options->merged_into)) {
+        TRY(add_acknowledged_by(json, row, &is_first));
     }
     if (!slice_is_empty(options->merged_into)) {
         add_label(json, SLICE("merged_into"), options->merged_into, &is_first);
@@ -211,6 +225,7 @@ static void add_labels(struct text *json, const struct incident_row *row,
         add_label(json, SLICE("affected_total"), text_slice(&count), &is_first);
     }
     text_add_char(json, '}');
+    return status_ok();
 }
 
 void incident_render(const struct incident_row *row, const struct incident_members_source *members,
@@ -235,9 +250,9 @@ void incident_render(const struct incident_row *row, const struct incident_membe
     }
     text_add_char(json, ',');
     add_string(json, "owner", row->owner);
-    add_labels(json, row, options, total, written);
+    struct status labels_status = add_labels(json, row, options, total, written);
     add_tail(json, row);
-    *status_out = status;
+    *status_out = status_is_ok(status) ? labels_status : status;
 }
 
 struct status incident_row_render(struct slice incident_row,

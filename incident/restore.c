@@ -1,6 +1,5 @@
 /*
  * restore.c - the state part of rows, emitting rows that changed, and taking rows back at recovery.
- *
  * A row's state part holds what its readable part does not; together all but scratch and links.
  */
 #include "incident/lifecycle.h"
@@ -55,6 +54,7 @@ enum incident_state_flags {
     STATE_ASKS_KIN = 128,
     STATE_REHOMES = 256,
     STATE_FLAPS = 512,
+    STATE_BY_SHIFT = 24, /* the byte above: of how many is the name of who acknowledged it */
 };
 
 /* Nearly no timeline is that long. */
@@ -81,7 +81,7 @@ void incident_encode_state(const struct incident *incident, struct writer *write
                      (incident->asks_kin ? (uint32_t)STATE_ASKS_KIN : 0) |
                      (incident->rehomes ? (uint32_t)STATE_REHOMES : 0) |
                      (incident->flaps ? (uint32_t)STATE_FLAPS : 0);
-    writer_u32(writer, flags);
+    writer_u32(writer, flags | incident->acknowledged_by_size << STATE_BY_SHIFT);
     writer_u32(writer, incident->changes);
     writer_u32(writer, incident->timeline_next);
     writer_u64(writer, incident->opened_seq);
@@ -134,6 +134,7 @@ struct status incident_decode_state(struct slice bytes, struct incident *inciden
     incident->asks_kin = (flags & STATE_ASKS_KIN) != 0;
     incident->rehomes = (flags & STATE_REHOMES) != 0;
     incident->flaps = (flags & STATE_FLAPS) != 0;
+    incident->acknowledged_by_size = flags >> STATE_BY_SHIFT; /* older rows know of none */
     incident->told_sinks_unknown = incident->is_told && (flags & STATE_SINKS_KNOWN) == 0;
     incident->changes = reader_u32(&reader);
     incident->timeline_next = reader_u32(&reader);
@@ -484,10 +485,9 @@ struct status incidents_restore_end(struct incidents *incidents, const struct gr
                                              !graph_has_node(graph, incident->suspect_node))) {
             return status_of(STATUS_CORRUPT);
         }
-        for (uint32_t at = incident->members_first; at != INDEX_NONE;) {
-            struct member *member = member_at(incidents, at);
-            at = member->next;
-            if (!graph_has_node(graph, member->node)) {
+        for (uint32_t at = incident->members_first; at != INDEX_NONE;
+             at = member_at(incidents, at)->next) {
+            if (!graph_has_node(graph, member_at(incidents, at)->node)) {
                 return status_of(STATUS_CORRUPT);
             }
         }

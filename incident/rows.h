@@ -101,7 +101,6 @@ struct slice incident_status_word(enum incident_status status);
 struct render_options {
     uint32_t affected_max;
     struct slice merged_into; /* "inc_…", empty when it was not */
-    struct slice acknowledged_by;
 };
 void incident_render(const struct incident_row *row, const struct incident_members_source *members,
                      const struct render_options *options, struct text *json,

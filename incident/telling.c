@@ -455,8 +455,7 @@ bool telling_run(struct incidents *incidents, const struct incident_context *con
     }
     incident_refresh(incidents, context, incident);
     incident->updated_ns = context->now_ns;
-    struct render_options options = {.affected_max = INCIDENT_AFFECTED_TOLD_MAX,
-                                     .acknowledged_by = context->acknowledged_by};
+    struct render_options options = {.affected_max = INCIDENT_AFFECTED_TOLD_MAX};
     enum outbox_row_type type = is_end              ? ROW_RESOLVED
                                 : incident->is_told ? ROW_UPDATED
                                                     : ROW_OPENED;

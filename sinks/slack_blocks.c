@@ -97,7 +97,16 @@ static void add_header(struct text *json, enum outbox_type type, struct slice in
     text_add_text(json, "}}");
 }
 
-enum field { FIELD_ROOT, FIELD_SINCE, FIELD_LASTED, FIELD_HIT, FIELD_RISK, FIELD_OWNER, FIELDS };
+enum field {
+    FIELD_ROOT,
+    FIELD_SINCE,
+    FIELD_LASTED,
+    FIELD_HIT,
+    FIELD_RISK,
+    FIELD_HOLDER,
+    FIELD_OWNER,
+    FIELDS
+};
 static_assert((int)FIELDS <= (int)SLACK_FIELDS_MAX, "Slack refuses more");
 
 /* "0.9677" as 97. */
@@ -194,6 +203,13 @@ static void add_field_words(struct text *text, enum field field, struct slice in
     case FIELD_RISK:
         if (!is_resolved(incident)) { /* of what is well, nothing is at risk */
             add_count(text, "*At risk downstream*\n", json_pick_u64(radius, "at_risk"));
+        }
+        return;
+    case FIELD_HOLDER:
+        if (json_pick(json_pick(incident, "labels"), "acknowledged_by").size > 2) {
+            text_add_text(text, "*Acknowledged by*\n");
+            slack_add_member(text, json_pick(incident, "labels"), "acknowledged_by",
+                             NAME_BYTES_MAX);
         }
         return;
     default:

@@ -119,6 +119,36 @@ of_an_acknowledged_incident_who_fails_first_since_it_was_reopened_is_told(void *
     world_deinit(&world);
 }
 
+/* Whoever joins, also after a restart, reads who has it; not of its end, nor when it is back. */
+static void who_has_acknowledged_it_is_said_while_it_is_acknowledged(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "job:b", "job:a");
+    world_fail(&world, "job:a", START_NS);
+    world_run(&world, START_NS + NS_PER_MINUTE);
+    assert_null(strstr(world.told[0].json, "acknowledged_by"));
+    acknowledge(&world);
+    assert_non_null(strstr(world.told[1].json, "\"acknowledged_by\":\"kim\""));
+    world_fail(&world, "job:b", world.now_ns);
+    world_restart(&world);
+    world_run_for(&world, 10 * NS_PER_MINUTE);
+    assert_int_equal(world.told_count, 3);
+    assert_non_null(strstr(world.told[2].json, "\"acknowledged_by\":\"kim\""));
+    char *json = world_json(&world, "acme", 0);
+    assert_non_null(strstr(json, "\"acknowledged_by\":\"kim\""));
+    free(json);
+    world_good(&world, "acme", "job:a", world.now_ns);
+    world_good(&world, "acme", "job:b", world.now_ns);
+    assert_int_equal(world.told_count, 4);
+    assert_null(strstr(world.told[3].json, "acknowledged_by"));
+    world_fail(&world, "job:a", world.now_ns);
+    world_run_for(&world, 10 * NS_PER_MINUTE);
+    assert_int_equal(world.told_count, 5);
+    assert_null(strstr(world.told[4].json, "acknowledged_by"));
+    world_deinit(&world);
+}
+
 static void an_acknowledge_of_another_tenant_misses(void **state) {
     (void)state;
     struct world world;
@@ -211,6 +241,7 @@ int main(void) {
         cmocka_unit_test(of_an_acknowledged_incident_new_affected_are_told_after_group_interval),
         cmocka_unit_test(of_an_acknowledged_incident_a_known_member_that_flaps_is_not_told),
         cmocka_unit_test(of_an_acknowledged_incident_who_fails_first_since_it_was_reopened_is_told),
+        cmocka_unit_test(who_has_acknowledged_it_is_said_while_it_is_acknowledged),
         cmocka_unit_test(an_acknowledge_of_another_tenant_misses),
         cmocka_unit_test(what_is_merged_away_stays_readable),
         cmocka_unit_test(an_acknowledgement_ends_with_what_it_was_about),

@@ -189,6 +189,8 @@ class SlackBlocks(unittest.TestCase):
         message = render(value, "updated")
         self.assertIn("CRITICAL (acknowledged) job:extract", message["blocks"][0]["text"]["text"])
         self.assertNotIn('"Acknowledge"', json.dumps(message))
+        self.assertIn("*Acknowledged by*\n`ann &lt;!here&gt;`",
+                      [field["text"] for field in message["blocks"][1]["fields"]])
         reply = render(value, "updated", "reply")
         self.assertIn("Acknowledged by `ann &lt;!here&gt;`. Now 13 failing, 18 at risk",
                       reply["blocks"][1]["text"]["text"])
