@@ -1,9 +1,9 @@
 /*
  * stdout.c - the smallest sink, and a good one to read first: settings, state, start.
  *
- * Readable form: time, what happened, severity, tenant, title, id; "merged", and the id it goes on
- * under, where that is its end. What comes from events is stripped of control characters, so that
- * nothing an event says can move a terminal's cursor.
+ * Readable form: time, what happened, severity, tenant, title, id, who has acknowledged it;
+ * "merged", and the id it goes on under, where that is its end. What comes from events is stripped
+ * of control characters, so that nothing an event says can move a terminal's cursor.
  *
  * Who reads our stdout may rest for any time (a pipe into a pager, a terminal that is held).
  * O_NONBLOCK is no way out: it would hold for all that share the open file, such as the shell. So
@@ -28,6 +28,7 @@
 
 #include "core/base/assert.h"
 #include "core/base/json_pick.h"
+#include "core/base/limits.h"
 #include "core/clock.h"
 #include "core/loop.h"
 #include "core/terminal.h"
@@ -119,14 +120,18 @@ static void add_words(struct text *line, const struct outbox_message *message) {
     char severity[32];
     char id[64];
     char survivor[64];
+    char holder[4 * LABEL_BYTES_MAX];
     struct text title_text = text_over(title, sizeof(title));
     struct text severity_text = text_over(severity, sizeof(severity));
     struct text id_text = text_over(id, sizeof(id));
     struct text survivor_text = text_over(survivor, sizeof(survivor));
+    struct text holder_text = text_over(holder, sizeof(holder));
+    struct slice labels = json_pick(message->payload, "labels");
     json_pick_text(message->payload, "title", &title_text);
     json_pick_text(message->payload, "severity", &severity_text);
     json_pick_text(message->payload, "id", &id_text);
-    json_pick_text(json_pick(message->payload, "labels"), "merged_into", &survivor_text);
+    json_pick_text(labels, "merged_into", &survivor_text);
+    json_pick_text(labels, "acknowledged_by", &holder_text);
     /* It goes on as another, which may fail still: that end is none. */
     bool is_merged = message->type == OUTBOX_RESOLVED && survivor_text.size > 0;
     const uint8_t *what = is_merged ? SLICE("merged").data : outbox_type_word(message->type).data;
@@ -140,6 +145,9 @@ static void add_words(struct text *line, const struct outbox_message *message) {
     if (is_merged) {
         text_add_text(line, " into ");
         text_add_printable(line, text_slice(&survivor_text));
+    } else if (holder_text.size > 0) {
+        text_add_text(line, " acknowledged by ");
+        text_add_printable(line, text_slice(&holder_text));
     }
 }
 

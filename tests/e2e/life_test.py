@@ -133,6 +133,23 @@ class Life(Story):
         self.assertRegex(line, r" merged   \S+ +\[default\] job:.*  " + merged["id"] + " into " +
                          merged["labels"]["merged_into"] + "\n$")
 
+    def test_the_line_of_an_acknowledged_incident_says_who_has_it(self):
+        _, quell = self.hooked("notify.group_interval=0s", "sink.lines.type=stdout")
+
+        def printed(what):
+            with open(os.path.join(quell.directory, "out")) as file:
+                return [line for line in file if f" {what} " in line]
+        quell.events(failure("extract"))
+        self.assertTrue(wait_for(lambda: printed("opened")))
+        incident = quell.incidents()[0]["id"]
+        body = json.dumps({"by": "ann", "note": "mine"})
+        quell.request("POST", f"/api/v1/incidents/{incident}/ack", body, port=quell.console)
+        quell.events({"job_id": "extract", "status": "succeeded"})
+        self.assertTrue(wait_for(lambda: printed("resolved")))
+        self.assertTrue(printed("updated")[0].endswith(f"  {incident} acknowledged by ann\n"))
+        for what in ("opened", "resolved"):
+            self.assertTrue(printed(what)[0].endswith(f"  {incident}\n"))
+
     def timeline_of(self, quell, tenant):
         incident, = quell.incidents("&tenant=" + tenant)
         _, answer = quell.get(f"/api/v1/incidents/{incident['id']}/timeline")
