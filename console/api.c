@@ -65,7 +65,7 @@ static void answer_one(struct console *console, struct http_exchange exchange, s
     struct text text = console_text(console);
     struct status status =
         view_one_json(console->reader, parameters.values[PARAMETER_TENANT], id, &text);
-    console_answer(exchange, status, &text);
+    console_answer_one(exchange, status, &text, "no incident has this id");
 }
 
 void api_incident(struct console *console, struct http_exchange exchange, struct slice id,
@@ -101,7 +101,8 @@ void api_graph(struct console *console, struct http_exchange exchange,
         parameters_refuse(exchange, PARAMETER_DIRECTION, "up or down");
         return;
     }
-    console_answer(exchange, status, &text);
+    console_answer_one(exchange, status, &text,
+                       "the graph has no entity of this name, such as job:load");
 }
 
 void api_audit(struct console *console, struct http_exchange exchange,

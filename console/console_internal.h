@@ -58,6 +58,9 @@ bool console_allow_method(struct http_exchange exchange, const struct http_reque
                           bool is_post);
 /* Room for one answer, emptied: as large as answers get. */
 struct text console_text(struct console *console);
+/* As console_answer, of one thing: what a 404 says when there is none. */
+void console_answer_one(struct http_exchange exchange, struct status status,
+                        const struct text *text, const char *missing);
 /* Answers with the text as JSON, or with the error that the status means. */
 void console_answer(struct http_exchange exchange, struct status status, const struct text *text);
 

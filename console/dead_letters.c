@@ -59,7 +59,7 @@ static void show_letter(struct console *console, struct http_exchange exchange, 
                         uint64_t number) {
     struct text text = console_text(console);
     struct status status = view_dead_letter_json(console->reader, tenant, number, &text);
-    console_answer(exchange, status, &text);
+    console_answer_one(exchange, status, &text, "no dead letter has this number");
 }
 
 static void answer_letter(struct console *console, struct http_exchange exchange,

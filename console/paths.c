@@ -72,6 +72,15 @@ struct text console_text(struct console *console) {
     return text_over(console->text_arena.base, console->text_arena.capacity_bytes);
 }
 
+void console_answer_one(struct http_exchange exchange, struct status status,
+                        const struct text *text, const char *missing) {
+    if (status.code == STATUS_MISSING) {
+        console_answer_error(exchange, 404, "not_found", missing);
+        return;
+    }
+    console_answer(exchange, status, text);
+}
+
 void console_answer(struct http_exchange exchange, struct status status, const struct text *text) {
     switch (status.code) {
     case STATUS_OK:

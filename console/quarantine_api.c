@@ -76,7 +76,7 @@ static void answer_record(struct console *console, struct http_exchange exchange
     struct text text = console_text(console);
     struct status status =
         view_quarantined_json(console->reader, tenant, seq, (uint32_t)index, &text);
-    console_answer(exchange, status, &text);
+    console_answer_one(exchange, status, &text, "no quarantined record has this id");
 }
 
 void quarantine_on_request(struct console *console, struct http_exchange exchange,

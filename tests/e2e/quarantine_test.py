@@ -31,6 +31,7 @@ class Quarantine(Story):
         code, out, _ = self.cli(quell, "show", record["id"])
         self.assertEqual(json.loads(json.loads(out)["raw"])["status"], "strange")
         self.assertIn("strange", self.cli(quell, "list")[1])
+        self.assertIn("no quarantined record has this id", self.cli(quell, "show", "99-0")[2])
         code, _, words = self.cli(quell, "retry", record["id"])
         self.assertEqual(code, 1)
         self.assertIn("correct it and send it again", words)
