@@ -9,7 +9,8 @@ STAT(HTTP_THROTTLED, "quell_http_throttled_total", COUNTER, "Ingest requests ans
 STAT(RATE_LIMITED, "quell_rate_limited_total", COUNTER, "Requests over their tenant's limit")
 STAT(REQUESTS_WAITING, "quell_requests_waiting", GAUGE, "Requests that wait for the journal")
 STAT(QUEUE_FULL, "quell_queue_full_total", COUNTER, "Requests refused: too many waited")
-STAT(SHARE_LIMITED, "quell_share_limited_total", COUNTER, "Refused: their tenant had its share")
+STAT(SHARE_LIMITED, "quell_share_limited_total", COUNTER,
+     "Requests refused: their tenant had its share")
 STAT(BUFFERED_BYTES, "quell_buffered_bytes", GAUGE, "Memory that holds requests being received")
 STAT(BUFFERS_FULL, "quell_buffers_full_total", COUNTER, "Requests refused: no memory to receive")
 STAT(CLIENTS_SLOW, "quell_clients_slow_total", COUNTER, "Clients cut off: too slow, or not reading")
@@ -21,19 +22,26 @@ STAT(TLS_CERTIFICATE_ENDS_NS, "quell_tls_certificate_not_after_timestamp_seconds
      "When the first certificate of tls.cert_file ends; 0 without TLS")
 STAT(BYTES_RECEIVED, "quell_received_bytes_total", COUNTER, "Bytes read on the ingest port")
 STAT(KAFKA_MESSAGES, "quell_kafka_messages_total", COUNTER, "Kafka messages taken")
-STAT(KAFKA_BYTES, "quell_kafka_bytes_total", COUNTER, "Bytes of their values")
-STAT(KAFKA_TOMBSTONES, "quell_kafka_tombstones_total", COUNTER, "Messages without a value, passed")
-STAT(KAFKA_REPEATED, "quell_kafka_repeated_total", COUNTER, "Messages delivered again, passed over")
-STAT(KAFKA_LOST, "quell_kafka_lost_total", COUNTER, "Messages gone before they could be read")
-STAT(KAFKA_DEAD_LETTERS, "quell_kafka_dead_letters_total", COUNTER, "Told to dead-letter topics")
+STAT(KAFKA_BYTES, "quell_kafka_bytes_total", COUNTER, "Bytes of Kafka messages' values")
+STAT(KAFKA_TOMBSTONES, "quell_kafka_tombstones_total", COUNTER,
+     "Kafka messages without a value, passed")
+STAT(KAFKA_REPEATED, "quell_kafka_repeated_total", COUNTER,
+     "Kafka messages delivered again, passed over")
+STAT(KAFKA_LOST, "quell_kafka_lost_total", COUNTER, "Kafka messages gone before they could be read")
+STAT(KAFKA_DEAD_LETTERS, "quell_kafka_dead_letters_total", COUNTER,
+     "Kafka messages told to dead-letter topics")
 STAT(KAFKA_DEAD_LETTERS_LOST, "quell_kafka_dead_letters_failed_total", COUNTER,
-     "Refused by dead-letter topics; they stand in the quarantine")
-STAT(STREAM_ABSORBED, "quell_stream_absorbed_total", COUNTER, "Journaled again, not applied again")
+     "Kafka messages refused by dead-letter topics; they stand in the quarantine")
+STAT(STREAM_ABSORBED, "quell_stream_absorbed_total", COUNTER,
+     "Kafka events journaled again, not applied")
 STAT(METRIC_POINTS, "quell_metric_points_total", COUNTER, "OTLP metric data points taken")
 STAT(JOURNAL_BYTES, "quell_journal_bytes", GAUGE, "Bytes of journal segments on disk")
-STAT(JOURNAL_APPENDED_BYTES, "quell_journal_appended_bytes_total", COUNTER, "Bytes appended")
-STAT(JOURNAL_SYNCS, "quell_journal_syncs_total", COUNTER, "Group commits made durable")
-STAT(JOURNAL_SYNC_NS, "quell_journal_sync_seconds_total", COUNTER_NS, "Time spent in them")
+STAT(JOURNAL_APPENDED_BYTES, "quell_journal_appended_bytes_total", COUNTER,
+     "Bytes appended to the journal")
+STAT(JOURNAL_SYNCS, "quell_journal_syncs_total", COUNTER,
+     "Syncs of the journal, each of a group of batches")
+STAT(JOURNAL_SYNC_NS, "quell_journal_sync_seconds_total", COUNTER_NS,
+     "Time spent in syncs of the journal")
 STAT(JOURNAL_LAG_EVENTS, "quell_journal_lag_events", GAUGE, "Events journaled, not yet to be seen")
 STAT(JOURNAL_LAG_FULL, "quell_journal_lag_full_total", COUNTER, "Batches refused: too far behind")
 STAT(STORAGE_FULL, "quell_storage_full", GAUGE, "1 while the disk has no room for journal or state")
@@ -45,33 +53,35 @@ STAT(DEDUP_EVICTED, "quell_dedup_keys_evicted_early_total", COUNTER,
 STAT(DEDUP_UNREMEMBERED, "quell_dedup_unremembered_total", COUNTER,
      "Signals told as news because their tenant's limits.dedup_keys were in use")
 STAT(EVENT_IDS, "quell_event_ids", GAUGE, "Live event ids for idempotency")
-STAT(EVENT_IDS_EVICTED, "quell_event_ids_evicted_early_total", COUNTER, "Ids forgotten early: full")
+STAT(EVENT_IDS_EVICTED, "quell_event_ids_evicted_early_total", COUNTER,
+     "Event ids forgotten early: full")
 STAT(GRAPH_NODES, "quell_graph_nodes", GAUGE, "Nodes in the dependency graph")
-STAT(GRAPH_NODES_MAX, "quell_graph_nodes_limit", GAUGE, "As many as there may be: limits.entities")
+STAT(GRAPH_NODES_MAX, "quell_graph_nodes_limit", GAUGE, "Most nodes: limits.entities")
 STAT(GRAPH_EDGES, "quell_graph_edges", GAUGE, "Edges in the dependency graph")
-STAT(GRAPH_EDGES_MAX, "quell_graph_edges_limit", GAUGE, "As many as there may be: limits.edges")
-STAT(GRAPH_EDGES_LEARNED, "quell_graph_edges_learned", GAUGE, "Edges among them learned of spans")
+STAT(GRAPH_EDGES_MAX, "quell_graph_edges_limit", GAUGE, "Most edges: limits.edges")
+STAT(GRAPH_EDGES_LEARNED, "quell_graph_edges_learned", GAUGE, "Edges that were learned of spans")
 STAT(EDGES_LEFT_OUT, "quell_edges_left_out_total", COUNTER,
      "Dependencies named by events for which limits.entities or limits.edges left no room")
 STAT(EVENTS_SET_ASIDE, "quell_events_set_aside_total", COUNTER,
      "Events put into the quarantine: no room for a tenant, an entity or an incident")
-STAT(QUARANTINE_BYTES, "quell_quarantine_bytes", GAUGE, "Records of the quarantine, all tenants'")
-STAT(DEAD_LETTERS_BYTES, "quell_dead_letters_bytes", GAUGE, "Dead letters, all tenants'")
+STAT(QUARANTINE_BYTES, "quell_quarantine_bytes", GAUGE, "Bytes in the quarantine, all tenants'")
+STAT(DEAD_LETTERS_BYTES, "quell_dead_letters_bytes", GAUGE, "Bytes of dead letters, all tenants'")
 STAT(INCIDENTS_RESOLVED_BYTES, "quell_incidents_resolved_bytes", GAUGE,
-     "Resolved incidents that nothing reopens any more, all tenants'")
+     "Bytes of resolved incidents that nothing reopens any more, all tenants'")
 STAT(KEPT_DROPPED_BEYOND, "quell_kept_dropped_beyond_total", COUNTER,
      "Records dropped from the quarantine of tenants too many, who have no counter of their own")
 STAT(SIGNALS_STALE, "quell_signals_stale_total", COUNTER,
      "Failures told over a minute late, by their own time, after a later success: open nothing")
 STAT(INCIDENTS_OPEN, "quell_incidents_open", GAUGE, "Incidents open or acknowledged")
 STAT(INCIDENTS_HELD, "quell_incidents_held", GAUGE,
-     "Those, and resolved ones that may be opened again: what limits.incidents bounds")
+     "Incidents open, acknowledged, or resolved and not yet past reopening: limits.incidents "
+     "bounds it")
 STAT(INCIDENTS_HELD_MAX, "quell_incidents_held_limit", GAUGE,
-     "As many as there may be: limits.incidents")
+     "Most incidents held: limits.incidents")
 STAT(OUTBOX_PENDING, "quell_outbox_pending", GAUGE, "Messages not yet delivered or dead")
 STAT(CONFIG_RELOAD_OK, "quell_config_last_reload_successful", GAUGE,
-     "1 when the last reload worked")
+     "1 when the last reload of the configuration worked")
 STAT(CONFIG_RELOAD_NS, "quell_config_last_reload_success_timestamp_seconds", GAUGE_NS,
-     "When it last did")
+     "When the configuration was last reloaded with success")
 STAT(THREADS_ENDED, "quell_threads_ended", GAUGE, "Threads that ended by themselves: restart")
 STAT(IO_URING, "quell_io_uring", GAUGE, "1 when the loops run on io_uring, 0 on epoll")

@@ -12,7 +12,7 @@
 #include "schemas/policy.h"
 
 enum tenant_counter {
-#define TENANT_COUNTER(name, text) TENANT_COUNTER_##name,
+#define TENANT_COUNTER(name, text, help) TENANT_COUNTER_##name,
 #include "schemas/tenant_counter_list.h"
 #undef TENANT_COUNTER
     TENANT_COUNTER_COUNT

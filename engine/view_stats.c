@@ -4,7 +4,12 @@
 #include "engine/view_state.h"
 
 static const char *const counter_names[] = {
-#define TENANT_COUNTER(name, text) [TENANT_COUNTER_##name] = (text),
+#define TENANT_COUNTER(name, text, help) [TENANT_COUNTER_##name] = (text),
+#include "schemas/tenant_counter_list.h"
+#undef TENANT_COUNTER
+};
+static const char *const counter_helps[] = {
+#define TENANT_COUNTER(name, text, help) [TENANT_COUNTER_##name] = (help),
 #include "schemas/tenant_counter_list.h"
 #undef TENANT_COUNTER
 };
@@ -143,7 +148,7 @@ struct status view_stats_prometheus(struct view_reader *reader, struct text *tex
     for (uint32_t i = 0; i < TENANT_COUNTER_COUNT && status_is_ok(status); i++) {
         text_add_text(text, "# HELP ");
         add_counter_name(text, i);
-        text_add_text(text, " Per tenant, since the data directory was made\n# TYPE ");
+        text_add_format(text, " %s, since the data directory was made\n# TYPE ", counter_helps[i]);
         add_counter_name(text, i);
         text_add_text(text, " counter\n");
         struct prometheus_walk walk = {text, i};

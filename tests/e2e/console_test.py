@@ -179,6 +179,10 @@ class Console(Story):
         for line in lines:
             self.assertRegex(line, r'^(# (HELP|TYPE) .+|[a-z_]+(\{.+\})? [0-9.e+]+)$')
             self.assertNotRegex(line, r"_(ns|ms|us|nanoseconds|milliseconds)(_total)?[ {]")
+        helps = [line.split(" ", 3)[3] for line in lines if line.startswith("# HELP ")]
+        self.assertEqual(sorted(set(helps)), sorted(helps))  # each says what it counts
+        for words in helps:  # it is shown by itself: nothing stands before it
+            self.assertNotRegex(words, r"\b([Tt]hem|[Tt]hose|As many as|it last did)\b|^Bytes of their")
         reloaded = self.q.metric("quell_config_last_reload_success_timestamp_seconds")
         self.assertAlmostEqual(reloaded, time.time(), delta=600)
 
