@@ -65,6 +65,7 @@ static void print_root(struct slice explained) {
 
 static void print_order(struct slice explained) {
     struct slice order = json_pick(explained, "order");
+    struct slice root = json_pick(json_pick(explained, "root"), "entity");
     struct slice item;
     (void)printf("order\n");
     while (json_pick_item(&order, &item)) {
@@ -82,7 +83,9 @@ static void print_order(struct slice explained) {
             (void)printf(")");
         }
         struct slice path = json_pick(item, "path");
-        if (slice_equals(path, SLICE("[]"))) {
+        if (slice_equals(json_pick(item, "entity"), root)) {
+            (void)printf("   the root");
+        } else if (slice_equals(path, SLICE("[]"))) {
             (void)printf("   (no known path from the root)");
         } else {
             (void)printf("   by ");

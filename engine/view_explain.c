@@ -210,17 +210,22 @@ static const struct incident_member_facts *member_of(const struct explained *exp
     return NULL;
 }
 
-static void add_seconds(struct text *words, uint64_t later_ns, uint64_t earlier_ns) {
-    text_add_format(words, "%.3f s", (double)(later_ns - earlier_ns) / 1e9);
+static void add_span(struct text *words, uint64_t later_ns, uint64_t earlier_ns) {
+    uint64_t span_ns = later_ns - earlier_ns;
+    if (span_ns < NS_PER_MINUTE) {
+        text_add_format(words, "%.3f s", (double)span_ns / 1e9);
+    } else {
+        text_add_duration(words, span_ns / NS_PER_S * NS_PER_S);
+    }
 }
 
 static void add_order(struct explained *explained, const struct incident_member_facts *member,
                       struct text *words) {
     if (member->since_ns < explained->root.since_ns) {
-        add_seconds(words, explained->root.since_ns, member->since_ns);
+        add_span(words, explained->root.since_ns, member->since_ns);
         text_add_text(words, " before the root, but ");
     } else {
-        add_seconds(words, member->since_ns, explained->root.since_ns);
+        add_span(words, member->since_ns, explained->root.since_ns);
         text_add_text(words, " after the root; ");
     }
 }

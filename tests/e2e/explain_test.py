@@ -93,7 +93,7 @@ class Explain(Story):
                          [("job:up", "failed", "succeeded"), ("job:down", "failed", "failed"),
                           ("job:last", "failed", "failed")])
         words = self.command("explain", incident["id"])
-        self.assertRegex(words, r"Z  failed  job:up  \(now succeeded\)   by job:up\n")
+        self.assertRegex(words, r"Z  failed  job:up  \(now succeeded\)   the root\n")
         self.assertRegex(words, r"Z  failed  job:down   by job:up > job:down\n")
         self.assertIn("downstream of the root by 1 hop\n", words)
         self.assertIn("downstream of the root by 2 hops\n", words)
@@ -143,7 +143,18 @@ class Explain(Story):
         below = json.loads(self.command("graph", "job:load", "--tenant", "default",
                                         "--direction", "down", "--json"))
         self.assertEqual([node["entity"] for node in below["nodes"]], ["job:load", "job:report"])
-        self.assertIn("nothing by that name", self.command("graph", "job:none", code=1))
+        self.assertIn("the graph has no entity of this name",
+                      self.command("graph", "job:none", code=1))
+
+    def test_spans_read_as_people_say_them_and_the_root_is_called_that(self):
+        self.q.events(failure("extract", occurred_at="2026-11-20T03:00:00Z"),
+                      failure("load", "extract", occurred_at="2026-11-20T03:10:30.250Z"))
+        self.q.settle()
+        words = self.command("explain", self.q.incidents()[0]["id"])
+        self.assertIn("  failed  job:extract   the root\n", words)
+        self.assertIn("  failed  job:load   by job:extract > job:load\n", words)
+        self.assertTrue(wait_for(lambda: "job:load: failed 10m30s after the root; " in
+                                 self.command("explain", self.q.incidents()[0]["id"])))
 
     def test_an_edge_says_when_it_was_seen_last_also_after_a_restart(self):
         started = time.time()
@@ -163,7 +174,7 @@ class Explain(Story):
 
     def test_another_tenant_learns_nothing(self):
         name = self.storm()
-        self.assertIn("nothing by that name",
+        self.assertIn("no incident has this id",
                       self.command("explain", name, "--tenant", "other", code=1))
         self.assertNotIn("job:load", self.command("graph", "--tenant", "other"))
         self.assertEqual(self.q.get(f"/api/v1/incidents/{name}/explain?tenant=other")[0], 404)
