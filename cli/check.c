@@ -54,7 +54,9 @@ int command_check(const struct cli_options *options) {
         return code;
     }
     print_notes(config);
-    (void)printf("ok: %u tenants, %u sinks\n", config->policies.tenants_count, config->sinks_count);
+    (void)printf("ok: %u tenant%s, %u sink%s\n", config->policies.tenants_count,
+                 config->policies.tenants_count == 1 ? "" : "s", config->sinks_count,
+                 config->sinks_count == 1 ? "" : "s");
     config_release(config);
     return 0;
 }

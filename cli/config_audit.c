@@ -64,8 +64,9 @@ void config_audit_fill(struct batch *batch, const struct config *old, const stru
     if (new == NULL) {
         add_line(&audit, slice_of(NULL, 0), "configuration refused", SLICE("the old one stays"));
     } else if (old == NULL) {
-        (void)snprintf(start, sizeof(start), "quell %s, %u tenants, %u sinks", QUELL_VERSION,
-                       new->policies.tenants_count, new->sinks_count);
+        (void)snprintf(start, sizeof(start), "quell %s, %u tenant%s, %u sink%s", QUELL_VERSION,
+                       new->policies.tenants_count, new->policies.tenants_count == 1 ? "" : "s",
+                       new->sinks_count, new->sinks_count == 1 ? "" : "s");
         add_line(&audit, slice_of(NULL, 0), "start", slice_of_text(start));
     } else {
         add_changes(&audit, old, new);

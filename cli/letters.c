@@ -42,7 +42,8 @@ static void print_letter(struct slice letter) {
     print_member(letter, "sink", 12);
     print_member(letter, "type", 8);
     print_member(letter, "incident", 30);
-    (void)printf("%llu attempts  ", (unsigned long long)json_pick_u64(letter, "attempts"));
+    uint64_t attempts = json_pick_u64(letter, "attempts");
+    (void)printf("%llu attempt%s  ", (unsigned long long)attempts, attempts == 1 ? "" : "s");
     print_member(letter, "error", 0);
     (void)printf("\n");
 }

@@ -168,6 +168,7 @@ class CommandLine(unittest.TestCase):
                             (("run", "--format", "xml"), "--format is text or json"),
                             (("silence", "add", "--label", "foo"), "--label wants key=glob"),
                             (("silence", "add", "--label==foo"), "--label wants key=glob"),
+                            (("silence", "add", "--entity", "job:a"), "--for 2h or --end TIME"),
                             (("load", "--url", "http://127.0.0.1:99999"), "a port of 1 to 65535"),
                             (("graph", "import"), "which file?"),
                             (("check", "--json"), "--json goes with --data"),
@@ -389,7 +390,7 @@ class CommandLine(unittest.TestCase):
         files = {"quell.toml": 'auth.mode = "token"\n', "tenants/acme.toml": '[tenant]\nid = "acme"\n'}
         result = self.run_quell("check", files=files)
         self.assertEqual((result.returncode, result.stderr), (0, ""))
-        self.assertRegex(result.stdout, r'note: .*no tenant has a token.*\nok: 1 tenants')
+        self.assertRegex(result.stdout, r'note: .*no tenant has a token.*\nok: 1 tenant, ')
         files["tenants/acme.toml"] += f'tokens_sha256 = ["{"9f" * 32}"]\n'
         self.assertNotIn("note", self.run_quell("check", files=files).stdout)
         files = {**files, "quell.toml": "", "tenants/acme.toml": '[tenant]\nid = "acme"\n'}
@@ -457,7 +458,7 @@ class CommandLine(unittest.TestCase):
         files = {"etc/quell.toml": 'data_dir = "x"\n',
                  "etc/tenants/acme.toml": '[tenant]\nid = "acme"\n'}
         words = ("check", "--config", "etc/quell.toml")
-        self.assertIn("ok: 1 tenants", self.run_quell(*words, files=files).stdout)
+        self.assertIn("ok: 1 tenant, ", self.run_quell(*words, files=files).stdout)
         here = {**files, "tenants/a.toml": '[tenant]\nid = "a"\n',
                 "tenants/b.toml": '[tenant]\nid = "b"\n'}
         self.assertIn("ok: 2 tenants", self.run_quell(*words, files=here).stdout)

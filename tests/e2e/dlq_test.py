@@ -47,7 +47,7 @@ class DeadLetters(Story):
         self.assertIn("HTTP 400", letter["error"])
         shown = json.loads(self.dlq(quell, "show", str(letter["number"])))
         self.assertEqual(shown["payload"]["root_cause"]["entity"], "job:extract")
-        self.assertIn("HTTP 400", self.dlq(quell, "list"))
+        self.assertIn(" 1 attempt  HTTP 400", self.dlq(quell, "list"))
         self.hook.status = 200
         self.dlq(quell, "retry", str(letter["number"]))
         self.assertTrue(wait_for(lambda: self.hook.messages))
@@ -193,7 +193,7 @@ class DeadLetters(Story):
                    for letter in self.wait_for_letters(quell, 2)}
         for what in ("show", "retry", "drop"):
             answer = self.dlq(quell, what, "--tenant", "acme", numbers["globex"], code=1)
-            self.assertIn("404", answer)
+            self.assertIn("(404): no dead letter has this number", answer)
         self.wait_for_letters(quell, 2)
         shown = json.loads(self.dlq(quell, "show", "--tenant", "globex", numbers["globex"]))
         self.assertEqual(shown["tenant"], "globex")

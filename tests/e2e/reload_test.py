@@ -177,7 +177,7 @@ class ReloadStory(Story):
         self.assertEqual(quell.request("POST", "/v1/events", "[]")[0], 401)
         self.assertEqual(quell.metric("quell_config_last_reload_successful"), 0)
         os.rename(path + ".old", path)
-        self.assertTrue(wait_for(lambda: "reloaded: 0 tenants, 1 sinks" in quell.read_log()))
+        self.assertTrue(wait_for(lambda: "reloaded: 0 tenants, 1 sink\"" in quell.read_log()))
 
     def test_a_file_that_a_reload_found_is_not_gone_either(self):
         quell = self.quell()
