@@ -272,8 +272,10 @@ static void add_alternative_reason(struct explained *explained, uint32_t node, s
         text_add_text(words, alternative_reasons[fails ? 1 : 0][is_above ? 1 : 0]);
         return;
     }
-    text_add_text(words, "failed ");
-    add_order(explained, member, words);
+    if (!explained->root.is_suspected) { /* which has failed at no time */
+        text_add_text(words, "failed ");
+        add_order(explained, member, words);
+    }
     if (hops > 0) {
         text_add_format(words, "downstream of the root by %u %s", hops - 1,
                         hops == 2 ? "hop" : "hops");
@@ -309,7 +311,9 @@ static void add_upstream_reason(struct explained *explained, const struct graph_
     }
 }
 
-static void add_upstream(struct explained *explained, bool *is_first) {
+/* Whoever it lists that is an alternative, too, is not to be listed again: fills `listed`. */
+static uint32_t add_upstream(struct explained *explained, bool *is_first,
+                             uint32_t listed[EXPLAIN_UPSTREAM_MAX]) {
     const struct graph *graph = explained->reader->view->graph;
     struct graph_neighbour above[EXPLAIN_UPSTREAM_MAX];
     graph_reader_begin();
@@ -317,6 +321,7 @@ static void add_upstream(struct explained *explained, bool *is_first) {
         graph_neighbours(graph, explained->root_node, GRAPH_UPSTREAM, above, EXPLAIN_UPSTREAM_MAX);
     graph_reader_end();
     count = count < EXPLAIN_UPSTREAM_MAX ? count : EXPLAIN_UPSTREAM_MAX;
+    uint32_t listed_count = 0;
     for (uint32_t i = 0; i < count; i++) {
         struct graph_node node = graph_get_node(graph, above[i].node);
         char name_memory[ENTITY_BYTES_MAX + 16];
@@ -329,17 +334,33 @@ static void add_upstream(struct explained *explained, bool *is_first) {
         view_add_name(&name, explained->root.tenant, &node);
         add_upstream_reason(explained, &node, member_of(explained, above[i].node), &words);
         add_ruled_out(explained, text_slice(&name), &words, is_first);
+        listed[listed_count++] = above[i].node;
     }
+    return listed_count;
+}
+
+static bool is_listed(const uint32_t *listed, uint32_t count, uint32_t node) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (listed[i] == node) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void add_all_ruled_out(struct explained *explained) {
     bool is_first = true;
+    uint32_t listed[EXPLAIN_UPSTREAM_MAX];
     text_add_text(explained->json, ",\"ruled_out\":[");
-    add_upstream(explained, &is_first);
+    uint32_t listed_count = add_upstream(explained, &is_first, listed);
     for (uint32_t i = 0; i < explained->root.alternatives_count; i++) {
         char memory[256];
         struct text words = text_over(memory, sizeof(memory));
-        add_alternative_reason(explained, explained->root.alternatives[i].node, &words);
+        uint32_t node = explained->root.alternatives[i].node;
+        if (is_listed(listed, listed_count, node)) {
+            continue;
+        }
+        add_alternative_reason(explained, node, &words);
         add_ruled_out(explained, explained->root.alternatives[i].entity, &words, &is_first);
     }
     text_add_char(explained->json, ']');

@@ -131,6 +131,22 @@ class Explain(Story):
         self.assertEqual(told["root"]["entity"], "job:warehouse")
         self.assertEqual({tuple(one["path"]) for one in told["order"]},
                          {("job:warehouse", f"job:load_{i}") for i in range(4)})
+        self.assertTrue(wait_for(lambda: "ruled out" in self.command("explain", incident["id"])))
+        told = json.loads(self.command("explain", incident["id"], "--json"))
+        self.assertEqual({one["reason"] for one in told["ruled_out"]},
+                         {"downstream of the root by 1 hop"})  # which has failed at no time
+
+    def test_who_is_ruled_out_is_listed_once(self):
+        self.q.events(failure("here", "there"), failure("there", "here"))
+        self.q.settle()
+        incident, = self.q.incidents()
+
+        def ruled_out():
+            told = json.loads(self.command("explain", incident["id"], "--json"))
+            return [(one["entity"], one["reason"][:40]) for one in told["ruled_out"]]
+        self.assertTrue(wait_for(lambda: self.q.incidents()[0]["root_cause"]["alternatives"]))
+        self.assertEqual(ruled_out(),
+                         [("job:there", "upstream of the root and downstream of i")])
 
     def test_the_graph_is_dot_or_json(self):
         self.storm()
