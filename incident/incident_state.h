@@ -453,7 +453,7 @@ size_t telling_closing_bytes(const struct incident_context *context,
 /* In a timeline that is long, of what recurs the latest replaces the one before. */
 void timeline_add(struct incidents *incidents, const struct incident_context *context,
                   struct incident *incident, const char *what, struct slice detail);
-/* "job:load failed", of a member of the incident. */
+/* "job:load failed", of a member of the incident; of NONE "service:web silent". */
 void timeline_add_news(struct incidents *incidents, const struct incident_context *context,
                        struct incident *incident, const struct member *member, const char *what,
                        enum event_status status);

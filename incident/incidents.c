@@ -310,7 +310,7 @@ static bool advance_member(struct incidents *incidents, const struct incident_co
     if (effects_room(context->effects) < INCIDENTS_EFFECT_BYTES_MIN) {
         return false;
     }
-    member_recover(incidents, context, member, EVENT_STATUS_OK, member->last_signal_ns);
+    member_recover(incidents, context, member, EVENT_STATUS_NONE, member->last_signal_ns);
     return true;
 }
 

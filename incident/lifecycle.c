@@ -261,7 +261,8 @@ static void recover_quietly(struct incidents *incidents, const struct incident_c
 void member_recover(struct incidents *incidents, const struct incident_context *context,
                     struct member *member, enum event_status status, uint64_t event_ns) {
     struct incident *incident = incident_at(incidents, member->incident);
-    recover_quietly(incidents, context, member, status, event_ns);
+    bool is_silent = status == EVENT_STATUS_NONE;
+    recover_quietly(incidents, context, member, is_silent ? EVENT_STATUS_OK : status, event_ns);
     timeline_add_going(incidents, context, incident, member, "recovered", status);
     if (incident->failing_count == 0) {
         incident_resolve(incidents, context, incident, SLICE("all members have recovered"));

@@ -19,6 +19,7 @@ void incident_resolve(struct incidents *incidents, const struct incident_context
 /* Bad again; `is_reopened`: it has just reopened its incident. */
 void member_relapse(struct incidents *incidents, const struct incident_context *context,
                     struct member *member, const struct signal *signal, bool is_reopened);
+/* NONE: by silence; nobody has said so. */
 void member_recover(struct incidents *incidents, const struct incident_context *context,
                     struct member *member, enum event_status status, uint64_t event_ns);
 /* Whether the good news may end its trouble: a source's own word, when no other told of it. */

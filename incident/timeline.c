@@ -102,7 +102,7 @@ void timeline_add_news(struct incidents *incidents, const struct incident_contex
     struct text detail = text_over(words, sizeof(words));
     entity_add(&detail, graph_get_node(context->graph, member->node).entity, member->is_foreign);
     text_add_char(&detail, ' ');
-    text_add(&detail, event_status_word(status));
+    text_add(&detail, status == EVENT_STATUS_NONE ? SLICE("silent") : event_status_word(status));
     timeline_add(incidents, context, incident, what, text_slice(&detail));
 }
 

@@ -181,8 +181,34 @@ static void repeats_fill_no_timeline_without_end(void **state) {
     world_deinit(&world);
 }
 
+/* Of silence nobody has said that all is well. */
+static void a_timeline_says_whether_it_is_well_or_silent(void **state) {
+    (void)state;
+    for (unsigned is_said = 0; is_said < 2; is_said++) {
+        struct world world;
+        world_init(&world);
+        struct signal signal =
+            world_signal("acme", "service:web", EVENT_STATUS_FAILED, world.now_ns);
+        signal.recovers_by_silence = true;
+        world_bad_signal(&world, "acme", "service:web", &signal, false);
+        if (is_said == 1) {
+            signal.news = SIGNAL_GOOD;
+            signal.status = EVENT_STATUS_OK;
+            world_good_signal(&world, "acme", "service:web", &signal);
+        }
+        world_run_for(&world, 10 * NS_PER_MINUTE);
+        assert_int_equal(incidents_open_count(world.incidents), 0);
+        char *timeline = world_timeline(&world, world_id(&world, "acme", 0));
+        assert_non_null(strstr(timeline, is_said == 1 ? "\"detail\":\"service:web ok\""
+                                                      : "\"detail\":\"service:web silent\""));
+        free(timeline);
+        world_deinit(&world);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_timeline_says_whether_it_is_well_or_silent),
         cmocka_unit_test(coming_and_going_fills_no_timeline_without_end),
         cmocka_unit_test(what_flaps_alone_fills_no_timeline_without_end),
         cmocka_unit_test(of_what_is_told_for_ever_the_first_and_the_latest_stand_there),
