@@ -16,6 +16,17 @@ static void print_member(struct slice line, const char *name, int width) {
     (void)printf("%-*s ", width, shown_memory);
 }
 
+/* As the timeline says it. */
+static void print_by(struct slice line) {
+    char memory[512];
+    char shown_memory[512];
+    struct text by = text_over(memory, sizeof(memory));
+    struct text shown = text_over(shown_memory, sizeof(shown_memory));
+    json_pick_text(line, "by", &by);
+    text_add_printable(&shown, text_slice(&by));
+    (void)printf("by %s\n", shown.size > 0 ? shown_memory : "nobody named");
+}
+
 static void print_lines(struct slice answer) {
     struct slice rest = json_pick(answer, "audit");
     struct slice line;
@@ -24,9 +35,7 @@ static void print_lines(struct slice answer) {
         print_member(line, "tenant", 12);
         print_member(line, "what", 22);
         print_member(line, "detail", 0);
-        (void)printf("by ");
-        print_member(line, "by", 0);
-        (void)printf("\n");
+        print_by(line);
     }
 }
 

@@ -162,6 +162,10 @@ class Audit(Story):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(len(done.stdout.splitlines()), 2)
         self.assertIn("acknowledge incident", done.stdout)
+        self.assertTrue(done.stdout.splitlines()[0].endswith(f" {incident} by p24"), done.stdout)
+        quell.request("POST", f"/api/v1/incidents/{incident}/ack", "{}", port=quell.console)
+        done = subprocess.run(done.args, capture_output=True, text=True)
+        self.assertTrue(done.stdout.splitlines()[0].endswith(" by nobody named"), done.stdout)
 
 
 if __name__ == "__main__":
