@@ -44,8 +44,9 @@ static bool print_answer(struct slice answer) {
     struct slice rejected = json_pick(answer, "rejected");
     struct slice errors = json_pick(answer, "errors");
     struct slice item;
-    (void)printf("%.*s edges taken, %.*s refused\n", SLICE_PRINT(json_pick(answer, "accepted")),
-                 SLICE_PRINT(rejected));
+    struct slice accepted = json_pick(answer, "accepted");
+    (void)printf("%.*s edge%s taken, %.*s refused\n", SLICE_PRINT(accepted),
+                 slice_equals(accepted, SLICE("1")) ? "" : "s", SLICE_PRINT(rejected));
     while (json_pick_item(&errors, &item)) {
         char memory[REASON_BYTES_MAX_SHOWN];
         char shown_memory[REASON_BYTES_MAX_SHOWN];

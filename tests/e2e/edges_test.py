@@ -53,7 +53,7 @@ class Edges(Story):
             file.write('\r\n\t[{"from":"job:d","to":"job:e"}]\r\n')
         run = subprocess.run([BINARY, "graph", "import", path, "--to", f"127.0.0.1:{self.q.http}"],
                              capture_output=True, text=True, timeout=60)
-        self.assertIn("1 edges taken, 0 refused", run.stdout, run.stderr)
+        self.assertIn("1 edge taken, 0 refused", run.stdout, run.stderr)
         lines = '\ufeff{"from":"job:e","to":"job:f"}\r\n{"from":"job:f","to":"job:g"}\r\n'
         self.assertEqual(self.send(lines.encode(), "application/x-ndjson")[1]["accepted"], 2)
         self.assertEqual(len(self.edges()[0]), 6)
