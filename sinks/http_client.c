@@ -8,7 +8,7 @@
 #include "core/base/limits.h"
 #include "sinks/guard.h"
 
-enum { RESPONSE_BYTES_MAX = 64 * 1024 };
+enum { RESPONSE_BYTES_MAX = 64 * 1024, DAY_S = 86400 };
 
 struct http_client {
     struct loop *loop;
@@ -40,8 +40,10 @@ static void free_attempt(struct http_attempt *attempt) {
 static uint64_t retry_after_ns(CURL *easy) {
     curl_off_t seconds = 0;
     bool is_known = curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &seconds) == CURLE_OK;
-    /* More than a day is nobody's honest wish. */
-    return is_known && seconds > 0 && seconds < 86400 ? (uint64_t)seconds * NS_PER_S : 0;
+    if (!is_known || seconds <= 0) {
+        return 0;
+    }
+    return seconds < DAY_S ? (uint64_t)seconds * NS_PER_S : NS_PER_DAY; /* longer, nobody means */
 }
 
 /* The host's name may be all of a secret, and too short for redact.h, or not as it stands there

@@ -217,6 +217,15 @@ class SlackStory(Story):
         self.assertTrue(wait_for(lambda: slack.calls))
         self.assertGreaterEqual(slack.times[1] - slack.times[0], 1.9)
 
+    def test_a_retry_after_beyond_a_day_is_not_taken_for_none(self):
+        slack = self.slack()
+        slack.answers = [(429, b"", {"Retry-After": "100000"})]
+        quell = self.bot(slack)
+        quell.events(failure("extract"))
+        self.assertTrue(wait_for(lambda: slack.times))
+        time.sleep(1)  # the backoff is 50ms
+        self.assertEqual(len(slack.times), 1)
+
     def test_errors_that_slack_calls_its_own_are_retried_others_are_dead_at_once(self):
         slack = self.slack()
         refusal = {"Content-Type": "application/json"}
