@@ -12,7 +12,7 @@
 #include "cli/certificate.h"
 #include "cli/commands.h"
 #include "cli/config_audit.h"
-#include "cli/config_diff.h"
+#include "cli/config_change.h"
 #include "cli/crash.h"
 #include "cli/notify.h"
 #include "cli/run_kafka.h"
@@ -42,6 +42,7 @@ struct ingest_thread {
 struct runtime {
     struct cli_options cli;
     struct config *config;
+    struct config_started started;
     struct logger logger;
     struct log_losses log_losses;
     struct stats stats;
@@ -153,23 +154,6 @@ static struct status audit_config(struct runtime *runtime, const struct config *
     return journal_batch(runtime, &runtime->config_batch);
 }
 
-/* The sockets stay where they were bound, and who may ask is settled by the addresses of the
- * configuration: they may not part, or what is bound to the world would be open to it. And who puts
- * another tenants_dir in its place takes it away first: who means to have none empties it. */
-static struct status check_change(struct runtime *runtime, const struct config *config) {
-    const char *key = config_diff_listener(runtime->config, config);
-    bool is_gone = runtime->config->tenants_count > 0 && !config->has_tenants_dir;
-    if (key == NULL && !is_gone) {
-        return status_ok();
-    }
-    stats_set(&runtime->stats, STAT_CONFIG_RELOAD_OK, 0); /* before it can be read of */
-    log_write(&runtime->logger, LOG_LEVEL_ERROR, "config", "%s: %s",
-              key != NULL ? key : "tenants_dir",
-              key != NULL ? "listen.* cannot change while quell runs: start it anew"
-                          : "there is no such directory any more");
-    return status_of(STATUS_INVALID);
-}
-
 void runtime_reload(struct runtime *runtime, const char *who) {
     struct config *config = NULL;
     notify_reloading();
@@ -177,7 +161,7 @@ void runtime_reload(struct runtime *runtime, const char *who) {
     cli_settle_config_path(&settled); /* it may have come since */
     struct status status = cli_load_config(&settled, &config);
     if (status_is_ok(status)) {
-        status = check_change(runtime, config);
+        status = config_change_check(runtime->config, config, &runtime->stats, &runtime->logger);
     }
     struct status audited =
         audit_config(runtime, runtime->config, status_is_ok(status) ? config : NULL, who);
@@ -204,6 +188,7 @@ void runtime_reload(struct runtime *runtime, const char *who) {
     log_write(&runtime->logger, LOG_LEVEL_INFO, "config", "reloaded: %u tenant%s, %u sink%s",
               config->policies.tenants_count, config->policies.tenants_count == 1 ? "" : "s",
               config->sinks_count, config->sinks_count == 1 ? "" : "s");
+    config_started_tell(&runtime->started, config, &runtime->logger);
     config_release(runtime->config);
     runtime->config = config;
     runtime->cli = settled;
@@ -413,6 +398,7 @@ struct status runtime_open(const struct runtime_options *options, struct runtime
     runtime->progress = (struct progress){notify_start_tell, &runtime->start};
     source_board_init(&runtime->sources);
     runtime->config = options->config;
+    config_started_init(&runtime->started, options->config);
     runtime->cli = *options->cli;
     runtime->cli.logger = &runtime->logger;
     runtime->cli.stats = &runtime->stats;

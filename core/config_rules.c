@@ -35,7 +35,7 @@ struct rule {
 };
 
 static const struct rule process_rules[] = {
-#define CONFIG_KEY(path, type, field) {path, RULE_##type, offsetof(struct config, field)},
+#define CONFIG_KEY(path, type, field, when) {path, RULE_##type, offsetof(struct config, field)},
 #include "core/config_key_list.h"
 #undef CONFIG_KEY
 };

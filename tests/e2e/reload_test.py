@@ -294,6 +294,28 @@ class ReloadStory(Story):
         lines = quell.get("/api/v1/audit")[1]["audit"]
         self.assertTrue(any("configuration refused" in str(line) for line in lines), lines)
 
+    def test_a_reload_says_which_changed_keys_take_effect_at_the_next_start(self):
+        def change(quell, text):
+            """Returns what the log warns of then."""
+            before, path = len(quell.read_log()), os.path.join(quell.directory, "quell.toml")
+            with open(path + ".new", "w") as file:
+                file.write(text)
+            os.rename(path + ".new", path)
+            self.reload(quell)
+            return [line["message"] for line in map(json.loads, quell.read_log(before).splitlines())
+                    if line["level"] == "warning" and "next start" in line["message"]]
+        started = '[journal]\nsync = "interval"\n'
+        now = "[server]\ntenant_share = 50\nmax_waiting_requests = 99\n"
+        quell = self.quell(files={"quell.toml": started})
+        self.assertEqual(change(quell, started + now), [])
+        told = ["these keys changed and take effect at the next start: "]
+        changed = ('data_dir = "elsewhere"\nmax_request_bytes = "1MiB"\n' + now +
+                   'max_connections = 7\n[journal]\nsync = "never"\n[log]\nlevel = "warning"\n')
+        told[0] += "data_dir, server.max_request_bytes, server.max_connections, journal.sync, log.level"
+        self.assertEqual(change(quell, changed), told)
+        self.assertEqual(change(quell, changed + "[dedup]\nwindow = '7m'\n"), told)  # still so
+        self.assertEqual(change(quell, started), [])  # as it was started
+
     def test_who_reads_that_a_reload_failed_finds_it_in_the_metrics(self):
         good = self.listeners("none")
         quell = FromFile(files={"quell.toml": good})

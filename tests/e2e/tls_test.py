@@ -302,6 +302,16 @@ class Tls(Story):
         self.assertEqual(serial(quell.http), after)
         self.assertEqual(self.ask(quell.http)[0], 200)
 
+    def test_a_reload_says_that_tls_begins_and_ends_at_the_next_start(self):
+        files = f'cert_file = "{self.server.cert}"\nkey_file = "{self.server.key}"\n'
+        for before, after in (("", "[tls]\n" + files), ("[tls]\n" + files, "")):
+            quell = self.quell(files={"quell.toml": before})
+            with open(os.path.join(quell.directory, "quell.toml"), "w") as file:
+                file.write(after)
+            quell.process.send_signal(signal.SIGHUP)
+            self.assertTrue(wait_for(lambda: "reloaded: " in quell.read_log()))
+            self.assertTrue(wait_for(lambda: "the next start: tls.cert_file\"" in quell.read_log(), 5))
+
     def test_a_certificate_that_ends_is_told_of(self):
         name = "quell_tls_certificate_not_after_timestamp_seconds"
         ended, lasting = (self.authority.issue(f"of {days} days", days=days) for days in (0, 90))
