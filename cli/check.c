@@ -10,7 +10,9 @@ static void print_notes(const struct config *config) {
     char tenants_dir[4096];
     struct text text = text_over(tenants_dir, sizeof(tenants_dir));
     text_add(&text, config->tenants_dir);
-    if (config->tenants_count == 0 && access(tenants_dir, X_OK) != 0) {
+    if (text.size == 0) {
+        (void)printf("note: tenants_dir = \"\", so no tenant has a file\n");
+    } else if (config->tenants_count == 0 && access(tenants_dir, X_OK) != 0) {
         (void)printf("note: there is no directory %s, so no tenant has a file\n", tenants_dir);
     }
     char certificate[256];

@@ -93,6 +93,18 @@ static void read_job_key(struct config_build *build, const struct toml_value *va
     }
 }
 
+/* Most likely another was meant; an edge from an entity to itself says nothing. */
+static void check_itself(struct config_build *build, const struct toml_value *table,
+                         const struct policy_job *job) {
+    const struct toml_value *list = config_child(table, "depends_on");
+    for (uint32_t i = 0; job->entity.size > 0 && i < job->depends_on_count; i++) {
+        if (slice_equals(job->depends_on[i], job->entity)) {
+            config_error(build, &list->children[i], "%.*s cannot depend on itself",
+                         SLICE_PRINT(job->entity));
+        }
+    }
+}
+
 void config_read_job(struct config_build *build, const struct toml_value *table,
                      struct policy_job *job) {
     if (table->kind != TOML_TABLE) {
@@ -105,6 +117,7 @@ void config_read_job(struct config_build *build, const struct toml_value *table,
     if (config_child(table, "id") == NULL) {
         config_error(build, table, "this job has no id");
     }
+    check_itself(build, table, job);
 }
 
 static int compare_jobs(const void *a, const void *b) {

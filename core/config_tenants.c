@@ -165,7 +165,7 @@ static void settle_tenants_dir(struct config_build *build, const char *config_pa
     struct text text = text_over(path, sizeof(path));
     const char *slash = config_path == NULL ? NULL : strrchr(config_path, '/');
     text_add(&text, config->tenants_dir);
-    if (slash == NULL || path[0] == '/' || access(path, F_OK) == 0) {
+    if (slash == NULL || text.size == 0 || path[0] == '/' || access(path, F_OK) == 0) {
         return;
     }
     text = text_over(path, sizeof(path));

@@ -159,6 +159,11 @@ static struct status read_spans(const struct config_sink *sink, struct sink_limi
             status = fault_join(fault, status, bad, &one);
         }
     }
+    if (status_is_ok(status) && sink_setting_find(sink, "backoff").size > 0 &&
+        sink_setting_find(sink, "backoff_max").size > 0 &&
+        limits->backoff_ns > limits->backoff_ns_max) {
+        return fault_set(fault, STATUS_INVALID, "backoff is longer than backoff_max");
+    }
     return status;
 }
 
@@ -218,6 +223,10 @@ struct status sink_limits_read(const struct config_sink *sink, struct sink_limit
     status = fault_join(fault, status, next, &one);
     next = read_rate(sink, &limits, &one);
     TRY(fault_join(fault, status, next, &one));
+    if (sink_setting_find(sink, "backoff_max").size == 0 &&
+        limits.backoff_ns > limits.backoff_ns_max) {
+        limits.backoff_ns_max = limits.backoff_ns;
+    }
     if (limits.breaker_wait_ns == 0) { /* a sink that is back is found soon, and not hammered */
         limits.breaker_wait_ns = 10 * limits.backoff_ns;
     }

@@ -1,0 +1,53 @@
+"""quell check: what it refuses, and what it notes, of a configuration that is hardly meant so."""
+import os
+import subprocess
+import tempfile
+import unittest
+
+from harness import BINARY
+
+HOOK = '[sink.hook]\ntype = "webhook"\nurl = "http://127.0.0.1:1/"\n'
+
+
+class CheckStory(unittest.TestCase):
+    def check(self, files, *words, cwd="."):
+        """Returns code, stdout and stderr, with {folder} for where the files are."""
+        with tempfile.TemporaryDirectory(prefix="quell-test-") as folder:
+            for name, text in files.items():
+                path = os.path.join(folder, name)
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                with open(path, "w") as file:
+                    file.write(text)
+            words = [word.format(folder=folder) for word in words]
+            result = subprocess.run([BINARY, "check", *words], cwd=os.path.join(folder, cwd),
+                                    capture_output=True, text=True, timeout=60)
+            return (result.returncode, result.stdout.replace(folder, "{folder}"),
+                    result.stderr.replace(folder, "{folder}"))
+
+    def test_a_job_that_depends_on_itself_is_told_where_it_does(self):
+        self.assertEqual(self.check({"tenants/acme.toml": (
+            '[[job]]\nid = "a"\ndepends_on = ["job:b",\n    "job:a"]\n'
+            '[[job]]\ndepends_on = ["job:b", "job:a"]\nid = "job:b"\n'
+            '[[job]]\nid = "service:c"\ndepends_on = ["job:service:d", "job:a"]\n')}),
+            (1, "", "./tenants/acme.toml:4:5: job:a cannot depend on itself\n"
+                    "./tenants/acme.toml:6:15: job:b cannot depend on itself\n"))
+
+    def test_a_backoff_beyond_the_longest_is_told(self):
+        self.assertEqual(self.check({"quell.toml": (
+            HOOK + 'backoff = "10m"\nbackoff_max = "1m"\n')}),
+            (1, "", 'quell.toml:4:1: sink "hook": backoff is longer than backoff_max\n'))
+        for one in ('backoff = "10m"\n', 'backoff_max = "10ms"\n',
+                    'backoff = "1m"\nbackoff_max = "60s"\n'):
+            self.assertEqual(self.check({"quell.toml": HOOK + one})[::2], (0, ""), one)
+
+    def test_no_directory_of_tenants_is_said_in_words(self):
+        words = 'note: tenants_dir = "", so no tenant has a file\nok: 0 tenants, 1 sinks\n'
+        files = {"etc/quell.toml": 'tenants_dir = ""\n' + HOOK, "run/empty": ""}
+        self.assertEqual(self.check(files, cwd="etc"), (0, words, ""))
+        # Nor is quell.toml a tenant's file for standing where none of them does.
+        self.assertEqual(self.check(files, "--config", "{folder}/etc/quell.toml", cwd="run"),
+                         (0, words, ""))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
