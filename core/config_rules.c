@@ -246,11 +246,44 @@ static const struct rule *find_rule(const struct rule *rules, uint32_t count, st
     return NULL;
 }
 
+static bool is_override(const struct toml_value *value) {
+    return slice_equals(value->file, SLICE("--set"));
+}
+
+/* Whether the value is to be applied. A field has more than one name or place: of those in files
+ * all but one would count for nothing, and one of --set overrides them. */
+static bool take_turn(struct config_build *build, const struct rule *rule, const void *field,
+                      const struct toml_value *value) {
+    struct config_given *given = build->given;
+    struct config_given *end = given + build->given_count;
+    bool is_list = rule->type == RULE_TOKENS_OPERATOR || rule->type == RULE_TOKENS_METRICS;
+    while (given < end && (given->field != field || is_list)) {
+        given++;
+    }
+    if (given < end && is_override(given->value) && !is_override(value)) {
+        return false;
+    }
+    if (given < end && is_override(given->value) == is_override(value)) {
+        const struct config_given this = {field, rule->path, value};
+        const struct config_given *first = given->value->line <= value->line ? given : &this;
+        const struct config_given *again = first == given ? &this : given;
+        config_error(build, again->value, "%s is set already, by %s in line %u", again->path,
+                     first->path, first->value->line);
+        return false;
+    }
+    if (given < build->given + CONFIG_GIVEN_MAX) {
+        build->given_count += given == end ? 1 : 0;
+        *given = (struct config_given){field, rule->path, value};
+    }
+    return true;
+}
+
 bool config_apply_process_key(struct config_build *build, struct slice path,
                               const struct toml_value *value) {
     const struct rule *rule = find_rule(process_rules, PROCESS_RULES_COUNT, path);
-    if (rule != NULL) {
-        apply_rule(build, rule, value, (uint8_t *)build->config);
+    uint8_t *target = (uint8_t *)build->config;
+    if (rule != NULL && take_turn(build, rule, target + rule->offset, value)) {
+        apply_rule(build, rule, value, target);
     }
     return rule != NULL;
 }
@@ -303,8 +336,9 @@ bool config_apply_policy_key(struct config_build *build, struct slice path,
         return true;
     }
     const struct rule *rule = find_rule(policy_rules, POLICY_RULES_COUNT, path);
-    if (rule != NULL) {
-        apply_rule(build, rule, value, (uint8_t *)policy);
+    uint8_t *target = (uint8_t *)policy;
+    if (rule != NULL && take_turn(build, rule, target + rule->offset, value)) {
+        apply_rule(build, rule, value, target);
     }
     return rule != NULL;
 }

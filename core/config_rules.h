@@ -8,13 +8,24 @@
 
 enum { CONFIG_FILE_BYTES_MAX = 4 * 1024 * 1024 };
 
+enum { CONFIG_GIVEN_MAX = 192 };
+
+/* A scalar that was read. */
+struct config_given {
+    const void *field;
+    const char *path;
+    const struct toml_value *value;
+};
+
 struct config_build {
     struct config *config;
     struct arena *arena; /* the config's */
     struct config_errors *errors;
-    bool is_process_unread;        /* what quell.toml would have named is not known */
-    bool is_tenants_dir_given;     /* else it is the built-in one */
-    bool is_of_tenant;             /* it is a tenant's file that is being read */
+    bool is_process_unread;                      /* what quell.toml would have named is not known */
+    bool is_tenants_dir_given;                   /* else it is the built-in one */
+    bool is_of_tenant;                           /* it is a tenant's file that is being read */
+    struct config_given given[CONFIG_GIVEN_MAX]; /* in the file that is being read */
+    uint32_t given_count;
     const struct toml_value *told; /* is no string; nothing more is told of it */
 };
 

@@ -40,6 +40,27 @@ class CheckStory(unittest.TestCase):
                     'backoff = "1m"\nbackoff_max = "60s"\n'):
             self.assertEqual(self.check({"quell.toml": HOOK + one})[::2], (0, ""), one)
 
+    def test_a_key_under_two_of_its_names_is_told(self):
+        self.assertEqual(self.check({
+            "quell.toml": 'max_request_bytes = "1MiB"\n[server]\nmax_request_bytes = "2MiB"\n'
+                          '[dedup]\nwindow = "1m"\n[defaults.dedup]\nwindow = "2m"\n',
+            "tenants/acme.toml": 'resolve_after = "1m"\n[notify]\nresolve_after = "2m"\n'
+                                 'reopen_window = "3m"\n',
+            "tenants/beta.toml": '[incident]\nresolve_after = "2m"\n'}),
+            (1, "", "quell.toml:3:1: server.max_request_bytes is set already, by max_request_bytes in"
+                    " line 1\nquell.toml:7:1: dedup.window is set already, by dedup.window in line 5\n"
+                    "./tenants/acme.toml:3:1: notify.resolve_after is set already, by resolve_after in"
+                    " line 1\n"))
+
+    def test_what_the_command_line_sets_overrides_a_key_under_any_of_its_names(self):
+        files = {"quell.toml": '[server]\nmax_request_bytes = "64MiB"\nmax_buffered_bytes = "64MiB"\n'}
+        for name in ("server.max_request_bytes", "max_request_bytes"):
+            code, _, words = self.check(files, "--set", name + "=65MiB")
+            self.assertEqual((code, "less than one request" in words), (1, True), name)
+        files = {"quell.toml": 'max_request_bytes = "65MiB"\nserver.max_buffered_bytes = "64MiB"\n'}
+        for name in ("server.max_request_bytes", "max_request_bytes"):
+            self.assertEqual(self.check(files, "--set", name + "=64MiB")[::2], (0, ""), name)
+
     def test_no_directory_of_tenants_is_said_in_words(self):
         words = 'note: tenants_dir = "", so no tenant has a file\nok: 0 tenants, 1 sinks\n'
         files = {"etc/quell.toml": 'tenants_dir = ""\n' + HOOK, "run/empty": ""}
