@@ -35,17 +35,26 @@ static struct timespec turn_of(const struct notify_watchdog *watchdog) {
     return (struct timespec){.tv_nsec = (long)turn_ns};
 }
 
+static void reload(struct runtime *runtime, struct config_watch *watch, const char *who) {
+    if (runtime_reload(runtime, who)) {
+        const char *path = NULL;
+        const struct config *config = runtime_config(runtime, &path);
+        config_watch_follow(watch, path, config, clock_monotonic_ns());
+    }
+}
+
 /* Until a signal asks for the end: reloads when one says so, or a file changed. A watchdog hears of
  * us as long as we turn, which a reload does with the shard only, and no thread has ended. */
-static void wait_for_end(struct runtime *runtime, const struct config *config,
-                         const struct cli_options *options, const sigset_t *signals) {
+static void wait_for_end(struct runtime *runtime, const sigset_t *signals) {
     struct notify_watchdog watchdog;
     struct config_watch watch;
     siginfo_t info;
     int signal_number = SIGHUP;
     notify_watchdog_init(&watchdog);
     const struct timespec wait = turn_of(&watchdog);
-    config_watch_open(&watch, cli_config_path(options), config);
+    const char *path = NULL;
+    const struct config *config = runtime_config(runtime, &path);
+    config_watch_open(&watch, path, config);
     while (signal_number == SIGHUP || signal_number < 0) {
         if (runtime_is_alive(runtime)) {
             notify_watchdog_tell(&watchdog, clock_monotonic_ns());
@@ -55,9 +64,9 @@ static void wait_for_end(struct runtime *runtime, const struct config *config,
             char who[64];
             (void)snprintf(who, sizeof(who), "a signal of user %u, process %d",
                            (unsigned)info.si_uid, (int)info.si_pid);
-            runtime_reload(runtime, who);
+            reload(runtime, &watch, who);
         } else if (signal_number < 0 && config_watch_is_due(&watch, clock_monotonic_ns())) {
-            runtime_reload(runtime, "a changed file");
+            reload(runtime, &watch, "a changed file");
         }
     }
     config_watch_close(&watch);
@@ -96,7 +105,7 @@ int command_run(const struct cli_options *options) {
         return 1;
     }
     notify_send("READY=1");
-    wait_for_end(runtime, config, &settled, &signals);
+    wait_for_end(runtime, &signals);
     notify_send("STOPPING=1");
     return runtime_close(runtime);
 }

@@ -18,6 +18,8 @@ static void watch_folder(const struct config_watch *watch, struct slice path,
     text_add(&text, path);
     folder->watch =
         path.size == 0 || text.truncated ? -1 : inotify_add_watch(watch->fd, folder->path, EVENTS);
+    struct stat facts;
+    folder->inode = folder->watch >= 0 && stat(folder->path, &facts) == 0 ? facts.st_ino : 0;
 }
 
 static void watch_file(struct config_watch *watch, struct slice path) {
@@ -48,6 +50,33 @@ void config_watch_open(struct config_watch *watch, const char *path, const struc
     watch_file(watch, config->tls.cert_file);
     watch_file(watch, config->tls.key_file);
     watch_file(watch, config->tls.client_ca_file);
+}
+
+static bool is_same_folder(const struct config_watch_folder *a,
+                           const struct config_watch_folder *b) {
+    return a->inode == b->inode && strcmp(a->path, b->path) == 0;
+}
+
+static bool is_same(const struct config_watch *a, const struct config_watch *b) {
+    bool is_same = a->files_count == b->files_count && is_same_folder(&a->tenants, &b->tenants);
+    for (uint32_t i = 0; is_same && i < a->files_count; i++) {
+        is_same = is_same_folder(&a->files[i].folder, &b->files[i].folder) &&
+                  strcmp(a->files[i].name, b->files[i].name) == 0;
+    }
+    return is_same;
+}
+
+void config_watch_follow(struct config_watch *watch, const char *path, const struct config *config,
+                         uint64_t now_ns) {
+    struct config_watch next;
+    config_watch_open(&next, path, config);
+    if (next.fd < 0 || is_same(watch, &next)) {
+        config_watch_close(&next);
+        return;
+    }
+    config_watch_close(watch);
+    *watch = next;
+    watch->changed_ns = now_ns;
 }
 
 void config_watch_close(struct config_watch *watch) {

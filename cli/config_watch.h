@@ -19,6 +19,7 @@ enum {
 
 struct config_watch_folder {
     int watch; /* -1: none */
+    uint64_t inode;
     char path[CONFIG_WATCH_PATH_BYTES_MAX];
 };
 
@@ -38,6 +39,10 @@ struct config_watch {
 /* `path` is the configuration's file, NULL when there is none. What cannot be watched is not: a
  * SIGHUP always works. */
 void config_watch_open(struct config_watch *watch, const char *path, const struct config *config);
+/* The configuration that is in force now may stand elsewhere: watches that. What is watched newly
+ * counts as changed, for it may have been since it was read. */
+void config_watch_follow(struct config_watch *watch, const char *path, const struct config *config,
+                         uint64_t now_ns);
 void config_watch_close(struct config_watch *watch);
 /* Whether something changed and then was quiet for a moment: files are often written in pieces, and
  * several at once. Asked again and again; true once a change. */

@@ -154,7 +154,7 @@ static struct status audit_config(struct runtime *runtime, const struct config *
     return journal_batch(runtime, &runtime->config_batch);
 }
 
-void runtime_reload(struct runtime *runtime, const char *who) {
+bool runtime_reload(struct runtime *runtime, const char *who) {
     struct config *config = NULL;
     notify_reloading();
     struct cli_options settled = runtime->cli;
@@ -175,7 +175,7 @@ void runtime_reload(struct runtime *runtime, const char *who) {
                   status_name(status));
         config_release(config);
         notify_send("READY=1");
-        return;
+        return false;
     }
     stats_set(&runtime->stats, STAT_CONFIG_RELOAD_NS, clock_wall_ns());
     config_keep_tickets(config, runtime->config);
@@ -194,6 +194,12 @@ void runtime_reload(struct runtime *runtime, const char *who) {
     runtime->cli = settled;
     certificate_tell(config, &runtime->stats, &runtime->logger);
     notify_send("READY=1");
+    return true;
+}
+
+const struct config *runtime_config(const struct runtime *runtime, const char **path_out) {
+    *path_out = cli_config_path(&runtime->cli);
+    return runtime->config;
 }
 
 /* --- Opening, part by part --- */

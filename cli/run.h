@@ -23,8 +23,10 @@ MUST_CHECK struct status runtime_open(const struct runtime_options *options,
 /* Drains: stops sources, then sinks, console and shard. 0 when all went well. NULL is allowed. */
 int runtime_close(struct runtime *runtime);
 /* A new configuration: journaled, then used by every thread; a bad one changes nothing. What
- * changed is logged for the audit, with `who` asked for it. */
-void runtime_reload(struct runtime *runtime, const char *who);
+ * changed is logged for the audit, with `who` asked for it. False: the old one stays. */
+bool runtime_reload(struct runtime *runtime, const char *who);
+/* What is in force until the next reload, and its file (NULL: there is none). */
+const struct config *runtime_config(const struct runtime *runtime, const char **path_out);
 /* Whether none of its threads has ended by itself. */
 bool runtime_is_alive(const struct runtime *runtime);
 uint16_t runtime_http_port(const struct runtime *runtime);

@@ -206,6 +206,28 @@ class ReloadStory(Story):
         os.symlink(os.devnull, os.path.join(quell.directory, "quell.toml"))
         self.assertTrue(wait_for(lambda: quell.read_log().count("reloaded: 3 tenants") == 2, 20))
 
+    def test_a_changed_file_is_seen_where_a_reload_found_it(self):
+        quell = self.quell()  # where there is neither
+        reloads = lambda words: wait_for(lambda: words in quell.read_log(), 20)  # noqa: E731
+
+        def put(name, text):
+            with open(os.path.join(quell.directory, name), "w") as file:
+                file.write(text)
+        for name in ("tenants", "others"):
+            os.mkdir(os.path.join(quell.directory, name))
+        put("quell.toml", "")
+        put("tenants/acme.toml", "")
+        quell.process.send_signal(signal.SIGHUP)
+        self.assertTrue(reloads("reloaded: 1 tenants"))
+        put("tenants/beta.toml", "")
+        self.assertTrue(reloads("reloaded: 2 tenants"))
+        for name in "abc":
+            put(f"others/{name}.toml", "")
+        put("quell.toml", 'tenants_dir = "others"\n')
+        self.assertTrue(reloads("reloaded: 3 tenants"))
+        put("others/d.toml", "")
+        self.assertTrue(reloads("reloaded: 4 tenants"))
+
     def test_a_pipe_among_the_tenants_is_refused_and_holds_nothing_up(self):
         quell = self.quell(files={"tenants/acme.toml": ""})
         os.mkfifo(os.path.join(quell.directory, "tenants", "beta.toml"))
