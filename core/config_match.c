@@ -140,7 +140,7 @@ uint32_t config_read_labels(struct config_build *build, const struct toml_value 
     for (uint32_t i = 0; i < table->children_count; i++) {
         const struct toml_value *value = &table->children[i];
         labels[i].key = value->key;
-        labels[i].value = config_text(build, value);
+        labels[i].value = config_name(build, value);
         char shown[LABEL_BYTES_MAX * 2];
         struct text text = text_over(shown, sizeof(shown));
         text_add_json_string(&text, labels[i].value);
@@ -227,6 +227,9 @@ static void read_silence(struct config_build *build, const struct toml_value *ta
     const struct toml_value *match = config_child(table, "match");
     if (match != NULL) {
         config_read_match(build, match, &silence->match);
+    } else { /* forgotten, it would mute all */
+        config_error(build, table,
+                     "match = { entity = \"job:load_*\" } says what is silenced, match = {} all");
     }
     silence->start_ns = read_time(build, table, "start");
     silence->end_ns = read_time(build, table, "end");

@@ -72,7 +72,7 @@ static void read_job_key(struct config_build *build, const struct toml_value *va
     } else if (slice_equals(value->key, SLICE("labels"))) {
         job->labels_count = config_read_labels(build, value, job->labels);
     } else if (slice_equals(value->key, SLICE("owner"))) {
-        job->owner = config_text(build, value);
+        job->owner = config_name(build, value);
     } else if (slice_equals(value->key, SLICE("tier"))) {
         if (value->kind != TOML_INTEGER || value->integer < 1 || value->integer > 9) {
             config_error_value(build, value,

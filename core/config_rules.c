@@ -98,6 +98,18 @@ struct slice config_text(struct config_build *build, const struct toml_value *va
     return value->text;
 }
 
+struct slice config_name(struct config_build *build, const struct toml_value *value) {
+    struct slice text = config_text(build, value);
+    for (struct slice rest = text; rest.size > 0; rest = slice_tail(rest, 1)) {
+        if (slice_starts_with(rest, SLICE("${env:")) || slice_starts_with(rest, SLICE("${file:"))) {
+            config_error_value(build, value,
+                               "${env:} and ${file:} are for secrets: here they are not read");
+            break;
+        }
+    }
+    return text;
+}
+
 void config_switch(struct config_build *build, const struct toml_value *value, bool *target) {
     if (value->kind != TOML_BOOLEAN) {
         config_error_value(build, value, "true or false is wanted here");
@@ -209,7 +221,7 @@ static void apply_rule(struct config_build *build, const struct rule *rule,
         apply_text(build, value, (struct slice *)(void *)(target + rule->offset));
         return;
     case RULE_NAME:
-        *(struct slice *)(void *)(target + rule->offset) = config_text(build, value);
+        *(struct slice *)(void *)(target + rule->offset) = config_name(build, value);
         return;
     case RULE_SIZE:
         apply_size(build, value, (uint64_t *)(void *)(target + rule->offset));

@@ -75,6 +75,8 @@ void config_apply_table(struct config_build *build, const char *prefix,
 
 /* Checked values; on error an error is added and the result is empty. */
 struct slice config_text(struct config_build *build, const struct toml_value *value);
+/* One that incidents show, so that no secret is read into it. */
+struct slice config_name(struct config_build *build, const struct toml_value *value);
 /* On error the target stays. */
 void config_switch(struct config_build *build, const struct toml_value *value, bool *target);
 bool config_text_array(struct config_build *build, const struct toml_value *value,

@@ -57,7 +57,7 @@ static void apply_tenant(struct config_build *build, const struct toml_value *ro
     const struct toml_value *section = config_child(root, "tenant");
     read_tenant_section(build, section, tenant, &id);
     const struct toml_value *owner = config_child(section, "owner");
-    policy->owner = owner == NULL ? policy->owner : config_text(build, owner);
+    policy->owner = owner == NULL ? policy->owner : config_name(build, owner);
     build->given_count = 0;
     config_apply_sections(build, root, policy, false);
     if (config_child(root, "sink") != NULL) {

@@ -61,6 +61,24 @@ class CheckStory(unittest.TestCase):
         for name in ("server.max_request_bytes", "max_request_bytes"):
             self.assertEqual(self.check(files, "--set", name + "=64MiB")[::2], (0, ""), name)
 
+    def test_a_silence_that_does_not_say_of_what_is_told(self):
+        rest = ('start = "2026-12-24T00:00:00Z"\nend = "2026-12-26T00:00:00Z"\nreason = "r"\n'
+                'who = "w"\n')
+        self.assertEqual(self.check({"quell.toml": "[[silence]]\n" + rest}), (
+            1, "", 'quell.toml:1:1: match = { entity = "job:load_*" } says what is silenced,'
+            ' match = {} all\n'))
+        self.assertEqual(self.check({"quell.toml": "[[silence]]\nmatch = {}\n" + rest})[::2], (0, ""))
+
+    def test_what_incidents_show_is_no_place_for_a_secret(self):
+        words = ": ${env:} and ${file:} are for secrets: here they are not read\n"
+        files = {"tenants/acme.toml": 'owner = "${env:HOME}"\n[labels]\nteam = "a ${file:/b}"\n'
+                                      '[[job]]\nid = "a"\nowner = "${env:HOME}"\n',
+                 "tenants/beta.toml": '[tenant]\nowner = "${env:HOME}"\n[labels]\ncost = "$5{x}"\n'}
+        self.assertEqual(self.check(files), (1, "", "".join(
+            f"./tenants/{place}{words}" for place in (
+                "acme.toml:1:1: owner", "acme.toml:3:1: team", "acme.toml:6:1: owner",
+                "beta.toml:2:1: owner"))))
+
     def test_no_directory_of_tenants_is_said_in_words(self):
         words = 'note: tenants_dir = "", so no tenant has a file\nok: 0 tenants, 1 sinks\n'
         files = {"etc/quell.toml": 'tenants_dir = ""\n' + HOOK, "run/empty": ""}
