@@ -67,6 +67,9 @@ static bool append(struct http2_bytes *bytes, struct slice more, uint64_t *total
         while (capacity < bytes->size + more.size) {
             capacity *= 2;
         }
+        if (*total + capacity - bytes->capacity > total_max) {
+            capacity = bytes->size + more.size; /* it may fit where twice what it had does not */
+        }
         uint64_t grown_by = capacity - bytes->capacity;
         uint8_t *grown = *total + grown_by > total_max ? NULL : realloc(bytes->data, capacity);
         if (grown == NULL) {

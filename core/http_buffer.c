@@ -32,6 +32,10 @@ static void drop_idle_inputs(struct http_server *server, const struct http_conn 
     }
 }
 
+static bool has_room(const struct http_server *server, uint64_t grown_by) {
+    return server->buffered_bytes + grown_by <= server->options.body_bytes_total_max;
+}
+
 static bool grow_memory(struct http_conn *http, size_t size) {
     size_t capacity =
         http->input_capacity < INPUT_BYTES_MIN ? INPUT_BYTES_MIN : http->input_capacity;
@@ -39,11 +43,14 @@ static bool grow_memory(struct http_conn *http, size_t size) {
         capacity *= 2;
     }
     struct http_server *server = http->server;
-    uint64_t grown_by = capacity - http->input_capacity;
-    if (server->buffered_bytes + grown_by > server->options.body_bytes_total_max) {
+    if (!has_room(server, capacity - http->input_capacity)) {
         drop_idle_inputs(server, http);
     }
-    if (server->buffered_bytes + grown_by > server->options.body_bytes_total_max) {
+    if (!has_room(server, capacity - http->input_capacity)) {
+        capacity = size; /* what it needs may fit where twice what it had does not */
+    }
+    uint64_t grown_by = capacity - http->input_capacity;
+    if (!has_room(server, grown_by)) {
         return false;
     }
     bool is_own = http->input == http->memory;

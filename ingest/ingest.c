@@ -154,7 +154,8 @@ static struct status open_on_thread(struct ingest *ingest, uint16_t *port_out,
         .share = ingest->options.share_port,
         .connections_max = config->connections_max,
         .request_bytes_max = config->request_bytes_max,
-        .body_bytes_total_max = config->buffered_bytes_max,
+        /* A body of all that it may have, and its head, still fit. */
+        .body_bytes_total_max = config->buffered_bytes_max + 2 * HTTP_HEADER_BYTES_MAX,
         .header_timeout_ns = config->header_timeout_ns,
         .slow_head_status = 503, /* it may be an exporter, who drops what is answered 408 */
         .body_timeout_ns = config->body_timeout_ns,

@@ -189,6 +189,19 @@ class Hostile(Story):
         self.assertEqual(server.metric("quell_clients_slow_total"), 1)
         peer.socket.close()
 
+    def test_the_largest_request_fits_into_the_room_for_all(self):
+        server = self.quell("server.max_buffered_bytes=200KiB", "server.max_request_bytes=200KiB")
+        peer = Peer(server.grpc)
+        peer.read_frames(0.2)
+        peer.send(frame(SETTINGS, ACK))
+        peer.send(frame(HEADERS, END_HEADERS, 1, head()) + frame(DATA, 0, 1, b" " * 16384) * 12 +
+                  frame(DATA, END_STREAM, 1, b" " * 8192))
+        frames = peer.read_frames(until=lambda kind, stream, _: kind == DATA and stream == 1)
+        told = b"".join(payload for kind, stream, payload in frames if kind == DATA)
+        self.assertNotIn(b"too many requests", told)
+        self.assertIn(b"rejected", told)
+        peer.socket.close()
+
     def test_the_memory_of_what_is_received_is_bounded_and_told(self):
         server = self.quell("server.max_buffered_bytes=\"1MiB\"",
                             "server.max_request_bytes=\"256KiB\"")
@@ -197,7 +210,7 @@ class Hostile(Story):
         peer.send(frame(SETTINGS, ACK))  # its larger windows are taken
         for stream in range(1, 11, 2):  # each has 256 KiB
             peer.send(frame(HEADERS, END_HEADERS, stream, head()) +
-                      frame(DATA, 0, stream, bytes(16384)) * 12)
+                      frame(DATA, 0, stream, bytes(16384)) * 15)
         frames = peer.read_frames(until=lambda kind, stream, _: kind == RST)
         self.assertTrue(any(b"too many requests are being received" in payload
                             for kind, _, payload in frames if kind == DATA))

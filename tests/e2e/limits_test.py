@@ -20,6 +20,14 @@ class LimitsStory(Story):
             [{**event, "tenant_id": tenant} for event in events]))
         return status, headers.get("Retry-After"), json.loads(text)
 
+    def test_the_largest_request_fits_into_the_room_for_all(self):
+        size = 3 << 20
+        quell = self.quell(f"server.max_request_bytes={size}", f"server.max_buffered_bytes={size}")
+        for number, bytes_count in enumerate((size // 2, size - (1 << 18), size)):
+            body = json.dumps([failure(f"job{number}")]).ljust(bytes_count)
+            status, text, _ = quell.request("POST", "/v1/events", body)
+            self.assertEqual(status, 200, (bytes_count, text))
+
     def test_too_many_events_a_second_are_put_off_with_the_time_to_come_back(self):
         many = [failure(f"job{number}") for number in range(200)]
         for _ in range(20):  # until the machine does not stand still, which pays the debt off
