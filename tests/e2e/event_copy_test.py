@@ -195,7 +195,6 @@ class EventCopy(Story):
         self.send(quell, 0, 10)
         self.wait_for_ids(10)
         self.postgres.stop()
-        quell.overrides += ["sink.db.backoff=10s"]
         quell.stop()
         quell.overrides = [word for word in quell.overrides if "events" not in word]
         quell.start()  # without the copy the journal goes on
