@@ -185,10 +185,10 @@ bool runtime_reload(struct runtime *runtime, const char *who) {
     }
     console_reconfigure(runtime->console, config);
     kafka_threads_reconfigure(&runtime->kafkas, config, runtime->config, &runtime->logger);
+    config_started_tell(&runtime->started, config, &runtime->logger);
     log_write(&runtime->logger, LOG_LEVEL_INFO, "config", "reloaded: %u tenant%s, %u sink%s",
               config->policies.tenants_count, config->policies.tenants_count == 1 ? "" : "s",
               config->sinks_count, config->sinks_count == 1 ? "" : "s");
-    config_started_tell(&runtime->started, config, &runtime->logger);
     config_release(runtime->config);
     runtime->config = config;
     runtime->cli = settled;

@@ -322,8 +322,8 @@ class ReloadStory(Story):
             before, path = len(quell.read_log()), os.path.join(quell.directory, "quell.toml")
             with open(path + ".new", "w") as file:
                 file.write(text)
-            os.rename(path + ".new", path)
-            self.reload(quell)
+            os.rename(path + ".new", path)  # a signal would make it two reloads
+            self.assertTrue(wait_for(lambda: "reloaded: " in quell.read_log(before)))
             return [line["message"] for line in map(json.loads, quell.read_log(before).splitlines())
                     if line["level"] == "warning" and "next start" in line["message"]]
         started = '[journal]\nsync = "interval"\n'
