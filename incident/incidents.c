@@ -302,7 +302,7 @@ static void blame_again(struct incidents *incidents, const struct incident_conte
 static bool advance_member(struct incidents *incidents, const struct incident_context *context,
                            const struct timer *timer) {
     struct member *member = member_at(incidents, timer->item);
-    if (member->silence_due_ns > context->now_ns) {
+    if (member->silence_due_ns > timer->due_ns) { /* a repeat has put it off */
         timers_remove(&incidents->member_timers, timer->item);
         member_schedule(incidents, member);
         return true;
@@ -364,36 +364,37 @@ static bool advance_incident(struct incidents *incidents, const struct incident_
     return true;
 }
 
+static uint64_t first_due_ns(const struct timers *timers) {
+    return timers->count > 0 ? timers->heap[0].due_ns : NEVER_NS;
+}
+
+/* In the order in which it was due, also when time stood still or leapt: who was to be told before
+ * a silence ended it, is told. */
 bool incidents_advance(struct incidents *incidents, const struct incident_context *context) {
     struct timers *members = &incidents->member_timers;
     struct timers *timers = &incidents->incident_timers;
     for (uint32_t i = 0; i < TIMERS_PER_ADVANCE_MAX; i++) {
-        if (members->count > 0 && members->heap[0].due_ns <= context->now_ns) {
+        uint64_t due_ns = incidents_next_due_ns(incidents);
+        if (due_ns > context->now_ns) {
+            return true;
+        }
+        if (first_due_ns(members) == due_ns) {
             struct timer timer = members->heap[0];
             if (!advance_member(incidents, context, &timer)) {
                 return false;
             }
-        } else if (timers->count > 0 && timers->heap[0].due_ns <= context->now_ns) {
-            if (!advance_incident(incidents, context,
-                                  incident_at(incidents, timers->heap[0].item))) {
-                return false;
-            }
-        } else {
-            return true;
+        } else if (!advance_incident(incidents, context,
+                                     incident_at(incidents, timers->heap[0].item))) {
+            return false;
         }
     }
     return incidents_next_due_ns(incidents) > context->now_ns;
 }
 
 uint64_t incidents_next_due_ns(const struct incidents *incidents) {
-    uint64_t due_ns = NEVER_NS;
-    if (incidents->incident_timers.count > 0) {
-        due_ns = incidents->incident_timers.heap[0].due_ns;
-    }
-    if (incidents->member_timers.count > 0 && incidents->member_timers.heap[0].due_ns < due_ns) {
-        due_ns = incidents->member_timers.heap[0].due_ns;
-    }
-    return due_ns;
+    uint64_t incident_ns = first_due_ns(&incidents->incident_timers);
+    uint64_t member_ns = first_due_ns(&incidents->member_timers);
+    return member_ns < incident_ns ? member_ns : incident_ns;
 }
 
 uint32_t incidents_open_count(const struct incidents *incidents) {

@@ -220,6 +220,46 @@ static void a_sink_that_is_gone_is_not_told(void **state) {
     world_deinit(&routed.world);
 }
 
+/* Also when a clock was put forward, or a start came late. */
+static void what_was_due_while_time_stood_still_comes_in_its_order(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_bad(&world, "acme", "service:web", EVENT_STATUS_FAILED, world.now_ns);
+    world.now_ns += NS_PER_HOUR; /* group_wait was over before resolve_after */
+    world_run(&world, world.now_ns);
+    assert_int_equal(incidents_open_count(world.incidents), 0);
+    assert_int_equal(world.told_count, 2);
+    assert_int_equal(world.told[0].type, 1);
+    assert_int_equal(world.told[1].type, 3);
+    world_bad(&world, "acme", "service:api", EVENT_STATUS_FAILED, world.now_ns);
+    world_run_for(&world, NS_PER_MINUTE);
+    world.now_ns += 9 * NS_PER_HOUR; /* a repeat would have come after its end */
+    world_run(&world, world.now_ns);
+    assert_int_equal(world.told_count, 4);
+    assert_int_equal(world.told[3].type, 3);
+    world_deinit(&world);
+}
+
+/* The change is told five minutes after the first message, the silence ends half a minute later. */
+static void a_repeat_puts_off_the_end_also_while_time_stood_still(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_bad(&world, "acme", "service:web", EVENT_STATUS_FAILED, world.now_ns);
+    world_run_for(&world, 40 * NS_PER_S);
+    struct signal worse = world_signal("acme", "service:web", EVENT_STATUS_FAILED, world.now_ns);
+    worse.recovers_by_silence = true;
+    worse.severity = EVENT_SEVERITY_CRITICAL;
+    world_bad_signal(&world, "acme", "service:web", &worse, true);
+    world.now_ns += NS_PER_HOUR;
+    world_run(&world, world.now_ns);
+    assert_int_equal(world.told_count, 3);
+    assert_int_equal(world.told[1].type, 2);
+    assert_int_equal(world.told[2].type, 3);
+    world_deinit(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_was_told_hears_the_end_although_it_is_worse_by_now),
@@ -231,6 +271,8 @@ int main(void) {
         cmocka_unit_test(who_is_not_told_that_it_is_back_hears_no_further_end),
         cmocka_unit_test(when_nobody_is_told_that_it_is_back_nobody_hears_a_further_end),
         cmocka_unit_test(a_sink_that_is_gone_is_not_told),
+        cmocka_unit_test(what_was_due_while_time_stood_still_comes_in_its_order),
+        cmocka_unit_test(a_repeat_puts_off_the_end_also_while_time_stood_still),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
