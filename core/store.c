@@ -8,12 +8,13 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "core/base/assert.h"
 #include "core/base/hash.h"
 #include "core/file.h"
 
-enum { READERS_MAX = 254, CRC_BYTES = 4 };
+enum { READERS_MAX = 254, CRC_BYTES = 4, PATH_BYTES_MAX = 1200 };
 
 struct store {
     MDB_env *env;
@@ -116,8 +117,16 @@ static int open_env(struct store *store, const struct store_options *options) {
     return code == 0 ? open_tables(store, options->read_only) : code;
 }
 
+/* Whether there is nothing at the path, or nothing in it. */
+static bool is_vacant(const char *path) {
+    struct stat facts;
+    return stat(path, &facts) != 0 ? errno == ENOENT : facts.st_size == 0;
+}
+
 struct status store_open(const struct store_options *options, struct store **store_out,
                          struct fault *fault) {
+    char path[PATH_BYTES_MAX];
+    (void)snprintf(path, sizeof(path), "%s/data.mdb", options->directory);
     if (!options->read_only && mkdir(options->directory, 0700) != 0 && errno != EEXIST) {
         return fault_set(fault, STATUS_IO, "cannot make %s: %s", options->directory,
                          strerror(errno));
@@ -127,9 +136,13 @@ struct status store_open(const struct store_options *options, struct store **sto
         return fault_set(fault, STATUS_FULL, "no memory for the state store");
     }
     store->map_bytes_max = options->map_bytes_max;
+    bool is_new = !options->read_only && is_vacant(path);
     int code = open_env(store, options);
     if (code != 0) {
         store_close(store);
+        if (is_new) {
+            (void)unlink(path); /* half a head would be a damaged state at the next start */
+        }
         return refuse(fault, code, options->directory);
     }
     *store_out = store;

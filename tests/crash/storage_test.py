@@ -234,6 +234,25 @@ class Storage(unittest.TestCase):
         code, _, words = check(directory)
         self.assertEqual((code, words), (0, ""))
 
+    def test_a_first_start_without_room_says_so_and_the_next_one_begins(self):
+        disk = disks.tmpfs(96)
+        self.addCleanup(disk.close)
+        directory = tempfile.mkdtemp(prefix="quell-storage-")
+        self.addCleanup(shutil.rmtree, directory)
+        for pages in (0, 1, 4):
+            data = disk.join(f"data-{pages}")
+            process = self.process(directory, "data_dir=" + data)
+            disk.fill()
+            with open(disk.join("ballast"), "r+b") as file:
+                file.truncate(file.seek(0, os.SEEK_END) - pages * 4096)
+            process.launch()
+            self.assertEqual(process.process.wait(60), 1, f"{pages} pages: {process.log_end()}")
+            self.assertIn("No space left on device", process.log_end())
+            disk.empty()
+            process.start()
+            self.assertEqual(process.stop(), 0)
+            shutil.rmtree(data)
+
     def test_a_snapshot_that_may_not_be_written_is_verified_too(self):
         mount = disks.Mount("--bind", "-o", "ro", os.path.join(self.template, "data"))
         self.addCleanup(mount.close)
