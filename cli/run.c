@@ -13,6 +13,7 @@
 #include "cli/commands.h"
 #include "cli/config_audit.h"
 #include "cli/config_change.h"
+#include "cli/config_send.h"
 #include "cli/crash.h"
 #include "cli/notify.h"
 #include "cli/run_kafka.h"
@@ -127,31 +128,29 @@ static struct status start_thread(pthread_t *thread, void *(*run)(void *), void 
 
 /* --- Configuration --- */
 
-/* Hands the batch to the shard and waits until it is in force. The main thread has no loop; a
- * reload is rare, so it looks every millisecond. */
-static struct status journal_batch(struct runtime *runtime, struct batch *batch) {
-    TRY(gate_send(&runtime->gates[GATE_MAIN], batch));
-    while (gate_take_back(&runtime->gates[GATE_MAIN]) == NULL) {
-        usleep(1000);
-    }
-    return status_of(batch->outcome);
+/* The first one, at a start, waits for room: there is no old one to go on with. */
+static struct status journal_batch(struct runtime *runtime, bool is_first) {
+    struct gate *gate = &runtime->gates[GATE_MAIN];
+    struct batch *batch = &runtime->config_batch;
+    return is_first ? config_send_first(gate, batch, &runtime->logger) : config_send(gate, batch);
 }
 
-static struct status journal_config(struct runtime *runtime, const struct config *config) {
+static struct status journal_config(struct runtime *runtime, const struct config *config,
+                                    bool is_first) {
     struct batch *batch = &runtime->config_batch;
     batch_clear(batch, BATCH_CONFIG);
     struct writer writer = batch_entry_begin(batch);
     TRY(policy_set_encode(&config->policies, &writer));
     batch_entry_commit(batch, writer.size);
     (void)batch_finish(batch);
-    return journal_batch(runtime, batch);
+    return journal_batch(runtime, is_first);
 }
 
 /* Before it is in force: what is changed has a line in the audit, whatever happens then. */
 static struct status audit_config(struct runtime *runtime, const struct config *old,
                                   const struct config *config, const char *who) {
     config_audit_fill(&runtime->config_batch, old, config, who, &runtime->logger);
-    return journal_batch(runtime, &runtime->config_batch);
+    return journal_batch(runtime, old == NULL);
 }
 
 bool runtime_reload(struct runtime *runtime, const char *who) {
@@ -166,7 +165,7 @@ bool runtime_reload(struct runtime *runtime, const char *who) {
     struct status audited =
         audit_config(runtime, runtime->config, status_is_ok(status) ? config : NULL, who);
     if (status_is_ok(status)) {
-        status = status_is_ok(audited) ? journal_config(runtime, config) : audited;
+        status = status_is_ok(audited) ? journal_config(runtime, config, false) : audited;
     }
     stats_set(&runtime->stats, STAT_CONFIG_RELOAD_OK, status_is_ok(status) ? 1 : 0);
     if (!status_is_ok(status)) {
@@ -259,7 +258,7 @@ static struct status open_shard(struct runtime *runtime, struct fault *fault) {
     }
     struct status status = audit_config(runtime, NULL, runtime->config, "quell");
     if (status_is_ok(status)) {
-        status = journal_config(runtime, runtime->config);
+        status = journal_config(runtime, runtime->config, true);
     }
     return status_is_ok(status)
                ? status

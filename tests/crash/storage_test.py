@@ -253,6 +253,44 @@ class Storage(unittest.TestCase):
             self.assertEqual(process.stop(), 0)
             shutil.rmtree(data)
 
+    def test_a_start_on_a_full_disk_waits_for_room(self):
+        disk = disks.tmpfs(160)
+        self.addCleanup(disk.close)
+        directory = tempfile.mkdtemp(prefix="quell-storage-")
+        self.addCleanup(shutil.rmtree, directory)
+        process = self.process(directory, "data_dir=" + disk.join("data"),
+                               "journal.segment_bytes=8MiB")
+        process.start()
+        self.addCleanup(lambda: process.process.poll() is None and process.kill())
+        client = Client("native1", "native", process.http, None, SEED, 0)
+        self.rest(client)  # until the state has its reserve
+        disk.fill()
+        for count, size in ((100, 9000), (10, 9000), (1, 9000), (1, 1)):  # to the last block
+            status = 200
+            while status == 200:
+                events = [{"job_id": f"job{n}", "status": "started", "run_id": str(time.time()),
+                           "message": "m" * size} for n in range(count)]
+                status = client.post("/v1/events", json.dumps(events).encode())
+        client.disconnect()
+        self.assertEqual(status, 429)
+        process.kill()
+        process.launch()
+        begin = time.monotonic()
+        while "waits for room" not in process.log_text():
+            self.assertIsNone(process.process.poll(), process.log_end())
+            self.assertLess(time.monotonic() - begin, 60)
+            time.sleep(0.01)
+        for _ in range(10):
+            time.sleep(0.1)
+            self.assertIsNone(process.process.poll(), process.log_end())
+            self.assertEqual(process.get("/readyz")[0], 503)
+        disk.empty()
+        while not process.is_ready():
+            self.assertIsNone(process.process.poll(), process.log_end())
+            self.assertLess(time.monotonic() - begin, 60)
+            time.sleep(0.01)
+        self.assertEqual(process.stop(), 0)
+
     def test_a_snapshot_that_may_not_be_written_is_verified_too(self):
         mount = disks.Mount("--bind", "-o", "ro", os.path.join(self.template, "data"))
         self.addCleanup(mount.close)
