@@ -180,6 +180,7 @@ struct recurring {
     uint32_t left_out;
 };
 
+static_assert(LABEL_BYTES_MAX <= UINT8_MAX, "a row has a byte for acknowledged_by_size");
 struct incident {
     struct hash128 id;
     struct dirty_link dirty;
@@ -239,7 +240,7 @@ struct incident {
     uint32_t tenant_size;
     uint8_t tenant[TENANT_BYTES_MAX];
     uint32_t acknowledged_size;    /* 0: nobody has */
-    uint32_t acknowledged_by_size; /* of the name, behind "by "; 0: nobody named */
+    uint32_t acknowledged_by_size; /* of the name, behind "by "; 0: nobody named; rows: a byte */
     uint8_t acknowledged[ACKNOWLEDGED_BYTES_MAX];
     /* Scratch of one call, found valid by its generation. */
     uint64_t mark_generation;
