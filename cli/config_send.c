@@ -2,6 +2,7 @@
 #include "cli/config_send.h"
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum { LOOK_US = 1000, WAIT_US = 200 * 1000 };
@@ -21,9 +22,18 @@ static bool is_end_asked(void) {
            (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1);
 }
 
+/* Then the room that is missing may be that of the process (ulimit -f), which nobody makes. */
+static bool are_files_limited(void) {
+    struct rlimit limit;
+    return getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur != RLIM_INFINITY;
+}
+
 struct status config_send_first(struct gate *gate, struct batch *batch,
                                 const struct logger *logger) {
     struct status status = config_send(gate, batch);
+    if (status.code == STATUS_FULL && are_files_limited()) {
+        return status;
+    }
     if (status.code == STATUS_FULL) {
         log_write(logger, LOG_LEVEL_ERROR, "run",
                   "the start waits for room on the disk: make some, it goes on by itself");

@@ -80,7 +80,7 @@ class CheckStory(unittest.TestCase):
                 "beta.toml:2:1: owner"))))
 
     def test_no_directory_of_tenants_is_said_in_words(self):
-        words = 'note: tenants_dir = "", so no tenant has a file\nok: 0 tenants, 1 sinks\n'
+        words = 'note: tenants_dir = "", so no tenant has a file\nok: 0 tenants, 1 sink\n'
         files = {"etc/quell.toml": 'tenants_dir = ""\n' + HOOK, "run/empty": ""}
         self.assertEqual(self.check(files, cwd="etc"), (0, words, ""))
         # Nor is quell.toml a tenant's file for standing where none of them does.

@@ -218,7 +218,7 @@ class ReloadStory(Story):
         put("quell.toml", "")
         put("tenants/acme.toml", "")
         quell.process.send_signal(signal.SIGHUP)
-        self.assertTrue(reloads("reloaded: 1 tenants"))
+        self.assertTrue(reloads("reloaded: 1 tenant,"))
         put("tenants/beta.toml", "")
         self.assertTrue(reloads("reloaded: 2 tenants"))
         for name in "abc":
