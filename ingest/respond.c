@@ -43,7 +43,7 @@ static void respond_alerts(struct intake *intake, const struct decode *decode) {
     char memory[1024];
     struct text text = text_over(memory, sizeof(memory));
     if (decode->refused == 0) {
-        intake_commit(intake, 200, slice_of(NULL, 0));
+        intake_commit(intake, 200, SLICE(""));
         return;
     }
     text_add_format(&text, "%u of %u alerts refused: %s", decode->refused,
