@@ -7,33 +7,28 @@
 #include "core/base/hash.h"
 #include "core/base/text.h"
 
-enum when { WHEN_RELOAD, WHEN_START };
-
+/* One that counts from the next start on. */
 struct key {
     const char *path;
     size_t offset;
     size_t size;
     bool is_text; /* a struct slice */
-    enum when when;
 };
 
 #define FIELD(field) (((const struct config *)NULL)->field)
-#define KEY(path, field, when)                                                                     \
-    {                                                                                              \
-        path, offsetof(struct config, field), sizeof(FIELD(field)),                                \
-            _Generic(FIELD(field), struct slice                                                    \
-                     : true, default                                                               \
-                     : false),                                                                     \
-            when                                                                                   \
-    }
+#define KEY_START(path, field)                                                                     \
+    {path, offsetof(struct config, field), sizeof(FIELD(field)),                                   \
+     _Generic(FIELD(field), struct slice                                                           \
+              : true, default                                                                      \
+              : false)},
+#define KEY_RELOAD(path, field)
 
 static const struct key keys[] = {
-#define CONFIG_KEY(path, type, field, when) KEY(path, field, WHEN_##when),
+#define CONFIG_KEY(path, type, field, when) KEY_##when(path, field)
 #include "core/config_key_list.h"
 #undef CONFIG_KEY
     /* Another file is read at a reload; whether there is any settles who speaks TLS. */
-    KEY("tls.cert_file", tls.is_on, WHEN_START),
-};
+    KEY_START("tls.cert_file", tls.is_on)};
 
 enum { KEYS_COUNT = sizeof(keys) / sizeof(keys[0]) };
 _Static_assert(sizeof(keys) / sizeof(keys[0]) <= CONFIG_KEYS_MAX, "each key has a sum");
@@ -56,8 +51,7 @@ void config_started_tell(const struct config_started *started, const struct conf
     struct text words = text_over(memory, sizeof(memory));
     for (uint32_t i = 0; i < KEYS_COUNT; i++) {
         bool is_alias = i > 0 && keys[i].offset == keys[i - 1].offset;
-        if (keys[i].when == WHEN_START && !is_alias &&
-            sum_of(&keys[i], config) != started->sums[i]) {
+        if (!is_alias && sum_of(&keys[i], config) != started->sums[i]) {
             text_add_text(&words, words.size == 0 ? "" : ", ");
             text_add_text(&words, keys[i].path);
         }
