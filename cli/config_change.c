@@ -1,6 +1,7 @@
 /* config_change.c - see config_change.h. */
 #include "cli/config_change.h"
 
+#include <assert.h>
 #include <stddef.h>
 
 #include "cli/config_diff.h"
@@ -31,7 +32,7 @@ static const struct key keys[] = {
     KEY_START("tls.cert_file", tls.is_on)};
 
 enum { KEYS_COUNT = sizeof(keys) / sizeof(keys[0]) };
-_Static_assert(sizeof(keys) / sizeof(keys[0]) <= CONFIG_KEYS_MAX, "each key has a sum");
+static_assert((int)KEYS_COUNT <= (int)CONFIG_KEYS_MAX, "each key has a sum");
 
 static uint64_t sum_of(const struct key *key, const struct config *config) {
     const uint8_t *field = (const uint8_t *)config + key->offset;

@@ -98,7 +98,7 @@ static bool is_quiet_now(const struct engine *engine, const struct event_head *h
            incidents_is_well_noted(engine->graph, node, engine->now_ns);
 }
 
-/* All that apply_event would do with it. */
+/* All that engine_apply_event would do with it. */
 static void apply_quiet(struct engine *engine, struct tenant *tenant,
                         const struct event_head *head) {
     tenant_count(&engine->tenants, tenant, TENANT_COUNTER_EVENTS_RECEIVED, 1);

@@ -1,6 +1,14 @@
 /* acknowledge_test.c - what people are told of an incident that one of them has acknowledged. */
 #include "tests/incident/world.h"
 
+/* job:a, on which job:b depends, has failed, and people know. */
+static void begin_told(struct world *world) {
+    world_init(world);
+    world_depend(world, "job:b", "job:a");
+    world_fail(world, "job:a", START_NS);
+    world_run(world, START_NS + NS_PER_MINUTE);
+}
+
 static void acknowledge(struct world *world) {
     struct incident_context context = world_context(world);
     assert_true(
@@ -40,10 +48,7 @@ static void an_open_incident_is_repeated_until_it_is_acknowledged(void **state) 
 static void of_an_acknowledged_incident_new_affected_are_told_after_group_interval(void **state) {
     (void)state;
     struct world world;
-    world_init(&world);
-    world_depend(&world, "job:b", "job:a");
-    world_fail(&world, "job:a", START_NS);
-    world_run(&world, START_NS + NS_PER_MINUTE);
+    begin_told(&world);
     struct incident_context context = world_context(&world);
     assert_true(status_is_ok(incidents_operate(world.incidents, &context, world.told[0].incident_id,
                                                SLICE("acme"), false, SLICE("kim"), SLICE(""))));
@@ -123,10 +128,7 @@ of_an_acknowledged_incident_who_fails_first_since_it_was_reopened_is_told(void *
 static void who_has_acknowledged_it_is_said_while_it_is_acknowledged(void **state) {
     (void)state;
     struct world world;
-    world_init(&world);
-    world_depend(&world, "job:b", "job:a");
-    world_fail(&world, "job:a", START_NS);
-    world_run(&world, START_NS + NS_PER_MINUTE);
+    begin_told(&world);
     assert_null(strstr(world.told[0].json, "acknowledged_by"));
     acknowledge(&world);
     assert_non_null(strstr(world.told[1].json, "\"acknowledged_by\":\"kim\""));
