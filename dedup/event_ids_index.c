@@ -9,6 +9,7 @@ enum {
     KEYS_PER_BUCKET_MAX = 4, /* of a whole table */
     BUCKETS_START = 1 << 11,
     PREFETCH_AHEAD = 16, /* keys; about the time that a line takes to come */
+    RING_AHEAD = 96,     /* keys; read for the first time since they were written */
     MOVES_PER_KEY = 4,   /* done long before the next doubling */
 };
 
@@ -192,6 +193,11 @@ static void end_moving_when_done(struct event_ids *ids) {
     }
 }
 
+/* At the end of the ring the place itself. */
+static uint32_t place_ahead(const struct event_ids *ids, uint32_t place, uint32_t count) {
+    return count < ids->keys_max - place ? place + count : place;
+}
+
 void ids_index_forget(struct event_ids *ids, uint32_t place) {
     if (is_moving(ids) && ids->keys_first >= ids->index.moving_first) {
         ASSERT(ids->keys_first == ids->index.moving_first);
@@ -199,8 +205,8 @@ void ids_index_forget(struct event_ids *ids, uint32_t place) {
         end_moving_when_done(ids);
         return;
     }
-    uint32_t ahead = place + PREFETCH_AHEAD;
-    prefetch_new(ids, ids->keys[ahead < ids->keys_max ? ahead : 0]);
+    __builtin_prefetch(&ids->keys[place_ahead(ids, place, RING_AHEAD)]);
+    prefetch_new(ids, ids->keys[place_ahead(ids, place, PREFETCH_AHEAD)]);
     if (!take_out(ids, tag_of(ids->keys[place]), place)) {
         ASSERT(ids->superseded_count > 0);
         ids->superseded_count--;

@@ -9,14 +9,11 @@
 #include "incident/words.h"
 
 #include "core/base/text.h"
-
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
+#include "incident/words_scan.h"
 
 #define WORDS_BYTES_MAX 512u
 
-enum { LETTERS = 26, BEGINNINGS_MAX = 7 }; /* the last is NULL */
+enum { LETTERS = SCAN_LETTERS, BEGINNINGS_MAX = 7 }; /* the last is NULL */
 
 /* Of one first letter, so that a word is held against few; and against none of them when its second
  * or third letter is that of none. */
@@ -76,25 +73,6 @@ static const struct beginnings of_trouble[LETTERS] = {
     FROM('u', IS('n'), IS('a') | IS('r'), "unavail", "unreac"),
 };
 
-enum { WINDOW_BYTES = 16 };
-
-/* Which of the 16 bytes are ASCII letters, a bit each. Every message is read here: it is worth it.
- */
-static uint32_t find_letters(const uint8_t *window) {
-#ifdef __SSE2__
-    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)window);
-    __m128i number = _mm_sub_epi8(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
-    __m128i is_letter = _mm_cmpeq_epi8(_mm_min_epu8(number, _mm_set1_epi8(LETTERS - 1)), number);
-    return (uint32_t)_mm_movemask_epi8(is_letter);
-#else
-    uint32_t letters = 0;
-    for (uint32_t i = 0; i < WINDOW_BYTES; i++) {
-        letters |= (uint32_t)((uint8_t)((window[i] | 0x20) - 'a') < LETTERS) << i;
-    }
-    return letters;
-#endif
-}
-
 static bool starts_with(struct slice words, const char *part) {
     for (size_t i = 0; part[i] != '\0'; i++) {
         uint8_t byte = i < words.size ? words.data[i] : 0;
@@ -128,21 +106,21 @@ static bool begins_any(struct slice head, size_t at, const struct beginnings *pa
 }
 
 static uint32_t letters_at(struct slice head, size_t at) {
-    uint8_t rest[WINDOW_BYTES] = {0};
-    if (head.size - at >= WINDOW_BYTES) {
-        return find_letters(head.data + at);
+    uint8_t rest[SCAN_BYTES] = {0};
+    if (head.size - at >= SCAN_BYTES) {
+        return scan_letters_16(head.data + at);
     }
     memcpy(rest, head.data + at, head.size - at);
-    return find_letters(rest);
+    return scan_letters_16(rest);
 }
 
 static bool has_any(struct slice words, const struct beginnings *parts) {
     struct slice head = slice_head(words, WORDS_BYTES_MAX);
     uint32_t is_inside = 0; /* a word goes on from the window before */
-    for (size_t at = 0; at < head.size; at += WINDOW_BYTES) {
+    for (size_t at = 0; at < head.size; at += SCAN_BYTES) {
         uint32_t letters = letters_at(head, at);
         uint32_t begins = letters & ~(letters << 1 | is_inside);
-        is_inside = letters >> (WINDOW_BYTES - 1);
+        is_inside = letters >> (SCAN_BYTES - 1);
         for (; begins != 0; begins &= begins - 1) {
             if (begins_any(head, at + (size_t)__builtin_ctz(begins), parts)) {
                 return true;
@@ -164,7 +142,59 @@ enum tone words_tone(struct slice error_class, struct slice message) {
                                                                             : TONE_NEUTRAL;
 }
 
+#if defined(__x86_64__)
+enum { ABB = 1, CS = 2, FP = 4, DO = 8, R = 16, E = 32, NU = 64, T = 128 };
+#define AT(letter) [(letter)&0x1F]
+
+/* of_trouble by groups of its first letters: (a, b), (c, s), (f, p), (d, o), r, e, (n, u), t. */
+static const struct scan_groups groups_of_trouble = {
+    {{AT('a') = ABB, AT('b') = ABB, AT('c') = CS, AT('d') = DO, AT('e') = E, AT('f') = FP,
+      AT('n') = NU, AT('o') = DO, AT('p') = FP, AT('r') = R, AT('s') = CS, AT('t') = T,
+      AT('u') = NU},
+     {AT('a') = FP, AT('b') = ABB, AT('e') = DO | R, AT('h') = T, AT('i') = T, AT('l') = CS,
+      AT('n') = NU, AT('o') = NU, AT('r') = ABB | CS | E, AT('t') = CS, AT('v') = DO, AT('x') = E},
+     {AT(' ') = NU, AT('a') = CS | DO | NU, AT('c') = E, AT('e') = DO, AT('f') = R, AT('g') = DO,
+      AT('h') = E, AT('i') = FP, AT('j') = R, AT('m') = T, AT('n') = FP, AT('o') = ABB | CS,
+      AT('r') = E | NU | T, AT('s') = R},
+     {AT('a') = E, AT('d') = DO, AT('e') = E | NU | R | T, AT('i') = FP, AT('k') = ABB,
+      AT('l') = CS | FP, AT('o') = E | T, AT('r') = ABB | DO | NU, AT('s') = CS, AT('u') = R,
+      AT('v') = NU, AT('w') = CS}}};
+
+static bool is_letter(uint8_t byte) {
+    return (uint8_t)((byte | 0x20) - 'a') < LETTERS;
+}
+
+/* As has_any with of_trouble. The last window may begin in the one before it, and no word of
+ * trouble is as short as what is read behind it. */
+__attribute__((target("avx2,bmi"))) static bool has_trouble_avx2(struct slice words) {
+    uint8_t padded[SCAN_WIDE_READ] = {0};
+    struct slice head = slice_head(words, WORDS_BYTES_MAX);
+    if (head.size < SCAN_WIDE_READ) {
+        slice_copy(head, padded);
+        head = slice_of(padded, sizeof(padded));
+    }
+    size_t last = head.size - SCAN_WIDE_READ;
+    for (size_t at = 0;; at = last - at < SCAN_WIDE_BYTES ? last : at + SCAN_WIDE_BYTES) {
+        uint32_t is_inside = at > 0 && is_letter(head.data[at - 1]);
+        uint32_t begins = scan_candidates(head.data + at, &groups_of_trouble, is_inside);
+        for (; begins != 0; begins &= begins - 1) {
+            if (begins_any(head, at + (size_t)__builtin_ctz(begins), of_trouble)) {
+                return true;
+            }
+        }
+        if (at == last) {
+            return false;
+        }
+    }
+}
+#endif
+
 bool words_tell_trouble(struct slice words) {
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi")) {
+        return has_trouble_avx2(words);
+    }
+#endif
     return has_any(words, of_trouble);
 }
 

@@ -45,6 +45,27 @@ static void expect_found(bool (*find)(struct slice words), const char *words) {
     }
 }
 
+/* However far in, also across where one window ends and the next begins. */
+static void expect_found_anywhere(bool (*find)(struct slice words), const char *words) {
+    for (size_t before = 0; before < 100; before++) {
+        char memory[160];
+        memset(memory, before % 2 == 0 ? '7' : ' ', sizeof(memory));
+        memcpy(memory + before, words, strlen(words));
+        for (size_t behind = 0; behind < 40; behind += 13) {
+            struct slice text = slice_of(memory, before + strlen(words) + behind);
+            assert_true(find(text));
+            memory[before]++; /* another letter */
+            assert_false(find(text));
+            memory[before]--;
+        }
+        if (before > 0) {
+            memory[before - 1] = 'x'; /* inside a word */
+            struct slice text = slice_of(memory, before + strlen(words));
+            assert_true(strchr(words, ' ') != NULL || !find(text));
+        }
+    }
+}
+
 static bool tells_own(struct slice words) {
     return words_tone(slice_of(NULL, 0), words) == TONE_OWN;
 }
@@ -59,6 +80,7 @@ static void every_beginning_is_found(void **state) {
     }
     for (size_t i = 0; i < sizeof(trouble) / sizeof(trouble[0]); i++) {
         expect_found(words_tell_trouble, trouble[i]);
+        expect_found_anywhere(words_tell_trouble, trouble[i]);
     }
 }
 
@@ -66,6 +88,8 @@ static void usual_words_tell_nothing(void **state) {
     (void)state;
     assert_false(words_tell_trouble(SLICE("request 90076 handled, status 200, 3220 ms")));
     assert_false(words_tell_trouble(SLICE("staging refills: terrible excuse, no reply")));
+    assert_false(
+        words_tell_trouble(SLICE("unavowed times refunded; a time slot in the deal; over")));
     assert_false(words_blame_another(SLICE("")));
 }
 
