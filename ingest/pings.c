@@ -49,9 +49,11 @@ static bool parse_action(struct ping *ping) {
         slice_equals(ping->action, SLICE("fail")) || slice_equals(ping->action, SLICE("log"))) {
         return true;
     }
-    bool is_status = status_is_ok(text_parse_u64(ping->action, &number)) && number <= UINT8_MAX;
+    if (!status_is_ok(text_parse_u64(ping->action, &number)) || number > UINT8_MAX) {
+        return false;
+    }
     ping->exit_status = (uint8_t)number;
-    return is_status;
+    return true;
 }
 
 /* A word behind the first name that is no action is the slug of a project's check: the name before

@@ -408,6 +408,17 @@ class Pings(Story):
         self.assertEqual(self.ping(quell, "acme/backup/fail"), 200)
         self.assertEqual(state("check:backup"), [("acme", "open"), ("default", "open")])
 
+    def test_a_slug_that_is_a_number_is_no_exit_status(self):
+        quell = self.quell(*QUICK)
+        for path in ("acme/1000", "acme/20261123/log", "acme/4711/start"):
+            self.assertEqual(self.ping(quell, path), 200)
+        stats = quell.settle()
+        self.assertEqual((stats["events_accepted"], stats["signals_total"]), (3, 0))
+        self.assertEqual(self.ping(quell, "acme/1000/fail"), 200)
+        quell.settle()
+        self.assertEqual([i["title"] for i in quell.incidents("&tenant=acme")],
+                         ["check:1000 failed"])
+
     def test_paths_that_are_no_ping_are_refused(self):
         quell = self.quell(*QUICK)
         for path in ("", "a/b/c/d", self.CHECK + "/256", "a/b/stop", "a/b%20c", "a/../b"):
