@@ -263,6 +263,15 @@ void admin_tell_more(struct slice page) {
     }
 }
 
+void admin_tell_done(const struct cli_options *options, const struct text *answer, const char *id,
+                     const char *what) {
+    if (cli_option(options, "--json") != NULL) {
+        (void)printf("%s\n", answer->data);
+        return;
+    }
+    (void)printf("%s %s\n", id, strcmp(what, "retry") == 0 ? "retried" : "dropped");
+}
+
 const char *admin_actor(const struct cli_options *options) {
     const char *by = cli_option(options, "--by");
     by = by != NULL ? by : getenv("USER");

@@ -31,6 +31,9 @@ bool admin_ask(const struct cli_options *options, struct slice path, struct text
 void admin_add_parameter(struct text *path, const char *name, const char *value);
 /* Says on stderr how the list goes on behind this page, if it does. */
 void admin_tell_more(struct slice page);
+/* Says on stdout what was done to what: in words, or the API's answer with --json. */
+void admin_tell_done(const struct cli_options *options, const struct text *answer, const char *id,
+                     const char *what);
 /* Who acts: --by, else $USER. */
 const char *admin_actor(const struct cli_options *options);
 /* `body` empty: GET, else POST. IO with words when nothing answers; else the HTTP status, and the

@@ -32,7 +32,7 @@ static void print_member(struct slice letter, const char *name, int width) {
     struct text shown = text_over(shown_memory, sizeof(shown_memory));
     json_pick_text(letter, name, &value);
     text_add_printable(&shown, text_slice(&value));
-    (void)printf("%-*s ", width, shown_memory);
+    (void)printf(width > 0 ? "%-*s " : "%*s", width, shown_memory); /* 0: it ends the line */
 }
 
 static void print_letter(struct slice letter) {
@@ -108,7 +108,7 @@ static bool operate(struct letters *letters, const char *what, const char *numbe
     if (!call(letters, &path, text_slice(&body))) {
         return false;
     }
-    (void)printf("%s %s\n", number, strcmp(what, "retry") == 0 ? "retried" : "dropped");
+    admin_tell_done(letters->options, &letters->answer, number, what);
     return true;
 }
 

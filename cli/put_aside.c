@@ -52,7 +52,7 @@ static void print_member(struct slice record, const char *name, int width) {
     struct text shown = text_over(shown_memory, sizeof(shown_memory));
     json_pick_text(record, name, &value);
     text_add_printable(&shown, text_slice(&value));
-    (void)printf("%-*s ", width, shown_memory);
+    (void)printf(width > 0 ? "%-*s " : "%*s", width, shown_memory); /* 0: it ends the line */
 }
 
 static int list_records(struct quarantine *quarantine) {
@@ -112,7 +112,7 @@ static bool operate(struct quarantine *quarantine, const char *what, const char 
                            &quarantine->answer)) {
         return false;
     }
-    (void)printf("%s %s\n", id, strcmp(what, "retry") == 0 ? "retried" : "dropped");
+    admin_tell_done(quarantine->options, &quarantine->answer, id, what);
     return true;
 }
 

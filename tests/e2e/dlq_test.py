@@ -97,6 +97,24 @@ class DeadLetters(Story):
         self.wait_for_letters(quell, 0)
         self.assertEqual(self.hook.messages, [])
 
+    def test_a_program_reads_what_was_done_a_line_each(self):
+        quell = self.run_quell()
+        quell.events(*[failure(f"job{number}") for number in range(3)])
+        numbers = [letter["number"] for letter in self.wait_for_letters(quell, 3)]
+        printed = self.dlq(quell, "drop", str(numbers[0]), "--json")
+        self.assertEqual(json.loads(printed), {"number": numbers[0], "result": "dropped"})
+        printed = self.dlq(quell, "retry", "--all", "--json")
+        self.assertEqual([json.loads(line) for line in printed.splitlines()],
+                         [{"number": number, "result": "retried"} for number in numbers[1:]])
+        self.assertEqual(self.dlq(quell, "drop", "--all", "--sink", "other", "--json"), "")
+
+    def test_no_line_of_a_list_ends_with_a_blank(self):
+        quell = self.run_quell()
+        quell.events(failure("extract"))
+        self.wait_for_letters(quell, 1)
+        line, = self.dlq(quell, "list").splitlines()
+        self.assertEqual(line, line.rstrip())
+
     def test_pages_follow_one_another(self):
         quell = self.run_quell()
         quell.events(*[failure(f"job{number}") for number in range(7)])
