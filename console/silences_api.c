@@ -201,15 +201,26 @@ static void make_silence(struct console *console, struct http_exchange exchange,
     action_send(console, exchange, text_slice(&id), &operator_request);
 }
 
-/* Whose silence it is: only that tenant's list holds its id. */
-static bool is_there(struct console *console, struct slice tenant, struct slice id) {
-    char memory[96];
+/* Whose silence it is, of those that this tenant may see: all, where none is named. */
+static bool find_owner(struct console *console, struct slice tenant, struct slice id,
+                       struct text *owner) {
     uint32_t count = 0;
-    struct text wanted = text_over(memory, sizeof(memory));
+    struct slice item;
     struct text text = console_text(console);
-    text_add_format(&wanted, "{\"id\":\"%.*s\"", SLICE_PRINT(id));
-    return status_is_ok(view_silences_json(console->reader, tenant, &text, &count)) &&
-           strstr(text.data, wanted.data) != NULL;
+    if (!status_is_ok(view_silences_json(console->reader, tenant, &text, &count))) {
+        return false;
+    }
+    struct slice rest = json_pick(text_slice(&text), "silences");
+    while (json_pick_item(&rest, &item)) {
+        char memory[96];
+        struct text found = text_over(memory, sizeof(memory));
+        json_pick_text(item, "id", &found);
+        if (slice_equals(text_slice(&found), id)) {
+            json_pick_text(item, "tenant", owner);
+            return true;
+        }
+    }
+    return false;
 }
 
 static void expire_silence(struct console *console, struct http_exchange exchange,
@@ -217,18 +228,21 @@ static void expire_silence(struct console *console, struct http_exchange exchang
                            const struct http_request *request) {
     char by_memory[FIELD_BYTES_MAX];
     char note_memory[FIELD_BYTES_MAX];
+    char owner_memory[TENANT_BYTES_MAX + 1];
     struct text by = text_over(by_memory, sizeof(by_memory));
     struct text note = text_over(note_memory, sizeof(note_memory));
-    struct operator_request operator_request = {.action = OPERATOR_UNSILENCE, .tenant = tenant};
+    struct text owner = text_over(owner_memory, sizeof(owner_memory));
+    struct operator_request operator_request = {.action = OPERATOR_UNSILENCE};
     bool is_id = slice_starts_with(id, SLICE("sil_")) &&
                  status_is_ok(text_parse_base32(slice_tail(id, 4), &operator_request.incident_id));
     if (!action_read_body(exchange, request, &by, &note)) {
         return;
     }
-    if (!is_id || !is_there(console, tenant, id)) {
-        console_answer_error(exchange, 404, "not_found", "no silence of this tenant has this id");
+    if (!is_id || !find_owner(console, tenant, id, &owner)) {
+        console_answer_error(exchange, 404, "not_found", "no silence has this id");
         return;
     }
+    operator_request.tenant = text_slice(&owner);
     operator_request.by = text_slice(&by);
     operator_request.note = text_slice(&note);
     action_send(console, exchange, id, &operator_request);
@@ -260,7 +274,7 @@ void silences_on_request(struct console *console, struct http_exchange exchange,
         list_silences(console, exchange, tenant);
     } else if (rest.size > 0 && slice_equals(what, SLICE("/expire"))) {
         if (console_allow_method(exchange, request, true)) {
-            expire_silence(console, exchange, owner, slice_head(id, slash), request);
+            expire_silence(console, exchange, tenant, slice_head(id, slash), request);
         }
     } else if (rest.size > 0) {
         console_answer_error(exchange, 404, "not_found", "there is no such path: GET / lists them");

@@ -291,6 +291,21 @@ sinks = ["{name}"]
         self.fail_job(quell, "loud")
         self.assertTrue(wait_for(lambda: hook.messages))
 
+    def test_a_silence_is_ended_by_its_id_whose_ever_it_is(self):
+        _, _, quell = self.silenced()
+
+        def ask(method, path, body=None):
+            status, text, _ = quell.request(method, "/api/v1/silences" + path, body,
+                                            port=quell.console)
+            return status, json.loads(text)
+        made = ask("POST", "?tenant=other", json.dumps(
+            {"entity": "*", "duration": "1h", "reason": "x", "by": "y"}))[1]["id"]
+        listed, = ask("GET", "")[1]["silences"]
+        self.assertEqual((listed["id"], listed["tenant"]), (made, "other"))
+        self.assertEqual(ask("POST", f"/{made}/expire?tenant=acme", "{}")[0], 404)
+        self.assertEqual(ask("POST", f"/{made}/expire", "{}")[0], 200)
+        self.assertEqual(ask("GET", "")[1]["silences"], [])
+
     def test_one_tenants_silences_leave_room_for_the_others(self):
         _, _, quell = self.silenced()
         silence = json.dumps({"entity": "job:a*", "duration": "1h", "reason": "x", "by": "y"})
