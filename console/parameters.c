@@ -19,15 +19,19 @@ void parameters_refuse(struct http_exchange exchange, enum parameter which, cons
     console_answer_error(exchange, 400, "invalid", words);
 }
 
-/* One that cannot be read is refused: as if not given it would widen what is asked for. */
+/* One that cannot be read is refused: as if not given it would widen what is asked for. So is one
+ * that is given twice: the first alone would leave out what the other asks for. */
 bool parameters_read(struct console *console, struct http_exchange exchange,
                      const struct http_request *request, struct parameters *parameters) {
     for (enum parameter i = 0; i < PARAMETERS_COUNT; i++) {
         size_t size = 0;
+        uint32_t count = http_query_count(request->query, names[i]);
         bool is_read = http_query_find(request->query, names[i], parameters->memory[i],
                                        PARAMETER_BYTES_MAX, &size);
-        if (!is_read && http_query_has(request->query, names[i])) {
-            parameters_refuse(exchange, i, "badly encoded, or longer than 512 bytes");
+        if (count > 1 || (count == 1 && !is_read)) {
+            parameters_refuse(exchange, i,
+                              count > 1 ? "given more than once"
+                                        : "badly encoded, or longer than 512 bytes");
             return false;
         }
         parameters->values[i] = slice_of(parameters->memory[i], size);

@@ -52,6 +52,8 @@ bool http_bearer_find(const struct http_request *request, struct slice *token_ou
  * is not there, does not fit, or is badly encoded: http_query_has tells the first from the others.
  */
 bool http_query_has(struct slice query, const char *name);
+/* How often it is given. */
+uint32_t http_query_count(struct slice query, const char *name);
 bool http_query_find(struct slice query, const char *name, char *value_out, size_t capacity,
                      size_t *size_out);
 

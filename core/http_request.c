@@ -43,28 +43,37 @@ static bool decode_percent(struct slice text, char *value_out, size_t capacity, 
     return true;
 }
 
-static bool find_pair(struct slice query, struct slice name, struct slice *value_out) {
-    while (query.size > 0) {
-        struct slice pair = slice_head(query, slice_find_byte(query, '&'));
+/* Takes what stands before and of the next pair of this name off the query. */
+static bool take_pair(struct slice *query, struct slice name, struct slice *value_out) {
+    while (query->size > 0) {
+        struct slice pair = slice_head(*query, slice_find_byte(*query, '&'));
         size_t equals = slice_find_byte(pair, '=');
+        *query = slice_tail(*query, pair.size + 1);
         if (slice_equals(slice_head(pair, equals), name)) {
             *value_out = slice_tail(pair, equals + 1);
             return true;
         }
-        query = slice_tail(query, pair.size + 1);
     }
     return false;
 }
 
-bool http_query_has(struct slice query, const char *name) {
+uint32_t http_query_count(struct slice query, const char *name) {
     struct slice ignored;
-    return find_pair(query, slice_of_text(name), &ignored);
+    uint32_t count = 0;
+    while (take_pair(&query, slice_of_text(name), &ignored)) {
+        count++;
+    }
+    return count;
+}
+
+bool http_query_has(struct slice query, const char *name) {
+    return http_query_count(query, name) > 0;
 }
 
 bool http_query_find(struct slice query, const char *name, char *value_out, size_t capacity,
                      size_t *size_out) {
     struct slice value;
-    return find_pair(query, slice_of_text(name), &value) &&
+    return take_pair(&query, slice_of_text(name), &value) &&
            decode_percent(value, value_out, capacity, size_out);
 }
 

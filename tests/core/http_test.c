@@ -350,6 +350,8 @@ static void queries_are_decoded(void **state) {
     assert_true(http_query_has(query, "bad"));
     assert_true(http_query_has(query, "flag"));
     assert_false(http_query_has(query, "nam"));
+    assert_int_equal(http_query_count(SLICE("a=1&b=2&a&aa=3&=a"), "a"), 2);
+    assert_int_equal(http_query_count(SLICE(""), "a"), 0);
 }
 
 int main(void) {
