@@ -16,6 +16,9 @@ static const struct {
 };
 
 void stats_add_prometheus(const struct stats *stats, struct text *text) {
+    text_add_text(text, "# HELP quell_build_info Which version runs: always 1\n"
+                        "# TYPE quell_build_info gauge\n"
+                        "quell_build_info{version=\"" QUELL_VERSION "\"} 1\n");
     for (uint32_t i = 0; i < STAT_COUNT; i++) {
         enum stat_type type = descriptions[i].type;
         bool is_counter = type == COUNTER || type == COUNTER_NS;

@@ -177,6 +177,8 @@ class Console(Story):
         self.assertIn("version=0.0.4", headers["Content-Type"])
         lines = text.decode().splitlines()
         self.assertIn('quell_events_received_total{tenant="default"} 1', lines)
+        version = self.ask("GET", "/")[1].split()[1].decode()  # what a dashboard names a change by
+        self.assertIn(f'quell_build_info{{version="{version}"}} 1', lines)
         for line in lines:
             self.assertRegex(line, r'^(# (HELP|TYPE) .+|[a-z_]+(\{.+\})? [0-9.e+]+)$')
             self.assertNotRegex(line, r"_(ns|ms|us|nanoseconds|milliseconds)(_total)?[ {]")
