@@ -446,6 +446,7 @@ int runtime_close(struct runtime *runtime) {
     if (runtime == NULL) {
         return 0;
     }
+    stats_set(&runtime->stats, STAT_STOPPING, 1);
     close_ingests(runtime);
     kafka_threads_stop(&runtime->kafkas);
     if (runtime->has_sinks_thread) {

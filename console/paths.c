@@ -121,6 +121,11 @@ static void answer_metrics(struct console *console, struct http_exchange exchang
                  text_slice(&text));
 }
 
+/* The listeners are closed by then: nobody shall be sent here. */
+static bool is_stopping(const struct console *console) {
+    return stats_get(console->options.stats, STAT_STOPPING) != 0;
+}
+
 /* Each part on a line of its own, as the health endpoints of Kubernetes do. */
 static void answer_ready_verbose(struct console *console, struct http_exchange exchange,
                                  bool takes_events, bool is_ready) {
@@ -130,7 +135,9 @@ static void answer_ready_verbose(struct console *console, struct http_exchange e
     text_add_format(&text, "[%c] journal %s\n", is_failed ? '-' : '+',
                     is_failed ? "failed: a write was refused by the disk" : "ok");
     text_add_format(&text, "[%c] shard %s\n", takes_events ? '+' : '-',
-                    takes_events ? "takes events" : "takes no events");
+                    takes_events           ? "takes events"
+                    : is_stopping(console) ? "takes no events: stopping"
+                                           : "takes no events");
     uint64_t ended = stats_get(stats, STAT_THREADS_ENDED);
     text_add_format(&text, "[%c] threads %s\n", ended == 0 ? '+' : '-',
                     ended == 0 ? "ok" : "failed: one ended by itself");
@@ -143,6 +150,7 @@ static void answer_ready_verbose(struct console *console, struct http_exchange e
 
 static struct slice ready_words(const struct console *console, bool takes_events, bool is_ready) {
     return is_ready                  ? SLICE("ready\n")
+           : is_stopping(console)    ? SLICE("not ready: stopping\n")
            : console->reader == NULL ? SLICE("not ready: starting\n")
            : !takes_events           ? SLICE("not ready: the journal takes no events\n")
                                      : SLICE("not ready: a thread ended by itself: restart\n");
@@ -151,7 +159,8 @@ static struct slice ready_words(const struct console *console, bool takes_events
 /* "?verbose" says which part is not ready. */
 static void answer_ready(struct console *console, struct http_exchange exchange,
                          const struct http_request *request) {
-    bool takes_events = console->reader != NULL && atomic_load(console->options.is_ready);
+    bool takes_events =
+        console->reader != NULL && atomic_load(console->options.is_ready) && !is_stopping(console);
     bool is_whole = stats_get(console->options.stats, STAT_THREADS_ENDED) == 0;
     bool is_ready = takes_events && is_whole;
     if (console->options.sources != NULL) {

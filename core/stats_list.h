@@ -83,5 +83,6 @@ STAT(CONFIG_RELOAD_OK, "quell_config_last_reload_successful", GAUGE,
      "1 when the last reload of the configuration worked")
 STAT(CONFIG_RELOAD_NS, "quell_config_last_reload_success_timestamp_seconds", GAUGE_NS,
      "When the configuration was last reloaded with success")
+STAT(STOPPING, "quell_stopping", GAUGE, "1 while what was received is finished before the end")
 STAT(THREADS_ENDED, "quell_threads_ended", GAUGE, "Threads that ended by themselves: restart")
 STAT(IO_URING, "quell_io_uring", GAUGE, "1 when the loops run on io_uring, 0 on epoll")

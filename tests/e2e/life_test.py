@@ -403,6 +403,12 @@ class Life(Story):
         quell.process.send_signal(signal.SIGTERM)
         stopped = time.time()
         time.sleep(1)
+        self.assertEqual(quell.request("GET", "/readyz", port=quell.console)[:2],
+                         (503, b"not ready: stopping\n"))
+        status, text, _ = quell.request("GET", "/readyz?verbose", port=quell.console)
+        self.assertEqual(status, 503)
+        self.assertIn(b"[-] shard takes no events: stopping\n", text)
+        self.assertEqual(quell.request("GET", "/livez", port=quell.console)[0], 200)
         late.sendall(whole[-10:])
         self.assertIn(b'HTTP/1.1 200 OK', late.recv(65536))
         self.assertEqual(quell.process.wait(60), 0)
