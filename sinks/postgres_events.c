@@ -114,11 +114,34 @@ static bool is_number(struct slice value) {
     return isfinite(strtod(copy, &end)) && end == copy + value.size;
 }
 
+static size_t count_digits(struct slice text) {
+    size_t count = 0;
+    while (count < text.size && text.data[count] >= '0' && text.data[count] <= '9') {
+        count++;
+    }
+    return count;
+}
+
+/* -12.50: what JSON writes without an exponent. */
+static bool is_plain_decimal(struct slice text) {
+    text = slice_tail(text, text.size > 0 && text.data[0] == '-' ? 1 : 0);
+    size_t whole = count_digits(text);
+    if (whole == 0 || (whole > 1 && text.data[0] == '0')) {
+        return false;
+    }
+    struct slice rest = slice_tail(text, whole);
+    return rest.size == 0 || (rest.size > 1 && rest.data[0] == '.' &&
+                              count_digits(slice_tail(rest, 1)) == rest.size - 1);
+}
+
+/* jsonb keeps each digit: those of a long id would be lost in a double. */
 static void add_number(struct text *json, struct slice digits, bool is_whole) {
     char copy[NUMBER_BYTES_MAX];
     struct text text = text_over(copy, sizeof(copy));
     text_add(&text, digits);
-    if (is_whole) {
+    if (is_plain_decimal(digits)) {
+        text_add(json, digits);
+    } else if (is_whole) {
         text_add_i64(json, strtoll(copy, NULL, 10));
     } else {
         text_add_f64(json, strtod(copy, NULL));

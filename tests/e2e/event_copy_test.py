@@ -92,6 +92,21 @@ class EventCopy(Story):
         self.assertEqual([found[f"e{number}"] for number in range(len(huge + plain))],
                          ["string"] * len(huge) + ["array"] * len(plain))
 
+    def test_a_number_keeps_each_of_its_digits(self):
+        values = ["9007199254740993", "-9223372036854775808", "18446744073709551615", "0",
+                  "123456789012345.678901234567", "0.1", "12.50", "-0.5", "1e5", "2.5E-3"]
+        quell = self.copying()
+        for number, value in enumerate(values):
+            quell.request("POST", "/v1/events", '{"job_id":"j","status":"succeeded",'
+                          '"event_id":"e%d","details":{"v":%s}}' % (number, value))
+        self.wait_for_ids(len(values))
+        found = {row[0]: row[1:] for row in self.postgres.rows(
+            "SELECT event_id, jsonb_typeof(a.value), a.value FROM quell_events,"
+            " jsonb_each(attributes) a WHERE a.key LIKE '%v'")}
+        self.assertEqual([found[f"e{number}"] for number in range(len(values))],
+                         [["number", value] for value in values[:-2]]
+                         + [["number", "100000"], ["number", "0.0025"]])
+
     def test_spans_metrics_and_an_event_sent_twice_are_there_once(self):
         quell = self.copying()
         trace = {"traceId": "0123456789abcdef0123456789abcdef", "spanId": "0011223344556677",
