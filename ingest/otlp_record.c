@@ -259,6 +259,9 @@ static struct status settle_record(struct otlp_record *record, struct decode *de
     if (envelope->message.size == 0) {
         envelope->message = known[OTLP_EXCEPTION_MESSAGE];
     }
+    if (envelope->message.size == 0) { /* an event without a body: its name says what happened */
+        envelope->message = record->event_name;
+    }
     if (envelope->event_time_ns == 0) {
         envelope->event_time_ns = record->observed_ns;
     }

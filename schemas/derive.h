@@ -45,7 +45,8 @@ MUST_CHECK struct status derive_check_entity(struct slice entity, struct fault *
 MUST_CHECK struct status derive_check_tenant(struct slice tenant, struct fault *reason);
 
 /* Message with numbers, hex, uuids, quoted strings and timestamps replaced by '#' or "''", cut to
- * ERROR_CLASS_BYTES_MAX: "timeout after 30s" -> "timeout after #s". In the arena. */
+ * ERROR_CLASS_BYTES_MAX: "timeout after 30s" -> "timeout after #s". Of a message that is a JSON
+ * object the member that says what happened (message, msg, error and the like). In the arena. */
 MUST_CHECK struct status derive_mask_message(struct slice message, struct arena *arena,
                                              struct slice *masked_out);
 /* The same into a text of ERROR_CLASS_BYTES_MAX + 1 bytes. */

@@ -4,6 +4,7 @@
  * uuids '#', quoted strings ''. One pass, bounded output; messages come from strangers, so that
  * what is looked at in vain at any place is bounded, too.
  */
+#include "core/base/json_pick.h"
 #include "core/base/text.h"
 #include "schemas/derive.h"
 
@@ -11,6 +12,8 @@
 enum { HEX_WORD_BYTES_MIN = 8, HEX_MIXED_BYTES_MIN = 6 };
 /* A traceparent, the longest that is one word, has 55. */
 enum { HEX_WORD_BYTES_MAX = 64, QUOTED_BYTES_MAX = 256 };
+/* Of a structured message: how far it is looked at, and what is taken of what it says. */
+enum { STRUCTURED_BYTES_MAX = 4096, SAID_BYTES_MAX = 1024 };
 
 static bool is_digit(uint8_t byte) {
     return byte >= '0' && byte <= '9';
@@ -182,13 +185,32 @@ struct slice derive_mask_over(struct slice message, struct text *masked) {
     return result;
 }
 
+/* A structured log is an object, of which one member says what happened: masked as a whole, each
+ * error of its source would be of one class. Empty: it is none, or has no such member. */
+static struct slice find_said(struct slice message, struct text *said) {
+    static const char *const names[] = {"message", "msg",       "@m",   "error",
+                                        "err",     "exception", "event"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && said->size == 0; i++) {
+        struct slice value = json_pick(message, names[i]);
+        bool is_object = slice_starts_with(value, SLICE("{")); /* {"error":{"message":...}} */
+        json_pick_unescape(is_object ? json_pick(value, "message") : value, said);
+    }
+    return text_slice(said);
+}
+
 struct status derive_mask_message(struct slice message, struct arena *arena,
                                   struct slice *masked_out) {
     char *memory = arena_allocate_unset(arena, ERROR_CLASS_BYTES_MAX + 1, 1);
     if (memory == NULL) {
         return status_of(STATUS_FULL);
     }
+    char said_memory[SAID_BYTES_MAX + 1];
+    struct text said = text_over(said_memory, sizeof(said_memory));
     struct text masked = text_over(memory, ERROR_CLASS_BYTES_MAX + 1);
+    if (slice_starts_with(message, SLICE("{"))) {
+        struct slice words = find_said(slice_head(message, STRUCTURED_BYTES_MAX), &said);
+        message = words.size > 0 ? words : message;
+    }
     *masked_out = derive_mask_over(message, &masked);
     return status_ok();
 }

@@ -1,7 +1,7 @@
 /*
- * json_pick.h - values out of JSON that quell itself wrote (an incident) or a service answered:
- * members by name, items one after the other, no tree. Damaged JSON gives empty values, never a
- * read past its end. Pure.
+ * json_pick.h - values out of JSON that quell itself wrote (an incident), a service answered, or a
+ * message holds: members by name, items one after the other, no tree. Damaged JSON gives empty
+ * values, never a read past its end. Pure.
  */
 #pragma once
 

@@ -148,6 +148,26 @@ static void nested_values_become_json(void **state) {
     arena_deinit(&world.arena);
 }
 
+static void an_error_is_classed_by_what_its_map_or_its_events_name_says(void **state) {
+    struct world world = world_init();
+    assert_int_equal(
+        decode_logs(&world,
+                    "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":["
+                    "{\"severityNumber\":17,\"body\":{\"kvlistValue\":{\"values\":["
+                    "{\"key\":\"rows\",\"value\":{\"intValue\":\"3\"}},"
+                    "{\"key\":\"msg\",\"value\":{\"stringValue\":\"lost 7 rows\"}}]}}},"
+                    "{\"severityNumber\":17,\"eventName\":\"db.pool.empty\"},"
+                    "{\"severityNumber\":17,\"eventName\":\"e\",\"body\":{\"stringValue\":\"b\"}}"
+                    "]}]}]}"),
+        STATUS_OK);
+    assert_slice(envelope_at(&world, 0).message, "{\"rows\":3,\"msg\":\"lost 7 rows\"}");
+    assert_slice(envelope_at(&world, 0).error_class, "lost # rows");
+    assert_slice(envelope_at(&world, 1).message, "db.pool.empty");
+    assert_slice(envelope_at(&world, 1).error_class, "db.pool.empty");
+    assert_slice(envelope_at(&world, 2).message, "b");
+    arena_deinit(&world.arena);
+}
+
 /* The unescaped names of two records stand in the same place of the arena. */
 static void an_escaped_name_is_not_taken_for_the_one_before(void **state) {
     struct world world = world_init();
@@ -178,6 +198,7 @@ int main(void) {
         cmocka_unit_test(attributes_of_a_refused_record_that_find_no_room_are_said_to_be_cut),
         cmocka_unit_test(record_of_another_tenant_is_refused_under_a_token),
         cmocka_unit_test(nested_values_become_json),
+        cmocka_unit_test(an_error_is_classed_by_what_its_map_or_its_events_name_says),
         cmocka_unit_test(an_escaped_name_is_not_taken_for_the_one_before),
         cmocka_unit_test(broken_body_is_invalid_with_a_place),
     };

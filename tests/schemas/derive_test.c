@@ -139,6 +139,13 @@ static void messages_that_differ_in_numbers_ids_and_quotes_have_one_class(void *
         {"bad reply \"{\\\"user\\\":\\\"bob\\\"}\" from", "bad reply '' from"},
         {"got {\\\"user\\\":\\\"bob\\\"} from \"x\"", "got {'':''} from ''"},
         {"p 'C:\\a\\' x", "p '' x"},
+        {"{\"level\":\"error\",\"msg\":\"lost 3 of \\\"x\\\"\",\"error\":\"reset\"}",
+         "lost # of ''"},
+        {"{\"message\":\"\",\"error\":{\"code\":7,\"message\":\"quota\"}}", "quota"},
+        {"{\"level\":\"error\", \"err\" : \"disk full\"", "disk full"},
+        {"{\"rows\":17,\"err\":null,\"msg\":3}", "{'':#,'':null,'':#}"},
+        {"{braces} are no object", "{braces} are no object"},
+        {"{", "{"},
     };
     (void)state;
     room_init(&room);
