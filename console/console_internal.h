@@ -21,7 +21,7 @@ struct action {
     struct batch batch;
     struct http_exchange exchange;
     enum operator_action what;
-    char id[ID_BYTES_MAX]; /* as the path says it */
+    char id[ID_BYTES_MAX]; /* as the answer says it */
     size_t id_size;
     bool is_quiet; /* the answer has no words */
     struct action *next;

@@ -30,14 +30,16 @@ static bool find_tenant(struct console *console, struct slice tenant, uint64_t n
 }
 
 static void operate_letter(struct console *console, struct http_exchange exchange,
-                           struct slice tenant, struct slice id, uint64_t number,
-                           enum operator_action what, const struct http_request *request) {
+                           struct slice tenant, uint64_t number, enum operator_action what,
+                           const struct http_request *request) {
     char by_memory[FIELD_BYTES_MAX];
     char note_memory[FIELD_BYTES_MAX];
     char owner_memory[TENANT_BYTES_MAX + 1];
+    char id_memory[24]; /* the number as JSON has it, without zeros before it */
     struct text by = text_over(by_memory, sizeof(by_memory));
     struct text note = text_over(note_memory, sizeof(note_memory));
     struct text owner = text_over(owner_memory, sizeof(owner_memory));
+    struct text id = text_over(id_memory, sizeof(id_memory));
     if (!action_read_body(exchange, request, &by, &note)) {
         return;
     }
@@ -52,7 +54,8 @@ static void operate_letter(struct console *console, struct http_exchange exchang
         .by = text_slice(&by),
         .note = text_slice(&note),
     };
-    action_send(console, exchange, id, &operator_request);
+    text_add_u64(&id, number);
+    action_send(console, exchange, text_slice(&id), &operator_request);
 }
 
 static void show_letter(struct console *console, struct http_exchange exchange, struct slice tenant,
@@ -69,7 +72,7 @@ static void answer_letter(struct console *console, struct http_exchange exchange
     if (!status_is_ok(text_parse_u64(path->id, &number))) {
         console_answer_error(exchange, 404, "not_found", "no dead letter has this number");
     } else if (path->is_retry || path->is_drop) {
-        operate_letter(console, exchange, tenant, path->id, number,
+        operate_letter(console, exchange, tenant, number,
                        path->is_retry ? OPERATOR_RETRY_DEAD : OPERATOR_DROP_DEAD, request);
     } else {
         show_letter(console, exchange, tenant, number);

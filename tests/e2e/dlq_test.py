@@ -38,6 +38,18 @@ class DeadLetters(Story):
         self.assertTrue(wait_for(lambda: len(self.letters(quell)) == count))
         return self.letters(quell)
 
+    def test_a_number_with_zeros_before_it_is_answered_as_the_number_it_is(self):
+        quell = self.run_quell()
+        quell.events(failure("extract"))
+        number = self.wait_for_letters(quell, 1)[0]["number"]
+        for zeros in 3, 90:
+            status, text, _ = quell.request("POST", f"/api/v1/dlq/{number:0{zeros}}/drop", "{}",
+                                            port=quell.console)
+            self.assertEqual((status, json.loads(text)),
+                             (200, {"number": number, "result": "dropped"}) if zeros == 3 else
+                             (404, {"error": {"code": "not_found",
+                                              "message": "no dead letter has this number"}}))
+
     def test_a_letter_keeps_payload_and_error_and_goes_out_again_as_the_same_message(self):
         quell = self.run_quell()
         quell.events(failure("extract"))
