@@ -1,11 +1,9 @@
 /* command_list.h - what each command takes beside the common flags. A flag that ends in '=' wants a
- * value. COMMAND(name, most positional words, its own flags...) */
+ * value; `load` reads its own (load.c). COMMAND(name, most positional words, its own flags...) */
 COMMAND("run", 0, NULL)
 COMMAND("check", 1, "--data=", "--json", "--explain=", "--at=", NULL)
 COMMAND("demo", 0, NULL)
 COMMAND("version", 0, NULL)
-COMMAND("load", 8, "--to=", "--rate=", "--duration=", "--connections=", "--events=", "--batch=",
-        "--seed=", "--tenants=", "--kind=", "--out=", "--json", NULL)
 COMMAND("replay", 0, "--data=", "--from=", "--to=", "--limit=", "--json", NULL)
 COMMAND("quarantine", 64,
         "--console=", "--token=", "--by=", "--tenant=", "--limit=", "--cursor=", "--all", "--json",

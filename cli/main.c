@@ -55,6 +55,14 @@ static bool hold_standard_descriptors(void) {
     return true;
 }
 
+/* `quell help load`; any other flag before its name is none of its own. */
+static int load_out_of_place(const struct cli_options *options) {
+    char help[] = "--help";
+    char *words[] = {help};
+    return options->wants_help ? command_load(1, words)
+                               : misused("load takes its own flags alone, and behind its name");
+}
+
 static int run_command(int count, char **words) {
     struct cli_options options;
     struct fault fault;
@@ -63,6 +71,9 @@ static int run_command(int count, char **words) {
     }
     if (!status_is_ok(cli_options_parse(count, words, &options, &fault))) {
         return misused(fault.words);
+    }
+    if (options.command != NULL && strcmp(options.command, "load") == 0) {
+        return load_out_of_place(&options);
     }
     if (options.wants_help || options.command == NULL) {
         cli_print_usage(options.wants_help ? stdout : stderr, options.command);

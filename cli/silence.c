@@ -89,7 +89,11 @@ static int add_silence(struct silencing *silencing) {
     add_member(&body, "reason", cli_option(options, "--reason"));
     add_labels(&body, options);
     text_add_char(&body, '}');
-    if (body.truncated || !call(silencing, "", text_slice(&body))) {
+    if (body.truncated) {
+        (void)fprintf(stderr, "quell: this is too long for a silence\n");
+        return 2;
+    }
+    if (!call(silencing, "", text_slice(&body))) {
         return 1;
     }
     char id[64];

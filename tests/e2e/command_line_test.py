@@ -150,6 +150,9 @@ class CommandLine(unittest.TestCase):
             self.assertRegex(result.stdout, rf"(?m)\Ausage: quell {command} .*\n\n  {command} ")
             self.assertIn(flag, result.stdout)
             self.assertEqual(len(re.findall(r"(?m)^  \w", result.stdout)), 1, result.stdout)
+        told = self.run_quell("load", "--help").stdout
+        self.assertIn("\n  --errors ", told)
+        self.assertEqual(self.run_quell("help", "load").stdout, told)
 
     def test_format_json_of_a_report_is_json(self):
         console = Console(lambda *_: (200, {"quarantine": [], "next_cursor": None}))
@@ -169,7 +172,10 @@ class CommandLine(unittest.TestCase):
                             (("silence", "add", "--label", "foo"), "--label wants key=glob"),
                             (("silence", "add", "--label==foo"), "--label wants key=glob"),
                             (("silence", "add", "--entity", "job:a"), "--for 2h or --end TIME"),
+                            (("silence", "add", "--for", "1h", "--reason", "x" * 9000),
+                             "quell: this is too long for a silence"),
                             (("load", "--url", "http://127.0.0.1:99999"), "a port of 1 to 65535"),
+                            (("--set", "a=b", "load"), "its own flags alone"),
                             (("graph", "import"), "which file?"),
                             (("check", "--json"), "--json goes with --data"),
                             (("check", "--json", "--explain", "x"), "--json goes with --data"),
