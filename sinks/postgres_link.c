@@ -2,7 +2,7 @@
  * postgres_link.c - see postgres_link.h; the only file that knows libpq.
  *
  *   closed      -> resolving   the host is a name: looked up by a thread     begin
- *   resolving   -> connecting  the address is known                          connect_now
+ *   resolving   -> connecting  the addresses are known                       connect_now
  *   closed      -> connecting  the host is an address, or a unix socket      connect_now
  *   connecting  -> preparing   session settings and schema are sent          prepare
  *   preparing   -> running     the command is sent                           send_command
@@ -47,8 +47,9 @@ struct postgres_link {
     const void *script_context;
     enum link_stage stage;
     PGconn *connection;
-    struct resolve *lookup; /* may outlive an attempt: the next one waits on */
-    char address[RESOLVE_ADDRESS_BYTES];
+    struct resolve *lookup;                  /* may outlive an attempt: the next one waits on */
+    char addresses[RESOLVE_ADDRESSES_BYTES]; /* of the host, with commas in between */
+    uint32_t addresses_count;
     int watched_fd; /* -1: none */
     bool is_reused; /* the connection was open before this attempt */
     bool is_refused;
@@ -168,10 +169,22 @@ static void ignore_notice(void *context, const PGresult *result) {
     (void)result; /* "relation exists, skipping" */
 }
 
+/* libpq tries one address after another, and wants a name for each. */
 static void connect_now(struct postgres_link *link) {
-    const char *names[] = {"dbname", "fallback_application_name", "client_encoding",
-                           link->host != NULL ? "hostaddr" : NULL, NULL};
-    const char *values[] = {link->dsn, "quell", "UTF8", link->address, NULL};
+    char memory[RESOLVE_ADDRESSES_MAX * (RESOLVE_HOST_BYTES_MAX + 1)];
+    struct text hosts = text_over(memory, sizeof(memory));
+    for (uint32_t i = 0; link->host != NULL && i < link->addresses_count; i++) {
+        text_add_text(&hosts, i == 0 ? "" : ",");
+        text_add_text(&hosts, link->host);
+    }
+    ASSERT(!hosts.truncated);
+    const char *names[] = {"dbname",
+                           "fallback_application_name",
+                           "client_encoding",
+                           link->host != NULL ? "hostaddr" : NULL,
+                           "host",
+                           NULL};
+    const char *values[] = {link->dsn, "quell", "UTF8", link->addresses, memory, NULL};
     link->stage = STAGE_CONNECTING;
     link->connection = PQconnectStartParams(names, values, 1);
     if (link->connection == NULL || PQstatus(link->connection) == CONNECTION_BAD) {
@@ -360,15 +373,15 @@ static void read_results(struct postgres_link *link) {
 
 static void wait_for_address(struct postgres_link *link) {
     const char *words = "";
-    struct text address = text_over(link->address, sizeof(link->address));
+    struct text addresses = text_over(link->addresses, sizeof(link->addresses));
     link->stage = STAGE_RESOLVING;
     if (!resolve_is_done(link->lookup)) {
         watch(link, resolve_fd(link->lookup), LOOP_READABLE);
         return;
     }
-    bool is_found = resolve_take(link->lookup, &address, &words);
+    link->addresses_count = resolve_take(link->lookup, &addresses, &words);
     link->lookup = NULL;
-    if (!is_found) {
+    if (link->addresses_count == 0) {
         fail(link, words);
         return;
     }

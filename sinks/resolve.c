@@ -18,8 +18,9 @@ struct resolve {
     _Atomic uint32_t holders;
     atomic_bool is_done;
     int code; /* of getaddrinfo */
-    char address[RESOLVE_ADDRESS_BYTES];
-    char host[256];
+    char addresses[RESOLVE_ADDRESSES_BYTES];
+    uint32_t addresses_count;
+    char host[RESOLVE_HOST_BYTES_MAX + 1];
 };
 
 static void let_go(struct resolve *resolve) {
@@ -34,15 +35,33 @@ bool resolve_is_address(const char *host) {
     return inet_pton(AF_INET, host, bytes) == 1 || inet_pton(AF_INET6, host, bytes) == 1;
 }
 
+/* With a comma before it, unless it is the first. */
+static int add_address(struct resolve *resolve, struct text *addresses,
+                       const struct addrinfo *info) {
+    char address[NI_MAXHOST];
+    int code = getnameinfo(info->ai_addr, info->ai_addrlen, address, sizeof(address), NULL, 0,
+                           NI_NUMERICHOST);
+    if (code == 0) {
+        text_add_text(addresses, resolve->addresses_count == 0 ? "" : ",");
+        text_add_text(addresses, address);
+        resolve->addresses_count += addresses->truncated ? 0 : 1;
+    }
+    return code;
+}
+
 static void look_up(struct resolve *resolve) {
     const struct addrinfo wanted = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     struct addrinfo *found = NULL;
+    struct text addresses = text_over(resolve->addresses, sizeof(resolve->addresses));
     resolve->code = getaddrinfo(resolve->host, NULL, &wanted, &found);
-    if (resolve->code == 0) {
-        resolve->code = getnameinfo(found->ai_addr, found->ai_addrlen, resolve->address,
-                                    sizeof(resolve->address), NULL, 0, NI_NUMERICHOST);
-        freeaddrinfo(found);
+    if (resolve->code != 0) {
+        return;
     }
+    for (const struct addrinfo *info = found;
+         info != NULL && resolve->addresses_count < RESOLVE_ADDRESSES_MAX; info = info->ai_next) {
+        resolve->code = add_address(resolve, &addresses, info);
+    }
+    freeaddrinfo(found);
 }
 
 static void *resolve_main(void *context) {
@@ -91,16 +110,16 @@ bool resolve_is_done(const struct resolve *resolve) {
     return atomic_load(&resolve->is_done);
 }
 
-bool resolve_take(struct resolve *resolve, struct text *address, const char **words_out) {
+uint32_t resolve_take(struct resolve *resolve, struct text *addresses, const char **words_out) {
     ASSERT(resolve_is_done(resolve));
-    int code = resolve->code;
-    if (code == 0) {
-        text_add_text(address, resolve->address);
+    uint32_t count = resolve->addresses_count;
+    if (count > 0) {
+        text_add_text(addresses, resolve->addresses);
     } else {
-        *words_out = gai_strerror(code);
+        *words_out = gai_strerror(resolve->code);
     }
     let_go(resolve);
-    return code == 0;
+    return count;
 }
 
 void resolve_abandon(struct resolve *resolve) {

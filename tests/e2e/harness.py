@@ -252,6 +252,10 @@ def listed(quell, *words):
         cursor = more.groups()
 
 
+fakes_names = unittest.skipUnless(os.environ.get("QUELL_PRELOAD_FAKE_NAMES"),
+                                  "names cannot be faked here")
+
+
 class Story(unittest.TestCase):
     """A test case with a quell and a receiver that are gone afterwards."""
 
@@ -259,6 +263,14 @@ class Story(unittest.TestCase):
         quell = Quell(*overrides, **more)
         self.addCleanup(quell.close)
         return quell
+
+    def quell_with_fake_names(self, *overrides, **more):
+        """One that finds the addresses of fake_names.c."""
+        os.environ["LD_PRELOAD"] = os.environ["QUELL_PRELOAD_FAKE_NAMES"]
+        try:
+            return self.quell(*overrides, **more)
+        finally:
+            del os.environ["LD_PRELOAD"]
 
     def receiver(self):
         receiver = Receiver()

@@ -4,7 +4,7 @@ import shutil
 import tempfile
 import unittest
 
-from harness import Quell, Story, failure, wait_for
+from harness import Quell, Story, failure, fakes_names, wait_for
 from postgres_server import PROGRAMS, Postgres
 
 
@@ -247,6 +247,14 @@ class PostgresStory(Story):
         quell.events(failure("two"))
         self.wait_for_rows("SELECT mine FROM quell_v_open_incidents", [["7"], ["7"]], 10)
         self.wait_for_rows("SELECT count(*) FROM quell_events", [["0"]])
+
+    @fakes_names
+    def test_the_second_address_of_a_host_is_tried_when_nobody_listens_at_the_first(self):
+        quell = self.quell_with_fake_names(
+            "notify.group_wait=0s", "sink.db.type=postgres", "sink.db.backoff=50ms",
+            "sink.db.dsn=" + self.postgres.dsn.replace("127.0.0.1", "two.test"))
+        quell.events(failure("extract"))
+        self.wait_for_rows("SELECT root_entity FROM quell_incidents", [["job:extract"]], 10)
 
     def test_a_host_name_is_looked_up_and_no_secret_is_logged(self):
         quell = self.sink("sink.db.dsn=" + self.postgres.dsn.replace("127.0.0.1", "localhost"),

@@ -8,7 +8,7 @@ import threading
 import time
 import unittest
 
-from harness import Story, failure, wait_for, write_whole
+from harness import Story, failure, fakes_names, wait_for, write_whole
 
 sys.path.insert(0, os.path.join(os.environ["QUELL_SOURCE"], "tests", "tools"))
 import python_packages  # noqa: E402
@@ -57,13 +57,6 @@ class WebhookStory(Story):
         return self.quell("notify.group_wait=0s", "notify.group_interval=0s",
                           "sink.hook.type=webhook", "sink.hook.url=" + url, "sink.hook.backoff=20ms",
                           *overrides, **more)
-
-    def quell_with_fake_names(self, config):
-        os.environ["LD_PRELOAD"] = os.environ["QUELL_PRELOAD_FAKE_NAMES"]
-        try:
-            return self.quell(files={"quell.toml": config})
-        finally:
-            del os.environ["LD_PRELOAD"]
 
     def wait_for_requests(self, listener, count, seconds=60):
         self.assertTrue(wait_for(lambda: len(listener.requests) >= count, seconds))
@@ -186,7 +179,7 @@ template = '{"words":"{{severity}} {{type}}: {{ title }}","who":"{{root_cause.en
         quell = self.quell(files={"quell.toml": '[notify]\ngroup_wait = "0s"\n' + sinks})
         self.assert_all_refused(quell, len(hosts))
 
-    @unittest.skipUnless(os.environ.get("QUELL_PRELOAD_FAKE_NAMES"), "names cannot be faked here")
+    @fakes_names
     def test_a_name_that_leads_to_a_link_local_address_is_refused(self):
         config = """[notify]
 group_wait = "0s"
@@ -200,9 +193,9 @@ url = "http://meta.test/hook"
 type = "postgres"
 dsn = "postgresql://u@meta.test/x"
 """
-        self.assert_all_refused(self.quell_with_fake_names(config), 3)
+        self.assert_all_refused(self.quell_with_fake_names(files={"quell.toml": config}), 3)
 
-    @unittest.skipUnless(os.environ.get("QUELL_PRELOAD_FAKE_NAMES"), "names cannot be faked here")
+    @fakes_names
     def test_a_name_that_is_none_is_not_told_where_the_address_is_a_secret(self):
         hosts = ["no.test", "%70lain.no.test", "longer.than.a.run.no.test"]
         config = '[notify]\ngroup_wait = "0s"\n'
@@ -210,7 +203,7 @@ dsn = "postgresql://u@meta.test/x"
             os.environ[f"QUELL_TEST_URL{number}"] = f"http://{host}/"
             config += (f'[sink.s{number}]\ntype = "webhook"\nurl = "${{env:QUELL_TEST_URL{number}}}"\n'
                        'max_attempts = 2\nbackoff = "10ms"\n')
-        quell = self.quell_with_fake_names(config)
+        quell = self.quell_with_fake_names(files={"quell.toml": config})
         quell.events(failure("one"))
         self.assertTrue(wait_for(lambda: len(quell.get("/api/v1/dlq")[1]["dead_letters"]) == 3))
         letters = quell.get("/api/v1/dlq")[1]["dead_letters"]
@@ -228,7 +221,7 @@ dsn = "postgresql://u@meta.test/x"
         config = ('[notify]\ngroup_wait = "0s"\n'
                   f'[sink.good]\ntype = "webhook"\nurl = "{receiver.url}"\n')
         slow = f'[sink.slow]\n{slow}\ntimeout = "1s"\nbackoff = "20ms"\n'
-        quell = self.quell_with_fake_names(config + slow)
+        quell = self.quell_with_fake_names(files={"quell.toml": config + slow})
         for job in ("one", "two", "three"):
             self.assert_told_soon(quell, receiver, job)
             time.sleep(1.3)  # until an attempt has timed out
@@ -240,11 +233,11 @@ dsn = "postgresql://u@meta.test/x"
         self.assertEqual(quell.stop(), 0)
         self.assertLess(time.monotonic() - begun, 45)  # nor does its name hold up a stop
 
-    @unittest.skipUnless(os.environ.get("QUELL_PRELOAD_FAKE_NAMES"), "names cannot be faked here")
+    @fakes_names
     def test_a_slow_name_server_delays_no_other_sink(self):
         self.assert_delays_no_other_sink('type = "webhook"\nurl = "http://slow.test/"')
 
-    @unittest.skipUnless(os.environ.get("QUELL_PRELOAD_FAKE_NAMES"), "names cannot be faked here")
+    @fakes_names
     def test_brokers_of_a_slow_name_server_delay_no_other_sink(self):
         self.assert_delays_no_other_sink('type = "kafka"\nbrokers = "slow.test:9092"\n'
                                          'topic = "incidents"')
