@@ -57,22 +57,37 @@ static struct status open_rows(struct store_snapshot *snapshot, uint64_t from,
                              cursor_out);
 }
 
+/* A row that is damaged comes without bytes, and is told: the shard's state is made anew at the
+ * next start, until when nobody knows what it said. */
+static struct status next_row(const struct sinks *sinks, struct store_cursor *cursor,
+                              uint64_t *number_out, struct slice *row_out) {
+    struct slice key = slice_of(NULL, 0);
+    struct status status = store_cursor_next(cursor, &key, row_out);
+    struct reader reader = reader_over(key);
+    *number_out = reader_u64_big_endian(&reader);
+    if (status.code == STATUS_CORRUPT && key.size > 0) { /* else it is a page, and all behind it */
+        log_write(sinks->options.logger, LOG_LEVEL_ERROR, "sinks",
+                  "message %llu cannot be read, its row is damaged: start quell anew",
+                  (unsigned long long)*number_out);
+        *row_out = slice_of(NULL, 0);
+        return status_ok();
+    }
+    return status;
+}
+
 /* The host's own rows from behind_from on, up to those that the walk has not seen yet. */
 static void walk_rows_of(struct sinks *sinks, struct sink_host *host, struct store_cursor *cursor) {
-    struct slice key;
+    uint64_t number = 0;
     struct slice row;
     struct outbox_message message;
     host->behind_from = 0;
-    struct status status = store_cursor_next(cursor, &key, &row);
-    while (status_is_ok(status) && host->behind_from == 0) {
+    struct status status = next_row(sinks, cursor, &number, &row);
+    while (status_is_ok(status) && host->behind_from == 0 && number < sinks->next_number) {
         bool is_read = status_is_ok(outbox_message_decode(row, &message));
-        if (is_read && message.number >= sinks->next_number) {
-            return;
-        }
         if (is_read && sink_hosts_find(sinks, message.tenant, message.sink) == host) {
             queue_for_host(host, &message);
         }
-        status = store_cursor_next(cursor, &key, &row);
+        status = next_row(sinks, cursor, &number, &row);
     }
 }
 
@@ -94,17 +109,12 @@ static void walk_outbox(struct sinks *sinks, struct store_snapshot *snapshot) {
     if (!status_is_ok(open_rows(snapshot, sinks->next_number, &cursor))) {
         return;
     }
-    struct slice key;
+    uint64_t number = 0;
     struct slice row;
-    struct status status = store_cursor_next(cursor, &key, &row);
-    while (status_is_ok(status)) {
-        struct reader reader = reader_over(key);
-        uint64_t number = reader_u64_big_endian(&reader);
-        if (!queue_row(sinks, number, row)) {
-            break;
-        }
+    struct status status = next_row(sinks, cursor, &number, &row);
+    while (status_is_ok(status) && (row.size == 0 || queue_row(sinks, number, row))) {
         sinks->next_number = number + 1;
-        status = store_cursor_next(cursor, &key, &row);
+        status = next_row(sinks, cursor, &number, &row);
     }
     store_cursor_close(cursor);
 }
@@ -128,19 +138,14 @@ static bool rewalk(struct sinks *sinks, struct store_snapshot *snapshot) {
     if (!status_is_ok(open_rows(snapshot, sinks->rewalk_from, &cursor))) {
         return false;
     }
-    struct slice key;
+    uint64_t number = 0;
     struct slice row;
-    struct status status = store_cursor_next(cursor, &key, &row);
+    struct status status = next_row(sinks, cursor, &number, &row);
     bool is_done = true;
-    while (status_is_ok(status) && is_done) {
-        struct reader reader = reader_over(key);
-        uint64_t number = reader_u64_big_endian(&reader);
-        if (number >= sinks->next_number) {
-            break;
-        }
-        is_done = look_again_at(sinks, number, row);
+    while (status_is_ok(status) && is_done && number < sinks->next_number) {
+        is_done = row.size == 0 || look_again_at(sinks, number, row);
         sinks->rewalk_from = is_done ? number + 1 : number;
-        status = store_cursor_next(cursor, &key, &row);
+        status = next_row(sinks, cursor, &number, &row);
     }
     store_cursor_close(cursor);
     if (is_done) {

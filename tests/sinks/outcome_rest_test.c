@@ -1,7 +1,9 @@
-/* outcome_rest_test.c - outcomes that the shard's journal has no room for: they rest, keep their
- * order, and the end waits for them. The test is the shard. */
+/* outcome_rest_test.c - the sinks' thread beside a shard in trouble. Outcomes that its journal has
+ * no room for rest, keep their order, and the end waits for them; a damaged row of its state holds
+ * up no other. The test is the shard. */
 #include "tests/base/scratch.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 
 #include "core/clock.h"
@@ -149,11 +151,69 @@ static void the_end_waits_for_outcomes_that_rest(void **state) {
     assert_true(clock_monotonic_ns() - since_ns < 4 * NS_PER_S); /* not only at its deadline */
 }
 
+static void put_row(struct world *world, uint64_t number, const char *tenant) {
+    uint8_t key_bytes[8];
+    uint8_t bytes[512];
+    struct writer key = writer_over(key_bytes, sizeof(key_bytes));
+    struct writer row = writer_over(bytes, sizeof(bytes));
+    const struct outbox_message message = {
+        .number = number, .tenant = slice_of_text(tenant), .sink = SLICE("gone")};
+    writer_u64_big_endian(&key, number);
+    outbox_message_encode(&message, &row);
+    assert_status(store_begin(world->stores[0], &world->fault), OK);
+    assert_status(store_put(world->stores[0], STORE_TABLE_OUTBOX, writer_slice(&key),
+                            writer_slice(&row), &world->fault),
+                  OK);
+    assert_status(store_commit(world->stores[0], &world->fault), OK);
+}
+
+/* One byte of each place where the words stand, as a disk may forget it. */
+static void damage(const struct world *world, const char *words) {
+    static uint8_t bytes[MIB];
+    char path[96];
+    (void)snprintf(path, sizeof(path), "%s/data.mdb", world->directory);
+    int fd = open(path, O_RDWR);
+    ssize_t size = pread(fd, bytes, sizeof(bytes), 0);
+    assert_true(size > 0 && size < (ssize_t)sizeof(bytes));
+    uint8_t *at = memmem(bytes, (size_t)size, words, strlen(words));
+    assert_non_null(at);
+    for (; at != NULL; at = memmem(at, (size_t)(bytes + size - at), words, strlen(words))) {
+        assert_int_equal(pwrite(fd, "?", 1, at - bytes), 1);
+        at++;
+    }
+    assert_int_equal(close(fd), 0);
+}
+
+static void messages_behind_a_damaged_row_are_told(void **state) {
+    struct world *world = *state;
+    for (uint32_t i = 0; i < OUTCOMES; i++) {
+        answer(world, world->sent[i], STATUS_OK);
+    }
+    put_row(world, 1, "first");
+    put_row(world, 2, "spoilt");
+    put_row(world, 3, "third");
+    damage(world, "spoilt");
+    loop_waker_wake(atomic_load(&world->outbox_waker));
+    for (uint64_t number = 1; number <= 3; number += 2) {
+        struct outbox_outcome outcome;
+        struct batch_view view;
+        struct slice entry;
+        struct batch *batch = receive(world);
+        assert_non_null(batch);
+        assert_status(batch_open(slice_of(batch->writer.data, batch->writer.size), &view), OK);
+        assert_true(batch_next(&view, &entry));
+        assert_status(outbox_outcome_decode(entry, &outcome), OK);
+        assert_int_equal(outcome.number, number);
+        answer(world, batch, STATUS_OK);
+    }
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(outcomes_without_room_rest_and_keep_their_order),
         TEST(the_end_waits_for_outcomes_that_rest),
+        TEST(messages_behind_a_damaged_row_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
