@@ -78,15 +78,6 @@ static void compare_policies(struct diff *diff, const struct policy *old,
 
 /* --- Sinks and tokens --- */
 
-static bool sinks_are_same(const struct config_sink *a, const struct config_sink *b) {
-    bool is_same = slice_equals(a->type, b->type) && a->settings_count == b->settings_count;
-    for (uint32_t i = 0; is_same && i < a->settings_count; i++) {
-        is_same = slice_equals(a->settings[i].key, b->settings[i].key) &&
-                  slice_equals(a->settings[i].value, b->settings[i].value);
-    }
-    return is_same;
-}
-
 /* The tenant's sinks lie together in a configuration: its range. */
 static uint32_t first_sink(const struct config *config, struct slice tenant) {
     uint32_t i = 0;
@@ -102,7 +93,7 @@ static void compare_sinks(struct diff *diff, struct slice tenant) {
     for (uint32_t i = first_sink(new, tenant);
          i < new->sinks_count &&slice_equals(new->sinks[i].tenant, tenant); i++) {
         const struct config_sink *before = config_find_sink(old, tenant, new->sinks[i].name);
-        if (before == NULL || !sinks_are_same(before, &new->sinks[i])) {
+        if (before == NULL || !config_sinks_are_equal(before, &new->sinks[i])) {
             add_item(diff, "sink ", new->sinks[i].name, before == NULL ? " added" : " changed");
         }
     }

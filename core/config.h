@@ -198,6 +198,8 @@ MUST_CHECK struct status config_find_peer(const struct config *config, const str
 /* The tenant's own sink of that name (empty: of the defaults); NULL. */
 const struct config_sink *config_find_sink(const struct config *config, struct slice tenant,
                                            struct slice name);
+/* Whether two sinks are of one type and have the same settings. */
+bool config_sinks_are_equal(const struct config_sink *a, const struct config_sink *b);
 /* Whether all [[kafka]] say the same. */
 bool config_kafkas_are_equal(const struct config *a, const struct config *b);
 /* Whether only this machine can reach the address. */

@@ -236,6 +236,15 @@ struct status config_find_peer(const struct config *config, const struct tls_pee
     return status_ok();
 }
 
+bool config_sinks_are_equal(const struct config_sink *a, const struct config_sink *b) {
+    bool is_same = slice_equals(a->type, b->type) && a->settings_count == b->settings_count;
+    for (uint32_t i = 0; is_same && i < a->settings_count; i++) {
+        is_same = slice_equals(a->settings[i].key, b->settings[i].key) &&
+                  slice_equals(a->settings[i].value, b->settings[i].value);
+    }
+    return is_same;
+}
+
 const struct config_sink *config_find_sink(const struct config *config, struct slice tenant,
                                            struct slice name) {
     for (uint32_t i = 0; i < config->sinks_count; i++) {

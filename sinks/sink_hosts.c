@@ -139,19 +139,6 @@ struct sink_host *sink_hosts_find(const struct sinks *sinks, struct slice tenant
     return own != NULL ? own : find(sinks, slice_of(NULL, 0), name);
 }
 
-static bool is_same_config(const struct config_sink *a, const struct config_sink *b) {
-    if (!slice_equals(a->type, b->type) || a->settings_count != b->settings_count) {
-        return false;
-    }
-    for (uint32_t i = 0; i < a->settings_count; i++) {
-        if (!slice_equals(a->settings[i].key, b->settings[i].key) ||
-            !slice_equals(a->settings[i].value, b->settings[i].value)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static int compare_wanted(const void *a, const void *b) {
     const struct config_sink *left = *(const struct config_sink *const *)a;
     const struct config_sink *right = *(const struct config_sink *const *)b;
@@ -185,7 +172,7 @@ static bool has_moved(const struct sinks *sinks, const struct config_sink *const
 static bool can_stay(const struct sinks *sinks, const struct sink_host *host,
                      const struct config_sink *const *wanted, uint32_t count,
                      const struct config_sink *config) {
-    return host != NULL && is_same_config(&host->config, config) &&
+    return host != NULL && config_sinks_are_equal(&host->config, config) &&
            (config->tenant.size > 0 || !has_moved(sinks, wanted, count, config->name));
 }
 
