@@ -27,28 +27,6 @@ static bool take_byte(struct scan *scan, char byte) {
     return false;
 }
 
-static void add_code_point(struct text *text, uint32_t code) {
-    char utf8[4];
-    if (code < 0x80) {
-        text_add_char(text, (char)code);
-    } else if (code < 0x800) {
-        utf8[0] = (char)(0xC0 | (code >> 6));
-        utf8[1] = (char)(0x80 | (code & 0x3F));
-        text_add(text, slice_of(utf8, 2));
-    } else if (code < 0x10000) {
-        utf8[0] = (char)(0xE0 | (code >> 12));
-        utf8[1] = (char)(0x80 | ((code >> 6) & 0x3F));
-        utf8[2] = (char)(0x80 | (code & 0x3F));
-        text_add(text, slice_of(utf8, 3));
-    } else {
-        utf8[0] = (char)(0xF0 | (code >> 18));
-        utf8[1] = (char)(0x80 | ((code >> 12) & 0x3F));
-        utf8[2] = (char)(0x80 | ((code >> 6) & 0x3F));
-        utf8[3] = (char)(0x80 | (code & 0x3F));
-        text_add(text, slice_of(utf8, 4));
-    }
-}
-
 static bool take_hex4(struct scan *scan, uint32_t *code_out) {
     uint8_t bytes[2];
     struct slice digits = slice_head(slice_tail(scan->bytes, scan->at), 4);
@@ -75,7 +53,7 @@ static bool take_unicode(struct scan *scan, struct text *text) {
             code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
         }
     }
-    add_code_point(text, code >= 0xD800 && code <= 0xDFFF ? 0xFFFD : code);
+    text_add_code_point(text, code >= 0xD800 && code <= 0xDFFF ? 0xFFFD : code);
     return true;
 }
 

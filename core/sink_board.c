@@ -50,13 +50,6 @@ void sink_board_hide_all(struct sink_board *board) {
     }
 }
 
-static void add_label(struct text *text, const char *value) {
-    for (; *value != 0; value++) {
-        text_add_text(text, *value == '"' || *value == '\\' ? "\\" : "");
-        text_add_char(text, (char)(*value == '\n' ? ' ' : *value));
-    }
-}
-
 void sink_board_add_prometheus(const struct sink_board *board, struct text *text) {
     static const struct {
         const char *name;
@@ -85,11 +78,11 @@ void sink_board_add_prometheus(const struct sink_board *board, struct text *text
             if (!atomic_load(&row->is_shown)) {
                 continue;
             }
-            text_add_format(text, "quell_sink_%s{tenant=\"", looks[number].name);
-            add_label(text, row->tenant);
-            text_add_text(text, "\",sink=\"");
-            add_label(text, row->sink);
-            text_add_text(text, "\"} ");
+            text_add_format(text, "quell_sink_%s{", looks[number].name);
+            text_add_label(text, "tenant", slice_of_text(row->tenant));
+            text_add_char(text, ',');
+            text_add_label(text, "sink", slice_of_text(row->sink));
+            text_add_text(text, "} ");
             text_add_u64(text, atomic_load_explicit(&row->numbers[number], memory_order_relaxed));
             text_add_char(text, '\n');
         }

@@ -61,28 +61,13 @@ bool source_board_add_ready(struct source_board *board, bool is_brief, struct te
     return is_ready;
 }
 
-/* A label's value: backslash, quote and newline escaped. */
-static void add_label(struct text *text, const char *name, struct slice value) {
-    text_add_format(text, "%s=\"", name);
-    for (size_t i = 0; i < value.size; i++) {
-        char byte = (char)value.data[i];
-        if (byte == '\n') {
-            text_add_text(text, "\\n");
-            continue;
-        }
-        text_add_text(text, byte == '"' || byte == '\\' ? "\\" : "");
-        text_add_char(text, byte);
-    }
-    text_add_char(text, '"');
-}
-
 static void add_sample(struct text *text, const char *metric, const struct source_entry *entry,
                        const struct source_partition *partition, uint64_t value) {
     text_add_format(text, "%s{", metric);
-    add_label(text, "source", entry->name);
+    text_add_label(text, "source", entry->name);
     if (partition != NULL) {
         text_add_char(text, ',');
-        add_label(text, "topic", partition->topic);
+        text_add_label(text, "topic", partition->topic);
         text_add_format(text, ",partition=\"%u\"", partition->partition);
     }
     text_add_text(text, "} ");

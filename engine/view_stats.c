@@ -134,9 +134,9 @@ static void add_sample(void *context, struct slice name,
                        const uint64_t counters[TENANT_COUNTER_COUNT]) {
     struct prometheus_walk *walk = context;
     add_counter_name(walk->text, walk->counter);
-    text_add_text(walk->text, "{tenant=\"");
-    text_add(walk->text, name); /* tenant ids hold no quote or backslash (derive_check_tenant) */
-    text_add_text(walk->text, "\"} ");
+    text_add_char(walk->text, '{');
+    text_add_label(walk->text, "tenant", name);
+    text_add_text(walk->text, "} ");
     text_add_u64(walk->text, counters[walk->counter]);
     text_add_char(walk->text, '\n');
 }

@@ -80,27 +80,6 @@ bool json_pick_item(struct slice *array, struct slice *item_out) {
     return item_out->size > 0;
 }
 
-static void add_code(struct text *text, unsigned code) {
-    char utf8[4];
-    size_t size = 0;
-    if (code < 0x80) {
-        utf8[size++] = (char)code;
-    } else if (code < 0x800) {
-        utf8[size++] = (char)(0xC0 | (code >> 6));
-    } else if (code < 0x10000) {
-        utf8[size++] = (char)(0xE0 | (code >> 12));
-        utf8[size++] = (char)(0x80 | ((code >> 6) & 0x3F));
-    } else {
-        utf8[size++] = (char)(0xF0 | (code >> 18));
-        utf8[size++] = (char)(0x80 | ((code >> 12) & 0x3F));
-        utf8[size++] = (char)(0x80 | ((code >> 6) & 0x3F));
-    }
-    if (code >= 0x80) {
-        utf8[size++] = (char)(0x80 | (code & 0x3F));
-    }
-    text_add(text, slice_of(utf8, size));
-}
-
 static bool read_code(struct slice inside, size_t at, unsigned *code_out) {
     uint8_t bytes[2];
     struct slice digits = slice_head(slice_tail(inside, at), 4);
@@ -117,17 +96,17 @@ static size_t add_escaped_code(struct text *text, struct slice inside, size_t at
     unsigned code = 0;
     unsigned low = 0;
     if (!read_code(inside, at, &code)) {
-        add_code(text, 0xFFFD);
+        text_add_code_point(text, 0xFFFD);
         return 0;
     }
     bool is_pair = code >= 0xD800 && code < 0xDC00 &&
                    slice_starts_with(slice_tail(inside, at + 4), SLICE("\\u")) &&
                    read_code(inside, at + 6, &low) && low >= 0xDC00 && low < 0xE000;
     if (is_pair) {
-        add_code(text, 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00));
+        text_add_code_point(text, 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00));
         return 10;
     }
-    add_code(text, code >= 0xD800 && code < 0xE000 ? 0xFFFD : code);
+    text_add_code_point(text, code >= 0xD800 && code < 0xE000 ? 0xFFFD : code);
     return 4;
 }
 

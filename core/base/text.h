@@ -49,6 +49,14 @@ void text_add_duration(struct text *text, uint64_t span_ns);
 /* A JSON string with quotes: control characters, quotes and backslashes escaped, also U+2028/9;
  * bytes that are not UTF-8 become U+FFFD. */
 void text_add_json_string(struct text *text, struct slice value);
+/* "key":"value", and "key":"2026-11-20T03:00:00.000Z": a member of an object. The key is ours and
+ * stands as it is. */
+void text_add_json_member(struct text *text, const char *key, struct slice value);
+void text_add_json_time(struct text *text, const char *key, uint64_t time_ns);
+/* A character in UTF-8; below U+110000. */
+void text_add_code_point(struct text *text, uint32_t code);
+/* A label of Prometheus' text format: name="value", backslash, quote and line feed escaped. */
+void text_add_label(struct text *text, const char *name, struct slice value);
 /* Each byte that is no UTF-8 becomes U+FFFD. */
 void text_add_utf8(struct text *text, struct slice value);
 /* What a terminal may show safely: control characters (also C1 and ANSI escapes), line separators

@@ -1,4 +1,4 @@
-/* text_escape.c - text that is safe where it goes: JSON strings, terminals; and the UTF-8 check. */
+/* text_escape.c - text that is safe where it goes: JSON, metrics, terminals; and UTF-8. */
 #include "core/base/text.h"
 
 /*
@@ -103,6 +103,56 @@ void text_add_json_string(struct text *text, struct slice value) {
         if (at < value.size) {
             at += add_json_special(text, slice_tail(value, at));
         }
+    }
+    text_add_char(text, '"');
+}
+
+static void add_json_key(struct text *text, const char *key) {
+    text_add_char(text, '"');
+    text_add_text(text, key);
+    text_add_text(text, "\":");
+}
+
+void text_add_json_member(struct text *text, const char *key, struct slice value) {
+    add_json_key(text, key);
+    text_add_json_string(text, value);
+}
+
+void text_add_json_time(struct text *text, const char *key, uint64_t time_ns) {
+    add_json_key(text, key);
+    text_add_char(text, '"');
+    text_add_time(text, time_ns, 3);
+    text_add_char(text, '"');
+}
+
+void text_add_code_point(struct text *text, uint32_t code) {
+    char utf8[4];
+    size_t size = 0;
+    if (code < 0x80) {
+        utf8[size++] = (char)code;
+    } else if (code < 0x800) {
+        utf8[size++] = (char)(0xC0 | (code >> 6));
+    } else if (code < 0x10000) {
+        utf8[size++] = (char)(0xE0 | (code >> 12));
+        utf8[size++] = (char)(0x80 | ((code >> 6) & 0x3F));
+    } else {
+        utf8[size++] = (char)(0xF0 | (code >> 18));
+        utf8[size++] = (char)(0x80 | ((code >> 12) & 0x3F));
+        utf8[size++] = (char)(0x80 | ((code >> 6) & 0x3F));
+    }
+    if (code >= 0x80) {
+        utf8[size++] = (char)(0x80 | (code & 0x3F));
+    }
+    text_add(text, slice_of(utf8, size));
+}
+
+void text_add_label(struct text *text, const char *name, struct slice value) {
+    text_add_format(text, "%s=\"", name);
+    for (size_t i = 0; i < value.size; i++) {
+        char byte = (char)value.data[i];
+        bool is_special = byte == '\n' || byte == '"' || byte == '\\';
+        text_add_text(text, is_special ? "\\" : "");
+        text_add_char(text, (char)(byte == '\n' ? 'n' : byte));
     }
     text_add_char(text, '"');
 }

@@ -44,6 +44,22 @@ static void json_strings_survive_hostile_bytes(void **state) {
                                 "\xEF\xBF\xBD\xEF\xBF\xBD\"");
 }
 
+static void members_of_an_object_are_joined_by_their_keys(void **state) {
+    char memory[128];
+    struct text text = text_over(memory, sizeof(memory));
+    text_add_json_member(&text, "by", SLICE("a \"b\""));
+    text_add_char(&text, ',');
+    text_add_json_time(&text, "at", 1500000000123456789u);
+    assert_string_equal(memory, "\"by\":\"a \\\"b\\\"\",\"at\":\"2017-07-14T02:40:00.123Z\"");
+}
+
+static void a_label_cannot_end_its_line_or_its_value(void **state) {
+    char memory[64];
+    struct text text = text_over(memory, sizeof(memory));
+    text_add_label(&text, "sink", SLICE("a\nb\"} 1\\"));
+    assert_string_equal(memory, "sink=\"a\\nb\\\"} 1\\\\\"");
+}
+
 static void terminals_get_no_escapes(void **state) {
     char memory[64];
     struct text text = text_over(memory, sizeof(memory));
@@ -106,6 +122,8 @@ int main(void) {
         cmocka_unit_test(text_ends_at_a_whole_character),
         cmocka_unit_test(numbers_are_written_in_full),
         cmocka_unit_test(json_strings_survive_hostile_bytes),
+        cmocka_unit_test(members_of_an_object_are_joined_by_their_keys),
+        cmocka_unit_test(a_label_cannot_end_its_line_or_its_value),
         cmocka_unit_test(terminals_get_no_escapes),
         cmocka_unit_test(bytes_that_are_no_utf8_are_replaced_up_to_a_whole_character),
         cmocka_unit_test(utf8_is_checked_as_the_rfc_says),
