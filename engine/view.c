@@ -61,6 +61,16 @@ struct status view_text_done(const struct text *json) {
     return json->truncated ? status_of(STATUS_FULL) : status_ok();
 }
 
+void view_add_text(struct text *json, const char *key, struct slice value) {
+    text_add_char(json, ',');
+    text_add_json_member(json, key, value);
+}
+
+void view_add_time(struct text *json, const char *key, uint64_t time_ns) {
+    text_add_char(json, ',');
+    text_add_json_time(json, key, time_ns);
+}
+
 struct status view_parse_incident_id(struct slice text, struct hash128 *id_out) {
     if (!slice_starts_with(text, SLICE("inc_"))) {
         return status_of(STATUS_MISSING);

@@ -37,16 +37,12 @@ static bool take_newest(struct walk *walk, struct audit_entry *entry_out) {
 }
 
 static void add_entry(struct text *json, const struct audit_entry *entry) {
-    text_add_text(json, "{\"at\":\"");
-    text_add_time(json, entry->at_ns, 3);
-    text_add_text(json, "\",\"tenant\":");
-    text_add_json_string(json, entry->tenant);
-    text_add_text(json, ",\"by\":");
-    text_add_json_string(json, entry->by);
-    text_add_text(json, ",\"what\":");
-    text_add_json_string(json, entry->what);
-    text_add_text(json, ",\"detail\":");
-    text_add_json_string(json, entry->detail);
+    text_add_char(json, '{');
+    text_add_json_time(json, "at", entry->at_ns);
+    view_add_text(json, "tenant", entry->tenant);
+    view_add_text(json, "by", entry->by);
+    view_add_text(json, "what", entry->what);
+    view_add_text(json, "detail", entry->detail);
     text_add_char(json, '}');
 }
 

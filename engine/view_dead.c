@@ -3,35 +3,24 @@
 
 #include "core/outbox.h"
 
-static void add_string(struct text *json, const char *key, struct slice value) {
-    text_add_format(json, ",\"%s\":", key);
-    text_add_json_string(json, value);
-}
-
 static void add_id(struct text *json, const char *key, const char *prefix, struct hash128 id) {
     text_add_format(json, ",\"%s\":\"%s", key, prefix);
     text_add_base32(json, id);
     text_add_char(json, '"');
 }
 
-static void add_time(struct text *json, const char *key, uint64_t time_ns) {
-    text_add_format(json, ",\"%s\":\"", key);
-    text_add_time(json, time_ns, 3);
-    text_add_char(json, '"');
-}
-
 static void add_letter(struct text *json, const struct dead_letter *letter,
                        const struct outbox_message *message, bool with_payload) {
     text_add_format(json, "{\"number\":%llu", (unsigned long long)message->number);
-    add_string(json, "tenant", message->tenant);
-    add_string(json, "sink", message->sink);
+    view_add_text(json, "tenant", message->tenant);
+    view_add_text(json, "sink", message->sink);
     add_id(json, "incident", "inc_", message->incident_id);
-    add_string(json, "type", outbox_type_word(message->type));
+    view_add_text(json, "type", outbox_type_word(message->type));
     add_id(json, "message_id", "msg_", message->message_id);
-    add_time(json, "created_at", message->created_ns);
-    add_time(json, "died_at", letter->died_ns);
+    view_add_time(json, "created_at", message->created_ns);
+    view_add_time(json, "died_at", letter->died_ns);
     text_add_format(json, ",\"attempts\":%u", letter->attempts);
-    add_string(json, "error", letter->error);
+    view_add_text(json, "error", letter->error);
     if (with_payload) {
         text_add_text(json, ",\"payload\":");
         text_add(json, message->payload);

@@ -141,19 +141,13 @@ static void add_name(struct explained *explained, uint32_t node) {
     view_add_entity(explained->json, explained->root.tenant, &seen);
 }
 
-static void add_time(struct text *json, uint64_t time_ns) {
-    text_add_char(json, '"');
-    text_add_time(json, time_ns, 3);
-    text_add_char(json, '"');
-}
-
 static void add_root(struct explained *explained) {
     struct text *json = explained->json;
     text_add_text(json, "\"root\":{\"entity\":");
     text_add_json_string(json, explained->root.entity);
-    text_add_format(json, ",\"suspected\":%s,\"confidence\":%.4g,\"since\":",
+    text_add_format(json, ",\"suspected\":%s,\"confidence\":%.4g",
                     explained->root.is_suspected ? "true" : "false", explained->root.confidence);
-    add_time(json, explained->root.since_ns);
+    view_add_time(json, "since", explained->root.since_ns);
     text_add_text(json, ",\"evidence\":[");
     for (uint32_t i = 0; i < explained->root.evidence_count; i++) {
         text_add_text(json, i == 0 ? "" : ",");
@@ -168,10 +162,10 @@ static void add_member(struct explained *explained, const struct incident_member
     uint32_t count = path_to(explained, member->node, path);
     text_add_text(json, "{\"entity\":");
     add_name(explained, member->node);
-    text_add_format(json, ",\"failed_as\":\"%.*s\",\"status\":\"%.*s\",\"since\":",
+    text_add_format(json, ",\"failed_as\":\"%.*s\",\"status\":\"%.*s\"",
                     SLICE_PRINT(event_status_word(member->failed_status)),
                     SLICE_PRINT(event_status_word(member->status)));
-    add_time(json, member->since_ns);
+    view_add_time(json, "since", member->since_ns);
     int64_t after_ms =
         ((int64_t)member->since_ns - (int64_t)explained->root.since_ns) / (int64_t)NS_PER_MS;
     text_add_text(json, member->is_complaining ? ",\"complains\":true" : "");

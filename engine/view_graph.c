@@ -57,16 +57,13 @@ static void add_node(struct graph_page *page, uint32_t at) {
     text_add_text(page->json, "{\"entity\":");
     view_add_entity(page->json, page->slice->tenant, &node);
     if (slice_is_empty(page->slice->tenant)) {
-        text_add_text(page->json, ",\"tenant\":");
-        text_add_json_string(page->json, node.owner);
+        view_add_text(page->json, "tenant", node.owner);
     }
     bool is_bad = event_status_news(node.state.status) == SIGNAL_BAD;
-    text_add_text(page->json, ",\"status\":");
-    text_add_json_string(page->json, is_bad ? event_status_word(node.state.status) : SLICE("ok"));
+    view_add_text(page->json, "status",
+                  is_bad ? event_status_word(node.state.status) : SLICE("ok"));
     if (is_bad) {
-        text_add_text(page->json, ",\"since\":\"");
-        text_add_time(page->json, node.state.since_ns, 3);
-        text_add_char(page->json, '"');
+        view_add_time(page->json, "since", node.state.since_ns);
     }
     if (page->slice->hops != NULL) {
         text_add_text(page->json, ",\"hops\":");
@@ -88,14 +85,11 @@ static const char *origin_word(enum graph_origin origin) {
  * whence it is and when it was seen last. Ends its object. */
 static void add_memory(struct text *json, struct slice owner, const struct graph_neighbour *edge) {
     if (!slice_is_empty(owner)) {
-        text_add_text(json, ",\"tenant_id\":");
-        text_add_json_string(json, owner);
+        view_add_text(json, "tenant_id", owner);
     }
     text_add_format(json, ",\"origin\":\"%s\"", origin_word(edge->origin));
     if (edge->last_seen_ns > 0) {
-        text_add_text(json, ",\"last_seen\":\"");
-        text_add_time(json, edge->last_seen_ns, 3);
-        text_add_char(json, '"');
+        view_add_time(json, "last_seen", edge->last_seen_ns);
     }
     text_add_char(json, '}');
 }

@@ -6,17 +6,6 @@
 
 enum { KEY_BYTES_MAX = TENANT_BYTES_MAX + 16, KEY_TAIL_BYTES = 13 };
 
-static void add_string(struct text *json, const char *key, struct slice value) {
-    text_add_format(json, ",\"%s\":", key);
-    text_add_json_string(json, value);
-}
-
-static void add_time(struct text *json, const char *key, uint64_t time_ns) {
-    text_add_format(json, ",\"%s\":\"", key);
-    text_add_time(json, time_ns, 3);
-    text_add_char(json, '"');
-}
-
 static void add_raw(struct text *json, struct slice raw) {
     bool is_text = text_is_utf8(raw);
     text_add_format(json, ",\"%s\":", is_text ? "raw" : "raw_hex");
@@ -36,7 +25,7 @@ static void add_attributes(struct text *json, struct slice row, uint32_t count) 
         struct attribute attribute = envelope_attribute_at(row, i);
         text_add_text(json, i == 0 ? "{\"key\":" : ",{\"key\":");
         text_add_json_string(json, attribute.key);
-        add_string(json, "value", attribute.value);
+        view_add_text(json, "value", attribute.value);
         text_add_char(json, '}');
     }
     text_add_text(json, count > 0 ? "]" : "");
@@ -48,21 +37,22 @@ static void add_record(struct text *json, struct slice key, struct slice row, bo
     unsigned long long seq = reader_u64_big_endian(&reader);
     uint32_t index = reader_u32_big_endian(&reader);
     text_add_format(json, "{\"id\":\"%llu-%u\"", seq, index);
-    add_string(json, "tenant", tenant);
+    view_add_text(json, "tenant", tenant);
     struct envelope envelope = {.reason = SLICE("it is no envelope"), .raw = row};
     bool is_readable = status_is_ok(envelope_verify(row));
     bool is_refused = true;
     if (is_readable) {
         envelope_read(row, &envelope);
         is_refused = (envelope.flags & ENVELOPE_REFUSED) != 0;
-        add_time(json, "at", envelope.ingest_time_ns);
-        add_string(json, "source", envelope.source);
-        add_string(json, "entity", envelope.entity);
+        view_add_time(json, "at", envelope.ingest_time_ns);
+        view_add_text(json, "source", envelope.source);
+        view_add_text(json, "entity", envelope.entity);
     }
-    add_string(json, "reason",
-               is_refused ? envelope.reason
-                          : SLICE("could not be applied: no room was left for its tenant, entity "
-                                  "or incident (see limits), or it ended the process"));
+    view_add_text(json, "reason",
+                  is_refused
+                      ? envelope.reason
+                      : SLICE("could not be applied: no room was left for its tenant, entity "
+                              "or incident (see limits), or it ended the process"));
     text_add_format(json, ",\"retryable\":%s,\"bytes\":%zu", is_refused ? "false" : "true",
                     is_refused ? envelope.raw.size : row.size);
     if ((envelope.flags & ENVELOPE_MESSAGE_CUT) != 0) {
@@ -71,9 +61,9 @@ static void add_record(struct text *json, struct slice key, struct slice row, bo
     if (with_raw && is_refused) {
         add_raw(json, envelope.raw);
     } else if (with_raw) {
-        add_string(json, "event_id", envelope.event_id);
-        add_string(json, "status", event_status_word(envelope.status));
-        add_string(json, "message", envelope.message);
+        view_add_text(json, "event_id", envelope.event_id);
+        view_add_text(json, "status", event_status_word(envelope.status));
+        view_add_text(json, "message", envelope.message);
     }
     if (with_raw) {
         add_attributes(json, row, envelope.attributes_count);

@@ -3,11 +3,6 @@
 
 #include "engine/silences.h"
 
-static void add_string(struct text *json, const char *key, struct slice value) {
-    text_add_format(json, ",\"%s\":", key);
-    text_add_json_string(json, value);
-}
-
 static void add_severity(struct text *json, const struct policy_match *match) {
     bool has_min = match->severity_min != EVENT_SEVERITY_NONE;
     bool has_max = match->severity_max != EVENT_SEVERITY_NONE;
@@ -16,17 +11,17 @@ static void add_severity(struct text *json, const struct policy_match *match) {
         struct text words = text_over(memory, sizeof(memory));
         text_add_text(&words, has_min && has_max ? "" : has_min ? ">=" : "<=");
         text_add(&words, event_severity_word(has_min ? match->severity_min : match->severity_max));
-        add_string(json, "severity", text_slice(&words));
+        view_add_text(json, "severity", text_slice(&words));
     }
 }
 
 static void add_match(struct text *json, const struct policy_match *match) {
     add_severity(json, match);
     if (match->entity_glob.size > 0) {
-        add_string(json, "entity", match->entity_glob);
+        view_add_text(json, "entity", match->entity_glob);
     }
     if (match->owner_glob.size > 0) {
-        add_string(json, "owner", match->owner_glob);
+        view_add_text(json, "owner", match->owner_glob);
     }
     text_add_text(json, ",\"labels\":{");
     for (uint32_t i = 0; i < match->labels_count; i++) {
@@ -48,15 +43,12 @@ static bool add_silence(struct text *json, struct slice key, struct slice value,
     text_add_text(json, is_first ? "{\"id\":\"sil_" : ",{\"id\":\"sil_");
     text_add_base32(json, reader_hash128(&id));
     text_add_char(json, '"');
-    add_string(json, "tenant", slice_head(key, key.size - 17));
+    view_add_text(json, "tenant", slice_head(key, key.size - 17));
     add_match(json, &silence.match);
-    text_add_text(json, ",\"start\":\"");
-    text_add_time(json, silence.start_ns, 3);
-    text_add_text(json, "\",\"end\":\"");
-    text_add_time(json, silence.end_ns, 3);
-    text_add_char(json, '"');
-    add_string(json, "reason", silence.reason);
-    add_string(json, "by", silence.who);
+    view_add_time(json, "start", silence.start_ns);
+    view_add_time(json, "end", silence.end_ns);
+    view_add_text(json, "reason", silence.reason);
+    view_add_text(json, "by", silence.who);
     text_add_char(json, '}');
     return true;
 }

@@ -50,5 +50,8 @@ struct view_slice {
 MUST_CHECK struct status view_add_slice(struct view_reader *reader, const struct view_slice *slice,
                                         struct arena *arena, struct text *json, bool *is_truncated);
 
+/* ,"key":"value" and the same of a time. */
+void view_add_text(struct text *json, const char *key, struct slice value);
+void view_add_time(struct text *json, const char *key, uint64_t time_ns);
 /* FULL when the text was cut: half an answer is none. */
 MUST_CHECK struct status view_text_done(const struct text *json);

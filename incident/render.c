@@ -30,21 +30,9 @@ static void add_key(struct text *json, const char *key) {
     text_add_text(json, "\":");
 }
 
-static void add_string(struct text *json, const char *key, struct slice value) {
-    add_key(json, key);
-    text_add_json_string(json, value);
-}
-
 static void add_number(struct text *json, const char *key, uint64_t value) {
     add_key(json, key);
     text_add_u64(json, value);
-}
-
-static void add_time(struct text *json, const char *key, uint64_t time_ns) {
-    add_key(json, key);
-    text_add_char(json, '"');
-    text_add_time(json, time_ns, 3);
-    text_add_char(json, '"');
 }
 
 /* Four digits are more than the formula knows. */
@@ -54,13 +42,13 @@ static void add_share(struct text *json, double share) {
 
 static void add_root(struct text *json, const struct incident_row *row) {
     text_add_text(json, ",\"root_cause\":{");
-    add_string(json, "entity", row->root_entity);
+    text_add_json_member(json, "entity", row->root_entity);
     text_add_char(json, ',');
-    add_string(json, "error_class", row->root_error_class);
+    text_add_json_member(json, "error_class", row->root_error_class);
     text_add_char(json, ',');
-    add_string(json, "message", row->root_message);
+    text_add_json_member(json, "message", row->root_message);
     text_add_char(json, ',');
-    add_time(json, "first_seen", row->root_since_ns);
+    text_add_json_time(json, "first_seen", row->root_since_ns);
     text_add_text(json, ",\"confidence\":");
     add_share(json, row->confidence);
     text_add_text(json, ",\"evidence\":[");
@@ -71,7 +59,7 @@ static void add_root(struct text *json, const struct incident_row *row) {
     text_add_text(json, "],\"alternatives\":[");
     for (uint32_t i = 0; i < row->alternatives_count; i++) {
         text_add_text(json, i == 0 ? "{" : ",{");
-        add_string(json, "entity", row->alternatives[i].entity);
+        text_add_json_member(json, "entity", row->alternatives[i].entity);
         text_add_text(json, ",\"confidence\":");
         add_share(json, row->alternatives[i].confidence);
         text_add_char(json, '}');
@@ -81,12 +69,12 @@ static void add_root(struct text *json, const struct incident_row *row) {
 
 static void add_affected(struct text *json, const struct member_row *row, bool is_first) {
     text_add_text(json, is_first ? "{" : ",{");
-    add_string(json, "entity", row->entity);
+    text_add_json_member(json, "entity", row->entity);
     text_add_char(json, ',');
-    add_string(json, "status",
-               event_status_word(row->is_recovered ? row->recovered_status : row->status));
+    text_add_json_member(
+        json, "status", event_status_word(row->is_recovered ? row->recovered_status : row->status));
     text_add_char(json, ',');
-    add_time(json, "since", row->since_ns);
+    text_add_json_time(json, "since", row->since_ns);
     text_add_char(json, ',');
     add_number(json, "hops", row->hops);
     text_add_char(json, '}');
@@ -167,13 +155,14 @@ static void add_head(struct text *json, const struct incident_row *row, bool is_
     text_add_text(json, ",\"id\":\"inc_");
     text_add_base32(json, row->id);
     text_add_text(json, "\",");
-    add_string(json, "tenant", row->tenant);
+    text_add_json_member(json, "tenant", row->tenant);
     text_add_char(json, ',');
-    add_string(json, "status", incident_status_word(is_merged ? INCIDENT_RESOLVED : row->status));
+    text_add_json_member(json, "status",
+                         incident_status_word(is_merged ? INCIDENT_RESOLVED : row->status));
     text_add_char(json, ',');
-    add_string(json, "severity", event_severity_word(row->severity));
+    text_add_json_member(json, "severity", event_severity_word(row->severity));
     text_add_char(json, ',');
-    add_string(json, "title", row->title);
+    text_add_json_member(json, "title", row->title);
 }
 
 static bool label_is_ours(struct slice key) {
@@ -239,17 +228,17 @@ void incident_render(const struct incident_row *row, const struct incident_membe
         add_all_affected(json, row, members, options->affected_max, &total, &written);
     add_blast_radius(json, row);
     text_add_char(json, ',');
-    add_time(json, "opened_at", row->opened_ns);
+    text_add_json_time(json, "opened_at", row->opened_ns);
     text_add_char(json, ',');
-    add_time(json, "updated_at", row->updated_ns);
+    text_add_json_time(json, "updated_at", row->updated_ns);
     text_add_char(json, ',');
     if (row->resolved_ns == 0) {
         text_add_text(json, "\"resolved_at\":null");
     } else {
-        add_time(json, "resolved_at", row->resolved_ns);
+        text_add_json_time(json, "resolved_at", row->resolved_ns);
     }
     text_add_char(json, ',');
-    add_string(json, "owner", row->owner);
+    text_add_json_member(json, "owner", row->owner);
     struct status labels_status = add_labels(json, row, options, total, written);
     add_tail(json, row);
     *status_out = status_is_ok(status) ? labels_status : status;
@@ -268,11 +257,11 @@ struct status incident_row_render(struct slice incident_row,
 
 static void add_entry(struct text *json, uint64_t at_ns, struct slice what, struct slice detail) {
     text_add_char(json, '{');
-    add_time(json, "at", at_ns);
+    text_add_json_time(json, "at", at_ns);
     text_add_char(json, ',');
-    add_string(json, "what", what);
+    text_add_json_member(json, "what", what);
     text_add_char(json, ',');
-    add_string(json, "detail", detail);
+    text_add_json_member(json, "detail", detail);
     text_add_char(json, '}');
 }
 
