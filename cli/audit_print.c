@@ -4,37 +4,25 @@
 
 #include "cli/admin_client.h"
 #include "cli/commands.h"
+#include "cli/show.h"
 #include "core/base/json_pick.h"
-
-static void print_member(struct slice line, const char *name, int width) {
-    char memory[2 * 4096];
-    char shown_memory[2 * 4096];
-    struct text value = text_over(memory, sizeof(memory));
-    struct text shown = text_over(shown_memory, sizeof(shown_memory));
-    json_pick_text(line, name, &value);
-    text_add_printable(&shown, text_slice(&value));
-    (void)printf("%-*s ", width, shown_memory);
-}
 
 /* As the timeline says it. */
 static void print_by(struct slice line) {
-    char memory[512];
-    char shown_memory[512];
-    struct text by = text_over(memory, sizeof(memory));
-    struct text shown = text_over(shown_memory, sizeof(shown_memory));
-    json_pick_text(line, "by", &by);
-    text_add_printable(&shown, text_slice(&by));
-    (void)printf("by %s\n", shown.size > 0 ? shown_memory : "nobody named");
+    struct slice by = json_pick(line, "by");
+    (void)printf("by ");
+    show_value(slice_equals(by, SLICE("\"\"")) ? SLICE("\"nobody named\"") : by);
+    (void)printf("\n");
 }
 
 static void print_lines(struct slice answer) {
     struct slice rest = json_pick(answer, "audit");
     struct slice line;
     while (json_pick_item(&rest, &line)) {
-        print_member(line, "at", 24);
-        print_member(line, "tenant", 12);
-        print_member(line, "what", 22);
-        print_member(line, "detail", 0);
+        show_column(line, "at", 24);
+        show_column(line, "tenant", 12);
+        show_column(line, "what", 22);
+        show_member(line, "detail");
         print_by(line);
     }
 }

@@ -4,7 +4,6 @@
  * journal and engine; what is printed is the stdout sink's.
  */
 #include <arpa/inet.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 #include "cli/commands.h"
 #include "cli/run.h"
 #include "core/base/limits.h"
+#include "core/datadir.h"
 
 enum { JOBS_COUNT = 40, REQUEST_BYTES_MAX = 64 * 1024 };
 
@@ -119,17 +119,6 @@ static void say_how_to_go_on(void) {
                  "(OTLP/HTTP)\nor 127.0.0.1:4317 (gRPC).\n");
 }
 
-static int remove_entry(const char *path, const struct stat *facts, int kind, struct FTW *place) {
-    (void)facts;
-    (void)kind;
-    (void)place;
-    return remove(path);
-}
-
-static void remove_directory(const char *path) {
-    (void)nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-}
-
 static int run_demo(const char *directory) {
     char data_dir[128];
     struct cli_options options = {.log_format = "text"};
@@ -175,6 +164,6 @@ int command_demo(const struct cli_options *options) {
         return 1;
     }
     int code = run_demo(directory);
-    remove_directory(directory);
+    datadir_remove(directory);
     return code;
 }

@@ -7,38 +7,18 @@
 
 #include "cli/admin_client.h"
 #include "cli/commands.h"
+#include "cli/show.h"
 #include "core/base/json_pick.h"
 #include "core/base/limits.h"
 
-enum { PATH_BYTES_MAX = 1024, VALUE_BYTES_MAX = 2048 };
-
-/* Nothing of an event reaches a terminal unescaped. */
-static void print_value(struct slice value) {
-    char shown_memory[VALUE_BYTES_MAX];
-    char memory[VALUE_BYTES_MAX];
-    struct text value_text = text_over(memory, sizeof(memory));
-    struct text shown = text_over(shown_memory, sizeof(shown_memory));
-    json_pick_unescape(value, &value_text);
-    text_add_printable(&shown, text_slice(&value_text));
-    (void)printf("%s", shown_memory);
-}
-
-static void print_member(struct slice object, const char *name) {
-    char memory[VALUE_BYTES_MAX];
-    char shown_memory[VALUE_BYTES_MAX];
-    struct text value = text_over(memory, sizeof(memory));
-    struct text shown = text_over(shown_memory, sizeof(shown_memory));
-    json_pick_text(object, name, &value);
-    text_add_printable(&shown, text_slice(&value));
-    (void)printf("%s", shown_memory);
-}
+enum { PATH_BYTES_MAX = 1024 };
 
 static void print_list(struct slice list, const char *between) {
     struct slice item;
     bool is_first = true;
     while (json_pick_item(&list, &item)) {
         (void)printf("%s", is_first ? "" : between);
-        print_value(item);
+        show_value(item);
         is_first = false;
     }
 }
@@ -47,18 +27,18 @@ static void print_root(struct slice explained) {
     struct slice root = json_pick(explained, "root");
     struct slice evidence = json_pick(root, "evidence");
     struct slice item;
-    print_member(explained, "incident");
+    show_member(explained, "incident");
     (void)printf(" of tenant ");
-    print_member(explained, "tenant");
+    show_member(explained, "tenant");
     (void)printf("\nroot     ");
-    print_member(root, "entity");
+    show_member(root, "entity");
     struct slice confidence = json_pick(root, "confidence");
     bool is_suspected = slice_equals(json_pick(root, "suspected"), SLICE("true"));
     (void)printf("  (confidence %.*s%s)\n", SLICE_PRINT(confidence),
                  is_suspected ? ", suspected" : "");
     while (json_pick_item(&evidence, &item)) {
         (void)printf("         - ");
-        print_value(item);
+        show_value(item);
         (void)printf("\n");
     }
 }
@@ -70,16 +50,16 @@ static void print_order(struct slice explained) {
     (void)printf("order\n");
     while (json_pick_item(&order, &item)) {
         (void)printf("  ");
-        print_member(item, "since");
+        show_member(item, "since");
         (void)printf("  ");
-        print_member(item, "failed_as");
+        show_member(item, "failed_as");
         (void)printf("  ");
-        print_member(item, "entity");
+        show_member(item, "entity");
         bool complains = slice_equals(json_pick(item, "complains"), SLICE("true"));
         (void)printf("%s", complains ? "  (has not failed, complains)" : "");
         if (!slice_equals(json_pick(item, "status"), json_pick(item, "failed_as"))) {
             (void)printf("  (now ");
-            print_member(item, "status");
+            show_member(item, "status");
             (void)printf(")");
         }
         struct slice path = json_pick(item, "path");
@@ -106,9 +86,9 @@ static void print_rest(struct slice explained) {
     }
     for (bool is_first = true; json_pick_item(&ruled_out, &item); is_first = false) {
         (void)printf("%s  ", is_first ? "ruled out\n" : "");
-        print_member(item, "entity");
+        show_member(item, "entity");
         (void)printf(": ");
-        print_member(item, "reason");
+        show_member(item, "reason");
         (void)printf("\n");
     }
 }

@@ -7,11 +7,11 @@
 
 #include "cli/admin_client.h"
 #include "cli/commands.h"
+#include "cli/show.h"
 #include "core/base/json_pick.h"
 #include "core/base/limits.h"
 #include "core/config_rules.h"
 
-enum { REASON_BYTES_MAX_SHOWN = 512 };
 #define FILE_BYTES_MAX (64 * MIB)
 #define ANSWER_BYTES_MAX (8 * MIB)
 
@@ -48,13 +48,9 @@ static bool print_answer(struct slice answer) {
     (void)printf("%.*s edge%s taken, %.*s refused\n", SLICE_PRINT(accepted),
                  slice_equals(accepted, SLICE("1")) ? "" : "s", SLICE_PRINT(rejected));
     while (json_pick_item(&errors, &item)) {
-        char memory[REASON_BYTES_MAX_SHOWN];
-        char shown_memory[REASON_BYTES_MAX_SHOWN];
-        struct text reason = text_over(memory, sizeof(memory));
-        struct text shown = text_over(shown_memory, sizeof(shown_memory));
-        json_pick_text(item, "reason", &reason);
-        text_add_printable(&shown, text_slice(&reason));
-        (void)printf("  edge %.*s: %s\n", SLICE_PRINT(json_pick(item, "index")), shown_memory);
+        (void)printf("  edge %.*s: ", SLICE_PRINT(json_pick(item, "index")));
+        show_member(item, "reason");
+        (void)printf("\n");
     }
     return slice_equals(rejected, SLICE("0"));
 }

@@ -7,6 +7,7 @@
 
 #include "cli/admin_client.h"
 #include "cli/commands.h"
+#include "cli/show.h"
 #include "core/base/json_pick.h"
 #include "core/base/limits.h"
 
@@ -25,26 +26,16 @@ static bool call(struct letters *letters, const struct text *path, struct slice 
 
 /* --- list --- */
 
-static void print_member(struct slice letter, const char *name, int width) {
-    char memory[512];
-    char shown_memory[512];
-    struct text value = text_over(memory, sizeof(memory));
-    struct text shown = text_over(shown_memory, sizeof(shown_memory));
-    json_pick_text(letter, name, &value);
-    text_add_printable(&shown, text_slice(&value));
-    (void)printf(width > 0 ? "%-*s " : "%*s", width, shown_memory); /* 0: it ends the line */
-}
-
 static void print_letter(struct slice letter) {
     (void)printf("%-8llu ", (unsigned long long)json_pick_u64(letter, "number"));
-    print_member(letter, "died_at", 24);
-    print_member(letter, "tenant", 12);
-    print_member(letter, "sink", 12);
-    print_member(letter, "type", 8);
-    print_member(letter, "incident", 30);
+    show_column(letter, "died_at", 24);
+    show_column(letter, "tenant", 12);
+    show_column(letter, "sink", 12);
+    show_column(letter, "type", 8);
+    show_column(letter, "incident", 30);
     uint64_t attempts = json_pick_u64(letter, "attempts");
     (void)printf("%llu attempt%s  ", (unsigned long long)attempts, attempts == 1 ? "" : "s");
-    print_member(letter, "error", 0);
+    show_member(letter, "error");
     (void)printf("\n");
 }
 

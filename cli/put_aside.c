@@ -7,6 +7,7 @@
 
 #include "cli/admin_client.h"
 #include "cli/commands.h"
+#include "cli/show.h"
 #include "core/base/json_pick.h"
 #include "core/base/limits.h"
 
@@ -45,16 +46,6 @@ static bool fetch_page(struct quarantine *quarantine, uint64_t limit, const char
     return get(quarantine, &path);
 }
 
-static void print_member(struct slice record, const char *name, int width) {
-    char memory[512];
-    char shown_memory[512];
-    struct text value = text_over(memory, sizeof(memory));
-    struct text shown = text_over(shown_memory, sizeof(shown_memory));
-    json_pick_text(record, name, &value);
-    text_add_printable(&shown, text_slice(&value));
-    (void)printf(width > 0 ? "%-*s " : "%*s", width, shown_memory); /* 0: it ends the line */
-}
-
 static int list_records(struct quarantine *quarantine) {
     uint64_t limit = 100;
     struct fault fault;
@@ -72,12 +63,12 @@ static int list_records(struct quarantine *quarantine) {
     }
     struct slice rest = json_pick(text_slice(&quarantine->answer), "quarantine");
     while (json_pick_item(&rest, &item)) {
-        print_member(item, "id", 12);
-        print_member(item, "at", 24);
-        print_member(item, "tenant", 12);
-        print_member(item, "source", 12);
+        show_column(item, "id", 12);
+        show_column(item, "at", 24);
+        show_column(item, "tenant", 12);
+        show_column(item, "source", 12);
         (void)printf("%8llu bytes  ", (unsigned long long)json_pick_u64(item, "bytes"));
-        print_member(item, "reason", 0);
+        show_member(item, "reason");
         (void)printf("\n");
     }
     admin_tell_more(text_slice(&quarantine->answer));

@@ -2,11 +2,11 @@
  * replay.c - `quell replay`: a range of a journal through the current rules, into a report. A dry
  * run: the data directory is only read, also beside a running quell, and nobody is told anything.
  */
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "cli/commands.h"
+#include "cli/show.h"
 #include "core/base/json_pick.h"
 #include "core/base/limits.h"
 #include "core/clock.h"
@@ -48,16 +48,6 @@ static void on_message(void *context, const struct outbox_message *message) {
     replay->sinks[at].messages[message->type % 4]++;
 }
 
-static void print_text(struct slice incident, const char *name, int width) {
-    char memory[512];
-    char shown_memory[512];
-    struct text value = text_over(memory, sizeof(memory));
-    struct text shown = text_over(shown_memory, sizeof(shown_memory));
-    json_pick_text(incident, name, &value);
-    text_add_printable(&shown, text_slice(&value));
-    (void)printf("%-*s ", width, shown_memory);
-}
-
 static void on_incident(void *context, struct slice json) {
     struct replay *replay = context;
     if (replay->incidents++ >= replay->incidents_shown_max) {
@@ -67,11 +57,11 @@ static void on_incident(void *context, struct slice json) {
         (void)printf("%s%.*s", replay->incidents == 1 ? "" : ",\n", SLICE_PRINT(json));
         return;
     }
-    print_text(json, "opened_at", 24);
-    print_text(json, "tenant", 12);
-    print_text(json, "severity", 8);
-    print_text(json, "status", 12);
-    print_text(json, "title", 0);
+    show_column(json, "opened_at", 24);
+    show_column(json, "tenant", 12);
+    show_column(json, "severity", 8);
+    show_column(json, "status", 12);
+    show_member(json, "title");
     uint64_t signals = json_pick_u64(json_pick(json, "signals"), "total");
     (void)printf("(%llu signal%s)\n", (unsigned long long)signals, signals == 1 ? "" : "s");
 }
@@ -131,13 +121,6 @@ static struct status read_bound(const char *word, uint64_t *seq, uint64_t *time_
     return fault_set(fault, STATUS_INVALID,
                      "\"%s\" is no record number, no time (2026-11-20T03:00:00Z) and no span (24h)",
                      word);
-}
-
-static int remove_entry(const char *path, const struct stat *facts, int kind, struct FTW *place) {
-    (void)facts;
-    (void)kind;
-    (void)place;
-    return remove(path);
 }
 
 /* INVALID for what is misused: before anything is opened or made. */
@@ -209,7 +192,7 @@ int command_replay(const struct cli_options *options) {
         return 1;
     }
     struct status status = replay_into(options, config, scratch, &replay, &run, &fault);
-    (void)nftw(scratch, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    datadir_remove(scratch);
     config_release(config);
     if (!status_is_ok(status)) {
         (void)fprintf(stderr, "quell: %s%s\n", fault.words,

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -200,4 +201,16 @@ struct status datadir_shard_path(const struct datadir *datadir, uint32_t shard, 
     int size =
         snprintf(path_out, DATADIR_PATH_BYTES_MAX, "%s/shard-%u/%s", datadir->path, shard, name);
     return size < DATADIR_PATH_BYTES_MAX ? status_ok() : status_of(STATUS_FULL);
+}
+
+static int remove_entry(const char *path, const struct stat *facts, int kind, struct FTW *place) {
+    (void)facts;
+    (void)kind;
+    (void)place;
+    (void)remove(path);
+    return 0;
+}
+
+void datadir_remove(const char *path) {
+    (void)nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }

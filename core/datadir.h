@@ -38,3 +38,6 @@ void datadir_close(struct datadir *datadir);
 /* "<path>/shard-<n>/<name>" into path_out[DATADIR_PATH_BYTES_MAX]. FULL when too long. */
 MUST_CHECK struct status datadir_shard_path(const struct datadir *datadir, uint32_t shard,
                                             const char *name, char *path_out);
+/* A directory that was made for a while, and all that is in it. Follows no link; what cannot be
+ * removed stays. */
+void datadir_remove(const char *path);

@@ -3,7 +3,6 @@
  * of micro.h. With --rounds each runs so often, once, and tells how much that was: for whoever
  * counts something else than time (bench/instructions.py).
  */
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -11,6 +10,7 @@
 #include "bench/micro/micro.h"
 #include "core/base/text.h"
 #include "core/clock.h"
+#include "core/datadir.h"
 
 enum { RUNS = 5, RESULTS_MAX = 64 };
 #define RUN_NS_DEFAULT (200ULL * 1000 * 1000)
@@ -84,13 +84,6 @@ static struct result measure(const struct micro_bench *bench, void *state, uint6
                            .spread = (times[RUNS - 1] - times[0]) / times[RUNS / 2]};
 }
 
-static int remove_entry(const char *path, const struct stat *facts, int kind, struct FTW *place) {
-    (void)facts;
-    (void)kind;
-    (void)place;
-    return remove(path);
-}
-
 static bool run_bench(const struct micro_bench *bench, const struct options *options,
                       struct result *result_out) {
     char directory[] = "/var/tmp/quell-bench-XXXXXX"; /* a disk, where /tmp may be memory */
@@ -107,7 +100,7 @@ static bool run_bench(const struct micro_bench *bench, const struct options *opt
     if (state != NULL) {
         bench->deinit(state);
     }
-    (void)nftw(directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    datadir_remove(directory);
     return state != NULL;
 }
 
