@@ -64,7 +64,7 @@ struct http2_conn {
     uint64_t active_ns; /* when something came last */
     uint64_t pinged_ns; /* since then; 0: not asked whether it is there */
     uint64_t sent_ns;   /* when the send in flight began */
-    uint64_t credit;    /* frames that are no request, times HTTP2_CREDIT_UNIT */
+    uint64_t credit;    /* frames that are no request and may still come, as of credit_ns */
     uint64_t credit_ns;
     int32_t last_id; /* of the streams that were opened */
     int32_t reset_ids[HTTP2_RESETS_REMEMBERED];

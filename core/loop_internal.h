@@ -3,7 +3,7 @@
  *
  * loop.c keeps connections, timers, wakers and watches; a back-end moves bytes and says when. A
  * connection's slot is reused only after the back-end has said that nothing of it is in flight
- * (conn_release); `generation` tells a late completion from the slot's next life.
+ * (loop_conn_release); `generation` tells a late completion from the slot's next life.
  */
 #pragma once
 

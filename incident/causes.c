@@ -298,7 +298,8 @@ void cause_gather_tenants(struct incidents *incidents, const struct incident_con
     cause_keep_explained(incidents, NULL);
 }
 
-/* Whether the last gather_explained has seen its root downstream: with a cause in it, a cycle. */
+/* Whether the last cause_gather_explained has seen its root downstream: with a cause in it, a
+ * cycle. */
 static bool is_seen_below(const struct incidents *incidents, const struct incident *incident) {
     return incident->mark_generation == incidents->generation && incident->mark_root_seen;
 }
