@@ -4,23 +4,13 @@ import os
 import re
 import signal
 import subprocess
-import time
 import unittest
 
-from harness import BINARY, Story, failure, wait_for
-from postgres_server import PROGRAMS, Postgres
+from harness import BINARY, failure, wait_for
+from postgres_server import PROGRAMS, DatabaseStory
 
 
-@unittest.skipUnless(os.path.exists(PROGRAMS) or os.environ.get("CI"), "needs postgresql-15")
-class EventCopy(Story):
-    @classmethod
-    def setUpClass(cls):
-        cls.postgres = Postgres()
-        cls.addClassCleanup(cls.postgres.close)
-
-    def setUp(self):
-        self.postgres.psql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-
+class EventCopy(DatabaseStory):
     def copying(self, *overrides, **more):
         return self.quell("notify.group_wait=1h", "sink.db.type=postgres", "sink.db.events=true",
                           "sink.db.dsn=" + self.postgres.dsn, "sink.db.backoff=50ms",
@@ -36,12 +26,8 @@ class EventCopy(Story):
                                             {"Content-Type": "application/x-ndjson"})
             self.assertEqual(status, 200, text)
 
-    def wait_for(self, sql, rows, seconds=60):
-        self.assertTrue(wait_for(lambda: self.postgres.rows(sql) == rows, seconds),
-                        (self.postgres.rows(sql), rows))
-
     def wait_for_ids(self, count, seconds=60):
-        self.wait_for("SELECT count(*), count(DISTINCT event_id) FROM quell_events",
+        self.wait_for_rows("SELECT count(*), count(DISTINCT event_id) FROM quell_events",
                       [[str(count)] * 2], seconds)
 
     def test_an_event_is_a_row_with_what_it_said(self):
@@ -54,7 +40,7 @@ class EventCopy(Story):
                                   "nul": "\u0000", "lone": "a\\ud800"}})
         quell.events({"job_id": "load", "status": "succeeded"})
         quell.request("POST", "/v1/events", json.dumps([{"job_id": "x", "status": "nonsense"}]))
-        self.wait_for("SELECT count(*) FROM quell_events", [["2"]])
+        self.wait_for_rows("SELECT count(*) FROM quell_events", [["2"]])
         columns = ("tenant, event_id, kind, entity, status, severity, event_time AT TIME ZONE 'UTC',"
                    " run_id, error_class, message, source, depends_on->>0")
         self.assertEqual(self.postgres.rows(
@@ -119,7 +105,7 @@ class EventCopy(Story):
             quell.post("/v1/metrics", {"resourceMetrics": [{"scopeMetrics": [{"metrics": [
                 {"name": "m", "gauge": {"dataPoints": [{"timeUnixNano": "1763600000000000000",
                                                         "asDouble": 1.5}]}}]}]}]})
-        self.wait_for("SELECT kind, count(*) FROM quell_events GROUP BY 1 ORDER BY 1",
+        self.wait_for_rows("SELECT kind, count(*) FROM quell_events GROUP BY 1 ORDER BY 1",
                       [["job", "10"], ["metric", "1"], ["span", "1"]])
         self.assertEqual(self.postgres.rows("SELECT trace_id, span_id, parent_span_id FROM"
                                             " quell_events WHERE kind = 'span'"),
@@ -160,7 +146,7 @@ class EventCopy(Story):
         self.postgres.start()
         self.send(quell, 6000, 1000)
         self.wait_for_ids(7000)
-        self.wait_for("SELECT events, records_lost FROM quell_event_copies", [["7000", "0"]])
+        self.wait_for_rows("SELECT events, records_lost FROM quell_event_copies", [["7000", "0"]])
         self.assertTrue(wait_for(lambda: quell.metric("quell_sink_events_behind") <= 1))
 
     def test_a_frozen_server_holds_nobody_up_and_costs_no_memory(self):
@@ -222,7 +208,8 @@ class EventCopy(Story):
         quell.overrides += ["sink.db.events=true"]
         quell.start()
         self.send(quell, 10000, 10)
-        self.wait_for("SELECT count(*) FROM quell_events WHERE event_id LIKE 'e1000_'", [["10"]])
+        self.wait_for_rows("SELECT count(*) FROM quell_events WHERE event_id LIKE 'e1000_'",
+                           [["10"]])
         lost = int(self.postgres.psql("SELECT records_lost FROM quell_event_copies"))
         self.assertGreater(lost, 0)
         self.assertIn("records were gone from the journal", quell.read_log())

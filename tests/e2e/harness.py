@@ -21,7 +21,22 @@ with open(os.path.join(SOURCE, "schemas", "incident.schema.json")) as file:
     SCHEMA = json.load(file)
 
 
-class Receiver:
+class Server:
+    """Serves HTTP on a port of its own, in threads, until it is closed."""
+
+    def serve(self, handler, path=""):
+        handler.log_message = lambda *_: None
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.port = self.server.server_port
+        self.url = f"http://127.0.0.1:{self.port}{path}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Receiver(Server):
     """Takes webhooks; answers what `status` says; keeps bodies and headers."""
 
     def __init__(self):
@@ -42,12 +57,7 @@ class Receiver:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            def log_message(self, *arguments):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}{self.path}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.serve(Handler, self.path)
 
     def take(self, headers, body):
         if self.status != 200:
@@ -65,12 +75,8 @@ class Receiver:
     def types(self):
         return [message["type"].split(".")[1] for message in self.messages]
 
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
 
-
-class Console:
+class Console(Server):
     """Stands in for a quell's console: `answer(method, path)` gives status and value."""
 
     def __init__(self, answer):
@@ -92,15 +98,8 @@ class Console:
 
             do_POST = do_GET
 
-            def log_message(self, *_):
-                pass
-        self.server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-        self.console = self.server.server_port
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
+        self.serve(Handler)
+        self.console = self.port
 
 
 class Quell:

@@ -6,9 +6,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+import unittest
+
+from harness import Story, wait_for
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
-from ports import free_port
+from ports import free_port  # noqa: E402
 
 PROGRAMS = "/usr/lib/postgresql/15/bin"
 
@@ -73,3 +76,21 @@ class Postgres:
         if os.path.exists(os.path.join(self.data, "postmaster.pid")):
             self.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+@unittest.skipUnless(os.path.exists(PROGRAMS) or os.environ.get("CI"), "needs postgresql-15")
+class DatabaseStory(Story):
+    """Stories with one server for all of them, emptied before each."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.postgres = Postgres()
+        cls.addClassCleanup(cls.postgres.close)
+
+    def setUp(self):
+        self.postgres.psql("DROP SCHEMA public CASCADE; CREATE SCHEMA public;"
+                           "DROP SCHEMA IF EXISTS ops CASCADE")
+
+    def wait_for_rows(self, sql, rows, seconds=60):
+        self.assertTrue(wait_for(lambda: self.postgres.rows(sql) == rows, seconds),
+                        (self.postgres.rows(sql), rows))

@@ -1,36 +1,21 @@
 """The postgres sink against a real PostgreSQL 15: schema, views, and a server that misbehaves."""
-import os
 import shutil
 import tempfile
 import unittest
 
-from harness import Quell, Story, failure, fakes_names, wait_for
-from postgres_server import PROGRAMS, Postgres
+from harness import Quell, failure, fakes_names, wait_for
+from postgres_server import DatabaseStory
 
 
 def recovery(job):
     return {"job_id": job, "status": "succeeded"}
 
 
-@unittest.skipUnless(os.path.exists(PROGRAMS) or os.environ.get("CI"), "needs postgresql-15")
-class PostgresStory(Story):
-    @classmethod
-    def setUpClass(cls):
-        cls.postgres = Postgres()
-        cls.addClassCleanup(cls.postgres.close)
-
-    def setUp(self):
-        self.postgres.psql("DROP SCHEMA public CASCADE; CREATE SCHEMA public;"
-                           "DROP SCHEMA IF EXISTS ops CASCADE")
-
+class PostgresStory(DatabaseStory):
     def sink(self, *overrides, **more):
         return self.quell("notify.group_wait=0s", "notify.group_interval=0s",
                           "sink.db.type=postgres", "sink.db.dsn=" + self.postgres.dsn,
                           "sink.db.backoff=50ms", "sink.db.breaker_wait=200ms", *overrides, **more)
-
-    def wait_for_rows(self, sql, rows, seconds=60):
-        self.assertTrue(wait_for(lambda: self.postgres.rows(sql) == rows, seconds),
-                        (self.postgres.rows(sql), rows))
 
     def test_an_incident_is_one_row_its_messages_are_appended(self):
         quell = self.sink()

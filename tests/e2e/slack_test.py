@@ -2,15 +2,14 @@
 import hmac
 import http.server
 import json
-import threading
 import time
 import unittest
 import urllib.parse
 
-from harness import Story, failure, wait_for
+from harness import Server, Story, failure, wait_for
 
 
-class Slack:
+class Slack(Server):
     """A fake of the calls that quell makes; keeps (call, body, token) and answers as Slack does."""
 
     def __init__(self):
@@ -41,19 +40,10 @@ class Slack:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, *arguments):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.serve(Handler)
 
     def names(self):
         return [call for call, _, _ in self.calls]
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
 
 
 class SlackStory(Story):

@@ -4,11 +4,10 @@ import json
 import os
 import signal
 import sys
-import threading
 import time
 import unittest
 
-from harness import Story, failure, fakes_names, wait_for, write_whole
+from harness import Server, Story, failure, fakes_names, wait_for, write_whole
 
 sys.path.insert(0, os.path.join(os.environ["QUELL_SOURCE"], "tests", "tools"))
 import python_packages  # noqa: E402
@@ -16,7 +15,7 @@ import python_packages  # noqa: E402
 SECRETS = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"]
 
 
-class Listener:
+class Listener(Server):
     """Keeps raw requests; answers what `answers` say, then 200."""
 
     def __init__(self, answers=()):
@@ -35,16 +34,7 @@ class Listener:
                 if "Content-Length" in headers:  # a body that breaks off
                     self.wfile.write(b"ok")
 
-            def log_message(self, *arguments):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
+        self.serve(Handler)
 
 
 class WebhookStory(Story):
@@ -246,7 +236,7 @@ dsn = "postgresql://u@meta.test/x"
         listener = self.listener()
         local = listener.url.replace("127.0.0.1", "localhost")
         quell = self.hook(local, "sinks.addresses=public", "sink.db.type=postgres",
-                          f"sink.db.dsn=postgresql://u@127.0.0.1:{listener.server.server_port}/x")
+                          f"sink.db.dsn=postgresql://u@127.0.0.1:{listener.port}/x")
         quell.events(failure("one"))
         self.assertTrue(wait_for(lambda: len(quell.get("/api/v1/dlq")[1]["dead_letters"]) == 2))
         for letter in quell.get("/api/v1/dlq")[1]["dead_letters"]:
