@@ -87,6 +87,13 @@ void answer_add_proto_bytes(struct text *body, uint32_t field, struct slice byte
     text_add(body, bytes);
 }
 
+void answer_add_proto_words(struct text *body, uint32_t field, struct slice words) {
+    char memory[ANSWER_WORDS_BYTES_MAX + 1];
+    struct text text = text_over(memory, sizeof(memory));
+    text_add_utf8(&text, words);
+    answer_add_proto_bytes(body, field, text_slice(&text));
+}
+
 /* --- Answers --- */
 
 void answer_error(struct text *body, enum answer_style style, unsigned http_status,
@@ -97,7 +104,7 @@ void answer_error(struct text *body, enum answer_style style, unsigned http_stat
     }
     if (style == ANSWER_PROTO) { /* google.rpc.Status: code = 1, message = 2 */
         answer_add_proto_number(body, 1, rpc_code(http_status));
-        answer_add_proto_bytes(body, 2, slice_of_text(words));
+        answer_add_proto_words(body, 2, slice_of_text(words));
         return;
     }
     if (style == ANSWER_OTLP) {
@@ -117,7 +124,7 @@ static void answer_proto(struct text *body, uint64_t rejected, const char *words
     struct text partial = text_over(memory, sizeof(memory));
     if (rejected > 0) {
         answer_add_proto_number(&partial, 1, rejected);
-        answer_add_proto_bytes(&partial, 2, slice_head(slice_of_text(words), sizeof(memory) - 32));
+        answer_add_proto_words(&partial, 2, slice_of_text(words));
         answer_add_proto_bytes(body, 1, text_slice(&partial));
     }
 }

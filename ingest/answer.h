@@ -28,6 +28,11 @@ bool answer_lists_errors(enum answer_style style);
 /* Fields of a protobuf message. */
 void answer_add_proto_number(struct text *message, uint32_t field, uint64_t value);
 void answer_add_proto_bytes(struct text *message, uint32_t field, struct slice bytes);
+/* "A string must always contain UTF-8 encoded text" (Protocol Buffers): words that quote a part of
+ * a record may end within a character, and a client refuses the whole message for it. Cut at
+ * ANSWER_WORDS_BYTES_MAX. */
+enum { ANSWER_WORDS_BYTES_MAX = 900 };
+void answer_add_proto_words(struct text *message, uint32_t field, struct slice words);
 /* The body of an error. gRPC: the words alone (grpc.h makes trailers of them). OTLP:
  * {"code":3,"message":"..."} (google.rpc.Status, as JSON or protobuf); else
  * {"error":{"code":"...","message":"..."}}. */

@@ -113,7 +113,7 @@ static void add_retry_details(struct text *lines, struct slice words, unsigned w
     answer_add_proto_bytes(&any, 1, SLICE("type.googleapis.com/google.rpc.RetryInfo"));
     answer_add_proto_bytes(&any, 2, text_slice(&info));
     answer_add_proto_number(&status, 1, GRPC_UNAVAILABLE);
-    answer_add_proto_bytes(&status, 2, slice_head(words, sizeof(memory[2]) / 2));
+    answer_add_proto_words(&status, 2, slice_head(words, sizeof(memory[2]) / 2));
     answer_add_proto_bytes(&status, 3, text_slice(&any));
     ASSERT(!status.truncated);
     text_add_text(lines, "grpc-status-details-bin: ");
@@ -128,8 +128,11 @@ static void add_retry_details(struct text *lines, struct slice words, unsigned w
 static void respond_error(struct http_exchange exchange, enum grpc_code code, struct slice words,
                           unsigned wait_s) {
     char memory[4096];
+    char words_memory[512];
     struct text lines = text_over(memory, sizeof(memory));
-    words = slice_head(words, 512);
+    struct text sound = text_over(words_memory, sizeof(words_memory)); /* "Percent-Encoded UTF-8" */
+    text_add_utf8(&sound, words);
+    words = text_slice(&sound);
     text_add_format(&lines, "grpc-status: %u\r\ngrpc-message: ", (unsigned)code);
     add_percent_encoded(&lines, words);
     text_add_text(&lines, "\r\n" ACCEPTED);

@@ -125,6 +125,22 @@ class Otlp(Story):
         answer = client.call(LOGS, field(1, bad_trace_id))
         self.assertEqual(answer[:1] + answer[2:4], b"\x0a\x08\x01")  # partial_success: 1 rejected
 
+    def test_words_of_a_refusal_are_text_whatever_they_quote(self):
+        quell = self.quell()
+        word = ("x" + "\u00e9" * 30).encode()  # of which the answer quotes the beginning
+
+        def attribute(key, value):
+            return field(6, field(1, key) + field(2, field(1, value)))
+        record = field(2, attribute(b"job.id", b"load") + attribute(b"job.status", word))
+        request = field(1, field(2, record))
+        over_grpc = self.client(quell).call(LOGS, request)
+        status, over_http, _ = quell.request("POST", "/v1/logs", request,
+                                             {"Content-Type": "application/x-protobuf"})
+        self.assertEqual(status, 200)
+        for answer in over_grpc, over_http:
+            words = answer[answer.index(b"unknown"):].decode()
+            self.assertRegex(words, "^unknown status \"x\u00e9")
+
     def test_health_is_told(self):
         client = self.client(self.quell())
         check = "/grpc.health.v1.Health/Check"
