@@ -24,8 +24,11 @@ struct slice incident_encode(struct incidents *incidents, const struct incident_
                              const struct incident *incident, bool is_forgotten);
 struct slice member_encode(const struct incidents *incidents,
                            const struct incident_context *context, const struct member *member);
+/* The state part of a row (state_part.c). CORRUPT for what none of our versions wrote. */
 void incident_encode_state(const struct incident *incident, struct writer *writer);
 void member_encode_state(const struct member *member, struct writer *writer);
+MUST_CHECK struct status incident_decode_state(struct slice bytes, struct incident *incident);
+MUST_CHECK struct status member_decode_state(struct slice bytes, struct member *member);
 size_t incident_key(const struct incident *incident, uint8_t *key);
 size_t recent_key(const struct incident *incident, uint8_t *key);
 size_t member_key_row(struct hash128 id, uint32_t node, uint8_t *key);
@@ -93,8 +96,6 @@ struct member_row {
 };
 MUST_CHECK struct status member_row_decode(struct slice key, struct slice bytes,
                                            struct member_row *row_out);
-MUST_CHECK struct status incident_decode_state(struct slice bytes, struct incident *incident);
-MUST_CHECK struct status member_decode_state(struct slice bytes, struct member *member);
 struct slice incident_status_word(enum incident_status status);
 
 /* --- render.c --- */
