@@ -1,9 +1,9 @@
 /*
  * loop_internal.h - what the back-ends of core/loop.h share. Only loop*.c include it.
  *
- * loop.c keeps connections, timers, wakers and watches; a back-end moves bytes and says when. A
- * connection's slot is reused only after the back-end has said that nothing of it is in flight
- * (loop_conn_release); `generation` tells a late completion from the slot's next life.
+ * loop.c and its neighbours keep connections, timers, wakers and watches; a back-end moves bytes
+ * and says when. A connection's slot is reused only after the back-end has said that nothing of it
+ * is in flight (loop_conn_release); `generation` tells a late completion from the slot's next life.
  */
 #pragma once
 
