@@ -22,6 +22,7 @@
 #include "core/base/assert.h"
 #include "core/base/json_pick.h"
 #include "core/base/limits.h"
+#include "core/slack_action.h"
 #include "sinks/http_client.h"
 #include "sinks/slack_blocks.h"
 

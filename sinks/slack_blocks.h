@@ -8,7 +8,7 @@
 
 #include "core/base/text.h"
 #include "core/outbox.h"
-#include "core/slack_action.h"
+#include "sinks/slack_buttons.h"
 
 /* https://docs.slack.dev/reference/block-kit/blocks, in characters; counted here in bytes, which
  * are never fewer. Slack refuses larger messages as a whole (invalid_blocks). The total is no
@@ -19,15 +19,7 @@ enum {
     SLACK_SECTION_BYTES_MAX = 3000,
     SLACK_FIELDS_MAX = 10,
     SLACK_FIELD_BYTES_MAX = 2000,
-    SLACK_BUTTON_URL_BYTES_MAX = 3000,
     SLACK_TOTAL_BYTES_MAX = 12000,
-};
-
-struct slack_links {
-    struct slice open_url;        /* with {id} for the incident's; empty: no button */
-    struct slice acknowledge_url; /* the same */
-    /* The sink's name: the button acknowledges by itself (console/slack_actions.c); empty: not. */
-    struct slice acknowledge_sink;
 };
 
 /* Adds `"text":"...","blocks":[...]`: the fallback line and the blocks. */
