@@ -153,6 +153,23 @@ static struct status audit_config(struct runtime *runtime, const struct config *
     return journal_batch(runtime, old == NULL);
 }
 
+/* Every thread goes on with it. */
+static void put_in_force(struct runtime *runtime, struct config *config) {
+    config_keep_tickets(config, runtime->config);
+    sinks_reconfigure(runtime->sinks, config);
+    for (uint32_t i = 0; i < runtime->ingests_count; i++) {
+        ingest_reconfigure(runtime->ingests[i].ingest, config);
+    }
+    console_reconfigure(runtime->console, config);
+    kafka_threads_reconfigure(&runtime->kafkas, config, runtime->config, &runtime->logger);
+    config_started_tell(&runtime->started, config, &runtime->logger);
+    log_write(&runtime->logger, LOG_LEVEL_INFO, "config", "reloaded: %u tenant%s, %u sink%s",
+              config->policies.tenants_count, config->policies.tenants_count == 1 ? "" : "s",
+              config->sinks_count, config->sinks_count == 1 ? "" : "s");
+    config_release(runtime->config);
+    runtime->config = config;
+}
+
 bool runtime_reload(struct runtime *runtime, const char *who) {
     struct config *config = NULL;
     notify_reloading();
@@ -177,19 +194,7 @@ bool runtime_reload(struct runtime *runtime, const char *who) {
         return false;
     }
     stats_set(&runtime->stats, STAT_CONFIG_RELOAD_NS, clock_wall_ns());
-    config_keep_tickets(config, runtime->config);
-    sinks_reconfigure(runtime->sinks, config);
-    for (uint32_t i = 0; i < runtime->ingests_count; i++) {
-        ingest_reconfigure(runtime->ingests[i].ingest, config);
-    }
-    console_reconfigure(runtime->console, config);
-    kafka_threads_reconfigure(&runtime->kafkas, config, runtime->config, &runtime->logger);
-    config_started_tell(&runtime->started, config, &runtime->logger);
-    log_write(&runtime->logger, LOG_LEVEL_INFO, "config", "reloaded: %u tenant%s, %u sink%s",
-              config->policies.tenants_count, config->policies.tenants_count == 1 ? "" : "s",
-              config->sinks_count, config->sinks_count == 1 ? "" : "s");
-    config_release(runtime->config);
-    runtime->config = config;
+    put_in_force(runtime, config);
     runtime->cli = settled;
     certificate_tell(config, &runtime->stats, &runtime->logger);
     notify_send("READY=1");
@@ -216,6 +221,17 @@ static struct status open_gates(struct runtime *runtime, struct fault *fault) {
         if (!status_is_ok(gate_init(&runtime->gates[i], &runtime->arena))) {
             return fault_set(fault, STATUS_FULL, "no memory for rings");
         }
+    }
+    return status_ok();
+}
+
+static struct status wait_for_shard(const struct runtime *runtime, struct fault *fault) {
+    while (!atomic_load(&runtime->is_ready)) {
+        /* It may have been ready for a moment, and fail in its first turn. */
+        if (!runtime_is_alive(runtime) || stats_get(&runtime->stats, STAT_JOURNAL_FAILED) != 0) {
+            return fault_set(fault, STATUS_IO, "the shard did not start");
+        }
+        usleep(1000);
     }
     return status_ok();
 }
@@ -248,14 +264,7 @@ static struct status open_shard(struct runtime *runtime, struct fault *fault) {
     notify_start_end(&runtime->start);
     TRY(start_thread(&runtime->shard_thread, shard_main, runtime, fault));
     runtime->has_shard_thread = true;
-    while (!atomic_load(&runtime->is_ready)) {
-        /* It may have been ready for a moment, and fail in its first turn. */
-        if (atomic_load(&runtime->ended.count) > 0 ||
-            stats_get(&runtime->stats, STAT_JOURNAL_FAILED) != 0) {
-            return fault_set(fault, STATUS_IO, "the shard did not start");
-        }
-        usleep(1000);
-    }
+    TRY(wait_for_shard(runtime, fault));
     struct status status = audit_config(runtime, NULL, runtime->config, "quell");
     if (status_is_ok(status)) {
         status = journal_config(runtime, runtime->config, true);
@@ -266,17 +275,15 @@ static struct status open_shard(struct runtime *runtime, struct fault *fault) {
 }
 
 static struct status open_sinks(struct runtime *runtime, bool stdout_json, struct fault *fault) {
-    struct store *stores[1] = {shard_get_store(runtime->shard)};
-    struct gate *gates[1] = {&runtime->gates[GATE_SINKS]};
-    struct store **kept_stores = ARENA_NEW(&runtime->arena, struct store *);
-    struct gate **kept_gates = ARENA_NEW(&runtime->arena, struct gate *);
-    ASSERT(kept_stores != NULL && kept_gates != NULL);
-    *kept_stores = stores[0];
-    *kept_gates = gates[0];
+    struct store **stores = ARENA_NEW(&runtime->arena, struct store *); /* as long as the sinks */
+    struct gate **gates = ARENA_NEW(&runtime->arena, struct gate *);
+    ASSERT(stores != NULL && gates != NULL);
+    *stores = shard_get_store(runtime->shard);
+    *gates = &runtime->gates[GATE_SINKS];
     struct sinks_options options = {
         .config = runtime->config,
-        .stores = kept_stores,
-        .gates = kept_gates,
+        .stores = stores,
+        .gates = gates,
         .shards_count = 1,
         .outbox_waker = &runtime->outbox_waker,
         .journal = {runtime->journal_path, runtime->datadir.hash_seed, &runtime->committed_seq},
