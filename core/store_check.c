@@ -1,15 +1,5 @@
 /*
- * store_check.c - see store_check.h. Numbers are little-endian, pages 4096 bytes:
- *
- *   page      0 u64 own number, 8 u16 pad, 10 u16 kind, 12 u16 lower, 14 u16 upper (or 12 u32 pages
- *             of an overflow run); 16 .. lower: u16 offsets of entries; upper .. 4096: entries
- *   entry     0 u16 low, 2 u16 high, 4 u16 flags, 6 u16 key size, 8 key, then data.
- *             A branch: low, high, flags are the child's number. A leaf: low and high are the size
- *             of the data; flags 1: the data is the number of an overflow run, 2: a table's record
- *   table     0 u32 pad, 4 u16 flags, 6 u16 depth, 8 u64 branch, 16 leaf, 24 overflow pages,
- *             32 u64 entries, 40 u64 root (all ones: empty)
- *   meta      pages 0 and 1, from byte 16: u32 magic, u32 version, u64 address, u64 map size, table
- *             of free pages (its pad: page size), table of tables, u64 last page, u64 transaction
+ * store_check.c - see store_check.h. The format of pages is in store_page.h.
  */
 #include "core/store_check.h"
 
@@ -22,31 +12,11 @@
 #include "core/base/assert.h"
 #include "core/base/reader.h"
 #include "core/store.h"
+#include "core/store_page.h"
 
-enum { PAGE_BYTES = 4096, PAGE_HEADER_BYTES = 16, ENTRY_HEADER_BYTES = 8, TABLE_BYTES = 48 };
-enum { KIND_BRANCH = 1, KIND_LEAF = 2, KIND_OVERFLOW = 4, KIND_META = 8 };
-enum { ENTRY_BIG = 1, ENTRY_TABLE = 2, CRC_BYTES = 4, DEPTH_MAX = 16, PATH_BYTES_MAX = 1200 };
+enum { CRC_BYTES = 4, DEPTH_MAX = 16, PATH_BYTES_MAX = 1200 };
 /* What lies in a table: rows of ours, lists of free pages, or tables. */
 enum content { CONTENT_ROWS, CONTENT_META, CONTENT_FREE, CONTENT_TABLES };
-
-#define META_MAGIC 0xBEEFC0DEu
-#define ROOT_NONE UINT64_MAX
-
-struct table {
-    uint32_t pad;
-    uint16_t flags;
-    uint16_t depth;
-    uint64_t pages[3]; /* branch, leaf, overflow */
-    uint64_t entries;
-    uint64_t root;
-};
-
-struct meta {
-    struct table free;
-    struct table main;
-    uint64_t page_last;
-    uint64_t transaction;
-};
 
 struct check {
     const struct files *files;
@@ -72,31 +42,10 @@ struct walk {
     uint16_t depth;
 };
 
-/* A page's entry, its bounds checked. */
-struct entry {
-    struct slice key;
-    struct slice data; /* a leaf's, in the page */
-    uint32_t data_bytes;
-    uint16_t flags;
-    uint64_t child;
-};
-
 static struct status damaged(struct check *check, uint64_t page, const char *what) {
     return fault_set(check->fault, STATUS_CORRUPT,
                      "state store: %s is damaged at offset %" PRIu64 " (page %" PRIu64 "): %s",
-                     check->path, page * PAGE_BYTES, page, what);
-}
-
-static uint16_t u16_at(const uint8_t *bytes) {
-    return (uint16_t)(bytes[0] | bytes[1] << 8);
-}
-
-static uint32_t u32_at(const uint8_t *bytes) {
-    return u16_at(bytes) | (uint32_t)u16_at(bytes + 2) << 16;
-}
-
-static uint64_t u64_at(const uint8_t *bytes) {
-    return u32_at(bytes) | (uint64_t)u32_at(bytes + 4) << 32;
+                     check->path, page * STORE_PAGE_BYTES, page, what);
 }
 
 /* --- Pages --- */
@@ -117,49 +66,26 @@ static struct status take_page(struct check *check, uint64_t page, const char *w
 
 static struct status read_page(struct check *check, uint64_t page, uint8_t *bytes) {
     TRY(take_page(check, page, "a page's number is outside the file"));
-    if (file_read(check->files, check->fd, bytes, PAGE_BYTES, page * PAGE_BYTES) != PAGE_BYTES) {
+    if (file_read(check->files, check->fd, bytes, STORE_PAGE_BYTES, page * STORE_PAGE_BYTES) !=
+        STORE_PAGE_BYTES) {
         return damaged(check, page, "it cannot be read");
     }
     check->result.pages++;
-    return u64_at(bytes) == page ? status_ok() : damaged(check, page, "it has another number");
+    return store_u64_at(bytes) == page ? status_ok()
+                                       : damaged(check, page, "it has another number");
 }
 
 /* How many entries the page has; their places are inside it and fill it without gaps. */
 static struct status count_entries(struct check *check, uint64_t page, const uint8_t *bytes,
                                    uint32_t *count_out) {
-    uint32_t lower = u16_at(bytes + 12);
-    uint32_t upper = u16_at(bytes + 14);
-    if (lower < PAGE_HEADER_BYTES || lower % 2 != 0 || upper < lower || upper > PAGE_BYTES) {
+    uint32_t lower = store_u16_at(bytes + 12);
+    uint32_t upper = store_u16_at(bytes + 14);
+    if (lower < STORE_PAGE_HEADER_BYTES || lower % 2 != 0 || upper < lower ||
+        upper > STORE_PAGE_BYTES) {
         return damaged(check, page, "its bounds are wrong");
     }
-    *count_out = (lower - PAGE_HEADER_BYTES) / 2;
+    *count_out = (lower - STORE_PAGE_HEADER_BYTES) / 2;
     return *count_out > 0 ? status_ok() : damaged(check, page, "it is empty");
-}
-
-/* The entry at `index`; `*size_out` gets its size in the page. */
-static bool read_entry(const uint8_t *page, bool is_leaf, uint32_t index, struct entry *entry_out,
-                       uint32_t *size_out) {
-    uint32_t at = u16_at(page + PAGE_HEADER_BYTES + (size_t)2 * index);
-    if (at < u16_at(page + 14) || at % 2 != 0 || at + ENTRY_HEADER_BYTES > PAGE_BYTES) {
-        return false;
-    }
-    uint32_t key_bytes = u16_at(page + at + 6);
-    uint32_t low = u32_at(page + at);
-    uint16_t flags = u16_at(page + at + 4);
-    uint32_t key_end = at + ENTRY_HEADER_BYTES + key_bytes;
-    uint32_t data_bytes = !is_leaf ? 0 : (flags & ENTRY_BIG) != 0 ? 8 : low;
-    if (key_end > PAGE_BYTES || data_bytes > PAGE_BYTES - key_end) {
-        return false;
-    }
-    *entry_out = (struct entry){
-        .key = slice_of(page + at + ENTRY_HEADER_BYTES, key_bytes),
-        .data = slice_of(page + key_end, data_bytes),
-        .data_bytes = low,
-        .flags = flags,
-        .child = low | (uint64_t)flags << 32,
-    };
-    *size_out = (ENTRY_HEADER_BYTES + key_bytes + data_bytes + 1) / 2 * 2;
-    return true;
 }
 
 /* --- What lies in a leaf --- */
@@ -177,7 +103,7 @@ static struct status check_row(struct check *check, uint64_t page, struct slice 
     }
     struct slice parts[2] = {key, bytes};
     if (is_meta && slice_equals(key, SLICE("cursor")) && bytes.size >= 8) {
-        check->result.applied_seq = u64_at(bytes.data);
+        check->result.applied_seq = store_u64_at(bytes.data);
     }
     if (!is_meta) {
         check->result.digest =
@@ -190,12 +116,12 @@ static struct status check_row(struct check *check, uint64_t page, struct slice 
 /* A count, then that many page numbers, descending. */
 static struct status check_free_list(struct check *check, uint64_t page, struct slice list) {
     uint64_t before = UINT64_MAX;
-    if (list.size < 8 || u64_at(list.data) > list.size / 8 - 1) {
+    if (list.size < 8 || store_u64_at(list.data) > list.size / 8 - 1) {
         return damaged(check, page, "its list of free pages is cut");
     }
-    uint64_t count = u64_at(list.data);
+    uint64_t count = store_u64_at(list.data);
     for (uint64_t i = 1; i <= count; i++) {
-        uint64_t number = u64_at(list.data + 8 * i);
+        uint64_t number = store_u64_at(list.data + 8 * i);
         if (number >= before) {
             return damaged(check, page, "its list of free pages is not in order");
         }
@@ -217,21 +143,21 @@ static struct status reserve_big(struct check *check, size_t size) {
 }
 
 /* An overflow run: one header, then the data. */
-static struct status read_big(struct check *check, struct walk *walk, const struct entry *entry,
-                              struct slice *data_out) {
-    uint64_t page = u64_at(entry->data.data);
-    size_t size = PAGE_HEADER_BYTES + (size_t)entry->data_bytes;
-    if (page >= check->seen_bits || size > check->seen_bits * PAGE_BYTES) {
+static struct status read_big(struct check *check, struct walk *walk,
+                              const struct store_entry *entry, struct slice *data_out) {
+    uint64_t page = store_u64_at(entry->data.data);
+    size_t size = STORE_PAGE_HEADER_BYTES + (size_t)entry->data_bytes;
+    if (page >= check->seen_bits || size > check->seen_bits * STORE_PAGE_BYTES) {
         return damaged(check, 0, "an overflow page's number is outside the file");
     }
     TRY(reserve_big(check, size));
-    if (file_read(check->files, check->fd, check->big, size, page * PAGE_BYTES) != size) {
+    if (file_read(check->files, check->fd, check->big, size, page * STORE_PAGE_BYTES) != size) {
         return damaged(check, page, "it cannot be read");
     }
     /* A run is used again for a smaller value. */
-    uint64_t count = u32_at(check->big + 12);
-    if (u64_at(check->big) != page || u16_at(check->big + 10) != KIND_OVERFLOW ||
-        count < (size + PAGE_BYTES - 1) / PAGE_BYTES || count > check->seen_bits) {
+    uint64_t count = store_u32_at(check->big + 12);
+    if (store_u64_at(check->big) != page || store_u16_at(check->big + 10) != STORE_PAGE_OVERFLOW ||
+        count < (size + STORE_PAGE_BYTES - 1) / STORE_PAGE_BYTES || count > check->seen_bits) {
         return damaged(check, page, "it is no overflow page");
     }
     for (uint64_t i = 0; i < count; i++) {
@@ -239,23 +165,12 @@ static struct status read_big(struct check *check, struct walk *walk, const stru
     }
     walk->counts[2] += count;
     check->result.pages += count;
-    *data_out = slice_of(check->big + PAGE_HEADER_BYTES, entry->data_bytes);
+    *data_out = slice_of(check->big + STORE_PAGE_HEADER_BYTES, entry->data_bytes);
     return status_ok();
 }
 
-static struct status check_table(struct check *check, const struct table *table,
+static struct status check_table(struct check *check, const struct store_record *table,
                                  enum content content);
-
-static struct table read_table(const uint8_t *bytes) {
-    return (struct table){
-        .pad = u32_at(bytes),
-        .flags = u16_at(bytes + 4),
-        .depth = u16_at(bytes + 6),
-        .pages = {u64_at(bytes + 8), u64_at(bytes + 16), u64_at(bytes + 24)},
-        .entries = u64_at(bytes + 32),
-        .root = u64_at(bytes + 40),
-    };
-}
 
 /* A start writes into meta and, of itself, into the audit. */
 static enum content content_of(struct slice table) {
@@ -272,23 +187,23 @@ static struct status check_names(struct check *check, uint64_t page) {
 }
 
 static struct status check_entry(struct check *check, struct walk *walk, uint64_t page,
-                                 const struct entry *entry) {
+                                 const struct store_entry *entry) {
     walk->entries++;
     if (walk->content == CONTENT_TABLES) {
-        if (entry->flags != ENTRY_TABLE || entry->data.size != TABLE_BYTES) {
+        if (entry->flags != STORE_ENTRY_TABLE || entry->data.size != STORE_RECORD_BYTES) {
             return damaged(check, page, "a table's record is wrong");
         }
-        struct table table = read_table(entry->data.data);
+        struct store_record table = store_page_read_table(entry->data.data);
         *(store_knows_table(entry->key) ? &check->tables_known : &check->tables_unknown) += 1;
         return table.flags == 0 && table.pad == 0
                    ? check_table(check, &table, content_of(entry->key))
                    : damaged(check, page, "a table's flags are wrong");
     }
     struct slice data = entry->data;
-    if ((entry->flags & ~(uint32_t)ENTRY_BIG) != 0) {
+    if ((entry->flags & ~(uint32_t)STORE_ENTRY_BIG) != 0) {
         return damaged(check, page, "an entry's flags are wrong");
     }
-    if (entry->flags == ENTRY_BIG) {
+    if (entry->flags == STORE_ENTRY_BIG) {
         TRY(read_big(check, walk, entry, &data));
     }
     return walk->content == CONTENT_FREE
@@ -302,8 +217,8 @@ static int compare_keys(enum content content, struct slice a, struct slice b) {
     if (content != CONTENT_FREE) {
         return slice_compare(a, b);
     }
-    uint64_t number_a = a.size == 8 ? u64_at(a.data) : 0;
-    uint64_t number_b = b.size == 8 ? u64_at(b.data) : 0;
+    uint64_t number_a = a.size == 8 ? store_u64_at(a.data) : 0;
+    uint64_t number_b = b.size == 8 ? store_u64_at(b.data) : 0;
     return number_a < number_b ? -1 : number_a > number_b;
 }
 
@@ -324,12 +239,12 @@ static struct status check_page(struct check *check, struct walk *walk, uint64_t
 /* The bounds of the child at `index`. The first key of a branch is not looked at by LMDB. */
 static struct bounds child_bounds(const uint8_t *bytes, uint32_t index, uint32_t count,
                                   struct bounds bounds) {
-    struct entry entry;
+    struct store_entry entry;
     uint32_t size = 0;
-    if (index > 0 && read_entry(bytes, false, index, &entry, &size)) {
+    if (index > 0 && store_page_read_entry(bytes, false, index, &entry, &size)) {
         bounds.from = entry.key;
     }
-    if (index + 1 < count && read_entry(bytes, false, index + 1, &entry, &size)) {
+    if (index + 1 < count && store_page_read_entry(bytes, false, index + 1, &entry, &size)) {
         bounds.to = entry.key;
     }
     return bounds;
@@ -338,13 +253,13 @@ static struct bounds child_bounds(const uint8_t *bytes, uint32_t index, uint32_t
 /* Entries lie inside the page, in order, and fill it exactly. */
 static struct status check_layout(struct check *check, enum content content, uint64_t page,
                                   const uint8_t *bytes, uint32_t count, struct bounds bounds) {
-    bool is_leaf = u16_at(bytes + 10) == KIND_LEAF;
-    struct entry entry;
+    bool is_leaf = store_u16_at(bytes + 10) == STORE_PAGE_LEAF;
+    struct store_entry entry;
     struct slice before = {0};
     uint32_t used = 0;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t size = 0;
-        if (!read_entry(bytes, is_leaf, i, &entry, &size)) {
+        if (!store_page_read_entry(bytes, is_leaf, i, &entry, &size)) {
             return damaged(check, page, "an entry lies outside it");
         }
         used += size;
@@ -355,7 +270,7 @@ static struct status check_layout(struct check *check, enum content content, uin
         }
         before = has_key ? entry.key : before;
     }
-    return used == PAGE_BYTES - (uint32_t)u16_at(bytes + 14)
+    return used == STORE_PAGE_BYTES - (uint32_t)store_u16_at(bytes + 14)
                ? status_ok()
                : damaged(check, page, "its entries overlap or leave gaps");
 }
@@ -365,15 +280,15 @@ static struct status check_children(struct check *check, struct walk *walk, uint
     uint32_t count = 0;
     TRY(count_entries(check, page, bytes, &count));
     TRY(check_layout(check, walk->content, page, bytes, count, bounds));
-    bool is_leaf = u16_at(bytes + 10) == KIND_LEAF;
+    bool is_leaf = store_u16_at(bytes + 10) == STORE_PAGE_LEAF;
     walk->counts[is_leaf ? 1 : 0]++;
     if (is_leaf && depth != walk->depth) {
         return damaged(check, page, "it is not as deep as the others");
     }
     for (uint32_t i = 0; i < count; i++) {
-        struct entry entry;
+        struct store_entry entry;
         uint32_t size = 0;
-        ASSERT(read_entry(bytes, is_leaf, i, &entry, &size));
+        ASSERT(store_page_read_entry(bytes, is_leaf, i, &entry, &size));
         TRY(is_leaf ? check_entry(check, walk, page, &entry)
                     : check_page(check, walk, entry.child, (uint16_t)(depth + 1),
                                  child_bounds(bytes, i, count, bounds)));
@@ -388,18 +303,18 @@ static struct status check_page(struct check *check, struct walk *walk, uint64_t
     }
     /* A table of rows is walked from inside a leaf of the table of tables. */
     uint32_t nesting = walk->content == CONTENT_ROWS || walk->content == CONTENT_META ? 1 : 0;
-    uint8_t *bytes = check->pages + (size_t)(nesting * DEPTH_MAX + depth - 1u) * PAGE_BYTES;
+    uint8_t *bytes = check->pages + (size_t)(nesting * DEPTH_MAX + depth - 1u) * STORE_PAGE_BYTES;
     TRY(read_page(check, page, bytes));
-    uint16_t kind = u16_at(bytes + 10);
-    return kind == KIND_BRANCH || kind == KIND_LEAF
+    uint16_t kind = store_u16_at(bytes + 10);
+    return kind == STORE_PAGE_BRANCH || kind == STORE_PAGE_LEAF
                ? check_children(check, walk, page, bytes, depth, bounds)
                : damaged(check, page, "it is no page of a tree");
 }
 
-static struct status check_table(struct check *check, const struct table *table,
+static struct status check_table(struct check *check, const struct store_record *table,
                                  enum content content) {
     struct walk walk = {.content = content, .depth = table->depth};
-    if (table->root == ROOT_NONE) {
+    if (table->root == STORE_ROOT_NONE) {
         return table->entries == 0 && table->depth == 0
                    ? status_ok()
                    : damaged(check, 0, "an empty table says that it is not");
@@ -415,29 +330,14 @@ static struct status check_table(struct check *check, const struct table *table,
 
 /* --- The file --- */
 
-static struct status read_meta(struct check *check, uint64_t page, struct meta *meta_out) {
-    uint8_t bytes[PAGE_BYTES];
-    if (file_read(check->files, check->fd, bytes, PAGE_BYTES, page * PAGE_BYTES) != PAGE_BYTES) {
+static struct status read_meta(struct check *check, uint64_t page, struct store_meta *meta_out) {
+    uint8_t bytes[STORE_PAGE_BYTES];
+    if (file_read(check->files, check->fd, bytes, STORE_PAGE_BYTES, page * STORE_PAGE_BYTES) !=
+        STORE_PAGE_BYTES) {
         return damaged(check, page, "the file is too short");
     }
-    const uint8_t *body = bytes + PAGE_HEADER_BYTES;
-    if (u64_at(bytes) != page || u16_at(bytes + 10) != KIND_META || u32_at(body) != META_MAGIC ||
-        u32_at(body + 4) != 1) {
-        return damaged(check, page, "it is no head of a state store");
-    }
-    *meta_out = (struct meta){
-        .free = read_table(body + 24),
-        .main = read_table(body + 24 + TABLE_BYTES),
-        .page_last = u64_at(body + 24 + (size_t)2 * TABLE_BYTES),
-        .transaction = u64_at(body + 32 + (size_t)2 * TABLE_BYTES),
-    };
-    if (meta_out->free.pad != PAGE_BYTES || meta_out->main.flags != 0) {
-        return damaged(check, page, "its page size or flags are wrong");
-    }
-    /* LMDB finds a transaction's head by its lowest bit, whichever it took for the newest. */
-    return meta_out->transaction == 0 || meta_out->transaction % 2 == page
-               ? status_ok()
-               : damaged(check, page, "its transaction belongs into the other head");
+    const char *complaint = store_page_read_meta(bytes, page, meta_out);
+    return complaint == NULL ? status_ok() : damaged(check, page, complaint);
 }
 
 static struct status allocate(struct check *check, uint64_t page_last) {
@@ -447,7 +347,7 @@ static struct status allocate(struct check *check, uint64_t page_last) {
     }
     check->seen_bits = page_last + 1;
     check->seen = calloc(check->seen_bits / 8 + 1, 1);
-    check->pages = malloc((size_t)2 * DEPTH_MAX * PAGE_BYTES);
+    check->pages = malloc((size_t)2 * DEPTH_MAX * STORE_PAGE_BYTES);
     return check->seen != NULL && check->pages != NULL
                ? status_ok()
                : fault_set(check->fault, STATUS_FULL, "state store: no memory to check %s",
@@ -455,10 +355,10 @@ static struct status allocate(struct check *check, uint64_t page_last) {
 }
 
 static struct status check_file(struct check *check) {
-    struct meta metas[2];
+    struct store_meta metas[2];
     TRY(read_meta(check, 0, &metas[0]));
     TRY(read_meta(check, 1, &metas[1]));
-    const struct meta *newest = &metas[metas[0].transaction < metas[1].transaction ? 1 : 0];
+    const struct store_meta *newest = &metas[metas[0].transaction < metas[1].transaction ? 1 : 0];
     if (metas[0].free.flags != metas[1].free.flags) {
         return damaged(check, 0, "its two heads have different flags");
     }
