@@ -112,9 +112,35 @@ void correlate_put_down(struct incidents *incidents, const struct incident_conte
 void correlate_explain_ring(struct incidents *incidents, const struct incident_context *context,
                             struct incident *incident);
 
-/* correlate.c: whether trouble at a platform node that is no member would explain a tenant's. */
-bool correlate_reaches_tenants(struct incidents *incidents, const struct incident_context *context,
-                               uint32_t node, const struct outlook *outlook);
+/* correlate.c: everyone in the incident stands so much further from its root. */
+void correlate_shift_hops(struct incidents *incidents, struct incident *incident, uint32_t hops);
+/* correlate.c: the one that people saw first swallows the other, and is returned. */
+struct incident *correlate_merge(struct incidents *incidents,
+                                 const struct incident_context *context, struct incident *a,
+                                 struct incident *b);
+
+/* --- platform.c --- */
+/* The node as a foreign member of a tenant's incident, which has a place for one. */
+struct member *platform_create_root(struct incidents *incidents,
+                                    const struct incident_context *context,
+                                    struct incident *incident, uint32_t node);
+/* The tenant's incident with that foreign root, open again when it was resolved; NULL: none yet. */
+struct incident *platform_find_incident(struct incidents *incidents,
+                                        const struct incident_context *context,
+                                        uint64_t tenant_hash, uint32_t node);
+/* A platform node explains the incident, that many hops above its root. Another one that stood as
+ * its root leaves: it would not be there had the news come in another order. Without a place for
+ * the node the incident asks again later, when some may be free. */
+void platform_blame(struct incidents *incidents, const struct incident_context *context,
+                    struct incident *incident, uint32_t node, uint32_t hops);
+/* A tenant's incident has a platform node as its root: what does the platform say by now? The one
+ * between that root and the tenant may stand in another incident since (rehome.c); who joined by it
+ * goes with it. */
+void platform_follow(struct incidents *incidents, const struct incident_context *context,
+                     struct incident *incident);
+/* Whether trouble at a platform node that is no member would explain a tenant's. */
+bool platform_reaches_tenants(struct incidents *incidents, const struct incident_context *context,
+                              uint32_t node, const struct outlook *outlook);
 
 /* reach.c: of an incident of the platform, how many tenants it reaches; else nothing. */
 void reach_count_tenants(struct incidents *incidents, const struct incident_context *context,

@@ -18,10 +18,6 @@
  * In a cycle each node is upstream of each: the earliest event time is the root, then explicit
  * failure before lateness, then the smaller name; what explains any of them from outside explains
  * all (cycle.c).
- *
- * Platform nodes are bad for other tenants by the state word of the graph. A tenant's incident may
- * have one as its root: a foreign member, one incident a (tenant, foreign root). It follows what
- * the platform's own incident of that node says is the root, which may be learned later.
  */
 #include "incident/lifecycle.h"
 #include "incident/shelf.h"
@@ -29,7 +25,7 @@
 
 #define SUSPECT_ROOTS_MAX 64u
 
-static void shift_hops(struct incidents *incidents, struct incident *incident, uint32_t hops) {
+void correlate_shift_hops(struct incidents *incidents, struct incident *incident, uint32_t hops) {
     for (uint32_t at = incident->members_first; at != INDEX_NONE && hops > 0;) {
         struct member *member = member_at(incidents, at);
         at = member->next;
@@ -38,10 +34,9 @@ static void shift_hops(struct incidents *incidents, struct incident *incident, u
     }
 }
 
-/* The one that people saw first swallows the other. */
-static struct incident *merge_two(struct incidents *incidents,
-                                  const struct incident_context *context, struct incident *a,
-                                  struct incident *b) {
+struct incident *correlate_merge(struct incidents *incidents,
+                                 const struct incident_context *context, struct incident *a,
+                                 struct incident *b) {
     if (a == b) {
         return a;
     }
@@ -69,54 +64,10 @@ static struct incident *merge_gathered(struct incidents *incidents,
         if (next == incident) {
             continue;
         }
-        shift_hops(incidents, next, hops + next->mark_root_hops);
-        survivor = merge_two(incidents, context, survivor, next);
+        correlate_shift_hops(incidents, next, hops + next->mark_root_hops);
+        survivor = correlate_merge(incidents, context, survivor, next);
     }
     return survivor;
-}
-
-static struct member *create_foreign(struct incidents *incidents,
-                                     const struct incident_context *context,
-                                     struct incident *incident, uint32_t node) {
-    struct graph_node seen = graph_get_node(context->graph, node);
-    struct member *member = member_create(incidents, incident, node, MEMBER_FOREIGN);
-    ASSERT(member != NULL);
-    member->status = seen.state.status;
-    member->since_ns = seen.state.since_ns;
-    member->last_signal_ns = seen.state.since_ns;
-    reach_changed(incidents, context, node);
-    return member;
-}
-
-/* The tenant's incident with that foreign root, open again when it was resolved; NULL: none yet. */
-static struct incident *find_foreign(struct incidents *incidents,
-                                     const struct incident_context *context, uint64_t tenant_hash,
-                                     uint32_t node) {
-    struct member *member = member_find(incidents, tenant_hash, node);
-    if (member == NULL) {
-        return NULL;
-    }
-    ASSERT(member->is_foreign);
-    struct incident *incident = incident_at(incidents, member->incident);
-    if (incident_is_past(context, incident)) {
-        incident_forget(incidents, context, incident);
-        return NULL;
-    }
-    if (member->is_recovered) {
-        member->is_recovered = false;
-        member->first_ns = member_first_ns(member);
-        member->status = graph_get_node(context->graph, node).state.status;
-        member->since_ns = graph_get_node(context->graph, node).state.since_ns;
-        member->last_signal_ns = member->since_ns;
-        member_touch(incidents, member);
-    }
-    if (!incident_is_live(incident)) {
-        incident_reopen(incidents, context, member, member->status);
-        incident_begin_life(incidents, incident);
-        member->first_ns = 0;
-        member_touch(incidents, member);
-    }
-    return incident;
 }
 
 struct incident *correlate_create_incident(struct incidents *incidents,
@@ -204,7 +155,7 @@ static struct place find_place(struct incidents *incidents, const struct inciden
     }
     if (place.cause.is_found && place.cause.is_foreign) {
         uint32_t root = platform_root(incidents, place.cause.node);
-        place.joined = find_foreign(incidents, context, outlook->tenant_hash, root);
+        place.joined = platform_find_incident(incidents, context, outlook->tenant_hash, root);
         place.foreign_root = place.joined == NULL ? root : GRAPH_NODE_NONE;
     } else if (place.cause.is_found) {
         struct member *cause = member_find(incidents, outlook->tenant_hash, place.cause.node);
@@ -223,7 +174,7 @@ static struct member *choose_root(struct incidents *incidents,
                                   const struct incident_context *context, const struct place *place,
                                   struct incident *target, struct member *member) {
     if (place->foreign_root != GRAPH_NODE_NONE) {
-        return create_foreign(incidents, context, target, place->foreign_root);
+        return platform_create_root(incidents, context, target, place->foreign_root);
     }
     for (uint32_t i = 0; i < place->roots_count; i++) {
         struct member *root = member_at(incidents, place->roots[i]);
@@ -254,7 +205,7 @@ struct member *correlate_place(struct incidents *incidents, const struct inciden
         target = open_incident(incidents, context, tenant, node, policy);
     } else if (target == NULL) {
         target = incident_at(incidents, incidents->gathered[0]);
-        shift_hops(incidents, target, place.cause.hops + target->mark_root_hops);
+        correlate_shift_hops(incidents, target, place.cause.hops + target->mark_root_hops);
     }
     struct member *member = member_create(incidents, target, node, MEMBER_OWN);
     ASSERT(member != NULL);
@@ -298,79 +249,11 @@ struct member *correlate_place(struct incidents *incidents, const struct inciden
     return member;
 }
 
-/* A platform node explains the incident, that many hops above its root. Another one that stood as
- * its root leaves: it would not be there had the news come in another order. Without a place for
- * the node the incident asks again later, when some may be free. */
-static void blame_platform(struct incidents *incidents, const struct incident_context *context,
-                           struct incident *incident, uint32_t node, uint32_t hops) {
-    struct incident *other = find_foreign(incidents, context, incident->tenant_hash, node);
-    incident->lacks_member = other == NULL && incidents->members_free_count == 0;
-    if (incident->lacks_member) {
-        incident_touch(incidents, incident); /* it may be due sooner already */
-        incident_refresh_later(incidents, context, incident);
-        return;
-    }
-    shift_hops(incidents, incident, hops);
-    struct member *before = member_at(incidents, incident->root);
-    struct member *root = other == NULL ? create_foreign(incidents, context, incident, node)
-                                        : member_find(incidents, incident->tenant_hash, node);
-    if (other != NULL) {
-        incident = merge_two(incidents, context, incident, other);
-    }
-    incident_set_root(incidents, context, incident, root);
-    if (before->is_foreign && before != root) {
-        member_drop(incidents, before, FATE_DELETE);
-    }
-}
-
-/* The failing member of a tenant's incident that stands nearest to its platform root; NULL: none.
- */
-static const struct member *find_nearest(struct incidents *incidents,
-                                         const struct incident *incident) {
-    const struct member *nearest = NULL;
-    for (uint32_t at = incident->members_first; at != INDEX_NONE;) {
-        const struct member *member = member_at(incidents, at);
-        at = member->next;
-        if (member->is_foreign || member->is_recovered) {
-            continue;
-        }
-        bool is_nearer = nearest == NULL || member->hops < nearest->hops ||
-                         (member->hops == nearest->hops && member->node < nearest->node);
-        nearest = is_nearer ? member : nearest;
-    }
-    return nearest;
-}
-
-/* A tenant's incident has a platform node as its root: what does the platform say by now? The one
- * between that root and the tenant may stand in another incident since (rehome.c); who joined by it
- * goes with it. */
-static void follow_platform(struct incidents *incidents, const struct incident_context *context,
-                            struct incident *incident) {
-    struct member *root = member_at(incidents, incident->root);
-    uint32_t node = platform_root(incidents, root->node);
-    if (node != root->node) {
-        blame_platform(incidents, context, incident, node,
-                       platform_member(incidents, root->node)->hops);
-        return;
-    }
-    const struct member *nearest = find_nearest(incidents, incident);
-    if (nearest == NULL) {
-        return;
-    }
-    struct outlook outlook = outlook_of_member(incidents, context, nearest);
-    cause_gather_explained(incidents, context, &outlook, nearest->node, NULL);
-    struct cause cause = cause_find(incidents, context, &outlook, nearest->node, NULL);
-    node = cause.is_found && cause.is_foreign ? platform_root(incidents, cause.node) : node;
-    if (node != root->node) {
-        blame_platform(incidents, context, incident, node, 0);
-    }
-}
-
 void correlate_put_down(struct incidents *incidents, const struct incident_context *context,
                         struct incident *incident, const struct cause *cause) {
     struct member *root = member_at(incidents, incident->root);
     if (cause->is_foreign) {
-        blame_platform(incidents, context, incident, platform_root(incidents, cause->node),
+        platform_blame(incidents, context, incident, platform_root(incidents, cause->node),
                        cause->hops);
         return;
     }
@@ -378,8 +261,9 @@ void correlate_put_down(struct incidents *incidents, const struct incident_conte
     struct incident *joined = incident_at(incidents, via->incident);
     struct member *joined_root = joined == incident ? via : member_at(incidents, joined->root);
     bool stays = cause->is_cycle && root_is_better(context, root, joined_root);
-    shift_hops(incidents, incident, stays || joined == incident ? 0 : via->hops + cause->hops);
-    struct incident *survivor = merge_two(incidents, context, incident, joined);
+    correlate_shift_hops(incidents, incident,
+                         stays || joined == incident ? 0 : via->hops + cause->hops);
+    struct incident *survivor = correlate_merge(incidents, context, incident, joined);
     joined_root = stays ? root : joined_root;
     if (cause->is_cycle) {
         joined_root = cycle_choose_root(incidents, context, root, joined_root);
@@ -401,7 +285,7 @@ void correlate_explain(struct incidents *incidents, const struct incident_contex
         return;
     }
     if (root->is_foreign) {
-        follow_platform(incidents, context, incident);
+        platform_follow(incidents, context, incident);
         return;
     }
     struct outlook outlook = outlook_of_member(incidents, context, root);
@@ -458,43 +342,7 @@ void correlate_kin(struct incidents *incidents, const struct incident_context *c
     }
     struct member *other = member_at(incidents, kin->root);
     bool stays = root_is_better(context, member, other);
-    shift_hops(incidents, stays ? kin : incident, 1);
-    struct incident *survivor = merge_two(incidents, context, incident, kin);
+    correlate_shift_hops(incidents, stays ? kin : incident, 1);
+    struct incident *survivor = correlate_merge(incidents, context, incident, kin);
     incident_set_root(incidents, context, survivor, stays ? member : other);
-}
-
-/* Of those gathered: one of a tenant that has another root, and was not merged meanwhile. */
-static bool is_to_follow(const struct incident *incident, uint32_t root) {
-    return incident->is_used && incident_is_live(incident) && incident->root_node != root &&
-           !tenant_is_platform(incident_tenant(incident));
-}
-
-bool correlate_reaches_tenants(struct incidents *incidents, const struct incident_context *context,
-                               uint32_t node, const struct outlook *outlook) {
-    cause_gather_tenants(incidents, context, node, outlook);
-    for (uint32_t i = 0; i < incidents->gathered_count; i++) {
-        if (is_to_follow(incident_at(incidents, incidents->gathered[i]), node)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-void correlate_tenants(struct incidents *incidents, const struct incident_context *context,
-                       struct member *platform, uint64_t until_ns) {
-    struct outlook outlook = outlook_of_member(incidents, context, platform);
-    outlook.until_ns = until_ns;
-    cause_gather_tenants(incidents, context, platform->node, &outlook);
-    uint32_t root = platform_root(incidents, platform->node);
-    for (uint32_t i = 0; i < incidents->gathered_count; i++) {
-        struct incident *incident = &incidents->incidents[incidents->gathered[i]];
-        if (!is_to_follow(incident, root)) {
-            continue;
-        }
-        if (effects_room(context->effects) < MERGE_ROOM_BYTES_MIN) {
-            incident_look_again(incidents, incident);
-            continue;
-        }
-        blame_platform(incidents, context, incident, root, incident->mark_root_hops);
-    }
 }

@@ -111,7 +111,7 @@ static void ask_tenants(struct incidents *incidents, const struct incident_conte
         platform = find_bad_above(incidents, context, outlook, to);
     }
     if (platform != NULL) {
-        correlate_tenants(incidents, context, platform, 0);
+        platform_explain_tenants(incidents, context, platform, 0);
     }
 }
 
@@ -137,7 +137,7 @@ static void ask_roots(struct incidents *incidents, const struct incident_context
         correlate_explain(incidents, context, incident);
         cycle_review(incidents, context, incident_at(incidents, root->incident));
         if (is_platform && platform_root(incidents, root->node) != root->node) {
-            correlate_tenants(incidents, context, root, 0);
+            platform_explain_tenants(incidents, context, root, 0);
         }
     }
 }

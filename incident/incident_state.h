@@ -341,10 +341,10 @@ void correlate_explain(struct incidents *incidents, const struct incident_contex
 /* Merges the incidents that the root of this one explains. Gives the survivor. */
 struct incident *correlate_absorb(struct incidents *incidents,
                                   const struct incident_context *context, struct member *member);
-/* A platform node turned bad: the incidents of tenants that it explains get it as their root, but
- * not what failed after `until_ns`; 0: it is bad still. */
-void correlate_tenants(struct incidents *incidents, const struct incident_context *context,
-                       struct member *platform_member, uint64_t until_ns);
+/* platform.c: a platform node turned bad: the incidents of tenants that it explains get it as their
+ * root, but not what failed after `until_ns`; 0: it is bad still. */
+void platform_explain_tenants(struct incidents *incidents, const struct incident_context *context,
+                              struct member *platform_member, uint64_t until_ns);
 /* The errors of a bad member named something new: an incident that names it too is merged. Without
  * room in the effects the next advance asks. */
 void correlate_kin(struct incidents *incidents, const struct incident_context *context,

@@ -192,7 +192,7 @@ struct status incidents_apply_bad(struct incidents *incidents,
                        severity_of_member(policy, seen.entity, member->status, member->severity));
     }
     if (!is_known && slice_equals(seen.owner, SLICE("platform"))) {
-        correlate_tenants(incidents, context, member, end_ns);
+        platform_explain_tenants(incidents, context, member, end_ns);
     }
     if (is_stale) {
         member_recover(incidents, context, member, seen.state.status, end_ns);

@@ -52,7 +52,7 @@ bool stale_explains(struct incidents *incidents, const struct incident_context *
     cause_gather_explained(incidents, context, &outlook, node, NULL);
     return incidents->gathered_count > 0 ||
            (tenant_is_platform(owner) &&
-            correlate_reaches_tenants(incidents, context, node, &outlook));
+            platform_reaches_tenants(incidents, context, node, &outlook));
 }
 
 bool stale_is_old_news(const struct incident *incident, uint64_t heard_ns, uint64_t well_ns) {
