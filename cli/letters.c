@@ -104,7 +104,8 @@ static bool operate(struct letters *letters, const char *what, const char *numbe
 }
 
 /* The numbers first: what is retried may be a dead letter again, with a higher one, meanwhile. */
-static bool collect_numbers(struct letters *letters, uint64_t *numbers, uint32_t *count_out) {
+static bool collect_numbers(struct letters *letters, uint64_t *numbers, uint32_t *count_out,
+                            bool *has_more_out) {
     uint32_t count = 0;
     char cursor[32] = "0";
     while (cursor[0] != 0 && count + PAGE_LETTERS <= ALL_LETTERS_MAX) {
@@ -121,14 +122,16 @@ static bool collect_numbers(struct letters *letters, uint64_t *numbers, uint32_t
         json_pick_text(all, "next_cursor", &next);
     }
     *count_out = count;
+    *has_more_out = cursor[0] != 0;
     return true;
 }
 
 /* One that is refused, being gone by now, leaves the others to be done; no answer ends it. */
 static int operate_on_all(struct letters *letters, const char *what) {
     uint32_t count = 0;
+    bool has_more = false;
     uint64_t *numbers = calloc(ALL_LETTERS_MAX, sizeof(*numbers));
-    bool is_good = numbers != NULL && collect_numbers(letters, numbers, &count);
+    bool is_good = numbers != NULL && collect_numbers(letters, numbers, &count, &has_more);
     bool is_answered = true;
     for (uint32_t i = 0; i < count && is_answered; i++) {
         char number[32];
@@ -137,7 +140,11 @@ static int operate_on_all(struct letters *letters, const char *what) {
         is_answered = letters->answer.size > 0;
     }
     free(numbers);
-    return is_good ? 0 : 1;
+    if (has_more) {
+        (void)fprintf(stderr, "quell: more than %d letters: say it again for the others\n",
+                      ALL_LETTERS_MAX);
+    }
+    return is_good && !has_more ? 0 : 1;
 }
 
 static bool is_number(const char *word) {

@@ -257,6 +257,19 @@ class DeadLetters(Story):
         self.dlq(quell, "retry", "1", "--all", code=2)
         self.dlq(quell, "retry", "1/drop", code=2)
 
+    def test_more_letters_than_one_command_takes_are_told(self):
+        def answer(method, path):
+            if method == "POST":
+                raise ConnectionError("it ends here")
+            first = int(path.split("cursor=")[1].replace("%3", ""))
+            return 200, {"dead_letters": [{"number": first + i} for i in range(1, 501)],
+                         "next_cursor": str(first + 500)}
+        console = Console(answer)
+        self.addCleanup(console.close)
+        console.server.handle_error = lambda *_: None
+        told = self.dlq(console, "drop", "--all", code=1)
+        self.assertIn("more than 100000 letters: say it again for the others", told)
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)
