@@ -65,6 +65,9 @@ static bool import(const struct cli_options *options, const struct config *confi
     aim(options, config, &client);
     struct status status =
         config_read_file(cli_word(options, 1), FILE_BYTES_MAX, arena, &file, &fault);
+    if (status_is_ok(status) && file.size == 0) {
+        status = fault_set(&fault, STATUS_INVALID, "%s is empty", cli_word(options, 1));
+    }
     if (status_is_ok(status)) {
         client.media_type = media_type_of(file);
         status = admin_call(&client, SLICE("/v1/edges"), file, &http_status, &answer, &fault);

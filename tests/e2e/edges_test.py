@@ -80,6 +80,11 @@ class Edges(Story):
                              capture_output=True, text=True, timeout=60)
         self.assertEqual(run.returncode, 1)
         self.assertIn("edges.csv.missing", run.stderr)
+        with open(path, "w"):
+            pass
+        run = subprocess.run([BINARY, "graph", "import", path, "--to",
+                              f"127.0.0.1:{self.q.http}"], capture_output=True, text=True)
+        self.assertEqual((run.returncode, run.stderr), (1, f"quell: {path} is empty\n"))
 
     def test_what_one_quell_prints_another_takes(self):
         self.send("job:a,job:b\njob:b,job:c\n", "text/csv")
