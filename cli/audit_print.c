@@ -22,7 +22,7 @@ static void print_lines(struct slice answer) {
         show_column(line, "at", 24);
         show_column(line, "tenant", 12);
         show_column(line, "what", 22);
-        show_member(line, "detail");
+        show_column(line, "detail", 0);
         print_by(line);
     }
 }

@@ -61,7 +61,7 @@ static void on_incident(void *context, struct slice json) {
     show_column(json, "tenant", 12);
     show_column(json, "severity", 8);
     show_column(json, "status", 12);
-    show_member(json, "title");
+    show_column(json, "title", 0);
     uint64_t signals = json_pick_u64(json_pick(json, "signals"), "total");
     (void)printf("(%llu signal%s)\n", (unsigned long long)signals, signals == 1 ? "" : "s");
 }
