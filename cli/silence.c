@@ -7,6 +7,7 @@
 
 #include "cli/admin_client.h"
 #include "cli/commands.h"
+#include "cli/show.h"
 #include "core/base/json_pick.h"
 #include "core/base/limits.h"
 
@@ -127,6 +128,59 @@ static int expire_silence(struct silencing *silencing, const char *id) {
     return 0;
 }
 
+/* --- List --- */
+
+static void print_match(struct slice silence) {
+    static const char *const names[] = {"severity", "entity", "owner"};
+    bool is_all = true;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (json_pick(silence, names[i]).size > 0) {
+            (void)printf("%s ", names[i]);
+            show_column(silence, names[i], 0);
+            is_all = false;
+        }
+    }
+    struct slice labels = json_pick(silence, "labels");
+    if (labels.size > 2) { /* more than {} */
+        char memory[4096];
+        struct text shown = text_over(memory, sizeof(memory));
+        text_add_printable(&shown, labels);
+        (void)printf("labels %s ", memory);
+        is_all = false;
+    }
+    (void)printf("%s", is_all ? "everything " : "");
+}
+
+static void print_silence(struct slice silence) {
+    show_column(silence, "id", 30);
+    show_column(silence, "tenant", 12);
+    (void)printf("from ");
+    show_column(silence, "start", 24);
+    (void)printf("to ");
+    show_column(silence, "end", 24);
+    print_match(silence);
+    (void)printf(" by ");
+    show_column(silence, "by", 0);
+    show_member(silence, "reason");
+    (void)printf("\n");
+}
+
+static int list_silences(struct silencing *silencing) {
+    struct slice item;
+    if (!call(silencing, "", slice_of(NULL, 0))) {
+        return 1;
+    }
+    if (cli_option(silencing->options, "--json") != NULL) {
+        (void)printf("%s\n", silencing->answer.data);
+        return 0;
+    }
+    struct slice rest = json_pick(text_slice(&silencing->answer), "silences");
+    while (json_pick_item(&rest, &item)) {
+        print_silence(item);
+    }
+    return 0;
+}
+
 static int run_silencing(struct silencing *silencing) {
     const char *what = cli_word(silencing->options, 0);
     const char *id = cli_word(silencing->options, 1);
@@ -141,11 +195,7 @@ static int run_silencing(struct silencing *silencing) {
         (void)fprintf(stderr, "usage: quell silence add | list | expire ID\n");
         return 2;
     }
-    if (!call(silencing, "", slice_of(NULL, 0))) {
-        return 1;
-    }
-    (void)printf("%s\n", silencing->answer.data);
-    return 0;
+    return list_silences(silencing);
 }
 
 int command_silence(const struct cli_options *options) {

@@ -263,23 +263,32 @@ sinks = ["{name}"]
         self.fail_job(quell, "loud")
         self.assertTrue(wait_for(lambda: hook.messages))
         quell.settle()
-        listed, = json.loads(self.silence(quell, "list"))["silences"]
+        listed, = json.loads(self.silence(quell, "list", "--json"))["silences"]
         self.assertEqual((listed["id"], listed["entity"], listed["severity"], listed["reason"],
                           listed["by"]), (made, "job:m*", ">=warning", 'a "big" move', "kim"))
         quell.stop(signal.SIGKILL)
         shutil.rmtree(os.path.join(quell.directory, "quell-data", "shard-0", "state"))
         quell.start()
-        self.assertEqual(json.loads(self.silence(quell, "list"))["silences"], [listed])
         self.assertEqual(json.loads(self.silence(quell, "list", "--json"))["silences"], [listed])
+        self.assertEqual(json.loads(self.silence(quell, "list", "--format", "json"))["silences"],
+                         [listed])
+        self.assertEqual(
+            self.silence(quell, "list").split(),
+            [made, "acme", "from", listed["start"], "to", listed["end"], "severity", ">=warning",
+             "entity", "job:m*", "by", "kim", "a", '"big"', "move"])
         other = json.loads(self.silence(quell, "add", "--json", "--entity", "job:other", "--for", "1h",
                                         "--reason", "x"))["id"]
         json.loads(self.silence(quell, "expire", other, "--json"))
+        of_label = self.silence(quell, "add", "--label", "team=a*\x1b", "--for", "1h", "--reason", "x")
+        self.assertRegex(self.silence(quell, "list"), f'{of_label} .* labels {{"team":"a\\*.*"}} ')
+        self.assertNotIn("\x1b", self.silence(quell, "list"))
+        self.silence(quell, "expire", of_label)
         self.fail_job(quell, "mutedtoo")
         quell.settle()
         self.assertEqual(len(hook.messages), 1)
         self.silence(quell, "expire", made)
         self.assertTrue(wait_for(lambda: len(hook.messages) == 3))
-        self.assertEqual(json.loads(self.silence(quell, "list"))["silences"], [])
+        self.assertEqual(json.loads(self.silence(quell, "list", "--json"))["silences"], [])
         self.assertIn("404", self.silence(quell, "expire", made, code=1))
         self.assertIn("ended by", quell.read_log())
 
