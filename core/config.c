@@ -213,7 +213,9 @@ static void apply_process(struct config_build *build, const struct toml_value *r
     if (section != NULL && section->kind != TOML_TABLE) {
         config_error(build, section, "a table is wanted here: [defaults.dedup] and the like");
     } else if (section != NULL) {
+        build->is_below_defaults = true;
         config_apply_sections(build, section, defaults, false);
+        build->is_below_defaults = false;
         config_apply_lists(build, section, nobody, defaults);
         refuse_tenant(build, section);
         refuse_twice(build, root, section);

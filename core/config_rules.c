@@ -262,12 +262,27 @@ static bool is_override(const struct toml_value *value) {
     return slice_equals(value->file, SLICE("--set"));
 }
 
+static void refuse_again(struct config_build *build, const struct config_given *first,
+                         const struct config_given *again) {
+    char memory[64];
+    struct text place = text_over(memory, sizeof(memory));
+    bool is_override_first = is_override(first->value); /* has no lines */
+    if (!is_override_first) {
+        text_add_format(&place, " in line %u", first->value->line);
+    }
+    config_error(build, again->value, "%s%s is set already, by %s%s%s%.*s", again->above,
+                 again->path, is_override_first ? "--set " : "", first->above, first->path,
+                 SLICE_PRINT(text_slice(&place)));
+}
+
 /* Whether the value is to be applied. A field has more than one name or place: of those in files
  * all but one would count for nothing, and one of --set overrides them. */
 static bool take_turn(struct config_build *build, const struct rule *rule, const void *field,
                       const struct toml_value *value) {
     struct config_given *given = build->given;
     struct config_given *end = given + build->given_count;
+    const char *above = build->is_below_defaults ? "defaults." : "";
+    const struct config_given this = {field, above, rule->path, value};
     bool is_list = rule->type == RULE_TOKENS_OPERATOR || rule->type == RULE_TOKENS_METRICS;
     while (given < end && (given->field != field || is_list)) {
         given++;
@@ -276,16 +291,13 @@ static bool take_turn(struct config_build *build, const struct rule *rule, const
         return false;
     }
     if (given < end && is_override(given->value) == is_override(value)) {
-        const struct config_given this = {field, rule->path, value};
-        const struct config_given *first = given->value->line <= value->line ? given : &this;
-        const struct config_given *again = first == given ? &this : given;
-        config_error(build, again->value, "%s is set already, by %s in line %u", again->path,
-                     first->path, first->value->line);
+        bool is_first = given->value->line <= value->line;
+        refuse_again(build, is_first ? given : &this, is_first ? &this : given);
         return false;
     }
     if (given < build->given + CONFIG_GIVEN_MAX) {
         build->given_count += given == end ? 1 : 0;
-        *given = (struct config_given){field, rule->path, value};
+        *given = this;
     }
     return true;
 }
@@ -341,10 +353,14 @@ static void apply_dedup_by(struct config_build *build, const struct toml_value *
     }
 }
 
+static const struct rule dedup_by_rule = {.path = "dedup.by", .type = RULE_TEXT};
+
 bool config_apply_policy_key(struct config_build *build, struct slice path,
                              const struct toml_value *value, struct policy *policy) {
     if (slice_equals(path, SLICE("dedup.by"))) {
-        apply_dedup_by(build, value, policy);
+        if (take_turn(build, &dedup_by_rule, &policy->dedup_by, value)) {
+            apply_dedup_by(build, value, policy);
+        }
         return true;
     }
     const struct rule *rule = find_rule(policy_rules, POLICY_RULES_COUNT, path);

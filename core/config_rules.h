@@ -13,6 +13,7 @@ enum { CONFIG_GIVEN_MAX = 192 };
 /* A scalar that was read. */
 struct config_given {
     const void *field;
+    const char *above; /* its path: "defaults." or "", and */
     const char *path;
     const struct toml_value *value;
 };
@@ -24,6 +25,7 @@ struct config_build {
     bool is_process_unread;                      /* what quell.toml would have named is not known */
     bool is_tenants_dir_given;                   /* else it is the built-in one */
     bool is_of_tenant;                           /* it is a tenant's file that is being read */
+    bool is_below_defaults;                      /* what is being read stands below [defaults] */
     struct config_given given[CONFIG_GIVEN_MAX]; /* in the file that is being read */
     uint32_t given_count;
     const struct toml_value *told; /* is no string; nothing more is told of it */

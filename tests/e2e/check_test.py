@@ -43,14 +43,28 @@ class CheckStory(unittest.TestCase):
     def test_a_key_under_two_of_its_names_is_told(self):
         self.assertEqual(self.check({
             "quell.toml": 'max_request_bytes = "1MiB"\n[server]\nmax_request_bytes = "2MiB"\n'
-                          '[dedup]\nwindow = "1m"\n[defaults.dedup]\nwindow = "2m"\n',
+                          '[dedup]\nwindow = "1m"\nby = ["entity"]\n'
+                          '[defaults.dedup]\nwindow = "2m"\nby = ["tenant"]\n',
             "tenants/acme.toml": 'resolve_after = "1m"\n[notify]\nresolve_after = "2m"\n'
                                  'reopen_window = "3m"\n',
             "tenants/beta.toml": '[incident]\nresolve_after = "2m"\n'}),
             (1, "", "quell.toml:3:1: server.max_request_bytes is set already, by max_request_bytes in"
-                    " line 1\nquell.toml:7:1: dedup.window is set already, by dedup.window in line 5\n"
+                    " line 1\nquell.toml:8:1: defaults.dedup.window is set already, by dedup.window in line"
+                    " 5\nquell.toml:9:1: defaults.dedup.by is set already, by dedup.by in line 6\n"
                     "./tenants/acme.toml:3:1: notify.resolve_after is set already, by resolve_after in"
                     " line 1\n"))
+
+    def test_two_names_of_one_key_on_the_command_line_are_both_named(self):
+        names = ["max_request_bytes", "server.max_request_bytes", "dedup.window",
+                 "defaults.dedup.window", "notify.resolve_after", "defaults.resolve_after"]
+        for first, second in zip(names[::2], names[1::2]):
+            for given in ((first, second), (second, first)):
+                value = "64MiB" if "bytes" in first else "5m"
+                code, _, words = self.check({"quell.toml": ""},
+                                            *(part for name in given for part in ("--set", f"{name}={value}")))
+                self.assertEqual(code, 1)
+                self.assertRegex(words, f"^--set:1:[0-9]+: ({first} is set already, by --set {second}"
+                                        f"|{second} is set already, by --set {first})\n$")
 
     def test_what_the_command_line_sets_overrides_a_key_under_any_of_its_names(self):
         files = {"quell.toml": '[server]\nmax_request_bytes = "64MiB"\nmax_buffered_bytes = "64MiB"\n'}
