@@ -103,8 +103,32 @@ static bool operate(struct letters *letters, const char *what, const char *numbe
     return true;
 }
 
+struct numbered {
+    uint64_t created_ns; /* of the message */
+    uint64_t number;
+};
+
+/* A letter that was retried in vain has a higher number than newer ones. */
+static int by_age(const void *a, const void *b) {
+    const struct numbered *left = a;
+    const struct numbered *right = b;
+    if (left->created_ns != right->created_ns) {
+        return left->created_ns < right->created_ns ? -1 : 1;
+    }
+    return left->number < right->number ? -1 : left->number > right->number;
+}
+
+static struct numbered number_of(struct slice letter) {
+    char memory[64];
+    struct text created = text_over(memory, sizeof(memory));
+    struct numbered numbered = {.number = json_pick_u64(letter, "number")};
+    json_pick_text(letter, "created_at", &created);
+    (void)status_is_ok(text_parse_time(text_slice(&created), &numbered.created_ns));
+    return numbered;
+}
+
 /* The numbers first: what is retried may be a dead letter again, with a higher one, meanwhile. */
-static bool collect_numbers(struct letters *letters, uint64_t *numbers, uint32_t *count_out,
+static bool collect_numbers(struct letters *letters, struct numbered *numbers, uint32_t *count_out,
                             bool *has_more_out) {
     uint32_t count = 0;
     char cursor[32] = "0";
@@ -116,26 +140,28 @@ static bool collect_numbers(struct letters *letters, uint64_t *numbers, uint32_t
         struct slice all = text_slice(&letters->answer);
         struct slice rest = json_pick(all, "dead_letters");
         while (count < ALL_LETTERS_MAX && json_pick_item(&rest, &item)) {
-            numbers[count++] = json_pick_u64(item, "number");
+            numbers[count++] = number_of(item);
         }
         struct text next = text_over(cursor, sizeof(cursor));
         json_pick_text(all, "next_cursor", &next);
     }
+    qsort(numbers, count, sizeof(*numbers), by_age);
     *count_out = count;
     *has_more_out = cursor[0] != 0;
     return true;
 }
 
-/* One that is refused, being gone by now, leaves the others to be done; no answer ends it. */
+/* Oldest first, so that a receiver hears of an incident in the order in which it went. One that is
+ * refused, being gone by now, leaves the others to be done; no answer ends it. */
 static int operate_on_all(struct letters *letters, const char *what) {
     uint32_t count = 0;
     bool has_more = false;
-    uint64_t *numbers = calloc(ALL_LETTERS_MAX, sizeof(*numbers));
+    struct numbered *numbers = calloc(ALL_LETTERS_MAX, sizeof(*numbers));
     bool is_good = numbers != NULL && collect_numbers(letters, numbers, &count, &has_more);
     bool is_answered = true;
     for (uint32_t i = 0; i < count && is_answered; i++) {
         char number[32];
-        (void)snprintf(number, sizeof(number), "%llu", (unsigned long long)numbers[i]);
+        (void)snprintf(number, sizeof(number), "%llu", (unsigned long long)numbers[i].number);
         is_good = operate(letters, what, number) && is_good;
         is_answered = letters->answer.size > 0;
     }

@@ -90,6 +90,12 @@ void outbox_memory_key(struct hash128 incident_id, struct slice sink, struct wri
     writer_bytes(writer, sink);
 }
 
+void outbox_heard_key(struct hash128 incident_id, struct slice sink, struct writer *writer) {
+    writer_hash128(writer, incident_id);
+    writer_u8(writer, 0); /* no name of a sink begins so */
+    writer_bytes(writer, sink);
+}
+
 struct slice outbox_type_word(enum outbox_type type) {
     static const char *const words[] = {
         [OUTBOX_OPENED] = "opened",

@@ -6,7 +6,9 @@
  * BATCH_OUTCOME journal record, whose application deletes the row (delivered) or moves it to the
  * dead letters. A row that is neither is offered again after a restart: at least once, with the
  * same message id, so that a receiver can tell. What a sink wants to know again about an incident
- * (a thread's address in a chat) travels with the outcome and becomes a row of table MEMORY.
+ * (a thread's address in a chat) travels with the outcome and becomes a row of table MEMORY; so
+ * does which version of it was delivered last, by which a dead letter that goes out again is known
+ * to be overtaken.
  *
  * Row (table OUTBOX, key number u64 big-endian) and ring item share the encoded form:
  *   u64 number, u64 created_ns, hash128 incident id, hash128 message id, u32 version of the
@@ -74,5 +76,8 @@ MUST_CHECK struct status dead_letter_decode(struct slice bytes, struct dead_lett
 uint64_t dead_letter_when(const struct dead_letter *letter, const struct outbox_message *message);
 /* The key of an incident's row in table MEMORY: incident id, sink's name. */
 void outbox_memory_key(struct hash128 incident_id, struct slice sink, struct writer *writer);
+/* The key of the row beside it, of what the sink has heard: u32 the latest version of the incident
+ * that was delivered. None: the first one at most. */
+void outbox_heard_key(struct hash128 incident_id, struct slice sink, struct writer *writer);
 /* "opened", "updated", "resolved". */
 struct slice outbox_type_word(enum outbox_type type);

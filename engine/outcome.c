@@ -59,22 +59,49 @@ static void remember(struct engine *engine, struct store_snapshot *snapshot,
     }
 }
 
+/* The first version overtakes nothing. */
+static void note_heard(struct engine *engine, struct store_snapshot *snapshot,
+                       const struct outbox_message *message) {
+    uint8_t bytes[MEMORY_KEY_BYTES_MAX];
+    uint8_t version[4];
+    struct writer key = writer_over(bytes, sizeof(bytes));
+    struct writer value = writer_over(version, sizeof(version));
+    struct slice known;
+    outbox_heard_key(message->incident_id, message->sink, &key);
+    writer_u32(&value, message->incident_version);
+    if (message->incident_version <= 1 || key.failed ||
+        !engine_kept_has_incident(snapshot, message->tenant, message->incident_id)) {
+        return;
+    }
+    if (message->is_again &&
+        status_is_ok(store_get(snapshot, STORE_TABLE_MEMORY, writer_slice(&key), &known))) {
+        struct reader reader = reader_over(known);
+        if (reader_u32(&reader) > message->incident_version) {
+            return;
+        }
+    }
+    effect_put(&engine->effects, STORE_TABLE_MEMORY, writer_slice(&key), writer_slice(&value));
+}
+
 /* Into the timeline of the incident, or of the one that it was merged into: its line of what was
  * told would else say that people know. */
 static void tell_timeline(struct engine *engine, struct store_snapshot *snapshot,
                           const struct outbox_message *message,
                           const struct outbox_outcome *outcome) {
     bool is_dead = outcome->result == OUTBOX_DEAD;
-    if (!is_dead && (outcome->result != OUTBOX_DELIVERED || !message->is_again)) {
+    bool is_overtaken = outcome->result == OUTBOX_SUPERSEDED;
+    if (!is_dead && !message->is_again) {
         return;
     }
     const struct incident_delivery delivery = {
-        .what = is_dead ? INCIDENT_UNDELIVERED : INCIDENT_DELIVERED_LATE,
+        .what = is_dead || is_overtaken ? INCIDENT_UNDELIVERED : INCIDENT_DELIVERED_LATE,
         .message_id = message->message_id,
         .version = message->incident_version,
         .type = outbox_type_word(message->type),
         .sink = message->sink,
-        .reason = is_dead ? outcome->error : slice_of(NULL, 0),
+        .reason = is_dead        ? outcome->error
+                  : is_overtaken ? SLICE("a newer message of the incident took its place")
+                                 : slice_of(NULL, 0),
     };
     struct incident_context context = engine_incident_context(engine, 0);
     struct hash128 id = message->incident_id;
@@ -108,6 +135,9 @@ static struct status settle_row(struct engine *engine, struct store_snapshot *sn
     tell_timeline(engine, snapshot, &message, outcome);
     if (outcome->memory.size > 0) {
         remember(engine, snapshot, &message, outcome->memory);
+    }
+    if (outcome->result == OUTBOX_DELIVERED) {
+        note_heard(engine, snapshot, &message);
     }
     effect_delete(&engine->effects, STORE_TABLE_OUTBOX, key);
     engine->settled_seq[outcome->number % SETTLED_SLOTS] = engine->applied_seq;

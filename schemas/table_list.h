@@ -19,7 +19,8 @@ STORE_TABLE(12, DEAD, "dead")             /* outbox number (8) -> dead letter: r
 STORE_TABLE(13, RECENT, "recent")         /* tenant, 0, ~opened_ns (8), incident id (16) -> empty:
                                              incidents newest first, for the API */
 STORE_TABLE(14, STREAM, "stream")         /* core/stream.h: partition of a log -> place in it */
-STORE_TABLE(15, MEMORY, "memory")         /* incident id (16), sink's name -> what it remembers */
+STORE_TABLE(15, MEMORY, "memory")         /* incident id (16), sink's name -> what it remembers;
+                                             the same with a 0 before the name -> what it heard */
 STORE_TABLE(16, SILENCE, "silence")       /* engine/silences.h: tenant, 0, id -> policy_silence */
 STORE_TABLE(17, AUDIT, "audit")           /* core/audit.h: a ring of who did what when */
 STORE_TABLE(18, DEDUP_KEY, "dedup_key")   /* entry's number (4) -> dedup/dedup.h row */

@@ -242,6 +242,27 @@ static struct status recall(struct sink_host *host, struct store_snapshot *snaps
     return arena_copy(&host->attempt_arena, value, &current->memory);
 }
 
+/* Whether an older state would arrive behind a newer one: a dead letter that goes out again. */
+static bool is_overtaken(const struct sink_host *host, struct store_snapshot *snapshot,
+                         const struct outbox_message *message) {
+    uint8_t bytes[512];
+    struct writer key = writer_over(bytes, sizeof(bytes));
+    struct slice value;
+    if (!message->is_again || host->type->keeps_history) {
+        return false;
+    }
+    if (sink_memory_heard(&host->memory, message->incident_id) > message->incident_version) {
+        return true;
+    }
+    outbox_heard_key(message->incident_id, message->sink, &key);
+    if (key.failed || key.size > 500 ||
+        !status_is_ok(store_get(snapshot, STORE_TABLE_MEMORY, writer_slice(&key), &value))) {
+        return false;
+    }
+    struct reader reader = reader_over(value);
+    return reader_u32(&reader) > message->incident_version;
+}
+
 static void attempt_row(struct sink_host *host, struct store_snapshot *snapshot, struct slice row,
                         const struct queued_message *message) {
     struct slice kept;
@@ -251,6 +272,10 @@ static void attempt_row(struct sink_host *host, struct store_snapshot *snapshot,
         !status_is_ok(recall(host, snapshot))) {
         say_words(host, SLICE("the outbox row cannot be read"));
         settle(host, OUTBOX_DEAD);
+        return;
+    }
+    if (is_overtaken(host, snapshot, &host->current.message)) {
+        settle(host, OUTBOX_SUPERSEDED);
         return;
     }
     host->current.message.type = message->type;
@@ -358,6 +383,9 @@ static bool report_outcome(struct sink_host *host) {
     }
     if (!sinks_send_outcome(host->sinks, host->shard, &outcome)) {
         return false;
+    }
+    if (host->result == OUTBOX_DELIVERED) {
+        sink_memory_note_heard(&host->memory, message->incident, message->version);
     }
     if (host->result == OUTBOX_DEAD) {
         log_dead(host, message->number);

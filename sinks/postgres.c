@@ -181,4 +181,5 @@ const struct sink_type sink_postgres_type = {
     .cancel = postgres_cancel,
     .add_event = postgres_add_event,
     .copy_events = postgres_copy_events,
+    .keeps_history = true,
 };

@@ -20,7 +20,7 @@
 #include "core/config.h"
 #include "core/outbox.h"
 
-#define SINK_ABI_VERSION 3u
+#define SINK_ABI_VERSION 4u
 
 /* What the host should do now. */
 enum sink_verdict {
@@ -134,6 +134,9 @@ struct sink_type {
                         struct sink_watcher *watcher);
     /* Messages a minute unless the config says `rate`; 0: as many as there are. */
     uint32_t rate_per_minute;
+    /* Each message is kept, and an older state never takes the place of a newer one: also a dead
+     * letter that a newer message has overtaken is delivered when an operator retries it. */
+    bool keeps_history;
 };
 
 /* The value of a setting, empty when it is not there. */

@@ -34,6 +34,23 @@ const struct sink_memory_item *sink_memory_find(const struct sink_memory *memory
     return NULL;
 }
 
+void sink_memory_note_heard(struct sink_memory *memory, struct hash128 incident, uint32_t version) {
+    memory->heard[memory->heard_count++ % SINK_MEMORIES_MAX] =
+        (struct sink_heard){incident, version};
+}
+
+uint32_t sink_memory_heard(const struct sink_memory *memory, struct hash128 incident) {
+    uint64_t kept =
+        memory->heard_count < SINK_MEMORIES_MAX ? memory->heard_count : SINK_MEMORIES_MAX;
+    uint32_t version = 0;
+    for (uint64_t i = 0; i < kept; i++) {
+        const struct sink_heard *heard = &memory->heard[i];
+        bool is_it = heard->incident.lo == incident.lo && heard->incident.hi == incident.hi;
+        version = is_it && heard->version > version ? heard->version : version;
+    }
+    return version;
+}
+
 void sink_memory_deinit(struct sink_memory *memory) {
     free(memory->items);
     *memory = (struct sink_memory){0};

@@ -1,9 +1,10 @@
 /*
- * sink_memory.h - what a sink asked to remember of an incident, until the shard has committed it.
+ * sink_memory.h - what a sink asked to remember of an incident, and which version of it was
+ * delivered, until the shard has committed it.
  *
- * An outcome carries the memory to table MEMORY; before it is there, the next message of the
- * incident may go out already. A ring of the latest SINK_MEMORIES_MAX bridges that: far more than
- * outcomes can be under way (OUTCOME_BATCHES).
+ * An outcome carries it to table MEMORY; before it is there, the next message of the incident may
+ * go out already. A ring of the latest SINK_MEMORIES_MAX bridges that: far more than outcomes can
+ * be under way (OUTCOME_BATCHES).
  */
 #pragma once
 
@@ -19,9 +20,16 @@ struct sink_memory_item {
     uint8_t bytes[OUTBOX_MEMORY_BYTES_MAX];
 };
 
+struct sink_heard {
+    struct hash128 incident;
+    uint32_t version;
+};
+
 struct sink_memory {
     struct sink_memory_item *items; /* NULL until something is remembered */
     uint64_t count;                 /* ever written */
+    struct sink_heard heard[SINK_MEMORIES_MAX];
+    uint64_t heard_count; /* ever delivered */
 };
 
 /* Forgets silently without memory of its own: the sink then begins anew. */
@@ -30,4 +38,8 @@ void sink_memory_put(struct sink_memory *memory, uint64_t number, struct hash128
 /* The latest of the incident, NULL when none is known here. */
 const struct sink_memory_item *sink_memory_find(const struct sink_memory *memory,
                                                 struct hash128 incident);
+/* A version of the incident was delivered. */
+void sink_memory_note_heard(struct sink_memory *memory, struct hash128 incident, uint32_t version);
+/* The latest version that was; 0 when none is known here. */
+uint32_t sink_memory_heard(const struct sink_memory *memory, struct hash128 incident);
 void sink_memory_deinit(struct sink_memory *memory);

@@ -195,6 +195,53 @@ class DeadLetters(Story):
         self.assertTrue(wait_for(lambda: quell.incidents()))
         self.assertEqual(self.timeline(quell, incident), before)
 
+    def test_a_letter_that_newer_news_has_overtaken_is_not_told_again(self):
+        quell = self.run_quell()
+        quell.events(failure("extract"))
+        self.wait_for_letters(quell, 1)
+        incident = quell.incidents()[0]["id"]
+        self.hook.status = 200
+        quell.events({**failure("extract"), "status": "succeeded"})
+        self.assertTrue(wait_for(lambda: self.hook.types() == ["resolved"]))
+        self.dlq(quell, "retry", "--all")
+        overtaken = ("undelivered",
+                     "opened to hook: a newer message of the incident took its place")
+        self.assertTrue(wait_for(lambda: self.timeline(quell, incident)[-1] == overtaken),
+                        self.timeline(quell, incident))
+        self.wait_for_letters(quell, 0)
+        self.assertEqual(self.hook.types(), ["resolved"])
+
+    def test_that_it_was_overtaken_is_known_after_a_restart_too(self):
+        quell = self.run_quell()
+        quell.events(failure("extract"))
+        self.wait_for_letters(quell, 1)
+        self.hook.status = 200
+        quell.events({**failure("extract"), "status": "succeeded"})
+        self.assertTrue(wait_for(lambda: self.hook.types() == ["resolved"]))
+        quell.settle()
+        quell.stop(signal.SIGKILL)
+        quell.start()
+        self.dlq(quell, "retry", "--all")
+        self.wait_for_letters(quell, 0)
+        quell.settle()
+        self.assertEqual(self.hook.types(), ["resolved"])
+
+    def test_all_are_retried_oldest_first_also_those_that_died_again_in_between(self):
+        quell = self.run_quell()
+        quell.events(failure("extract"))
+        letter, = self.wait_for_letters(quell, 1)
+        quell.events({**failure("extract"), "status": "succeeded"})
+        self.wait_for_letters(quell, 2)
+        self.dlq(quell, "retry", str(letter["number"]))
+        self.assertTrue(wait_for(lambda: quell.get("/api/v1/stats")[1]["deliveries_dead"] == 3))
+        self.assertEqual([letter["type"] for letter in self.wait_for_letters(quell, 2)],
+                         ["resolved", "opened"])
+        self.hook.status = 200
+        self.dlq(quell, "retry", "--all")
+        self.assertTrue(wait_for(lambda: self.hook.types() == ["opened", "resolved"]),
+                        self.hook.types())
+        self.wait_for_letters(quell, 0)
+
     def test_a_token_sees_and_moves_its_own_letters_alone(self):
         files = {f"tenants/{name}.toml": f'[tenant]\nid = "{name}"\ntokens_sha256 = '
                  f'["{hashlib.sha256(name.encode()).hexdigest()}"]\n[notify]\ngroup_wait = "0s"\n'
