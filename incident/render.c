@@ -207,7 +207,8 @@ static struct status add_labels(struct text *json, const struct incident_row *ro
     }
     if (!slice_is_empty(options->merged_into)) {
         add_label(json, SLICE("merged_into"), options->merged_into, &is_first);
-    } else if (written < total) {
+    }
+    if (written < total) {
         char memory[16];
         struct text count = text_over(memory, sizeof(memory));
         text_add_u64(&count, total);
@@ -226,6 +227,7 @@ void incident_render(const struct incident_row *row, const struct incident_membe
     add_root(json, row);
     struct status status =
         add_all_affected(json, row, members, options->affected_max, &total, &written);
+    total += options->affected_more;
     add_blast_radius(json, row);
     text_add_char(json, ',');
     text_add_json_time(json, "opened_at", row->opened_ns);

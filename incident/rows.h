@@ -101,6 +101,7 @@ struct slice incident_status_word(enum incident_status status);
 /* --- render.c --- */
 struct render_options {
     uint32_t affected_max;
+    uint32_t affected_more;   /* beside those of the source */
     struct slice merged_into; /* "inc_…", empty when it was not */
 };
 void incident_render(const struct incident_row *row, const struct incident_members_source *members,

@@ -20,6 +20,7 @@
  * not heard of the incident an update is OPENED; the end goes to all that have, whatever routes say
  * by then. Message id = hash of (incident id, version, sink): the same after a replay.
  */
+#include "incident/affected.h"
 #include "incident/lifecycle.h"
 #include "incident/rows.h"
 
@@ -78,67 +79,19 @@ void telling_note_news(struct incidents *incidents, const struct incident_contex
     }
 }
 
-struct told_members {
-    struct incidents *incidents;
-    const struct incident_context *context;
-    uint32_t count;
-    uint32_t at;
-    struct hash128 id;
-    uint8_t key[20];
-};
-
-static bool told_members_next(void *context, struct slice *key_out, struct slice *value_out) {
-    struct told_members *members = context;
-    if (members->at == members->count) {
-        return false;
-    }
-    struct member *member =
-        member_at(members->incidents, members->incidents->sorted[members->at++]);
-    *key_out = slice_of(members->key, member_key_row(members->id, member->node, members->key));
-    *value_out = member_encode(members->incidents, members->context, member);
-    return true;
-}
-
-static bool is_told_before(const void *context, uint32_t a, uint32_t b) {
-    const struct incidents *incidents = context;
-    const struct member *left = &incidents->members[a];
-    const struct member *right = &incidents->members[b];
-    if (left->hops != right->hops) {
-        return left->hops < right->hops;
-    }
-    if (left->since_ns != right->since_ns) {
-        return left->since_ns < right->since_ns;
-    }
-    return left->node < right->node;
-}
-
-/* All but the root; of a suspected one, the member that stands for it is affected like the rest. */
-static uint32_t sort_members(struct incidents *incidents, const struct incident *incident) {
-    uint32_t root = incident->suspect_node == GRAPH_NODE_NONE ? incident->root : INDEX_NONE;
-    uint32_t count = 0;
-    for (uint32_t at = incident->members_first; at != INDEX_NONE;) {
-        struct member *member = member_at(incidents, at);
-        if (!member->is_foreign && at != root) {
-            incidents->sorted[count++] = at;
-        }
-        at = member->next;
-    }
-    sort_indices(incidents->sorted, count, is_told_before, incidents);
-    return count;
-}
-
 static struct slice render(struct incidents *incidents, const struct incident_context *context,
                            const struct incident *incident, size_t bytes_max,
-                           const struct render_options *options) {
+                           struct render_options options) {
     struct incident_row row;
     struct status status =
         incident_row_decode(incident_encode(incidents, context, incident, false), &row);
     ASSERT(status_is_ok(status));
-    struct told_members members = {.incidents = incidents, .context = context, .id = incident->id};
-    members.count = options->affected_max == 0 ? 0 : sort_members(incidents, incident);
-    struct incident_members_source source = {.next = told_members_next, .context = &members};
+    struct affected affected;
+    affected_list(&affected, incidents, context, incident, !slice_is_empty(options.merged_into));
+    options.affected_more = affected.more;
+    struct incident_members_source source = {.next = affected_next, .context = &affected};
     struct text json = text_over(incidents->json, bytes_max);
-    incident_render(&row, &source, options, &json, &status);
+    incident_render(&row, &source, &options, &json, &status);
     ASSERT(status_is_ok(status) && !json.truncated);
     return text_slice(&json);
 }
@@ -290,7 +243,7 @@ static bool send(struct incidents *incidents, const struct incident_context *con
     incident->version++;
     struct slice payload =
         render(incidents, context, incident,
-               share < INCIDENT_JSON_BYTES_MAX ? share : INCIDENT_JSON_BYTES_MAX, options);
+               share < INCIDENT_JSON_BYTES_MAX ? share : INCIDENT_JSON_BYTES_MAX, *options);
     enum outbox_row_type types[SINKS_PER_TENANT_MAX];
     for (uint32_t i = 0; i < count; i++) {
         bool is_first = type == ROW_UPDATED && !is_unknown && !knows(incident, sinks[i]);
@@ -485,7 +438,8 @@ void telling_close_merged(struct incidents *incidents, const struct incident_con
     struct text survivor = text_over(words, sizeof(words));
     text_add_text(&survivor, "inc_");
     text_add_base32(&survivor, survivor_id);
-    struct render_options options = {.affected_max = 0, .merged_into = text_slice(&survivor)};
+    struct render_options options = {.affected_max = AFFECTED_CLOSING_MAX,
+                                     .merged_into = text_slice(&survivor)};
     loser->updated_ns = context->now_ns;
     struct slice sinks[SINKS_PER_TENANT_MAX];
     uint32_t count = route_end(incidents, context, loser, sinks);

@@ -67,8 +67,41 @@ static void the_numbers_of_a_closing_message_agree(void **state) {
     world_fail(&world, "job:between", START_NS + 10 * NS_PER_S);
     assert_int_equal(world.told_count, 3);
     assert_non_null(strstr(world.told[2].json, "\"labels\":{\"merged_into\":\"inc_"));
+    assert_non_null(strstr(world.told[2].json,
+                           "\"affected\":[{\"entity\":\"job:between\",\"status\":\"failed\","));
     assert_non_null(strstr(world.told[2].json, "\"blast_radius\":{\"total\":2,\"failing\":2,"
                                                "\"at_risk\":0,\"by_kind\":{\"job\":2}}"));
+    world_deinit(&world);
+}
+
+/* As many as fit, those first that are nearest to the root. */
+static void a_closing_message_lists_the_affected_within_its_bound(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_fail(&world, "job:first", START_NS);
+    world_run(&world, START_NS + NS_PER_S);
+    world_fail(&world, "job:root", START_NS);
+    for (unsigned i = 60; i > 0; i--) {
+        char name[32];
+        (void)snprintf(name, sizeof(name), "job:d%02u", i);
+        world_depend(&world, name, "job:root");
+        world_fail(&world, name, START_NS + i * NS_PER_MS);
+    }
+    world_run(&world, START_NS + NS_PER_MINUTE);
+    assert_int_equal(world.told_count, 2);
+    world_depend(&world, "job:first", "job:cause");
+    world_depend(&world, "job:root", "job:cause");
+    world_fail(&world, "job:cause", START_NS);
+    assert_int_equal(world.told_count, 3);
+    const char *json = world.told[2].json;
+    assert_non_null(strstr(json, "\"title\":\"job:root failed"));
+    assert_non_null(strstr(json, "\"affected\":[{\"entity\":\"job:d01\",\"status\":\"failed\","));
+    assert_non_null(strstr(json, "\"entity\":\"job:d32\""));
+    assert_null(strstr(json, "\"entity\":\"job:d33\""));
+    assert_int_equal(count_text(json, "\"hops\":"), 32);
+    assert_non_null(strstr(json, "\"affected_total\":\"60\"}"));
+    assert_in_range(strlen(json), 1, 16 * 1024);
     world_deinit(&world);
 }
 
@@ -440,6 +473,7 @@ int main(void) {
         cmocka_unit_test(late_cause_reroots_an_untold_incident_and_keeps_its_id),
         cmocka_unit_test(late_cause_reroots_told_incidents_into_the_first_seen),
         cmocka_unit_test(the_numbers_of_a_closing_message_agree),
+        cmocka_unit_test(a_closing_message_lists_the_affected_within_its_bound),
         cmocka_unit_test(many_told_incidents_merge_in_steps_as_room_allows),
         cmocka_unit_test(the_first_to_fail_of_a_cycle_is_its_root),
         cmocka_unit_test(an_explicit_failure_is_the_root_of_a_cycle_before_lateness),
