@@ -40,13 +40,27 @@ static void add_share(struct text *json, double share) {
     text_add_format(json, "%.4g", share < 0 ? 0.0 : share > 1 ? 1.0 : share);
 }
 
+/* Who is only suspected has said nothing: the row has the words of one that it would explain. */
+static struct slice root_message(const struct incident_row *row, struct text *memory) {
+    if (!row->is_suspected) {
+        return row->root_message;
+    }
+    text_add_text(memory, "reports nothing itself");
+    text_add_text(memory, row->root_message.size > 0 ? "; one that it would explain says: " : "");
+    text_add(memory, row->root_message);
+    return text_slice(memory);
+}
+
 static void add_root(struct text *json, const struct incident_row *row) {
+    char memory[MESSAGE_KEPT_BYTES_MAX + 128];
+    struct text message = text_over(memory, sizeof(memory));
     text_add_text(json, ",\"root_cause\":{");
     text_add_json_member(json, "entity", row->root_entity);
     text_add_char(json, ',');
-    text_add_json_member(json, "error_class", row->root_error_class);
+    text_add_json_member(json, "error_class",
+                         row->is_suspected ? SLICE("") : row->root_error_class);
     text_add_char(json, ',');
-    text_add_json_member(json, "message", row->root_message);
+    text_add_json_member(json, "message", root_message(row, &message));
     text_add_char(json, ',');
     text_add_json_time(json, "first_seen", row->root_since_ns);
     text_add_text(json, ",\"confidence\":");

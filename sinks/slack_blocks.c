@@ -118,8 +118,7 @@ static unsigned percent_of(struct slice share) {
     return value > 0 && value <= 1 ? (unsigned)(value * 100 + 0.5) : 0;
 }
 
-/* Whether the root has reported nothing: what stands there as its error is that of the first of
- * those that it would explain. Its first evidence says so. */
+/* Whether the root has reported nothing. Its first evidence says so. */
 static bool is_suspected(struct slice root) {
     struct slice evidence = json_pick(root, "evidence");
     struct slice first;
@@ -138,7 +137,7 @@ static void add_root(struct text *text, struct slice incident) {
     struct text error = text_over(memory, sizeof(memory));
     json_pick_text(root, "error_class", &error);
     struct slice line = slice_head(text_slice(&error), slice_find_byte(text_slice(&error), '\n'));
-    if (!is_silent && line.size > 0) { /* the rest stands below */
+    if (line.size > 0) { /* the rest stands below */
         text_add_char(text, ' ');
         slack_add_code(text, line, NAME_BYTES_MAX);
     }
@@ -243,9 +242,6 @@ static void add_error_message(struct text *json, struct slice incident) {
     struct text words = text_over(memory, sizeof(memory));
     json_pick_text(json_pick(incident, "root_cause"), "message", &message);
     if (message.size > 0) {
-        text_add_text(&words, is_suspected(json_pick(incident, "root_cause"))
-                                  ? "What is heard of those it would explain:\n"
-                                  : "");
         slack_add_code_block(&words, text_slice(&message), MESSAGE_BYTES_SHOWN_MAX);
         add_section(json, &words);
     }

@@ -46,6 +46,9 @@ static void a_silent_upstream_of_all_that_fail_is_suspected(void **state) {
     char *json = world_json(&world, "acme", 0);
     assert_non_null(strstr(json, "service:warehouse suspected; 4 downstream affected"));
     assert_non_null(strstr(json, "suspected: it reports no failure itself"));
+    assert_non_null(strstr(json, "\"entity\":\"service:warehouse\",\"error_class\":\"\","
+                                 "\"message\":\"reports nothing itself; one that it would explain "
+                                 "says: timeout after \\\"30s\\\"\""));
     assert_non_null(strstr(json, "4 of the 5 that depend on it directly are failing"));
     assert_int_equal(count_text(json, "\"hops\":1"), 4);
     assert_non_null(strstr(json, "\"failing\":4,\"at_risk\":1"));
