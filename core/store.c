@@ -14,6 +14,8 @@
 #include "core/base/hash.h"
 #include "core/file.h"
 
+/* LMDB's lock file: a head and a slot of 64 bytes a reader. */
+#define LOCK_BYTES (READERS_MAX * 64 + 4096)
 enum { READERS_MAX = 254, CRC_BYTES = 4, PATH_BYTES_MAX = 1200 };
 
 struct store {
@@ -99,8 +101,30 @@ static int open_tables(struct store *store, bool read_only) {
     return mdb_txn_commit(txn);
 }
 
+/* LMDB writes to its lock file through mapped memory, so a page of it that the disk has no room for
+ * would end the process (SIGBUS): it gets its room first. One that is there already has its first
+ * page, which is all that a few readers need. Before LMDB opens it: a close of ours behind that
+ * would release its locks. */
+static int allocate_lock_file(const char *directory) {
+    char path[PATH_BYTES_MAX];
+    struct stat facts = {0};
+    (void)snprintf(path, sizeof(path), "%s/lock.mdb", directory);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return 0; /* LMDB says why, or goes without */
+    }
+    bool is_done = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, LOCK_BYTES) == 0 || errno == EOPNOTSUPP;
+    int code = is_done ? 0 : errno;
+    bool has_page = fstat(fd, &facts) == 0 && facts.st_size > 0 && facts.st_blocks > 0;
+    (void)close(fd);
+    return has_page ? 0 : code;
+}
+
 static int open_env(struct store *store, const struct store_options *options) {
-    int code = mdb_env_create(&store->env);
+    int code = options->read_only ? 0 : allocate_lock_file(options->directory);
+    if (code == 0) {
+        code = mdb_env_create(&store->env);
+    }
     if (code == 0) {
         code = mdb_env_set_maxdbs(store->env, STORE_TABLE_COUNT);
     }

@@ -6,6 +6,8 @@
 
 /* How often a full disk is asked again. */
 #define RETRY_NS (100 * NS_PER_MS)
+/* What a start and the few rows that come without news may want. */
+#define START_BYTES (4 * MIB)
 
 static void tell(struct room *room, bool is_short, const struct fault *fault) {
     if (is_short) {
@@ -33,4 +35,9 @@ bool room_is_enough(struct room *room) {
         tell(room, is_short, &fault);
     }
     return !is_short;
+}
+
+bool room_lets_start(struct room *room) {
+    struct fault fault = {{0}};
+    return status_is_ok(store_reserve(room->store, START_BYTES, &fault));
 }

@@ -58,6 +58,10 @@ static bool append_batch(struct shard *shard, struct waiting one) {
         return true;
     }
     bool is_news = one.batch->kind == BATCH_EVENTS || one.batch->kind == BATCH_STREAM;
+    if (!shard->has_config && !room_lets_start(&shard->room)) {
+        waiting_answer(one, STATUS_FULL);
+        return true;
+    }
     if (is_news && (!room_is_enough(&shard->room) || !lag_takes(&shard->lag, one.batch->count))) {
         waiting_answer(one, STATUS_FULL);
         return true;

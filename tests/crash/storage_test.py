@@ -239,7 +239,7 @@ class Storage(unittest.TestCase):
         self.addCleanup(disk.close)
         directory = tempfile.mkdtemp(prefix="quell-storage-")
         self.addCleanup(shutil.rmtree, directory)
-        for pages in (0, 1, 4):
+        for pages in (0, 1, 2, 3, 4, 5):
             data = disk.join(f"data-{pages}")
             process = self.process(directory, "data_dir=" + data)
             disk.fill()
@@ -250,6 +250,38 @@ class Storage(unittest.TestCase):
             self.assertIn("No space left on device", process.log_end())
             disk.empty()
             process.start()
+            self.assertEqual(process.stop(), 0)
+            shutil.rmtree(data)
+
+    def test_a_disk_that_is_full_before_the_state_has_its_reserve_only_delays_the_next_start(self):
+        disk = disks.tmpfs(96)
+        self.addCleanup(disk.close)
+        directory = tempfile.mkdtemp(prefix="quell-storage-")
+        self.addCleanup(shutil.rmtree, directory)
+        for has_reserve in (True, False):
+            data = disk.join(f"data-{has_reserve}")
+            process = self.process(directory, "data_dir=" + data, "journal.segment_bytes=8MiB")
+            process.start()
+            process.kill()
+            if not has_reserve:
+                state = os.path.join(data, "shard-0/state/data.mdb")
+                shutil.copyfile(state, state + ".copy")
+                os.replace(state + ".copy", state)
+            disk.fill()
+            process.launch()
+            begin = time.monotonic()
+            while not has_reserve and "waits for room" not in process.log_text():
+                self.assertIsNone(process.process.poll(), process.log_end())
+                self.assertLess(time.monotonic() - begin, 60)
+                time.sleep(0.01)
+            if not has_reserve:
+                disk.empty()
+            while not process.is_ready():
+                self.assertIsNone(process.process.poll(), process.log_end())
+                self.assertLess(time.monotonic() - begin, 60)
+                time.sleep(0.01)
+            if has_reserve:
+                disk.empty()
             self.assertEqual(process.stop(), 0)
             shutil.rmtree(data)
 
