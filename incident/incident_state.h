@@ -220,6 +220,7 @@ struct incident {
     uint64_t opened_ns;
     uint64_t updated_ns;
     uint64_t resolved_ns;
+    uint64_t reopened_ns; /* after its end had been told, the last time; 0: never */
     uint64_t opened_seq;
     uint32_t opened_index;
     uint64_t signals_total;

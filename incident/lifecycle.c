@@ -353,6 +353,7 @@ void incident_reopen(struct incidents *incidents, const struct incident_context 
     timeline_add_going(incidents, context, incident, member, "reopened", status);
     if (incident->is_told && end_was_told) {
         incident->changes |= CHANGE_REOPENED;
+        incident->reopened_ns = context->now_ns;
     }
     incident_schedule(incidents, incident);
 }

@@ -181,7 +181,7 @@ static void add_head(struct text *json, const struct incident_row *row, bool is_
 
 static bool label_is_ours(struct slice key) {
     return slice_equals(key, SLICE("merged_into")) || slice_equals(key, SLICE("affected_total")) ||
-           slice_equals(key, SLICE("acknowledged_by"));
+           slice_equals(key, SLICE("acknowledged_by")) || slice_equals(key, SLICE("reopened_at"));
 }
 
 static void add_label(struct text *json, struct slice key, struct slice value, bool *is_first) {
@@ -192,15 +192,20 @@ static void add_label(struct text *json, struct slice key, struct slice value, b
     *is_first = false;
 }
 
-/* Who has it. */
-static struct status add_acknowledged_by(struct text *json, const struct incident_row *row,
-                                         bool *is_first) {
+/* Who has it, and whether it was over before. */
+static struct status add_state(struct text *json, const struct incident_row *row, bool *is_first) {
     struct incident state;
     TRY(incident_decode_state(row->state, &state));
     struct slice words = slice_of(state.acknowledged, state.acknowledged_size);
     struct slice by = slice_head(slice_tail(words, strlen("by ")), state.acknowledged_by_size);
-    if (!slice_is_empty(by)) {
+    if (row->status == INCIDENT_ACKNOWLEDGED && !slice_is_empty(by)) {
         add_label(json, SLICE("acknowledged_by"), by, is_first);
+    }
+    if (state.reopened_ns != 0) {
+        char memory[64];
+        struct text at = text_over(memory, sizeof(memory));
+        text_add_time(&at, state.reopened_ns, 3);
+        add_label(json, SLICE("reopened_at"), text_slice(&at), is_first);
     }
     return status_ok();
 }
@@ -216,8 +221,8 @@ static struct status add_labels(struct text *json, const struct incident_row *ro
             add_label(json, row->labels[i].key, row->labels[i].value, &is_first);
         }
     }
-    if (row->status == INCIDENT_ACKNOWLEDGED && slice_is_empty(options->merged_into)) {
-        TRY(add_acknowledged_by(json, row, &is_first));
+    if (slice_is_empty(options->merged_into)) {
+        TRY(add_state(json, row, &is_first));
     }
     if (!slice_is_empty(options->merged_into)) {
         add_label(json, SLICE("merged_into"), options->merged_into, &is_first);

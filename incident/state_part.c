@@ -109,6 +109,9 @@ void incident_encode_state(const struct incident *incident, struct writer *write
     writer_u32(writer, incident->rank.rival_node);
     writer_u32(writer, incident->rank.rival_affected);
     write_recurring(incident, writer);
+    if (incident->reopened_ns != 0) {
+        writer_u64(writer, incident->reopened_ns);
+    }
 }
 
 /* What it has lost is subtracted from what a timeline had. */
@@ -175,6 +178,7 @@ static void read_newer(struct reader *reader, struct incident *incident) {
     if (!incident->is_older) { /* nor of what their timelines leave out */
         read_recurring(reader, incident);
     }
+    incident->reopened_ns = reader_left(reader) > 0 ? reader_u64(reader) : 0;
 }
 
 struct status incident_decode_state(struct slice bytes, struct incident *incident) {

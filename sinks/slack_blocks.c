@@ -44,19 +44,6 @@ struct severity_look {
     const char *sign;
 };
 
-/* Whether the incident goes on as another: its end is none. */
-static bool is_merged(struct slice incident) {
-    return json_pick(json_pick(incident, "labels"), "merged_into").size > 0;
-}
-
-static bool is_resolved(struct slice incident) {
-    return slice_equals(json_pick(incident, "status"), SLICE("\"resolved\""));
-}
-
-static bool is_acknowledged(struct slice incident) {
-    return slice_equals(json_pick(incident, "status"), SLICE("\"acknowledged\""));
-}
-
 /* "(red) CRITICAL job:x failed", or "(green) RESOLVED ..."; event text is escaped. */
 static void add_headline(struct text *text, enum outbox_type type, struct slice incident,
                          size_t bytes_max) {
@@ -79,10 +66,12 @@ static void add_headline(struct text *text, enum outbox_type type, struct slice 
         }
     }
     if (type == OUTBOX_RESOLVED) {
-        text_add_text(text, is_merged(incident) ? "\xF0\x9F\x94\x80 MERGED "
-                                                : "\xF0\x9F\x9F\xA2 RESOLVED ");
-    } else if (is_acknowledged(incident)) {
+        text_add_text(text, slack_is_merged(incident) ? "\xF0\x9F\x94\x80 MERGED "
+                                                      : "\xF0\x9F\x9F\xA2 RESOLVED ");
+    } else if (slack_is_acknowledged(incident)) {
         text_add_text(text, "(acknowledged) ");
+    } else if (slack_is_reopened(incident)) {
+        text_add_text(text, "(reopened) ");
     }
     slack_add_escaped(text, text_slice(&title), bytes_max - (text->size - before));
 }
@@ -169,7 +158,7 @@ static uint64_t began_ns(struct slice incident) {
 static void add_lasted(struct text *text, struct slice incident) {
     uint64_t end_ns = time_of(incident, "resolved_at");
     uint64_t start_ns = began_ns(incident);
-    if (end_ns > start_ns && start_ns > 0 && !is_merged(incident)) {
+    if (end_ns > start_ns && start_ns > 0 && !slack_is_merged(incident)) {
         text_add_text(text, "*Lasted*\n");
         text_add_duration(text, (end_ns - start_ns) / NS_PER_S * NS_PER_S);
     }
@@ -200,7 +189,7 @@ static void add_field_words(struct text *text, enum field field, struct slice in
         add_count(text, "*Failing now*\n", json_pick_u64(radius, "failing"));
         return;
     case FIELD_RISK:
-        if (!is_resolved(incident)) { /* of what is well, nothing is at risk */
+        if (!slack_is_resolved(incident)) { /* of what is well, nothing is at risk */
             add_count(text, "*At risk downstream*\n", json_pick_u64(radius, "at_risk"));
         }
         return;
@@ -322,7 +311,7 @@ static void add_context(struct text *json, struct slice incident) {
     char memory[CONTEXT_BYTES_MAX + 1];
     struct text words = text_over(memory, sizeof(memory));
     struct slice root = json_pick(incident, "root_cause");
-    if (is_merged(incident)) {
+    if (slack_is_merged(incident)) {
         text_add_text(&words, "Goes on as ");
         slack_add_member(&words, json_pick(incident, "labels"), "merged_into", 64);
         text_add_text(&words, ". ");
@@ -371,20 +360,26 @@ static void add_fallback(struct text *json, enum outbox_type type, struct slice 
     text_add_json_string(json, text_slice(&words));
 }
 
-/* "Resolved <when>, after 12m", "Acknowledged by ann", "Now 13 failing, 18 at risk downstream". */
+/* "Resolved <when>, after 12m", "Reopened <when>", "Acknowledged by ann", "Now 13 failing, 18 at
+ * risk downstream". */
 static void add_change(struct text *words, enum outbox_type type, struct slice incident) {
     struct slice radius = json_pick(incident, "blast_radius");
     struct slice labels = json_pick(incident, "labels");
     if (type == OUTBOX_RESOLVED) {
-        text_add_text(words, is_merged(incident) ? "Goes on as " : "Resolved ");
-        if (is_merged(incident)) {
+        text_add_text(words, slack_is_merged(incident) ? "Goes on as " : "Resolved ");
+        if (slack_is_merged(incident)) {
             slack_add_member(words, labels, "merged_into", 64);
         } else {
             slack_add_date(words, time_of(incident, "resolved_at"));
         }
         return;
     }
-    if (is_acknowledged(incident)) {
+    if (slack_is_reopened(incident) && !slack_is_acknowledged(incident)) {
+        text_add_text(words, "Reopened ");
+        slack_add_date(words, time_of(labels, "reopened_at"));
+        text_add_text(words, ". ");
+    }
+    if (slack_is_acknowledged(incident)) {
         text_add_text(words, "Acknowledged");
         if (json_pick(labels, "acknowledged_by").size > 0) {
             text_add_text(words, " by ");
@@ -406,7 +401,7 @@ void slack_add_message(struct text *json, enum outbox_type type, struct slice in
     add_error_message(json, incident);
     add_affected(json, incident);
     add_context(json, incident);
-    bool is_done = type == OUTBOX_RESOLVED || is_acknowledged(incident);
+    bool is_done = type == OUTBOX_RESOLVED || slack_is_acknowledged(incident);
     slack_add_buttons(json, incident, links, !is_done);
     text_add_char(json, ']');
 }

@@ -145,3 +145,19 @@ void slack_add_evidence(struct text *text, struct slice root, size_t bytes_max) 
     add_evidence_of(text, root, true,
                     text->size > before ? ". Against it: " : "Against it: ", bytes_max);
 }
+
+bool slack_is_merged(struct slice incident) {
+    return json_pick(json_pick(incident, "labels"), "merged_into").size > 0;
+}
+
+bool slack_is_resolved(struct slice incident) {
+    return slice_equals(json_pick(incident, "status"), SLICE("\"resolved\""));
+}
+
+bool slack_is_reopened(struct slice incident) {
+    return json_pick(json_pick(incident, "labels"), "reopened_at").size > 0;
+}
+
+bool slack_is_acknowledged(struct slice incident) {
+    return slice_equals(json_pick(incident, "status"), SLICE("\"acknowledged\""));
+}

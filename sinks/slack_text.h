@@ -1,6 +1,6 @@
 /*
  * slack_text.h - words of events inside a Slack message: escaped, cut, in code spans, so that they
- * mention nobody and change no look. Pure.
+ * mention nobody and change no look; and which state an incident is in. Pure.
  */
 #pragma once
 
@@ -22,3 +22,12 @@ void slack_add_date(struct text *text, uint64_t time_ns);
 /* "Why: ..., .... Against it: ...": the first few lines of the root's evidence, as code spans of at
  * most bytes_max bytes each; nothing when there is none. */
 void slack_add_evidence(struct text *text, struct slice root, size_t bytes_max);
+
+/* --- What an incident says of itself --- */
+
+/* It goes on as another: its end is none. */
+bool slack_is_merged(struct slice incident);
+bool slack_is_resolved(struct slice incident);
+/* Its end was told before. */
+bool slack_is_reopened(struct slice incident);
+bool slack_is_acknowledged(struct slice incident);

@@ -142,6 +142,9 @@ static void add_words(struct text *line, const struct outbox_message *message) {
     text_add_printable(line, text_slice(&title_text));
     text_add_text(line, "  ");
     text_add_printable(line, text_slice(&id_text));
+    if (message->type != OUTBOX_RESOLVED && json_pick(labels, "reopened_at").size > 0) {
+        text_add_text(line, " reopened");
+    }
     if (is_merged) {
         text_add_text(line, " into ");
         text_add_printable(line, text_slice(&survivor_text));

@@ -150,6 +150,27 @@ class Life(Story):
         for what in ("opened", "resolved"):
             self.assertTrue(printed(what)[0].endswith(f"  {incident}\n"))
 
+    def test_what_is_open_again_after_its_end_says_so_to_each(self):
+        hook, quell = self.hooked("notify.group_interval=0s", "sink.lines.type=stdout")
+        quell.events(failure("extract"))
+        self.assertTrue(wait_for(lambda: hook.types() == ["opened"]))
+        quell.events({"job_id": "extract", "status": "succeeded"})
+        self.assertTrue(wait_for(lambda: hook.types() == ["opened", "resolved"]))
+        quell.events({**failure("extract"), "event_id": "again"})
+        self.assertTrue(wait_for(lambda: hook.types() == ["opened", "resolved", "updated"]))
+        first, end, again = (message["data"] for message in hook.messages)
+        self.assertEqual((again["id"], again["status"]), (first["id"], "open"))
+        self.assertNotIn("reopened_at", {**first["labels"], **end["labels"]})
+        self.assertGreater(again["labels"]["reopened_at"], end["resolved_at"])
+        self.assertEqual(quell.incidents()[0]["labels"], again["labels"])
+
+        def lines():
+            with open(os.path.join(quell.directory, "out")) as file:
+                return [line for line in file if first["id"] in line]
+        self.assertTrue(wait_for(lambda: len(lines()) == 3))
+        self.assertEqual([line.endswith(f"  {first['id']} reopened\n") for line in lines()],
+                         [False, False, True])
+
     def timeline_of(self, quell, tenant):
         incident, = quell.incidents("&tenant=" + tenant)
         _, answer = quell.get(f"/api/v1/incidents/{incident['id']}/timeline")

@@ -406,6 +406,7 @@ static void a_reopened_incident_tells_of_what_fails_since(void **state) {
         }
         expect_open(&world, 0);
         expect_incident(&world, "\"title\":\"job:a failed: Old; 3 downstream affected\"");
+        expect_incident(&world, "\"labels\":{}");
         world_run_for(&world, NS_PER_MINUTE);
         fail_with(&world, "job:a", "New");
         if (restarts == 1) {
@@ -418,6 +419,8 @@ static void a_reopened_incident_tells_of_what_fails_since(void **state) {
         expect_incident(&world, "\"first_seen\":\"2025-11-20T03:02:00.000Z\"");
         expect_incident(&world, "\"affected\":[]");
         expect_incident(&world, "\"failing\":1,\"at_risk\":3");
+        expect_incident(&world, "\"labels\":{\"reopened_at\":\"2025-11-20T03:02:00.000Z\"}");
+        assert_non_null(strstr(world.told[2].json, "\"reopened_at\":\"2025-11-20T03:02:00.000Z\""));
         fail_with(&world, "job:c", "New");
         world_run_for(&world, NS_PER_MINUTE);
         expect_incident(&world, "\"title\":\"job:a failed: New; 1 downstream affected\"");

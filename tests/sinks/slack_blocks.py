@@ -196,6 +196,16 @@ class SlackBlocks(unittest.TestCase):
         self.assertIn("Acknowledged by `ann &lt;!here&gt;`. Now 13 failing, 18 at risk",
                       reply["blocks"][1]["text"]["text"])
 
+    def test_what_is_open_again_after_its_end_says_so(self):
+        value = incident("extract", labels={"reopened_at": "2026-11-20T03:10:00.000Z"})
+        message = render(value, "updated")
+        self.assertIn("CRITICAL (reopened) job:extract", message["blocks"][0]["text"]["text"])
+        self.assertIn("CRITICAL (reopened) job:extract", message["text"])
+        reply = render(value, "updated", "reply")
+        self.assertRegex(reply["blocks"][1]["text"]["text"], "^Reopened <!date.1795144200.*>[.] Now 13 failing")
+        value.update(status="resolved", resolved_at="2026-11-20T03:20:00.000Z")
+        self.assertNotIn("eopened", json.dumps(render(value, "resolved")))
+
     def test_a_merged_incident_is_not_called_resolved(self):
         value = incident("extract", status="resolved", labels={"merged_into": "inc_" + "1" * 26},
                          resolved_at="2026-11-20T03:05:00.000Z")
