@@ -7,19 +7,29 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/base/hash.h"
 #include "core/base/limits.h"
 
 #define QUIET_NS (500 * NS_PER_MS)
+/* Who has written for so long no more will not soon close the file. */
+#define WRITTEN_NS (5 * NS_PER_S)
 #define EVENTS (IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CREATE)
 
-static void watch_folder(const struct config_watch *watch, struct slice path,
+static void watch_folder(const struct config_watch *watch, struct slice path, uint32_t events,
                          struct config_watch_folder *folder) {
     struct text text = text_over(folder->path, sizeof(folder->path));
     text_add(&text, path);
     folder->watch =
-        path.size == 0 || text.truncated ? -1 : inotify_add_watch(watch->fd, folder->path, EVENTS);
+        path.size == 0 || text.truncated ? -1 : inotify_add_watch(watch->fd, folder->path, events);
     struct stat facts;
     folder->inode = folder->watch >= 0 && stat(folder->path, &facts) == 0 ? facts.st_ino : 0;
+}
+
+/* A device is written to by anybody (/dev/null), a pipe is read once. What is not there may come.
+ */
+static bool is_file(const char *path) {
+    struct stat facts;
+    return stat(path, &facts) != 0 || S_ISREG(facts.st_mode);
 }
 
 static void watch_file(struct config_watch *watch, struct slice path) {
@@ -33,10 +43,13 @@ static void watch_file(struct config_watch *watch, struct slice path) {
     }
     text_add(&name_text, path);
     text_add(&folder_text, path);
+    if (!is_file(name)) {
+        return;
+    }
     struct config_watch_file *file = &watch->files[watch->files_count++];
     struct text file_name = text_over(file->name, sizeof(file->name));
     text_add_text(&file_name, basename(name));
-    watch_folder(watch, slice_of_text(dirname(folder)), &file->folder);
+    watch_folder(watch, slice_of_text(dirname(folder)), EVENTS | IN_MASK_ADD, &file->folder);
 }
 
 void config_watch_open(struct config_watch *watch, const char *path, const struct config *config) {
@@ -45,7 +58,7 @@ void config_watch_open(struct config_watch *watch, const char *path, const struc
     if (watch->fd < 0) {
         return;
     }
-    watch_folder(watch, config->tenants_dir, &watch->tenants);
+    watch_folder(watch, config->tenants_dir, EVENTS | IN_MODIFY, &watch->tenants);
     watch_file(watch, path == NULL ? slice_of(NULL, 0) : slice_of_text(path));
     watch_file(watch, config->tls.cert_file);
     watch_file(watch, config->tls.key_file);
@@ -114,20 +127,64 @@ static bool concerns_us(const struct config_watch *watch, const struct inotify_e
     return event->wd == watch->tenants.watch && is_toml && is_whole(&watch->tenants, event);
 }
 
+/* Its own place, else a free one; NULL: so many that one more is not waited for. */
+static struct config_watch_written *written_find(struct config_watch *watch, uint64_t name_hash) {
+    struct config_watch_written *free_place = NULL;
+    for (uint32_t i = 0; i < CONFIG_WATCH_WRITTEN_MAX; i++) {
+        struct config_watch_written *written = &watch->written[i];
+        if (written->at_ns != 0 && written->name_hash == name_hash) {
+            return written;
+        }
+        free_place = written->at_ns == 0 ? written : free_place;
+    }
+    return free_place;
+}
+
+/* Whatever comes after the writes to a file ends them: it is closed, or gone, or another's. */
+static void note_written(struct config_watch *watch, const struct inotify_event *event,
+                         uint64_t now_ns) {
+    uint64_t name_hash = hash64_of(slice_of_text(event->name), 0);
+    struct config_watch_written *written = written_find(watch, name_hash);
+    if (written != NULL) {
+        bool is_on = (event->mask & IN_MODIFY) != 0;
+        *written = (struct config_watch_written){name_hash, is_on ? now_ns : 0};
+    }
+}
+
+static bool is_being_written(struct config_watch *watch, uint64_t now_ns) {
+    bool is_any = false;
+    for (uint32_t i = 0; i < CONFIG_WATCH_WRITTEN_MAX; i++) {
+        struct config_watch_written *written = &watch->written[i];
+        written->at_ns = now_ns - written->at_ns < WRITTEN_NS ? written->at_ns : 0;
+        is_any = is_any || written->at_ns != 0;
+    }
+    return is_any;
+}
+
+static void take_event(struct config_watch *watch, const struct inotify_event *event,
+                       uint64_t now_ns) {
+    bool is_told = concerns_us(watch, event);
+    if (is_told && event->wd == watch->tenants.watch) {
+        note_written(watch, event, now_ns);
+    }
+    if (is_told && (event->mask & IN_MODIFY) == 0) { /* else its end is told as well */
+        watch->changed_ns = now_ns;
+    }
+}
+
 bool config_watch_is_due(struct config_watch *watch, uint64_t now_ns) {
     _Alignas(struct inotify_event) char bytes[8192];
     ssize_t got = watch->fd < 0 ? 0 : read(watch->fd, bytes, sizeof(bytes));
     while (got > 0) {
         for (ssize_t at = 0; at < got;) {
             const struct inotify_event *event = (const struct inotify_event *)(bytes + at);
-            if (concerns_us(watch, event)) {
-                watch->changed_ns = now_ns;
-            }
+            take_event(watch, event, now_ns);
             at += (ssize_t)(sizeof(*event) + event->len);
         }
         got = read(watch->fd, bytes, sizeof(bytes));
     }
-    if (watch->changed_ns == 0 || now_ns - watch->changed_ns < QUIET_NS) {
+    if (watch->changed_ns == 0 || now_ns - watch->changed_ns < QUIET_NS ||
+        is_being_written(watch, now_ns)) {
         return false;
     }
     watch->changed_ns = 0;

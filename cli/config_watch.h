@@ -15,6 +15,7 @@
 enum {
     CONFIG_WATCH_FILES_MAX = 4, /* quell.toml; certificate, key, clients' authority */
     CONFIG_WATCH_PATH_BYTES_MAX = 4096,
+    CONFIG_WATCH_WRITTEN_MAX = 16, /* tenants' files that somebody writes to at once */
 };
 
 struct config_watch_folder {
@@ -28,12 +29,19 @@ struct config_watch_file {
     char name[256]; /* in its folder */
 };
 
+/* A tenant's file that is written in its place: who does has not closed it yet. */
+struct config_watch_written {
+    uint64_t name_hash;
+    uint64_t at_ns; /* the latest write; 0: none */
+};
+
 struct config_watch {
     int fd; /* -1: nothing is watched */
     struct config_watch_folder tenants;
     struct config_watch_file files[CONFIG_WATCH_FILES_MAX];
     uint32_t files_count;
     uint64_t changed_ns; /* when the latest change was seen; 0: none is waiting */
+    struct config_watch_written written[CONFIG_WATCH_WRITTEN_MAX];
 };
 
 /* `path` is the configuration's file, NULL when there is none. What cannot be watched is not: a
@@ -45,5 +53,6 @@ void config_watch_follow(struct config_watch *watch, const char *path, const str
                          uint64_t now_ns);
 void config_watch_close(struct config_watch *watch);
 /* Whether something changed and then was quiet for a moment: files are often written in pieces, and
- * several at once. Asked again and again; true once a change. */
+ * several at once. A tenant's file that is half written is waited for, but not for ever. Asked
+ * again and again; true once a change. */
 bool config_watch_is_due(struct config_watch *watch, uint64_t now_ns);

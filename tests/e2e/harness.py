@@ -107,11 +107,13 @@ class Quell:
 
     ALWAYS = ("listen.http=127.0.0.1:0", "listen.grpc=127.0.0.1:0", "listen.console=127.0.0.1:0")
 
-    def __init__(self, *overrides, files=None, directory=None, stdout=None, stderr=None):
+    def __init__(self, *overrides, files=None, directory=None, stdout=None, stderr=None,
+                 config=None):
         self.stdout = stdout  # a descriptor; else a file, "out"
         self.stderr = stderr  # too; somebody else then fills the file "log"
         self.directory = directory or tempfile.mkdtemp(prefix="quell-test-")
         self.overrides = list(overrides)
+        self.config = config
         for name, text in (files or {}).items():
             path = os.path.join(self.directory, name)
             os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -124,7 +126,7 @@ class Quell:
             raise
 
     def start(self):
-        command = [BINARY, "run"]
+        command = [BINARY, "run"] + (["--config", self.config] if self.config else [])
         always = [*self.ALWAYS, "server.io=" + os.environ.get("QUELL_IO", "auto")]
         for override in always + self.overrides:
             command += ["--set", override]

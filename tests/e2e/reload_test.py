@@ -5,7 +5,9 @@ import json
 import os
 import shutil
 import signal
+import stat
 import subprocess
+import tempfile
 import time
 import unittest
 
@@ -163,6 +165,44 @@ class ReloadStory(Story):
         self.assertRegex(audits()[3], r"by a signal of user \d+, process \d+: nothing")
         self.fail_job(quell, "one", "umbrella")
         self.assertTrue(wait_for(lambda: hook.messages))
+
+    def test_a_file_that_somebody_still_writes_is_waited_for(self):
+        hook = self.receiver()
+        quell = self.quell("tenants_dir=tenants", files={
+            f"tenants/{name}.toml": self.config(hook) for name in ("acme", "umbrella")})
+
+        def audits():
+            return [json.loads(line)["message"] for line in quell.read_log().splitlines()
+                    if '"area":"audit"' in line]
+        with open(os.path.join(quell.directory, "tenants", "umbrella.toml"), "w") as file:
+            file.write("[labels]\na = 'b'\n")  # what is there so far is a configuration as well
+            file.flush()
+            self.write(quell, "acme", self.config(hook, "[dedup]\nwindow = '7m'\n"))
+            time.sleep(2)
+            self.assertEqual(audits(), [])
+            file.write(self.config(hook).replace("[notify]", "[dedup]\nwindow = '8m'\n[notify]"))
+        self.assertTrue(wait_for(audits))
+        self.assertIn("acme: rules; umbrella: rules", audits()[0])
+        time.sleep(1)
+        self.assertEqual(len(audits()), 1)
+        with open(os.path.join(quell.directory, "tenants", "umbrella.toml"), "a") as file:
+            file.write("# as long as it likes\n")
+            file.flush()
+            self.write(quell, "acme", self.config(hook))
+            self.assertTrue(wait_for(lambda: len(audits()) == 2, 20))  # but not for ever
+
+    def test_a_device_is_no_file_that_changes(self):
+        path = os.path.join(tempfile.mkdtemp(prefix="quell-test-"), "null")
+        self.addCleanup(shutil.rmtree, os.path.dirname(path))
+        try:  # like /dev/null, which others write to all the time
+            os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 3))
+        except PermissionError:
+            self.skipTest("making a device is refused here")
+        quell = self.quell(config=path)
+        with open(path, "w") as file:
+            file.write("x")
+        time.sleep(2)
+        self.assertNotIn("changed file", quell.read_log())
 
     def test_a_file_that_is_gone_is_no_new_configuration(self):
         hook = self.receiver()
