@@ -13,7 +13,8 @@ COMMAND("dlq", 64,
         "--json", NULL)
 COMMAND("silence", 2, "--console=", "--token=", "--by=", "--tenant=", "--severity=", "--entity=",
         "--owner=", "--label=", "--for=", "--start=", "--end=", "--reason=", "--json", NULL)
-COMMAND("graph", 3, "--console=", "--token=", "--tenant=", "--direction=", "--hops=", "--json",
+COMMAND("graph", 3,
+        "--console=", "--token=", "--by=", "--tenant=", "--direction=", "--hops=", "--json",
         "--to=", NULL)
 COMMAND("audit", 0, "--console=", "--token=", "--tenant=", "--limit=", "--cursor=", "--json", NULL)
 COMMAND("explain", 1, "--console=", "--token=", "--tenant=", "--json", NULL)

@@ -95,8 +95,43 @@ static void print_dot(struct slice graph) {
     (void)printf("}\n");
 }
 
+/* What a list brought in by mistake. */
+static int remove_edge(const struct cli_options *options) {
+    struct admin_client client;
+    struct config *config = NULL;
+    char path_memory[PATH_BYTES_MAX];
+    char body_memory[PATH_BYTES_MAX];
+    char answer_memory[PATH_BYTES_MAX];
+    struct text path = text_over(path_memory, sizeof(path_memory));
+    struct text body = text_over(body_memory, sizeof(body_memory));
+    struct text answer = text_over(answer_memory, sizeof(answer_memory));
+    if (cli_word(options, 2) == NULL) {
+        (void)fprintf(stderr, "quell: which edge? quell graph remove FROM TO\n");
+        return 2;
+    }
+    if (!status_is_ok(admin_client_of(options, &client, &config))) {
+        return 1;
+    }
+    text_add_text(&path, "/api/v1/graph/remove?");
+    admin_add_parameter(&path, "tenant", cli_option(options, "--tenant"));
+    admin_add_parameter(&path, "from", cli_word(options, 1));
+    admin_add_parameter(&path, "to", cli_word(options, 2));
+    text_add_text(&body, "{\"by\":");
+    text_add_json_string(&body, slice_of_text(admin_actor(options)));
+    text_add_char(&body, '}');
+    bool is_done = admin_call_or_say(&client, text_slice(&path), text_slice(&body), &answer);
+    if (is_done) {
+        (void)printf("removed\n");
+    }
+    config_release(config);
+    return is_done ? 0 : 1;
+}
+
 int command_graph(const struct cli_options *options) {
     const char *word = cli_word(options, 0);
+    if (word != NULL && strcmp(word, "remove") == 0) {
+        return remove_edge(options);
+    }
     if (word != NULL && strcmp(word, "import") == 0) {
         return graph_import(options);
     }

@@ -30,6 +30,7 @@ static const char usage[] =
     "            [--label key=glob] [--tenant t] | list | expire ID; [--json]\n"
     "  graph     a tenant's dependencies as DOT: [ENTITY] [--tenant t] [--direction up|down]\n"
     "            [--hops n] [--json] | import FILE: edges of CSV or JSON [--to host:port]\n"
+    "            | remove FROM TO: an edge that no configuration says\n"
     "  explain   why an incident has its root: inc_... [--tenant t] [--json]\n"
     "  audit     who changed what, when: [--tenant t] [--limit n] [--cursor c] [--json]\n"
     "  demo      a living example: forty failures become one incident\n"

@@ -132,6 +132,11 @@ static void answer_action(struct console *console, struct action *action,
         console_answer(action->exchange, status_ok(), &text);
         return;
     }
+    if (action->what == OPERATOR_REMOVE_EDGE) {
+        text_add_text(&text, "{\"result\":\"removed\"}");
+        console_answer(action->exchange, status_ok(), &text);
+        return;
+    }
     if (action->what == OPERATOR_SILENCE || action->what == OPERATOR_UNSILENCE) {
         text_add_format(&text, "{\"id\":\"%.*s\",\"result\":\"%s\"}", (int)action->id_size,
                         action->id, action->what == OPERATOR_SILENCE ? "made" : "ended");

@@ -91,6 +91,8 @@ enum parameter {
     PARAMETER_SINK,
     PARAMETER_DIRECTION,
     PARAMETER_HOPS,
+    PARAMETER_FROM,
+    PARAMETER_TO,
     PARAMETERS_COUNT,
 };
 /* The query's parameters, each decoded into its own memory; empty when not given. */
@@ -167,6 +169,11 @@ void letters_on_request(struct console *console, struct http_exchange exchange, 
 /* /api/v1/quarantine[/<id>[/retry|/drop]]; `rest` is what stands behind quarantine. */
 void quarantine_on_request(struct console *console, struct http_exchange exchange,
                            struct slice rest, const struct http_request *request);
+
+/* --- edges_api.c --- */
+/* /api/v1/graph/remove; `rest` is what stands behind it. */
+void edges_on_request(struct console *console, struct http_exchange exchange, struct slice rest,
+                      const struct http_request *request);
 
 /* --- silences_api.c --- */
 /* /api/v1/silences[/<id>/expire]; `rest` is what stands behind silences. */

@@ -10,7 +10,8 @@ static const char *const names[PARAMETERS_COUNT] = {
     [PARAMETER_SINCE] = "since",   [PARAMETER_LIMIT] = "limit",
     [PARAMETER_CURSOR] = "cursor", [PARAMETER_ENTITY] = "entity",
     [PARAMETER_SINK] = "sink",     [PARAMETER_DIRECTION] = "direction",
-    [PARAMETER_HOPS] = "hops",
+    [PARAMETER_HOPS] = "hops",     [PARAMETER_FROM] = "from",
+    [PARAMETER_TO] = "to",
 };
 
 void parameters_refuse(struct http_exchange exchange, enum parameter which, const char *wanted) {

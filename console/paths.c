@@ -11,6 +11,7 @@ static const char index_page[] =
     "POST /api/v1/incidents/<id>/ack      {\"by\":\"...\",\"note\":\"...\"}\n"
     "POST /api/v1/incidents/<id>/resolve\n"
     "GET  /api/v1/graph?tenant=&entity=&direction=up|down&hops=\n"
+    "POST /api/v1/graph/remove?tenant=&from=&to=  {\"by\":\"...\",\"note\":\"...\"}\n"
     "GET  /api/v1/stats?tenant=\n"
     "GET  /api/v1/audit?tenant=&limit=&cursor=\n"
     "GET  /api/v1/dlq?tenant=&sink=&limit=&cursor=\n"
@@ -311,6 +312,7 @@ static const struct {
     {"/api/v1/silences", silences_on_request},
     {"/api/v1/quarantine", quarantine_on_request},
     {"/api/v1/dlq", letters_on_request},
+    {"/api/v1/graph/remove", edges_on_request},
 };
 
 void console_on_request(void *context, struct http_exchange exchange,

@@ -26,3 +26,20 @@ struct status operator_decode(struct slice bytes, struct operator_request *reque
     *request_out = request;
     return status_ok();
 }
+
+void operator_edge_encode(const struct operator_edge *edge, struct writer *writer) {
+    writer_text(writer, edge->from);
+    writer_text(writer, edge->to);
+}
+
+struct status operator_edge_decode(struct slice detail, struct operator_edge *edge_out) {
+    struct reader reader = reader_over(detail);
+    struct operator_edge edge;
+    edge.from = reader_text(&reader);
+    edge.to = reader_text(&reader);
+    if (reader.failed || reader_left(&reader) != 0) {
+        return status_of(STATUS_CORRUPT);
+    }
+    *edge_out = edge;
+    return status_ok();
+}

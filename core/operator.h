@@ -20,7 +20,8 @@ enum operator_action {
     OPERATOR_UNSILENCE = 6,
     OPERATOR_RETRY_QUARANTINED = 7, /* it is applied again */
     OPERATOR_DROP_QUARANTINED = 8,
-    OPERATOR_AUDIT = 9, /* nothing but a line of the audit: `note` is what, `detail` more */
+    OPERATOR_AUDIT = 9,        /* nothing but a line of the audit: `note` is what, `detail` more */
+    OPERATOR_REMOVE_EDGE = 10, /* `detail`: text from, text to (operator_edge_encode) */
     OPERATOR_ACTIONS
 };
 
@@ -39,3 +40,11 @@ struct operator_request {
 void operator_encode(const struct operator_request *request, struct writer *writer);
 /* CORRUPT for damaged bytes; slices point into them. */
 MUST_CHECK struct status operator_decode(struct slice bytes, struct operator_request *request_out);
+
+/* Names as the tenant has them. */
+struct operator_edge {
+    struct slice from;
+    struct slice to;
+};
+void operator_edge_encode(const struct operator_edge *edge, struct writer *writer);
+MUST_CHECK struct status operator_edge_decode(struct slice detail, struct operator_edge *edge_out);

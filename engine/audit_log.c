@@ -18,6 +18,7 @@ static const char *const action_words[OPERATOR_ACTIONS] = {
     [OPERATOR_UNSILENCE] = "end silence",
     [OPERATOR_RETRY_QUARANTINED] = "retry quarantined record",
     [OPERATOR_DROP_QUARANTINED] = "drop quarantined record",
+    [OPERATOR_REMOVE_EDGE] = "remove edge",
 };
 
 static void put_line(struct engine *engine, enum audit_ring ring, struct audit_entry entry) {
@@ -49,6 +50,15 @@ static void add_subject(struct text *detail, const struct operator_request *requ
     case OPERATOR_DROP_DEAD:
         text_add_u64(detail, request->incident_id.lo);
         return;
+    case OPERATOR_REMOVE_EDGE: {
+        struct operator_edge edge = {0};
+        if (status_is_ok(operator_edge_decode(request->detail, &edge))) {
+            text_add(detail, edge.from);
+            text_add_text(detail, " -> ");
+            text_add(detail, edge.to);
+        }
+        return;
+    }
     default: {
         bool is_silence =
             request->action == OPERATOR_SILENCE || request->action == OPERATOR_UNSILENCE;

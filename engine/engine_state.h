@@ -227,6 +227,9 @@ MUST_CHECK struct status engine_apply_operator(struct engine *engine, struct bat
                                                struct fault *fault);
 
 /* --- operate_silence.c --- */
+/* CORRUPT for a damaged request. */
+MUST_CHECK struct status engine_operate_edge(struct engine *engine,
+                                             const struct operator_request *request);
 void engine_operate_silence(struct engine *engine, const struct operator_request *request);
 
 /* --- commit.c --- */

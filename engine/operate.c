@@ -61,6 +61,10 @@ struct status engine_apply_operator(struct engine *engine, struct batch_view *ba
             engine_operate_silence(engine, &request);
             continue;
         }
+        if (request.action == OPERATOR_REMOVE_EDGE) {
+            TRY(engine_operate_edge(engine, &request));
+            continue;
+        }
         struct incident_context context = engine_incident_context(engine, index++);
         struct status status =
             incidents_operate(engine->incidents, &context, request.incident_id, request.tenant,

@@ -59,6 +59,9 @@ MUST_CHECK struct status view_explain_json(struct view_reader *reader, struct sl
 MUST_CHECK struct status view_graph_json(struct view_reader *reader, struct slice tenant,
                                          struct slice entity, struct slice direction, uint32_t hops,
                                          struct text *json);
+/* Of an edge of the tenant's own nodes, whether the configuration says so. MISSING. */
+MUST_CHECK struct status view_find_edge(struct view_reader *reader, struct slice tenant,
+                                        struct slice from, struct slice to, bool *is_config_out);
 /* {"quarantine":[{"id","tenant","at","source","entity","reason","retryable","bytes",
  * "cut"?}],"next_cursor"}, "cut":true when less is kept than was sent; INVALID for a cursor that is
  * not ours. */

@@ -306,3 +306,36 @@ struct status view_graph_json(struct view_reader *reader, struct slice tenant, s
     arena_rewind(&reader->arena, mark);
     return status;
 }
+
+static struct status find_edge(const struct graph *graph, uint32_t node, uint32_t upstream,
+                               struct graph_neighbour *neighbours, bool *is_config_out) {
+    bool is_truncated = false;
+    uint32_t count = read_upstream(graph, node, neighbours, &is_truncated);
+    for (uint32_t i = 0; i < count; i++) {
+        if (neighbours[i].node == upstream) {
+            *is_config_out = neighbours[i].origin == GRAPH_ORIGIN_CONFIG;
+            return status_ok();
+        }
+    }
+    return status_of(STATUS_MISSING);
+}
+
+struct status view_find_edge(struct view_reader *reader, struct slice tenant, struct slice from,
+                             struct slice to, bool *is_config_out) {
+    const struct view *view = reader->view;
+    uint32_t node = graph_find_node(view->graph, derive_entity_key(tenant, from, view->hash_seed));
+    uint32_t upstream =
+        graph_find_node(view->graph, derive_entity_key(tenant, to, view->hash_seed));
+    if (node == GRAPH_NODE_NONE || upstream == GRAPH_NODE_NONE ||
+        !slice_equals(graph_get_node(view->graph, node).owner, tenant)) {
+        return status_of(STATUS_MISSING);
+    }
+    size_t mark = reader->arena.used_bytes;
+    struct graph_neighbour *neighbours =
+        ARENA_ARRAY(&reader->arena, struct graph_neighbour, NEIGHBOURS_SHOWN_MAX);
+    struct status status = neighbours == NULL
+                               ? status_of(STATUS_FULL)
+                               : find_edge(view->graph, node, upstream, neighbours, is_config_out);
+    arena_rewind(&reader->arena, mark);
+    return status;
+}

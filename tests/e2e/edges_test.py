@@ -1,6 +1,8 @@
 """Edge lists by POST /v1/edges: CSV, JSON, what quell has printed; what is no edge is refused."""
 import json
 import os
+import shutil
+import signal
 import subprocess
 import unittest
 
@@ -85,6 +87,49 @@ class Edges(Story):
         run = subprocess.run([BINARY, "graph", "import", path, "--to",
                               f"127.0.0.1:{self.q.http}"], capture_output=True, text=True)
         self.assertEqual((run.returncode, run.stderr), (1, f"quell: {path} is empty\n"))
+
+    def remove(self, *words, code=0):
+        run = subprocess.run([BINARY, "graph", "remove", *words, "--by", "kim", "--console",
+                              f"127.0.0.1:{self.q.console}"], capture_output=True, text=True, timeout=60)
+        self.assertEqual(run.returncode, code, run.stderr)
+        return run.stdout + run.stderr
+
+    def test_an_edge_that_a_list_should_not_have_brought_is_taken_out(self):
+        lines = "job:a,job:b\njob:b,job:c\njob:b,platform/service:x\n"
+        self.send(lines, "text/csv", **{"X-Scope-OrgID": "acme"})
+        self.send("job:b,job:c\nplatform/service:x,platform/service:y,platform\n", "text/csv")
+        self.assertEqual(len(self.edges("acme")[0]), 3)
+        self.assertIn("404", self.remove("job:a", "job:c", "--tenant", "acme", code=1))
+        self.assertIn("404", self.remove("job:b", "job:a", "--tenant", "acme", code=1))
+        self.assertIn("which edge", self.remove("job:b", code=2))
+        # What is the platform's own is for the platform.
+        self.assertIn("404", self.remove("platform/service:x", "platform/service:y", "--tenant",
+                                         "acme", code=1))
+        self.assertEqual(self.remove("job:b", "job:c", "--tenant", "acme"), "removed\n")
+        self.remove("job:b", "platform/service:x", "--tenant", "acme")
+        self.assertEqual(self.edges("acme")[0], {("job:a", "job:b")})
+        self.assertIn(("job:b", "job:c"), self.edges()[0])
+        audit = self.q.get("/api/v1/audit?tenant=acme")[1]["audit"]
+        self.assertEqual([(line["by"], line["what"], line["detail"]) for line in audit],
+                         [("kim", "remove edge", "job:b -> platform/service:x"),
+                          ("kim", "remove edge", "job:b -> job:c")])
+        self.q.stop(signal.SIGKILL)
+        shutil.rmtree(os.path.join(self.q.directory, "quell-data", "shard-0", "state"))
+        self.q.start()
+        self.assertEqual(self.edges("acme")[0], {("job:a", "job:b")})
+        self.q.events({**failure("c"), "tenant_id": "acme"}, {**failure("b"), "tenant_id": "acme"})
+        self.q.settle()
+        self.assertEqual(len(self.q.incidents("&tenant=acme")), 2)  # nothing binds them any more
+        self.q.events({**failure("b"), "tenant_id": "acme", "depends_on": ["job:c"]})
+        self.q.settle()
+        self.assertEqual(self.edges("acme")[0], {("job:a", "job:b"), ("job:b", "job:c")})
+
+    def test_an_edge_of_the_configuration_is_taken_out_there(self):
+        quell = self.quell(files={"quell.toml": '[[job]]\nid = "b"\ndepends_on = ["job:a"]\n'})
+        status, answer, _ = quell.request(
+            "POST", "/api/v1/graph/remove?from=job:b&to=job:a", '{"by":"kim"}', port=quell.console)
+        self.assertEqual(status, 409, answer)
+        self.assertIn(b"depends_on", answer)
 
     def test_what_one_quell_prints_another_takes(self):
         self.send("job:a,job:b\njob:b,job:c\n", "text/csv")
