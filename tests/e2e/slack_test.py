@@ -267,10 +267,10 @@ class SlackStory(Story):
         status, _, _ = quell.request("POST", f"/api/v1/dlq/{letter['number']}/retry", "{}",
                                      port=quell.console)
         self.assertEqual(status, 200)
-        self.assertTrue(wait_for(lambda: len(slack.calls) == 4))
-        self.assertEqual(slack.names(), ["chat.postMessage", "chat.update", "chat.postMessage",
-                                         "chat.postMessage"])
-        self.assertIn("thread_ts", slack.calls[3][1])
+        path = f"/api/v1/incidents/{letter['incident']}/timeline"
+        self.assertTrue(wait_for(lambda: "updated to chat: a newer message"
+                                 in quell.get(path)[1]["timeline"][-1]["detail"]))
+        self.assertEqual(slack.names(), ["chat.postMessage", "chat.update", "chat.postMessage"])
         self.assertIn("RESOLVED", slack.calls[1][1]["blocks"][0]["text"]["text"])
 
     def test_an_incoming_webhook_gets_a_message_each_and_nothing_mentions_anybody(self):
