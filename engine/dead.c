@@ -4,6 +4,7 @@
  *
  * A retried letter gets a new outbox number: the sinks read the outbox in order of numbers and are
  * past the old one. Its message id stays, so that a receiver can tell that it is the same message.
+ * One that newer news of its incident has overtaken is not told again: sinks/delivery.c.
  */
 #include "engine/engine_state.h"
 

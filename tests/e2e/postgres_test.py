@@ -195,6 +195,25 @@ class PostgresStory(DatabaseStory):
         self.assertEqual(self.postgres.rows("SELECT to_regclass('quell_incidents') IS NULL"),
                          [["t"]])
 
+    def test_a_retried_letter_is_kept_and_shows_no_old_state(self):
+        quell = self.sink("sink.db.max_attempts=2")
+        quell.events(failure("first"))
+        self.wait_for_rows("SELECT count(*) FROM quell_incidents", [["1"]])
+        self.postgres.psql("ALTER TABLE quell_incident_events ADD CONSTRAINT refused"
+                           " CHECK (type <> 'opened') NOT VALID")
+        quell.events(failure("extract"))
+        self.assertTrue(wait_for(lambda: quell.get("/api/v1/dlq")[1]["dead_letters"]))
+        quell.events(recovery("extract"))
+        of_it = " WHERE root_entity = 'job:extract'"
+        self.wait_for_rows("SELECT status FROM quell_incidents" + of_it, [["resolved"]])
+        self.postgres.psql("ALTER TABLE quell_incident_events DROP CONSTRAINT refused")
+        letter, = quell.get("/api/v1/dlq")[1]["dead_letters"]
+        quell.request("POST", f"/api/v1/dlq/{letter['number']}/retry", "{}", port=quell.console)
+        self.wait_for_rows("SELECT type FROM quell_incident_events WHERE incident_id ="
+                           f" '{letter['incident']}' ORDER BY version", [["opened"], ["resolved"]])
+        self.assertEqual(self.postgres.rows("SELECT status FROM quell_incidents" + of_it),
+                         [["resolved"]])
+
     def test_who_may_only_write_does_without_the_tables_he_does_not_use(self):
         quell = self.sink()
         quell.events(failure("one"))
