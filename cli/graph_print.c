@@ -121,7 +121,7 @@ static int remove_edge(const struct cli_options *options) {
     text_add_char(&body, '}');
     bool is_done = admin_call_or_say(&client, text_slice(&path), text_slice(&body), &answer);
     if (is_done) {
-        (void)printf("removed\n");
+        (void)printf("%s\n", cli_option(options, "--json") != NULL ? answer.data : "removed");
     }
     config_release(config);
     return is_done ? 0 : 1;

@@ -106,7 +106,8 @@ class Edges(Story):
         self.assertIn("404", self.remove("platform/service:x", "platform/service:y", "--tenant",
                                          "acme", code=1))
         self.assertEqual(self.remove("job:b", "job:c", "--tenant", "acme"), "removed\n")
-        self.remove("job:b", "platform/service:x", "--tenant", "acme")
+        answer = self.remove("job:b", "platform/service:x", "--tenant", "acme", "--json")
+        self.assertEqual(json.loads(answer), {"result": "removed"})
         self.assertEqual(self.edges("acme")[0], {("job:a", "job:b")})
         self.assertIn(("job:b", "job:c"), self.edges()[0])
         audit = self.q.get("/api/v1/audit?tenant=acme")[1]["audit"]
