@@ -11,10 +11,9 @@ import threading
 import time
 import unittest
 
-from harness import BINARY, Receiver, Story, failure, wait_for
+from harness import IS_SANITIZED, Receiver, Story, failure, wait_for
 
 INCIDENTS = int(os.environ.get("QUELL_DELIVERY_INCIDENTS", "300"))
-IS_SANITIZED = any(word in BINARY for word in ("asan", "tsan"))
 
 
 class Hanging:

@@ -16,6 +16,8 @@ import jsonschema
 
 BINARY = os.environ["QUELL_BINARY"]
 SOURCE = os.environ["QUELL_SOURCE"]
+# Sanitizers take memory and time of their own.
+IS_SANITIZED = os.environ.get("QUELL_SANITIZE", "none") != "none"
 SHARED = os.path.join(SOURCE, "..", "shared", "data")
 with open(os.path.join(SOURCE, "schemas", "incident.schema.json")) as file:
     SCHEMA = json.load(file)

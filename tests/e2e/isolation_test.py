@@ -18,9 +18,8 @@ import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
 import python_packages  # noqa: E402
-from harness import BINARY, Story, failure, wait_for
+from harness import BINARY, IS_SANITIZED, Story, failure, wait_for
 
-IS_SANITIZED = any(word in BINARY for word in ("asan", "tsan"))
 CALLS = int(os.environ.get("QUELL_ISOLATION_CALLS", "10000" if IS_SANITIZED else "100000"))
 MARK = b"zq7"
 
