@@ -124,23 +124,21 @@ static void add_any(struct json_walk *walk, struct text *text, uint32_t depth) {
 static bool take_composite(struct json_walk *walk, bool is_map, uint32_t depth,
                            struct slice *text_out) {
     size_t start = json_next_at(walk);
-    size_t capacity = ATTRIBUTE_BYTES_MAX;
+    struct text text;
     if (depth == OTLP_ANY_DEPTH_MAX) {
         json_fail(walk, "nested too deeply");
         return false;
     }
-    char *memory = arena_allocate(walk->arena, capacity, 1);
-    if (memory == NULL) {
+    if (!otlp_begin_list(walk->arena, &text)) {
         walk->is_out_of_room = true;
         json_fail(walk, "no room");
         return false;
     }
-    struct text text = text_over(memory, capacity);
     add_list(walk, &text, is_map, depth);
     if (walk->error == NULL) {
-        otlp_mark_cut(&text, slice_of(walk->bytes.data + start, walk->at - start));
+        struct slice raw = slice_of(walk->bytes.data + start, walk->at - start);
+        *text_out = otlp_end_list(walk->arena, &text, raw);
     }
-    *text_out = text_slice(&text);
     return walk->error == NULL;
 }
 

@@ -149,6 +149,17 @@ static enum attribute_type type_of(uint32_t number) {
     return types[number];
 }
 
+static struct status take_list(struct proto_root *root, const struct proto_field *any,
+                               struct arena *arena, struct slice *text_out) {
+    struct text text;
+    if (!otlp_begin_list(arena, &text)) {
+        return status_of(STATUS_FULL);
+    }
+    add_list(root, any->bytes, &text, any->number == ANY_KVLIST, 0);
+    *text_out = otlp_end_list(arena, &text, any->bytes);
+    return status_ok();
+}
+
 struct status otlp_proto_take_any(struct proto_root *root, struct slice message,
                                   struct arena *arena, struct slice *text_out,
                                   enum attribute_type *type_out) {
@@ -161,10 +172,11 @@ struct status otlp_proto_take_any(struct proto_root *root, struct slice message,
         (void)proto_text(root, &any, text_out);
         return status_ok();
     }
+    if (*type_out == ATTRIBUTE_JSON) {
+        return take_list(root, &any, arena, text_out);
+    }
     bool is_scalar = any.wire != PROTO_LENGTH;
-    size_t capacity = is_scalar                 ? NUMBER_TEXT_BYTES
-                      : any.number == ANY_BYTES ? any.bytes.size / 3 * 4 + 5
-                                                : ATTRIBUTE_BYTES_MAX;
+    size_t capacity = is_scalar ? NUMBER_TEXT_BYTES : any.bytes.size / 3 * 4 + 5;
     char *memory = arena_allocate(arena, capacity, 1);
     if (memory == NULL) {
         return status_of(STATUS_FULL);
@@ -172,11 +184,8 @@ struct status otlp_proto_take_any(struct proto_root *root, struct slice message,
     struct text text = text_over(memory, capacity);
     if (is_scalar) {
         add_number(&any, &text);
-    } else if (any.number == ANY_BYTES) {
-        otlp_add_base64(&text, any.bytes);
     } else {
-        add_list(root, any.bytes, &text, any.number == ANY_KVLIST, 0);
-        otlp_mark_cut(&text, any.bytes);
+        otlp_add_base64(&text, any.bytes);
     }
     *text_out = text_slice(&text);
     return status_ok();

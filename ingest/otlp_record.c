@@ -76,7 +76,13 @@ bool otlp_is_marked(struct slice value, enum attribute_type type) {
     return type == ATTRIBUTE_JSON && fills_room(value.size);
 }
 
-void otlp_mark_cut(struct text *text, struct slice raw) {
+bool otlp_begin_list(struct arena *arena, struct text *text_out) {
+    char *memory = arena_allocate_unset(arena, ATTRIBUTE_BYTES_MAX, 1);
+    *text_out = text_over(memory, memory == NULL ? 0 : ATTRIBUTE_BYTES_MAX);
+    return memory != NULL;
+}
+
+static void mark_cut(struct text *text, struct slice raw) {
     ASSERT(text->capacity == ATTRIBUTE_BYTES_MAX);
     if (!fills_room(text->size)) {
         ASSERT(!text->truncated);
@@ -85,6 +91,13 @@ void otlp_mark_cut(struct text *text, struct slice raw) {
     struct hash128 hash = hash128_of(raw, 0);
     text_end_with_mark(text, slice_of(&hash, sizeof(hash)));
     ASSERT(fills_room(text->size));
+}
+
+struct slice otlp_end_list(struct arena *arena, struct text *text, struct slice raw) {
+    mark_cut(text, raw);
+    size_t start = (size_t)((const uint8_t *)text->data - arena->base);
+    arena_rewind(arena, start + text->size);
+    return text_slice(text);
 }
 
 static struct slice cut_value(struct slice value) {

@@ -36,10 +36,12 @@ void otlp_attributes_add(struct otlp_attributes *attributes, const struct attrib
 /* It has no room: is_cut, but its words still tell the record from others. */
 void otlp_attributes_note_cut(struct otlp_attributes *attributes,
                               const struct attribute *attribute);
-/* A list or map was written as JSON into ATTRIBUTE_BYTES_MAX, from the bytes `raw`. When it filled
- * that room it may be cut, and ends in a hash of the raw bytes instead: records that differ only
- * behind the cut are two. */
-void otlp_mark_cut(struct text *text, struct slice raw);
+/* ATTRIBUTE_BYTES_MAX for a list or map, which is written as JSON. False: the arena is full. */
+bool otlp_begin_list(struct arena *arena, struct text *text_out);
+/* It was written from the bytes `raw`. When it filled its room it may be cut, and ends in a hash of
+ * the raw bytes instead: records that differ only behind the cut are two. What is left of the room
+ * goes back, with all that the arena gave since. */
+struct slice otlp_end_list(struct arena *arena, struct text *text, struct slice raw);
 /* Whether a value is such a text: no JSON any more. */
 bool otlp_is_marked(struct slice value, enum attribute_type type);
 /* Which of those that the rules look for has the key; OTLP_KNOWN_COUNT: none. */

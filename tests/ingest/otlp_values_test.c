@@ -1,6 +1,7 @@
 /* otlp_values_test.c - values of OTLP/JSON become what protobuf would have made of them. */
 #include <stdio.h>
 
+#include "ingest/otlp_proto.h"
 #include "tests/ingest/otlp_world.h"
 
 static enum status_code decode_text(struct world *world, const char *text) {
@@ -131,6 +132,42 @@ static void a_list_too_long_to_be_whole_is_text(void **state) {
     arena_deinit(&world.arena);
 }
 
+/* Room for a value of 16 KiB each would be more than there is: who sends it was told to try again,
+ * for ever. */
+static void many_lists_take_the_room_that_they_fill(void **state) {
+    enum { LISTS = 200 };
+    static char body[LISTS * 64 + 256];
+    static uint8_t bytes[LISTS * 8 + 64];
+    struct text text = text_over(body, sizeof(body));
+    struct world world;
+    (void)state;
+    text_add_text(&text, "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"attributes\":[");
+    for (uint32_t i = 0; i < LISTS; i++) {
+        text_add_format(&text, "%s{\"key\":\"n\",\"value\":{\"arrayValue\":{}}}",
+                        i == 0 ? "" : ",");
+    }
+    text_add_text(&text, "]}]}]}]}");
+    assert_int_equal(decode_text(&world, body), STATUS_OK);
+    assert_int_equal(world.decode.accepted, 1);
+    arena_deinit(&world.arena);
+    /* resource_logs { scope_logs { log_records { attributes { value { array_value {} } } ... } } }
+     */
+    size_t size = LISTS * 6;
+    struct writer writer = writer_over(bytes, sizeof(bytes));
+    for (uint32_t around = 0; around < 3; around++) {
+        size_t left = size + 3 * (2 - around);
+        writer_u8(&writer, around == 0 ? 0x0A : 0x12);
+        writer_u8(&writer, (uint8_t)(left | 0x80));
+        writer_u8(&writer, (uint8_t)(left >> 7));
+    }
+    for (uint32_t i = 0; i < LISTS; i++) {
+        writer_bytes(&writer, SLICE("\x32\x04\x12\x02\x2a\x00"));
+    }
+    assert_int_equal(decode_with(otlp_proto_decode_logs, &world, writer_slice(&writer)), STATUS_OK);
+    assert_int_equal(world.decode.accepted, 1);
+    arena_deinit(&world.arena);
+}
+
 /* The status of a span or a log record with the result of a pipeline, and its kind. */
 static struct envelope envelope_of_result(const char *list, const char *more, const char *result) {
     char body[768];
@@ -192,6 +229,7 @@ int main(void) {
         cmocka_unit_test(an_enum_is_any_number),
         cmocka_unit_test(every_severity_from_seventeen_on_is_a_failure),
         cmocka_unit_test(a_list_too_long_to_be_whole_is_text),
+        cmocka_unit_test(many_lists_take_the_room_that_they_fill),
         cmocka_unit_test(the_result_of_a_pipeline_is_how_its_job_went),
         cmocka_unit_test(what_else_is_said_goes_before_the_result_of_a_pipeline),
     };
