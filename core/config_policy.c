@@ -212,13 +212,13 @@ void config_read_routes(struct config_build *build, const struct toml_value *arr
     if (array == NULL) {
         return;
     }
+    policy->routes_count = 0; /* those of the defaults do not stand here: config_check_routes */
     if (array->kind != TOML_ARRAY || array->children_count > ROUTES_PER_TENANT_MAX) {
         config_error(build, array, "routes are written as [[route]], at most %u",
                      ROUTES_PER_TENANT_MAX);
         return;
     }
     policy->routes = array_of(build, array, array->children_count, sizeof(struct policy_route));
-    policy->routes_count = 0;
     for (uint32_t i = 0; policy->routes != NULL && i < array->children_count; i++) {
         read_route(build, &array->children[i], &policy->routes[i]);
         policy->routes_count++;

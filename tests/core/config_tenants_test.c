@@ -37,6 +37,18 @@ static void a_tenants_file_is_its_policy(void **state) {
     assert_non_null(strstr(world->words, "tenants/acme.toml:4:1: no sink is named \"nowhere\""));
 }
 
+/* Read against the routes of quell.toml it was a crash, at a reload of the running quell's, too. */
+static void a_route_of_the_wrong_type_is_told(void **state) {
+    struct world *world = *state;
+    const char *three = "[sink.a]\ntype = \"stdout\"\n[[route]]\nsinks = [\"a\"]\n[[route]]\n"
+                        "sinks = [\"a\"]\n[[route]]\nsinks = [\"a\"]\n";
+    assert_status(load_tenant(world, three, "route = \"a\"\n"), INVALID);
+    assert_non_null(strstr(world->words, "tenants/acme.toml:1:"));
+    assert_non_null(strstr(world->words, "routes are written as [[route]]"));
+    assert_status(load_tenant(world, three, "[route]\nsinks = [\"b\"]\n"), INVALID);
+    assert_int_equal(world->errors.count, 1);
+}
+
 static void keys_of_dedup_are_few_and_have_names(void **state) {
     struct world *world = *state;
 #define FIVE(x) x "\"k1\", \"k2\", \"k3\", \"k4\", \"k5\""
@@ -264,6 +276,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_tenants_file_is_its_policy),
+        TEST(a_route_of_the_wrong_type_is_told),
         TEST(keys_of_dedup_are_few_and_have_names),
         TEST(a_key_in_a_wrong_section_is_told_its_own),
         TEST(a_tenants_file_is_told_what_stands_in_quell_toml),
