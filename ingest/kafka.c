@@ -66,7 +66,8 @@ static void drop_held(struct kafka_source *source) {
 
 static void take_pins(struct kafka_source *source) {
     for (uint32_t i = 0; i < source->places_count; i++) {
-        if (source->places[i].wants_pin && !status_is_ok(kafka_take_pin(source, i))) {
+        const struct kafka_place *place = &source->places[i];
+        if (place->is_owned && place->wants_pin && !status_is_ok(kafka_take_pin(source, i))) {
             return; /* later */
         }
     }
@@ -167,7 +168,9 @@ static void renew_dead_consumer(struct kafka_source *source, uint64_t now) {
               "%.*s: the group knows this member no more, joining it anew",
               SLICE_PRINT(source->entry.name));
     drop_held(source);
+    kafka_end_range(source);
     kafka_consumer_close(source->consumer);
+    kafka_places_give_up(source);
     source->consumer = next;
 }
 

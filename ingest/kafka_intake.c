@@ -81,6 +81,10 @@ static void close_group(struct kafka_source *source) {
     group->is_open = false;
 }
 
+void kafka_end_range(struct kafka_source *source) {
+    close_group(source);
+}
+
 /* Puts a range at the end of the open batch, false when it has no room. */
 static bool begin_group(struct kafka_source *source, uint32_t index, struct stream_place from) {
     struct kafka_batch *batch = source->open;

@@ -164,6 +164,8 @@ void kafka_on_revoke(void *context, const struct kafka_partition *partitions, ui
 void kafka_on_gone(void *context, struct slice topic, uint32_t partition);
 /* Tells the broker what is durable of the partitions that are ours. */
 void kafka_commit(struct kafka_source *source, bool wait);
+/* The consumer goes: none is ours until the next one is given it. */
+void kafka_places_give_up(struct kafka_source *source);
 /* Shows the partitions on the board. */
 void kafka_places_show(struct kafka_source *source);
 
@@ -191,6 +193,9 @@ MUST_CHECK struct status kafka_take(struct kafka_source *source,
                                     const struct kafka_message *message);
 /* A range without envelopes, so that the place is durable. FULL as above. */
 MUST_CHECK struct status kafka_take_pin(struct kafka_source *source, uint32_t place);
+/* Ends the range that is being filled, under the cluster's name that it began with; before the
+ * consumer goes, which is asked for that. */
+void kafka_end_range(struct kafka_source *source);
 /* Sends the oldest batch when none is out; takes back what was answered. */
 void kafka_send(struct kafka_source *source);
 void kafka_take_back(struct kafka_source *source);

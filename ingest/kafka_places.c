@@ -228,6 +228,12 @@ void kafka_on_revoke(void *context, const struct kafka_partition *partitions, ui
     }
 }
 
+void kafka_places_give_up(struct kafka_source *source) {
+    for (uint32_t i = 0; i < source->places_count; i++) {
+        source->places[i].is_owned = false;
+    }
+}
+
 /* --- Offsets that are gone --- */
 
 static void tell_gone(struct kafka_source *source, const struct kafka_place *place, uint64_t first,

@@ -229,6 +229,33 @@ static void a_journal_that_takes_nothing_pauses_and_keeps_the_member(void **stat
     assert_null(strstr(cluster->world->source->entry.words, "max.poll"));
 }
 
+/* The range that is being filled then is of the cluster whose name the next consumer does not know
+ * yet. */
+static void a_member_that_the_group_took_another_for_ends_its_range_first(void **state) {
+    struct cluster *cluster = *state;
+    const struct kafka_source *source = cluster->world->source;
+    enum { HEARTBEAT = 12 };
+    produce(cluster, 0, 0, 10, 1);
+    for (int i = 0; i < 6000 && source->in_flight == NULL; i++) {
+        sleep_ns(10 * NS_PER_MS);
+    }
+    produce(cluster, 0, 10, 10, 1);
+    for (int i = 0; i < 6000 && source->places[0].read.offset != 20; i++) {
+        sleep_ns(10 * NS_PER_MS);
+    }
+    const struct kafka_consumer *before = source->consumer;
+    rd_kafka_mock_push_request_errors(cluster->mock, HEARTBEAT, 1,
+                                      RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID);
+    for (int i = 0; i < 6000 && source->consumer == before; i++) {
+        sleep_ns(10 * NS_PER_MS);
+    }
+    assert_ptr_not_equal(source->consumer, before);
+    answer_events(cluster, 20);
+    produce(cluster, 0, 20, 10, 1);
+    answer_events(cluster, 30);
+    wait_for_commit(cluster, 0, 30);
+}
+
 /* One tenant's partition waits for longer than a member may be silent; the other tenant's does not
  * wait at all, and neither is taken from the member. */
 static void a_tenants_limit_pauses_its_partition_alone_and_keeps_the_member(void **state) {
@@ -264,6 +291,7 @@ int main(void) {
         CASE(a_moving_leader_neither_loses_nor_repeats),
         CASE(an_offset_that_is_said_to_be_gone_but_is_not_is_read_on),
         CASE(a_journal_that_takes_nothing_pauses_and_keeps_the_member),
+        CASE(a_member_that_the_group_took_another_for_ends_its_range_first),
         LIMITED(a_tenants_limit_pauses_its_partition_alone_and_keeps_the_member),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
