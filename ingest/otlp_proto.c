@@ -177,7 +177,8 @@ struct status otlp_proto_take_any(struct proto_root *root, struct slice message,
     }
     bool is_scalar = any.wire != PROTO_LENGTH;
     size_t capacity = is_scalar ? NUMBER_TEXT_BYTES : any.bytes.size / 3 * 4 + 5;
-    char *memory = arena_allocate(arena, capacity, 1);
+    size_t mark = arena->used_bytes;
+    char *memory = arena_allocate_unset(arena, capacity, 1);
     if (memory == NULL) {
         return status_of(STATUS_FULL);
     }
@@ -187,6 +188,7 @@ struct status otlp_proto_take_any(struct proto_root *root, struct slice message,
     } else {
         otlp_add_base64(&text, any.bytes);
     }
+    arena_rewind(arena, mark + text.size);
     *text_out = text_slice(&text);
     return status_ok();
 }

@@ -132,12 +132,32 @@ static void a_list_too_long_to_be_whole_is_text(void **state) {
     arena_deinit(&world.arena);
 }
 
-/* Room for a value of 16 KiB each would be more than there is: who sends it was told to try again,
- * for ever. */
-static void many_lists_take_the_room_that_they_fill(void **state) {
-    enum { LISTS = 200 };
+/* A log record with so many attributes, of six bytes each. */
+static enum status_code decode_many(struct world *world, struct slice attribute, uint32_t count) {
+    enum { ONE_BYTES = 6, AROUND_BYTES = 4, COUNT_MAX = 20000 };
+    static const uint8_t fields[] = {0x0A, 0x12, 0x12}; /* resource_logs, scope_logs, log_records */
+    static uint8_t bytes[COUNT_MAX * ONE_BYTES + 64];
+    struct writer writer = writer_over(bytes, sizeof(bytes));
+    assert_int_equal(attribute.size, ONE_BYTES);
+    for (size_t i = 0; i < sizeof(fields); i++) {
+        size_t left = count * ONE_BYTES + AROUND_BYTES * (sizeof(fields) - 1 - i);
+        writer_u8(&writer, fields[i]);
+        writer_u8(&writer, (uint8_t)(left | 0x80));
+        writer_u8(&writer, (uint8_t)(left >> 7 | 0x80));
+        writer_u8(&writer, (uint8_t)(left >> 14));
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        writer_bytes(&writer, attribute);
+    }
+    assert_false(writer.failed);
+    return decode_with(otlp_proto_decode_logs, world, writer_slice(&writer));
+}
+
+/* Room for the longest value for each would be more than there is: who sends it was told to try
+ * again, for ever. */
+static void many_values_take_the_room_that_they_fill(void **state) {
+    enum { LISTS = 200, NUMBERS = 20000 };
     static char body[LISTS * 64 + 256];
-    static uint8_t bytes[LISTS * 8 + 64];
     struct text text = text_over(body, sizeof(body));
     struct world world;
     (void)state;
@@ -150,20 +170,10 @@ static void many_lists_take_the_room_that_they_fill(void **state) {
     assert_int_equal(decode_text(&world, body), STATUS_OK);
     assert_int_equal(world.decode.accepted, 1);
     arena_deinit(&world.arena);
-    /* resource_logs { scope_logs { log_records { attributes { value { array_value {} } } ... } } }
-     */
-    size_t size = LISTS * 6;
-    struct writer writer = writer_over(bytes, sizeof(bytes));
-    for (uint32_t around = 0; around < 3; around++) {
-        size_t left = size + 3 * (2 - around);
-        writer_u8(&writer, around == 0 ? 0x0A : 0x12);
-        writer_u8(&writer, (uint8_t)(left | 0x80));
-        writer_u8(&writer, (uint8_t)(left >> 7));
-    }
-    for (uint32_t i = 0; i < LISTS; i++) {
-        writer_bytes(&writer, SLICE("\x32\x04\x12\x02\x2a\x00"));
-    }
-    assert_int_equal(decode_with(otlp_proto_decode_logs, &world, writer_slice(&writer)), STATUS_OK);
+    assert_int_equal(decode_many(&world, SLICE("\x32\x04\x12\x02\x2a\x00"), LISTS), STATUS_OK);
+    assert_int_equal(world.decode.accepted, 1);
+    arena_deinit(&world.arena);
+    assert_int_equal(decode_many(&world, SLICE("\x32\x04\x12\x02\x18\x07"), NUMBERS), STATUS_OK);
     assert_int_equal(world.decode.accepted, 1);
     arena_deinit(&world.arena);
 }
@@ -229,7 +239,7 @@ int main(void) {
         cmocka_unit_test(an_enum_is_any_number),
         cmocka_unit_test(every_severity_from_seventeen_on_is_a_failure),
         cmocka_unit_test(a_list_too_long_to_be_whole_is_text),
-        cmocka_unit_test(many_lists_take_the_room_that_they_fill),
+        cmocka_unit_test(many_values_take_the_room_that_they_fill),
         cmocka_unit_test(the_result_of_a_pipeline_is_how_its_job_went),
         cmocka_unit_test(what_else_is_said_goes_before_the_result_of_a_pipeline),
     };
