@@ -127,6 +127,14 @@ static void read_hours(struct config_build *build, const struct toml_value *valu
     }
 }
 
+/* As JSON it is itself: messages keep room for that. */
+static bool is_plain(struct slice words, size_t bytes_max) {
+    char shown[LABEL_BYTES_MAX * 2];
+    struct text text = text_over(shown, sizeof(shown));
+    text_add_json_string(&text, words);
+    return words.size <= bytes_max && text.size == words.size + 2;
+}
+
 uint32_t config_read_labels(struct config_build *build, const struct toml_value *table,
                             struct policy_label labels[POLICY_LABELS_MAX]) {
     if (table == NULL) {
@@ -141,11 +149,8 @@ uint32_t config_read_labels(struct config_build *build, const struct toml_value 
         const struct toml_value *value = &table->children[i];
         labels[i].key = value->key;
         labels[i].value = config_name(build, value);
-        char shown[LABEL_BYTES_MAX * 2];
-        struct text text = text_over(shown, sizeof(shown));
-        text_add_json_string(&text, labels[i].value);
-        if (value->key.size > LABEL_KEY_BYTES_MAX || labels[i].value.size > LABEL_BYTES_MAX ||
-            text.size != labels[i].value.size + 2) {
+        if (!is_plain(value->key, LABEL_KEY_BYTES_MAX) ||
+            !is_plain(labels[i].value, LABEL_BYTES_MAX)) {
             config_error(build, value, "a label is plain text of up to %u bytes", LABEL_BYTES_MAX);
         }
     }

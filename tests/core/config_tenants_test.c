@@ -49,6 +49,14 @@ static void a_route_of_the_wrong_type_is_told(void **state) {
     assert_int_equal(world->errors.count, 1);
 }
 
+static void a_label_is_plain_text(void **state) {
+    struct world *world = *state;
+    assert_status(load(world, "[labels]\nteam = \"data\"\n", NULL), OK);
+    assert_status(load(world, "[labels]\n\"a\\u0001\" = \"x\"\nb = \"\\u0001\"\n", NULL), INVALID);
+    assert_says(world, ":2:1", "a label is plain text");
+    assert_says(world, ":3:1", "a label is plain text");
+}
+
 static void keys_of_dedup_are_few_and_have_names(void **state) {
     struct world *world = *state;
 #define FIVE(x) x "\"k1\", \"k2\", \"k3\", \"k4\", \"k5\""
@@ -277,6 +285,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_tenants_file_is_its_policy),
         TEST(a_route_of_the_wrong_type_is_told),
+        TEST(a_label_is_plain_text),
         TEST(keys_of_dedup_are_few_and_have_names),
         TEST(a_key_in_a_wrong_section_is_told_its_own),
         TEST(a_tenants_file_is_told_what_stands_in_quell_toml),
