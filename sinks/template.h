@@ -9,7 +9,8 @@
 #include "core/base/fault.h"
 #include "core/outbox.h"
 
-/* INVALID with words for a path that is not closed, empty or too long. */
+/* INVALID with words for a path that is not closed, empty or too long, and for each that no
+ * incident has. */
 MUST_CHECK struct status template_check(struct slice words, struct fault *fault);
 void template_add(struct text *body, struct slice words, const struct outbox_message *message);
 /* How many bytes template_add adds. */

@@ -2,12 +2,15 @@
 import http.server
 import json
 import os
+import shutil
 import signal
+import subprocess
 import sys
+import tempfile
 import time
 import unittest
 
-from harness import Server, Story, failure, fakes_names, wait_for, write_whole
+from harness import BINARY, SCHEMA, Server, Story, failure, fakes_names, wait_for, write_whole
 
 sys.path.insert(0, os.path.join(os.environ["QUELL_SOURCE"], "tests", "tools"))
 import python_packages  # noqa: E402
@@ -102,7 +105,9 @@ group_wait = "0s"
 type = "webhook"
 url = "%s"
 headers = { "X-Team" = "data", "Authorization" = "Bearer abc" }
-template = '{"words":"{{severity}} {{type}}: {{ title }}","who":"{{root_cause.entity}}","n":{{signals.total}},"none":"{{nothing.here}}"}'
+template = '{"words":"{{severity}} {{type}}: {{ title }}","who":"{{root_cause.entity}}","n":{{signals.total}},"none":"{{labels.nothing}}","dots":"{{labels.a.b}}"}'
+[labels]
+"a.b" = "c"
 """ % listener.url
         quell = self.quell(files={"quell.toml": config})
         quell.events(failure("x", message='quote " and \\ and \n\r\0 é', error_type='E"<b>'))
@@ -112,6 +117,33 @@ template = '{"words":"{{severity}} {{type}}: {{ title }}","who":"{{root_cause.en
         self.assertEqual((value["who"], value["n"], value["none"]), ("job:x", 1, ""))
         self.assertIn('E"<b>', value["words"])
         self.assertIn("opened", value["words"])
+        self.assertEqual(value["dots"], "c")
+
+    def test_a_path_that_no_incident_has_is_an_error_of_the_template(self):
+        def check(template):
+            with open(os.path.join(folder, "quell.toml"), "w") as file:
+                file.write(f'[sink.hook]\ntype = "webhook"\nurl = "{self.listener().url}"\n'
+                           f"template = '{template}'\n")
+            return subprocess.run([BINARY, "check"], cwd=folder, capture_output=True, text=True)
+
+        def paths_of(schema, before=""):
+            for name, below in schema.get("properties", {}).items():
+                yield before + name
+                yield from paths_of(below, before + name + ".")
+            if isinstance(schema.get("additionalProperties"), dict):
+                yield before + "anything.at-all"
+        folder = tempfile.mkdtemp(prefix="quell-test-")
+        self.addCleanup(shutil.rmtree, folder)
+        every = ["type", *paths_of(SCHEMA)]
+        self.assertIn("labels.anything.at-all", every)
+        run = check(" ".join("{{%s}}" % path for path in every))
+        self.assertEqual((run.returncode, run.stderr), (0, ""))
+        run = check("{{titel}} {{ root_cause.entty }} {{affected.0}} {{" + "x" * 100 + "}}")
+        self.assertEqual(run.returncode, 1)
+        for words in ('unknown path "titel": did you mean "title"?', 'unknown path "affected.0"',
+                      'unknown path "root_cause.entty": did you mean "root_cause.entity"?',
+                      'unknown path "xxx'):
+            self.assertIn('quell.toml:4:1: sink "hook": template: ' + words, run.stderr)
 
     def test_an_own_header_is_said_once_and_none_breaks_the_message(self):
         listener = self.listener()
