@@ -31,6 +31,12 @@ int command_audit(const struct cli_options *options) {
     char memory[1024];
     struct text path = text_over(memory, sizeof(memory));
     struct text answer;
+    struct fault fault;
+    uint64_t limit = 0;
+    if (!status_is_ok(cli_option_number(options, "--limit", 0, &limit, &fault))) {
+        (void)fprintf(stderr, "quell: %s\n", fault.words);
+        return 2;
+    }
     text_add_text(&path, "/api/v1/audit?");
     admin_add_parameter(&path, "tenant", cli_option(options, "--tenant"));
     admin_add_parameter(&path, "limit", cli_option(options, "--limit"));

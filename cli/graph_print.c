@@ -138,6 +138,12 @@ int command_graph(const struct cli_options *options) {
     struct text answer;
     char memory[PATH_BYTES_MAX];
     struct text path = text_over(memory, sizeof(memory));
+    struct fault fault;
+    uint64_t hops = 0;
+    if (!status_is_ok(cli_option_number(options, "--hops", 0, &hops, &fault))) {
+        (void)fprintf(stderr, "quell: %s\n", fault.words);
+        return 2;
+    }
     text_add_text(&path, "/api/v1/graph?");
     admin_add_parameter(&path, "tenant", cli_option(options, "--tenant"));
     admin_add_parameter(&path, "entity", cli_word(options, 0));

@@ -178,14 +178,25 @@ static bool is_number(const char *word) {
     return status_is_ok(text_parse_u64(slice_of_text(word), &number));
 }
 
-static int operate_on_named(struct letters *letters, const char *what) {
-    int code = 0;
+/* Of all words, before anything is done by one of them. */
+static bool are_numbers_or_say(const struct letters *letters) {
+    bool are_numbers = true;
     for (uint32_t i = 1; cli_word(letters->options, i) != NULL; i++) {
         if (!is_number(cli_word(letters->options, i))) {
             (void)fprintf(stderr, "quell: \"%s\" is no number of a dead letter\n",
                           cli_word(letters->options, i));
-            return 2;
+            are_numbers = false;
         }
+    }
+    return are_numbers;
+}
+
+static int operate_on_named(struct letters *letters, const char *what) {
+    int code = 0;
+    if (!are_numbers_or_say(letters)) {
+        return 2;
+    }
+    for (uint32_t i = 1; cli_word(letters->options, i) != NULL; i++) {
         code = operate(letters, what, cli_word(letters->options, i)) ? code : 1;
     }
     return code;
@@ -200,9 +211,9 @@ static int run_letters(struct letters *letters) {
     if (strcmp(what, "list") == 0 && number == NULL) {
         return list_letters(letters);
     }
-    if (strcmp(what, "show") == 0 && number != NULL && is_number(number) && !is_of_sink &&
+    if (strcmp(what, "show") == 0 && number != NULL && !is_of_sink &&
         cli_word(letters->options, 2) == NULL) {
-        return show_letter(letters, number);
+        return are_numbers_or_say(letters) ? show_letter(letters, number) : 2;
     }
     bool is_action = strcmp(what, "retry") == 0 || strcmp(what, "drop") == 0;
     if (!is_action || (number == NULL) != is_all || (number != NULL && is_of_sink)) {

@@ -35,7 +35,10 @@ static const char usage[] =
     "  audit     who changed what, when: [--tenant t] [--limit n] [--cursor c] [--json]\n"
     "  demo      a living example: forty failures become one incident\n"
     "  load      send a load at a constant rate and measure (quell load --help)\n"
-    "  version   print the version\n";
+    "  version   print the version\n"
+    "\n"
+    "exit status: 0 done; 1 not done, not whole, or refused; 2 the command line is wrong: nothing\n"
+    "was done\n";
 
 /* --- What each command takes --- */
 

@@ -233,6 +233,15 @@ static bool is_id_or_say(const char *word) {
     return false;
 }
 
+/* Of all words, before anything is done by one of them. */
+static bool are_ids_or_say(const struct quarantine *quarantine) {
+    bool are_ids = true;
+    for (uint32_t i = 1; cli_word(quarantine->options, i) != NULL; i++) {
+        are_ids = is_id_or_say(cli_word(quarantine->options, i)) && are_ids;
+    }
+    return are_ids;
+}
+
 static int run_quarantine(struct quarantine *quarantine) {
     const char *what = cli_word(quarantine->options, 0);
     const char *id = cli_word(quarantine->options, 1);
@@ -242,9 +251,8 @@ static int run_quarantine(struct quarantine *quarantine) {
     if (strcmp(what, "list") == 0 && id == NULL) {
         return list_records(quarantine);
     }
-    if (strcmp(what, "show") == 0 && id != NULL && is_id(id) &&
-        cli_word(quarantine->options, 2) == NULL) {
-        return show_record(quarantine, id);
+    if (strcmp(what, "show") == 0 && id != NULL && cli_word(quarantine->options, 2) == NULL) {
+        return are_ids_or_say(quarantine) ? show_record(quarantine, id) : 2;
     }
     bool is_action = strcmp(what, "retry") == 0 || strcmp(what, "drop") == 0;
     if (!is_action || (id == NULL) != is_all) {
@@ -252,10 +260,12 @@ static int run_quarantine(struct quarantine *quarantine) {
                               "retry --all | drop --all\n");
         return 2;
     }
+    if (!are_ids_or_say(quarantine)) {
+        return 2;
+    }
     int code = is_all ? operate_on_all(quarantine, what) : 0;
     for (uint32_t i = 1; cli_word(quarantine->options, i) != NULL; i++) {
-        const char *word = cli_word(quarantine->options, i);
-        code = is_id_or_say(word) && operate(quarantine, what, word, tenant) ? code : 1;
+        code = operate(quarantine, what, cli_word(quarantine->options, i), tenant) ? code : 1;
     }
     return code;
 }

@@ -181,6 +181,8 @@ class CommandLine(unittest.TestCase):
                             (("check", "--json", "--explain", "x"), "--json goes with --data"),
                             (("dlq", "show", "7", "8"), "show NUMBER |"),
                             (("quarantine", "show", "1-0", "2-0"), "show ID |"),
+                            (("audit", "--limit", "x"), "--limit wants a number"),
+                            (("graph", "--hops", "x"), "--hops wants a number"),
                             (("check", "--set"), "--set wants a value")):
             result = self.run_quell(*words)
             self.assertEqual(result.returncode, 2, words)

@@ -57,6 +57,9 @@ class DeadLetters(Story):
         self.assertEqual((letter["sink"], letter["type"], letter["attempts"]),
                          ("hook", "opened", 1))
         self.assertIn("HTTP 400", letter["error"])
+        for words in ("show", "x"), ("retry", "x"), ("drop", str(letter["number"]), "x"):
+            self.assertEqual(self.dlq(quell, *words, code=2),
+                             'quell: "x" is no number of a dead letter\n')
         shown = json.loads(self.dlq(quell, "show", str(letter["number"])))
         self.assertEqual(shown["payload"]["root_cause"]["entity"], "job:extract")
         self.assertIn(" 1 attempt  HTTP 400", self.dlq(quell, "list"))

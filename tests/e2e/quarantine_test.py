@@ -35,8 +35,10 @@ class Quarantine(Story):
         code, _, words = self.cli(quell, "retry", record["id"])
         self.assertEqual(code, 1)
         self.assertIn("correct it and send it again", words)
-        self.assertEqual(self.cli(quell, "retry", "first")[::2],
-                         (1, 'quell: "first" is no id of a record, such as 3-0\n'))
+        for words in ("show", "first"), ("retry", "first"), ("drop", record["id"], "first"):
+            self.assertEqual(self.cli(quell, *words), (
+                2, "", 'quell: "first" is no id of a record, such as 3-0\n'))
+        self.assertEqual(len(self.list(quell)), 1)  # nothing was dropped before the mistake
         code, out, words = self.cli(quell, "retry", "--all")
         self.assertEqual((code, out), (0, ""))
         self.assertIn("would be again, so were left: 1;", words)
