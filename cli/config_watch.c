@@ -1,6 +1,7 @@
 /* config_watch.c - see config_watch.h. inotify(7). */
 #include "cli/config_watch.h"
 
+#include <dirent.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <sys/inotify.h>
@@ -13,16 +14,28 @@
 #define QUIET_NS (500 * NS_PER_MS)
 /* Who has written for so long no more will not soon close the file. */
 #define WRITTEN_NS (5 * NS_PER_S)
+/* Who empties the tenants' directory, or puts another in its place, may fill it a little later. */
+#define EMPTY_NS (5 * NS_PER_S)
 #define EVENTS (IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CREATE)
+#define EVENTS_TENANTS (EVENTS | IN_MODIFY)
+#define EVENTS_FILE (EVENTS | IN_MASK_ADD)
 
+/* Which folder stands at the path now; `path` empty: none. */
+static void identify(struct config_watch_folder *folder) {
+    struct stat facts;
+    bool is_there = folder->path[0] != 0 && stat(folder->path, &facts) == 0;
+    folder->device = is_there ? facts.st_dev : 0;
+    folder->inode = is_there ? facts.st_ino : 0;
+}
+
+/* Identified first: what takes its place from then on is found to be another. */
 static void watch_folder(const struct config_watch *watch, struct slice path, uint32_t events,
                          struct config_watch_folder *folder) {
     struct text text = text_over(folder->path, sizeof(folder->path));
     text_add(&text, path);
+    identify(folder);
     folder->watch =
         path.size == 0 || text.truncated ? -1 : inotify_add_watch(watch->fd, folder->path, events);
-    struct stat facts;
-    folder->inode = folder->watch >= 0 && stat(folder->path, &facts) == 0 ? facts.st_ino : 0;
 }
 
 /* A device is written to by anybody (/dev/null), a pipe is read once. What is not there may come.
@@ -49,7 +62,7 @@ static void watch_file(struct config_watch *watch, struct slice path) {
     struct config_watch_file *file = &watch->files[watch->files_count++];
     struct text file_name = text_over(file->name, sizeof(file->name));
     text_add_text(&file_name, basename(name));
-    watch_folder(watch, slice_of_text(dirname(folder)), EVENTS | IN_MASK_ADD, &file->folder);
+    watch_folder(watch, slice_of_text(dirname(folder)), EVENTS_FILE, &file->folder);
 }
 
 void config_watch_open(struct config_watch *watch, const char *path, const struct config *config) {
@@ -58,7 +71,8 @@ void config_watch_open(struct config_watch *watch, const char *path, const struc
     if (watch->fd < 0) {
         return;
     }
-    watch_folder(watch, config->tenants_dir, EVENTS | IN_MODIFY, &watch->tenants);
+    watch->has_tenants = config->tenants_count > 0;
+    watch_folder(watch, config->tenants_dir, EVENTS_TENANTS, &watch->tenants);
     watch_file(watch, path == NULL ? slice_of(NULL, 0) : slice_of_text(path));
     watch_file(watch, config->tls.cert_file);
     watch_file(watch, config->tls.key_file);
@@ -67,7 +81,7 @@ void config_watch_open(struct config_watch *watch, const char *path, const struc
 
 static bool is_same_folder(const struct config_watch_folder *a,
                            const struct config_watch_folder *b) {
-    return a->inode == b->inode && strcmp(a->path, b->path) == 0;
+    return a->device == b->device && a->inode == b->inode && strcmp(a->path, b->path) == 0;
 }
 
 static bool is_same(const struct config_watch *a, const struct config_watch *b) {
@@ -83,6 +97,7 @@ void config_watch_follow(struct config_watch *watch, const char *path, const str
                          uint64_t now_ns) {
     struct config_watch next;
     config_watch_open(&next, path, config);
+    watch->has_tenants = config->tenants_count > 0;
     if (next.fd < 0 || is_same(watch, &next)) {
         config_watch_close(&next);
         return;
@@ -99,6 +114,8 @@ void config_watch_close(struct config_watch *watch) {
     }
 }
 
+/* --- What is told of --- */
+
 /* A link is made whole; a file that is made is still empty, and told again when it is closed. */
 static bool is_whole(const struct config_watch_folder *folder, const struct inotify_event *event) {
     char path[CONFIG_WATCH_PATH_BYTES_MAX + sizeof(((struct config_watch_file *)0)->name)];
@@ -110,11 +127,14 @@ static bool is_whole(const struct config_watch_folder *folder, const struct inot
     return lstat(path, &facts) == 0 && (S_ISLNK(facts.st_mode) || facts.st_nlink > 1);
 }
 
+static bool is_tenants(struct slice name) {
+    return name.size > 5 && name.data[0] != '.' &&
+           slice_equals(slice_tail(name, name.size - 5), SLICE(".toml"));
+}
+
 /* A tenant's file, ours, or the link that Kubernetes turns to a new version of a volume. */
 static bool concerns_us(const struct config_watch *watch, const struct inotify_event *event) {
     struct slice name = event->len == 0 ? slice_of(NULL, 0) : slice_of_text(event->name);
-    bool is_toml = name.size > 5 && name.data[0] != '.' &&
-                   slice_equals(slice_tail(name, name.size - 5), SLICE(".toml"));
     if (slice_equals(name, SLICE("..data"))) {
         return true;
     }
@@ -124,7 +144,8 @@ static bool concerns_us(const struct config_watch *watch, const struct inotify_e
             return is_whole(&file->folder, event);
         }
     }
-    return event->wd == watch->tenants.watch && is_toml && is_whole(&watch->tenants, event);
+    return event->wd == watch->tenants.watch && is_tenants(name) &&
+           is_whole(&watch->tenants, event);
 }
 
 /* Its own place, else a free one; NULL: so many that one more is not waited for. */
@@ -161,8 +182,25 @@ static bool is_being_written(struct config_watch *watch, uint64_t now_ns) {
     return is_any;
 }
 
+/* A folder that is gone is told of no more, and its number may be that of the next one. */
+static void forget_folder(struct config_watch *watch, int gone) {
+    watch->tenants.inode = watch->tenants.watch == gone ? 0 : watch->tenants.inode;
+    for (uint32_t i = 0; i < watch->files_count; i++) {
+        struct config_watch_folder *folder = &watch->files[i].folder;
+        folder->inode = folder->watch == gone ? 0 : folder->inode;
+    }
+}
+
 static void take_event(struct config_watch *watch, const struct inotify_event *event,
                        uint64_t now_ns) {
+    if ((event->mask & IN_IGNORED) != 0) {
+        forget_folder(watch, event->wd);
+        return;
+    }
+    if ((event->mask & IN_Q_OVERFLOW) != 0) { /* what came too fast is not told at all */
+        watch->changed_ns = now_ns;
+        return;
+    }
     bool is_told = concerns_us(watch, event);
     if (is_told && event->wd == watch->tenants.watch) {
         note_written(watch, event, now_ns);
@@ -172,7 +210,7 @@ static void take_event(struct config_watch *watch, const struct inotify_event *e
     }
 }
 
-bool config_watch_is_due(struct config_watch *watch, uint64_t now_ns) {
+static void take_events(struct config_watch *watch, uint64_t now_ns) {
     _Alignas(struct inotify_event) char bytes[8192];
     ssize_t got = watch->fd < 0 ? 0 : read(watch->fd, bytes, sizeof(bytes));
     while (got > 0) {
@@ -183,8 +221,63 @@ bool config_watch_is_due(struct config_watch *watch, uint64_t now_ns) {
         }
         got = read(watch->fd, bytes, sizeof(bytes));
     }
-    if (watch->changed_ns == 0 || now_ns - watch->changed_ns < QUIET_NS ||
-        is_being_written(watch, now_ns)) {
+}
+
+/* --- Folders in the place of others --- */
+
+static bool is_another(const struct config_watch_folder *folder) {
+    struct config_watch_folder now = *folder;
+    identify(&now);
+    return now.device != folder->device || now.inode != folder->inode;
+}
+
+static bool is_any_another(const struct config_watch *watch) {
+    bool is_any = is_another(&watch->tenants);
+    for (uint32_t i = 0; i < watch->files_count; i++) {
+        is_any = is_any || is_another(&watch->files[i].folder);
+    }
+    return is_any;
+}
+
+/* The same paths, whatever stands there now. */
+static void watch_again(struct config_watch *watch) {
+    int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (fd < 0) {
+        return;
+    }
+    (void)close(watch->fd);
+    watch->fd = fd;
+    const struct config_watch old = *watch;
+    watch_folder(watch, slice_of_text(old.tenants.path), EVENTS_TENANTS, &watch->tenants);
+    for (uint32_t i = 0; i < watch->files_count; i++) {
+        watch_folder(watch, slice_of_text(old.files[i].folder.path), EVENTS_FILE,
+                     &watch->files[i].folder);
+    }
+}
+
+/* Whether those that have tenants by files of theirs would be left with none. */
+static bool is_empty(const struct config_watch *watch) {
+    bool is_empty = watch->has_tenants;
+    DIR *directory = is_empty ? opendir(watch->tenants.path) : NULL;
+    for (struct dirent *entry = directory == NULL ? NULL : readdir(directory);
+         is_empty && entry != NULL; entry = readdir(directory)) {
+        is_empty = !is_tenants(slice_of_text(entry->d_name));
+    }
+    if (directory != NULL) {
+        (void)closedir(directory);
+    }
+    return is_empty;
+}
+
+bool config_watch_is_due(struct config_watch *watch, uint64_t now_ns) {
+    take_events(watch, now_ns);
+    if (watch->fd >= 0 && is_any_another(watch)) {
+        watch_again(watch);
+        watch->changed_ns = now_ns;
+    }
+    uint64_t quiet_ns = now_ns - watch->changed_ns;
+    if (watch->changed_ns == 0 || quiet_ns < QUIET_NS || is_being_written(watch, now_ns) ||
+        (quiet_ns < EMPTY_NS && is_empty(watch))) {
         return false;
     }
     watch->changed_ns = 0;

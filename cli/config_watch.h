@@ -1,7 +1,8 @@
 /*
  * config_watch.h - notices that a file of the configuration changed: quell.toml, a file of a
  * tenant, a certificate or its key. It watches folders, because editors and configuration
- * management put new files in the place of old ones.
+ * management put new files in the place of old ones; and looks whether the folders are the same
+ * ones still, because some put a new folder, or a link to one, in the place of the old.
  *
  * Thread: main.
  */
@@ -20,7 +21,8 @@ enum {
 
 struct config_watch_folder {
     int watch; /* -1: none */
-    uint64_t inode;
+    uint64_t device;
+    uint64_t inode; /* 0: it is not there */
     char path[CONFIG_WATCH_PATH_BYTES_MAX];
 };
 
@@ -40,6 +42,7 @@ struct config_watch {
     struct config_watch_folder tenants;
     struct config_watch_file files[CONFIG_WATCH_FILES_MAX];
     uint32_t files_count;
+    bool has_tenants;    /* the configuration in force has some by files of theirs */
     uint64_t changed_ns; /* when the latest change was seen; 0: none is waiting */
     struct config_watch_written written[CONFIG_WATCH_WRITTEN_MAX];
 };
@@ -53,6 +56,7 @@ void config_watch_follow(struct config_watch *watch, const char *path, const str
                          uint64_t now_ns);
 void config_watch_close(struct config_watch *watch);
 /* Whether something changed and then was quiet for a moment: files are often written in pieces, and
- * several at once. A tenant's file that is half written is waited for, but not for ever. Asked
- * again and again; true once a change. */
+ * several at once. A tenant's file that is half written is waited for, and so are the files of
+ * tenants when none is there any more; but not for ever. Asked again and again; true once a change.
+ */
 bool config_watch_is_due(struct config_watch *watch, uint64_t now_ns);
