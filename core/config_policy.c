@@ -225,6 +225,27 @@ void config_read_routes(struct config_build *build, const struct toml_value *arr
     }
 }
 
+static bool is_named(const struct policy *policy, struct slice sink) {
+    uint32_t at = 0;
+    while (at < policy->sinks_count && !slice_equals(policy->sinks[at], sink)) {
+        at++;
+    }
+    return at < policy->sinks_count;
+}
+
+static void refuse_sink(struct config_build *build, const struct toml_value *list,
+                        struct slice sink) {
+    if (is_named(&build->config->policies.defaults, sink)) {
+        config_error(build, list,
+                     "sink \"%.*s\" is quell.toml's, and a tenant with sinks of its own has these "
+                     "alone: [sink.%.*s] is missing here",
+                     SLICE_PRINT(sink), SLICE_PRINT(sink));
+        return;
+    }
+    config_error(build, list, "no sink is named \"%.*s\": [sink.%.*s] is missing",
+                 SLICE_PRINT(sink), SLICE_PRINT(sink));
+}
+
 void config_check_routes(struct config_build *build, const struct toml_value *routes,
                          const struct policy *policy) {
     bool may_tell = routes != NULL && !build->is_process_unread;
@@ -232,14 +253,8 @@ void config_check_routes(struct config_build *build, const struct toml_value *ro
         for (uint32_t s = 0; s < policy->routes[i].sinks_count; s++) {
             const struct toml_value *list = config_child(&routes->children[i], "sinks");
             bool is_known = list != NULL && list->children[s].kind != TOML_STRING; /* told */
-            for (uint32_t k = 0; k < policy->sinks_count; k++) {
-                is_known = is_known || slice_equals(policy->sinks[k], policy->routes[i].sinks[s]);
-            }
-            if (!is_known) {
-                config_error(build, list == NULL ? routes : list,
-                             "no sink is named \"%.*s\": [sink.%.*s] is missing",
-                             SLICE_PRINT(policy->routes[i].sinks[s]),
-                             SLICE_PRINT(policy->routes[i].sinks[s]));
+            if (!is_known && !is_named(policy, policy->routes[i].sinks[s])) {
+                refuse_sink(build, list == NULL ? routes : list, policy->routes[i].sinks[s]);
             }
         }
     }

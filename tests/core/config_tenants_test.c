@@ -57,6 +57,18 @@ static void a_label_is_plain_text(void **state) {
     assert_says(world, ":3:1", "a label is plain text");
 }
 
+static void a_tenant_with_sinks_of_its_own_has_these_alone(void **state) {
+    struct world *world = *state;
+    const char *process = "[sink.all]\ntype = \"stdout\"\n[[route]]\nsinks = [\"all\"]\n";
+    const char *route = "[[route]]\nsinks = [\"all\"]\nmatch = { severity = \"critical\" }\n";
+    const char *own = "[sink.own]\ntype = \"stdout\"\n[[route]]\nsinks = [\"all\"]\n";
+    assert_status(load_tenant(world, process, route), OK);
+    const struct policy *policy = policy_set_find(&world->config->policies, SLICE("acme"));
+    assert_int_equal(policy->routes_count, 1); /* its own, instead of the others */
+    assert_status(load_tenant(world, process, own), INVALID);
+    assert_non_null(strstr(world->words, "tenants/acme.toml:4:1: sink \"all\" is quell.toml's"));
+}
+
 static void keys_of_dedup_are_few_and_have_names(void **state) {
     struct world *world = *state;
 #define FIVE(x) x "\"k1\", \"k2\", \"k3\", \"k4\", \"k5\""
@@ -286,6 +298,7 @@ int main(void) {
         TEST(a_tenants_file_is_its_policy),
         TEST(a_route_of_the_wrong_type_is_told),
         TEST(a_label_is_plain_text),
+        TEST(a_tenant_with_sinks_of_its_own_has_these_alone),
         TEST(keys_of_dedup_are_few_and_have_names),
         TEST(a_key_in_a_wrong_section_is_told_its_own),
         TEST(a_tenants_file_is_told_what_stands_in_quell_toml),
