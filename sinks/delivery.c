@@ -199,11 +199,12 @@ static void start_watching(struct sink_host *host) {
 /* --- One attempt --- */
 
 static void start_http(struct sink_host *host) {
-    struct sink_request request;
+    struct sink_request request = {0};
     struct fault fault = {{0}};
     struct status status = host->type->build_request(host->state, &host->current,
                                                      &host->attempt_arena, &request, &fault);
     if (status_is_ok(status)) {
+        request.ca_file = sink_setting_find(&host->config, "ca_file");
         status = http_client_post(host->sinks->client, &request, host->limits.timeout_ns,
                                   host->sinks->config->sink_addresses, on_response, host,
                                   &host->attempt);

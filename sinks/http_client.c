@@ -224,6 +224,15 @@ static curl_socket_t on_open_socket(void *context, curlsocktype purpose,
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
+/* Read anew for each connection, so that a file that changed counts. */
+static bool set_authority(CURL *easy, struct slice ca_file) {
+    char path[SINK_URL_BYTES_MAX + 1];
+    struct text text = text_over(path, sizeof(path));
+    text_add(&text, ca_file);
+    return ca_file.size == 0 ||
+           (!text.truncated && curl_easy_setopt(easy, CURLOPT_CAINFO, path) == CURLE_OK);
+}
+
 static bool set_options(struct http_attempt *attempt, const struct sink_request *request,
                         uint64_t timeout_ns) {
     char url[SINK_URL_BYTES_MAX + 1];
@@ -231,6 +240,7 @@ static bool set_options(struct http_attempt *attempt, const struct sink_request 
     text_add(&text, request->url);
     CURL *easy = attempt->easy;
     return !text.truncated && curl_easy_setopt(easy, CURLOPT_URL, url) == CURLE_OK &&
+           set_authority(easy, request->ca_file) &&
            curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_POST, 1L) == CURLE_OK &&

@@ -5,6 +5,7 @@
 #include "sinks/sinks_internal.h"
 
 #include "core/base/assert.h"
+#include "core/config_rules.h"
 #include "sinks/kafka_sink.h"
 #include "sinks/plugin.h"
 #include "sinks/postgres.h"
@@ -267,6 +268,31 @@ static void add_fault(struct config_errors *errors, const struct config_sink *si
     }
 }
 
+/* A file that is not there, or holds no certificate, would only be known by the first incident. */
+static struct status check_ca_file(const struct config_sink *sink, struct arena *arena,
+                                   struct fault *fault) {
+    struct slice value = sink_setting_find(sink, "ca_file");
+    char path[SINK_URL_BYTES_MAX + 1];
+    struct text text = text_over(path, sizeof(path));
+    struct slice bytes;
+    struct fault one;
+    text_add(&text, value);
+    if (value.size == 0) {
+        return status_ok();
+    }
+    if (text.truncated) {
+        return fault_set(fault, STATUS_INVALID, "ca_file has at most %d bytes", SINK_URL_BYTES_MAX);
+    }
+    struct status status = config_read_file(path, MIB, arena, &bytes, &one);
+    if (!status_is_ok(status)) {
+        return fault_set(fault, STATUS_INVALID, "ca_file: %s", one.words);
+    }
+    static const char end[] = "CERTIFICATE-----";
+    return memmem(bytes.data, bytes.size, end, sizeof(end) - 1) != NULL
+               ? status_ok()
+               : fault_set(fault, STATUS_INVALID, "ca_file holds no certificate in PEM");
+}
+
 /* What the type says of its own settings. */
 static void check_type(const struct config_sink *sink, const struct sink_type *type,
                        struct arena *arena, struct config_errors *errors) {
@@ -297,6 +323,8 @@ static void check_sink(const struct config_sink *sink, struct arena *arena, uint
     status = sink_limits_read(sink, &limits, &fault);
     add_fault(errors, sink, status, &fault);
     status = event_copy_is_wanted(sink, type, &is_copied, &fault);
+    add_fault(errors, sink, status, &fault);
+    status = check_ca_file(sink, arena, &fault);
     add_fault(errors, sink, status, &fault);
     check_type(sink, type, arena, errors);
     *copies_count += is_copied ? 1 : 0;

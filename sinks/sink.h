@@ -49,6 +49,7 @@ struct sink_request {
     struct slice body;
     struct slice *headers; /* "Name: value", complete lines without CR LF */
     uint32_t headers_count;
+    struct slice ca_file; /* said by the host, from the setting: whom an https:// server shows */
 };
 
 struct sink_response {

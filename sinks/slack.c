@@ -51,7 +51,7 @@ struct slack_state {
 static const char *const setting_names[] = {
     "url",     "token",    "channel",         "api_url",
     "updates", "open_url", "acknowledge_url", SLACK_SETTING_SECRET,
-    NULL};
+    "ca_file", NULL};
 
 /* --- Settings --- */
 

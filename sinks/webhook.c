@@ -31,8 +31,8 @@ struct webhook_state {
     uint32_t secrets_count;
 };
 
-static const char *const setting_names[] = {"url",     "secret",   "secret_previous",
-                                            "headers", "template", NULL};
+static const char *const setting_names[] = {
+    "url", "secret", "secret_previous", "headers", "template", "ca_file", NULL};
 
 /* "whsec_<base64>", or any other text as it is. */
 static struct status add_secret(struct webhook_state *state, const char *name,

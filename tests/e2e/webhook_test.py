@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,7 @@ from harness import BINARY, SCHEMA, Server, Story, failure, fakes_names, wait_fo
 
 sys.path.insert(0, os.path.join(os.environ["QUELL_SOURCE"], "tests", "tools"))
 import python_packages  # noqa: E402
+from certificates import Authority  # noqa: E402
 
 SECRETS = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"]
 
@@ -144,6 +146,35 @@ template = '{"words":"{{severity}} {{type}}: {{ title }}","who":"{{root_cause.en
                       'unknown path "root_cause.entty": did you mean "root_cause.entity"?',
                       'unknown path "xxx'):
             self.assertIn('quell.toml:4:1: sink "hook": template: ' + words, run.stderr)
+
+    def test_a_server_whose_authority_the_system_does_not_know_is_trusted_by_its_file(self):
+        folder = tempfile.mkdtemp(prefix="quell-certificates-")
+        self.addCleanup(shutil.rmtree, folder)
+        authority, other = Authority(folder), Authority(folder, "other")
+        server = authority.issue("server", "DNS:localhost")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(server.cert, server.key)
+        listener = self.listener()
+        # In the connection's own thread: one that breaks off holds nobody up.
+        listener.server.socket = context.wrap_socket(listener.server.socket, server_side=True,
+                                                     do_handshake_on_connect=False)
+        listener.server.handle_error = lambda *_: None
+        known = os.path.join(folder, "known.crt")
+        hook = (f'[sink.hook]\ntype = "webhook"\nurl = "https://localhost:{listener.port}/"\n'
+                f'backoff = "100ms"\nbreaker_failures = 1000\nca_file = "{known}"\n')
+        shutil.copy(other.cert, known)
+        quell = self.quell("notify.group_wait=0s", files={"quell.toml": hook})
+        quell.events(failure("one"))
+        self.assertTrue(wait_for(lambda: "attempt 1 failed: SSL certificate problem" in quell.said()))
+        self.assertEqual(listener.requests, [])
+        shutil.copy(authority.cert, known)  # it is read anew
+        self.assertEqual(len(self.wait_for_requests(listener, 1)), 1)
+        for text, words in (("no certificate", "holds no certificate"), (None, "No such file")):
+            os.remove(known) if text is None else write_whole(known, text)
+            run = subprocess.run([BINARY, "check"], cwd=quell.directory, capture_output=True,
+                                 text=True)
+            self.assertEqual(run.returncode, 1)
+            self.assertRegex(run.stderr, f'quell.toml:6:1: sink "hook": ca_file.*{words}')
 
     def test_an_own_header_is_said_once_and_none_breaks_the_message(self):
         listener = self.listener()
