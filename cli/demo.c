@@ -4,6 +4,7 @@
  * journal and engine; what is printed is the stdout sink's.
  */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -108,15 +109,17 @@ static bool tell_story(uint16_t port) {
     return true;
 }
 
+/* As it was started itself: what was only built is not found by its name alone. */
 static void say_how_to_go_on(void) {
     (void)printf("\nThat was it: 80 events, two messages. To send something real:\n\n"
-                 "  quell run\n\n"
+                 "  %s run\n\n"
                  "and from another terminal:\n\n"
                  "  curl http://127.0.0.1:4318/v1/events -d '{\"job_id\":\"load_orders\","
                  "\"status\":\"failed\",\"message\":\"timeout after 30s\"}'\n"
                  "  curl http://127.0.0.1:8418/api/v1/incidents\n\n"
                  "An OpenTelemetry SDK or Collector needs only its endpoint: http://127.0.0.1:4318 "
-                 "(OTLP/HTTP)\nor 127.0.0.1:4317 (gRPC).\n");
+                 "(OTLP/HTTP)\nor 127.0.0.1:4317 (gRPC).\n",
+                 program_invocation_name);
 }
 
 static int run_demo(const char *directory) {
