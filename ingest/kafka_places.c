@@ -166,6 +166,22 @@ static int64_t begin(struct kafka_source *source, struct kafka_place *place,
     return begin_at_start(source, place);
 }
 
+/* What librdkafka calls -2 and the like, in words. */
+static void tell_begin(const struct kafka_source *source, const struct kafka_place *place,
+                       int64_t offset) {
+    char words[48];
+    struct text text = text_over(words, sizeof(words));
+    if (offset >= 0) {
+        text_add_format(&text, "offset %lld", (long long)offset);
+    } else {
+        text_add_text(&text, offset == KAFKA_START_FIRST ? "its beginning"
+                             : offset == KAFKA_START_END ? "its end"
+                                                         : "where the group has committed");
+    }
+    log_write(source->options.logger, LOG_LEVEL_INFO, "kafka", "%.*s: reading %.*s/%u from %s",
+              SLICE_PRINT(source->entry.name), SLICE_PRINT(place->topic), place->partition, words);
+}
+
 void kafka_on_assign(void *context, struct kafka_partition *partitions, uint32_t count) {
     struct kafka_source *source = context;
     for (uint32_t i = 0; i < count; i++) {
@@ -178,9 +194,7 @@ void kafka_on_assign(void *context, struct kafka_partition *partitions, uint32_t
         partitions[i].offset = begin(source, place, &partitions[i]);
         place->is_owned = true;
         place->committed = partitions[i].committed;
-        log_write(source->options.logger, LOG_LEVEL_INFO, "kafka",
-                  "%.*s: reading %.*s/%u from offset %lld", SLICE_PRINT(source->entry.name),
-                  SLICE_PRINT(place->topic), place->partition, (long long)partitions[i].offset);
+        tell_begin(source, place, partitions[i].offset);
     }
     source->is_refused = source->is_refused && count == 0;
 }

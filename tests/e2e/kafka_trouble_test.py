@@ -140,7 +140,7 @@ class Trouble(Story):
         self.wait(lambda: ready(quell)[0] == 200)
         self.assertEqual(0, quell.get("/api/v1/stats")[1]["events_duplicate"])
         for name in brokers:
-            self.assertIn(f"{name}: reading both/0 from offset", quell.read_log())
+            self.assertIn(f"{name}: reading both/0 from its beginning", quell.read_log())
 
     def test_the_lag_of_each_partition_is_a_metric(self):
         broker = self.shared()
