@@ -414,11 +414,23 @@ static enum tls_event break_off(struct tls_conn *tls) {
     return TLS_BROKEN;
 }
 
+/* RFC 5246, 7.4.6, of a client without a certificate: "respond with a fatal handshake_failure
+ * alert". Every other alert the library sends itself, and in 1.3 this one too; without it the
+ * client would see no more than an end. */
+static enum tls_event refuse_hands(struct tls_conn *tls, int result) {
+    if (result == MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE &&
+        strcmp(mbedtls_ssl_get_version(&tls->ssl), "TLSv1.2") == 0) {
+        (void)mbedtls_ssl_send_alert_message(&tls->ssl, MBEDTLS_SSL_ALERT_LEVEL_FATAL,
+                                             MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE);
+    }
+    return break_off(tls);
+}
+
 enum tls_event tls_conn_read(struct tls_conn *tls, struct slice *plaintext_out) {
     if (!tls->is_established) {
         int result = mbedtls_ssl_handshake(&tls->ssl);
         if (result != 0) {
-            return result == MBEDTLS_ERR_SSL_WANT_READ ? TLS_STARVED : break_off(tls);
+            return result == MBEDTLS_ERR_SSL_WANT_READ ? TLS_STARVED : refuse_hands(tls, result);
         }
         tls->is_established = true;
         read_peer(tls);
