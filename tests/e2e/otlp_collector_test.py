@@ -1,14 +1,18 @@
 """OTLP through the OpenTelemetry Collector: its otlp and otlphttp exporters, each compression."""
+import contextlib
+import hashlib
 import http.client
 import json
 import os
+import re
 import socket
 import subprocess
+import textwrap
 import time
 import unittest
 
 from go_stories import Secured
-from harness import wait_for
+from harness import SOURCE, wait_for
 
 
 def free_ports(count):
@@ -17,6 +21,10 @@ def free_ports(count):
     for one in sockets:
         one.close()
     return ports
+
+
+def resource(name):
+    return {"attributes": [{"key": "service.name", "value": {"stringValue": name}}]}
 
 
 class Collector(Secured):
@@ -45,63 +53,76 @@ class Collector(Secured):
         return names, (f"receivers:\n{receivers}exporters:\n{exporters}service:\n  telemetry:\n"
                        f"    metrics: {{level: none}}\n  pipelines:\n{pipelines}")
 
-    def send(self, port, service):
-        def ask(path, body):
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-            connection.request("POST", path, json.dumps(body),
-                               {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            self.assertEqual(response.status, 200, response.read())
-            connection.close()
+    def ask(self, port, path, body):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        self.assertEqual(response.status, 200, response.read())
+        connection.close()
 
-        def resource(name):
-            return {"attributes": [{"key": "service.name", "value": {"stringValue": name}}]}
-
-        now = str(time.time_ns())
-        ask("/v1/logs", {"resourceLogs": [{"resource": resource(service), "scopeLogs": [
-            {"logRecords": [{"timeUnixNano": now, "severityNumber": 17,
+    def send_logs(self, port, service):
+        self.ask(port, "/v1/logs", {"resourceLogs": [{"resource": resource(service), "scopeLogs": [
+            {"logRecords": [{"timeUnixNano": str(time.time_ns()), "severityNumber": 17,
                              "body": {"stringValue": "disk is full " * 200}}]}]}]})
-        ask("/v1/traces", {"resourceSpans": [{"resource": resource(service + "-spans"),
+
+    def send(self, port, service):
+        now = str(time.time_ns())
+        self.send_logs(port, service)
+        self.ask(port, "/v1/traces", {"resourceSpans": [{"resource": resource(service + "-spans"),
             "scopeSpans": [{"spans": [{"traceId": os.urandom(16).hex(), "name": "charge",
                                        "spanId": os.urandom(8).hex(), "endTimeUnixNano": now,
                                        "status": {"code": 2, "message": "refused"}}]}]}]})
-        ask("/v1/metrics", {"resourceMetrics": [{"resource": resource(service), "scopeMetrics": [
+        self.ask(port, "/v1/metrics", {"resourceMetrics": [{"resource": resource(service), "scopeMetrics": [
             {"metrics": [{"name": "m", "gauge": {"dataPoints": [
                 {"timeUnixNano": now, "asDouble": 0.5}]}}]}]}]})
+
+    @contextlib.contextmanager
+    def running(self, config, ports):
+        """A Collector that listens on the ports; it must not fail to export."""
+        with open(os.path.join(self.folder, "collector.log"), "w+") as log:
+            collector = subprocess.Popen([self.program, "--config", f"yaml:{config}"], stderr=log,
+                                         stdout=log)
+            try:
+                self.assertTrue(wait_for(lambda: collector.poll() is not None or
+                                         all(self.listens(port) for port in ports), 30))
+                log.seek(0)
+                self.assertIsNone(collector.poll(), log.read()[-2000:])
+                yield
+            finally:
+                collector.terminate()
+                collector.wait(20)
+            log.seek(0)
+            self.assertNotIn("Exporting failed", log.read())
 
     def test_every_exporter_forwards(self):
         for tls in (False, True):
             quell = self.start(tls)
             names, config = self.configure(quell, tls)
-            path = os.path.join(self.folder, "collector.yaml")
-            with open(path, "w") as file:
-                file.write(config)
-            log = open(os.path.join(self.folder, "collector.log"), "w+")
-            collector = subprocess.Popen([self.program, "--config", f"yaml:{config}"], stderr=log,
-                                         stdout=log)
-            try:
-                def is_up():
-                    try:
-                        socket.create_connection(("127.0.0.1", max(names.values()))).close()
-                        return True
-                    except OSError:
-                        return collector.poll() is not None
-                self.assertTrue(wait_for(is_up, 30))
-                log.seek(0)
-                self.assertIsNone(collector.poll(), log.read()[-2000:])
+            with self.running(config, names.values()):
                 for name, port in names.items():
-                    self.assertTrue(wait_for(lambda: self.listens(port)))
                     self.send(port, name)
                 self.expect_roots(quell, {f"service:{name}{end}" for name in names
                                           for end in ("", "-spans")})
                 self.expect_points(quell, len(names))
-            finally:
-                collector.terminate()
-                collector.wait(20)
-                log.seek(0)
-                text = log.read()
-                log.close()
-            self.assertNotIn("Exporting failed", text)
+
+    def test_the_configuration_of_our_documentation_is_one(self):
+        with open(os.path.join(SOURCE, "docs", "otlp.md")) as file:
+            told = re.search(r"    exporters:\n(?:    .*\n)+", file.read())[0]
+        digest = hashlib.sha256(b"secret").hexdigest()
+        quell = self.quell("auth.mode=token", files={
+            "tenants/acme.toml": f'[tenant]\ntokens_sha256 = ["{digest}"]\n'})
+        for name, service in (("otlp/quell", "a"), ("otlphttp/quell", "b")):
+            port, = free_ports(1)
+            config = (f"    receivers: {{otlp: {{protocols: {{http: {{endpoint: 127.0.0.1:{port}}}}}}}}}\n"
+                      + told.replace("${env:QUELL_TOKEN}", "secret")
+                      .replace("exporters: [otlp/quell]", f"exporters: [{name}]")
+                      .replace("quell.example:4317", f"127.0.0.1:{quell.grpc}")
+                      .replace("quell.example:4318", f"127.0.0.1:{quell.http}")
+                      .replace("service:\n", "service:\n      telemetry: {metrics: {level: none}}\n"))
+            with self.running(textwrap.dedent(config), [port]):
+                self.send_logs(port, service)
+                self.assertTrue(wait_for(lambda: f"service:{service}" in {
+                    one["root_cause"]["entity"] for one in quell.incidents("&tenant=acme")}))
 
     def listens(self, port):
         try:
