@@ -11,7 +11,7 @@
 #include "core/base/assert.h"
 #include "core/clock.h"
 
-enum { EVENTS_MAX = 256 };
+enum { EVENTS_MAX = 256, ANSWER_SHOWN_BYTES = 128 };
 
 /* STALE: the server closed it while it was free; it stands in the list until it comes first. */
 enum place { SHUT, CONNECTING, FREE, STALE, BUSY };
@@ -104,17 +104,33 @@ static void report(struct load_client *client, const struct connection *connecti
     client->options.on_outcome(client->options.owner, outcome);
 }
 
+/* A token that is missing, a port that is another's: the answer says so, counts do not. */
+static void add_answer(struct text *words, const struct load_answer *answer) {
+    text_add_format(words, "the server answered %u", answer->http_status);
+    if (answer->body.size > 0) {
+        text_add_text(words, ": ");
+        text_add_printable(words, slice_head(slice_trim(answer->body), ANSWER_SHOWN_BYTES));
+    }
+}
+
 static void report_answer(struct load_client *client, const struct connection *connection,
                           const struct load_answer *answer) {
     bool is_taken = answer->http_status >= 200 && answer->http_status < 300;
     uint64_t rejected = is_taken ? load_answer_count_rejected(answer->body) : connection->records;
     bool is_partial = is_taken && rejected > 0;
     rejected = rejected < connection->records ? rejected : connection->records;
+    enum load_fate fate = fate_of(answer, rejected);
+    char memory[ANSWER_SHOWN_BYTES * 4 + 64] =
+        "the server took a request without some of its records";
+    if (fate == LOAD_REJECTED && !is_partial) {
+        struct text words = text_over(memory, sizeof(memory));
+        add_answer(&words, answer);
+    }
     report(client, connection,
            &(struct load_outcome){
-               .fate = fate_of(answer, rejected),
+               .fate = fate,
                .records_accepted = connection->records - (uint32_t)rejected,
-               .words = is_partial ? "the server took a request without some of its records" : NULL,
+               .words = fate == LOAD_REJECTED ? memory : NULL,
            });
 }
 

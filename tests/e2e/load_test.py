@@ -111,6 +111,17 @@ class Load(Story):
             self.assertEqual(report["records_accepted"], 3 * 47)
             self.assertIn("without some of its records", report["trouble"])
 
+    def test_why_all_was_rejected_is_told(self):
+        quell = self.quell("auth.mode=token")
+        for port, protocol, told in (
+                (quell.http, "native", "the server answered 401: .*a bearer token is required"),
+                (quell.http, "otlp-proto", "the server answered 401: .*a bearer token is required"),
+                (quell.console, "native", "the server answered 404: ")):
+            result, report = load("--url", f"http://127.0.0.1:{port}", "--rate", "500", "--duration",
+                                  "300ms", "--protocol", protocol)
+            self.assertEqual((result.returncode, report["requests_accepted"]), (1, 0))
+            self.assertRegex(report["trouble"], told)
+
     def test_a_kept_load_that_is_cut_is_told_and_no_success(self):
         quell = self.quell()
         kept = os.path.join(quell.directory, "kept.load")
