@@ -298,13 +298,16 @@ static void take_event(struct kafka_consumer *consumer, const rd_kafka_message_t
                                            (uint32_t)native->partition);
         return;
     }
-    if (native->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-        char words[ERROR_BYTES_MAX];
-        (void)snprintf(words, sizeof(words), "%s%s%.*s", rd_kafka_message_errstr(native),
-                       topic.size > 0 ? ": topic " : "", SLICE_PRINT(topic));
-        consumer->options.handler->on_trouble(consumer->options.context, words,
-                                              kafka_error_is_refusal(native->err));
+    if (native->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+        consumer->options.handler->on_end(consumer->options.context, topic,
+                                          (uint32_t)native->partition, (uint64_t)native->offset);
+        return;
     }
+    char words[ERROR_BYTES_MAX];
+    (void)snprintf(words, sizeof(words), "%s%s%.*s", rd_kafka_message_errstr(native),
+                   topic.size > 0 ? ": topic " : "", SLICE_PRINT(topic));
+    consumer->options.handler->on_trouble(consumer->options.context, words,
+                                          kafka_error_is_refusal(native->err));
 }
 
 uint32_t kafka_consumer_poll(struct kafka_consumer *consumer, struct kafka_message *messages,

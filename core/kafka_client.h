@@ -50,6 +50,8 @@ struct kafka_handler {
                       bool is_lost);
     /* The offset to read next is not there: too old, or the partition was made anew. */
     void (*on_gone)(void *context, struct slice topic, uint32_t partition);
+    /* There is no message between the last one that was polled and this offset, the end for now. */
+    void (*on_end)(void *context, struct slice topic, uint32_t partition, uint64_t offset);
     /* Something is wrong, in words. is_refused: not allowed here, nothing is read until somebody
      * mends it; else reading goes on by itself. */
     void (*on_trouble)(void *context, const char *words, bool is_refused);

@@ -50,6 +50,7 @@ static const struct kafka_handler handler = {
     .on_assign = kafka_on_assign,
     .on_revoke = kafka_on_revoke,
     .on_gone = kafka_on_gone,
+    .on_end = kafka_on_end,
     .on_trouble = kafka_tell_trouble,
 };
 

@@ -39,6 +39,7 @@ struct kafka_place {
     struct stream_place read;    /* all below is in batches; counts when has_read */
     struct stream_place durable; /* all below is in the journal; counts when has_durable */
     uint64_t committed;          /* what the broker was told */
+    uint64_t end;                /* below it is no message that was not polled; 0: not known */
     bool has_read;
     bool has_durable;
     bool is_owned;  /* the group has given it to us */
@@ -162,6 +163,7 @@ void kafka_on_assign(void *context, struct kafka_partition *partitions, uint32_t
 void kafka_on_revoke(void *context, const struct kafka_partition *partitions, uint32_t count,
                      bool is_lost);
 void kafka_on_gone(void *context, struct slice topic, uint32_t partition);
+void kafka_on_end(void *context, struct slice topic, uint32_t partition, uint64_t offset);
 /* Tells the broker what is durable of the partitions that are ours. */
 void kafka_commit(struct kafka_source *source, bool wait);
 /* The consumer goes: none is ours until the next one is given it. */

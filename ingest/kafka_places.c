@@ -193,6 +193,7 @@ void kafka_on_assign(void *context, struct kafka_partition *partitions, uint32_t
         struct kafka_place *place = &source->places[index];
         partitions[i].offset = begin(source, place, &partitions[i]);
         place->is_owned = true;
+        place->end = 0;
         place->committed = partitions[i].committed;
         tell_begin(source, place, partitions[i].offset);
     }
@@ -270,6 +271,14 @@ static void tell_gone(struct kafka_source *source, const struct kafka_place *pla
     }
 }
 
+void kafka_on_end(void *context, struct slice topic, uint32_t partition, uint64_t offset) {
+    struct kafka_source *source = context;
+    uint32_t index = kafka_places_find(source, topic, partition);
+    if (index != UINT32_MAX) {
+        source->places[index].end = offset;
+    }
+}
+
 void kafka_on_gone(void *context, struct slice topic, uint32_t partition) {
     struct kafka_source *source = context;
     uint32_t index = kafka_places_find(source, topic, partition);
@@ -285,6 +294,7 @@ void kafka_on_gone(void *context, struct slice topic, uint32_t partition) {
         kafka_consumer_restart(source->consumer, topic, partition, place->read.offset);
         return;
     }
+    place->end = 0;
     tell_gone(source, place, first, end);
     bool is_there = place->has_read && place->read.offset >= first && place->read.offset <= end;
     if (!is_there) {
@@ -333,11 +343,18 @@ static void show_place(struct kafka_source *source, const struct kafka_place *pl
     bool is_known = status_is_ok(kafka_consumer_bounds(source->consumer, place->topic,
                                                        place->partition, false, &first, &end));
     uint64_t from = place->has_durable ? place->durable.offset : first;
+    uint64_t reached = from;
+    /* The last offset may be none of a message: a transaction's end, or what was compacted away. */
+    bool is_all = place->has_read && from >= place->read.offset && place->kept == 0 &&
+                  source->held_count == 0;
+    if (is_all && place->end > from && place->end <= end) {
+        reached = place->end;
+    }
     entry->partitions[entry->partitions_count++] = (struct source_partition){
         .topic = place->topic,
         .partition = place->partition,
         .offset = from,
-        .lag = is_known && end > from ? end - from : 0,
+        .lag = is_known && end > reached ? end - reached : 0,
     };
 }
 

@@ -155,6 +155,26 @@ class Trouble(Story):
             self.wait(lambda: f'quell_kafka_lag{{source="main",topic="lag",partition="{partition}"}} 0'
                       in metrics())
 
+    def test_the_end_of_a_transaction_is_no_message_that_is_missing(self):
+        broker = self.shared()
+        broker.create("transacted")
+        payloads = os.path.join(broker.directory, "payloads")
+        with open(payloads, "w") as file:
+            file.writelines(json.dumps(failure(f"job{i}")) + "\n" for i in range(20))
+        broker.java(["org.apache.kafka.tools.ProducerPerformance", "--topic", "transacted",
+                     "--num-records", "20", "--throughput", "-1", "--payload-file", payloads,
+                     "--transactional-id", "lag", "--transaction-duration-ms", "50",
+                     "--producer-props",
+                     "bootstrap.servers=" + broker.address])
+        end, = broker.end_offsets("transacted").values()
+        self.assertGreater(end, 20)  # the marker has an offset, too
+        quell = self.quell(files=config(broker, ["transacted"]))
+        self.wait(lambda: quell.metric("quell_kafka_offset") == end - 1)
+        self.wait(lambda: quell.metric("quell_kafka_lag") == 0)
+        broker.produce("transacted", [json.dumps(failure("after"))])
+        self.wait(lambda: quell.metric("quell_kafka_offset") == end + 1)
+        self.assertEqual(quell.metric("quell_kafka_lag"), 0)
+
     def test_messages_that_retention_deleted_are_told_and_the_rest_is_read(self):
         broker = self.shared()
         broker.create("kept")
