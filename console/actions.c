@@ -42,7 +42,7 @@ static void send(struct console *console, struct http_exchange exchange, struct 
     action->exchange = exchange;
     action->what = request->action;
     action->is_quiet = is_quiet;
-    memcpy(action->id, id.data, id.size);
+    slice_copy(id, (uint8_t *)action->id); /* an edge has none */
     action->id_size = id.size;
     action->batch.request = action;
     if (!status_is_ok(gate_send(console->options.gate, &action->batch))) {
