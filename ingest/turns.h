@@ -12,7 +12,7 @@
 #include "core/base/limits.h"
 
 enum { TURN_PLACES = 256 };
-#define TURN_NS (200 * NS_PER_US)
+#define TURN_NS (50 * NS_PER_US) /* two or three requests of a hundred records */
 
 struct turns {
     uint64_t number; /* of the turn, from 1 */
