@@ -365,6 +365,7 @@ static struct status load_config(const struct cli_options *options, struct confi
 struct status cli_load_config(const struct cli_options *options, struct config **config_out) {
     char *memory = malloc(ERRORS_BYTES_MAX); /* as long as nothing is wrong, addresses alone */
     if (memory == NULL) {
+        tell_errors(options->logger, slice_of(NULL, 0), status_of(STATUS_FULL));
         return status_of(STATUS_FULL);
     }
     struct config_errors errors = {.text = text_over(memory, ERRORS_BYTES_MAX)};

@@ -137,6 +137,7 @@ def main():
         print(f"{call}: {calls} calls", flush=True)
         places += [(call, n + 1, io) for n in range(calls)]
     chance.shuffle(places)
+    places.sort(key=lambda place: place[1] > 1)  # the first call of each kind is always tried
     begin, done, is_good = time.monotonic(), 0, True
     for call, n, io in places[options.skip:]:
         if not options.all and time.monotonic() - begin > options.seconds:
