@@ -3,6 +3,9 @@ import random
 import socket
 
 
+_given = set()  # none is given twice: a server takes two at once
+
+
 def free_port():
     """Below the range from which the kernel takes ports for connections: those of a client, which
     may even connect to itself while the server is down, would be in the server's way."""
@@ -12,7 +15,9 @@ def free_port():
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
-                return port
+                if port not in _given:
+                    _given.add(port)
+                    return port
             except OSError:
                 continue
     raise OSError("no free port")
