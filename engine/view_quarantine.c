@@ -20,15 +20,16 @@ static void add_raw(struct text *json, struct slice raw) {
 
 /* What stood around the bytes: of a resource, in headers, where it was read. */
 static void add_attributes(struct text *json, struct slice row, uint32_t count) {
-    text_add_text(json, count > 0 ? ",\"attributes\":[" : "");
-    for (uint32_t i = 0; i < count; i++) {
-        struct attribute attribute = envelope_attribute_at(row, i);
-        text_add_text(json, i == 0 ? "{\"key\":" : ",{\"key\":");
+    struct attribute_cursor cursor = envelope_attributes(row);
+    struct attribute attribute;
+    text_add_text(json, ",\"attributes\":[");
+    while (attribute_cursor_next(&cursor, &attribute)) {
+        text_add_text(json, cursor.left + 1 == count ? "{\"key\":" : ",{\"key\":");
         text_add_json_string(json, attribute.key);
         view_add_text(json, "value", attribute.value);
         text_add_char(json, '}');
     }
-    text_add_text(json, count > 0 ? "]" : "");
+    text_add_char(json, ']');
 }
 
 static void add_record(struct text *json, struct slice key, struct slice row, bool with_raw) {
@@ -65,7 +66,7 @@ static void add_record(struct text *json, struct slice key, struct slice row, bo
         view_add_text(json, "status", event_status_word(envelope.status));
         view_add_text(json, "message", envelope.message);
     }
-    if (with_raw) {
+    if (with_raw && envelope.attributes_count > 0) {
         add_attributes(json, row, envelope.attributes_count);
     }
     text_add_char(json, '}');

@@ -49,8 +49,7 @@ enum envelope_flags {
 /* Attributes that many envelopes end with, encoded once: by attribute_block_encode. */
 struct attribute_block {
     const struct attribute *attributes; /* what was encoded; lives on */
-    struct slice bytes;
-    const uint32_t *tables; /* where each attribute begins in the bytes */
+    struct slice bytes;                 /* as in attributes_packed.h, without the count */
     uint32_t count;
 };
 
@@ -78,7 +77,7 @@ struct envelope {
     struct slice reason;                /* only when refused */
     struct slice raw;                   /* only when refused */
     const struct attribute *attributes; /* encode only, without the tail's; read them by
-                                           envelope_attribute_at */
+                                           envelope_attributes */
     const struct attribute_block *tail; /* encode only: the last attributes, or NULL */
     uint32_t attributes_count;
     const struct slice *depends_on; /* encode only; entities, may start with "platform/" */
@@ -107,8 +106,18 @@ MUST_CHECK struct status envelope_verify(struct slice bytes);
  * set. Fields of a newer schema are ignored, missing ones are zero. */
 void envelope_read(struct slice bytes, struct envelope *envelope_out);
 
-/* The i-th attribute or dependency of verified bytes; i below the count. */
-struct attribute envelope_attribute_at(struct slice bytes, uint32_t index);
+/* The attributes of verified bytes, one after another. */
+struct attribute_cursor {
+    struct slice packed; /* those to come, when they are packed */
+    struct slice bytes;  /* else the envelope, which has a table for each */
+    uint32_t entry;      /* of the next one there */
+    uint32_t left;
+};
+struct attribute_cursor envelope_attributes(struct slice bytes);
+/* False at the end. */
+bool attribute_cursor_next(struct attribute_cursor *cursor, struct attribute *attribute_out);
+
+/* The i-th dependency of verified bytes; i below the count. */
 struct slice envelope_depends_on_at(struct slice bytes, uint32_t index);
 
 /* A few fields, for whoever has no use for the rest. */

@@ -2,12 +2,13 @@
  * envelope_read.c - verifying and reading envelopes: every offset is checked once, by
  * envelope_verify; reading then follows them. Tables of older and newer schemas are read too: a
  * field that is not in the vtable is zero, one that we do not know is never looked at. Those that
- * begin with our template are of constant shape and read without their vtable; the two ways agree,
+ * begin with a template of ours are of constant shape and read without their vtable; the two ways agree,
  * which a test checks.
  */
 #include "schemas/envelope.h"
 
 #include "core/base/assert.h"
+#include "schemas/attributes_packed.h"
 #include "schemas/envelope_template.h"
 
 /* A table of the buffer; verified: its vtable and inline bytes lie inside. */
@@ -159,6 +160,7 @@ static bool check_texts(const struct table_view *table) {
         ENVELOPE_VT_TENANT, ENVELOPE_VT_ENTITY,      ENVELOPE_VT_EVENT_ID,
         ENVELOPE_VT_RUN_ID, ENVELOPE_VT_ERROR_CLASS, ENVELOPE_VT_MESSAGE,
         ENVELOPE_VT_SOURCE, ENVELOPE_VT_REASON,      ENVELOPE_VT_RAW,
+        ENVELOPE_VT_PACKED,
     };
     bool is_sound = true;
     for (size_t i = 0; i < sizeof(texts); i++) {
@@ -185,41 +187,46 @@ static bool check_meaning(const struct table_view *table) {
            tenant.size <= TENANT_BYTES_MAX && entity.size <= ENTITY_BYTES_MAX;
 }
 
-/* --- Envelopes of our own shape --- */
+/* --- Envelopes of our own shapes --- */
 
-static bool has_own_shape(struct slice bytes) {
-    return bytes.size >= STRINGS_AT && bytes.size <= ENVELOPE_BYTES_MAX &&
-           memcmp(bytes.data, &envelope_template, ENVELOPE_FRONT_BYTES) == 0;
+static bool is_rich(struct slice bytes) {
+    return load_u16(bytes, TABLE_SIZE_AT) == RICH_TABLE_BYTES;
 }
 
-static const uint8_t own_texts[] = {
-    AT_TENANT,  AT_ENTITY, AT_EVENT_ID, AT_RUN_ID, AT_ERROR_CLASS,
-    AT_MESSAGE, AT_SOURCE, AT_REASON,   AT_RAW,
-};
-
-static bool check_own_attribute(struct slice bytes, uint32_t entry) {
-    uint64_t at = (uint64_t)entry + load_u32(bytes, entry);
-    if (!fits(bytes, at, ATTRIBUTE_TABLE_BYTES) ||
-        at - load_u32(bytes, (uint32_t)at) != ATTRIBUTE_VTABLE_AT) {
+static bool has_own_shape(struct slice bytes) {
+    if (bytes.size < envelope_texts_at(false) || bytes.size > ENVELOPE_BYTES_MAX) {
         return false;
     }
-    return check_vector(bytes, (uint32_t)at + 4, 1) && check_vector(bytes, (uint32_t)at + 8, 1);
+    bool rich = is_rich(bytes);
+    const struct envelope_template *own = rich ? &envelope_rich : &envelope_plain;
+    return bytes.size >= envelope_texts_at(rich) &&
+           memcmp(bytes.data, &own->front, sizeof(own->front)) == 0;
+}
+
+static struct table_view own_table(struct slice bytes) {
+    return (struct table_view){
+        .bytes = bytes,
+        .at = TABLE_AT,
+        .vtable = VTABLE_AT,
+        .vtable_size = ENVELOPE_VTABLE_BYTES,
+        .table_size = is_rich(bytes) ? RICH_TABLE_BYTES : PLAIN_TABLE_BYTES,
+    };
+}
+
+static bool check_own_texts(struct slice bytes, const uint8_t *places, size_t count) {
+    bool is_sound = true;
+    for (size_t i = 0; i < count; i++) {
+        is_sound = is_sound && check_vector(bytes, TABLE_AT + places[i], 1);
+    }
+    return is_sound;
 }
 
 static bool check_own(struct slice bytes) {
-    bool is_sound = true;
-    for (size_t i = 0; i < sizeof(own_texts); i++) {
-        is_sound = is_sound && check_vector(bytes, TABLE_AT + own_texts[i], 1);
-    }
-    if (!is_sound || !check_vector(bytes, TABLE_AT + AT_ATTRIBUTES, 4)) {
-        return false;
-    }
-    uint32_t vector = TABLE_AT + AT_ATTRIBUTES + load_u32(bytes, TABLE_AT + AT_ATTRIBUTES);
-    uint32_t count = load_u32(bytes, vector);
-    for (uint32_t i = 0; is_sound && i < count; i++) {
-        is_sound = check_own_attribute(bytes, vector + 4 + 4 * i);
-    }
-    return is_sound;
+    static const uint8_t places[] = {AT_TENANT,  AT_ENTITY, AT_RUN_ID,
+                                     AT_MESSAGE, AT_SOURCE, AT_PACKED};
+    static const uint8_t rare_places[] = {AT_EVENT_ID, AT_ERROR_CLASS, AT_REASON, AT_RAW};
+    return check_own_texts(bytes, places, sizeof(places)) &&
+           (!is_rich(bytes) || check_own_texts(bytes, rare_places, sizeof(rare_places)));
 }
 
 static struct slice own_text(struct slice bytes, uint32_t field) {
@@ -227,36 +234,40 @@ static struct slice own_text(struct slice bytes, uint32_t field) {
     return slice_of(bytes.data + target + 4, load_u32(bytes, target));
 }
 
+static void read_own_rare(struct slice bytes, struct envelope *envelope) {
+    const uint8_t *table = bytes.data + TABLE_AT;
+    memcpy(&envelope->parent_span_id, table + AT_PARENT_SPAN_ID, 8);
+    memcpy(&envelope->score, table + AT_SCORE, 8);
+    envelope->event_id = own_text(bytes, AT_EVENT_ID);
+    envelope->error_class = own_text(bytes, AT_ERROR_CLASS);
+    envelope->reason = own_text(bytes, AT_REASON);
+    envelope->raw = own_text(bytes, AT_RAW);
+    envelope->depends_on_count = (uint32_t)own_text(bytes, AT_DEPENDS_ON).size;
+}
+
 static void read_own(struct slice bytes, struct envelope *envelope) {
     const uint8_t *table = bytes.data + TABLE_AT;
+    *envelope = (struct envelope){0};
     memcpy(&envelope->event_key, table + AT_EVENT_KEY, 16);
     memcpy(&envelope->fingerprint, table + AT_FINGERPRINT, 16);
     memcpy(&envelope->entity_key, table + AT_ENTITY_KEY, 16);
     memcpy(&envelope->trace_id, table + AT_TRACE_ID, 16);
     memcpy(&envelope->span_id, table + AT_SPAN_ID, 8);
-    memcpy(&envelope->parent_span_id, table + AT_PARENT_SPAN_ID, 8);
     memcpy(&envelope->event_time_ns, table + AT_EVENT_TIME, 8);
     memcpy(&envelope->ingest_time_ns, table + AT_INGEST_TIME, 8);
-    memcpy(&envelope->score, table + AT_SCORE, 8);
     memcpy(&envelope->flags, table + AT_FLAGS, 4);
     envelope->kind = (enum event_kind)table[AT_KIND];
     envelope->status = (enum event_status)table[AT_STATUS];
     envelope->severity = (enum event_severity)table[AT_SEVERITY];
     envelope->tenant = own_text(bytes, AT_TENANT);
     envelope->entity = own_text(bytes, AT_ENTITY);
-    envelope->event_id = own_text(bytes, AT_EVENT_ID);
     envelope->run_id = own_text(bytes, AT_RUN_ID);
-    envelope->error_class = own_text(bytes, AT_ERROR_CLASS);
     envelope->message = own_text(bytes, AT_MESSAGE);
     envelope->source = own_text(bytes, AT_SOURCE);
-    envelope->reason = own_text(bytes, AT_REASON);
-    envelope->raw = own_text(bytes, AT_RAW);
-    envelope->attributes = NULL;
-    envelope->tail = NULL;
-    envelope->is_known_by_texts = false;
-    envelope->depends_on = NULL;
-    envelope->attributes_count = (uint32_t)own_text(bytes, AT_ATTRIBUTES).size;
-    envelope->depends_on_count = (uint32_t)own_text(bytes, AT_DEPENDS_ON).size;
+    envelope->attributes_count = packed_count(own_text(bytes, AT_PACKED));
+    if (is_rich(bytes)) {
+        read_own_rare(bytes, envelope);
+    }
 }
 
 /* Checked: nothing when the text does not fit. */
@@ -270,7 +281,7 @@ bool envelope_glance(struct slice bytes, struct envelope_glance *glance_out) {
     if (!has_own_shape(bytes)) {
         return false;
     }
-    struct slice depends_on;
+    struct slice depends_on = {0};
     struct envelope_glance glance;
     const uint8_t *table = bytes.data + TABLE_AT;
     memcpy(&glance.event_key, table + AT_EVENT_KEY, 16);
@@ -281,8 +292,9 @@ bool envelope_glance(struct slice bytes, struct envelope_glance *glance_out) {
     bool is_sound = find_own_text(bytes, AT_TENANT, &glance.tenant) &&
                     find_own_text(bytes, AT_ENTITY, &glance.entity) &&
                     find_own_text(bytes, AT_MESSAGE, &glance.message) &&
-                    find_own_text(bytes, AT_DEPENDS_ON, &depends_on) && glance.tenant.size > 0 &&
-                    glance.tenant.size <= TENANT_BYTES_MAX && glance.status < EVENT_STATUS_COUNT;
+                    (!is_rich(bytes) || find_own_text(bytes, AT_DEPENDS_ON, &depends_on)) &&
+                    glance.tenant.size > 0 && glance.tenant.size <= TENANT_BYTES_MAX &&
+                    glance.status < EVENT_STATUS_COUNT;
     if (is_sound) {
         glance.depends_on_count = (uint32_t)depends_on.size;
         *glance_out = glance;
@@ -292,17 +304,29 @@ bool envelope_glance(struct slice bytes, struct envelope_glance *glance_out) {
 
 /* --- All envelopes --- */
 
+static struct slice packed_of(const struct table_view *table) {
+    return read_text(table, ENVELOPE_VT_PACKED);
+}
+
+static bool is_own_sound(struct slice bytes) {
+    if (!has_own_shape(bytes)) {
+        return false;
+    }
+    struct table_view own = own_table(bytes);
+    return check_own(bytes) && packed_is_sound(own_text(bytes, AT_PACKED)) &&
+           check_depends_on(&own) && check_meaning(&own);
+}
+
 struct status envelope_verify(struct slice bytes) {
     struct table_view table;
-    struct table_view own = {bytes, TABLE_AT, VTABLE_AT, ENVELOPE_VTABLE_BYTES, TABLE_BYTES};
-    if (has_own_shape(bytes) && check_own(bytes) && check_depends_on(&own) && check_meaning(&own)) {
+    if (is_own_sound(bytes)) {
         return status_ok();
     }
     if (bytes.size < 8 || bytes.size > ENVELOPE_BYTES_MAX ||
         memcmp(bytes.data + 4, ENVELOPE_FILE_IDENTIFIER, 4) != 0 ||
         !open_table(bytes, load_u32(bytes, 0), &table) || !check_scalars(&table) ||
-        !check_texts(&table) || !check_attributes(&table) || !check_depends_on(&table) ||
-        !check_meaning(&table)) {
+        !check_texts(&table) || !check_attributes(&table) || !packed_is_sound(packed_of(&table)) ||
+        !check_depends_on(&table) || !check_meaning(&table)) {
         return status_of(STATUS_CORRUPT);
     }
     return status_ok();
@@ -345,24 +369,51 @@ void envelope_read(struct slice bytes, struct envelope *envelope_out) {
     envelope.source = read_text(&table, ENVELOPE_VT_SOURCE);
     envelope.reason = read_text(&table, ENVELOPE_VT_REASON);
     envelope.raw = read_text(&table, ENVELOPE_VT_RAW);
-    envelope.attributes_count = read_vector(&table, ENVELOPE_VT_ATTRIBUTES).count;
+    envelope.attributes_count = envelope_attributes(bytes).left;
     envelope.depends_on_count = read_vector(&table, ENVELOPE_VT_DEPENDS_ON).count;
     *envelope_out = envelope;
 }
 
-struct attribute envelope_attribute_at(struct slice bytes, uint32_t index) {
+struct attribute_cursor envelope_attributes(struct slice bytes) {
     struct table_view table;
-    struct table_view attribute;
     ASSERT(open_table(bytes, load_u32(bytes, 0), &table));
+    struct slice packed = packed_of(&table);
+    if (packed.size > 0) {
+        return (struct attribute_cursor){
+            .packed = slice_tail(packed, PACKED_COUNT_BYTES),
+            .left = packed_count(packed),
+        };
+    }
     struct vector_view vector = read_vector(&table, ENVELOPE_VT_ATTRIBUTES);
-    ASSERT(index < vector.count);
-    uint32_t entry = vector.first + 4 * index;
+    return (struct attribute_cursor){
+        .bytes = bytes,
+        .entry = vector.first,
+        .left = vector.count,
+    };
+}
+
+static struct attribute read_attribute(struct slice bytes, uint32_t entry) {
+    struct table_view attribute;
     ASSERT(open_table(bytes, (uint64_t)entry + load_u32(bytes, entry), &attribute));
     return (struct attribute){
         .key = read_text(&attribute, ATTRIBUTE_VT_KEY),
         .value = read_text(&attribute, ATTRIBUTE_VT_VALUE),
         .type = (enum attribute_type)read_u8(&attribute, ATTRIBUTE_VT_TYPE),
     };
+}
+
+bool attribute_cursor_next(struct attribute_cursor *cursor, struct attribute *attribute_out) {
+    if (cursor->left == 0) {
+        return false;
+    }
+    cursor->left--;
+    if (cursor->bytes.size == 0) {
+        ASSERT(packed_take(&cursor->packed, attribute_out));
+        return true;
+    }
+    *attribute_out = read_attribute(cursor->bytes, cursor->entry);
+    cursor->entry += 4;
+    return true;
 }
 
 struct slice envelope_depends_on_at(struct slice bytes, uint32_t index) {

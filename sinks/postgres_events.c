@@ -186,10 +186,11 @@ static void add_value(struct text *json, const struct attribute *attribute) {
 }
 
 static void add_attributes(struct text *json, const struct envelope *envelope, struct slice bytes) {
+    struct attribute_cursor cursor = envelope_attributes(bytes);
+    struct attribute attribute;
     text_add_char(json, '{');
-    for (uint32_t i = 0; i < envelope->attributes_count; i++) {
-        struct attribute attribute = envelope_attribute_at(bytes, i);
-        text_add_text(json, i == 0 ? "" : ",");
+    while (attribute_cursor_next(&cursor, &attribute)) {
+        text_add_text(json, cursor.left + 1 == envelope->attributes_count ? "" : ",");
         text_add_json_string(json, attribute.key);
         text_add_char(json, ':');
         add_value(json, &attribute);

@@ -49,8 +49,10 @@ static inline const char *attributes_of(struct world *world, uint32_t index) {
     static const char types[] = "sbidjB";
     struct envelope envelope = envelope_at(world, index);
     struct text text = text_over(lines, sizeof(lines) - 1);
-    for (uint32_t i = 0; i < envelope.attributes_count; i++) {
-        struct attribute attribute = envelope_attribute_at(world->entry, i);
+    struct attribute_cursor cursor = envelope_attributes(world->entry);
+    struct attribute attribute;
+    assert_int_equal(cursor.left, envelope.attributes_count);
+    while (attribute_cursor_next(&cursor, &attribute)) {
         text_add(&text, attribute.key);
         text_add_char(&text, '=');
         text_add(&text, attribute.value);

@@ -33,14 +33,59 @@ def check_same(ours, theirs):
         assert ours[name] == theirs[name], name
     assert ours["raw"].encode() == bytes(theirs["raw"])
     assert ours["depends_on"] == theirs["depends_on"]
-    assert ours["attributes"] == [[a["key"], a["value"], a["type"]] for a in theirs["attributes"]]
+    assert ours["attributes"] == unpack(bytes(theirs["packed"]))
+    assert theirs.get("attributes", []) == []
+
+
+def take_size(data):
+    """Seven bits a byte, the lowest first."""
+    size = shift = 0
+    while True:
+        size, shift, byte = size | (data[0] & 0x7F) << shift, shift + 7, data.pop(0)
+        if byte < 0x80:
+            return size
+
+
+def unpack(packed):
+    """What attributes_packed.h says of the bytes."""
+    data, attributes = list(packed[2:]), []
+    while data:
+        kind, key_size, value_size = data.pop(0), take_size(data), take_size(data)
+        texts = bytes(data[:key_size + value_size])
+        attributes.append([texts[:key_size].decode(), texts[key_size:].decode(), kind])
+        del data[:key_size + value_size]
+    assert len(attributes) == int.from_bytes(packed[:2], "little")
+    return attributes
+
+
+def check_older_schema(folder):
+    """As they were written before attributes were packed: a table for each."""
+    older = os.path.join(folder, "older.fbs")
+    with open(schema) as file:
+        text = "".join(line for line in file if "packed:" not in line)
+    with open(older, "w") as file:
+        file.write(text)
+    with open(os.path.join(folder, "older.json"), "w") as file:
+        json.dump({"tenant": "acme", "entity": "job:a", "message": "hello", "error_class": "Timeout",
+                   "attributes": [{"key": f"k{i}", "value": "v" * i, "type": i % 6}
+                                  for i in range(9)], "depends_on": ["job:b", "job:c"]}, file)
+    subprocess.run(["flatc", "--binary", "-o", folder, older, os.path.join(folder, "older.json")],
+                   check=True)
+    with open(os.path.join(folder, "older.bin"), "rb") as file:
+        result = run(tool, "read", data=file.read())
+    assert result.returncode == 0
+    read = json.loads(result.stdout)
+    assert (read["tenant"], read["message"], read["error_class"]) == ("acme", "hello", "Timeout")
+    assert read["attributes"] == [[f"k{i}", "v" * i, i % 6] for i in range(9)]
+    assert read["depends_on"] == ["job:b", "job:c"]
 
 
 def check_newer_schema(folder):
     newer = os.path.join(folder, "newer.fbs")
     with open(schema) as file:
-        text = file.read().replace("depends_on:[string] (id: 23);",
-                                   "depends_on:[string] (id: 23);\n  mood:string (id: 24);")
+        text = file.read().replace("packed:[ubyte] (id: 24);",
+                                   "packed:[ubyte] (id: 24);\n  mood:string (id: 25);")
+    assert "mood" in text
     with open(newer, "w") as file:
         file.write(text)
     with open(os.path.join(folder, "newer.json"), "w") as file:
@@ -71,5 +116,6 @@ with tempfile.TemporaryDirectory() as folder:
                 damaged[chance.randrange(len(damaged))] = chance.randrange(256)
             assert run(tool, "read", data=bytes(damaged[:chance.randint(8, len(damaged))])
                        ).returncode in (0, 1)
+    check_older_schema(folder)
     check_newer_schema(folder)
-print("60 envelopes, 480 damaged ones, 1 of a newer schema")
+print("60 envelopes, 480 damaged ones, 1 of an older schema, 1 of a newer one")

@@ -9,7 +9,7 @@
 #include "core/base/text.h"
 #include "schemas/envelope.h"
 
-enum { TEXT_BYTES_MAX = 64, ITEMS_MAX = 6 };
+enum { TEXT_BYTES_MAX = 1024, LETTERS_MAX = 250, ITEMS_MAX = 6 };
 
 static uint64_t next(uint64_t *state) {
     *state = *state * 6364136223846793005u + 1442695040888963407u;
@@ -20,11 +20,24 @@ static uint64_t next(uint64_t *state) {
 static struct slice random_text(uint64_t *state, char memory[TEXT_BYTES_MAX], bool may_be_empty) {
     static const char *const letters[] = {"a", "Z", "\"", "\\", "\n", "é", "€", "𝄞", ":", "7"};
     struct text text = text_over(memory, TEXT_BYTES_MAX);
-    uint64_t count = next(state) % 12 + (may_be_empty ? 0 : 1);
+    uint64_t most = next(state) % 8 == 0 ? LETTERS_MAX : 12; /* some need a longer size */
+    uint64_t count = next(state) % most + (may_be_empty ? 0 : 1);
     for (uint64_t i = 0; i < count; i++) {
         text_add_text(&text, letters[next(state) % 10]);
     }
     return text_slice(&text);
+}
+
+/* As most events are. */
+static void forget_rare_fields(struct envelope *envelope) {
+    struct slice none = {0};
+    envelope->parent_span_id = 0;
+    envelope->score = 0;
+    envelope->event_id = none;
+    envelope->error_class = none;
+    envelope->reason = none;
+    envelope->raw = none;
+    envelope->depends_on_count = 0;
 }
 
 static void write_envelope(uint64_t state) {
@@ -67,6 +80,9 @@ static void write_envelope(uint64_t state) {
     for (uint32_t i = 0; i < envelope.depends_on_count; i++) {
         depends_on[i] = random_text(&state, memory[used++], true);
     }
+    if (next(&state) % 3 == 0) {
+        forget_rare_fields(&envelope);
+    }
     struct writer writer = writer_over(encoded, sizeof(encoded));
     ASSERT(status_is_ok(envelope_encode(&envelope, &writer)));
     ASSERT(status_is_ok(envelope_verify(writer_slice(&writer))));
@@ -80,10 +96,12 @@ static void add_text(struct text *json, const char *name, struct slice value) {
 }
 
 static void add_lists(struct text *json, struct slice bytes, const struct envelope *envelope) {
+    struct attribute_cursor cursor = envelope_attributes(bytes);
+    struct attribute attribute;
+    ASSERT(cursor.left == envelope->attributes_count);
     text_add_text(json, "\"attributes\":[");
-    for (uint32_t i = 0; i < envelope->attributes_count; i++) {
-        struct attribute attribute = envelope_attribute_at(bytes, i);
-        text_add_text(json, i == 0 ? "[" : ",[");
+    while (attribute_cursor_next(&cursor, &attribute)) {
+        text_add_text(json, cursor.left + 1 == envelope->attributes_count ? "[" : ",[");
         text_add_json_string(json, attribute.key);
         text_add_char(json, ',');
         text_add_json_string(json, attribute.value);
