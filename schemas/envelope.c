@@ -15,7 +15,7 @@
 #include "schemas/envelope_template.h"
 
 #define VT(entry) [(entry) / 2]
-/* The offset of a text that is not there. */
+/* The offset of a text that is not there. NOLINTNEXTLINE(bugprone-macro-parentheses) */
 #define NO(bytes, place) (bytes) - (place)
 #define NO_TEXTS(bytes)                                                                            \
     {                                                                                              \

@@ -2,8 +2,8 @@
  * envelope_read.c - verifying and reading envelopes: every offset is checked once, by
  * envelope_verify; reading then follows them. Tables of older and newer schemas are read too: a
  * field that is not in the vtable is zero, one that we do not know is never looked at. Those that
- * begin with a template of ours are of constant shape and read without their vtable; the two ways agree,
- * which a test checks.
+ * begin with a template of ours are of constant shape and read without their vtable; the two ways
+ * agree, which a test checks.
  */
 #include "schemas/envelope.h"
 
@@ -157,10 +157,9 @@ static bool check_scalars(const struct table_view *table) {
 
 static bool check_texts(const struct table_view *table) {
     static const uint8_t texts[] = {
-        ENVELOPE_VT_TENANT, ENVELOPE_VT_ENTITY,      ENVELOPE_VT_EVENT_ID,
-        ENVELOPE_VT_RUN_ID, ENVELOPE_VT_ERROR_CLASS, ENVELOPE_VT_MESSAGE,
-        ENVELOPE_VT_SOURCE, ENVELOPE_VT_REASON,      ENVELOPE_VT_RAW,
-        ENVELOPE_VT_PACKED,
+        ENVELOPE_VT_TENANT,      ENVELOPE_VT_ENTITY,  ENVELOPE_VT_EVENT_ID, ENVELOPE_VT_RUN_ID,
+        ENVELOPE_VT_ERROR_CLASS, ENVELOPE_VT_MESSAGE, ENVELOPE_VT_SOURCE,   ENVELOPE_VT_REASON,
+        ENVELOPE_VT_RAW,         ENVELOPE_VT_PACKED,
     };
     bool is_sound = true;
     for (size_t i = 0; i < sizeof(texts); i++) {

@@ -29,12 +29,12 @@ def check_same(ours, theirs):
     assert ours["event_key"] == [theirs["event_key"]["lo"], theirs["event_key"]["hi"]]
     for name in ("span_id", "event_time_ns", "score", "flags", "kind", "status", "severity"):
         assert ours[name] == theirs[name], name
-    for name in TEXTS:
-        assert ours[name] == theirs[name], name
-    assert ours["raw"].encode() == bytes(theirs["raw"])
-    assert ours["depends_on"] == theirs["depends_on"]
+    for name in TEXTS:  # what is rare and empty is left out
+        assert ours[name] == theirs.get(name, ""), name
+    assert ours["raw"].encode() == bytes(theirs.get("raw", []))
+    assert ours["depends_on"] == theirs.get("depends_on", [])
     assert ours["attributes"] == unpack(bytes(theirs["packed"]))
-    assert theirs.get("attributes", []) == []
+    assert "attributes" not in theirs
 
 
 def take_size(data):

@@ -9,7 +9,7 @@
 #include "core/base/text.h"
 #include "schemas/envelope.h"
 
-enum { TEXT_BYTES_MAX = 1024, LETTERS_MAX = 250, ITEMS_MAX = 6 };
+enum { TEXT_BYTES_MAX = 1024, ITEMS_MAX = 6 };
 
 static uint64_t next(uint64_t *state) {
     *state = *state * 6364136223846793005u + 1442695040888963407u;
@@ -20,12 +20,22 @@ static uint64_t next(uint64_t *state) {
 static struct slice random_text(uint64_t *state, char memory[TEXT_BYTES_MAX], bool may_be_empty) {
     static const char *const letters[] = {"a", "Z", "\"", "\\", "\n", "é", "€", "𝄞", ":", "7"};
     struct text text = text_over(memory, TEXT_BYTES_MAX);
-    uint64_t most = next(state) % 8 == 0 ? LETTERS_MAX : 12; /* some need a longer size */
-    uint64_t count = next(state) % most + (may_be_empty ? 0 : 1);
+    uint64_t count = next(state) % 12 + (may_be_empty ? 0 : 1);
     for (uint64_t i = 0; i < count; i++) {
         text_add_text(&text, letters[next(state) % 10]);
     }
     return text_slice(&text);
+}
+
+/* One in four is so long that its size takes two bytes. */
+static struct slice random_value(uint64_t *state, char memory[TEXT_BYTES_MAX]) {
+    struct slice value = random_text(state, memory, true);
+    if (value.size > 0 && next(state) % 4 == 0) {
+        struct text text = text_over(memory, TEXT_BYTES_MAX);
+        text_add_format(&text, "%0*u", (int)(next(state) % (TEXT_BYTES_MAX - 1)), 7u);
+        value = text_slice(&text);
+    }
+    return value;
 }
 
 /* As most events are. */
@@ -73,8 +83,8 @@ static void write_envelope(uint64_t state) {
     }
     envelope.raw = random_text(&state, memory[used++], true);
     for (uint32_t i = 0; i < envelope.attributes_count; i++) {
-        attributes[i].key = random_text(&state, memory[used++], true);
-        attributes[i].value = random_text(&state, memory[used++], true);
+        attributes[i].key = random_value(&state, memory[used++]);
+        attributes[i].value = random_value(&state, memory[used++]);
         attributes[i].type = (enum attribute_type)(next(&state) % 6);
     }
     for (uint32_t i = 0; i < envelope.depends_on_count; i++) {
