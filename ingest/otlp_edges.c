@@ -40,14 +40,10 @@ static struct status tell(const struct otlp_span *span, struct decode *decode,
         .depends_on = &edge.upstream,
         .depends_on_count = 1,
     };
-    struct status status =
-        decode_add(decode, &envelope, span->record.attributes.known[OTLP_TENANT_ID], raw);
+    struct status status = decode_add(
+        decode, &envelope, otlp_known_value(&span->record.attributes, OTLP_TENANT_ID), raw);
     decode->accepted = accepted;
     return status;
-}
-
-static struct slice first_of(const struct slice *known, enum otlp_known a, enum otlp_known b) {
-    return known[a].size > 0 ? known[a] : known[b];
 }
 
 /* "kind:name" or "kind:name/more"; empty when it is no good name for an entity. */
@@ -77,22 +73,25 @@ static struct status learn_leaf(const struct otlp_span *span, struct decode *dec
 
 static struct status learn_leaves(const struct otlp_span *span, struct decode *decode,
                                   struct slice raw) {
-    const struct slice *known = span->record.attributes.known;
+    const struct otlp_attributes *known = &span->record.attributes;
     bool is_call = span->kind != SPAN_KIND_SERVER && span->kind != SPAN_KIND_CONSUMER;
     bool is_producer = span->kind == SPAN_KIND_PRODUCER;
     struct slice none = {0};
     if (is_call) {
-        struct slice database = first_of(known, OTLP_DB_NAMESPACE, OTLP_DB_NAME);
-        database = database.size > 0 ? database : known[OTLP_SERVER_ADDRESS];
-        struct slice system = first_of(known, OTLP_DB_SYSTEM_NAME, OTLP_DB_SYSTEM);
+        struct slice database = otlp_known_first(known, OTLP_DB_NAMESPACE, OTLP_DB_NAME);
+        database = database.size > 0 ? database : otlp_known_value(known, OTLP_SERVER_ADDRESS);
+        struct slice system = otlp_known_first(known, OTLP_DB_SYSTEM_NAME, OTLP_DB_SYSTEM);
         TRY(learn_leaf(span, decode, make_leaf(decode, "db:", system, database), true, raw));
-        TRY(learn_leaf(span, decode, make_leaf(decode, "service:", known[OTLP_PEER_SERVICE], none),
-                       true, raw));
+        TRY(learn_leaf(
+            span, decode,
+            make_leaf(decode, "service:", otlp_known_value(known, OTLP_PEER_SERVICE), none), true,
+            raw));
     }
     if (is_producer || span->kind == SPAN_KIND_CONSUMER) {
         struct slice topic =
-            first_of(known, OTLP_MESSAGING_DESTINATION_NAME, OTLP_MESSAGING_DESTINATION);
-        struct slice system = topic.size > 0 ? known[OTLP_MESSAGING_SYSTEM] : none;
+            otlp_known_first(known, OTLP_MESSAGING_DESTINATION_NAME, OTLP_MESSAGING_DESTINATION);
+        struct slice system =
+            topic.size > 0 ? otlp_known_value(known, OTLP_MESSAGING_SYSTEM) : none;
         TRY(learn_leaf(span, decode, make_leaf(decode, "topic:", system, topic), !is_producer,
                        raw));
     }

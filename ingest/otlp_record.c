@@ -51,14 +51,13 @@ static uint64_t size_bit(struct slice key) {
 }
 
 void otlp_attributes_reset(struct otlp_attributes *attributes) {
-    /* Not the items: 128 of them are not cleared for every record. */
+    /* Not the items, and not what is known: they are not cleared for every record. */
     attributes->count = 0;
     attributes->is_cut = false;
     attributes->cut_hash = 0;
     attributes->key_sizes = 0;
     attributes->known_set = 0;
     attributes->block.count = 0;
-    memset(attributes->known, 0, sizeof(attributes->known));
 }
 
 void otlp_attributes_note_cut(struct otlp_attributes *attributes,
@@ -218,9 +217,10 @@ static void settle_pipeline(struct otlp_record *record) {
         {"error", EVENT_STATUS_FAILED},         {"timeout", EVENT_STATUS_FAILED},
         {"cancellation", EVENT_STATUS_ABORTED}, {"skip", EVENT_STATUS_SKIPPED},
     };
-    const struct slice *known = record->attributes.known;
-    struct slice word = known[OTLP_PIPELINE_RESULT];
-    bool is_named = known[OTLP_PIPELINE_NAME].size > 0 && known[OTLP_JOB_ID].size == 0;
+    const struct otlp_attributes *known = &record->attributes;
+    struct slice word = otlp_known_value(known, OTLP_PIPELINE_RESULT);
+    bool is_named = otlp_known_value(known, OTLP_PIPELINE_NAME).size > 0 &&
+                    otlp_known_value(known, OTLP_JOB_ID).size == 0;
     if (word.size == 0 || !is_named || record->envelope.kind == EVENT_KIND_METRIC) {
         return;
     }
@@ -235,9 +235,9 @@ static void settle_pipeline(struct otlp_record *record) {
 /* job.status makes the record a job's, check.status a check's, be it a log record, a span or a data
  * point. INVALID for an unknown word. */
 static struct status settle_status(struct otlp_record *record, struct fault *reason) {
-    const struct slice *known = record->attributes.known;
-    bool is_job = known[OTLP_JOB_STATUS].size > 0;
-    struct slice word = is_job ? known[OTLP_JOB_STATUS] : known[OTLP_CHECK_STATUS];
+    const struct otlp_attributes *known = &record->attributes;
+    struct slice word = otlp_known_first(known, OTLP_JOB_STATUS, OTLP_CHECK_STATUS);
+    bool is_job = otlp_known_value(known, OTLP_JOB_STATUS).size > 0;
     if (word.size == 0 || record->has_no_status) {
         settle_pipeline(record);
         return status_ok();
@@ -251,26 +251,24 @@ static struct status settle_status(struct otlp_record *record, struct fault *rea
 
 static struct status settle_record(struct otlp_record *record, struct decode *decode,
                                    struct fault *reason) {
-    const struct slice *known = record->attributes.known;
+    const struct otlp_attributes *known = &record->attributes;
     struct envelope *envelope = &record->envelope;
     struct derive_entity_keys keys = {
-        .job_id = known[OTLP_JOB_ID].size > 0 ? known[OTLP_JOB_ID] : known[OTLP_PIPELINE_NAME],
-        .dataset_name = known[OTLP_DATASET_NAME],
-        .check_id = known[OTLP_CHECK_ID],
-        .service_name = known[OTLP_SERVICE_NAME],
-        .service_namespace = known[OTLP_SERVICE_NAMESPACE],
+        .job_id = otlp_known_first(known, OTLP_JOB_ID, OTLP_PIPELINE_NAME),
+        .dataset_name = otlp_known_value(known, OTLP_DATASET_NAME),
+        .check_id = otlp_known_value(known, OTLP_CHECK_ID),
+        .service_name = otlp_known_value(known, OTLP_SERVICE_NAME),
+        .service_namespace = otlp_known_value(known, OTLP_SERVICE_NAMESPACE),
     };
     if (record->reason != NULL) {
         return fault_set(reason, STATUS_INVALID, "%s", record->reason);
     }
     TRY(settle_status(record, reason));
-    envelope->event_id = known[OTLP_EVENT_ID];
-    envelope->run_id =
-        known[OTLP_RUN_ID].size > 0 ? known[OTLP_RUN_ID] : known[OTLP_PIPELINE_RUN_ID];
-    envelope->error_class =
-        known[OTLP_ERROR_TYPE].size > 0 ? known[OTLP_ERROR_TYPE] : known[OTLP_EXCEPTION_TYPE];
+    envelope->event_id = otlp_known_value(known, OTLP_EVENT_ID);
+    envelope->run_id = otlp_known_first(known, OTLP_RUN_ID, OTLP_PIPELINE_RUN_ID);
+    envelope->error_class = otlp_known_first(known, OTLP_ERROR_TYPE, OTLP_EXCEPTION_TYPE);
     if (envelope->message.size == 0) {
-        envelope->message = known[OTLP_EXCEPTION_MESSAGE];
+        envelope->message = otlp_known_value(known, OTLP_EXCEPTION_MESSAGE);
     }
     if (envelope->message.size == 0) { /* an event without a body: its name says what happened */
         envelope->message = record->event_name;
@@ -334,7 +332,7 @@ void otlp_span_settle(struct otlp_span *span) {
         envelope->severity = EVENT_SEVERITY_ERROR;
         envelope->message = span->status_message;
         if (envelope->message.size == 0) {
-            envelope->message = span->record.attributes.known[OTLP_EXCEPTION_MESSAGE];
+            envelope->message = otlp_known_value(&span->record.attributes, OTLP_EXCEPTION_MESSAGE);
         }
     }
     envelope->message = envelope->message.size > 0 ? envelope->message : span->name;
@@ -374,12 +372,13 @@ static struct status add_record(struct otlp_record *record, struct decode *decod
     struct fault reason;
     struct status status = settle_record(record, decode, &reason);
     if (status.code == STATUS_INVALID) {
-        return decode_refuse_of(decode, record->attributes.known[OTLP_TENANT_ID], raw,
+        return decode_refuse_of(decode, otlp_known_value(&record->attributes, OTLP_TENANT_ID), raw,
                                 reason.words);
     }
     TRY(status);
     uint32_t accepted = decode->accepted;
-    TRY(decode_add(decode, &record->envelope, record->attributes.known[OTLP_TENANT_ID], raw));
+    TRY(decode_add(decode, &record->envelope, otlp_known_value(&record->attributes, OTLP_TENANT_ID),
+                   raw));
     bool teaches = record->span != NULL && decode->spans != NULL && decode->accepted > accepted;
     return teaches ? otlp_edges_learn(record->span, decode, raw) : status_ok();
 }

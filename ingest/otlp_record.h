@@ -22,13 +22,26 @@ enum otlp_known {
 struct otlp_attributes {
     struct attribute items[ATTRIBUTES_PER_EVENT_MAX];
     uint32_t count;
-    bool is_cut;                  /* there were more */
-    uint64_t cut_hash;            /* of those, and of values that were cut; 0: of none */
-    uint64_t key_sizes;           /* bit n % 64: a key has n bytes */
-    uint32_t known_set;           /* bit n: known[n] is not empty */
-    struct attribute_block block; /* of all items, when they are settled; else of none */
-    struct slice known[OTLP_KNOWN_COUNT];
+    bool is_cut;                          /* there were more */
+    uint64_t cut_hash;                    /* of those, and of values that were cut; 0: of none */
+    uint64_t key_sizes;                   /* bit n % 64: a key has n bytes */
+    uint32_t known_set;                   /* bit n: known[n] is there */
+    struct attribute_block block;         /* of all items, when they are settled; else of none */
+    struct slice known[OTLP_KNOWN_COUNT]; /* otlp_known_value */
 };
+
+/* The value of one that the rules look for; empty: there is none. */
+static inline struct slice otlp_known_value(const struct otlp_attributes *attributes,
+                                            enum otlp_known known) {
+    bool is_there = (attributes->known_set >> known & 1) != 0;
+    return is_there ? attributes->known[known] : slice_of(NULL, 0);
+}
+/* The first one's where it is there, else the second one's. */
+static inline struct slice otlp_known_first(const struct otlp_attributes *attributes,
+                                            enum otlp_known first, enum otlp_known second) {
+    bool is_there = (attributes->known_set >> first & 1) != 0;
+    return otlp_known_value(attributes, is_there ? first : second);
+}
 
 void otlp_attributes_reset(struct otlp_attributes *attributes);
 /* Adds one, cut to ATTRIBUTE_BYTES_MAX; beyond ATTRIBUTES_PER_EVENT_MAX it is only noted. */

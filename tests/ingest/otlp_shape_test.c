@@ -112,7 +112,7 @@ static void a_spelling_seen_once_is_taken_from_then_on(void **state) {
     assert_int_equal(record.envelope.severity, EVENT_SEVERITY_ERROR);
     assert_slice(record.envelope.message, "b");
     assert_int_equal(record.attributes.count, 1);
-    assert_slice(record.attributes.known[OTLP_JOB_ID], "j");
+    assert_slice(otlp_known_value(&record.attributes, OTLP_JOB_ID), "j");
     assert_int_equal(take(&shapes, "{\"severityNumber\":1.5,\"body\":{\"stringValue\":\"b\"}}"), 0);
     assert_int_equal(take(&shapes, "{\"severityNumber\":09,\"body\":{\"stringValue\":\"b\"}}"), 0);
 }
