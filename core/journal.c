@@ -2,7 +2,7 @@
  * journal.c - appending: batches gather in an open block, a flush writes and syncs it in one go.
  *
  * Files: journal_block.c (format of a block), journal_segment.c (files), journal_spare.c (the next
- * one), journal_reader.c (reading).
+ * one), journal_ahead.c (zeroes before small blocks), journal_reader.c (reading).
  *
  * Invariants:
  * 1. blocks[open_index] fills; the block flushed last and the one before stay untouched, so a block
@@ -62,6 +62,7 @@ void journal_close(struct journal *journal) {
         return;
     }
     ASSERT(!journal->is_flushing || journal->is_failed);
+    journal_ahead_deinit(&journal->ahead);
     if (journal->has_unsynced && journal->options.sync == JOURNAL_SYNC_INTERVAL) {
         (void)file_sync_data(journal->options.files,
                              journal->segment.fd); /* none of it was promised to be durable */
@@ -86,8 +87,17 @@ uint64_t journal_first_seq(const struct journal *journal) {
     return journal->segments_count == 0 ? journal->next_seq : journal->segments[0].first_seq;
 }
 
+/* Where the open block would end in the segment; UINT64_MAX: it has no room there. */
+static uint64_t open_block_end(const struct journal *journal) {
+    uint64_t padded =
+        journal_block_padded_bytes(journal->blocks[journal->open_index].payload_bytes);
+    bool has_room =
+        journal->segment.fd >= 0 && padded <= journal->segment.size_bytes - journal->offset;
+    return has_room ? journal->offset + padded : UINT64_MAX;
+}
+
 bool journal_is_flushing(const struct journal *journal) {
-    return journal->is_flushing;
+    return journal->is_flushing || journal_ahead_bars(&journal->ahead, open_block_end(journal));
 }
 
 bool journal_is_failed(const struct journal *journal) {
@@ -233,6 +243,7 @@ static struct status start_segment(struct journal *journal) {
     journal_segment_close(&journal->segment);
     journal->segment = segment;
     journal->offset = BLOCK_ALIGN_BYTES;
+    journal_ahead_enter(&journal->ahead, &segment);
     journal->segments[journal->segments_count++] = (struct journal_segment_entry){
         .first_seq = segment.first_seq,
         .size_bytes = segment.size_bytes,
@@ -244,8 +255,8 @@ static struct status start_segment(struct journal *journal) {
 }
 
 /* Room for the open block in the segment, or in a new one. */
-static struct status make_room(struct journal *journal, uint64_t padded_bytes) {
-    if (journal->segment.fd >= 0 && padded_bytes <= journal->segment.size_bytes - journal->offset) {
+static struct status make_room(struct journal *journal) {
+    if (open_block_end(journal) != UINT64_MAX) {
         return status_ok();
     }
     struct status status = start_segment(journal);
@@ -287,6 +298,7 @@ static void complete_flush(struct journal *journal) {
             journal->synced_at_ns = clock_monotonic_ns();
         }
         ask_for_spare(journal);
+        journal_ahead_follow(&journal->ahead, &journal->segment, journal->op.size, journal->offset);
     }
     journal->on_done(journal->context, status);
 }
@@ -354,12 +366,12 @@ struct status journal_flush(struct journal *journal,
                             void (*on_done)(void *context, struct status status), void *context,
                             struct journal_block *block_out) {
     struct open_block *block = open_block(journal);
-    ASSERT(!journal->is_flushing && block->count > 0);
+    ASSERT(!journal_is_flushing(journal) && block->count > 0);
     if (journal->is_failed) {
         return status_of(STATUS_IO);
     }
     uint64_t padded_bytes = journal_block_padded_bytes(block->payload_bytes);
-    TRY(make_room(journal, padded_bytes));
+    TRY(make_room(journal));
     journal->on_done = on_done;
     journal->context = context;
     *block_out = (struct journal_block){

@@ -85,6 +85,7 @@ MUST_CHECK struct status journal_flush(struct journal *journal,
                                        void *context, struct journal_block *block_out);
 /* After options.wake: a flush that waits for its segment may be done, and on_done come. */
 void journal_go_on(struct journal *journal);
+/* A block is in flight, or what is would be in the open one's way. */
 bool journal_is_flushing(const struct journal *journal);
 bool journal_is_failed(const struct journal *journal);
 /* Takes the next record (a batch's bytes) off the block's front; false at the end. */

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "core/journal.h"
+#include "core/journal_ahead.h"
 #include "core/journal_segment.h"
 #include "core/journal_spare.h"
 
@@ -32,6 +33,7 @@ struct journal {
     uint32_t segments_count;
     uint64_t bytes; /* of all files */
     struct loop_file_op op;
+    struct journal_ahead ahead;
     void (*on_done)(void *context, struct status status);
     void *context;
     uint64_t flushed_at_ns;      /* monotonic */

@@ -82,6 +82,7 @@ static struct status open_last_segment(struct journal *journal, struct fault *fa
     TRY(journal_segment_reopen(journal->directory, journal->offset, journal->options.segment_bytes,
                                &journal->segment, fault));
     last->size_bytes = journal->segment.size_bytes;
+    journal_ahead_enter(&journal->ahead, &journal->segment);
     return last_bytes == 0 ? status_ok() : harden_last_block(journal, last_bytes, fault);
 }
 
@@ -151,6 +152,7 @@ struct status journal_open(const struct journal_options *options, struct journal
     journal->options.segment_bytes = segment_bytes_of(options);
     journal->segment.fd = -1;
     journal->synced_at_ns = clock_monotonic_ns();
+    journal_ahead_init(&journal->ahead, options->loop);
     uint64_t block_max = journal->options.segment_bytes - BLOCK_ALIGN_BYTES;
     block_max = block_max < BLOCK_BYTES_MAX ? block_max : BLOCK_BYTES_MAX;
     journal->payload_bytes_max = (uint32_t)(block_max - JOURNAL_BLOCK_HEADER_BYTES);

@@ -6,13 +6,11 @@
 #include <fcntl.h>
 
 void loop_file_write(struct loop *loop, struct loop_file_op *op) {
-    assert_null(loop->op);
-    loop->op = op;
+    assert_in_range(loop->count, 0, LOOP_OPS_MAX - 1);
+    loop->ops[loop->count++] = op;
 }
 
-void loop_complete(struct loop *loop) {
-    struct loop_file_op *op = loop->op;
-    loop->op = NULL;
+static void complete_op(struct loop *loop, struct loop_file_op *op) {
     loop->fd_last = op->fd;
     op->error_number = loop->write_error;
     if (op->error_number == 0) {
@@ -24,6 +22,20 @@ void loop_complete(struct loop *loop) {
         op->error_number = loop->sync_error != 0 ? loop->sync_error : fdatasync(op->fd);
     }
     op->on_done(op->context, status_of(op->error_number == 0 ? STATUS_OK : STATUS_IO));
+}
+
+void loop_complete(struct loop *loop) {
+    struct loop now = *loop;
+    loop->count = 0;
+    for (uint32_t i = 0; i < now.count; i++) {
+        complete_op(loop, now.ops[i]);
+    }
+}
+
+struct status loop_run_once(struct loop *loop, uint64_t timeout_ns) {
+    (void)timeout_ns;
+    loop_complete(loop);
+    return status_ok();
 }
 
 void world_open(struct world *world) {

@@ -11,8 +11,11 @@
 
 #define SEGMENT_BYTES (64 * KIB)
 
+enum { LOOP_OPS_MAX = 2 }; /* a block, and zeroes ahead of the next ones */
+
 struct loop {
-    struct loop_file_op *op;
+    struct loop_file_op *ops[LOOP_OPS_MAX];
+    uint32_t count;
     int write_error;
     int sync_error;
     uint32_t syncs;
@@ -36,7 +39,7 @@ struct read_result {
     uint64_t seq_last;
 };
 
-/* Does what was asked of the loop, or fails as it is told to. */
+/* Does what was asked of the loop until now, in its order, or fails as it is told to. */
 void loop_complete(struct loop *loop);
 /* The journal as world->options say. */
 void world_open(struct world *world);
