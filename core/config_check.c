@@ -205,6 +205,27 @@ static void check_timeouts(struct config_build *build, const struct toml_value *
     }
 }
 
+/* The key has a name at the top, too. */
+static const struct toml_value *place_of_request_bytes(const struct toml_value *root) {
+    const struct toml_value *given = find_key(root, "server", "max_request_bytes");
+    given = given != NULL ? given : config_child(root, "max_request_bytes");
+    return given != NULL ? given : root;
+}
+
+static void check_request_sizes(struct config_build *build, const struct toml_value *root) {
+    const struct config *config = build->config;
+    const struct toml_value *buffered = find_key(root, "server", "max_buffered_bytes");
+    if (config->request_bytes_max == 0) {
+        config_error(build, place_of_request_bytes(root),
+                     "server.max_request_bytes is more than 0");
+    }
+    if (config->buffered_bytes_max < config->request_bytes_max) {
+        config_error(build, buffered != NULL ? buffered : place_of_request_bytes(root),
+                     "server.max_buffered_bytes is less than one request may have: no less than "
+                     "server.max_request_bytes");
+    }
+}
+
 static void check_bounds(struct config_build *build, const struct toml_value *root) {
     const struct config *config = build->config;
     if (config->lag_events_max < 1) {
@@ -219,14 +240,7 @@ static void check_bounds(struct config_build *build, const struct toml_value *ro
         config_error(build, place_of(root, "server", "tenant_share"),
                      "server.tenant_share is 1 to 100, in percent");
     }
-    if (config->request_bytes_max == 0) {
-        config_error(build, place_of(root, "server", "max_request_bytes"),
-                     "server.max_request_bytes is more than 0");
-    }
-    if (config->buffered_bytes_max < config->request_bytes_max) {
-        config_error(build, place_of(root, "server", "max_buffered_bytes"),
-                     "server.max_buffered_bytes is less than one request may have");
-    }
+    check_request_sizes(build, root);
 }
 
 void config_check_process(struct config_build *build, const struct toml_value *root) {

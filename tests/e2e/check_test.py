@@ -93,6 +93,17 @@ class CheckStory(unittest.TestCase):
                 "acme.toml:1:1: owner", "acme.toml:3:1: team", "acme.toml:6:1: owner",
                 "beta.toml:2:1: owner"))))
 
+    def test_a_size_is_told_where_it_was_set(self):
+        for text, told in (("#\nmax_request_bytes = 0\n", "2:1: server.max_request_bytes is more"),
+                           ("#\nmax_request_bytes = '2GiB'\n", "2:1: server.max_buffered_bytes"),
+                           ("[server]\nmax_request_bytes = '2GiB'\n",
+                            "2:1: server.max_buffered_bytes"),
+                           ("max_request_bytes = '2GiB'\n[server]\nmax_buffered_bytes = '1GiB'\n",
+                            "3:1: server.max_buffered_bytes")):
+            code, _, errors = self.check({"quell.toml": text})
+            self.assertEqual(code, 1, text)
+            self.assertIn("quell.toml:" + told, errors)
+
     def test_no_directory_of_tenants_is_said_in_words(self):
         words = 'note: tenants_dir = "", so no tenant has a file\nok: 0 tenants, 1 sink\n'
         files = {"etc/quell.toml": 'tenants_dir = ""\n' + HOOK, "run/empty": ""}
