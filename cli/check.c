@@ -33,13 +33,30 @@ static void print_notes(const struct config *config) {
     }
 }
 
+/* What would not be looked at, and seem to be checked. */
+static bool are_words_good(const struct cli_options *options) {
+    const char *data = cli_option(options, "--data");
+    const char *first = data != NULL ? data : options->config_path;
+    const char *word = cli_word(options, 0);
+    if (first != NULL && word != NULL) {
+        (void)fprintf(stderr, "quell: checks \"%s\", not also \"%s\": one at a time\n", first,
+                      word);
+    } else if (data == NULL && cli_option(options, "--json") != NULL) {
+        (void)fprintf(stderr, "quell: --json goes with --data\n");
+    } else if (cli_option(options, "--explain") == NULL && cli_option(options, "--at") != NULL) {
+        (void)fprintf(stderr, "quell: --at goes with --explain\n");
+    } else {
+        return true;
+    }
+    return false;
+}
+
 int command_check(const struct cli_options *options) {
+    if (!are_words_good(options)) {
+        return 2;
+    }
     if (cli_option(options, "--data") != NULL) {
         return check_data(options);
-    }
-    if (cli_option(options, "--json") != NULL) {
-        (void)fprintf(stderr, "quell: --json goes with --data\n");
-        return 2;
     }
     struct config *config = NULL;
     struct cli_options named = *options;

@@ -90,6 +90,11 @@ int graph_import(const struct cli_options *options) {
         (void)fprintf(stderr, "quell: which file? quell graph import FILE\n");
         return 2;
     }
+    if (cli_word(options, 2) != NULL) {
+        (void)fprintf(stderr, "quell: imports \"%s\", not also \"%s\": one file at a time\n",
+                      cli_word(options, 1), cli_word(options, 2));
+        return 2;
+    }
     if (!status_is_ok(cli_load_config(options, &config)) ||
         !status_is_ok(arena_init(&arena, FILE_BYTES_MAX + ANSWER_BYTES_MAX + 4 * MIB))) {
         config_release(config);

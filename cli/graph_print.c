@@ -140,6 +140,11 @@ int command_graph(const struct cli_options *options) {
     struct text path = text_over(memory, sizeof(memory));
     struct fault fault;
     uint64_t hops = 0;
+    if (cli_word(options, 1) != NULL) {
+        (void)fprintf(stderr, "quell: the graph of \"%s\", not also \"%s\": one at a time\n", word,
+                      cli_word(options, 1));
+        return 2;
+    }
     if (!status_is_ok(cli_option_number(options, "--hops", 0, &hops, &fault))) {
         (void)fprintf(stderr, "quell: %s\n", fault.words);
         return 2;

@@ -79,6 +79,10 @@ static int add_silence(struct silencing *silencing) {
         (void)fprintf(stderr, "quell: silence add wants --for 2h or --end TIME\n");
         return 2;
     }
+    if (cli_option(options, "--for") != NULL && cli_option(options, "--end") != NULL) {
+        (void)fprintf(stderr, "quell: silence add wants --for or --end, not both\n");
+        return 2;
+    }
     text_add_text(&body, "{\"by\":");
     text_add_json_string(&body, slice_of_text(admin_actor(options)));
     add_member(&body, "severity", cli_option(options, "--severity"));
