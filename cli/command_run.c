@@ -12,6 +12,8 @@
 #include "core/base/limits.h"
 #include "core/clock.h"
 
+enum { WHO_BYTES = 64 };
+
 static void block_signals(sigset_t *signals) {
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN); /* a file beyond the limit is EFBIG, told like any other */
@@ -43,9 +45,16 @@ static void reload(struct runtime *runtime, struct config_watch *watch, const ch
     }
 }
 
-/* Until a signal asks for the end: reloads when one says so, or a file changed. A watchdog hears of
- * us as long as we turn, which a reload does with the shard only, and no thread has ended. */
-static void wait_for_end(struct runtime *runtime, const sigset_t *signals) {
+static void say_who(const char *signal_name, const siginfo_t *info, char who[static WHO_BYTES]) {
+    (void)snprintf(who, WHO_BYTES, "%s of user %u, process %d", signal_name, (unsigned)info->si_uid,
+                   (int)info->si_pid);
+}
+
+/* Until a signal asks for the end, and who sent it: reloads when one says so, or a file changed. A
+ * watchdog hears of us as long as we turn, which a reload does with the shard only, and no thread
+ * has ended. */
+static void wait_for_end(struct runtime *runtime, const sigset_t *signals,
+                         char who[static WHO_BYTES]) {
     struct notify_watchdog watchdog;
     struct config_watch watch;
     siginfo_t info;
@@ -61,15 +70,14 @@ static void wait_for_end(struct runtime *runtime, const sigset_t *signals) {
         }
         signal_number = sigtimedwait(signals, &info, &wait);
         if (signal_number == SIGHUP) {
-            char who[64];
-            (void)snprintf(who, sizeof(who), "a signal of user %u, process %d",
-                           (unsigned)info.si_uid, (int)info.si_pid);
+            say_who("a signal", &info, who);
             reload(runtime, &watch, who);
         } else if (signal_number < 0 && config_watch_is_due(&watch, clock_monotonic_ns())) {
             reload(runtime, &watch, "a changed file");
         }
     }
     config_watch_close(&watch);
+    say_who(signal_number == SIGTERM ? "SIGTERM" : "SIGINT", &info, who);
 }
 
 /* As many descriptors as the system allows: a connection is one. */
@@ -90,13 +98,13 @@ int command_run(const struct cli_options *options) {
     raise_descriptors();
     struct cli_options settled = *options;
     /* From the first line on a log: why it did not start is what its reader looks for. */
-    struct logger logger = runtime_logger(NULL, options->log_format);
+    struct logger logger = cli_logger(options, NULL);
     settled.logger = &logger;
     cli_settle_config_path(&settled);
     if (!status_is_ok(cli_load_config(&settled, &config))) {
         return 1;
     }
-    logger = runtime_logger(config, options->log_format);
+    logger = cli_logger(options, config);
     struct runtime_options runtime_options = {config, &settled, options->format_json};
     struct status status = runtime_open(&runtime_options, &runtime, &fault);
     if (!status_is_ok(status)) {
@@ -105,7 +113,8 @@ int command_run(const struct cli_options *options) {
         return 1;
     }
     notify_send("READY=1");
-    wait_for_end(runtime, &signals);
+    char who[WHO_BYTES];
+    wait_for_end(runtime, &signals, who);
     notify_send("STOPPING=1");
-    return runtime_close(runtime);
+    return runtime_close(runtime, who);
 }

@@ -149,7 +149,7 @@ static int run_demo(const char *directory) {
         return 1;
     }
     bool is_told = tell_story(runtime_http_port(runtime));
-    int code = runtime_close(runtime);
+    int code = runtime_close(runtime, NULL);
     if (!is_told) {
         (void)fprintf(stderr, "quell: the demo's events were not taken\n");
         return 1;

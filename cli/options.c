@@ -373,3 +373,16 @@ struct status cli_load_config(const struct cli_options *options, struct config *
     free(memory);
     return status;
 }
+
+struct logger cli_logger(const struct cli_options *options, const struct config *config) {
+    struct logger logger = {.fd = STDERR_FILENO, .level_min = LOG_LEVEL_INFO};
+    if (config != NULL) {
+        logger.format = config->log_format;
+        logger.level_min = config->log_level;
+    }
+    if (options->log_format != NULL) {
+        logger.format =
+            strcmp(options->log_format, "text") == 0 ? LOG_FORMAT_TEXT : LOG_FORMAT_JSON;
+    }
+    return logger;
+}

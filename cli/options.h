@@ -53,5 +53,8 @@ void cli_settle_config_path(struct cli_options *options);
  * errors, a line or a log record each; INVALID then. */
 MUST_CHECK struct status cli_load_config(const struct cli_options *options,
                                          struct config **config_out);
+/* The log on stderr as the command line asks for it, else the configuration; JSON without one yet
+ * (NULL). */
+struct logger cli_logger(const struct cli_options *options, const struct config *config);
 /* What the command takes; the page of all for NULL, and for one that is none. */
 void cli_print_usage(FILE *out, const char *name);

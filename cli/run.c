@@ -386,18 +386,6 @@ static struct status open_all(struct runtime *runtime, bool stdout_json, struct 
     return status_ok();
 }
 
-struct logger runtime_logger(const struct config *config, const char *log_format) {
-    struct logger logger = {.fd = STDERR_FILENO, .level_min = LOG_LEVEL_INFO};
-    if (config != NULL) {
-        logger.format = config->log_format;
-        logger.level_min = config->log_level;
-    }
-    if (log_format != NULL) {
-        logger.format = strcmp(log_format, "text") == 0 ? LOG_FORMAT_TEXT : LOG_FORMAT_JSON;
-    }
-    return logger;
-}
-
 struct status runtime_open(const struct runtime_options *options, struct runtime **runtime_out,
                            struct fault *fault) {
     struct runtime *runtime = calloc(1, sizeof(*runtime));
@@ -414,7 +402,7 @@ struct status runtime_open(const struct runtime_options *options, struct runtime
     runtime->cli = *options->cli;
     runtime->cli.logger = &runtime->logger;
     runtime->cli.stats = &runtime->stats;
-    runtime->logger = runtime_logger(options->config, options->cli->log_format);
+    runtime->logger = cli_logger(options->cli, options->config);
     runtime->logger.fd = terminal_open(STDERR_FILENO);
     (void)pthread_mutex_init(&runtime->log_losses.mutex, NULL);
     runtime->logger.losses = &runtime->log_losses;
@@ -426,7 +414,7 @@ struct status runtime_open(const struct runtime_options *options, struct runtime
     certificate_tell(options->config, &runtime->stats, &runtime->logger);
     struct status status = open_all(runtime, options->stdout_json, fault);
     if (!status_is_ok(status)) {
-        (void)runtime_close(runtime);
+        (void)runtime_close(runtime, NULL);
         return status;
     }
     log_write(&runtime->logger, LOG_LEVEL_INFO, "run",
@@ -449,9 +437,12 @@ static void close_ingests(struct runtime *runtime) {
     }
 }
 
-int runtime_close(struct runtime *runtime) {
+int runtime_close(struct runtime *runtime, const char *who) {
     if (runtime == NULL) {
         return 0;
+    }
+    if (who != NULL) {
+        log_write(&runtime->logger, LOG_LEVEL_INFO, "run", "stopping, by %s", who);
     }
     stats_set(&runtime->stats, STAT_STOPPING, 1);
     close_ingests(runtime);
@@ -480,8 +471,12 @@ int runtime_close(struct runtime *runtime) {
     sink_board_deinit(&runtime->board);
     config_release(runtime->config);
     arena_deinit(&runtime->arena);
-    terminal_close(runtime->logger.fd, STDERR_FILENO);
     bool is_good = runtime_is_alive(runtime);
+    if (who != NULL && is_good) {
+        log_write(&runtime->logger, LOG_LEVEL_INFO, "run",
+                  "stopped: what was received is committed");
+    }
+    terminal_close(runtime->logger.fd, STDERR_FILENO);
     free(runtime);
     return is_good ? 0 : 1;
 }

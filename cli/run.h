@@ -13,15 +13,12 @@ struct runtime_options {
     bool stdout_json;
 };
 
-/* The log on stderr as the command line asks for it (NULL: it does not), else the configuration;
- * without one yet it is JSON. */
-struct logger runtime_logger(const struct config *config, const char *log_format);
-
 /* Opens the data directory, restores the state, starts all threads, waits until they listen. */
 MUST_CHECK struct status runtime_open(const struct runtime_options *options,
                                       struct runtime **runtime_out, struct fault *fault);
-/* Drains: stops sources, then sinks, console and shard. 0 when all went well. NULL is allowed. */
-int runtime_close(struct runtime *runtime);
+/* Drains: stops sources, then sinks, console and shard. 0 when all went well. NULL is allowed. The
+ * log says by `who`, and when it is done: else a stop looks like a kill. NULL: nobody asked. */
+int runtime_close(struct runtime *runtime, const char *who);
 /* A new configuration: journaled, then used by every thread; a bad one changes nothing. What
  * changed is logged for the audit, with `who` asked for it. False: the old one stays. */
 bool runtime_reload(struct runtime *runtime, const char *who);

@@ -48,6 +48,16 @@ class Managed(Story):
         for nobody in ({}, {"WATCHDOG_USEC": "0"}, {"WATCHDOG_USEC": "600000", "WATCHDOG_PID": "1"}):
             self.assertEqual(self.notified(**nobody)[0], ["READY=1", "STOPPING=1"])
 
+    def test_the_log_says_who_stopped_it_and_that_all_is_kept(self):
+        for number in signal.SIGTERM, signal.SIGINT:
+            quell = self.quell()
+            self.assertEqual(quell.stop(number), 0)
+            asked, done = [json.loads(line) for line in quell.read_log().splitlines()[-2:]]
+            self.assertEqual({asked["level"], done["level"]}, {"info"})
+            self.assertEqual((asked["message"], done["message"]), (
+                f"stopping, by {number.name} of user {os.getuid()}, process {os.getpid()}",
+                "stopped: what was received is committed"))
+
     def replay_for_long(self, copies):
         """What is told of a start that replays so many times 40,000 records, stopped in it; None:
         the replay was over by then."""
