@@ -120,11 +120,13 @@ static struct status load_seed(struct datadir *datadir, bool is_to_write, struct
     TRY(join(datadir, "shard-0", path));
     bool is_made_anew = is_to_write && access(path, F_OK) != 0;
     TRY(join(datadir, "seed", path));
-    if (!is_made_anew && access(path, F_OK) != 0) {
+    struct stat facts;
+    bool is_there = stat(path, &facts) == 0;
+    if (!is_made_anew && (!is_there || facts.st_size == 0)) {
         /* With another seed a replay would give other fingerprints. */
         return fault_set(fault, STATUS_CORRUPT,
-                         "%s is missing: bring it back from a copy, or move %s away to begin anew",
-                         path, datadir->path);
+                         "%s is %s: bring it back from a copy, or move %s away to begin anew", path,
+                         is_there ? "empty" : "missing", datadir->path);
     }
     if (getrandom(&datadir->hash_seed, sizeof(datadir->hash_seed), 0) !=
         (ssize_t)sizeof(datadir->hash_seed)) {

@@ -117,6 +117,8 @@ static void another_format_and_a_damaged_seed_are_refused(void **state) {
     write_file(world, "FORMAT", "quell-data 1\n");
     write_file(world, "seed", "abc");
     assert_int_equal(open_one(world, &datadir), STATUS_CORRUPT);
+    write_file(world, "seed", ""); /* as a copy onto a full disk leaves it */
+    assert_int_equal(open_one(world, &datadir), STATUS_CORRUPT);
     char path[128];
     snprintf(path, sizeof(path), "%s/seed", world->path);
     assert_int_equal(unlink(path), 0);
