@@ -436,6 +436,30 @@ class Tls(Story):
             self.assertEqual(result.returncode, 1)
             self.assertIn(words, result.stderr)
 
+    def test_check_tells_each_file_that_is_wrong_at_its_own_key(self):
+        cert, key = f'cert_file = "{self.server.cert}"\n', f'key_file = "{self.server.key}"\n'
+        nowhere = "/nowhere: No such file or directory"
+        for keys, told in (
+                ('cert_file = "/nowhere"\nkey_file = "/nowhere"\nclient_ca_file = "/nowhere"\n',
+                 [f"{row}:1: cannot read {nowhere}" for row in (2, 3, 4)]),
+                (cert, ["2:1: TLS needs both tls.cert_file and tls.key_file"]),
+                (f'key_file = "{self.server.key}"\n{key.replace("key_f", "cert_f")}',
+                 ["3:1: the certificate: "]),
+                (f'{cert}key_file = "{self.acme.key}"\n',
+                 ["3:1: the key is not the certificate's"]),
+                (f'{cert}{key}client_ca_file = "{self.acme.key}"\n',
+                 ["4:1: the clients' certificate authority: "]),
+                (f'{cert}{key}client_auth = "require"\n',
+                 ['4:1: tls.client_auth = "require" asks nobody without tls.client_ca_file'])):
+            with open(os.path.join(self.folder, "wrong.toml"), "w") as file:
+                file.write("[tls]\n" + keys)
+            result = subprocess.run([BINARY, "check", "wrong.toml"], cwd=self.folder, timeout=60,
+                                    capture_output=True, text=True)
+            lines = result.stderr.splitlines()
+            self.assertEqual((result.returncode, len(lines)), (1, len(told)), result.stderr)
+            for line, words in zip(lines, told):
+                self.assertIn("wrong.toml:" + words, line)
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)
