@@ -20,7 +20,7 @@ static const char index_page[] =
     "GET  /api/v1/quarantine/<id>\n"
     "POST /api/v1/quarantine/<id>/retry|drop\n"
     "GET  /api/v1/silences?tenant=\n"
-    "POST /api/v1/silences               {\"entity\":\"job:*\",\"duration\":\"2h\",\"reason\":"
+    "POST /api/v1/silences?tenant=       {\"entity\":\"job:*\",\"duration\":\"2h\",\"reason\":"
     "\"...\",\"by\":\"...\"}\n"
     "POST /api/v1/silences/<id>/expire\n"
     "POST /api/v1/dlq/<number>/retry|drop  {\"by\":\"...\",\"note\":\"...\"}\n"

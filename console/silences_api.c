@@ -5,7 +5,7 @@
  *   GET  /api/v1/silences
  *   POST /api/v1/silences              {"severity":">=error","entity":"job:load_*","owner":"data",
  *                                       "labels":{"team":"x"},"start":"...","end":"..." or
- *                                       "duration":"2h","reason":"...","by":"..."}
+ *                                       "duration":"2h","reason":"...","by":"...","tenant":"x"}
  *   POST /api/v1/silences/<id>/expire  {"by":"...","note":"..."}
  */
 #include "console/console_internal.h"
@@ -25,6 +25,7 @@ struct asked {
     char reason[LABEL_BYTES_MAX + 1];
     char by[LABEL_BYTES_MAX + 1];
     char time[64];
+    char tenant[TENANT_BYTES_MAX + 1];
     struct policy_silence silence;
 };
 
@@ -39,6 +40,12 @@ static const char *read_word(struct slice body, const char *name, char *memory, 
     json_pick_unescape(raw, &text);
     *value_out = text_slice(&text);
     return text.truncated ? "a string is too long" : NULL;
+}
+
+/* Whether the member is there, and says something. */
+static bool says_something(struct slice body, const char *name) {
+    struct slice raw = json_pick(body, name);
+    return raw.size > 0 && !slice_equals(raw, SLICE("null")) && !slice_equals(raw, SLICE("\"\""));
 }
 
 static const char *read_labels(struct slice object, struct asked *asked) {
@@ -92,6 +99,9 @@ static const char *read_end(struct slice body, struct asked *asked) {
     struct slice words;
     uint64_t span_ns = 0;
     const char *error = read_word(body, "duration", asked->time, sizeof(asked->time), &words);
+    if (error == NULL && words.size > 0 && says_something(body, "end")) {
+        return "end and duration are both given: one of them";
+    }
     if (error != NULL || words.size > 0) {
         if (error != NULL || !status_is_ok(text_parse_duration(words, &span_ns)) ||
             span_ns > SILENCE_NS_MAX) {
@@ -158,6 +168,28 @@ static const char *read_silence(struct slice body, struct asked *asked, uint64_t
     return error;
 }
 
+/* Whose it is: `tenant` where the query or the token says so, else as the body says it, as one that
+ * was listed does; passed over, that would mute somebody else. */
+static const char *read_owner(struct slice body, struct slice tenant, struct asked *asked,
+                              struct slice *owner_out) {
+    struct slice named = {0};
+    if (says_something(body, "tenant")) {
+        const char *error = read_word(body, "tenant", asked->tenant, sizeof(asked->tenant), &named);
+        if (error != NULL) {
+            return error;
+        }
+    }
+    if (tenant.size > 0 && named.size > 0 && !slice_equals(tenant, named)) {
+        return "the body names another tenant than the query or the token";
+    }
+    if (tenant.size > TENANT_BYTES_MAX) {
+        return "no tenant has so long a name";
+    }
+    named = tenant.size > 0 ? tenant : named;
+    *owner_out = named.size > 0 ? named : SLICE("default");
+    return NULL;
+}
+
 static struct hash128 new_id(struct slice tenant, struct slice body) {
     uint64_t now_ns = clock_wall_ns();
     struct slice parts[] = {slice_of(&now_ns, sizeof(now_ns)), tenant, body};
@@ -165,11 +197,13 @@ static struct hash128 new_id(struct slice tenant, struct slice body) {
 }
 
 static void make_silence(struct console *console, struct http_exchange exchange,
-                         struct slice tenant, const struct http_request *request) {
+                         struct slice asked_tenant, const struct http_request *request) {
     struct asked asked = {0};
+    struct slice tenant = {0};
     uint8_t detail[SILENCE_BYTES_MAX];
     struct writer writer = writer_over(detail, sizeof(detail));
     const char *error = read_silence(request->body, &asked, clock_wall_ns());
+    error = error != NULL ? error : read_owner(request->body, asked_tenant, &asked, &tenant);
     policy_silence_encode(&asked.silence, &writer);
     if (error != NULL || writer.failed) {
         console_answer_error(exchange, 400, "invalid", error != NULL ? error : "it is too large");
@@ -267,9 +301,8 @@ void silences_on_request(struct console *console, struct http_exchange exchange,
         return;
     }
     struct slice tenant = parameters.values[PARAMETER_TENANT];
-    struct slice owner = tenant.size > 0 ? tenant : SLICE("default");
     if (rest.size == 0 && is_post) {
-        make_silence(console, exchange, owner, request);
+        make_silence(console, exchange, tenant, request);
     } else if (rest.size == 0 && console_allow_method(exchange, request, false)) {
         list_silences(console, exchange, tenant);
     } else if (rest.size > 0 && slice_equals(what, SLICE("/expire"))) {

@@ -315,6 +315,22 @@ sinks = ["{name}"]
         self.assertEqual(ask("POST", f"/{made}/expire", "{}")[0], 200)
         self.assertEqual(ask("GET", "")[1]["silences"], [])
 
+    def test_a_silence_is_of_the_tenant_that_its_body_names_as_a_list_does(self):
+        _, _, quell = self.silenced()
+        good = {"entity": "*", "duration": "1h", "reason": "x", "by": "y"}
+
+        def make(query="", **more):
+            return quell.request("POST", "/api/v1/silences" + query, json.dumps({**good, **more}),
+                                 port=quell.console)[0]
+        self.assertEqual([make(tenant="other"), make("?tenant=same", tenant="same"), make()],
+                         [200, 200, 200])
+        listed = json.loads(quell.request("GET", "/api/v1/silences", port=quell.console)[1])
+        self.assertEqual(sorted(silence["tenant"] for silence in listed["silences"]),
+                         ["default", "other", "same"])
+        # Of two that say something else none is meant.
+        self.assertEqual([make("?tenant=acme", tenant="other"), make(tenant=7), make(tenant="x" * 99),
+                          make(end="2100-01-01T00:00:00Z")], [400, 400, 400, 400])
+
     def test_one_tenants_silences_leave_room_for_the_others(self):
         _, _, quell = self.silenced()
         silence = json.dumps({"entity": "job:a*", "duration": "1h", "reason": "x", "by": "y"})
