@@ -64,6 +64,8 @@ static const struct format formats[] = {
     {ROUTE_LINEAGE, "", ANSWER_LINEAGE, lineage_decode},
     {ROUTE_LINEAGE, "application/x-www-form-urlencoded", ANSWER_LINEAGE, lineage_decode},
     {ROUTE_LINEAGE_BATCH, "application/json", ANSWER_LINEAGE, lineage_decode},
+    {ROUTE_LINEAGE_BATCH, "", ANSWER_LINEAGE, lineage_decode},
+    {ROUTE_LINEAGE_BATCH, "application/x-www-form-urlencoded", ANSWER_LINEAGE, lineage_decode},
     {ROUTE_ALERTS, "application/json", ANSWER_ALERTS, alerts_decode},
     {ROUTE_ALERTS, "", ANSWER_ALERTS, alerts_decode},
     {ROUTE_ALERTS, "application/x-www-form-urlencoded", ANSWER_ALERTS, alerts_decode},

@@ -381,6 +381,15 @@ class Pings(Story):
         self.assertEqual([i["root_cause"]["entity"] for i in quell.incidents("&tenant=acme")],
                          ["check:nightly-backup"])
 
+    def test_a_line_of_curl_that_names_no_type_is_taken_by_every_path_of_json(self):
+        quell = self.quell(*QUICK)
+        for path in ("/v1/events", "/api/v1/lineage", "/api/v1/lineage/batch", "/api/v2/alerts",
+                     "/v1/edges"):
+            answers = {quell.request("POST", path, "{}", headers)[1]
+                       for headers in ({}, {"Content-Type": "application/x-www-form-urlencoded"},
+                                       {"Content-Type": "application/json"})}
+            self.assertEqual(len(answers), 1, (path, answers))
+
     def test_a_token_is_the_key_of_a_ping(self):
         tenant = ('[tenant]\nid = "acme"\ntokens_sha256 = '
                   '["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"]\n')
