@@ -59,7 +59,9 @@ static uint64_t next_due_ns(struct run *run, uint64_t now_ns) {
         double interval_ns = 1e9 * options->world.batch_records / options->records_per_second;
         due_ns = (uint64_t)((double)run->sent_count * interval_ns);
     }
-    run->is_over = run->is_over || due_ns >= options->duration_ns;
+    /* Also when nothing more is due: what is taken in a second is counted by a whole one. */
+    run->is_over =
+        run->is_over || (due_ns >= options->duration_ns && now_ns >= options->duration_ns);
     return due_ns;
 }
 

@@ -111,6 +111,12 @@ class Load(Story):
             self.assertEqual(report["records_accepted"], 3 * 47)
             self.assertIn("without some of its records", report["trouble"])
 
+    def test_a_second_of_load_takes_a_second_however_little_is_due_in_it(self):
+        _, result, report = self.whole_load("--rate", "100", "--batch", "100", "--duration", "1s")
+        self.assertEqual((result.returncode, report["records_accepted"]), (0, 100), result.stderr)
+        self.assertGreaterEqual(report["took_ns"], 10 ** 9)
+        self.assertLessEqual(report["records_per_second"], 100)
+
     def test_why_all_was_rejected_is_told(self):
         quell = self.quell("auth.mode=token")
         for port, protocol, told in (
