@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "cli/config_change.h"
 #include "cli/config_diff.h"
 #include "core/operator.h"
 
@@ -30,10 +31,10 @@ static void add_line(struct audit *audit, struct slice tenant, const char *what,
     }
 }
 
-static void on_tenant(void *context, struct slice tenant, struct slice words) {
-    struct audit *audit = context;
+static void add_change(struct audit *audit, struct slice tenant, struct slice shown,
+                       struct slice words) {
     text_add_text(&audit->log, audit->lines == 0 ? "" : "; ");
-    text_add_printable(&audit->log, tenant.size == 0 ? SLICE("defaults") : tenant);
+    text_add_printable(&audit->log, shown);
     text_add_text(&audit->log, ": ");
     text_add(&audit->log, words);
     if (audit->lines++ < LINES_MAX) {
@@ -41,9 +42,24 @@ static void on_tenant(void *context, struct slice tenant, struct slice words) {
     }
 }
 
+static void on_tenant(void *context, struct slice tenant, struct slice words) {
+    add_change(context, tenant, tenant.size == 0 ? SLICE("defaults") : tenant, words);
+}
+
+/* What the process itself goes by from now on. */
+static void add_process(struct audit *audit, const struct config *old, const struct config *new) {
+    char memory[2048];
+    struct text words = text_over(memory, sizeof(memory));
+    config_change_add_names(old, new, &words);
+    if (words.size > 0) {
+        add_change(audit, slice_of(NULL, 0), SLICE("quell.toml"), text_slice(&words));
+    }
+}
+
 static void add_changes(struct audit *audit, const struct config *old, const struct config *new) {
     char memory[128];
     struct text words = text_over(memory, sizeof(memory));
+    add_process(audit, old, new);
     config_diff_each(old, new, on_tenant, audit);
     if (audit->lines == 0) {
         text_add_text(&words, "nothing of a tenant");

@@ -8,28 +8,40 @@
 #include "core/base/hash.h"
 #include "core/base/text.h"
 
-/* One that counts from the next start on. */
 struct key {
     const char *path;
     size_t offset;
     size_t size;
     bool is_text; /* a struct slice */
+    bool is_list; /* compared by config_diff.c */
+    bool counts_at_once;
 };
 
+#define COUNTS_START false
+#define COUNTS_RELOAD true
 #define FIELD(field) (((const struct config *)NULL)->field)
-#define KEY_START(path, field)                                                                     \
-    {path, offsetof(struct config, field), sizeof(FIELD(field)),                                   \
+#define KEY(path, field, when)                                                                     \
+    {path,                                                                                         \
+     offsetof(struct config, field),                                                               \
+     sizeof(FIELD(field)),                                                                         \
      _Generic(FIELD(field), struct slice                                                           \
               : true, default                                                                      \
-              : false)},
-#define KEY_RELOAD(path, field)
+              : false),                                                                            \
+     _Generic(FIELD(field), struct config_token *                                                  \
+              : true, default                                                                      \
+              : false),                                                                            \
+     COUNTS_##when},
 
 static const struct key keys[] = {
-#define CONFIG_KEY(path, type, field, when) KEY_##when(path, field)
+#define CONFIG_KEY(path, type, field, when) KEY(path, field, when)
 #include "core/config_key_list.h"
 #undef CONFIG_KEY
     /* Another file is read at a reload; whether there is any settles who speaks TLS. */
-    KEY_START("tls.cert_file", tls.is_on)};
+    KEY("tls.cert_file", tls.is_on, START)
+    /* What stands in the files, whatever their names. */
+    KEY("tls.cert_file", tls.options.certificate_pem, RELOAD)
+        KEY("tls.key_file", tls.options.key_pem, RELOAD)
+            KEY("tls.client_ca_file", tls.options.client_ca_pem, RELOAD)};
 
 enum { KEYS_COUNT = sizeof(keys) / sizeof(keys[0]) };
 static_assert((int)KEYS_COUNT <= (int)CONFIG_KEYS_MAX, "each key has a sum");
@@ -46,15 +58,31 @@ void config_started_init(struct config_started *started, const struct config *co
     }
 }
 
+static void add_name(struct text *words, const char *path) {
+    text_add_text(words, words->size == 0 ? "" : ", ");
+    text_add_text(words, path);
+}
+
+void config_change_add_names(const struct config *old, const struct config *new,
+                             struct text *words) {
+    for (uint32_t i = 0; i < KEYS_COUNT; i++) {
+        const struct key *key = &keys[i];
+        bool is_told = words->size > 0 && strstr(words->data, key->path) != NULL;
+        if (key->counts_at_once && !key->is_list && !is_told &&
+            sum_of(key, old) != sum_of(key, new)) {
+            add_name(words, key->path);
+        }
+    }
+}
+
 void config_started_tell(const struct config_started *started, const struct config *config,
                          const struct logger *logger) {
     char memory[2048];
     struct text words = text_over(memory, sizeof(memory));
     for (uint32_t i = 0; i < KEYS_COUNT; i++) {
         bool is_alias = i > 0 && keys[i].offset == keys[i - 1].offset;
-        if (!is_alias && sum_of(&keys[i], config) != started->sums[i]) {
-            text_add_text(&words, words.size == 0 ? "" : ", ");
-            text_add_text(&words, keys[i].path);
+        if (!keys[i].counts_at_once && !is_alias && sum_of(&keys[i], config) != started->sums[i]) {
+            add_name(&words, keys[i].path);
         }
     }
     if (words.size > 0) {

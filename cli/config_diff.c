@@ -118,6 +118,25 @@ static uint64_t tokens_sum(const struct config *config, enum config_role role,
     return sum;
 }
 
+/* The same of client certificates. */
+static uint64_t certificates_sum(const struct config *config, struct slice tenant) {
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < config->certificates_count; i++) {
+        const struct config_certificate *one = &config->certificates[i];
+        if (slice_equals(one->tenant, tenant)) {
+            uint64_t seed = hash64_of(one->name, one->name.size);
+            sum += hash64_of(slice_of(one->sha256, sizeof(one->sha256)), seed);
+        }
+    }
+    return sum;
+}
+
+static void compare_certificates(struct diff *diff, struct slice tenant) {
+    if (certificates_sum(diff->old, tenant) != certificates_sum(diff->new, tenant)) {
+        add_item(diff, "client certificates", slice_of(NULL, 0), "");
+    }
+}
+
 static void compare_tokens(struct diff *diff, enum config_role role, struct slice tenant,
                            const char *what) {
     if (tokens_sum(diff->old, role, tenant) != tokens_sum(diff->new, role, tenant)) {
@@ -131,6 +150,7 @@ static void compare_tenant(struct diff *diff, const struct policy *old, const st
     compare_policies(diff, old, new);
     compare_sinks(diff, new->tenant);
     compare_tokens(diff, CONFIG_ROLE_TENANT, new->tenant, "tokens");
+    compare_certificates(diff, new->tenant);
     if (new->tenant.size == 0) {
         compare_tokens(diff, CONFIG_ROLE_OPERATOR, new->tenant, "operator tokens");
         compare_tokens(diff, CONFIG_ROLE_METRICS, new->tenant, "metrics tokens");

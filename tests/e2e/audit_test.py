@@ -67,6 +67,27 @@ class Audit(Story):
         stamps = [line["at"] for line in self.audit(quell)[1]["audit"]]
         self.assertEqual(stamps, sorted(stamps, reverse=True))
 
+    def test_what_counts_from_a_reload_on_is_named_whosever_it_is(self):
+        """Above all: who need not say who he is any more, and which certificate lets whom in."""
+        quell = self.quell("notify.group_wait=0s", files={
+            "quell.toml": '[auth]\nmode = "token"\n', "tenants/acme.toml": '[tenant]\nid = "acme"\n'})
+        for name, text, told in (
+                ("quell.toml", '[auth]\nmode = "none"\n', "quell.toml: auth.mode"),
+                ("quell.toml", '[sinks]\naddresses = "any"\n'
+                 '[server]\ntenant_share = 50\nidle_timeout = "9s"\n',
+                 "quell.toml: server.tenant_share, sinks.addresses"),
+                ("tenants/acme.toml", '[tenant]\nid = "acme"\nclient_names = ["agent"]\n',
+                 "acme: client certificates")):
+            start = len(quell.read_log())
+            write_whole(os.path.join(quell.directory, name), text)
+            self.reload(quell)
+            self.assertRegex(quell.said(start), f"(?m)^configuration changed by .*[0-9e]: {told}$")
+        quell.settle()
+        lines = [line for line in self.lines(quell) if line[2] == "change configuration"]
+        self.assertEqual([(line[0], line[3]) for line in lines[::-1] if "nothing" not in line[3]],
+                         [("", "auth.mode"), ("", "server.tenant_share, sinks.addresses"),
+                          ("acme", "client certificates")])
+
     def test_what_operators_do_is_there_after_a_crash(self):
         quell = self.tenants()
         quell.request("POST", "/v1/events", json.dumps(failure("load")),
