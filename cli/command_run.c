@@ -2,11 +2,11 @@
  * command_run.c - `quell run`: signals and changed files, until the end.
  */
 #include <signal.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #include "cli/commands.h"
 #include "cli/config_watch.h"
+#include "cli/descriptors.h"
 #include "cli/notify.h"
 #include "cli/run.h"
 #include "core/base/limits.h"
@@ -80,22 +80,13 @@ static void wait_for_end(struct runtime *runtime, const sigset_t *signals,
     say_who(signal_number == SIGTERM ? "SIGTERM" : "SIGINT", &info, who);
 }
 
-/* As many descriptors as the system allows: a connection is one. */
-static void raise_descriptors(void) {
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
-
 int command_run(const struct cli_options *options) {
     struct config *config = NULL;
     sigset_t signals;
     struct fault fault = {{0}};
     struct runtime *runtime = NULL;
     block_signals(&signals);
-    raise_descriptors();
+    descriptors_raise();
     struct cli_options settled = *options;
     /* From the first line on a log: why it did not start is what its reader looks for. */
     struct logger logger = cli_logger(options, NULL);

@@ -15,6 +15,7 @@
 #include "cli/config_change.h"
 #include "cli/config_send.h"
 #include "cli/crash.h"
+#include "cli/descriptors.h"
 #include "cli/notify.h"
 #include "cli/run_kafka.h"
 #include "cli/run_threads.h"
@@ -61,6 +62,7 @@ struct runtime {
     struct sinks *sinks;
     struct console *console;
     struct ingest_thread ingests[INGEST_MAX];
+    uint32_t connections_max; /* of each */
     uint32_t ingests_count;
     struct span_memory *spans;
     struct source_board sources;
@@ -337,6 +339,7 @@ static struct status open_ingest(struct runtime *runtime, uint32_t number, struc
         .stats = &runtime->stats,
         .logger = &runtime->logger,
         .share_port = runtime->config->ingest_threads > 1,
+        .connections_max = runtime->connections_max,
         .is_ready = &runtime->is_ready,
     };
     listening_init(&thread->listening);
@@ -373,6 +376,7 @@ static struct status open_all(struct runtime *runtime, bool stdout_json, struct 
     TRY(open_shard(runtime, fault));
     TRY(open_sinks(runtime, stdout_json, fault));
     TRY(open_spans(runtime, fault));
+    runtime->connections_max = descriptors_share(runtime->config, &runtime->logger);
     for (uint32_t i = 0; i < runtime->config->ingest_threads; i++) {
         TRY(open_ingest(runtime, i, fault));
     }

@@ -136,7 +136,7 @@ static struct status open_on_thread(struct ingest *ingest, uint16_t *port_out,
     const struct config *config = ingest->config;
     struct loop_options loop_options = {
         .backend = config->io,
-        .connections_max = config->connections_max,
+        .connections_max = ingest->options.connections_max,
         .stats = ingest->options.stats,
     };
     TRY(loop_open(&loop_options, &ingest->loop, fault));
@@ -152,7 +152,7 @@ static struct status open_on_thread(struct ingest *ingest, uint16_t *port_out,
         .loop = ingest->loop,
         .address = config->listen_http,
         .share = ingest->options.share_port,
-        .connections_max = config->connections_max,
+        .connections_max = ingest->options.connections_max,
         .request_bytes_max = config->request_bytes_max,
         /* A body of all that it may have, and its head, still fit. */
         .body_bytes_total_max = config->buffered_bytes_max + 2 * HTTP_HEADER_BYTES_MAX,

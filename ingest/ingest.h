@@ -24,6 +24,7 @@ struct ingest_options {
     struct stats *stats;
     const struct logger *logger;
     bool share_port;             /* more than one ingest thread */
+    uint32_t connections_max;    /* of this thread */
     const atomic_bool *is_ready; /* false: 503 with Retry-After (journal failed, starting) */
 };
 

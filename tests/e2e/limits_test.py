@@ -1,16 +1,53 @@
 """A tenant's own limits: events a second, entities, incidents an hour; others feel nothing."""
+import http.client
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
+import tempfile
 import time
 import unittest
+from unittest import mock
 
+import harness
 from harness import Story, failure, wait_for, write_whole
 
 
 class LimitsStory(Story):
+    def test_who_opens_connections_takes_no_file_from_the_journal(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        limited = os.path.join(folder.name, "quell")
+        with open(limited, "w") as file:
+            file.write(f'#!/bin/sh\nulimit -n 128\nexec "{harness.BINARY}" "$@"\n')
+        os.chmod(limited, 0o700)
+        with mock.patch.object(harness, "BINARY", limited):
+            quell = self.quell("journal.segment_bytes=8MiB")
+        idle = [socket.create_connection(("127.0.0.1", quell.http), 60) for _ in range(40)]
+        sender = http.client.HTTPConnection("127.0.0.1", quell.http, timeout=60)
+        self.addCleanup(sender.close)
+        sender.connect()
+        idle += [socket.create_connection(("127.0.0.1", quell.http), 60) for _ in range(200)]
+        for one in idle:
+            self.addCleanup(one.close)
+        self.assertTrue(wait_for(lambda: quell.metric("quell_connections_refused_total") > 100))
+
+        def send(number):
+            events = [{"job_id": f"j{job}", "status": "succeeded", "run_id": f"r{number}",
+                       "message": "x" * 1000} for job in range(1000)]
+            sender.request("POST", "/v1/events", json.dumps(events))
+            answer = sender.getresponse()
+            answer.read()
+            return answer.status
+        for number in range(30):  # 30 MB: some files of the journal
+            self.assertTrue(wait_for(lambda: send(number) == 200))
+        self.assertNotIn("Too many open files", quell.read_log())
+        self.assertIn("of the 128 files that the process may open, 64 are for connections",
+                      quell.said())
+        self.assertEqual(quell.request("GET", "/readyz", port=quell.console)[0], 200)
+
     def limited(self, limits, sink=""):
         tenant = f'[tenant]\nid = "acme"\n[notify]\ngroup_wait = "0s"\n[limits]\n{limits}\n{sink}'
         return self.quell("tenants_dir=tenants", files={"tenants/acme.toml": tenant})
