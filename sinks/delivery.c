@@ -34,7 +34,8 @@ static uint64_t jitter_of(uint64_t number, uint64_t attempts) {
 }
 
 bool sink_host_lags(const struct sink_host *host) {
-    return host->breaker.state != BREAKER_CLOSED || host->queue.count > SINK_QUEUE_LAG;
+    bool is_behind = host->breaker.state != BREAKER_CLOSED || host->queue.count > SINK_QUEUE_LAG;
+    return is_behind && !host->type->keeps_history;
 }
 
 static void say_words(struct sink_host *host, struct slice words) {
@@ -67,7 +68,9 @@ static void note_failure(struct sink_host *host, uint64_t attempts) {
     uint64_t jitter = jitter_of(host->breaker.opened, attempts);
     if (breaker_fail(&host->breaker, now_ns(host), jitter)) {
         sink_row_add(host->row, SINK_NUMBER_OPENED);
-        sink_queue_coalesce(&host->queue);
+        if (sink_host_lags(host)) {
+            sink_queue_coalesce(&host->queue);
+        }
         log_write(host->sinks->options.logger, LOG_LEVEL_ERROR, "sinks",
                   "sink %.*s of tenant %.*s: circuit breaker opened after %u failures in a row",
                   SLICE_PRINT(host->config.name), SLICE_PRINT(sink_tenant_words(host)),

@@ -135,8 +135,9 @@ struct sink_type {
                         struct sink_watcher *watcher);
     /* Messages a minute unless the config says `rate`; 0: as many as there are. */
     uint32_t rate_per_minute;
-    /* Each message is kept, and an older state never takes the place of a newer one: also a dead
-     * letter that a newer message has overtaken is delivered when an operator retries it. */
+    /* Each message is kept, and an older state never takes the place of a newer one: it gets all of
+     * them, however late, also what others do not hear any more: messages that newer ones of the
+     * incident overtook while it lagged, or before an operator retried their dead letter. */
     bool keeps_history;
 };
 

@@ -3,9 +3,9 @@
  *
  * Order: an incident's messages go out one after the other, oldest first; those of other incidents
  * need not wait while one of them backs off. A queue that lags (its sink is down, or more wait than
- * SINK_QUEUE_LAG) keeps only the latest message of each incident, in the place of the oldest; the
- * numbers that fell out are handed over as superseded. The latest is the one of the latest state: a
- * dead letter that goes out again comes last, but tells what was.
+ * SINK_QUEUE_LAG; never one that keeps a history) keeps only the latest message of each incident,
+ * in the place of the oldest; the numbers that fell out are handed over as superseded. The latest
+ * is the one of the latest state: a dead letter that goes out again comes last, but tells what was.
  *
  * Memory: grows to SINK_QUEUE_MAX messages; beyond them the host reads the outbox again later.
  */

@@ -1,5 +1,6 @@
 """The postgres sink against a real PostgreSQL 15: schema, views, and a server that misbehaves."""
 import shutil
+import signal
 import tempfile
 import unittest
 
@@ -66,6 +67,28 @@ class PostgresStory(DatabaseStory):
         self.wait_for_rows("SELECT status, count(*) FROM quell_incidents GROUP BY 1 ORDER BY 1",
                            [["open", "20"], ["resolved", "20"]])
         self.assertEqual(quell.settle()["deliveries_dead"], 0)
+
+    def test_an_outage_leaves_no_hole_in_what_is_appended(self):
+        """More than a queue that lags (256) would keep apart, over a kill, too."""
+        quell = self.sink("sink.db.breaker_failures=1", "sink.db.backoff_max=200ms")
+        jobs = [f"job{number}" for number in range(200)]
+        self.postgres.stop()
+        try:
+            quell.events(*[failure(job, run_id="1") for job in jobs])
+            self.assertTrue(wait_for(lambda: quell.metric("quell_sink_breaker_state") == 2))
+            quell.events(*[recovery(job) for job in jobs])
+            quell.settle()
+            quell.stop(signal.SIGKILL)
+            quell.start()
+            quell.events(*[failure(job, run_id="2") for job in jobs])
+            self.assertTrue(wait_for(lambda: quell.metric("quell_sink_breaker_state") == 2))
+        finally:
+            self.postgres.start()
+        self.wait_for_rows("SELECT type, count(*) FROM quell_incident_events GROUP BY 1 ORDER BY 1",
+                           [["opened", "200"], ["resolved", "200"], ["updated", "200"]])
+        self.wait_for_rows("SELECT status, count(*) FROM quell_incidents GROUP BY 1",
+                           [["open", "200"]])
+        self.assertEqual(quell.metric("quell_sink_superseded_total"), 0)
 
     def test_a_restarted_server_is_found_again_by_the_next_message(self):
         quell = self.sink()
