@@ -34,18 +34,15 @@ static bool supersede(struct sink_queue *queue, uint64_t number) {
     return true;
 }
 
-/* The row "opened" that stays once `later` takes the place of `earlier`, until the incident is
- * over: when the queue is made anew, by a restart or a new configuration, it says that nobody heard
- * of the incident yet. 0: none. */
+/* The row "opened" that stays once `later` takes the place of `earlier`: when the queue is made
+ * anew, by a restart or a new configuration, it says that nobody heard of the incident yet. It
+ * stays beside its end, too, since it may be reopened. 0: none. */
 static uint64_t opened_row(const struct queued_message *earlier,
                            const struct queued_message *later) {
-    if (later->type == OUTBOX_RESOLVED) {
-        return 0;
-    }
     if (earlier->opened_number != 0) {
         return earlier->opened_number;
     }
-    bool is_it = earlier->type == OUTBOX_OPENED && later->type == OUTBOX_UPDATED;
+    bool is_it = earlier->type == OUTBOX_OPENED && later->type != OUTBOX_OPENED;
     return is_it ? earlier->number : later->opened_number;
 }
 

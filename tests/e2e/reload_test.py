@@ -121,6 +121,25 @@ class ReloadStory(Story):
         quell.settle()
         self.assertEqual(hook.types(), ["opened", "updated"])  # there is nothing to tell
 
+    def test_what_ended_and_came_back_unheard_is_opened_also_after_a_restart(self):
+        hook = self.receiver()
+        hook.status = 503
+        fast = 'backoff = "20ms"\nbreaker_failures = 2\nbreaker_wait = "1s"\n'
+        quell = self.quell("tenants_dir=tenants", "notify.group_interval=0s",
+                           files={"tenants/acme.toml": self.config(hook, fast)})
+        self.fail_job(quell, "one")
+        self.assertTrue(wait_for(lambda: "circuit breaker opened" in quell.read_log()))
+        quell.events({"job_id": "one", "status": "succeeded", "tenant_id": "acme"})
+        quell.settle()
+        quell.stop(signal.SIGKILL)
+        quell.start()
+        quell.events({**failure("one", run_id="2"), "tenant_id": "acme"})
+        quell.settle()
+        hook.status = 200
+        self.assertTrue(wait_for(lambda: hook.messages and
+                                 hook.messages[-1]["data"]["status"] == "open"))
+        self.assertEqual(hook.types()[0], "opened")
+
     def test_messages_of_a_sink_that_is_gone_are_dead_letters(self):
         broken = self.receiver()
         broken.status = 503

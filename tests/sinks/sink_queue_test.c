@@ -65,14 +65,17 @@ static void a_lagging_queue_keeps_the_latest_state_in_the_first_place(void **sta
     assert_int_equal(queue.superseded[0], 3);
     push(&queue, 5, 8, OUTBOX_RESOLVED, true);
     assert_int_equal(queue.messages[1].type, OUTBOX_RESOLVED);
-    assert_int_equal(queue.messages[1].opened_number, 0);
-    assert_int_equal(queue.superseded_count, 2);
-    assert_int_equal(queue.superseded[1], 2);
+    assert_int_equal(queue.messages[1].opened_number, 2); /* it may be reopened */
+    assert_int_equal(queue.superseded_count, 1);
     push(&queue, 6, 8, OUTBOX_UPDATED, true); /* reopened, and still nobody heard of it */
     assert_int_equal(queue.messages[1].type, OUTBOX_OPENED);
+    assert_int_equal(queue.messages[1].opened_number, 2);
+    assert_int_equal(queue.superseded_count, 2);
+    assert_int_equal(queue.superseded[1], 5);
     push(&queue, 7, 7, OUTBOX_RESOLVED, true);
-    assert_int_equal(queue.messages[0].opened_number, 0);
-    assert_int_equal(queue.superseded_count, 5);
+    assert_int_equal(queue.messages[0].opened_number, 1);
+    assert_int_equal(queue.superseded_count, 3);
+    assert_int_equal(queue.superseded[2], 4);
     sink_queue_deinit(&queue);
 }
 
@@ -147,8 +150,9 @@ static void what_nobody_heard_of_is_so_also_when_two_places_become_one(void **st
     assert_int_equal(queue.superseded_count, 1);
     assert_int_equal(queue.superseded[0], 8);
     push(&queue, 11, 7, OUTBOX_RESOLVED, true);
-    assert_int_equal(queue.messages[0].opened_number, 0);
-    assert_int_equal(queue.superseded_count, 3);
+    assert_int_equal(queue.messages[0].opened_number, 9); /* it may be reopened */
+    assert_int_equal(queue.superseded_count, 2);
+    assert_int_equal(queue.superseded[1], 10);
     sink_queue_deinit(&queue);
     push(&queue, 5, 7, OUTBOX_UPDATED, false);
     push(&queue, 6, 7, OUTBOX_OPENED, false);
