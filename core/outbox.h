@@ -77,7 +77,7 @@ uint64_t dead_letter_when(const struct dead_letter *letter, const struct outbox_
 /* The key of an incident's row in table MEMORY: incident id, sink's name. */
 void outbox_memory_key(struct hash128 incident_id, struct slice sink, struct writer *writer);
 /* The key of the row beside it, of what the sink has heard: u32 the latest version of the incident
- * that was delivered. None: the first one at most. */
+ * that was delivered; 0: none, since "opened" is a dead letter. No row: the first one at most. */
 void outbox_heard_key(struct hash128 incident_id, struct slice sink, struct writer *writer);
 /* "opened", "updated", "resolved". */
 struct slice outbox_type_word(enum outbox_type type);

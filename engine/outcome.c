@@ -59,28 +59,31 @@ static void remember(struct engine *engine, struct store_snapshot *snapshot,
     }
 }
 
-/* The first version overtakes nothing. */
+/* The first version overtakes nothing, so it is only noted where a row says that none was heard.
+ * That says the row of an "opened" that became a letter: version 0. */
 static void note_heard(struct engine *engine, struct store_snapshot *snapshot,
-                       const struct outbox_message *message) {
+                       const struct outbox_message *message, enum outbox_result result) {
     uint8_t bytes[MEMORY_KEY_BYTES_MAX];
-    uint8_t version[4];
+    uint8_t version_bytes[4];
     struct writer key = writer_over(bytes, sizeof(bytes));
-    struct writer value = writer_over(version, sizeof(version));
-    struct slice known;
+    struct writer value = writer_over(version_bytes, sizeof(version_bytes));
+    struct slice known = slice_of(NULL, 0);
     outbox_heard_key(message->incident_id, message->sink, &key);
-    writer_u32(&value, message->incident_version);
-    if (message->incident_version <= 1 || key.failed ||
-        !engine_kept_has_incident(snapshot, message->tenant, message->incident_id)) {
+    if (key.failed || !engine_kept_has_incident(snapshot, message->tenant, message->incident_id)) {
         return;
     }
-    if (message->is_again &&
-        status_is_ok(store_get(snapshot, STORE_TABLE_MEMORY, writer_slice(&key), &known))) {
-        struct reader reader = reader_over(known);
-        if (reader_u32(&reader) > message->incident_version) {
-            return;
-        }
+    bool is_known =
+        status_is_ok(store_get(snapshot, STORE_TABLE_MEMORY, writer_slice(&key), &known));
+    struct reader reader = reader_over(known);
+    bool is_delivered = result == OUTBOX_DELIVERED;
+    bool says_nothing = is_delivered ? message->incident_version <= 1 && !is_known
+                                     : message->type != OUTBOX_OPENED || is_known;
+    bool is_older =
+        message->is_again && is_known && reader_u32(&reader) > message->incident_version;
+    if (!says_nothing && !is_older) {
+        writer_u32(&value, is_delivered ? message->incident_version : 0);
+        effect_put(&engine->effects, STORE_TABLE_MEMORY, writer_slice(&key), writer_slice(&value));
     }
-    effect_put(&engine->effects, STORE_TABLE_MEMORY, writer_slice(&key), writer_slice(&value));
 }
 
 /* Into the timeline of the incident, or of the one that it was merged into: its line of what was
@@ -136,8 +139,8 @@ static struct status settle_row(struct engine *engine, struct store_snapshot *sn
     if (outcome->memory.size > 0) {
         remember(engine, snapshot, &message, outcome->memory);
     }
-    if (outcome->result == OUTBOX_DELIVERED) {
-        note_heard(engine, snapshot, &message);
+    if (outcome->result == OUTBOX_DELIVERED || outcome->result == OUTBOX_DEAD) {
+        note_heard(engine, snapshot, &message, outcome->result);
     }
     effect_delete(&engine->effects, STORE_TABLE_OUTBOX, key);
     engine->settled_seq[outcome->number % SETTLED_SLOTS] = engine->applied_seq;

@@ -16,6 +16,7 @@
 
 #include "core/base/assert.h"
 #include "core/clock.h"
+#include "sinks/heard.h"
 #include "sinks/redact.h"
 
 #define ATTEMPT_ARENA_BYTES (8 * MIB)
@@ -246,27 +247,6 @@ static struct status recall(struct sink_host *host, struct store_snapshot *snaps
     return arena_copy(&host->attempt_arena, value, &current->memory);
 }
 
-/* Whether an older state would arrive behind a newer one: a dead letter that goes out again. */
-static bool is_overtaken(const struct sink_host *host, struct store_snapshot *snapshot,
-                         const struct outbox_message *message) {
-    uint8_t bytes[512];
-    struct writer key = writer_over(bytes, sizeof(bytes));
-    struct slice value;
-    if (!message->is_again || host->type->keeps_history) {
-        return false;
-    }
-    if (sink_memory_heard(&host->memory, message->incident_id) > message->incident_version) {
-        return true;
-    }
-    outbox_heard_key(message->incident_id, message->sink, &key);
-    if (key.failed || key.size > 500 ||
-        !status_is_ok(store_get(snapshot, STORE_TABLE_MEMORY, writer_slice(&key), &value))) {
-        return false;
-    }
-    struct reader reader = reader_over(value);
-    return reader_u32(&reader) > message->incident_version;
-}
-
 static void attempt_row(struct sink_host *host, struct store_snapshot *snapshot, struct slice row,
                         const struct queued_message *message) {
     struct slice kept;
@@ -278,11 +258,14 @@ static void attempt_row(struct sink_host *host, struct store_snapshot *snapshot,
         settle(host, OUTBOX_DEAD);
         return;
     }
-    if (is_overtaken(host, snapshot, &host->current.message)) {
+    if (heard_is_newer(host, snapshot, &host->current.message)) {
         settle(host, OUTBOX_SUPERSEDED);
         return;
     }
     host->current.message.type = message->type;
+    if (heard_is_nothing(host, snapshot, &host->current.message)) {
+        host->current.message.type = OUTBOX_OPENED;
+    }
     if (host->type->deliver != NULL) {
         deliver_direct(host);
     } else if (host->type->start != NULL) {
@@ -388,9 +371,7 @@ static bool report_outcome(struct sink_host *host) {
     if (!sinks_send_outcome(host->sinks, host->shard, &outcome)) {
         return false;
     }
-    if (host->result == OUTBOX_DELIVERED) {
-        sink_memory_note_heard(&host->memory, message->incident, message->version);
-    }
+    heard_note(host, message);
     if (host->result == OUTBOX_DEAD) {
         log_dead(host, message->number);
     }

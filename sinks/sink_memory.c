@@ -39,16 +39,33 @@ void sink_memory_note_heard(struct sink_memory *memory, struct hash128 incident,
         (struct sink_heard){incident, version};
 }
 
+static uint64_t heard_kept(const struct sink_memory *memory) {
+    return memory->heard_count < SINK_MEMORIES_MAX ? memory->heard_count : SINK_MEMORIES_MAX;
+}
+
+static bool is_of(const struct sink_heard *heard, struct hash128 incident) {
+    return heard->incident.lo == incident.lo && heard->incident.hi == incident.hi;
+}
+
 uint32_t sink_memory_heard(const struct sink_memory *memory, struct hash128 incident) {
-    uint64_t kept =
-        memory->heard_count < SINK_MEMORIES_MAX ? memory->heard_count : SINK_MEMORIES_MAX;
     uint32_t version = 0;
-    for (uint64_t i = 0; i < kept; i++) {
+    for (uint64_t i = 0; i < heard_kept(memory); i++) {
         const struct sink_heard *heard = &memory->heard[i];
-        bool is_it = heard->incident.lo == incident.lo && heard->incident.hi == incident.hi;
-        version = is_it && heard->version > version ? heard->version : version;
+        bool is_later = is_of(heard, incident) && heard->version > version;
+        version = is_later ? heard->version : version;
     }
     return version;
+}
+
+bool sink_memory_is_unheard(const struct sink_memory *memory, struct hash128 incident) {
+    for (uint64_t back = 1; back <= heard_kept(memory); back++) {
+        const struct sink_heard *heard =
+            &memory->heard[(memory->heard_count - back) % SINK_MEMORIES_MAX];
+        if (is_of(heard, incident)) {
+            return heard->version == 0;
+        }
+    }
+    return false;
 }
 
 void sink_memory_deinit(struct sink_memory *memory) {

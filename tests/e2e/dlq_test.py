@@ -214,6 +214,33 @@ class DeadLetters(Story):
         self.wait_for_letters(quell, 0)
         self.assertEqual(self.hook.types(), ["resolved"])
 
+    def test_what_nobody_heard_of_is_opened_by_the_message_behind_its_letter(self):
+        for then, heard in ((lambda quell: None, ["opened", "updated", "resolved"]),
+                            (lambda quell: (quell.settle(), quell.stop(signal.SIGKILL),
+                                            quell.start()), ["opened", "updated", "resolved"]),
+                            (lambda quell: self.retry_all(quell),
+                             ["opened", "updated", "updated", "resolved"])):
+            self.hook = self.receiver()
+            self.hook.status = 400
+            quell = self.run_quell()
+            quell.events(failure("extract"))
+            self.wait_for_letters(quell, 1)
+            self.hook.status = 200
+            then(quell)
+            for number, event in enumerate((failure("load", "extract"), failure("mart", "load"))):
+                quell.events(event)
+                self.assertTrue(wait_for(lambda: any(
+                    len(message["data"]["affected"]) == number + 1
+                    for message in self.hook.messages)))
+            quell.events(*[{"job_id": job, "status": "succeeded"}
+                           for job in ("extract", "load", "mart")])
+            self.assertTrue(wait_for(lambda: "resolved" in self.hook.types()))
+            self.assertEqual(self.hook.types(), heard)
+
+    def retry_all(self, quell):
+        self.dlq(quell, "retry", "--all")
+        self.assertTrue(wait_for(lambda: self.hook.types() == ["opened"]))
+
     def test_that_it_was_overtaken_is_known_after_a_restart_too(self):
         quell = self.run_quell()
         quell.events(failure("extract"))

@@ -192,6 +192,20 @@ static void the_latest_memory_of_an_incident_is_found(void **state) {
     sink_memory_deinit(&memory);
 }
 
+static void nothing_was_heard_until_a_version_is(void **state) {
+    struct sink_memory memory = {0};
+    assert_false(sink_memory_is_unheard(&memory, incident(1))); /* nothing is known */
+    sink_memory_note_heard(&memory, incident(1), 0);
+    sink_memory_note_heard(&memory, incident(2), 3);
+    assert_true(sink_memory_is_unheard(&memory, incident(1)));
+    assert_false(sink_memory_is_unheard(&memory, incident(2)));
+    assert_int_equal(sink_memory_heard(&memory, incident(1)), 0);
+    sink_memory_note_heard(&memory, incident(1), 1);
+    assert_false(sink_memory_is_unheard(&memory, incident(1)));
+    assert_int_equal(sink_memory_heard(&memory, incident(1)), 1);
+    sink_memory_deinit(&memory);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_waiting_message_holds_back_its_own_incident_only),
@@ -202,6 +216,7 @@ int main(void) {
         cmocka_unit_test(what_nobody_heard_of_is_so_also_when_two_places_become_one),
         cmocka_unit_test(a_full_queue_says_so_and_loses_nothing),
         cmocka_unit_test(the_latest_memory_of_an_incident_is_found),
+        cmocka_unit_test(nothing_was_heard_until_a_version_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
