@@ -3,9 +3,9 @@
  *
  * A record that is no sound event is refused alone, with its raw bytes; JSON that cannot be read
  * ends the body: in an array nothing counts, in NDJSON the line is refused and the next one is
- * read. Events that are spelled like earlier ones are taken by their shape (native_shape.h), those
- * that are spelled as usual in one pass (native_usual.h), all others, and whatever is wrong, by the
- * walk.
+ * read, be it the first line or the last, and whether or not the content type says NDJSON. Events
+ * that are spelled like earlier ones are taken by their shape (native_shape.h), those that are
+ * spelled as usual in one pass (native_usual.h), all others, and whatever is wrong, by the walk.
  */
 #include "ingest/native.h"
 
@@ -310,31 +310,54 @@ static struct status take_lines(struct decode *decode, struct slice body) {
     return status_ok();
 }
 
-/* More than one JSON value, each on a line of its own. */
-static bool is_ndjson(struct slice body, struct arena *arena) {
-    struct slice first = slice_head(body, slice_find_byte(body, '\n'));
-    struct slice rest = slice_tail(body, first.size);
-    if (json_find_first(rest) == rest.size) {
+static bool is_object(struct slice text, struct arena *arena) {
+    if (json_first_byte(text) != '{') {
         return false;
     }
     size_t mark = arena->used_bytes;
-    struct json_walk walk = json_walk_over(first, arena);
+    struct json_walk walk = json_walk_over(text, arena);
     json_skip(&walk, NULL);
     bool is_value = json_finish(&walk);
     arena_rewind(arena, mark);
     return is_value;
 }
 
+/* More than one line, the first an object by itself. */
+static bool begins_with_line(struct slice body, struct arena *arena) {
+    struct slice rest = slice_tail(body, json_find_first(body));
+    struct slice first = next_line(&rest);
+    return json_find_first(rest) < rest.size && is_object(first, arena);
+}
+
+/* Of a body that is no JSON value: whether some line of it is an object by itself. Then it is
+ * NDJSON that was cut at its beginning, or begins with a bad line, and loses only that. */
+static bool holds_line(struct slice body, struct arena *arena) {
+    while (body.size > 0) {
+        if (is_object(next_line(&body), arena)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 struct status native_decode(struct decode *decode, struct slice body, bool is_ndjson_type) {
     struct status status;
-    bool is_object = json_first_byte(body) == '{'; /* a peek would index it once more */
-    if (!is_ndjson_type && is_object && native_decode_usual(decode, body, &status)) {
+    bool begins_object = json_first_byte(body) == '{'; /* a peek would index it once more */
+    if (!is_ndjson_type && begins_object && native_decode_usual(decode, body, &status)) {
         return status;
     }
-    struct json_walk walk = json_walk_over(body, decode->arena);
-    if (is_ndjson_type || (is_object && is_ndjson(body, decode->arena))) {
+    if (is_ndjson_type || (begins_object && begins_with_line(body, decode->arena))) {
         return take_lines(decode, body);
     }
-    return json_peek(&walk) == JSON_ARRAY ? take_array(decode, &walk)
-                                          : take_event(decode, &walk, true);
+    struct json_walk walk = json_walk_over(body, decode->arena);
+    enum json_type type = json_peek(&walk);
+    if (type == JSON_ARRAY) {
+        return take_array(decode, &walk);
+    }
+    if (type != JSON_OBJECT && holds_line(body, decode->arena)) {
+        return take_lines(decode, body);
+    }
+    status = take_event(decode, &walk, true);
+    bool is_lines = status.code == STATUS_INVALID && holds_line(body, decode->arena);
+    return is_lines ? take_lines(decode, body) : status;
 }

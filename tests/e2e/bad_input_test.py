@@ -70,6 +70,36 @@ class BadInput(Story):
         self.assertEqual((status, answer["accepted"], answer["rejected"]), (200, 2, 1))
         self.assertIn("line 3 column 11", answer["errors"][0]["reason"])
 
+    def test_a_line_is_refused_alone_wherever_it_stands_and_whatever_the_type_says(self):
+        """A file cut by a rotation begins in the middle of an event; curl names no NDJSON."""
+        number = 0
+        for kind in ("application/x-ndjson", "application/json", "text/plain"):
+            for bad in ('us":"failed"}', '{"job_id', '{"job_id":"a","status":"failed"', "no json",
+                        "7", "{bad\n{worse"):
+                good = [json.dumps(failure(f"job {number + i}")) for i in range(2)]
+                number += 2
+                body = "\n\r\n" + bad + "\n" + good[0] + "  \r\n\n" + good[1] + "\n"
+                status, answer = self.q.post("/v1/events", body, {"Content-Type": kind})
+                refused = len(bad.split("\n"))
+                self.assertEqual((status, answer["accepted"], answer["rejected"]),
+                                 (200, 2, refused), (kind, bad))
+                self.assertIn("line 3 " if bad != "7" else "object", answer["errors"][0]["reason"])
+        stats = self.q.settle()
+        self.assertEqual((stats["events_accepted"], stats["events_rejected"]), (36, 21))
+
+    def test_blank_lines_before_the_first_and_between_are_passed_over(self):
+        lines = [json.dumps(failure(name)) for name in ("one", "two")]
+        self.assertEqual(self.q.post("/v1/events", "\n\r\n" + "  \n \n".join(lines) + "\n\n"),
+                         (200, {"accepted": 2, "rejected": 0, "errors": []}))
+
+    def test_a_damaged_value_of_several_lines_is_one_refusal(self):
+        for body in ('{"job_id":"a",\n"status":"failed",\n"details":\n{"a":1},\n}',
+                     '{\n"job_id":"a"\n"status":"failed"}\n\n', '[\n{"job_id":"a"},\n{bad}]'):
+            status, answer = self.q.post("/v1/events", body)
+            self.assertEqual((status, answer["accepted"], answer["rejected"]), (400, 0, 1), body)
+        whole = '{"job_id":"a","status":"failed","details":\n{"a":1}\n}'
+        self.assertEqual(self.q.post("/v1/events", whole)[1]["accepted"], 1)
+
     def test_nothing_accepted_is_400(self):
         self.assertEqual(self.q.post("/v1/events", {"status": "failed"})[0], 400)
         self.assertEqual(self.q.post("/v1/events", b'[{"job_id":"a","status":"failed"},')[0], 400)
