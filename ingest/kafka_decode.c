@@ -54,15 +54,26 @@ static enum signal_kind sniff_json(struct slice value, struct arena *arena) {
 
 /* --- Protobuf: by the types of a record's fields --- */
 
+/* A name, not the bytes of an id: all but one id of millions holds a byte that no name does. */
+static bool is_name(struct slice text) {
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] < ' ' || text.data[i] == 0x7F) {
+            return false;
+        }
+    }
+    return text_is_utf8(text);
+}
+
 /* Only logs have 1 fixed64 (time), 2 varint (severity), 8 fixed32 (flags), 11 fixed64 (observed);
  * only spans 6 varint (kind), 7 and 8 fixed64 (start, end), or ids of 16 and 8 bytes in 1 and 2;
- * metrics have a name in 1 and no numbers at all. */
+ * metrics have a name in 1, a description in 2, and no numbers at all. */
 static enum signal_kind sniff_record(struct proto_root *root, struct slice record) {
     struct proto_walk walk = proto_walk_over(root, record);
     struct proto_field field;
     size_t first_size = 0;
     size_t second_size = 0;
     bool has_first = false;
+    bool has_name = true;
     while (proto_next(&walk, &field)) {
         bool is_fixed = field.wire == PROTO_FIXED64;
         if ((is_fixed && (field.number == 1 || field.number == 11)) ||
@@ -74,10 +85,11 @@ static enum signal_kind sniff_record(struct proto_root *root, struct slice recor
             return SIGNAL_KIND_TRACES;
         }
         has_first = has_first || proto_is(&field, 1, PROTO_LENGTH);
+        has_name = proto_is(&field, 1, PROTO_LENGTH) ? is_name(field.bytes) : has_name;
         first_size = proto_is(&field, 1, PROTO_LENGTH) ? field.bytes.size : first_size;
         second_size = proto_is(&field, 2, PROTO_LENGTH) ? field.bytes.size : second_size;
     }
-    if (first_size == 16 && second_size == 8) {
+    if (first_size == 16 && second_size == 8 && !has_name) {
         return SIGNAL_KIND_TRACES;
     }
     return has_first ? SIGNAL_KIND_METRICS : SIGNAL_KIND_LOGS;
@@ -109,19 +121,39 @@ static enum encoding encoding_of_type(struct slice type) {
     if (type_is(type, "application/x-protobuf") || type_is(type, "application/protobuf")) {
         return ENCODING_OTLP_PROTO;
     }
-    if (type_is(type, "application/x-ndjson") || type_is(type, "application/jsonl")) {
+    if (type_is(type, "application/x-ndjson") || type_is(type, "application/ndjson") ||
+        type_is(type, "application/jsonl")) {
         return ENCODING_NATIVE_LINES;
     }
     return type_is(type, "application/json") ? ENCODING_NATIVE : ENCODING_UNKNOWN;
 }
 
+/* Messages in field 1 and nothing else: what each of OTLP's requests is. */
+static bool is_request(struct slice value) {
+    struct proto_root root = {.bytes = value};
+    struct proto_walk walk = proto_walk_over(&root, value);
+    struct proto_field field;
+    struct proto_field part;
+    while (proto_next(&walk, &field)) {
+        struct proto_walk message = proto_walk_over(&root, field.bytes);
+        if (!proto_is(&field, 1, PROTO_LENGTH)) {
+            return false;
+        }
+        while (proto_next(&message, &part)) {
+        }
+    }
+    return root.error == NULL;
+}
+
+/* A request in protobuf begins with the tag of field 1, 0x0A, then a length. That is a line's end,
+ * too, with which JSON may begin, and the lengths 91 and 123 are its '[' and '{'. */
 static enum encoding encoding_of_bytes(struct slice value) {
     uint8_t first = json_first_byte(value);
-    if (first == '{' || first == '[') {
-        return ENCODING_NATIVE;
+    bool is_like_json = first == '{' || first == '[';
+    if (value.data[0] == 0x0A && (!is_like_json || is_request(value))) {
+        return ENCODING_OTLP_PROTO;
     }
-    /* Field 1, a message: how each of OTLP's requests begins. */
-    return value.data[0] == 0x0A ? ENCODING_OTLP_PROTO : ENCODING_UNKNOWN;
+    return is_like_json ? ENCODING_NATIVE : ENCODING_UNKNOWN;
 }
 
 static enum encoding find_encoding(enum kafka_format format, struct slice content_type,
