@@ -77,38 +77,6 @@ static struct status add_refused(struct decode *decode, struct envelope *refused
     return status;
 }
 
-struct status decode_refuse_of(struct decode *decode, struct slice claimed, struct slice raw,
-                               const char *reason) {
-    struct envelope envelope = {
-        .kind = EVENT_KIND_LOG,
-        .flags = ENVELOPE_REFUSED | (raw.size > RAW_KEPT_BYTES_MAX ? ENVELOPE_MESSAGE_CUT : 0u),
-        .tenant = tenant_of_refused(decode, claimed),
-        .entity = SLICE("unknown:unidentified"),
-        .event_time_ns = decode->now_ns,
-        .ingest_time_ns = decode->now_ns,
-        .source = decode->source,
-        .reason = slice_head(slice_of_text(reason), REASON_BYTES_MAX),
-        .raw = slice_head(raw, RAW_KEPT_BYTES_MAX),
-    };
-    struct slice parts[2] = {envelope.tenant, envelope.raw};
-    envelope.event_key = hash128_of_parts(parts, 2, decode->hash_seed);
-    envelope.entity_key = derive_entity_key(envelope.tenant, envelope.entity, decode->hash_seed);
-    TRY(add_refused(decode, &envelope));
-    if (decode->on_refused != NULL) {
-        decode->on_refused(decode->context, decode->accepted + decode->refused, reason);
-    }
-    if (decode->refused == 0) {
-        struct status unused = fault_set(&decode->fault, STATUS_INVALID, "%s", reason);
-        (void)unused;
-    }
-    decode->refused++;
-    return status_ok();
-}
-
-struct status decode_refuse(struct decode *decode, struct slice raw, const char *reason) {
-    return decode_refuse_of(decode, slice_of(NULL, 0), raw, reason);
-}
-
 /* The last place is for all that finds none. */
 static struct decode_claim *find_claim(struct decode *decode, struct slice claimed) {
     for (uint32_t i = 0; i < decode->claims_count; i++) {
@@ -127,15 +95,54 @@ static struct decode_claim *find_claim(struct decode *decode, struct slice claim
     return claim;
 }
 
-static void note_foreign(struct decode *decode, struct slice claimed) {
-    find_claim(decode, slice_head(claimed, TENANT_BYTES_MAX))->count++;
+static bool is_foreign(const struct decode *decode, struct slice claimed) {
+    return decode->tenant_is_bound && claimed.size > 0 && !slice_equals(claimed, decode->tenant);
+}
+
+/* Whatever else is wrong with the record: who claims another tenant is told of. */
+static void note_claim(struct decode *decode, struct slice claimed) {
+    if (is_foreign(decode, claimed)) {
+        find_claim(decode, slice_head(claimed, TENANT_BYTES_MAX))->count++;
+    }
+}
+
+struct status decode_refuse_of(struct decode *decode, struct slice claimed, struct slice raw,
+                               const char *reason) {
+    struct envelope envelope = {
+        .kind = EVENT_KIND_LOG,
+        .flags = ENVELOPE_REFUSED | (raw.size > RAW_KEPT_BYTES_MAX ? ENVELOPE_MESSAGE_CUT : 0u),
+        .tenant = tenant_of_refused(decode, claimed),
+        .entity = SLICE("unknown:unidentified"),
+        .event_time_ns = decode->now_ns,
+        .ingest_time_ns = decode->now_ns,
+        .source = decode->source,
+        .reason = slice_head(slice_of_text(reason), REASON_BYTES_MAX),
+        .raw = slice_head(raw, RAW_KEPT_BYTES_MAX),
+    };
+    struct slice parts[2] = {envelope.tenant, envelope.raw};
+    envelope.event_key = hash128_of_parts(parts, 2, decode->hash_seed);
+    envelope.entity_key = derive_entity_key(envelope.tenant, envelope.entity, decode->hash_seed);
+    TRY(add_refused(decode, &envelope));
+    note_claim(decode, claimed);
+    if (decode->on_refused != NULL) {
+        decode->on_refused(decode->context, decode->accepted + decode->refused, reason);
+    }
+    if (decode->refused == 0) {
+        struct status unused = fault_set(&decode->fault, STATUS_INVALID, "%s", reason);
+        (void)unused;
+    }
+    decode->refused++;
+    return status_ok();
+}
+
+struct status decode_refuse(struct decode *decode, struct slice raw, const char *reason) {
+    return decode_refuse_of(decode, slice_of(NULL, 0), raw, reason);
 }
 
 /* The record's tenant: bound or given by the request, else its own claim, else "default". */
-static struct status settle_tenant(struct decode *decode, struct slice claimed,
+static struct status settle_tenant(const struct decode *decode, struct slice claimed,
                                    struct slice *tenant_out, struct fault *reason) {
-    if (decode->tenant_is_bound && claimed.size > 0 && !slice_equals(claimed, decode->tenant)) {
-        note_foreign(decode, claimed);
+    if (is_foreign(decode, claimed)) {
         return fault_set(reason, STATUS_INVALID, "the record claims the tenant of another token");
     }
     struct slice tenant = decode->tenant.size > 0 ? decode->tenant

@@ -222,10 +222,13 @@ static unsigned admit_ping(struct ingest *ingest, const struct http_request *req
         return status_is_ok(known) && role == CONFIG_ROLE_TENANT ? 0 : 404;
     }
     unsigned refusal = admit(ingest, request, decode, words);
-    if (refusal == 0 && decode->tenant.size == 0) {
-        decode->tenant = ping->key;
+    if (refusal != 0 || decode->tenant.size > 0 || ping->key.size == 0) {
+        return refusal;
     }
-    return refusal;
+    struct fault reason;
+    *words = "the key of the ping is no tenant id";
+    decode->tenant = ping->key;
+    return status_is_ok(derive_check_tenant(ping->key, &reason)) ? 0 : 400;
 }
 
 static void take_ping(struct ingest *ingest, struct http_exchange exchange,

@@ -146,6 +146,21 @@ class Audit(Story):
         self.assertIn("1 on the ingest port claimed tenant a/b <x>", lines)
         self.assertEqual(self.lines(quell, token="umbrella"), [])
 
+    def test_a_record_of_another_tenant_is_told_whatever_else_is_wrong_with_it(self):
+        quell, bearer = self.tenants(), {"Authorization": "Bearer acme"}
+        quell.post("/v1/events", [{**failure("x"), "tenant_id": "umbrella", "status": "exploded"},
+                                  {"tenant_id": "umbrella"}, {**failure("x"), "status": "bad"}],
+                   bearer)
+        record = {"attributes": [{"key": key, "value": {"stringValue": value}} for key, value in
+                                 (("tenant.id", "umbrella"), ("job.status", "exploded"))]}
+        quell.post("/v1/logs", {"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]}, bearer)
+        quell.post("/v1/edges", [{"from": "job:a", "to": "job:a", "tenant_id": "umbrella"}], bearer)
+        self.assertEqual(quell.settle()["events_rejected"], 5)
+        quell.stop()  # says what is left
+        quell.start()
+        lines = [line[3] for line in self.lines(quell, "tenant=acme") if line[2] == "refused"]
+        self.assertEqual(sum(int(line.split()[0]) for line in lines), 4, lines)
+
     def test_each_tenant_that_one_request_claims_is_told(self):
         quell = self.tenants()
         claims = ["beta", "gamma", "beta"] + [f"t{number}" for number in range(20)]

@@ -428,6 +428,14 @@ class Pings(Story):
         self.assertEqual([i["title"] for i in quell.incidents("&tenant=acme")],
                          ["check:1000 failed"])
 
+    def test_a_key_that_can_be_no_tenant_is_refused_and_makes_none(self):
+        quell = self.quell(*QUICK)
+        for key in (".hidden", "..", "k" * 65):
+            self.assertEqual(self.ping(quell, key + "/backup"), 400, key)
+        stats = quell.settle()
+        self.assertEqual((stats["events_received"], stats["tenants"]), (0, {}))
+        self.assertEqual(self.ping(quell, "k" * 64 + "/backup"), 200)
+
     def test_paths_that_are_no_ping_are_refused(self):
         quell = self.quell(*QUICK)
         for path in ("", "a/b/c/d", self.CHECK + "/256", "a/b/stop", "a/b%20c", "a/../b"):
