@@ -19,7 +19,6 @@
 #define SOURCE_DECODE_BYTES (512 * MIB) /* address space: one message's strings and scratch */
 #define IDLE_NS (100 * NS_PER_MS)
 #define TICK_NS (500 * NS_PER_MS)
-#define COMMIT_NS (1 * NS_PER_S)
 #define PAUSE_AFTER_NS (1 * NS_PER_S)
 #define TELL_AGAIN_NS (60 * NS_PER_S)
 #define STOP_NS_MAX (10 * NS_PER_S)
@@ -180,7 +179,7 @@ static void renew_dead_consumer(struct kafka_source *source, uint64_t now) {
 static void tick(struct kafka_source *source) {
     uint64_t now = clock_monotonic_ns();
     if (now >= source->commit_at_ns) {
-        source->commit_at_ns = now + COMMIT_NS;
+        source->commit_at_ns = now + KAFKA_COMMIT_NS;
         kafka_commit(source, false);
     }
     if (now < source->tick_at_ns) {

@@ -14,6 +14,8 @@
 #include "ingest/rates.h"
 #include "ingest/shape.h"
 
+#define KAFKA_COMMIT_NS (1 * NS_PER_S) /* between two commits */
+
 enum {
     KAFKA_BATCHES = 16,         /* one message may fill all but none waits for more */
     KAFKA_SPANS_MAX = 512,      /* runs of one partition in a batch */
@@ -148,7 +150,8 @@ struct kafka_source {
     uint64_t retry_at_ns;             /* 0: at once */
     uint64_t tick_at_ns;
     uint64_t commit_at_ns;
-    uint64_t told_hash; /* of the trouble told last */
+    uint32_t assigns_due; /* until the member has joined again: no commits before */
+    uint64_t told_hash;   /* of the trouble told last */
     uint64_t told_at_ns;
     bool is_paused;  /* all partitions are */
     bool is_refused; /* the broker does not let us */

@@ -16,6 +16,7 @@
 
 #define FLUSH_NS_MAX (5 * NS_PER_S)
 #define ROW_NS_MAX (2 * NS_PER_S)
+#define REJOIN_NS_MAX (60 * NS_PER_S) /* commits wait so long at most; a join ends before */
 
 /* --- Finding --- */
 
@@ -198,6 +199,11 @@ void kafka_on_assign(void *context, struct kafka_partition *partitions, uint32_t
         tell_begin(source, place, partitions[i].offset);
     }
     source->is_refused = source->is_refused && count == 0;
+    source->assigns_due -= source->assigns_due > 0 ? 1 : 0;
+    if (source->assigns_due == 0) {
+        /* Not with the heartbeats, which count whole seconds from here, too. */
+        source->commit_at_ns = clock_monotonic_ns() + KAFKA_COMMIT_NS / 2;
+    }
 }
 
 /* Whether the state's row says what was made durable, within so long. */
@@ -216,6 +222,15 @@ static bool wait_for_row(struct kafka_source *source, const struct kafka_place *
             return false;
         }
     }
+}
+
+/* The member joins again, on the connection that carries commits: one that is sent meanwhile stands
+ * behind the join, comes in a generation that is over, and librdkafka takes all partitions for
+ * lost. What was revoked in order is followed by an assignment, often of nothing, before the join,
+ * and by one behind it. */
+static void hold_commits(struct kafka_source *source, bool is_lost) {
+    source->assigns_due = is_lost ? 1 : 2;
+    source->commit_at_ns = clock_monotonic_ns() + REJOIN_NS_MAX;
 }
 
 void kafka_on_revoke(void *context, const struct kafka_partition *partitions, uint32_t count,
@@ -241,6 +256,7 @@ void kafka_on_revoke(void *context, const struct kafka_partition *partitions, ui
             place->wants_pin = false;
         }
     }
+    hold_commits(source, is_lost);
 }
 
 void kafka_places_give_up(struct kafka_source *source) {

@@ -117,6 +117,32 @@ class Kafka(Story):
     def ready(self, quell):
         return quell.request("GET", "/readyz?verbose", port=quell.console)[1].decode()
 
+    def test_a_member_that_joins_goes_on_where_the_others_stand(self):
+        """No commit is sent behind a join: it would cost its sender all partitions, and what he
+        read since."""
+        self.broker.create("joined", 3)
+        first, sent = self.kafka("joined"), 0
+        self.assertTrue(wait_for(lambda: "reading joined/2" in first.said()))
+        with subprocess.Popen(["kcat", "-P", "-b", self.broker.address, "-t", "joined", "-X",
+                               "linger.ms=5", "-X", "sticky.partitioning.linger.ms=0"],
+                              stdin=subprocess.PIPE, text=True) as producer:
+            second, end = None, time.time() + 60
+            while second is None or "reading joined" not in second.said():
+                self.assertLess(time.time(), end)
+                producer.stdin.write(json.dumps({"job_id": f"j{sent}", "status": "ok"}) + "\n")
+                producer.stdin.flush()
+                sent += 1
+                time.sleep(0.01)
+                if sent == 200:
+                    second = self.kafka("joined")
+        quells = (first, second)
+        self.assertTrue(wait_for(lambda: sum(self.stats(one)["events_accepted"]
+                                             for one in quells) >= sent))
+        for one in quells:
+            one.settle()
+            self.assertNotIn("could not be committed", one.said())
+        self.assertEqual(sum(self.stats(one)["events_accepted"] for one in quells), sent)
+
     def test_events_of_a_topic_become_an_incident(self):
         self.broker.create("storm", 3)
         self.broker.produce("storm", [json.dumps(failure("load", "extract")),
