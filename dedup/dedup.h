@@ -40,7 +40,8 @@ bool event_ids_admit(struct event_ids *ids, struct hash128 event_key);
 /* Of a key that event_ids_admit has just called a duplicate. true: it is older than its tenant's
  * own horizon, so it is new, and remembered from now on. */
 bool event_ids_admit_again(struct event_ids *ids, struct hash128 event_key, uint64_t horizon_ns);
-/* Memory that will be written to soon for the first time, told once; false: none. */
+/* Memory that will be written to soon for the first time, told once; false: none. To be asked again
+ * when what was told has been made: until then it is not used, as long as that may be. */
 bool event_ids_next_memory(struct event_ids *ids, void **memory_out, size_t *size_out);
 /* Emits the batch's row, and deletes of batches that expired. */
 void event_ids_end_batch(struct event_ids *ids, struct effects *effects);

@@ -21,7 +21,8 @@ enum {
     DELETES_MAX = 1024,
     DELETE_BYTES = 24,
     BATCHES_SPARE = 4096,
-    KEYS_AHEAD = 1 << 17, /* whose memory is asked for, once there are half as many */
+    KEYS_TOLD = 1 << 17,      /* whose memory is asked for at once, when there are half as many */
+    KEYS_AHEAD_MAX = 1 << 20, /* while a large table is made, none is made for keys */
 };
 
 struct status event_ids_init(struct event_ids **ids_out, const struct event_ids_options *options,
@@ -160,14 +161,21 @@ bool event_ids_admit_again(struct event_ids *ids, struct hash128 event_key, uint
     return true;
 }
 
+/* Half of what is there ahead, which is a second's at most. */
+static bool is_telling_due(const struct event_ids *ids) {
+    uint64_t ahead = ids->keys_end / 2 < KEYS_TOLD        ? KEYS_TOLD
+                     : ids->keys_end / 2 < KEYS_AHEAD_MAX ? ids->keys_end / 2
+                                                          : KEYS_AHEAD_MAX;
+    return ids->keys_end >= KEYS_TOLD / 2 && ids->keys_told < ids->keys_max &&
+           ids->keys_end + ahead > ids->keys_told;
+}
+
 static bool tell_keys(struct event_ids *ids, void **memory_out, size_t *size_out) {
-    bool is_due = ids->keys_end >= KEYS_AHEAD / 2 && ids->keys_told < ids->keys_max &&
-                  ids->keys_end + KEYS_AHEAD > ids->keys_told;
-    if (!is_due) {
+    if (!is_telling_due(ids)) {
         return false;
     }
     uint32_t left = ids->keys_max - ids->keys_told;
-    uint32_t count = left < KEYS_AHEAD ? left : KEYS_AHEAD;
+    uint32_t count = left < KEYS_TOLD ? left : KEYS_TOLD;
     *memory_out = ids->keys + ids->keys_told;
     *size_out = count * sizeof(*ids->keys);
     ids->keys_told += count;

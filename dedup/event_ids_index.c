@@ -7,6 +7,8 @@
 
 enum {
     KEYS_PER_BUCKET_MAX = 4, /* of a whole table */
+    /* Of one whose successor's memory is being made: one key in ten passes then. */
+    KEYS_PER_BUCKET_LATE_MAX = 5,
     BUCKETS_START = 1 << 11,
     PREFETCH_AHEAD = 16, /* keys; about the time that a line takes to come */
     RING_AHEAD = 96,     /* keys; read for the first time since they were written */
@@ -224,9 +226,17 @@ static void move_keys(struct event_ids *ids) {
     }
 }
 
+/* The first keys of a table touch all of its pages at once: where they are not there yet, somebody
+ * waits for them, which for hundreds of thousands of keys is tens of milliseconds. */
+static bool is_being_made(const struct ids_index *index) {
+    uint32_t buckets = 2 * (index->mask + 1);
+    return index->told == buckets && index->made != buckets;
+}
+
 static bool is_to_grow(const struct event_ids *ids) {
-    return ids->index.mask + 1 < ids->index.buckets_max &&
-           ids_count(ids) > ids->index.mask * (uint64_t)KEYS_PER_BUCKET_MAX;
+    const struct ids_index *index = &ids->index;
+    uint32_t most = is_being_made(index) ? KEYS_PER_BUCKET_LATE_MAX : KEYS_PER_BUCKET_MAX;
+    return index->mask + 1 < index->buckets_max && ids_count(ids) > index->mask * (uint64_t)most;
 }
 
 bool ids_index_is_settled(const struct event_ids *ids) {
@@ -252,6 +262,7 @@ void ids_index_make_room(struct event_ids *ids) {
 bool ids_index_next_memory(struct event_ids *ids, void **memory_out, size_t *size_out) {
     struct ids_index *index = &ids->index;
     uint32_t buckets = 2 * (index->mask + 1);
+    index->made = index->told;
     bool is_due = buckets <= index->buckets_max && index->told < buckets &&
                   ids_count(ids) > index->mask * (uint64_t)KEYS_PER_BUCKET_MAX / 4 * 3;
     if (is_due) {

@@ -43,6 +43,7 @@ struct ids_index {
     struct ids_bucket *old_buckets; /* the one before it; NULL when all keys have moved */
     uint32_t old_mask;
     uint32_t told;         /* the size of the latest table that ids_index_next_memory has told */
+    uint32_t made;         /* and of the latest whose memory is there */
     uint64_t moving_first; /* positions that are still to move */
     uint64_t moving_end;
 };
@@ -88,5 +89,6 @@ void ids_index_add(struct event_ids *ids, struct hash128 key, uint32_t place);
 void ids_index_put(struct event_ids *ids, struct hash128 key, uint32_t place);
 /* The place is that of the oldest position, ids->keys_first. */
 void ids_index_forget(struct event_ids *ids, uint32_t place);
-/* The table that will be written to soon for the first time, told once; false: none. */
+/* The table that will be written to soon for the first time, told once; false: none. What was told
+ * before has been made. */
 bool ids_index_next_memory(struct event_ids *ids, void **memory_out, size_t *size_out);

@@ -297,6 +297,55 @@ static void memory_is_told_before_it_is_used(void **state) {
     arena_deinit(&room.arena);
 }
 
+static bool is_untouched(const uint8_t *bytes, size_t size) {
+    return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
+}
+
+/* Admits keys until memory is told; how many are there then. */
+static uint64_t admit_until_told(struct room *room, void **memory, size_t *size) {
+    uint64_t keys = 0;
+    while (!event_ids_next_memory(room->ids, memory, size)) {
+        assert_int_equal(admit_range(room, keys + 1, 1, keys, keys + 1), 1);
+        effects_clear(&room->effects);
+        keys++;
+    }
+    assert_true(is_untouched(*memory, *size));
+    return keys;
+}
+
+static void a_larger_table_is_not_used_before_it_is_made(void **state) {
+    struct room room;
+    void *memory = NULL;
+    void *more = NULL;
+    size_t size = 0;
+    size_t more_size = 0;
+    (void)state;
+    room_init(&room, 300000);
+    uint64_t keys = admit_until_told(&room, &memory, &size);
+    uint64_t full = keys / 3 * 4 + 1000; /* beyond what it takes when nothing is waited for */
+    assert_int_equal(admit_range(&room, keys + 1, 1, keys, full), full - keys);
+    assert_true(is_untouched(memory, size));
+    effects_clear(&room.effects);
+    assert_false(event_ids_next_memory(room.ids, &more, &more_size)); /* asked: it is made */
+    assert_int_equal(admit_range(&room, full + 1, 1, full, full + 10), 10);
+    assert_false(is_untouched(memory, size));
+    arena_deinit(&room.arena);
+}
+
+static void a_table_that_is_never_made_is_used_at_last(void **state) {
+    struct room room;
+    void *memory = NULL;
+    size_t size = 0;
+    (void)state;
+    room_init(&room, 300000);
+    uint64_t keys = admit_until_told(&room, &memory, &size);
+    assert_int_equal(admit_range(&room, keys + 1, 1, keys, 2 * keys), keys);
+    assert_false(is_untouched(memory, size));
+    effects_clear(&room.effects);
+    assert_int_equal(admit_range(&room, 2 * keys + 1, 1, 0, 2 * keys), 0);
+    arena_deinit(&room.arena);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_id_passes_once_within_the_horizon),
@@ -304,6 +353,8 @@ int main(void) {
         cmocka_unit_test(rows_restore_what_is_remembered),
         cmocka_unit_test(an_index_that_grew_knows_what_it_knew),
         cmocka_unit_test(memory_is_told_before_it_is_used),
+        cmocka_unit_test(a_larger_table_is_not_used_before_it_is_made),
+        cmocka_unit_test(a_table_that_is_never_made_is_used_at_last),
         cmocka_unit_test(a_shorter_horizon_ends_before_the_longest),
         cmocka_unit_test(a_row_of_the_former_format_is_known_until_it_expires),
         cmocka_unit_test(each_horizon_agrees_with_a_plain_list),
