@@ -116,6 +116,9 @@ static struct micro_work run_journal(void *state, uint64_t rounds) {
         uint64_t seq = 0;
         writing->is_done = false;
         ASSERT(status_is_ok(journal_append(writing->journal, bytes, i + 1, &seq)));
+        while (journal_is_flushing(writing->journal)) {
+            ASSERT(status_is_ok(loop_run_once(writing->loop, NS_PER_S)));
+        }
         ASSERT(status_is_ok(journal_flush(writing->journal, on_done, writing, &block)));
         while (!writing->is_done) {
             ASSERT(status_is_ok(loop_run_once(writing->loop, NS_PER_S)));

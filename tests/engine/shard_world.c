@@ -67,6 +67,9 @@ struct slice write_record(struct world *world) {
     world->is_flushed = false;
     assert_status(journal_append(world->journal, batch_finish(&world->batch), world->now_ns, &seq),
                   OK);
+    while (journal_is_flushing(world->journal)) { /* zeroes in its way */
+        assert_status(loop_run_once(world->loop, NS_PER_S), OK);
+    }
     assert_status(journal_flush(world->journal, on_flushed, world, &block), OK);
     while (!world->is_flushed) {
         assert_status(loop_run_once(world->loop, NS_PER_S), OK);
