@@ -244,6 +244,15 @@ static void read_own_rare(struct slice bytes, struct envelope *envelope) {
     envelope->depends_on_count = (uint32_t)own_text(bytes, AT_DEPENDS_ON).size;
 }
 
+/* Texts that are not there are empty and somewhere, as they are for whoever reads by vtable. */
+static void leave_rare_empty(struct slice bytes, struct envelope *envelope) {
+    struct slice empty = slice_of(bytes.data, 0);
+    envelope->event_id = empty;
+    envelope->error_class = empty;
+    envelope->reason = empty;
+    envelope->raw = empty;
+}
+
 static void read_own(struct slice bytes, struct envelope *envelope) {
     const uint8_t *table = bytes.data + TABLE_AT;
     *envelope = (struct envelope){0};
@@ -266,6 +275,8 @@ static void read_own(struct slice bytes, struct envelope *envelope) {
     envelope->attributes_count = packed_count(own_text(bytes, AT_PACKED));
     if (is_rich(bytes)) {
         read_own_rare(bytes, envelope);
+    } else {
+        leave_rare_empty(bytes, envelope);
     }
 }
 
