@@ -44,6 +44,11 @@ static inline uint8_t *packed_put(uint8_t *at, const struct attribute *attribute
     return at + attribute->value.size;
 }
 
+/* Without the first `size` bytes, which are there; what is empty then still is somewhere. */
+static inline struct slice packed_behind(struct slice packed, size_t size) {
+    return slice_of(packed.data + size, packed.size - size);
+}
+
 /* Takes a size off the front; false when there is none. */
 static inline bool packed_take_size(struct slice *packed, size_t *size_out) {
     size_t size = 0;
@@ -52,7 +57,7 @@ static inline bool packed_take_size(struct slice *packed, size_t *size_out) {
         size |= (size_t)(byte & 0x7F) << (i * PACKED_SIZE_BITS);
         if (byte < 0x80) {
             *size_out = size;
-            *packed = slice_tail(*packed, i + 1);
+            *packed = packed_behind(*packed, i + 1);
             return true;
         }
     }
@@ -67,14 +72,14 @@ static inline bool packed_take(struct slice *packed, struct attribute *attribute
         return false;
     }
     attribute_out->type = (enum attribute_type)packed->data[0];
-    *packed = slice_tail(*packed, 1);
+    *packed = packed_behind(*packed, 1);
     if (!packed_take_size(packed, &key_bytes) || !packed_take_size(packed, &value_bytes) ||
         key_bytes > packed->size || value_bytes > packed->size - key_bytes) {
         return false;
     }
     attribute_out->key = slice_head(*packed, key_bytes);
-    attribute_out->value = slice_head(slice_tail(*packed, key_bytes), value_bytes);
-    *packed = slice_tail(*packed, key_bytes + value_bytes);
+    attribute_out->value = slice_head(packed_behind(*packed, key_bytes), value_bytes);
+    *packed = packed_behind(*packed, key_bytes + value_bytes);
     return true;
 }
 
