@@ -1,8 +1,9 @@
 /*
  * derive_mask.c - a message without what differs from one occurrence to the next, so that repeats
- * of one error have one class: numbers and timestamps with their zone become '#', hex words and
- * uuids '#', quoted strings ''. One pass, bounded output; messages come from strangers, so that
- * what is looked at in vain at any place is bounded, too.
+ * of one error have one class: numbers and timestamps with their zone become '#', months and days
+ * of the week beside them '#', hex words and uuids '#', quoted strings ''. One pass, bounded
+ * output; messages come from strangers, so that what is looked at in vain at any place is bounded,
+ * too.
  */
 #include "core/base/json_pick.h"
 #include "core/base/text.h"
@@ -130,6 +131,94 @@ static size_t whole_number_size(struct slice rest) {
     return size + exponent_size(slice_tail(rest, size));
 }
 
+/* --- Dates in words: "Mon, 23 Nov 2026", "Nov  3 06:53:05", "23-NOV-26" --- */
+
+enum { NAME_BYTES_MAX = 9, SHORT_NAME_BYTES = 3 };
+static const char month_names[][NAME_BYTES_MAX + 1] = {
+    "january", "february", "march",     "april",   "may",      "june",
+    "july",    "august",   "september", "october", "november", "december",
+};
+static const char weekday_names[][NAME_BYTES_MAX + 1] = {
+    "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
+};
+
+/* Size of one of the names at the front, whole or its first three letters, with a capital: "may" is
+ * no month. 0: none. */
+static size_t name_size(struct slice rest, const char names[][NAME_BYTES_MAX + 1], size_t count) {
+    char lower[NAME_BYTES_MAX + 1] = {0};
+    size_t size = 0;
+    if (rest.size == 0 || rest.data[0] < 'A' || rest.data[0] > 'Z') {
+        return 0;
+    }
+    for (; size < rest.size && size < NAME_BYTES_MAX && is_letter(rest.data[size]); size++) {
+        lower[size] = (char)(rest.data[size] | 0x20);
+    }
+    if (size < SHORT_NAME_BYTES || (size < rest.size && is_letter(rest.data[size]))) {
+        return 0;
+    }
+    for (size_t i = 0; i < count; i++) {
+        bool is_it = memcmp(lower, names[i], size) == 0;
+        if (is_it && (size == SHORT_NAME_BYTES || size == strlen(names[i]))) {
+            return size;
+        }
+    }
+    return 0;
+}
+
+/* The same of what joins parts of a date: "-", "/", ".", "," and blanks, three at most. */
+static struct slice behind_joint(struct slice rest) {
+    size_t size = 0;
+    while (size < rest.size && size < 3 && rest.data[size] != 0 &&
+           strchr(" -/.,", rest.data[size]) != NULL) {
+        size++;
+    }
+    return size == 0 ? slice_of(NULL, 0) : slice_tail(rest, size);
+}
+
+static bool begins_number(struct slice rest) {
+    return rest.size > 0 && is_digit(rest.data[0]);
+}
+
+/* Whether what was masked last is a number, and one joint stands behind it. */
+static bool is_behind_number(const struct text *masked) {
+    return masked->size >= 2 && masked->data[masked->size - 2] == '#' &&
+           strchr(" -/", masked->data[masked->size - 1]) != NULL;
+}
+
+static size_t month_size(struct slice rest, const struct text *masked) {
+    size_t size = name_size(rest, month_names, sizeof(month_names) / sizeof(month_names[0]));
+    struct slice next = slice_tail(rest, size);
+    bool is_date = size > 0 && (begins_number(behind_joint(next)) || is_behind_number(masked));
+    bool is_padded = slice_starts_with(next, SLICE("  ")); /* "Nov  3", as "Nov 13" */
+    return is_date ? size + (is_padded ? 1 : 0) : 0;
+}
+
+static size_t weekday_size(struct slice rest) {
+    size_t size = name_size(rest, weekday_names, sizeof(weekday_names) / sizeof(weekday_names[0]));
+    struct slice next = size > 0 ? behind_joint(slice_tail(rest, size)) : slice_of(NULL, 0);
+    struct text none = text_over(NULL, 0);
+    return begins_number(next) || month_size(next, &none) > 0 ? size : 0;
+}
+
+static size_t date_word_size(struct slice rest, const struct text *masked) {
+    size_t size = month_size(rest, masked);
+    return size > 0 ? size : weekday_size(rest);
+}
+
+/* "23-Nov-26" */
+static bool begins_date(struct slice rest) {
+    size_t digits = 0;
+    while (digits < rest.size && digits < 4 && is_digit(rest.data[digits])) {
+        digits++;
+    }
+    struct slice next = slice_tail(rest, digits);
+    return digits > 0 && slice_starts_with(next, SLICE("-")) &&
+           name_size(slice_tail(next, 1), month_names,
+                     sizeof(month_names) / sizeof(month_names[0])) > 0;
+}
+
+/* --- Quotes --- */
+
 /* Size of what is before the first quote that no backslash escapes. */
 static size_t unescaped_size(struct slice text, uint8_t quote) {
     size_t size = 0;
@@ -139,11 +228,36 @@ static size_t unescaped_size(struct slice text, uint8_t quote) {
     return size < text.size ? size : text.size;
 }
 
+/* Size of a string in quotes that differ at its two ends; ' of a word does for none of them. */
+static size_t paired_size(struct slice rest) {
+    static const struct {
+        const char *opening;
+        const char *closing;
+    } pairs[] = {{"“", "”"}, {"„", "“"}, {"«", "»"}, {"‘", "’"}};
+    struct slice near = slice_head(rest, QUOTED_BYTES_MAX);
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+        struct slice closing = slice_of_text(pairs[i].closing);
+        size_t at = strlen(pairs[i].opening);
+        if (!slice_starts_with(near, slice_of_text(pairs[i].opening))) {
+            continue;
+        }
+        for (; at + closing.size <= near.size; at++) {
+            if (slice_starts_with(slice_tail(near, at), closing)) {
+                return at + closing.size;
+            }
+        }
+    }
+    return 0;
+}
+
 /* Size of a quoted string at the front. In quotes that are escaped themselves the next quote is the
  * end; in others an escaped quote is none, unless there is no other: 'C:\dir\'. */
 static size_t quoted_size(struct slice rest) {
     size_t opening = rest.data[0] == '\\' && rest.size > 1 ? 2 : 1;
     uint8_t quote = rest.data[opening - 1];
+    if (quote >= 0x80) {
+        return paired_size(rest);
+    }
     if (quote != '\'' && quote != '"' && quote != '`') {
         return 0;
     }
@@ -160,7 +274,10 @@ static size_t mask_front(struct slice rest, bool in_word, struct text *masked) {
         text_add_text(masked, "''");
         return size;
     }
-    size = in_word ? 0 : hex_word_size(rest);
+    if (!in_word) { /* dates first: "Dec" and "Feb" are hex digits */
+        size = date_word_size(rest, masked);
+        size = size > 0 || begins_date(rest) ? size : hex_word_size(rest);
+    }
     if (size == 0 && is_digit(rest.data[0])) {
         size = whole_number_size(rest);
     }
