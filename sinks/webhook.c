@@ -6,8 +6,9 @@
  * webhook-signature: "v1," + base64(HMAC-SHA256(id.timestamp.body)) for each of up to two live
  * secrets, blank-separated.
  *
- * "2xx" is delivered, also when its body breaks off; 429 and 5xx and no answer are retried; a
- * redirect and every other answer is permanent. 410 too: the receiver is gone.
+ * "2xx" is delivered, also when its body breaks off. What says that this message will never do is
+ * permanent, and so is a receiver that has moved or is gone for good. Every other answer, and none,
+ * is the receiver's state, which may pass: a route that is not deployed yet, a token in rotation.
  */
 #include "sinks/webhook.h"
 
@@ -285,6 +286,18 @@ static struct status webhook_build(void *context, const struct sink_delivery *de
     return status_ok();
 }
 
+/* RFC 9110, 15: moved for good, a bad request, gone, what has no length, is too large, of no type
+ * that is taken or cannot be processed; RFC 6585: headers too large. */
+static bool is_final(long status) {
+    static const short finals[] = {301, 308, 400, 410, 411, 413, 415, 422, 431};
+    for (size_t i = 0; i < sizeof(finals) / sizeof(finals[0]); i++) {
+        if (status == finals[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum sink_verdict webhook_read(void *state, const struct sink_delivery *delivery,
                                       const struct sink_response *response, struct text *memory) {
     (void)state;
@@ -294,9 +307,7 @@ static enum sink_verdict webhook_read(void *state, const struct sink_delivery *d
     if (status >= 200 && status < 300) {
         return SINK_DELIVERED;
     }
-    bool is_transient =
-        status == 0 || status == 408 || status == 425 || status == 429 || status >= 500;
-    return is_transient ? SINK_RETRY : SINK_GIVE_UP;
+    return is_final(status) ? SINK_GIVE_UP : SINK_RETRY;
 }
 
 const struct sink_type sink_webhook_type = {

@@ -91,6 +91,29 @@ class WebhookStory(Story):
         for _, _, headers, body in requests:
             Webhook(SECRETS[0]).verify(body, headers)
 
+    def test_what_may_pass_is_retried(self):
+        """A route that is not deployed yet, a token in rotation, a login page in between."""
+        states = (302, 401, 403, 404, 405, 409, 423, 429, 500)
+        listener = self.listener(*[(status, {}) for status in states])
+        quell = self.hook(listener.url, "sink.hook.breaker_failures=50")
+        quell.events(failure("one"))
+        self.wait_for_requests(listener, len(states) + 1)
+        self.assertTrue(wait_for(lambda: quell.metric("quell_sink_delivered_total") == 1))
+        self.assertEqual(len({headers["webhook-id"] for _, _, headers, _ in listener.requests}), 1)
+        self.assertEqual(quell.get("/api/v1/dlq")[1]["dead_letters"], [])
+
+    def test_what_will_never_do_is_a_dead_letter_at_once(self):
+        finals = (301, 308, 400, 410, 411, 413, 415, 422, 431)
+        listener = self.listener(*[(status, {}) for status in finals])
+        quell = self.hook(listener.url, "sink.hook.breaker_failures=50")
+        for count, status in enumerate(finals, 1):
+            quell.events(failure(f"job-{status}"))
+            self.assertTrue(wait_for(lambda: len(quell.get("/api/v1/dlq")[1]["dead_letters"]) ==
+                                     count), status)
+        for letter in quell.get("/api/v1/dlq")[1]["dead_letters"]:
+            self.assertEqual(letter["attempts"], 1, letter["error"])
+        self.assertEqual(len(listener.requests), len(finals))
+
     def test_an_answer_whose_body_breaks_off_is_an_answer(self):
         listener = self.listener(*[(200, {"Content-Length": "1000"})] * 3)
         quell = self.hook(listener.url)
@@ -206,8 +229,8 @@ template = '{"words":"{{severity}} {{type}}: {{ title }}","who":"{{root_cause.en
     def test_a_redirect_leads_nowhere(self):
         inside = self.listener()
         for status in (301, 302, 303, 307, 308):
-            listener = self.listener((status, {"Location": inside.url + "/secret"}))
-            quell = self.hook(listener.url)
+            listener = self.listener(*[(status, {"Location": inside.url + "/secret"})] * 2)
+            quell = self.hook(listener.url, "sink.hook.max_attempts=2")
             quell.events(failure("one"))
             self.assertTrue(wait_for(lambda: quell.get("/api/v1/dlq")[1]["dead_letters"]))
             quell.close()
