@@ -73,7 +73,9 @@ class Peer:
         while not listens(self.http):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 with open(os.path.join(self.directory, "log")) as log:
-                    raise SystemExit(f"{command[0]} does not listen: {log.read()[-2000:]}")
+                    words = log.read()[-2000:]
+                self.stop()
+                raise SystemExit(f"{command[0]} does not listen: {words}")
             time.sleep(0.05)
 
     def stop(self):
