@@ -100,6 +100,10 @@ bool journal_is_flushing(const struct journal *journal) {
     return journal->is_flushing || journal_ahead_bars(&journal->ahead, open_block_end(journal));
 }
 
+bool journal_is_writing(const struct journal *journal) {
+    return journal->is_flushing || journal->ahead.is_writing;
+}
+
 bool journal_is_failed(const struct journal *journal) {
     return journal->is_failed;
 }

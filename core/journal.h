@@ -87,6 +87,8 @@ MUST_CHECK struct status journal_flush(struct journal *journal,
 void journal_go_on(struct journal *journal);
 /* A block is in flight, or what is would be in the open one's way. */
 bool journal_is_flushing(const struct journal *journal);
+/* A block, or what is written ahead of the next ones, is on its way: the loop has work to end. */
+bool journal_is_writing(const struct journal *journal);
 bool journal_is_failed(const struct journal *journal);
 /* Takes the next record (a batch's bytes) off the block's front; false at the end. */
 bool journal_block_next(struct journal_block *block, struct slice *record_out);

@@ -32,7 +32,7 @@ struct journal_ahead {
 
 /* Borrows the loop. */
 void journal_ahead_init(struct journal_ahead *ahead, struct loop *loop);
-/* Waits for what is on its way: its loop runs. */
+/* Waits for what is on its way, where its loop still runs. */
 void journal_ahead_deinit(struct journal_ahead *ahead);
 /* Another segment is written to from now on; nothing may be on its way. */
 void journal_ahead_enter(struct journal_ahead *ahead, const struct journal_segment *segment);

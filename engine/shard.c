@@ -169,6 +169,10 @@ struct status shard_run(struct shard *shard, struct fault *fault) {
         status = shard_turn(shard);
     }
     shard_refuse_leftovers(shard);
+    /* Here: a ring completes nothing for another thread. */
+    while (journal_is_writing(shard->journal) &&
+           status_is_ok(loop_run_once(shard->loop, NS_PER_S))) {
+    }
     return status.code == STATUS_END ? status_ok() : status;
 }
 
@@ -184,7 +188,7 @@ void shard_close(struct shard *shard) {
     if (shard == NULL) {
         return;
     }
-    while (shard->journal != NULL && journal_is_flushing(shard->journal) &&
+    while (shard->journal != NULL && journal_is_writing(shard->journal) &&
            status_is_ok(loop_run_once(shard->loop, NS_PER_S))) {
     }
     state_copy_close(shard->retain.copy);
