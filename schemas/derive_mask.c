@@ -181,8 +181,11 @@ static bool begins_number(struct slice rest) {
 
 /* Whether what was masked last is a number, and one joint stands behind it. */
 static bool is_behind_number(const struct text *masked) {
-    return masked->size >= 2 && masked->data[masked->size - 2] == '#' &&
-           strchr(" -/", masked->data[masked->size - 1]) != NULL;
+    char joint = '\0';
+    if (masked->size >= 2) {
+        joint = masked->data[masked->size - 1];
+    }
+    return joint != '\0' && strchr(" -/", joint) != NULL && masked->data[masked->size - 2] == '#';
 }
 
 static size_t month_size(struct slice rest, const struct text *masked) {
@@ -205,16 +208,16 @@ static size_t date_word_size(struct slice rest, const struct text *masked) {
     return size > 0 ? size : weekday_size(rest);
 }
 
-/* "23-Nov-26" */
+/* "23-Nov-26", and not the hex of "23-FEB0-26" or "23-FEB-9F3A". */
 static bool begins_date(struct slice rest) {
-    size_t digits = 0;
-    while (digits < rest.size && digits < 4 && is_digit(rest.data[digits])) {
-        digits++;
-    }
-    struct slice next = slice_tail(rest, digits);
-    return digits > 0 && slice_starts_with(next, SLICE("-")) &&
-           name_size(slice_tail(next, 1), month_names,
-                     sizeof(month_names) / sizeof(month_names[0])) > 0;
+    size_t digits = number_size(slice_head(rest, 4));
+    struct slice month = slice_tail(rest, digits + 1);
+    size_t size = name_size(month, month_names, sizeof(month_names) / sizeof(month_names[0]));
+    struct slice year = slice_tail(month, size + 1);
+    size_t year_digits = number_size(slice_head(year, 4));
+    return digits > 0 && size > 0 && rest.data[digits] == '-' &&
+           slice_starts_with(slice_tail(month, size), SLICE("-")) && year_digits > 0 &&
+           ends_word(year, year_digits);
 }
 
 /* --- Quotes --- */
@@ -228,22 +231,35 @@ static size_t unescaped_size(struct slice text, uint8_t quote) {
     return size < text.size ? size : text.size;
 }
 
-/* Size of a string in quotes that differ at its two ends; ' of a word does for none of them. */
+/* Whether the closing quote stands at the front; the one that is an apostrophe, too, only where no
+ * word goes on behind it: "can’t". */
+static bool closes_pair(struct slice rest, struct slice closing) {
+    bool is_apostrophe = slice_equals(closing, SLICE("’"));
+    return slice_starts_with(rest, closing) && (!is_apostrophe || ends_word(rest, closing.size));
+}
+
+/* Size of a string in quotes that differ at its two ends, in the ways of several languages. */
 static size_t paired_size(struct slice rest) {
     static const struct {
         const char *opening;
-        const char *closing;
-    } pairs[] = {{"“", "”"}, {"„", "“"}, {"«", "»"}, {"‘", "’"}};
+        const char *closing[2];
+    } pairs[] = {{"“", {"”", "”"}},
+                 {"„", {"“", "”"}},
+                 {"»", {"«", "«"}},
+                 {"«", {"»", "»"}},
+                 {"‘", {"’", "’"}}};
     struct slice near = slice_head(rest, QUOTED_BYTES_MAX);
     for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
-        struct slice closing = slice_of_text(pairs[i].closing);
+        struct slice first = slice_of_text(pairs[i].closing[0]);
+        struct slice second = slice_of_text(pairs[i].closing[1]);
         size_t at = strlen(pairs[i].opening);
         if (!slice_starts_with(near, slice_of_text(pairs[i].opening))) {
             continue;
         }
-        for (; at + closing.size <= near.size; at++) {
-            if (slice_starts_with(slice_tail(near, at), closing)) {
-                return at + closing.size;
+        for (; at < near.size; at++) {
+            struct slice here = slice_tail(near, at);
+            if (closes_pair(here, first) || closes_pair(here, second)) {
+                return at + first.size;
             }
         }
     }

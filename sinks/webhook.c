@@ -286,10 +286,11 @@ static struct status webhook_build(void *context, const struct sink_delivery *de
     return status_ok();
 }
 
-/* RFC 9110, 15: moved for good, a bad request, gone, what has no length, is too large, of no type
- * that is taken or cannot be processed; RFC 6585: headers too large. */
+/* RFC 9110, 15: moved for good, a bad request, at odds with what is there (a receiver that has it
+ * already), gone, what has no length, is too large, of no type that is taken or cannot be
+ * processed; RFC 6585: headers too large. */
 static bool is_final(long status) {
-    static const short finals[] = {301, 308, 400, 410, 411, 413, 415, 422, 431};
+    static const short finals[] = {301, 308, 400, 409, 410, 411, 413, 415, 422, 431};
     for (size_t i = 0; i < sizeof(finals) / sizeof(finals[0]); i++) {
         if (status == finals[i]) {
             return true;
