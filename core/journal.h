@@ -85,7 +85,8 @@ MUST_CHECK struct status journal_flush(struct journal *journal,
                                        void *context, struct journal_block *block_out);
 /* After options.wake: a flush that waits for its segment may be done, and on_done come. */
 void journal_go_on(struct journal *journal);
-/* A block is in flight, or what is would be in the open one's way. */
+/* No flush may begin: a block is in flight, or zeroes are written ahead where the open one would
+ * go. The loop ends either. */
 bool journal_is_flushing(const struct journal *journal);
 /* A block, or what is written ahead of the next ones, is on its way: the loop has work to end. */
 bool journal_is_writing(const struct journal *journal);

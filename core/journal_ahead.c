@@ -2,7 +2,6 @@
 #include "core/journal_ahead.h"
 
 #include <linux/magic.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/vfs.h>
 
