@@ -10,7 +10,8 @@ static void take_id(struct json_walk *walk, struct otlp_record *record, uint8_t 
     struct slice text = {0};
     if (otlp_take_text(walk, &text) && text.size > 0 &&
         !status_is_ok(text_parse_hex(text, id_out, size))) {
-        record->reason = complaint;
+        memset(id_out, 0, size); /* digits before the first that is none */
+        otlp_record_miss_id(record, complaint);
     }
 }
 

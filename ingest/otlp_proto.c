@@ -225,9 +225,9 @@ void otlp_proto_take_id(struct otlp_record *record, uint32_t which, struct slice
         return;
     }
     if (bytes.size != wanted) {
-        record->reason = which == OTLP_PROTO_TRACE_ID  ? "traceId is not 16 bytes"
-                         : which == OTLP_PROTO_SPAN_ID ? "spanId is not 8 bytes"
-                                                       : "parentSpanId is not 8 bytes";
+        otlp_record_miss_id(record, which == OTLP_PROTO_TRACE_ID  ? "traceId is not 16 bytes"
+                                    : which == OTLP_PROTO_SPAN_ID ? "spanId is not 8 bytes"
+                                                                  : "parentSpanId is not 8 bytes");
         return;
     }
     uint64_t first = big_endian_u64(bytes.data);

@@ -297,6 +297,14 @@ void otlp_record_set_body(struct otlp_record *record, struct slice body, enum at
     record->envelope.flags |= otlp_is_marked(body, type) ? ENVELOPE_MESSAGE_CUT : 0u;
 }
 
+/* Log data model, trace_id and span_id: "The receivers SHOULD assume that the log record is not
+ * associated with a trace if [...] the field contains an invalid value." */
+void otlp_record_miss_id(struct otlp_record *record, const char *words) {
+    if (record->span != NULL) {
+        record->reason = words;
+    }
+}
+
 void otlp_record_set_severity(struct otlp_record *record, uint64_t number) {
     /* An enum is an int32: beyond it stands one below zero. */
     record->envelope.severity = event_severity_of_otlp(number > INT32_MAX ? 0 : (uint32_t)number);

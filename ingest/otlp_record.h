@@ -84,6 +84,8 @@ struct otlp_record {
 void otlp_record_init(struct otlp_record *record, enum event_kind kind);
 /* A log record's body, as otlp_take_any has it. */
 void otlp_record_set_body(struct otlp_record *record, struct slice body, enum attribute_type type);
+/* An id that is none: words that stay, what to refuse a span for. A log record goes without it. */
+void otlp_record_miss_id(struct otlp_record *record, const char *words);
 /* Of OTLP's 1 to 24; others are none. */
 void otlp_record_set_severity(struct otlp_record *record, uint64_t number);
 

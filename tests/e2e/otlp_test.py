@@ -121,9 +121,11 @@ class Otlp(Story):
 
     def test_a_record_that_is_refused_is_a_partial_success(self):
         client = self.client(self.quell())
-        bad_trace_id = field(2, field(2, field(9, b"xyz")))
-        answer = client.call(LOGS, field(1, bad_trace_id))
+        status = field(6, field(1, b"job.status") + field(2, field(1, b"odd")))
+        answer = client.call(LOGS, field(1, field(2, field(2, status))))
         self.assertEqual(answer[:1] + answer[2:4], b"\x0a\x08\x01")  # partial_success: 1 rejected
+        bad_trace_id = field(2, field(2, field(9, b"xyz")))
+        self.assertEqual(client.call(LOGS, field(1, bad_trace_id)), b"")
 
     def test_words_of_a_refusal_are_text_whatever_they_quote(self):
         quell = self.quell()

@@ -404,6 +404,21 @@ class Pairs(unittest.TestCase):
                 reason = f"{key} is not {unit}".encode().hex()
                 self.assertIn("refused:" + reason, self.tool.run("traces", encoding, body).split())
 
+    def test_a_log_record_with_an_id_of_another_length_is_taken_without_it(self):
+        plain, odd = ExportLogsServiceRequest(), ExportLogsServiceRequest()
+        for request in (plain, odd):
+            logs = request.resource_logs.add().scope_logs.add().log_records
+            logs.add(time_unix_nano=1799999999000000000).body.string_value = "boom"
+        logs[0].trace_id, logs[0].span_id = b"odd", b"\x12" * 9
+        wanted = self.tool.run("logs", "proto", plain.SerializeToString())
+        self.assertNotIn("refused", wanted)
+        self.assertEqual(self.tool.run("logs", "proto", odd.SerializeToString()), wanted)
+        document = json.dumps(as_otlp_json(MessageToDict(plain)))
+        for ids in ("0123456789abcdef0123456789abcdeg", "0123456789abcdeg"), ("ab", "no hex"):
+            named = '{"traceId":"%s","spanId":"%s","timeUnixNano"' % ids
+            body = document.replace('{"timeUnixNano"', named).encode()
+            self.assertEqual(self.tool.run("logs", "json", body), wanted)
+
     def test_damaged_bodies_are_judged_without_a_crash(self):
         invalid = 0
         for seed in range(2000):
