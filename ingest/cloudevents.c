@@ -317,6 +317,24 @@ static struct status keep_context(struct decode *decode, struct cloudevent *even
     return status_ok();
 }
 
+/* Data of JSON is taken. What curl -d and others call a form may be JSON, or is let be. */
+static struct status take_body(struct decode *decode, const struct http_request *request,
+                               struct cloudevent *event, struct slice body) {
+    struct slice type = media_type_of(request);
+    bool is_form = media_type_is(type, "application/x-www-form-urlencoded");
+    if ((!is_form && !media_type_is_json(type)) || slice_trim(body).size == 0) {
+        return status_ok();
+    }
+    struct json_walk walk = json_walk_over(body, decode->arena);
+    event->data = walk;
+    json_skip(&walk, NULL);
+    if (json_finish(&walk)) {
+        return status_ok();
+    }
+    event->data = (struct json_walk){0};
+    return is_form && !walk.is_out_of_room ? status_ok() : decode_fail(decode, &walk);
+}
+
 struct status cloudevents_decode_binary(struct decode *decode, const struct http_request *request,
                                         struct slice body) {
     struct cloudevent *event = ARENA_NEW(decode->arena, struct cloudevent);
@@ -332,13 +350,6 @@ struct status cloudevents_decode_binary(struct decode *decode, const struct http
         draft_refuse(&event->draft, "ce-time is no RFC 3339 time: ", time);
     }
     TRY(keep_context(decode, event, time));
-    if (media_type_is_json(media_type_of(request)) && slice_trim(body).size > 0) {
-        struct json_walk walk = json_walk_over(body, decode->arena);
-        event->data = walk;
-        json_skip(&walk, NULL);
-        if (!json_finish(&walk)) {
-            return decode_fail(decode, &walk);
-        }
-    }
+    TRY(take_body(decode, request, event, body));
     return add_event(decode, event, body);
 }

@@ -73,6 +73,7 @@ static const struct format formats[] = {
     {ROUTE_CLOUDEVENTS, "application/cloudevents-batch+json", ANSWER_COUNTS, cloudevents_decode},
     {ROUTE_CLOUDEVENTS, "application/json", ANSWER_COUNTS, decode_cloudevent_data},
     {ROUTE_CLOUDEVENTS, "", ANSWER_COUNTS, decode_cloudevent_data},
+    {ROUTE_CLOUDEVENTS, "application/x-www-form-urlencoded", ANSWER_COUNTS, decode_cloudevent_data},
     {ROUTE_EDGES, "text/csv", ANSWER_COUNTS, edges_decode},
     {ROUTE_EDGES, "text/plain", ANSWER_COUNTS, edges_decode},
     {ROUTE_EDGES, "application/json", ANSWER_COUNTS, edges_decode},

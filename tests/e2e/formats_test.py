@@ -171,7 +171,8 @@ class CloudEvents(Story):
         headers = {"ce-" + key: value for key, value in self.EVENT.items() if key != "data"}
         cases = (("text/plain", b"no {json"), ("application/octet-stream", b"\xff\x00"),
                  ("application/xml; charset=utf-8", b"<a/>"), ("text/csv", b""),
-                 ("application/vnd.acme.run+json", b'{"message":"no space left"}'))
+                 ("application/vnd.acme.run+json", b'{"message":"no space left"}'),
+                 ("application/x-www-form-urlencoded", b'{"message":"no space left"}'))
         for kind, data in cases:
             told = {**headers, "Content-Type": kind, "ce-subject": kind.split(";")[0]}
             told["ce-id"] = str(uuid.uuid4())
@@ -182,7 +183,8 @@ class CloudEvents(Story):
                           for i in quell.incidents()},
                          {"job:" + kind.split(";")[0]: "no space left" if b"space" in data else ""
                           for kind, data in cases})
-        for kind, status in (("application/cloudevents+avro", 415), ("a/b+json", 400)):
+        for kind, status in (("application/cloudevents+avro", 415), ("a/b+json", 400),
+                             ("application/x-www-form-urlencoded", 200)):
             self.assertEqual(quell.post("/v1/cloudevents", b"{no",
                                         {**headers, "Content-Type": kind})[0], status)
 
@@ -384,7 +386,7 @@ class Pings(Story):
     def test_a_line_of_curl_that_names_no_type_is_taken_by_every_path_of_json(self):
         quell = self.quell(*QUICK)
         for path in ("/v1/events", "/api/v1/lineage", "/api/v1/lineage/batch", "/api/v2/alerts",
-                     "/v1/edges"):
+                     "/v1/cloudevents", "/v1/edges"):
             answers = {quell.request("POST", path, "{}", headers)[1]
                        for headers in ({}, {"Content-Type": "application/x-www-form-urlencoded"},
                                        {"Content-Type": "application/json"})}
