@@ -173,6 +173,24 @@ static void rewrite_int(struct json_walk *walk, struct slice *text) {
     *text = text_slice(&written);
 }
 
+static void rewrite_bytes(struct json_walk *walk, struct slice *text) {
+    bool is_usual = text->size % 4 == 0 && slice_find_byte(*text, '-') == text->size &&
+                    slice_find_byte(*text, '_') == text->size;
+    if (walk->error != NULL || is_usual) { /* it may be long: not copied for nothing */
+        return;
+    }
+    size_t capacity = text->size + 3; /* of padding, and the terminator */
+    char *memory = arena_allocate_unset(walk->arena, capacity, 1);
+    if (memory == NULL) {
+        walk->is_out_of_room = true;
+        json_fail(walk, "no room");
+        return;
+    }
+    struct text written = text_over(memory, capacity);
+    otlp_add_written_base64(&written, *text);
+    *text = text_slice(&written);
+}
+
 static void take_any_member(struct json_walk *walk, struct slice key, uint32_t depth,
                             struct slice *text_out, enum attribute_type *type_out) {
     bool flag;
@@ -205,6 +223,7 @@ static void take_any_member(struct json_walk *walk, struct slice key, uint32_t d
     } else if (json_key_is(key, "bytesValue")) {
         *type_out = ATTRIBUTE_BYTES;
         json_take_string(walk, text_out);
+        rewrite_bytes(walk, text_out);
     } else if (json_key_is(key, "arrayValue") || json_key_is(key, "kvlistValue")) {
         *type_out = ATTRIBUTE_JSON;
         take_composite(walk, key.data[0] == 'k', depth, text_out);

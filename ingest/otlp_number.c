@@ -166,17 +166,50 @@ struct status otlp_parse_i64(struct slice text, int64_t *value_out) {
     return status_ok();
 }
 
+static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
+enum { BASE64_PAD = 64 };
+
 void otlp_add_base64(struct text *text, struct slice bytes) {
-    static const char digits[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
     for (size_t at = 0; at < bytes.size; at += 3) {
         size_t left = bytes.size - at;
         uint32_t group = (uint32_t)bytes.data[at] << 16;
         group |= left > 1 ? (uint32_t)bytes.data[at + 1] << 8 : 0;
         group |= left > 2 ? bytes.data[at + 2] : 0;
         char written[4] = {digits[group >> 18], digits[group >> 12 & 63],
-                           digits[left > 1 ? group >> 6 & 63 : 64],
-                           digits[left > 2 ? group & 63 : 64]};
+                           digits[left > 1 ? group >> 6 & 63 : BASE64_PAD],
+                           digits[left > 2 ? group & 63 : BASE64_PAD]};
         text_add(text, slice_of(written, sizeof(written)));
+    }
+}
+
+/* The value of a digit of either alphabet; BASE64_PAD: it is none. */
+static size_t value_of_digit(uint8_t byte) {
+    byte = byte == '-' ? '+' : byte == '_' ? '/' : byte;
+    return slice_find_byte(slice_of(digits, BASE64_PAD), byte);
+}
+
+static bool is_base64(struct slice written, size_t size) {
+    size_t padding = written.size - size;
+    bool is_it = size % 4 != 1 && (padding == 0 || written.size % 4 == 0) && padding <= 2;
+    for (size_t at = 0; is_it && at < size; at++) {
+        is_it = value_of_digit(written.data[at]) < BASE64_PAD;
+    }
+    return is_it;
+}
+
+void otlp_add_written_base64(struct text *text, struct slice written) {
+    size_t size = slice_find_byte(written, '=');
+    for (size_t at = size; at < written.size; at++) {
+        size = written.data[at] == '=' ? size : written.size;
+    }
+    if (!is_base64(written, size)) {
+        text_add(text, written);
+        return;
+    }
+    for (size_t at = 0; at < size; at++) {
+        text_add_char(text, digits[value_of_digit(written.data[at])]);
+    }
+    for (; size % 4 != 0; size++) {
+        text_add_char(text, digits[BASE64_PAD]);
     }
 }

@@ -32,3 +32,6 @@ static inline bool otlp_is_plain_i64(struct slice text) {
 }
 /* Standard base64 with padding. */
 void otlp_add_base64(struct text *text, struct slice bytes);
+/* Bytes as protobuf's JSON mapping lets senders spell them, in standard or URL-safe base64, padded
+ * or not, written as above; as they are when they are neither. */
+void otlp_add_written_base64(struct text *text, struct slice written);

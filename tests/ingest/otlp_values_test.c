@@ -59,6 +59,36 @@ static void a_number_is_one_in_every_spelling(void **state) {
     }
 }
 
+/* "Either standard or URL-safe base64 encoding with/without paddings are accepted." */
+static void bytes_are_one_value_in_every_spelling_of_base64(void **state) {
+    static const char *const spelled[][2] = {
+        {"+/8=", "+/8="},
+        {"-_8=", "+/8="},
+        {"-_8", "+/8="},
+        {"_w==", "/w=="},
+        {"AA", "AA=="},
+        {"AAEC", "AAEC"},
+        {"AAECAw", "AAECAw=="},
+        {"", ""},
+        {"A", "A"},
+        {"A===", "A==="},
+        {"AA=A", "AA=A"},
+        {"=", "="},
+        {"no base64!", "no base64!"}, /* is kept as it came: no batch is lost for it */
+    };
+    struct world world;
+    char value[64];
+    char wanted[64];
+    (void)state;
+    for (size_t i = 0; i < sizeof(spelled) / sizeof(spelled[0]); i++) {
+        (void)snprintf(value, sizeof(value), "{\"bytesValue\":\"%s\"}", spelled[i][0]);
+        (void)snprintf(wanted, sizeof(wanted), "n=%s B\n", spelled[i][1]);
+        assert_int_equal(decode_value(&world, value), STATUS_OK);
+        assert_string_equal(attributes_of(&world, 0), wanted);
+        arena_deinit(&world.arena);
+    }
+}
+
 /* proto3: "unrecognized enum values" are kept, not refused, and an enum is an int32. */
 static void an_enum_is_any_number(void **state) {
     static const struct {
@@ -240,6 +270,7 @@ static void what_else_is_said_goes_before_the_result_of_a_pipeline(void **state)
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_number_is_one_in_every_spelling),
+        cmocka_unit_test(bytes_are_one_value_in_every_spelling_of_base64),
         cmocka_unit_test(an_enum_is_any_number),
         cmocka_unit_test(every_severity_from_seventeen_on_is_a_failure),
         cmocka_unit_test(a_list_too_long_to_be_whole_is_text),
