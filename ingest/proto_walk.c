@@ -63,9 +63,10 @@ static bool take_bytes(struct proto_walk *walk, struct slice *bytes_out) {
     return true;
 }
 
-bool proto_next_any(struct proto_walk *walk, struct proto_field *field_out) {
+/* A field, or where a group begins or ends. */
+static bool take_field(struct proto_walk *walk, struct proto_field *field_out) {
     uint64_t tag = 0;
-    if (walk->at == walk->end || walk->root->error != NULL || !take_varint(walk, &tag)) {
+    if (!take_varint(walk, &tag)) {
         return false;
     }
     if (tag >> 3 == 0 || tag > UINT32_MAX) {
@@ -85,9 +86,52 @@ bool proto_next_any(struct proto_walk *walk, struct proto_field *field_out) {
     case PROTO_FIXED32:
         field_out->wire = PROTO_FIXED32;
         return take_fixed(walk, 4, &field_out->value);
+    case PROTO_GROUP:
+    case PROTO_GROUP_END:
+        field_out->wire = (enum proto_wire)(tag & 7);
+        return true;
     default:
         return fail(walk, "a field has an unknown wire type");
     }
+}
+
+/* What follows the beginning of a group, to the end that has its number. */
+static bool skip_group(struct proto_walk *walk, uint32_t number) {
+    uint32_t open[PROTO_GROUP_DEPTH_MAX] = {number};
+    size_t depth = 1;
+    struct proto_field field;
+    while (depth > 0) {
+        if (walk->at == walk->end) {
+            return fail(walk, "a group has no end");
+        }
+        if (!take_field(walk, &field)) {
+            return false;
+        }
+        if (field.wire == PROTO_GROUP && depth == PROTO_GROUP_DEPTH_MAX) {
+            return fail(walk, "nested too deeply");
+        }
+        if (field.wire == PROTO_GROUP) {
+            open[depth++] = field.number;
+        } else if (field.wire == PROTO_GROUP_END && open[--depth] != field.number) {
+            return fail(walk, "a group ends that was not begun");
+        }
+    }
+    return true;
+}
+
+bool proto_next_any(struct proto_walk *walk, struct proto_field *field_out) {
+    while (walk->at != walk->end && walk->root->error == NULL && take_field(walk, field_out)) {
+        if (field_out->wire == PROTO_GROUP_END) {
+            return fail(walk, "a group ends that was not begun");
+        }
+        if (field_out->wire != PROTO_GROUP) {
+            return true;
+        }
+        if (!skip_group(walk, field_out->number)) {
+            return false;
+        }
+    }
+    return false;
 }
 
 /* Most text is ASCII: eight bytes a step. */

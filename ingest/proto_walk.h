@@ -2,7 +2,8 @@
  * proto_walk.h - protobuf's wire format, field by field, bounds-checked (protobuf encoding guide).
  *
  * A walk is over one message; a field of it that is a message is walked by a walk of its own, which
- * reports its failures to the same `root`. Nothing is copied. Groups, long deprecated, are refused.
+ * reports its failures to the same `root`. Nothing is copied. Groups, long deprecated, are fields
+ * that nobody here knows: whole ones are passed over, as parsers of all languages do it.
  * The first failure sticks: later calls give nothing. Thread: one at a time.
  */
 #pragma once
@@ -22,7 +23,15 @@ struct proto_walk {
     const uint8_t *end;
 };
 
-enum proto_wire { PROTO_VARINT = 0, PROTO_FIXED64 = 1, PROTO_LENGTH = 2, PROTO_FIXED32 = 5 };
+enum proto_wire {
+    PROTO_VARINT = 0,
+    PROTO_FIXED64 = 1,
+    PROTO_LENGTH = 2,
+    PROTO_GROUP = 3, /* these two are never given to who walks */
+    PROTO_GROUP_END = 4,
+    PROTO_FIXED32 = 5,
+};
+enum { PROTO_GROUP_DEPTH_MAX = 32 }; /* groups in one another */
 
 struct proto_field {
     uint32_t number;

@@ -460,7 +460,7 @@ class Pairs(unittest.TestCase):
     def test_what_protobuf_forbids_is_refused_with_a_place(self):
         cases = {
             b"\x0a\x05ab": "invalid: a field is longer than its message at byte 2",
-            b"\x0b": "invalid: a field has an unknown wire type at byte 1",
+            b"\x0e": "invalid: a field has an unknown wire type at byte 1",
             b"\x00\x01": "invalid: a field has no sound number at byte 1",
             b"\x08" + b"\xff" * 11: "invalid: a number has more than 64 bits at byte 11",
             b"\x0a\x0c\x12\x0a\x12\x08\x2a\x06\x0a\x04\xff\xfe\xfd\xfc":
