@@ -86,7 +86,7 @@ static struct status connect_to(struct slice address, int *fd_out, struct fault 
     struct addrinfo *found = NULL;
     if (!split_address(address, &host, &port) ||
         getaddrinfo(host.data, port.data, &wanted, &found) != 0) {
-        return fault_set(fault, STATUS_INVALID, "\"%.*s\" is no address of a console",
+        return fault_set(fault, STATUS_INVALID, "\"%.*s\" is no address, such as 127.0.0.1:8418",
                          SLICE_PRINT(address));
     }
     int fd = -1;
@@ -204,8 +204,11 @@ struct status admin_call(const struct admin_client *client, struct slice path, s
     tls_client_close(link.tls);
     (void)close(link.fd);
     return is_done ? status_ok()
-                   : fault_set(fault, STATUS_IO, "no whole answer from %.*s",
-                               SLICE_PRINT(client->address));
+                   : fault_set(fault, STATUS_IO, "no whole answer from %.*s%s",
+                               SLICE_PRINT(client->address),
+                               client->tls == NULL ? ": is it quell's, and without TLS? "
+                                                     "--config says where it has it"
+                                                   : "");
 }
 
 struct status admin_client_of(const struct cli_options *options, struct admin_client *client_out,
@@ -226,20 +229,33 @@ struct status admin_client_of(const struct cli_options *options, struct admin_cl
     return status_ok();
 }
 
+/* "quell: ", and of which of many. */
+static void begin_words(const struct admin_client *client) {
+    (void)fprintf(stderr, "quell: %s%s", client->about == NULL ? "" : client->about,
+                  client->about == NULL ? "" : ": ");
+}
+
+void admin_say_refused(const struct admin_client *client, unsigned http_status,
+                       struct slice answer) {
+    char memory[512];
+    struct text words = text_over(memory, sizeof(memory));
+    json_pick_text(json_pick(answer, "error"), "message", &words);
+    begin_words(client);
+    (void)fprintf(stderr, "refused (%u)%s%s\n", http_status, words.size > 0 ? ": " : "", memory);
+}
+
 bool admin_call_or_say(const struct admin_client *client, struct slice path, struct slice body,
                        struct text *answer) {
     struct fault fault;
     unsigned http_status = 0;
     if (!status_is_ok(admin_call(client, path, body, &http_status, answer, &fault))) {
-        (void)fprintf(stderr, "quell: %s\n", fault.words);
+        begin_words(client);
+        (void)fprintf(stderr, "%s\n", fault.words);
         answer->size = 0;
         return false;
     }
     if (http_status != 200) {
-        char memory[512];
-        struct text words = text_over(memory, sizeof(memory));
-        json_pick_text(json_pick(text_slice(answer), "error"), "message", &words);
-        (void)fprintf(stderr, "quell: refused (%u): %s\n", http_status, memory);
+        admin_say_refused(client, http_status, text_slice(answer));
     }
     return http_status == 200;
 }

@@ -14,6 +14,7 @@ struct admin_client {
     const struct tls_options *tls; /* the server's; NULL: plain */
     const char *tenant;            /* X-Scope-OrgID; NULL: not said */
     const char *media_type;        /* of the body; NULL: JSON */
+    const char *about;             /* said before why a call failed: one of many; NULL: nothing */
 };
 
 /* Of --console, else the configuration's; the token of --token or QUELL_TOKEN. `config_out` keeps
@@ -24,6 +25,9 @@ MUST_CHECK struct status admin_client_of(const struct cli_options *options,
 /* Calls; says on stderr what went wrong: false then, with `answer` empty when nothing answered. */
 bool admin_call_or_say(const struct admin_client *client, struct slice path, struct slice body,
                        struct text *answer);
+/* Says on stderr why an answer is none: its status, and the words of its error. */
+void admin_say_refused(const struct admin_client *client, unsigned http_status,
+                       struct slice answer);
 /* One GET by --console or the configuration into memory of its own: free answer_out->data. false,
  * and said on stderr, when it was not answered; then there is nothing to free. */
 bool admin_ask(const struct cli_options *options, struct slice path, struct text *answer_out);

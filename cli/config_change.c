@@ -102,8 +102,14 @@ struct status config_change_check(const struct config *old, const struct config 
         return status_ok();
     }
     stats_set(stats, STAT_CONFIG_RELOAD_OK, 0); /* before it can be read of */
-    log_write(logger, LOG_LEVEL_ERROR, "config", "%s: %s", key != NULL ? key : "tenants_dir",
-              key != NULL ? "listen.* cannot change while quell runs: start it anew"
-                          : "there is no such directory any more");
+    if (key != NULL) {
+        log_write(logger, LOG_LEVEL_ERROR, "config",
+                  "%s: listen.* cannot change while quell runs: start it anew", key);
+    } else {
+        log_write(logger, LOG_LEVEL_ERROR, "config",
+                  "tenants_dir: there is no directory %.*s any more: who means to have no tenants "
+                  "leaves it there, empty",
+                  SLICE_PRINT(new->tenants_dir));
+    }
     return status_of(STATUS_INVALID);
 }

@@ -76,8 +76,8 @@ static bool import(const struct cli_options *options, const struct config *confi
         (void)fprintf(stderr, "quell: %s\n", fault.words);
         return false;
     }
-    if (http_status != 200 && http_status != 400) {
-        (void)fprintf(stderr, "quell: refused (%u)\n", http_status);
+    if (json_pick(text_slice(&answer), "accepted").size == 0) { /* else it speaks of each edge */
+        admin_say_refused(&client, http_status, text_slice(&answer));
         return false;
     }
     return print_answer(text_slice(&answer));

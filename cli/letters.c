@@ -96,7 +96,10 @@ static bool operate(struct letters *letters, const char *what, const char *numbe
     text_add_text(&body, "{\"by\":");
     text_add_json_string(&body, slice_of_text(admin_actor(letters->options)));
     text_add_char(&body, '}');
-    if (!call(letters, &path, text_slice(&body))) {
+    letters->client.about = number;
+    bool is_done = call(letters, &path, text_slice(&body));
+    letters->client.about = NULL;
+    if (!is_done) {
         return false;
     }
     admin_tell_done(letters->options, &letters->answer, number, what);

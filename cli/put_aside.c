@@ -99,8 +99,11 @@ static bool operate(struct quarantine *quarantine, const char *what, const char 
     text_add_text(&body, "{\"by\":");
     text_add_json_string(&body, slice_of_text(by != NULL ? by : "quell quarantine"));
     text_add_char(&body, '}');
-    if (!admin_call_or_say(&quarantine->client, text_slice(&path), text_slice(&body),
-                           &quarantine->answer)) {
+    quarantine->client.about = id;
+    bool is_done = admin_call_or_say(&quarantine->client, text_slice(&path), text_slice(&body),
+                                     &quarantine->answer);
+    quarantine->client.about = NULL;
+    if (!is_done) {
         return false;
     }
     admin_tell_done(quarantine->options, &quarantine->answer, id, what);

@@ -158,7 +158,8 @@ static const char *read_silence(struct slice body, struct asked *asked, uint64_t
     error =
         error != NULL ? error : read_word(body, "by", asked->by, sizeof(asked->by), &silence->who);
     if (error == NULL && (silence->reason.size == 0 || silence->who.size == 0)) {
-        error = "reason and by are missing: somebody will ask";
+        error = silence->reason.size > 0 ? "by is missing: somebody will ask who silenced it"
+                                         : "reason is missing: somebody will ask why";
     }
     const struct policy_match *match = &silence->match;
     if (error == NULL && json_pick(body, "severity").size == 0 && match->entity_glob.size == 0 &&

@@ -30,18 +30,30 @@ static void queue_for_host(struct sink_host *host, const struct outbox_message *
     }
 }
 
+/* Of a row that says neither whose it is nor for which sink: that it is one. */
+static bool settle_without_host(struct sinks *sinks, uint64_t number, struct slice tenant,
+                                struct slice sink) {
+    const struct outbox_outcome outcome = {.number = number,
+                                           .result = OUTBOX_DEAD,
+                                           .error = SLICE("no sink of that name is configured")};
+    if (!sinks_send_outcome(sinks, 0, &outcome)) {
+        return false;
+    }
+    log_write(sinks->options.logger, LOG_LEVEL_ERROR, "sinks",
+              "sink %.*s: message %llu of tenant %.*s is a dead letter: %.*s", SLICE_PRINT(sink),
+              (unsigned long long)number, SLICE_PRINT(tenant), SLICE_PRINT(outcome.error));
+    return true;
+}
+
 /* false: no room now. */
 static bool queue_row(struct sinks *sinks, uint64_t number, struct slice row) {
-    struct outbox_message message;
+    struct outbox_message message = {0};
     struct sink_host *host = NULL;
     if (status_is_ok(outbox_message_decode(row, &message))) {
         host = sink_hosts_find(sinks, message.tenant, message.sink);
     }
     if (host == NULL) {
-        struct outbox_outcome outcome = {.number = number,
-                                         .result = OUTBOX_DEAD,
-                                         .error = SLICE("no sink of that name is configured")};
-        return sinks_send_outcome(sinks, 0, &outcome);
+        return settle_without_host(sinks, number, message.tenant, message.sink);
     }
     ASSERT(message.number == number);
     queue_for_host(host, &message);

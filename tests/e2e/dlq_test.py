@@ -322,6 +322,13 @@ class DeadLetters(Story):
         self.assertEqual([line for line in console.asked if line.startswith("POST")],
                          ["POST /api/v1/dlq/7/drop?", "POST /api/v1/dlq/8/drop?"])
 
+    def test_of_several_that_are_named_the_one_that_is_refused_is_said(self):
+        quell = self.run_quell()
+        for what in ("retry", "drop"):
+            self.assertEqual(self.dlq(quell, what, "7", "8", code=1),
+                             "quell: 7: refused (404): no dead letter has this number\n"
+                             "quell: 8: refused (404): no dead letter has this number\n")
+
     def test_bad_questions_are_refused(self):
         quell = self.run_quell()
         for path, status in (("?limit=0", 400), ("?limit=5000", 200), ("?cursor=x", 400),

@@ -88,6 +88,25 @@ class Edges(Story):
                               f"127.0.0.1:{self.q.http}"], capture_output=True, text=True)
         self.assertEqual((run.returncode, run.stderr), (1, f"quell: {path} is empty\n"))
 
+    def test_an_import_that_is_refused_says_why(self):
+        path = os.path.join(self.q.directory, "edges.csv")
+        with open(path, "w") as file:
+            file.write("job:a,job:b\n")
+
+        def words(quell, port, *more):
+            run = subprocess.run([BINARY, "graph", "import", path, "--to", f"127.0.0.1:{port}",
+                                  *more], capture_output=True, text=True, timeout=60)
+            self.assertEqual((run.returncode, run.stdout), (1, ""))
+            return run.stderr
+        self.assertEqual(words(self.q, self.q.console),
+                         "quell: refused (404): there is no such path: GET / lists them\n")
+        self.assertRegex(words(self.q, self.q.http, "--tenant", "a b"), r"refused \(400\): \w+")
+        token = self.quell("auth.mode=token")
+        self.assertEqual(words(token, token.http),
+                         "quell: refused (401): a bearer token is required\n")
+        self.assertEqual(words(token, token.http, "--token", "x"),
+                         "quell: refused (401): no tenant has this token\n")
+
     def remove(self, *words, code=0):
         run = subprocess.run([BINARY, "graph", "remove", *words, "--by", "kim", "--console",
                               f"127.0.0.1:{self.q.console}"], capture_output=True, text=True, timeout=60)

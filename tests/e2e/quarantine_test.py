@@ -32,6 +32,9 @@ class Quarantine(Story):
         self.assertEqual(json.loads(json.loads(out)["raw"])["status"], "strange")
         self.assertIn("strange", self.cli(quell, "list")[1])
         self.assertIn("no quarantined record has this id", self.cli(quell, "show", "99-0")[2])
+        self.assertEqual(self.cli(quell, "drop", "98-0", "99-0")[2],
+                         "quell: 98-0: refused (404): no quarantined record has this id\n"
+                         "quell: 99-0: refused (404): no quarantined record has this id\n")
         code, _, words = self.cli(quell, "retry", record["id"])
         self.assertEqual(code, 1)
         self.assertIn("correct it and send it again", words)

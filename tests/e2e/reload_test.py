@@ -151,6 +151,9 @@ class ReloadStory(Story):
         self.assertTrue(wait_for(lambda: quell.get("/api/v1/dlq")[1]["dead_letters"]))
         letter, = quell.get("/api/v1/dlq")[1]["dead_letters"]
         self.assertIn("no sink of that name", letter["error"])
+        self.assertTrue(wait_for(lambda: quell.said().endswith(
+            f"sink hook: message {letter['number']} of tenant acme is a dead letter: no sink of that"
+            " name is configured")), quell.said())
 
     def test_a_changed_file_is_read_whole_or_not_at_all_and_audited(self):
         hook = self.receiver()
@@ -312,7 +315,8 @@ class ReloadStory(Story):
         os.rename(tenants, tenants + ".old")  # as who puts another in its place does
         quell.process.send_signal(signal.SIGHUP)
         self.assertTrue(wait_for(lambda: "is refused, the old one" in quell.read_log()))
-        self.assertIn("tenants_dir: there is no such directory any more", quell.read_log())
+        self.assertIn("tenants_dir: there is no directory ./tenants any more: who means to"
+                      " have no tenants leaves it there, empty", quell.read_log())
         self.assertEqual(quell.post("/v1/events", failure("one"), token)[0], 200)
         os.mkdir(tenants)  # nobody is left, and that is meant
         self.reload(quell)

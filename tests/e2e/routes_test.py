@@ -356,6 +356,9 @@ sinks = ["{name}"]
             told = json.dumps(answer) if not isinstance(answer, (str, bytes)) else str(answer)
             if "duration" in change and change["duration"]:
                 self.assertIn("duration is such as", told)  # it was given: not "missing"
+            for name in ("by", "reason"):
+                if name in change:
+                    self.assertIn(name + " is missing: somebody will ask", told)
         for body in ("", "[]", "{", "null", "{" * 500, json.dumps(good)[:-1]):
             status, _, _ = quell.request("POST", "/api/v1/silences", body, port=quell.console)
             self.assertEqual(status, 400, body)

@@ -88,6 +88,10 @@ class Tls(Story):
         result = silences(quell, self.server_rsa)
         self.assertNotEqual(result.returncode, 0)
         self.assertIn("another certificate", result.stderr)
+        result = subprocess.run([BINARY, "silence", "list", "--console",
+                                 f"127.0.0.1:{quell.console}"], capture_output=True, text=True)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("is it quell's, and without TLS? --config says where it has it", result.stderr)
         authority = f"tls.client_ca_file={self.authority.cert}"
         result = silences(self.secure(authority), self.server, authority)
         self.assertEqual((result.returncode, result.stderr), (0, ""))
