@@ -235,6 +235,10 @@ static struct status find_kafka(struct load_flags *parsed, struct fault *fault) 
 }
 
 static struct status find_server(struct load_flags *parsed, struct fault *fault) {
+    if (parsed->topic != NULL || parsed->load.kafka.properties_count > 0) {
+        return fault_set(fault, STATUS_INVALID, "%s goes with --kafka LIST, which is missing",
+                         parsed->topic != NULL ? "--topic" : "--property");
+    }
     struct open_loop_options *load = &parsed->load;
     load->world.host = parsed->host;
     return open_loop_parse_url(parsed->url, &load->address, parsed->host, &load->world.path, fault);

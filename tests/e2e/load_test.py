@@ -158,6 +158,8 @@ class Load(Story):
                              (["--rte", "5"], 'did you mean "--rate"? see quell load'),
                              (["--url", "https://x"], "http:// only"), (["--batch"], "--batch"),
                              (["--url", "http://127.0.0.1:1"], "cannot connect"),
+                             (["--topic", "x"], "--topic goes with --kafka LIST, which is missing"),
+                             (["--property", "a=b"], "--property goes with --kafka LIST"),
                              (["--replay", "/nonexistent"], "cannot read")]:
             result, report = load(*flags)
             self.assertIn(result.returncode, (1, 2))
