@@ -18,7 +18,7 @@ from oracle import Oracle, cause, native_body
 from process import Process
 
 BINARY = os.environ.get("QUELL_BINARY", "build/quell")
-LIBRARY = os.environ.get("QUELL_FAIL_NTH", "build/tests/crash/libfail_nth.so")
+LIBRARY = os.environ.get("QUELL_FAIL_NTH", "build-check/tests/crash/libfail_nth.so")
 HERE = os.path.dirname(os.path.abspath(__file__))
 REQUESTS = 200
 OVERRIDES = ["notify.group_wait=1h", "log.level=info"]
