@@ -71,6 +71,7 @@ static void wait_for_end(struct runtime *runtime, const sigset_t *signals,
         signal_number = sigtimedwait(signals, &info, &wait);
         if (signal_number == SIGHUP) {
             say_who("a signal", &info, who);
+            config_watch_forget(&watch, clock_monotonic_ns());
             reload(runtime, &watch, who);
         } else if (signal_number < 0 && config_watch_is_due(&watch, clock_monotonic_ns())) {
             reload(runtime, &watch, "a changed file");

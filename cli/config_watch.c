@@ -269,6 +269,11 @@ static bool is_empty(const struct config_watch *watch) {
     return is_empty;
 }
 
+void config_watch_forget(struct config_watch *watch, uint64_t now_ns) {
+    take_events(watch, now_ns);
+    watch->changed_ns = 0;
+}
+
 bool config_watch_is_due(struct config_watch *watch, uint64_t now_ns) {
     take_events(watch, now_ns);
     if (watch->fd >= 0 && is_any_another(watch)) {

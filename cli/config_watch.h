@@ -55,6 +55,9 @@ void config_watch_open(struct config_watch *watch, const char *path, const struc
 void config_watch_follow(struct config_watch *watch, const char *path, const struct config *config,
                          uint64_t now_ns);
 void config_watch_close(struct config_watch *watch);
+/* What changed up to now is about to be read anyway: it is not due once more. What is still being
+ * written is, when it ends. */
+void config_watch_forget(struct config_watch *watch, uint64_t now_ns);
 /* Whether something changed and then was quiet for a moment: files are often written in pieces, and
  * several at once. A tenant's file that is half written is waited for, and so are the files of
  * tenants when none is there any more; but not for ever. Asked again and again; true once a change.

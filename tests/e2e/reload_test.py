@@ -151,9 +151,9 @@ class ReloadStory(Story):
         self.assertTrue(wait_for(lambda: quell.get("/api/v1/dlq")[1]["dead_letters"]))
         letter, = quell.get("/api/v1/dlq")[1]["dead_letters"]
         self.assertIn("no sink of that name", letter["error"])
-        self.assertTrue(wait_for(lambda: quell.said().endswith(
-            f"sink hook: message {letter['number']} of tenant acme is a dead letter: no sink of that"
-            " name is configured")), quell.said())
+        words = (f"sink hook: message {letter['number']} of tenant acme is a dead letter: no sink of"
+                 " that name is configured")
+        self.assertTrue(wait_for(lambda: words in quell.said()), quell.said())
 
     def test_a_changed_file_is_read_whole_or_not_at_all_and_audited(self):
         hook = self.receiver()

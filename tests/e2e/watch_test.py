@@ -69,6 +69,26 @@ class Watch(Story):
         write_whole(os.path.join(self.folder("tenants"), "d.toml"), "")
         self.told(quell, 1)
 
+    def test_what_a_signal_had_read_is_not_read_once_more(self):
+        quell = self.start()
+        tenant = os.path.join(quell.directory, "tenants", "acme.toml")
+        write_whole(tenant, "owner = 'ann'\n")
+        quell.process.send_signal(signal.SIGHUP)
+        self.told(quell, 2)
+        write_whole(tenant, "ownr = 'ann'\n")
+        quell.process.send_signal(signal.SIGHUP)
+        self.assertTrue(wait_for(lambda: "is refused" in quell.read_log()))
+        time.sleep(2)  # longer than a change is waited for
+        self.assertNotIn("a changed file", quell.read_log())
+        with open(tenant, "w") as file:  # a signal in the middle reads what is there
+            file.write("[labels]\n")
+            file.flush()
+            quell.process.send_signal(signal.SIGHUP)
+            self.told(quell, 2, 2)
+            file.write("a = 'b'\n")
+        self.told(quell, 2, 3)
+        self.assertIn("configuration changed by a changed file: acme: rules", quell.read_log())
+
     def test_a_folder_that_does_not_come_back_is_told_of(self):
         quell = self.start()
         shutil.rmtree(os.path.join(quell.directory, "tenants"))
