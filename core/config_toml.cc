@@ -177,10 +177,29 @@ void merge(toml::table &base, toml::table &&over) {
     }
 }
 
+/* The library says what it saw; what was rather meant are the two mistakes that most people make.
+ */
+const char *hint_of(std::string_view words) {
+    static constexpr std::string_view bare[] = {
+        "parsing value:", "parsing boolean:", "parsing floating-point:",
+        " integer:",      "parsing date",     "parsing time",
+    };
+    if (words.find("control characters other than TAB") != words.npos ||
+        words.find("string: encountered end-of-file") != words.npos) {
+        return ": is its closing quote missing?";
+    }
+    for (const std::string_view kind : bare) {
+        if (words.find(kind) != words.npos) {
+            return ": is it meant as text? Then it stands in quotes";
+        }
+    }
+    return "";
+}
+
 struct status parse_error(const toml::parse_error &error, const struct toml_source &source,
                           struct fault *fault) {
     std::ostringstream words;
-    words << error.description();
+    words << error.description() << hint_of(error.description());
     const auto place = error.source().begin;
     return fault_set(fault, STATUS_INVALID, "%.*s:%u:%u: %s", static_cast<int>(source.name.size),
                      reinterpret_cast<const char *>(source.name.data), place.line, place.column,

@@ -40,6 +40,17 @@ class CheckStory(unittest.TestCase):
                     'backoff = "1m"\nbackoff_max = "60s"\n'):
             self.assertEqual(self.check({"quell.toml": HOOK + one})[::2], (0, ""), one)
 
+    def test_quotes_that_are_missing_are_guessed(self):
+        for value, words in (("/var/lib/quell", "in quotes"), ("./data", "in quotes"),
+                             ("trueish", "in quotes"), ("2020-data", "in quotes"),
+                             ("10s", "in quotes"), ("0x", "in quotes"), ("-x", "in quotes"),
+                             ('"data', "closing quote missing"), ("'data", "closing quote missing"),
+                             ('"""data', "closing quote missing")):
+            code, _, told = self.check({"quell.toml": f"data_dir = {value}\n"})
+            self.assertEqual(code, 1)
+            self.assertRegex(told, f"^quell.toml:1:[0-9]+: .*{words}", value)
+        self.assertNotRegex(self.check({"quell.toml": "a = 1\na = 2\n"})[2], "quote")
+
     def test_a_key_under_two_of_its_names_is_told(self):
         self.assertEqual(self.check({
             "quell.toml": 'max_request_bytes = "1MiB"\n[server]\nmax_request_bytes = "2MiB"\n'
