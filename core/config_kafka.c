@@ -404,16 +404,25 @@ static void read_kafka(struct config_build *build, const struct toml_value *tabl
 /* Two sections must not be told apart only by luck: the place in a partition is kept once a
  * cluster, group and topic. */
 static void check_apart(struct config_build *build, const struct toml_value *at,
-                        const struct config_kafka *a, const struct config_kafka *b) {
-    if (slice_equals(a->name, b->name)) {
-        config_error(build, at, "two [[kafka]] have the name \"%.*s\"", SLICE_PRINT(a->name));
+                        const struct config_kafka *kafka, const struct config_kafka *others,
+                        uint32_t others_count) {
+    bool has_same_name = false;
+    bool has_same_group = false;
+    for (uint32_t i = 0; i < others_count; i++) {
+        const struct config_kafka *other = &others[i];
+        has_same_name = has_same_name || slice_equals(other->name, kafka->name);
+        has_same_group = has_same_group ||
+                         (kafka->brokers.size > 0 && slice_equals(other->brokers, kafka->brokers) &&
+                          slice_equals(other->group, kafka->group));
     }
-    if (!slice_equals(a->brokers, b->brokers) || !slice_equals(a->group, b->group)) {
-        return;
+    if (has_same_name) {
+        config_error(build, at, "two [[kafka]] have the name \"%.*s\"", SLICE_PRINT(kafka->name));
     }
-    config_error(build, at,
-                 "two [[kafka]] read the same brokers as the same group: give one of them a group "
-                 "of its own, or put its topics into the other");
+    if (has_same_group) {
+        config_error(build, at,
+                     "two [[kafka]] read the same brokers as the same group: give one of them a "
+                     "group of its own, or put its topics into the other");
+    }
 }
 
 void config_read_kafkas(struct config_build *build, const struct toml_value *array) {
@@ -432,9 +441,7 @@ void config_read_kafkas(struct config_build *build, const struct toml_value *arr
         read_kafka(build, &array->children[i], i, &config->kafkas[i]);
         config->kafkas_count++;
         threads += config->kafkas[i].threads;
-        for (uint32_t k = 0; k < i; k++) {
-            check_apart(build, &array->children[i], &config->kafkas[k], &config->kafkas[i]);
-        }
+        check_apart(build, &array->children[i], &config->kafkas[i], config->kafkas, i);
     }
     if (threads > KAFKA_THREADS_MAX) {
         config_error(build, array, "all [[kafka]] together have at most %u threads",

@@ -102,6 +102,12 @@ class KafkaConfig(unittest.TestCase):
         code, words = check(one + one)
         self.assertEqual(code, 1)
         self.assertIn("quell.toml:4:1: two [[kafka]] read the same brokers", words)
+        code, words = check(one * 4)  # each once, however many it is the same as
+        self.assertEqual([line.split(": ")[0] for line in words.splitlines()],
+                         ["quell.toml:4:1", "quell.toml:7:1", "quell.toml:10:1"])
+        words = check('[[kafka]]\nname = "a"\ntopics = "a"\n' * 3)[1]
+        self.assertEqual((words.count("have the name"), words.count("the same brokers"),
+                          words.count("has no brokers")), (2, 0, 3), words)
 
     def test_a_tenants_file_has_no_clusters(self):
         with tempfile.TemporaryDirectory() as directory:
