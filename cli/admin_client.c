@@ -241,7 +241,8 @@ void admin_say_refused(const struct admin_client *client, unsigned http_status,
     struct text words = text_over(memory, sizeof(memory));
     json_pick_text(json_pick(answer, "error"), "message", &words);
     begin_words(client);
-    (void)fprintf(stderr, "refused (%u)%s%s\n", http_status, words.size > 0 ? ": " : "", memory);
+    (void)fprintf(stderr, "refused (%u)%s%s%s\n", http_status, words.size > 0 ? ": " : "", memory,
+                  http_status == 401 ? ": say it by --token or QUELL_TOKEN" : "");
 }
 
 bool admin_call_or_say(const struct admin_client *client, struct slice path, struct slice body,

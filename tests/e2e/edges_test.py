@@ -103,9 +103,9 @@ class Edges(Story):
         self.assertRegex(words(self.q, self.q.http, "--tenant", "a b"), r"refused \(400\): \w+")
         token = self.quell("auth.mode=token")
         self.assertEqual(words(token, token.http),
-                         "quell: refused (401): a bearer token is required\n")
-        self.assertEqual(words(token, token.http, "--token", "x"),
-                         "quell: refused (401): no tenant has this token\n")
+                         "quell: refused (401): a bearer token is required: say it by --token or"
+                         " QUELL_TOKEN\n")
+        self.assertIn("(401): no tenant has this token: ", words(token, token.http, "--token", "x"))
 
     def remove(self, *words, code=0):
         run = subprocess.run([BINARY, "graph", "remove", *words, "--by", "kim", "--console",
