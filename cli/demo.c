@@ -5,6 +5,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,6 +67,37 @@ static bool post(uint16_t port, const struct text *body) {
     return is_done;
 }
 
+/* --- The end that somebody asks for, as by Ctrl-C: the directory goes all the same --- */
+
+static const int end_signals[] = {SIGINT, SIGTERM, SIGHUP};
+
+/* For all threads that start from then on. Who has us ignore one means that (nohup, a shell's &).
+ */
+static void block_ends(sigset_t *ends_out) {
+    sigemptyset(ends_out);
+    for (size_t i = 0; i < sizeof(end_signals) / sizeof(end_signals[0]); i++) {
+        struct sigaction action;
+        if (sigaction(end_signals[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN) {
+            sigaddset(ends_out, end_signals[i]);
+        }
+    }
+    pthread_sigmask(SIG_BLOCK, ends_out, NULL);
+}
+
+/* Which signal asked for the end within the time; 0: none. */
+static int rest(const sigset_t *ends, unsigned seconds) {
+    const struct timespec wait = {.tv_sec = seconds};
+    int signal_number = sigtimedwait(ends, NULL, &wait);
+    return signal_number > 0 ? signal_number : 0;
+}
+
+/* --- The story --- */
+
+struct demo {
+    sigset_t ends;
+    int ended_by; /* 0: nobody asked for the end */
+};
+
 static bool tell_failures(uint16_t port, struct text *body) {
     /* Out of order on purpose: symptoms are often quicker than their cause. */
     for (unsigned i = 0; i < JOBS_COUNT; i++) {
@@ -89,7 +121,8 @@ static bool tell_recoveries(uint16_t port, struct text *body) {
     return post(port, body);
 }
 
-static bool tell_story(uint16_t port) {
+/* False when events were not taken. */
+static bool tell_story(struct demo *demo, uint16_t port) {
     char memory[REQUEST_BYTES_MAX];
     struct text body = text_over(memory, sizeof(memory));
     (void)printf("Forty jobs of a nightly load fail, each told to quell as it happens:\n\n");
@@ -98,14 +131,17 @@ static bool tell_story(uint16_t port) {
     }
     (void)printf("\nForty pages? quell waits a moment (group_wait) for the cause to arrive:\n\n");
     (void)fflush(stdout);
-    sleep(3);
+    demo->ended_by = rest(&demo->ends, 3);
+    if (demo->ended_by != 0) {
+        return true;
+    }
     (void)printf("\nOne incident, and it names the job that broke first. Now everything runs "
                  "again:\n\n");
     (void)fflush(stdout);
     if (!tell_recoveries(port, &body)) {
         return false;
     }
-    sleep(2);
+    demo->ended_by = rest(&demo->ends, 2);
     return true;
 }
 
@@ -122,7 +158,7 @@ static void say_how_to_go_on(void) {
                  program_invocation_name);
 }
 
-static int run_demo(const char *directory) {
+static int run_demo(struct demo *demo, const char *directory) {
     char data_dir[128];
     struct cli_options options = {.log_format = "text"};
     (void)snprintf(data_dir, sizeof(data_dir), "data_dir=%s/data", directory);
@@ -148,25 +184,33 @@ static int run_demo(const char *directory) {
         (void)fprintf(stderr, "quell: %s\n", fault.words);
         return 1;
     }
-    bool is_told = tell_story(runtime_http_port(runtime));
+    bool is_told = tell_story(demo, runtime_http_port(runtime));
     int code = runtime_close(runtime, NULL);
     if (!is_told) {
         (void)fprintf(stderr, "quell: the demo's events were not taken\n");
         return 1;
     }
-    say_how_to_go_on();
+    if (demo->ended_by == 0) {
+        say_how_to_go_on();
+    }
     return code;
 }
 
 int command_demo(const struct cli_options *options) {
     char directory[] = "/tmp/quell-demo-XXXXXX";
     (void)options;
+    struct demo demo = {.ended_by = 0};
     (void)signal(SIGPIPE, SIG_IGN);
+    block_ends(&demo.ends);
     if (mkdtemp(directory) == NULL) {
         (void)fprintf(stderr, "quell: cannot make a directory in /tmp\n");
         return 1;
     }
-    int code = run_demo(directory);
+    int code = run_demo(&demo, directory);
     datadir_remove(directory);
+    if (demo.ended_by != 0) { /* as who started us expects it */
+        (void)raise(demo.ended_by);
+        pthread_sigmask(SIG_UNBLOCK, &demo.ends, NULL);
+    }
     return code;
 }

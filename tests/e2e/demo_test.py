@@ -1,7 +1,9 @@
 """quell demo, as a newcomer starts it: what was only built is not found by its name alone."""
+import glob
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import unittest
@@ -24,6 +26,24 @@ class Demo(unittest.TestCase):
                                 for what in ("opened", "resolved")])
         self.assertIn("\n  ./built run\n", run.stdout)
         self.assertEqual(sorted(os.listdir(folder)), ["built", "quell.toml"])
+
+    def test_who_ends_it_leaves_nothing_behind(self):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            before = set(glob.glob("/tmp/quell-demo-*"))
+            run = subprocess.Popen([BINARY, "demo"], stdout=subprocess.PIPE, text=True)
+            while "Forty pages?" not in run.stdout.readline():
+                pass
+            ours = [path for path in set(glob.glob("/tmp/quell-demo-*")) - before
+                    if f"{path}/" in self.open_files(run.pid)]
+            self.assertEqual(len(ours), 1)
+            run.send_signal(number)
+            self.assertEqual(run.wait(60), -number)
+            run.stdout.close()
+            self.assertFalse(os.path.exists(ours[0]))
+
+    def open_files(self, pid):
+        folder = f"/proc/{pid}/fd"
+        return " ".join(os.readlink(os.path.join(folder, name)) for name in os.listdir(folder))
 
 
 if __name__ == "__main__":
