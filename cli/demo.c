@@ -158,10 +158,15 @@ static void say_how_to_go_on(void) {
                  program_invocation_name);
 }
 
-static int run_demo(struct demo *demo, const char *directory) {
-    char data_dir[128];
-    struct cli_options options = {.log_format = "text"};
-    (void)snprintf(data_dir, sizeof(data_dir), "data_dir=%s/data", directory);
+static void add_override(struct cli_options *options, const char *override) {
+    if (options->overrides_count < OVERRIDES_MAX) {
+        options->overrides[options->overrides_count++] = override;
+    }
+}
+
+/* Its own, and what was set on top of it. */
+static void add_overrides(struct cli_options *options, const char *data_dir,
+                          const struct cli_options *given) {
     const char *const overrides[] = {data_dir,
                                      "listen.http=127.0.0.1:0",
                                      "listen.grpc=127.0.0.1:0",
@@ -170,8 +175,18 @@ static int run_demo(struct demo *demo, const char *directory) {
                                      "notify.group_wait=2s",
                                      "log.level=error"};
     for (unsigned i = 0; i < sizeof(overrides) / sizeof(overrides[0]); i++) {
-        options.overrides[options.overrides_count++] = overrides[i];
+        add_override(options, overrides[i]);
     }
+    for (uint32_t i = 0; i < given->overrides_count; i++) {
+        add_override(options, given->overrides[i]);
+    }
+}
+
+static int run_demo(struct demo *demo, const struct cli_options *given, const char *directory) {
+    char data_dir[128];
+    struct cli_options options = {.log_format = "text"};
+    (void)snprintf(data_dir, sizeof(data_dir), "data_dir=%s/data", directory);
+    add_overrides(&options, data_dir, given);
     struct fault fault = {{0}};
     struct config *config = NULL;
     struct runtime *runtime = NULL;
@@ -179,7 +194,7 @@ static int run_demo(struct demo *demo, const char *directory) {
     if (!status_is_ok(cli_load_config(&options, &config))) {
         return 1;
     }
-    struct runtime_options runtime_options = {config, &options, false};
+    struct runtime_options runtime_options = {config, &options, given->format_json};
     if (!status_is_ok(runtime_open(&runtime_options, &runtime, &fault))) {
         (void)fprintf(stderr, "quell: %s\n", fault.words);
         return 1;
@@ -198,7 +213,11 @@ static int run_demo(struct demo *demo, const char *directory) {
 
 int command_demo(const struct cli_options *options) {
     char directory[] = "/tmp/quell-demo-XXXXXX";
-    (void)options;
+    if (options->config_path != NULL) {
+        (void)fprintf(stderr, "quell: the demo has a configuration of its own: --set changes a key "
+                              "of it\n");
+        return 2;
+    }
     struct demo demo = {.ended_by = 0};
     (void)signal(SIGPIPE, SIG_IGN);
     block_ends(&demo.ends);
@@ -206,7 +225,7 @@ int command_demo(const struct cli_options *options) {
         (void)fprintf(stderr, "quell: cannot make a directory in /tmp\n");
         return 1;
     }
-    int code = run_demo(&demo, directory);
+    int code = run_demo(&demo, options, directory);
     datadir_remove(directory);
     if (demo.ended_by != 0) { /* as who started us expects it */
         (void)raise(demo.ended_by);

@@ -27,6 +27,16 @@ class Demo(unittest.TestCase):
         self.assertIn("\n  ./built run\n", run.stdout)
         self.assertEqual(sorted(os.listdir(folder)), ["built", "quell.toml"])
 
+    def test_a_key_that_is_set_counts_and_a_file_is_refused(self):
+        run = subprocess.run([BINARY, "demo", "--set", "server.io=kqueue"], capture_output=True,
+                             text=True, timeout=60)
+        self.assertEqual((run.returncode, run.stdout), (1, ""))
+        self.assertIn('io: one of "auto", "io_uring", "epoll" is wanted here', run.stderr)
+        run = subprocess.run([BINARY, "demo", "--config", "quell.toml"], capture_output=True,
+                             text=True, timeout=60)
+        self.assertEqual((run.returncode, run.stdout), (2, ""))
+        self.assertIn("a configuration of its own", run.stderr)
+
     def test_who_ends_it_leaves_nothing_behind(self):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             before = set(glob.glob("/tmp/quell-demo-*"))
