@@ -84,10 +84,14 @@ static struct status connect_to(struct slice address, int *fd_out, struct fault 
     struct text port = text_over(port_memory, sizeof(port_memory));
     const struct addrinfo wanted = {.ai_socktype = SOCK_STREAM};
     struct addrinfo *found = NULL;
-    if (!split_address(address, &host, &port) ||
-        getaddrinfo(host.data, port.data, &wanted, &found) != 0) {
+    if (!split_address(address, &host, &port)) {
         return fault_set(fault, STATUS_INVALID, "\"%.*s\" is no address, such as 127.0.0.1:8418",
                          SLICE_PRINT(address));
+    }
+    int error = getaddrinfo(host.data, port.data, &wanted, &found);
+    if (error != 0) {
+        return fault_set(fault, STATUS_INVALID, "\"%.*s\" has no address: %s", SLICE_PRINT(address),
+                         gai_strerror(error));
     }
     int fd = -1;
     for (const struct addrinfo *info = found; info != NULL && fd < 0; info = info->ai_next) {

@@ -185,6 +185,15 @@ static struct status take_common_flag(struct words *words, struct cli_options *o
     return status_ok();
 }
 
+/* "host:port", and no URL. */
+static bool is_address(const char *value) {
+    const char *colon = strrchr(value, ':');
+    uint64_t port = 0;
+    return colon != NULL && colon != value && strchr(value, '/') == NULL &&
+           status_is_ok(text_parse_u64(slice_of_text(colon + 1), &port)) && port > 0 &&
+           port <= UINT16_MAX;
+}
+
 static struct status take_own_flag(struct words *words, const struct command *command,
                                    struct cli_options *options, bool *is_taken_out,
                                    struct fault *fault) {
@@ -197,6 +206,11 @@ static struct status take_own_flag(struct words *words, const struct command *co
         if (value == NULL) {
             return fault_set(fault, STATUS_INVALID, "%.*s wants a value", (int)strcspn(*flag, "="),
                              *flag);
+        }
+        if (strcmp(*flag, "--console=") == 0 && !is_address(value)) {
+            return fault_set(fault, STATUS_INVALID,
+                             "--console wants host:port, such as 127.0.0.1:8418, not \"%s\"",
+                             value);
         }
         if (options->flags_count == FLAGS_MAX) {
             return fault_set(fault, STATUS_INVALID, "too many flags");

@@ -329,6 +329,19 @@ class DeadLetters(Story):
                              "quell: 7: refused (404): no dead letter has this number\n"
                              "quell: 8: refused (404): no dead letter has this number\n")
 
+    def test_a_console_that_is_no_address_is_a_wrong_command_line(self):
+        for address in ("8418", "127.0.0.1", ":8418", "127.0.0.1:", "127.0.0.1:http", "[::1]:70000",
+                        "http://127.0.0.1:8418"):
+            result = subprocess.run([BINARY, "dlq", "list", "--console", address],
+                                    capture_output=True, text=True, timeout=60)
+            self.assertEqual((result.returncode, result.stdout), (2, ""), address)
+            self.assertIn(f'--console wants host:port, such as 127.0.0.1:8418, not "{address}"',
+                          result.stderr)
+        result = subprocess.run([BINARY, "dlq", "list", "--console", "no-such-host.invalid:8418"],
+                                capture_output=True, text=True, timeout=60)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn('"no-such-host.invalid:8418" has no address: ', result.stderr)
+
     def test_bad_questions_are_refused(self):
         quell = self.run_quell()
         for path, status in (("?limit=0", 400), ("?limit=5000", 200), ("?cursor=x", 400),
