@@ -196,6 +196,8 @@ def main():
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--verbose", action="store_true", help="say which scenarios went wrong")
     options = parser.parse_args()
+    if options.rca and not os.path.exists(os.path.join(options.rca, "ANSWERS.json")):
+        parser.error(f"--rca {options.rca}: there is no ANSWERS.json in it")
     drive = Drive(options.drive)
     rows = {}
     for title, difficulty in ROWS.items():
