@@ -180,7 +180,7 @@ void merge(toml::table &base, toml::table &&over) {
 /* The library says what it saw; what was rather meant are the two mistakes that most people make.
  */
 const char *hint_of(std::string_view words) {
-    static constexpr std::string_view bare[] = {
+    static const char *const bare[] = {
         "parsing value:", "parsing boolean:", "parsing floating-point:",
         " integer:",      "parsing date",     "parsing time",
     };
@@ -188,7 +188,7 @@ const char *hint_of(std::string_view words) {
         words.find("string: encountered end-of-file") != words.npos) {
         return ": is its closing quote missing?";
     }
-    for (const std::string_view kind : bare) {
+    for (const char *kind : bare) {
         if (words.find(kind) != words.npos) {
             return ": is it meant as text? Then it stands in quotes";
         }
