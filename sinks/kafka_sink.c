@@ -33,6 +33,9 @@ struct kafka_sink {
     struct kafka_producer *producer; /* NULL until the first message */
     int wake_fd;
     _Atomic enum sink_addresses addresses;
+    _Atomic(const char *)
+        refusal;         /* why no broker may be gone to; NULL: one may, or none was tried */
+    atomic_bool was_let; /* to one of them, under these `addresses` */
     /* The attempt. */
     uintptr_t attempt; /* the number of it, which comes back with the outcome */
     struct sink_watcher *watcher;
@@ -152,9 +155,29 @@ static void on_outcome(void *context, void *opaque, enum kafka_outcome outcome, 
     text_add_text(&text, words);
 }
 
+/* On a thread of librdkafka, which has no words for a refusal ("Permission denied"), and asks again
+ * until the message's time is over: the attempt is ended from here, unless another broker is let.
+ */
 static bool may_connect(void *context, const struct sockaddr *address) {
-    const struct kafka_sink *sink = context;
-    return guard_words(atomic_load(&sink->addresses), address) == NULL;
+    struct kafka_sink *sink = context;
+    const char *refusal = guard_words(atomic_load(&sink->addresses), address);
+    const uint64_t one = 1;
+    if (refusal == NULL) {
+        atomic_store(&sink->was_let, true);
+        atomic_store(&sink->refusal, NULL);
+    } else if (!atomic_load(&sink->was_let)) {
+        atomic_store(&sink->refusal, refusal);
+        (void)!write(sink->wake_fd, &one, sizeof(one));
+    }
+    return refusal == NULL;
+}
+
+/* A reload may have changed where sinks may go: what was refused then is tried again. */
+static void take_addresses(struct kafka_sink *sink, enum sink_addresses addresses) {
+    if (atomic_exchange(&sink->addresses, addresses) != addresses) {
+        atomic_store(&sink->was_let, false);
+        atomic_store(&sink->refusal, NULL);
+    }
 }
 
 /* Somewhat earlier than the host gives up, so that the words say why: librdkafka looks once a
@@ -205,8 +228,12 @@ static void on_ready(void *context) {
     uint64_t ignored = 0;
     (void)!read(sink->wake_fd, &ignored, sizeof(ignored));
     kafka_producer_poll(sink->producer);
+    const char *refusal = atomic_load(&sink->refusal);
     if (sink->is_settled) {
         finish(sink, sink->verdict, sink->words);
+    } else if (refusal != NULL) {
+        finish(sink, SINK_RETRY, refusal);
+        kafka_producer_purge(sink->producer, false);
     }
 }
 
@@ -250,7 +277,7 @@ static void kafka_start(void *context, const struct sink_delivery *delivery, str
     ASSERT(sink->watcher == NULL);
     sink->watcher = watcher;
     sink->is_settled = false;
-    atomic_store(&sink->addresses, watcher->addresses);
+    take_addresses(sink, watcher->addresses);
     struct status status = want_producer(sink, &fault);
     if (status_is_ok(status)) {
         status = watcher->watch(watcher, sink->wake_fd, LOOP_READABLE, on_ready, sink);
@@ -258,6 +285,11 @@ static void kafka_start(void *context, const struct sink_delivery *delivery, str
     }
     if (!status_is_ok(status)) {
         finish(sink, SINK_RETRY, fault.words);
+        return;
+    }
+    const char *refusal = atomic_load(&sink->refusal);
+    if (refusal != NULL) { /* since the attempt before: librdkafka goes on trying by itself */
+        finish(sink, SINK_RETRY, refusal);
         return;
     }
     status = send_record(sink, &delivery->message, &fault);

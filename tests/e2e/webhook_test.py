@@ -322,9 +322,11 @@ dsn = "postgresql://u@meta.test/x"
         listener = self.listener()
         local = listener.url.replace("127.0.0.1", "localhost")
         quell = self.hook(local, "sinks.addresses=public", "sink.db.type=postgres",
-                          f"sink.db.dsn=postgresql://u@127.0.0.1:{listener.port}/x")
+                          f"sink.db.dsn=postgresql://u@127.0.0.1:{listener.port}/x",
+                          "sink.bus.type=kafka", f"sink.bus.brokers=127.0.0.1:{listener.port}",
+                          "sink.bus.topic=x", "sink.bus.timeout=4s", "sink.bus.max_attempts=1")
         quell.events(failure("one"))
-        self.assertTrue(wait_for(lambda: len(quell.get("/api/v1/dlq")[1]["dead_letters"]) == 2))
+        self.assertTrue(wait_for(lambda: len(quell.get("/api/v1/dlq")[1]["dead_letters"]) == 3))
         for letter in quell.get("/api/v1/dlq")[1]["dead_letters"]:
             self.assertIn("private", letter["error"])
         self.assertEqual(listener.requests, [])
