@@ -9,6 +9,9 @@
  * But one that stands in a ring is, by whoever of the ring may be why it fails (cycle.c), or when
  * the cause that it had in its own incident has moved: else the order of arrival would tell.
  *
+ * Who moved asks in its turn, a second later, those below it whom the cause does not reach: a chain
+ * may be longer than max_hops, and a slow one than the window.
+ *
  * Signals stay counted where they were received. Tenants that hang on a platform node which moved
  * look again at the next advance. Bounded: REHOMED_MAX members and REHOME_TURNS_MAX turns a call,
  * each incident that they left is asked for its tenants once; the rest is asked a second later.
@@ -183,16 +186,51 @@ static bool move_all(struct incidents *incidents, const struct incident_context 
     return true;
 }
 
+static bool contains(const uint32_t *slots, uint32_t count, uint32_t slot) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (slots[i] == slot) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whoever moved brings its own dependants along. Some may lie too many hops below the cause, or
+ * have failed too long after it, to be among the `count` that were asked: it asks them itself. */
+static void note_beyond(struct incidents *incidents, const struct incident_context *context,
+                        const uint32_t *asked, const uint32_t *left, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (left[i] == INDEX_NONE) {
+            continue;
+        }
+        struct member *moved = member_at(incidents, asked[i]);
+        struct outlook outlook = outlook_of_member(incidents, context, moved);
+        uint32_t below = gather_members(incidents, context, &outlook, moved);
+        bool is_beyond = false;
+        for (uint32_t k = 0; k < below && !is_beyond; k++) {
+            is_beyond = !contains(asked, count, incidents->sorted[k]);
+        }
+        if (is_beyond) {
+            note_rest(incidents, context, moved);
+        }
+    }
+}
+
 void correlate_rehome(struct incidents *incidents, const struct incident_context *context,
                       struct member *cause, uint64_t until_ns) {
     struct outlook outlook = outlook_of_member(incidents, context, cause);
+    uint32_t asked[REHOMED_MAX];
     uint32_t left[REHOMED_MAX];
     outlook.until_ns = until_ns;
     explain_rings(incidents, context, gather_members(incidents, context, &outlook, cause));
     uint32_t count = gather_members(incidents, context, &outlook, cause);
+    for (uint32_t i = 0; i < count; i++) {
+        asked[i] = incidents->sorted[i];
+    }
     memset(left, 0xFF, sizeof(left));
     bool moves = false;
     bool is_whole = move_all(incidents, context, cause, count, left, &moves);
+    note_beyond(incidents, context, asked, left, count);
     uint32_t moved = 0;
     for (uint32_t i = 0; i < count; i++) {
         incidents->sorted[i] = left[i];

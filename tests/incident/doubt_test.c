@@ -63,6 +63,48 @@ static void a_nearer_cause_reported_late_takes_over_what_it_brought_down(void **
     world_deinit(&world);
 }
 
+/* far -> quiet -> victim, near -> victim, and a chain below it; near is told last. */
+static void expect_taken_along(struct world *world, unsigned chain, uint64_t step_ns) {
+    char names[12][16];
+    world_depend(world, "job:quiet", "job:far");
+    world_depend(world, "job:step0", "job:quiet");
+    world_depend(world, "job:step0", "job:near");
+    world_fail(world, "job:far", START_NS);
+    for (unsigned i = 0; i < chain; i++) {
+        snprintf(names[i], sizeof(names[i]), "job:step%u", i);
+        if (i > 0) {
+            world_depend(world, names[i], names[i - 1]);
+        }
+        world_fail(world, names[i], START_NS + NS_PER_MINUTE + i * step_ns);
+    }
+    assert_int_equal(world_incidents(world, "acme"), 1);
+    world_fail(world, "job:near", START_NS + 30 * NS_PER_S);
+    world_run_for(world, NS_PER_MINUTE);
+    char *near = json_of(world, "job:near");
+    char *far = json_of(world, "job:far");
+    assert_int_equal(count_text(near, "\"hops\":"), chain);
+    assert_int_equal(count_text(far, "\"hops\":"), 0);
+    free(near);
+    free(far);
+}
+
+static void what_a_late_cause_takes_over_brings_along_who_is_far_below(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    expect_taken_along(&world, 12, NS_PER_S);
+    world_deinit(&world);
+}
+
+static void what_a_late_cause_takes_over_brings_along_who_failed_much_later(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world.now_ns = START_NS + MINUTES(30);
+    expect_taken_along(&world, 3, 10 * NS_PER_MINUTE);
+    world_deinit(&world);
+}
+
 static void what_moved_stays_where_it_is_after_a_restart(void **state) {
     (void)state;
     struct world world;
@@ -328,6 +370,8 @@ static void all_that_speaks_against_the_root_of_a_platform_incident_is_said(void
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_nearer_cause_reported_late_takes_over_what_it_brought_down),
+        cmocka_unit_test(what_a_late_cause_takes_over_brings_along_who_is_far_below),
+        cmocka_unit_test(what_a_late_cause_takes_over_brings_along_who_failed_much_later),
         cmocka_unit_test(what_moved_stays_where_it_is_after_a_restart),
         cmocka_unit_test(a_cause_as_near_but_long_before_does_not_take_over),
         cmocka_unit_test(two_whose_errors_name_a_silent_upstream_are_enough),

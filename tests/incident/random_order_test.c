@@ -31,6 +31,7 @@ struct failure {
 };
 
 struct story {
+    uint32_t hops_max;
     uint32_t entities;
     char names[ENTITIES_MAX][NAME_BYTES];
     uint32_t edges_count;
@@ -52,6 +53,7 @@ static void make_story(struct story *story, struct dice *dice) {
             story->edges[story->edges_count++] = (struct edge){from, to}; /* so no ring */
         }
     }
+    story->hops_max = dice_throw(dice, 3) == 0 ? 1 + (uint32_t)dice_throw(dice, 3) : 8;
     bool speaks = dice_throw(dice, 2) == 0;
     uint64_t span_s = dice_throw(dice, 2) == 0 ? 120 : 800;
     for (uint32_t i = 0; i < story->entities; i++) {
@@ -129,6 +131,7 @@ static void tell(const struct story *story, const uint32_t *order, char words[WO
     struct world world;
     world_init(&world);
     world.policies.defaults.correlate_suspect_min = 0;
+    world.policies.defaults.correlate_hops_max = story->hops_max;
     for (uint32_t i = 0; i < story->edges_count; i++) {
         world_depend(&world, story->names[story->edges[i].from], story->names[story->edges[i].to]);
     }
@@ -147,6 +150,7 @@ static void tell(const struct story *story, const uint32_t *order, char words[WO
 }
 
 static void dump(const struct story *story, const uint32_t *order) {
+    print_message("max_hops %u: ", story->hops_max);
     for (uint32_t i = 0; i < story->edges_count; i++) {
         print_message("%u>%u ", story->edges[i].from, story->edges[i].to);
     }
