@@ -7,6 +7,11 @@
  */
 #include "incident/causes.h"
 
+/* Beyond max_hops a blast radius is looked for above a new edge by so many hops at once, while at
+ * most so many nodes were met: a long chain costs some microseconds, a wide graph nothing. */
+#define FAR_STEP_HOPS 2u
+#define FAR_NODES_MAX 256u
+
 static void reach_farther(struct incidents *incidents, const struct incident_context *context,
                           const struct outlook *outlook, uint32_t node) {
     struct member *members[2] = {member_find(incidents, outlook->tenant_hash, node),
@@ -19,14 +24,29 @@ static void reach_farther(struct incidents *incidents, const struct incident_con
     }
 }
 
+/* All above the node, as far as a blast radius reaches down, which is farther than causes are
+ * looked for; but step by step, and only while few stand there, as each edge of an import asks. */
+static const struct graph_visit *search_far_above(const struct incident_context *context,
+                                                  const struct outlook *outlook, uint32_t node,
+                                                  uint32_t *count) {
+    const struct graph_visit *visits = NULL;
+    uint32_t hops = outlook->hops_max;
+    for (bool is_done = false; !is_done; hops += FAR_STEP_HOPS) {
+        visits = graph_search_run(context->search, context->graph, node, GRAPH_UPSTREAM,
+                                  hops < GRAPH_HOPS_MAX ? hops : GRAPH_HOPS_MAX, outlook->tenant,
+                                  count, NULL);
+        is_done = *count == 0 || *count > FAR_NODES_MAX || hops >= GRAPH_HOPS_MAX ||
+                  visits[*count - 1].hops < hops;
+    }
+    return visits;
+}
+
 /* What hangs on the node now is at risk of all that is bad there and above it, whatever else
  * becomes of the edge. */
 static void reach_farther_above(struct incidents *incidents, const struct incident_context *context,
                                 const struct outlook *outlook, uint32_t node) {
     uint32_t count = 0;
-    const struct graph_visit *visits =
-        graph_search_run(context->search, context->graph, node, GRAPH_UPSTREAM, outlook->hops_max,
-                         outlook->tenant, &count, NULL);
+    const struct graph_visit *visits = search_far_above(context, outlook, node, &count);
     reach_farther(incidents, context, outlook, node);
     for (uint32_t i = 0; i < count; i++) {
         reach_farther(incidents, context, outlook, visits[i].node);
@@ -147,10 +167,12 @@ void correlate_edge(struct incidents *incidents, const struct incident_context *
     struct slice tenant = graph_get_node(context->graph, from).owner;
     const struct policy *policy = policy_set_find(context->policies, tenant);
     struct outlook outlook = outlook_of(incidents, policy, tenant, 0, UINT64_MAX);
+    if (incidents->open_count > 0) {
+        reach_farther_above(incidents, context, &outlook, to);
+    }
     if (!is_trouble_upstream(incidents, context, &outlook, to)) {
         return;
     }
-    reach_farther_above(incidents, context, &outlook, to);
     bool is_platform = tenant_is_platform(tenant);
     const struct member *lower = member_find(incidents, outlook.tenant_hash, from);
     bool asks_ring = lower != NULL && incident_at(incidents, lower->incident)->root_node != from;

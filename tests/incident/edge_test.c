@@ -102,6 +102,22 @@ static void who_says_later_that_it_depends_on_what_fails_is_at_risk(void **state
     world_deinit(&world);
 }
 
+/* Causes are looked for within max_hops, a blast radius reaches farther. */
+static void who_says_later_that_it_depends_on_what_fails_far_above_is_at_risk(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "job:near", "job:root");
+    world_depend(&world, "job:far", "job:near");
+    world.policies.defaults.correlate_hops_max = 1;
+    world_fail(&world, "job:root", START_NS);
+    world_run(&world, START_NS + NS_PER_MINUTE);
+    expect_shown(&world, "acme", "\"at_risk\":2,");
+    learn_edge_of(&world, "job:new", "acme", "job:far");
+    expect_shown(&world, "acme", "\"at_risk\":3,");
+    world_deinit(&world);
+}
+
 static void a_tenant_that_learns_later_that_it_hangs_on_the_platform_is_at_risk(void **state) {
     (void)state;
     struct world world;
@@ -179,6 +195,7 @@ int main(void) {
         cmocka_unit_test(what_an_edge_has_no_room_to_join_is_joined_later),
         cmocka_unit_test(an_edge_joins_more_incidents_than_it_looks_at_itself),
         cmocka_unit_test(who_says_later_that_it_depends_on_what_fails_is_at_risk),
+        cmocka_unit_test(who_says_later_that_it_depends_on_what_fails_far_above_is_at_risk),
         cmocka_unit_test(a_tenant_that_learns_later_that_it_hangs_on_the_platform_is_at_risk),
         cmocka_unit_test(who_depends_on_what_two_failures_reach_is_at_risk_of_both),
         cmocka_unit_test(what_the_lower_end_does_not_explain_is_asked_of_the_upper_one),
