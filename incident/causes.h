@@ -103,6 +103,13 @@ void correlate_rehome(struct incidents *incidents, const struct incident_context
 void rehome_again(struct incidents *incidents, const struct incident_context *context,
                   struct incident *incident);
 
+/* A member that was well fails again, in an incident that lives on and has another root: whether
+ * its cause now stands in another incident. Then the timeline says so, and it is to be placed there
+ * as if it had been no member. */
+bool rehome_leads_away(struct incidents *incidents, const struct incident_context *context,
+                       const struct member *member, const struct signal *signal,
+                       const struct policy *policy);
+
 /* correlate.c: puts the incident down to that cause of its root, or of what else fails in it:
  * merged with the incident of the cause, whose root is the root then. */
 void correlate_put_down(struct incidents *incidents, const struct incident_context *context,

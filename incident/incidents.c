@@ -92,7 +92,7 @@ static void leave(struct incidents *incidents, const struct incident_context *co
 }
 
 /* A member that was bad before and is bad again: the incident it comes back to, or NULL when that
- * was too long ago, and then it is not a member any more. */
+ * was too long ago, or another one has the cause now, and then it is not a member any more. */
 static struct member *come_back(struct incidents *incidents, const struct incident_context *context,
                                 struct member *member, const struct signal *signal,
                                 const struct policy *policy) {
@@ -116,8 +116,9 @@ static struct member *come_back(struct incidents *incidents, const struct incide
             telling_put_off(incidents, context, incident);
         }
         incident_begin_life(incidents, incident);
-    } else if (context->now_ns - member->recovered_ns > policy->reopen_window_ns &&
-               incident->root != member_slot(incidents, member)) {
+    } else if (incident->root != member_slot(incidents, member) &&
+               (context->now_ns - member->recovered_ns > policy->reopen_window_ns ||
+                rehome_leads_away(incidents, context, member, signal, policy))) {
         leave(incidents, context, incident, member);
         return NULL;
     }

@@ -12,6 +12,9 @@
  * Who moved asks in its turn, a second later, those below it whom the cause does not reach: a chain
  * may be longer than max_hops, and a slow one than the window.
  *
+ * Nor does the order matter where the cause is told first: a member that was well and fails again
+ * in the same incident, but by what stands in another, goes there.
+ *
  * Signals stay counted where they were received. Tenants that hang on a platform node which moved
  * look again at the next advance. Bounded: REHOMED_MAX members and REHOME_TURNS_MAX turns a call,
  * each incident that they left is asked for its tenants once; the rest is asked a second later.
@@ -19,6 +22,7 @@
  * room depends on when rows were written, and a replay writes them at other moments.
  */
 #include "incident/causes.h"
+#include "incident/stale.h"
 
 #define REHOMED_MAX 256u
 /* A chain of causes that are as near, the last asked first, takes one a member. */
@@ -54,15 +58,21 @@ static uint32_t gather_members(struct incidents *incidents, const struct inciden
     return gathered;
 }
 
-static void move(struct incidents *incidents, const struct incident_context *context,
-                 struct member *member, struct incident *target) {
-    struct incident *before = incident_at(incidents, member->incident);
+static void say_moved(struct incidents *incidents, const struct incident_context *context,
+                      const struct member *member, const struct incident *target) {
     char words[DETAIL_BYTES_MAX];
     struct text detail = text_over(words, sizeof(words));
     text_add(&detail, graph_get_node(context->graph, member->node).entity);
     text_add_text(&detail, " to inc_");
     text_add_base32(&detail, target->id);
-    timeline_add(incidents, context, before, "moved", text_slice(&detail));
+    timeline_add(incidents, context, incident_at(incidents, member->incident), "moved",
+                 text_slice(&detail));
+}
+
+static void move(struct incidents *incidents, const struct incident_context *context,
+                 struct member *member, struct incident *target) {
+    struct incident *before = incident_at(incidents, member->incident);
+    say_moved(incidents, context, member, target);
     member_move(incidents, member, target);
     target->rehomes = target->rehomes || member->rehomes_again;
     ASSERT(before->failing_count > 0);
@@ -276,4 +286,28 @@ void rehome_again(struct incidents *incidents, const struct incident_context *co
     if (!cause->is_recovered) {
         correlate_rehome(incidents, context, cause, 0);
     }
+}
+
+bool rehome_leads_away(struct incidents *incidents, const struct incident_context *context,
+                       const struct member *member, const struct signal *signal,
+                       const struct policy *policy) {
+    const struct incident *incident = incident_at(incidents, member->incident);
+    if (incident->suspect_node != GRAPH_NODE_NONE ||
+        member_at(incidents, incident->root)->is_foreign ||
+        stale_is(context, member->node, signal)) {
+        return false;
+    }
+    struct outlook outlook = outlook_of_signal(incidents, context, policy, member->node, signal);
+    outlook.sees_resolved = false;
+    cause_gather_explained(incidents, context, &outlook, member->node, NULL);
+    struct cause cause = cause_find(incidents, context, &outlook, member->node, NULL);
+    if (!cause.is_found || cause.is_foreign || cause.is_cycle || cause.is_over) {
+        return false;
+    }
+    uint32_t home = member_find(incidents, outlook.tenant_hash, cause.node)->incident;
+    if (home == member->incident) {
+        return false;
+    }
+    say_moved(incidents, context, member, incident_at(incidents, home));
+    return true;
 }

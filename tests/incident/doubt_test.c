@@ -105,6 +105,41 @@ static void what_a_late_cause_takes_over_brings_along_who_failed_much_later(void
     world_deinit(&world);
 }
 
+/* job:below was the first to fail, and is shown with job:far, which explains job:beside alone; then
+ * it is well, and fails again because of job:near. */
+static void who_fails_again_by_another_cause_joins_that_in_any_order(void **state) {
+    (void)state;
+    for (unsigned is_late = 0; is_late < 2; is_late++) {
+        struct world world;
+        world_init(&world);
+        world_depend(&world, "job:beside", "job:below");
+        world_depend(&world, "job:beside", "job:far");
+        world_depend(&world, "job:below", "job:near");
+        world_fail(&world, "job:below", START_NS);
+        world_fail(&world, "job:beside", START_NS + NS_PER_S);
+        world_run(&world, START_NS + 30 * NS_PER_S);
+        world_good(&world, "acme", "job:below", world.now_ns);
+        world_fail(&world, "job:far", START_NS);
+        free(json_of(&world, "job:far"));
+        assert_int_equal(world_incidents(&world, "acme"), 1);
+        uint64_t again_ns = world.now_ns + 20 * NS_PER_S;
+        world_run(&world, START_NS + NS_PER_MINUTE);
+        world_fail(&world, is_late == 1 ? "job:below" : "job:near",
+                   again_ns - (is_late == 1 ? 0 : NS_PER_S));
+        world_fail(&world, is_late == 1 ? "job:near" : "job:below",
+                   again_ns - (is_late == 1 ? NS_PER_S : 0));
+        world_run_for(&world, NS_PER_MINUTE);
+        char *near = json_of(&world, "job:near");
+        char *far = json_of(&world, "job:far");
+        assert_non_null(strstr(near, "\"entity\":\"job:below\",\"status\":\"failed\""));
+        assert_null(strstr(far, "\"entity\":\"job:below\",\"status\""));
+        assert_non_null(strstr(far, "\"failing\":2,"));
+        free(near);
+        free(far);
+        world_deinit(&world);
+    }
+}
+
 static void what_moved_stays_where_it_is_after_a_restart(void **state) {
     (void)state;
     struct world world;
@@ -372,6 +407,7 @@ int main(void) {
         cmocka_unit_test(a_nearer_cause_reported_late_takes_over_what_it_brought_down),
         cmocka_unit_test(what_a_late_cause_takes_over_brings_along_who_is_far_below),
         cmocka_unit_test(what_a_late_cause_takes_over_brings_along_who_failed_much_later),
+        cmocka_unit_test(who_fails_again_by_another_cause_joins_that_in_any_order),
         cmocka_unit_test(what_moved_stays_where_it_is_after_a_restart),
         cmocka_unit_test(a_cause_as_near_but_long_before_does_not_take_over),
         cmocka_unit_test(two_whose_errors_name_a_silent_upstream_are_enough),

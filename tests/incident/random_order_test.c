@@ -3,7 +3,7 @@
  * was heard first, the same incidents with the same roots are open in the end.
  *
  * Without suspicions, which are raised on what is unexplained at that moment and join for good. Of
- * 20,000 worlds three end in more than one way: which of two mentions becomes an edge depends on
+ * 20,000 worlds five end in more than one way: which of two mentions becomes an edge depends on
  * the paths that there are by then. QUELL_SEED and QUELL_SEEDS choose others.
  */
 #include "tests/incident/world.h"
