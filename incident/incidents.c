@@ -87,6 +87,7 @@ static void leave(struct incidents *incidents, const struct incident_context *co
     member_drop(incidents, member, FATE_DELETE);
     incident_touch(incidents, incident);
     if (incident_is_live(incident)) {
+        incident->updated_ns = context->now_ns;
         incident_refresh_later(incidents, context, incident);
     }
 }

@@ -76,6 +76,7 @@ static void move(struct incidents *incidents, const struct incident_context *con
     member_move(incidents, member, target);
     target->rehomes = target->rehomes || member->rehomes_again;
     ASSERT(before->failing_count > 0);
+    before->updated_ns = context->now_ns;
     telling_note(incidents, context, target, CHANGE_AFFECTED);
     telling_note_news(incidents, context, target, member->heard_ns);
     incident_refresh_later(incidents, context, before);

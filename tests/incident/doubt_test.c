@@ -154,6 +154,34 @@ static void what_moved_stays_where_it_is_after_a_restart(void **state) {
     world_deinit(&world);
 }
 
+/* So that who asks for what has changed since then hears of it. */
+static void whom_a_member_leaves_is_updated(void **state) {
+    (void)state;
+    for (unsigned is_again = 0; is_again < 2; is_again++) {
+        struct world world;
+        world_init(&world);
+        world_depend(&world, "job:victim", "job:far");
+        world_depend(&world, "job:victim", "job:near");
+        world_fail(&world, "job:far", START_NS);
+        world_fail(&world, "job:victim", START_NS + 60 * NS_PER_S);
+        if (is_again == 1) {
+            world_run(&world, START_NS + 70 * NS_PER_S);
+            world_good(&world, "acme", "job:victim", world.now_ns);
+        }
+        world_run(&world, START_NS + MINUTES(3));
+        world_fail(&world, "job:near", START_NS + 50 * NS_PER_S);
+        if (is_again == 1) {
+            world_fail(&world, "job:victim", world.now_ns);
+        }
+        world_run_for(&world, NS_PER_S);
+        char *far = json_of(&world, "job:far");
+        assert_non_null(strstr(far, "\"affected\":[],"));
+        assert_non_null(strstr(far, "\"updated_at\":\"2025-11-20T03:03:00.000Z\""));
+        free(far);
+        world_deinit(&world);
+    }
+}
+
 static void a_cause_as_near_but_long_before_does_not_take_over(void **state) {
     (void)state;
     struct world world;
@@ -409,6 +437,7 @@ int main(void) {
         cmocka_unit_test(what_a_late_cause_takes_over_brings_along_who_failed_much_later),
         cmocka_unit_test(who_fails_again_by_another_cause_joins_that_in_any_order),
         cmocka_unit_test(what_moved_stays_where_it_is_after_a_restart),
+        cmocka_unit_test(whom_a_member_leaves_is_updated),
         cmocka_unit_test(a_cause_as_near_but_long_before_does_not_take_over),
         cmocka_unit_test(two_whose_errors_name_a_silent_upstream_are_enough),
         cmocka_unit_test(an_earlier_storm_lowers_the_confidence_and_is_an_alternative),
