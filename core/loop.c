@@ -27,7 +27,8 @@ static struct status init_conns(struct loop *loop) {
     uint32_t count = loop->options.connections_max;
     loop->conns = ARENA_ARRAY(&loop->arena, struct loop_conn, count + 1u);
     loop->timers = ARENA_ARRAY(&loop->arena, struct loop_timer *, LOOP_TIMERS_MAX);
-    if (loop->conns == NULL || loop->timers == NULL) {
+    loop->watches = ARENA_ARRAY(&loop->arena, struct loop_watch_slot, LOOP_WATCHES_MAX);
+    if (loop->conns == NULL || loop->timers == NULL || loop->watches == NULL) {
         return status_of(STATUS_FULL);
     }
     for (uint32_t i = count; i > 0; i--) {
@@ -69,7 +70,8 @@ struct status loop_open(const struct loop_options *options, struct loop **loop_o
     loop->options = *options;
     loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     size_t bytes = ((size_t)options->connections_max + 1) * sizeof(struct loop_conn) +
-                   LOOP_TIMERS_MAX * sizeof(void *) + 64 * KIB;
+                   LOOP_TIMERS_MAX * sizeof(void *) +
+                   LOOP_WATCHES_MAX * sizeof(struct loop_watch_slot) + 64 * KIB;
     struct status status =
         loop->wake_fd < 0 ? status_of(STATUS_IO) : arena_init(&loop->arena, bytes);
     if (status_is_ok(status)) {
@@ -208,26 +210,12 @@ void loop_run_wakers(struct loop *loop) {
 
 /* --- Watches --- */
 
-static struct loop_watch_slot *find_watch(struct loop *loop, int fd) {
-    struct loop_watch_slot *unused = NULL;
-    for (uint32_t i = 0; i < LOOP_WATCHES_MAX; i++) {
-        struct loop_watch_slot *slot = &loop->watches[i];
-        if (slot->events != 0 && slot->fd == fd) {
-            return slot;
-        }
-        if (slot->events == 0 && unused == NULL) {
-            unused = slot;
-        }
-    }
-    return unused;
-}
-
 struct status loop_watch(struct loop *loop, int fd, unsigned events,
                          void (*on_ready)(void *context, int fd, unsigned events), void *context) {
-    struct loop_watch_slot *slot = find_watch(loop, fd);
-    if (slot == NULL) {
-        return status_of(STATUS_FULL);
+    if (fd < 0 || fd >= LOOP_WATCHES_MAX) {
+        return events == 0 ? status_ok() : status_of(STATUS_FULL);
     }
+    struct loop_watch_slot *slot = &loop->watches[fd];
     if (slot->events == 0 && events == 0) {
         return status_ok();
     }

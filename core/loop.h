@@ -141,7 +141,8 @@ void loop_waker_listen(struct loop_waker *waker);
 
 /* --- Foreign descriptors (libcurl, libpq) --- */
 enum loop_watch_events { LOOP_READABLE = 1, LOOP_WRITABLE = 2 };
-/* Level-triggered; events = 0 stops watching. FULL beyond 1024 descriptors. */
+/* Level-triggered; events = 0 stops watching. FULL: the descriptor is 2^20 or more; IO: the kernel
+ * refuses. */
 MUST_CHECK struct status loop_watch(struct loop *loop, int fd, unsigned events,
                                     void (*on_ready)(void *context, int fd, unsigned events),
                                     void *context);

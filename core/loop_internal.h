@@ -16,7 +16,7 @@
 enum {
     LOOP_LISTENERS_MAX = 8,
     LOOP_WAKERS_MAX = 16,
-    LOOP_WATCHES_MAX = 1024,
+    LOOP_WATCHES_MAX = 1 << 20, /* descriptors are below; memory is touched as they are watched */
     LOOP_TIMERS_MAX = 1 << 20,
     LOOP_SEND_PARTS_MAX = 8,
     LOOP_PEER_BYTES_MAX = 64,
@@ -122,8 +122,8 @@ struct loop {
     uint32_t timers_count;
     struct loop_waker wakers[LOOP_WAKERS_MAX];
     uint32_t wakers_count;
-    int wake_fd; /* eventfd */
-    struct loop_watch_slot watches[LOOP_WATCHES_MAX];
+    int wake_fd;                     /* eventfd */
+    struct loop_watch_slot *watches; /* by descriptor */
     uint64_t now_ns;
     uint64_t polled_ns; /* when the last poll began */
     uint64_t asked_ns;  /* how long it was to wait */

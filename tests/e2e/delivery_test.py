@@ -3,6 +3,7 @@ import fcntl
 import json
 import os
 import re
+import resource
 import select
 import signal
 import socket
@@ -10,6 +11,7 @@ import tempfile
 import threading
 import time
 import unittest
+from unittest import mock
 
 from harness import IS_SANITIZED, Receiver, Story, failure, wait_for
 
@@ -20,7 +22,7 @@ class Hanging:
     """Accepts connections and never answers."""
 
     def __init__(self):
-        self.socket = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.socket = socket.create_server(("127.0.0.1", 0), backlog=2048)
         self.port = self.socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}/hook"
         self.connections = []
@@ -91,6 +93,44 @@ class DeliveryStory(Story):
         self.assertEqual(self.metric(quell, "breaker_state", "bad"), 0)
         self.assertEqual(quell.settle()["deliveries_dead"], 0)
         self.assertEqual(back.errors, [])
+
+    def test_more_sinks_than_a_thousand_that_hang_at_once_delay_nobody(self):
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if before[1] != resource.RLIM_INFINITY and before[1] < 4096:
+            self.skipTest("a process may not have so many descriptors here")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(before[0], 4096), before[1]))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, before)
+        hanging, good = Hanging(), self.receiver()
+        self.addCleanup(hanging.close)
+        names = [f"s{number}" for number in range(32)]
+        text = "".join(f'[sink.{name}]\ntype = "webhook"\nurl = "{hanging.url}"\n'
+                       for name in names) + f"[[route]]\nsinks = {json.dumps(names)}\n"
+        tenants = [f"t{number}" for number in range(33)]
+        files = {f"tenants/{name}.toml": f'[tenant]\nid = "{name}"\n{text}' for name in tenants}
+        quell = self.quell("tenants_dir=tenants", "notify.group_wait=0s", "sink.good.type=webhook",
+                           "sink.good.url=" + good.url, files=files)
+        for name in tenants:
+            quell.events(failure("job"), **{"X-Scope-OrgID": name})
+        self.assertTrue(wait_for(lambda: len(hanging.connections) == 33 * 32),
+                        len(hanging.connections))
+        quell.events(failure("job"))
+        self.assertTrue(wait_for(lambda: len(good.messages) == 1, 10))
+        self.assertNotIn("failed", quell.said())
+
+    @unittest.skipUnless(os.environ.get("QUELL_PRELOAD_FAIL_WATCH"), "no watch can be failed here")
+    def test_a_connection_that_cannot_be_watched_is_tried_again(self):
+        directory = tempfile.mkdtemp(prefix="quell-test-")
+        sign, good = os.path.join(directory, "fail"), self.receiver()
+        open(sign, "w").close()
+        with mock.patch.dict(os.environ, LD_PRELOAD=os.environ["QUELL_PRELOAD_FAIL_WATCH"],
+                             QUELL_FAIL_WATCH=sign, QUELL_IO="epoll"):
+            quell = self.quell("notify.group_wait=0s", "sink.good.type=webhook",
+                               "sink.good.url=" + good.url, "sink.good.timeout=200ms",
+                               "sink.good.backoff=100ms", directory=directory)
+        quell.events(failure("job"))
+        self.assertTrue(wait_for(lambda: "attempt 1 failed" in quell.said(), 10))
+        os.remove(sign)
+        self.assertTrue(wait_for(lambda: good.messages, 20))
 
     def test_more_than_a_queue_holds_waits_on_disk_and_comes_as_it_is_at_last(self):
         """A third of the incidents changes eight times while the sink hangs. With 5000 of them the
