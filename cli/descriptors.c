@@ -34,3 +34,12 @@ uint32_t descriptors_share(const struct config *config, const struct logger *log
         (unsigned long long)limit.rlim_cur, (unsigned long long)share, wanted);
     return (uint32_t)share;
 }
+
+uint32_t descriptors_for_sinks(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > UINT32_MAX) {
+        return 0;
+    }
+    uint64_t others = limit.rlim_cur / 2 < OTHERS_MAX ? limit.rlim_cur / 2 : OTHERS_MAX;
+    return (uint32_t)(limit.rlim_cur - others);
+}

@@ -12,3 +12,6 @@
 void descriptors_raise(void);
 /* How many connections each ingest thread may take: as configured, or fewer, of which it warns. */
 uint32_t descriptors_share(const struct config *config, const struct logger *logger);
+/* How many may be open when a sink opens another: some stay for who comes to ingest, the console
+ * and the journal meanwhile. 0: any number. */
+uint32_t descriptors_for_sinks(void);

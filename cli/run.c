@@ -292,6 +292,7 @@ static struct status open_sinks(struct runtime *runtime, bool stdout_json, struc
         .stats = &runtime->stats,
         .board = &runtime->board,
         .logger = &runtime->logger,
+        .files_max = descriptors_for_sinks(),
         .stdout_fd = STDOUT_FILENO,
         .stdout_json = stdout_json,
     };

@@ -44,11 +44,20 @@ static void say_words(struct sink_host *host, struct slice words) {
     redact_add(&text, words, &host->config);
 }
 
+static void set_delivery(struct sink_host *host, enum delivery_state delivery) {
+    struct sinks *sinks = host->sinks;
+    ASSERT(host->delivery != DELIVERY_IN_FLIGHT || sinks->attempts_out > 0);
+    sinks->attempts_out -= host->delivery == DELIVERY_IN_FLIGHT ? 1 : 0;
+    sinks->attempts_out += delivery == DELIVERY_IN_FLIGHT ? 1 : 0;
+    sinks->begun[0] += delivery == DELIVERY_IN_FLIGHT ? 1 : 0;
+    host->delivery = delivery;
+}
+
 /* --- The end of an attempt --- */
 
 static void settle(struct sink_host *host, enum outbox_result result) {
     host->result = result;
-    host->delivery = DELIVERY_SETTLED;
+    set_delivery(host, DELIVERY_SETTLED);
 }
 
 /* Full jitter around the doubled backoff: between half of it and all of it. */
@@ -108,7 +117,7 @@ static void wait_and_retry(struct sink_host *host, bool is_answered, uint64_t re
     uint64_t wait = sink_backoff_ns(&host->limits, message->number, message->attempts);
     message->due_ns = now_ns(host) + (retry_after_ns > wait ? retry_after_ns : wait);
     message->is_in_flight = false;
-    host->delivery = DELIVERY_IDLE;
+    set_delivery(host, DELIVERY_IDLE);
     tell_attempts(host, message);
     note_failure(host, message->attempts); /* last: it may merge and move messages */
 }
@@ -130,7 +139,7 @@ static void take_verdict(struct sink_host *host, enum sink_verdict verdict, bool
     if (verdict == SINK_CONTINUE && message->step + 1 < STEPS_MAX) {
         message->step++;
         message->is_in_flight = false;
-        host->delivery = DELIVERY_IDLE;
+        set_delivery(host, DELIVERY_IDLE);
         return;
     }
     message->attempts += verdict == SINK_GIVE_UP ? 1 : 0;
@@ -294,7 +303,7 @@ static void attempt_from(struct sink_host *host, struct store_snapshot *snapshot
 static void attempt(struct sink_host *host, struct queued_message *message) {
     struct store_snapshot *snapshot = NULL;
     message->is_in_flight = true;
-    host->delivery = DELIVERY_IN_FLIGHT;
+    set_delivery(host, DELIVERY_IN_FLIGHT);
     host->current_charges = host->limits.attempts_are_set || host->breaker.state == BREAKER_CLOSED;
     breaker_attempt(&host->breaker);
     pace_take(&host->pace, now_ns(host));
@@ -380,7 +389,7 @@ static bool report_outcome(struct sink_host *host) {
                                                              : SINK_NUMBER_SUPERSEDED);
     sink_queue_remove(&host->queue, message);
     host->error[0] = 0;
-    host->delivery = DELIVERY_IDLE;
+    set_delivery(host, DELIVERY_IDLE);
     return true;
 }
 
@@ -406,6 +415,20 @@ static struct queued_message *next_message(struct sink_host *host) {
     return message;
 }
 
+static void hold(struct sink_host *host, bool is_held) {
+    host->sinks->held_count -= host->is_held ? 1 : 0;
+    host->sinks->held_count += is_held ? 1 : 0;
+    host->is_held = is_held;
+}
+
+/* Many sinks that hang have a file each. Who finds too few left waits, behind those who do. */
+static bool may_attempt(struct sink_host *host) {
+    bool is_next = host->sinks->held_count == 0 || host->is_turn;
+    bool may = is_next && sinks_have_files(host->sinks);
+    hold(host, !may);
+    return may;
+}
+
 static void show_numbers(const struct sink_host *host) {
     sink_row_set(host->row, SINK_NUMBER_BREAKER, (uint64_t)host->breaker.state);
     sink_row_set(host->row, SINK_NUMBER_PENDING, host->queue.count);
@@ -413,6 +436,7 @@ static void show_numbers(const struct sink_host *host) {
 
 void sink_host_step(struct sink_host *host) {
     bool may_go_on = report_superseded(host);
+    hold(host, host->is_held && !host->is_turn);
     while (may_go_on) {
         if (host->delivery == DELIVERY_SETTLED && !report_outcome(host)) {
             break; /* asked again when a batch comes back */
@@ -425,7 +449,7 @@ void sink_host_step(struct sink_host *host) {
             break;
         }
         struct queued_message *message = next_message(host);
-        if (message == NULL) {
+        if (message == NULL || !may_attempt(host)) {
             break;
         }
         attempt(host, message);
@@ -460,6 +484,8 @@ void sink_host_deinit(struct sink_host *host) {
     if (host->type->close != NULL) {
         host->type->close(host->state);
     }
+    hold(host, false);
+    set_delivery(host, DELIVERY_IDLE);
     arena_deinit(&host->attempt_arena);
     sink_queue_deinit(&host->queue);
     sink_memory_deinit(&host->memory);

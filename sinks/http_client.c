@@ -8,7 +8,7 @@
 #include "core/base/limits.h"
 #include "sinks/guard.h"
 
-enum { RESPONSE_BYTES_MAX = 64 * 1024, DAY_S = 86400 };
+enum { RESPONSE_BYTES_MAX = 64 * 1024, DAY_S = 86400, KEPT_CONNECTIONS_MAX = 256 };
 
 struct http_client {
     struct loop *loop;
@@ -129,8 +129,13 @@ static int on_timeout(CURLM *multi, long timeout_ms, void *context) {
     return 0;
 }
 
-struct status http_client_open(struct loop *loop, struct http_client **client_out,
-                               struct fault *fault) {
+static long kept_connections(uint32_t files_max) {
+    uint32_t quarter = files_max / 4 > 0 ? files_max / 4 : 1;
+    return files_max == 0 || quarter > KEPT_CONNECTIONS_MAX ? KEPT_CONNECTIONS_MAX : (long)quarter;
+}
+
+struct status http_client_open(struct loop *loop, uint32_t files_max,
+                               struct http_client **client_out, struct fault *fault) {
     struct http_client *client = calloc(1, sizeof(*client));
     if (client == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         free(client);
@@ -148,6 +153,7 @@ struct status http_client_open(struct loop *loop, struct http_client **client_ou
     curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
     curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_timeout);
     curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
+    curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, kept_connections(files_max));
     *client_out = client;
     return status_ok();
 }

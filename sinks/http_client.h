@@ -13,9 +13,10 @@
 struct http_client;
 struct http_attempt;
 
-/* On the loop, and on its thread alone. FULL with a fault. */
-MUST_CHECK struct status http_client_open(struct loop *loop, struct http_client **client_out,
-                                          struct fault *fault);
+/* On the loop, and on its thread alone. Of `files_max` files (0: no bound) a quarter at most is
+ * connections that are kept for later. FULL with a fault. */
+MUST_CHECK struct status http_client_open(struct loop *loop, uint32_t files_max,
+                                          struct http_client **client_out, struct fault *fault);
 /* Drops attempts in flight without calling back. NULL is allowed. */
 void http_client_close(struct http_client *client);
 /* Whether it is http:// or https:// with a host that a request could go to: as curl reads it, but

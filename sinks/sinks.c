@@ -11,6 +11,8 @@
 #include "sinks/sinks_internal.h"
 
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "core/base/assert.h"
 #include "core/clock.h"
@@ -247,6 +249,41 @@ static void take_back(struct sinks *sinks) {
     send_full_again(sinks);
 }
 
+/* --- Files --- */
+
+/* However many clients have theirs, some attempts may always be under way. */
+enum { ATTEMPTS_SURE_PARTS = 8 };
+
+/* The kernel gives the lowest number that is free. */
+bool sinks_have_files(const struct sinks *sinks) {
+    uint32_t files_max = sinks->options.files_max;
+    if (files_max == 0 || sinks->attempts_out <= files_max / ATTEMPTS_SURE_PARTS) {
+        return true;
+    }
+    int fd = sinks->attempts_out < files_max ? eventfd(0, EFD_CLOEXEC) : -1;
+    if (fd < 0) {
+        return false;
+    }
+    (void)close(fd);
+    return (uint64_t)fd + sinks->begun[0] + sinks->begun[1] < files_max;
+}
+
+/* Those who wait for files, in turns, as far as there are some. */
+static void give_turns(struct sinks *sinks) {
+    sinks->begun[1] = sinks->begun[0];
+    sinks->begun[0] = 0;
+    uint32_t held = sinks->held_count;
+    for (uint32_t i = 0; held > 0 && i < sinks->hosts_count && sinks_have_files(sinks); i++) {
+        struct sink_host *host = sinks->hosts[sinks->turn++ % sinks->hosts_count];
+        if (host->is_held) {
+            held--;
+            host->is_turn = true;
+            sink_host_step(host);
+            host->is_turn = false;
+        }
+    }
+}
+
 /* --- Thread --- */
 
 static void take_config(struct sinks *sinks) {
@@ -277,7 +314,7 @@ static void on_wake(void *context) {
 static struct status open_on_thread(struct sinks *sinks, struct fault *fault) {
     struct loop_options loop_options = {.backend = sinks->config->io};
     TRY(loop_open(&loop_options, &sinks->loop, fault));
-    TRY(http_client_open(sinks->loop, &sinks->client, fault));
+    TRY(http_client_open(sinks->loop, sinks->options.files_max, &sinks->client, fault));
     TRY(loop_waker_open(sinks->loop, on_wake, sinks, &sinks->waker));
     TRY(sink_hosts_replace(sinks, sinks->config, fault));
     atomic_store(&sinks->options.gates[0]->source_waker, sinks->waker);
@@ -318,6 +355,7 @@ struct status sinks_run(struct sinks *sinks) {
         status = loop_run_once(sinks->loop, 200 * NS_PER_MS);
         update_stats(sinks);
         send_full_again(sinks);
+        give_turns(sinks);
         uint64_t now = clock_monotonic_ns();
         if (atomic_load(&sinks->is_stopping)) {
             deadline_ns = deadline_ns == UINT64_MAX ? now + DRAIN_NS : deadline_ns;

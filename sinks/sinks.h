@@ -34,6 +34,7 @@ struct sinks_options {
     struct stats *stats;
     struct sink_board *board; /* may be NULL */
     const struct logger *logger;
+    uint32_t files_max; /* no attempt begins while the process has more open; 0: no bound */
     int stdout_fd;
     bool stdout_json; /* run --format json */
 };

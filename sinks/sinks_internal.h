@@ -45,6 +45,8 @@ struct sink_host {
     void *state;
     bool is_kept;  /* scratch of a new configuration */
     bool is_fresh; /* rows from before it was made are still to be looked at */
+    bool is_held;  /* has a message to attempt, and waits for its turn */
+    bool is_turn;
     struct sink_limits limits;
     struct sink_queue queue;
     uint64_t behind_from; /* this row and later ones are read again when there is room; 0: none */
@@ -79,8 +81,12 @@ struct sinks {
     struct loop_waker *waker;
     struct sink_host **hosts; /* sorted by tenant and name */
     uint32_t hosts_count;
-    uint64_t next_number; /* of the outbox: below it all is queued */
-    uint64_t rewalk_from; /* those from here to next_number are to be looked at again; 0: none */
+    uint32_t attempts_out; /* of all of them, in flight */
+    uint32_t begun[2];     /* in this turn of the loop and the one before: may have no file yet */
+    uint32_t held_count;   /* hosts that wait for others to give files back */
+    uint32_t turn;         /* the host that is looked at next, of those */
+    uint64_t next_number;  /* of the outbox: below it all is queued */
+    uint64_t rewalk_from;  /* those from here to next_number are to be looked at again; 0: none */
     struct arena batch_arena;
     struct batch batches[OUTCOME_BATCHES];
     struct batch *free_batches;
@@ -115,6 +121,8 @@ uint64_t sink_backoff_ns(const struct sink_limits *limits, uint64_t number, uint
 bool sink_host_lags(const struct sink_host *host);
 /* delivery.c, for the log: a sink of the defaults is that of any tenant without own ones. */
 struct slice sink_tenant_words(const struct sink_host *host);
+/* sinks.c: whether the process has so few files open that another attempt may begin. */
+bool sinks_have_files(const struct sinks *sinks);
 /* sinks.c: carries an outcome to the shard; false when no batch is free (ask again later). */
 bool sinks_send_outcome(struct sinks *sinks, uint32_t shard, const struct outbox_outcome *outcome);
 /* sinks.c: rows of a host that were left in the outbox for want of room. */

@@ -5,6 +5,7 @@ import os
 import re
 import resource
 import select
+import shutil
 import signal
 import socket
 import tempfile
@@ -13,6 +14,7 @@ import time
 import unittest
 from unittest import mock
 
+import harness
 from harness import IS_SANITIZED, Receiver, Story, failure, wait_for
 
 INCIDENTS = int(os.environ.get("QUELL_DELIVERY_INCIDENTS", "300"))
@@ -94,6 +96,39 @@ class DeliveryStory(Story):
         self.assertEqual(quell.settle()["deliveries_dead"], 0)
         self.assertEqual(back.errors, [])
 
+    def quell_with_sinks(self, tenants_count, url, good_url, more=""):
+        """Each tenant has 32 sinks at the address, and a message for each of them; the sink `good`
+        is of those without a file."""
+        names = [f"s{number}" for number in range(32)]
+        text = "".join(f'[sink.{name}]\ntype = "webhook"\nurl = "{url}"\n{more}'
+                       for name in names) + f"[[route]]\nsinks = {json.dumps(names)}\n"
+        tenants = [f"t{number}" for number in range(tenants_count)]
+        files = {f"tenants/{name}.toml": f'[tenant]\nid = "{name}"\n{text}' for name in tenants}
+        quell = self.quell("tenants_dir=tenants", "notify.group_wait=0s", "sink.good.type=webhook",
+                           "sink.good.url=" + good_url, files=files)
+        for name in tenants:
+            quell.events(failure("job"), **{"X-Scope-OrgID": name})
+        return quell
+
+    def test_sinks_that_hang_leave_files_to_those_who_send(self):
+        hanging, good = Hanging(), self.receiver()
+        self.addCleanup(hanging.close)
+        directory = tempfile.mkdtemp(prefix="quell-test-")
+        self.addCleanup(shutil.rmtree, directory)
+        few = os.path.join(directory, "quell")
+        with open(few, "w") as file:
+            file.write(f'#!/bin/sh\nexec prlimit --nofile=256 "{harness.BINARY}" "$@"\n')
+        os.chmod(few, 0o755)
+        with mock.patch("harness.BINARY", few):
+            quell = self.quell_with_sinks(12, hanging.url, good.url, 'timeout = "3s"\n')
+        self.assertTrue(wait_for(lambda: len(hanging.connections) > 50))
+        start = time.monotonic()
+        quell.events(failure("job"))
+        self.assertEqual(quell.request("GET", "/readyz", port=quell.console)[0], 200)
+        self.assertLess(time.monotonic() - start, 1)
+        self.assertTrue(wait_for(lambda: len(good.messages) == 1))
+        self.assertNotIn("Couldn't connect", quell.said())
+
     def test_more_sinks_than_a_thousand_that_hang_at_once_delay_nobody(self):
         before = resource.getrlimit(resource.RLIMIT_NOFILE)
         if before[1] != resource.RLIM_INFINITY and before[1] < 4096:
@@ -102,15 +137,7 @@ class DeliveryStory(Story):
         self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, before)
         hanging, good = Hanging(), self.receiver()
         self.addCleanup(hanging.close)
-        names = [f"s{number}" for number in range(32)]
-        text = "".join(f'[sink.{name}]\ntype = "webhook"\nurl = "{hanging.url}"\n'
-                       for name in names) + f"[[route]]\nsinks = {json.dumps(names)}\n"
-        tenants = [f"t{number}" for number in range(33)]
-        files = {f"tenants/{name}.toml": f'[tenant]\nid = "{name}"\n{text}' for name in tenants}
-        quell = self.quell("tenants_dir=tenants", "notify.group_wait=0s", "sink.good.type=webhook",
-                           "sink.good.url=" + good.url, files=files)
-        for name in tenants:
-            quell.events(failure("job"), **{"X-Scope-OrgID": name})
+        quell = self.quell_with_sinks(33, hanging.url, good.url)
         self.assertTrue(wait_for(lambda: len(hanging.connections) == 33 * 32),
                         len(hanging.connections))
         quell.events(failure("job"))
