@@ -444,7 +444,7 @@ void sink_host_step(struct sink_host *host) {
         if (host->behind_from != 0 && host->queue.count < SINK_QUEUE_LAG) {
             sinks_read_again(host->sinks, host);
         }
-        if (host->delivery != DELIVERY_IDLE || host->queue.count == 0 ||
+        if (host->delivery != DELIVERY_IDLE || host->queue.count == 0 || host->is_retiring ||
             atomic_load(&host->sinks->is_stopping)) {
             break;
         }

@@ -217,19 +217,44 @@ static void show_hosts(struct sinks *sinks) {
     }
 }
 
+/* Sorted. NULL: no memory. */
+static const struct config_sink **list_wanted(const struct config *config) {
+    uint32_t count = config->sinks_count;
+    const struct config_sink **wanted = calloc(count + 1u, sizeof(const struct config_sink *));
+    for (uint32_t i = 0; wanted != NULL && i < count; i++) {
+        wanted[i] = &config->sinks[i];
+    }
+    if (wanted != NULL) {
+        qsort(wanted, count, sizeof(const struct config_sink *), compare_wanted);
+    }
+    return wanted;
+}
+
+bool sink_hosts_retire(struct sinks *sinks, const struct config *config) {
+    const struct config_sink **wanted = list_wanted(config);
+    bool is_busy = false;
+    for (uint32_t i = 0; wanted != NULL && i < sinks->hosts_count; i++) {
+        struct sink_host *host = sinks->hosts[i];
+        const struct config_sink *old = &host->config;
+        const struct config_sink *const *now = bsearch(
+            &old, wanted, config->sinks_count, sizeof(const struct config_sink *), compare_wanted);
+        host->is_retiring =
+            now == NULL || !can_stay(sinks, host, wanted, config->sinks_count, *now);
+        is_busy = is_busy || (host->is_retiring && host->delivery != DELIVERY_IDLE);
+    }
+    free(wanted);
+    return is_busy;
+}
+
 struct status sink_hosts_replace(struct sinks *sinks, const struct config *config,
                                  struct fault *fault) {
     uint32_t count = config->sinks_count;
-    const struct config_sink **wanted = calloc(count + 1u, sizeof(const struct config_sink *));
+    const struct config_sink **wanted = list_wanted(config);
     struct sink_host **hosts = calloc(count + 1u, sizeof(struct sink_host *));
     struct status status = wanted != NULL && hosts != NULL
                                ? status_ok()
                                : fault_set(fault, STATUS_FULL, "no memory for %u sinks", count);
-    for (uint32_t i = 0; i < count && status_is_ok(status); i++) {
-        wanted[i] = &config->sinks[i];
-    }
     if (status_is_ok(status)) {
-        qsort(wanted, count, sizeof(const struct config_sink *), compare_wanted);
         status = make_hosts(sinks, wanted, count, hosts, fault);
     }
     free(wanted);

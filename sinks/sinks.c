@@ -18,6 +18,8 @@
 #include "core/clock.h"
 
 #define DRAIN_NS (5 * NS_PER_S)
+/* How long a new configuration waits for attempts of sinks that it changes. */
+#define RETIRE_NS NS_PER_S
 /* How long outcomes wait that the journal found no room for. */
 #define FULL_REST_NS (200 * NS_PER_MS)
 
@@ -137,6 +139,9 @@ static void walk_outbox(struct sinks *sinks, struct store_snapshot *snapshot) {
 static bool look_again_at(struct sinks *sinks, uint64_t number, struct slice row) {
     struct outbox_message message;
     struct sink_host *host = NULL;
+    if (sinks->settled[number % SETTLED_PLACES] == number) {
+        return true; /* its outcome is on its way to the store */
+    }
     if (status_is_ok(outbox_message_decode(row, &message))) {
         host = sink_hosts_find(sinks, message.tenant, message.sink);
     }
@@ -206,6 +211,9 @@ bool sinks_send_outcome(struct sinks *sinks, uint32_t shard, const struct outbox
     }
     sinks->free_batches = rest;
     sinks->batches_out++;
+    if (outcome->result != OUTBOX_ATTEMPTED) {
+        sinks->settled[outcome->number % SETTLED_PLACES] = outcome->number;
+    }
     return true;
 }
 
@@ -286,8 +294,26 @@ static void give_turns(struct sinks *sinks) {
 
 /* --- Thread --- */
 
-static void take_config(struct sinks *sinks) {
+/* The latest that is there, when those whom it changes are done, or have had their time. */
+static struct config *due_config(struct sinks *sinks) {
     struct config *config = atomic_exchange(&sinks->next_config, NULL);
+    uint64_t now_ns = clock_monotonic_ns();
+    if (config != NULL) {
+        sinks->waits_until_ns =
+            sinks->waiting_config == NULL ? now_ns + RETIRE_NS : sinks->waits_until_ns;
+        config_release(sinks->waiting_config);
+        sinks->waiting_config = config;
+    }
+    config = sinks->waiting_config;
+    if (config == NULL || (sink_hosts_retire(sinks, config) && now_ns < sinks->waits_until_ns)) {
+        return NULL;
+    }
+    sinks->waiting_config = NULL;
+    return config;
+}
+
+static void take_config(struct sinks *sinks) {
+    struct config *config = due_config(sinks);
     if (config == NULL) {
         return;
     }
@@ -297,6 +323,7 @@ static void take_config(struct sinks *sinks) {
         log_write(sinks->options.logger, LOG_LEVEL_ERROR, "sinks",
                   "the sinks stay as they were: %s", fault.words);
         config_release(config);
+        (void)sink_hosts_retire(sinks, sinks->config); /* nobody */
         return;
     }
     config_release(sinks->config);
@@ -356,6 +383,9 @@ struct status sinks_run(struct sinks *sinks) {
         update_stats(sinks);
         send_full_again(sinks);
         give_turns(sinks);
+        if (sinks->waiting_config != NULL) {
+            on_wake(sinks);
+        }
         uint64_t now = clock_monotonic_ns();
         if (atomic_load(&sinks->is_stopping)) {
             deadline_ns = deadline_ns == UINT64_MAX ? now + DRAIN_NS : deadline_ns;
@@ -428,6 +458,7 @@ void sinks_close(struct sinks *sinks) {
         loop_close(sinks->loop);
     }
     config_release(atomic_exchange(&sinks->next_config, NULL));
+    config_release(sinks->waiting_config);
     config_release(sinks->config);
     stdout_line_deinit(&sinks->stdout_line);
     arena_deinit(&sinks->batch_arena);

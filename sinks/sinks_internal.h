@@ -14,6 +14,8 @@
 #include "sinks/watching.h"
 
 enum { OUTCOME_BATCHES = 64, OUTCOME_BATCH_BYTES = 4096 };
+/* Numbers that share a place are too far apart for a commit not to come between them. */
+enum { SETTLED_PLACES = 4096 };
 enum { ERROR_BYTES_MAX = 400, STEPS_MAX = 8, PACE_BURST = 3 };
 
 struct sink_limits {
@@ -47,6 +49,7 @@ struct sink_host {
     bool is_fresh; /* rows from before it was made are still to be looked at */
     bool is_held;  /* has a message to attempt, and waits for its turn */
     bool is_turn;
+    bool is_retiring; /* the next configuration has another in its place: begins nothing more */
     struct sink_limits limits;
     struct sink_queue queue;
     uint64_t behind_from; /* this row and later ones are read again when there is room; 0: none */
@@ -75,6 +78,8 @@ struct sinks {
     struct sinks_options options;
     struct config *config;
     struct config *_Atomic next_config; /* handed over by another thread */
+    struct config *waiting_config;      /* for attempts of those that it changes; NULL: none */
+    uint64_t waits_until_ns;
     struct loop *loop;
     struct http_client *client;
     struct stdout_line stdout_line;
@@ -87,6 +92,7 @@ struct sinks {
     uint32_t turn;         /* the host that is looked at next, of those */
     uint64_t next_number;  /* of the outbox: below it all is queued */
     uint64_t rewalk_from;  /* those from here to next_number are to be looked at again; 0: none */
+    uint64_t settled[SETTLED_PLACES]; /* by number: its row may still be there, and is not told */
     struct arena batch_arena;
     struct batch batches[OUTCOME_BATCHES];
     struct batch *free_batches;
@@ -107,6 +113,9 @@ MUST_CHECK struct status sink_limits_read(const struct config_sink *sink,
  * failure all is as it was. */
 MUST_CHECK struct status sink_hosts_replace(struct sinks *sinks, const struct config *config,
                                             struct fault *fault);
+/* Those that the configuration changes, or has no more, begin nothing; true while one of them has
+ * an attempt under way: to be cut off, its message would be told twice. */
+bool sink_hosts_retire(struct sinks *sinks, const struct config *config);
 void sink_hosts_close(struct sinks *sinks);
 /* The tenant's own sink of that name, else the defaults'; NULL. */
 struct sink_host *sink_hosts_find(const struct sinks *sinks, struct slice tenant,

@@ -15,7 +15,7 @@ import unittest
 from unittest import mock
 
 import harness
-from harness import IS_SANITIZED, Receiver, Story, failure, wait_for
+from harness import IS_SANITIZED, Receiver, Story, failure, wait_for, write_whole
 
 INCIDENTS = int(os.environ.get("QUELL_DELIVERY_INCIDENTS", "300"))
 
@@ -358,6 +358,35 @@ class DeliveryStory(Story):
         counts = lambda: [quell.settle()["deliveries_" + word]  # noqa: E731
                           for word in ("ok", "failed", "dead")]
         self.assertTrue(wait_for(lambda: counts() == [1, 4, 1]), counts())
+
+    def hook(self, url, backoff=100):
+        return ('[notify]\ngroup_wait = "0s"\n[sink.hook]\ntype = "webhook"\n'
+                f'url = "{url}"\nbackoff = "{backoff}ms"\n')
+
+    def reload_text(self, quell, text):
+        write_whole(os.path.join(quell.directory, "quell.toml"), text)
+        quell.process.send_signal(signal.SIGHUP)
+
+    def test_a_sink_that_a_reload_changes_is_told_everything_once(self):
+        receiver = self.receiver()
+        quell = self.quell(config="quell.toml", files={"quell.toml": self.hook(receiver.url)})
+        for turn in range(120):
+            quell.events(*[failure(f"job{turn}-{number}") for number in range(3)])
+            if turn % 4 == 0:
+                self.reload_text(quell, self.hook(receiver.url, 100 + turn))
+        count = quell.settle()["incidents_opened"]
+        self.assertTrue(wait_for(lambda: quell.settle()["deliveries_ok"] == count), count)
+        ids = [headers["webhook-id"] for headers in receiver.headers]
+        self.assertEqual(len(ids), len(set(ids)))
+
+    def test_a_reload_waits_for_no_sink_that_hangs(self):
+        hanging, receiver = Hanging(), self.receiver()
+        self.addCleanup(hanging.close)
+        quell = self.quell(config="quell.toml", files={"quell.toml": self.hook(hanging.url)})
+        quell.events(failure("job"))
+        self.assertTrue(wait_for(lambda: len(hanging.connections) == 1))
+        self.reload_text(quell, self.hook(receiver.url))
+        self.assertTrue(wait_for(lambda: len(receiver.messages) == 1, 10))
 
     def test_attempts_that_failed_are_counted_while_it_goes_on(self):
         receiver = self.receiver()
