@@ -156,17 +156,19 @@ static struct status settle_tenant(const struct decode *decode, struct slice cla
 struct status decode_add(struct decode *decode, struct envelope *envelope, struct slice claimed,
                          struct slice raw) {
     struct fault reason; /* not cleared: half a KiB for every record */
-    struct status status = settle_tenant(decode, claimed, &envelope->tenant, &reason);
+    struct slice tenant = {0};
+    struct status status = settle_tenant(decode, claimed, &tenant, &reason);
     if (status_is_ok(status)) {
+        envelope->tenant = tenant;
         struct derive_context context = {
             .hash_seed = decode->hash_seed,
             .now_ns = decode->now_ns,
-            .tenant = envelope->tenant,
+            .tenant = tenant,
             .tenant_is_bound = decode->tenant_is_bound,
             .memo = &decode->memo,
         };
         if (decode->dedup_by_for != NULL) {
-            context.dedup_by = decode->dedup_by_for(decode->context, envelope->tenant);
+            context.dedup_by = decode->dedup_by_for(decode->context, tenant);
         }
         envelope->source = decode->source;
         status = derive_envelope(&context, decode->arena, envelope, &reason);

@@ -119,17 +119,25 @@ static bool skip_group(struct proto_walk *walk, uint32_t number) {
     return true;
 }
 
+/* Where a walk goes on behind a group's beginning or end that it has met. Apart, and of a copy, as
+ * nobody sends groups: else the walks of what everybody sends are not kept in registers, which
+ * decoding took a tenth longer for. */
+static __attribute__((noinline, cold)) const uint8_t *
+pass_group(struct proto_walk walk, enum proto_wire wire, uint32_t number) {
+    if (wire == PROTO_GROUP_END) {
+        (void)fail(&walk, "a group ends that was not begun");
+    } else {
+        (void)skip_group(&walk, number);
+    }
+    return walk.at;
+}
+
 bool proto_next_any(struct proto_walk *walk, struct proto_field *field_out) {
     while (walk->at != walk->end && walk->root->error == NULL && take_field(walk, field_out)) {
-        if (field_out->wire == PROTO_GROUP_END) {
-            return fail(walk, "a group ends that was not begun");
-        }
-        if (field_out->wire != PROTO_GROUP) {
+        if (field_out->wire != PROTO_GROUP && field_out->wire != PROTO_GROUP_END) {
             return true;
         }
-        if (!skip_group(walk, field_out->number)) {
-            return false;
-        }
+        walk->at = pass_group(*walk, field_out->wire, field_out->number);
     }
     return false;
 }
