@@ -101,7 +101,7 @@ void event_ids_begin_batch(struct event_ids *ids, uint64_t seq, uint64_t now_ns,
 /* Into the ring; its place. */
 static uint32_t add_key(struct event_ids *ids, struct hash128 key) {
     uint32_t place = ids->keys_next;
-    hash128_keep(key, &ids->keys[place]);
+    ids->keys[place] = key;
     ids->keys_end++;
     ids->keys_next = ids_place_after(ids, place);
     return place;

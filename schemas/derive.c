@@ -256,7 +256,7 @@ static void derive_content_key(const struct derive_context *context, struct enve
         cut.lo,
         cut.hi,
     };
-    hash128_keep(hash128_of(slice_of(words, sizeof(words)), 0), &envelope->event_key);
+    envelope->event_key = hash128_of(slice_of(words, sizeof(words)), 0);
     envelope->is_known_by_texts = true;
 }
 

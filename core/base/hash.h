@@ -21,13 +21,6 @@ static inline bool hash128_is_zero(struct hash128 hash) {
     return (hash.lo | hash.hi) == 0;
 }
 
-/* Keeps a hash that is in registers. Word by word: as a whole it goes by way of the stack, and
- * there reading at once what was written in two pieces waits some twelve cycles. */
-static inline void hash128_keep(struct hash128 hash, struct hash128 *to) {
-    to->lo = hash.lo;
-    to->hi = hash.hi;
-}
-
 /* XXH3-128 of the bytes. */
 struct hash128 hash128_of(struct slice bytes, uint64_t seed);
 
