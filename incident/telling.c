@@ -1,7 +1,8 @@
 /*
  * telling.c - what people are told, and when.
  *
- *   OPENED    opened + group_wait
+ *   OPENED    opened + group_wait; when no sink took it then, or a silence put it off: also a
+ *             change + group_wait
  *
  *   UPDATED   a change worth telling: at the earliest last message + group_interval; made by a
  *             person: at once; reopened: group_wait after it, by what failed before people
@@ -11,9 +12,9 @@
  *
  *   RESOLVED  at once, when anything was told before
  *
- * A silence (of the tenant's configuration, or an operator's) puts a message off until it ends, and
- * says so once in the timeline; the end of an incident that was told is told all the same: it wakes
- * nobody, and nobody goes on looking.
+ * A silence (of the tenant's configuration, or an operator's) puts a message off until it ends, or
+ * until a change that makes it none of the silence's, and says so once in the timeline; the end of
+ * an incident that was told is told all the same: it wakes nobody, and nobody goes on looking.
  *
  * An acknowledged incident is not repeated; changes are told as of any other. A message becomes one
  * outbox row a sink that the tenant's routes name; none: nothing was told. For a sink that has
@@ -39,9 +40,12 @@ static uint64_t due_of(const struct incident_context *context, const struct inci
     if ((changes & CHANGE_ACKNOWLEDGED) != 0) {
         return context->now_ns;
     }
-    uint64_t due_ns = incident->told_ns + policy->group_interval_ns;
     uint64_t waited_ns =
         context->now_ns + policy->group_wait_ns; /* what comes with it comes along */
+    if (!incident->is_told) { /* no sink took it so far: there is no message to keep away from */
+        return waited_ns;
+    }
+    uint64_t due_ns = incident->told_ns + policy->group_interval_ns;
     return due_ns > waited_ns ? due_ns : waited_ns;
 }
 
@@ -299,6 +303,7 @@ static bool is_silenced(struct incidents *incidents, const struct incident_conte
         return false;
     }
     put_off(incidents, context, incident, silence->end_ns, silence->who, silence->reason);
+    incident->is_announced = true; /* what changes may be no matter of the silence any more */
     return true;
 }
 

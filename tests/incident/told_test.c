@@ -260,6 +260,82 @@ static void a_repeat_puts_off_the_end_also_while_time_stood_still(void **state) 
     world_deinit(&world);
 }
 
+/* Nobody has heard of it, so there is no message that the next one should keep away from. */
+static void a_route_that_is_the_first_to_take_it_waits_for_no_group_interval(void **state) {
+    (void)state;
+    struct routed routed;
+    struct world *world = &routed.world;
+    routed_init(&routed);
+    world->policies.defaults.routes = &routed.routes[1];
+    world->policies.defaults.routes_count = 1; /* what is critical, and nothing else */
+    world_fail_now(world, "job:load");
+    world_run_for(world, NS_PER_MINUTE);
+    assert_int_equal(world->told_count, 0);
+    worsen(world, "job:load");
+    uint64_t worse_ns = world->now_ns;
+    world_run_for(world, NS_PER_MINUTE);
+    assert_int_equal(world->told_count, 1);
+    assert_int_equal(world->told[0].type, 1);
+    assert_int_equal(world->told[0].created_ns, worse_ns + world->policies.defaults.group_wait_ns);
+    world_deinit(world);
+}
+
+static void silence(struct world *world, struct policy_silence *silence, const char *entity,
+                    enum event_severity severity_max) {
+    *silence = (struct policy_silence){
+        .match = {.severity_min = EVENT_SEVERITY_INFO, .severity_max = severity_max},
+        .start_ns = START_NS,
+        .end_ns = START_NS + NS_PER_DAY,
+        .who = SLICE("sam"),
+        .reason = SLICE("a move"),
+    };
+    silence->match.entity_glob = slice_of_text(entity);
+    world->policies.defaults.silences = silence;
+    world->policies.defaults.silences_count = 1;
+}
+
+/* It was put off before anybody heard of it. */
+static void what_is_worse_than_a_silence_mutes_is_told(void **state) {
+    (void)state;
+    for (int restarts = 0; restarts < 2; restarts++) {
+        struct world world;
+        struct policy_silence muted;
+        world_init(&world);
+        silence(&world, &muted, "job:*", EVENT_SEVERITY_ERROR);
+        world_fail_now(&world, "job:load");
+        world_run_for(&world, NS_PER_MINUTE);
+        assert_int_equal(world.told_count, 0);
+        if (restarts > 0) {
+            world_restart(&world);
+        }
+        worsen(&world, "job:load");
+        world_run_for(&world, NS_PER_MINUTE);
+        assert_int_equal(world.told_count, 1);
+        assert_int_equal(world.told[0].type, 1);
+        world_deinit(&world);
+    }
+}
+
+static void what_a_silence_mutes_is_told_when_its_cause_is_another(void **state) {
+    (void)state;
+    struct world world;
+    struct policy_silence muted;
+    world_init(&world);
+    silence(&world, &muted, "job:load", EVENT_SEVERITY_CRITICAL);
+    world_depend(&world, "job:load", "job:extract");
+    world_depend(&world, "job:report", "job:load");
+    world_fail_now(&world, "job:load");
+    world_run_for(&world, NS_PER_MINUTE);
+    world_fail_now(&world, "job:report");
+    world_run_for(&world, NS_PER_MINUTE);
+    assert_int_equal(world.told_count, 0); /* a change, and still the silence's */
+    world_fail_now(&world, "job:extract");
+    world_run_for(&world, NS_PER_MINUTE);
+    assert_int_equal(world.told_count, 1);
+    assert_non_null(strstr(world.told[0].json, "\"title\":\"job:extract failed"));
+    world_deinit(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_was_told_hears_the_end_although_it_is_worse_by_now),
@@ -273,6 +349,9 @@ int main(void) {
         cmocka_unit_test(a_sink_that_is_gone_is_not_told),
         cmocka_unit_test(what_was_due_while_time_stood_still_comes_in_its_order),
         cmocka_unit_test(a_repeat_puts_off_the_end_also_while_time_stood_still),
+        cmocka_unit_test(a_route_that_is_the_first_to_take_it_waits_for_no_group_interval),
+        cmocka_unit_test(what_is_worse_than_a_silence_mutes_is_told),
+        cmocka_unit_test(what_a_silence_mutes_is_told_when_its_cause_is_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
