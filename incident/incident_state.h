@@ -480,6 +480,9 @@ struct slice severity_owner(const struct policy *policy, struct slice entity);
 /* Raises the incident's severity to what its members say; never lowers it. */
 void severity_raise(struct incidents *incidents, const struct incident_context *context,
                     struct incident *incident, enum event_severity severity);
+/* Of what was just opened again by something that failed after its end: of no severity, until the
+ * caller raises it within the same call. Nothing when people were not told of that end yet. */
+void severity_begin_life(struct incident *incident);
 
 /* --- rank.c --- */
 /* After a refresh has looked downstream; `is_whole`: at all that lies there. */

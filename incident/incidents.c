@@ -117,6 +117,7 @@ static struct member *come_back(struct incidents *incidents, const struct incide
             telling_put_off(incidents, context, incident);
         }
         incident_begin_life(incidents, incident);
+        severity_begin_life(incident);
     } else if (incident->root != member_slot(incidents, member) &&
                (context->now_ns - member->recovered_ns > policy->reopen_window_ns ||
                 rehome_leads_away(incidents, context, member, signal, policy))) {

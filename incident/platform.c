@@ -45,6 +45,7 @@ struct incident *platform_find_incident(struct incidents *incidents,
     if (!incident_is_live(incident)) {
         incident_reopen(incidents, context, member, member->status);
         incident_begin_life(incidents, incident);
+        severity_begin_life(incident);
         member->first_ns = 0;
         member_touch(incidents, member);
     }

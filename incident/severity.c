@@ -7,7 +7,8 @@
  *   the source said critical: critical, whatever the tier
  *   an error with FAILING_CRITICAL_MIN failing members: critical
  *
- * An incident has the worst of its members and is never lowered while it is open.
+ * An incident has the worst of its members and is never lowered while it is open. Opened again by
+ * what failed after its end, it is as bad as that: whoever was hit before is well.
  */
 #include "incident/incident_state.h"
 
@@ -62,4 +63,12 @@ void severity_raise(struct incidents *incidents, const struct incident_context *
     text_add(&detail, event_severity_word(severity));
     timeline_add(incidents, context, incident, "severity", text_slice(&detail));
     telling_note(incidents, context, incident, CHANGE_SEVERITY);
+}
+
+void severity_begin_life(struct incident *incident) {
+    ASSERT(incident_is_live(incident));
+    bool end_is_known = !incident->is_told || (incident->changes & CHANGE_REOPENED) != 0;
+    if (end_is_known) {
+        incident->severity = EVENT_SEVERITY_NONE;
+    }
 }

@@ -187,7 +187,7 @@ sinks = ["{name}"]
             self.assertTrue(wait_for(lambda: hook.types() == ["opened", "resolved"]), hook.types())
             blast = hook.messages[1]["data"]["blast_radius"]
             self.assertEqual(blast, {"total": 0, "failing": 0, "at_risk": 0, "by_kind": {}})
-        tell(message="again")
+        tell(message="again", severity="critical")
         self.assertTrue(wait_for(lambda: len(pager.messages) == 3))
         tell(status="succeeded", message="again")
         self.assertTrue(wait_for(lambda: len(pager.messages) == 4))

@@ -176,7 +176,7 @@ static void who_is_not_told_that_it_is_back_hears_no_further_end(void **state) {
     routed_init(&routed);
     tell_both(&routed.world);
     world_good(&routed.world, "acme", "job:a", routed.world.now_ns);
-    world_fail(&routed.world, "job:a", routed.world.now_ns); /* as critical as it was */
+    worsen(&routed.world, "job:a"); /* critical at once: nothing for the chat */
     world_run(&routed.world, routed.world.now_ns + NS_PER_HOUR);
     world_restart(&routed.world);
     world_good(&routed.world, "acme", "job:a", routed.world.now_ns);
@@ -336,6 +336,62 @@ static void what_a_silence_mutes_is_told_when_its_cause_is_another(void **state)
     world_deinit(&world);
 }
 
+static void be_late(struct world *world, const char *entity) {
+    struct signal late = world_signal("acme", entity, EVENT_STATUS_LATE, world->now_ns);
+    world_bad_signal(world, "acme", entity, &late, false);
+}
+
+/* The pager is for what is critical, as it was in its first life. */
+static void what_is_opened_again_is_as_bad_as_what_fails_since(void **state) {
+    (void)state;
+    struct routed routed;
+    struct world *world = &routed.world;
+    routed_init(&routed);
+    routed.routes[0].match.severity_min = EVENT_SEVERITY_WARNING;
+    worsen(world, "job:load");
+    world_run_for(world, NS_PER_MINUTE);
+    world_recover_now(world, "job:load");
+    assert_int_equal(world->told_count, 2);
+    be_late(world, "job:load");
+    world_run_for(world, NS_PER_MINUTE);
+    assert_int_equal(world->told_count, 3);
+    assert_string_equal(world->told[2].sink, "chat");
+    assert_non_null(strstr(world->told[2].json, "\"severity\":\"warning\""));
+    worsen(world, "job:load"); /* and that it gets worse is told, in the timeline too */
+    world_run_for(world, MINUTES(6));
+    assert_int_equal(world->told_count, 4);
+    assert_string_equal(world->told[3].sink, "pager");
+    char *timeline = world_timeline(world, world->told[0].incident_id);
+    assert_int_equal(count_text(timeline, "warning to critical"), 1);
+    free(timeline);
+    world_deinit(world);
+}
+
+static void with_ten_failing_the_first_to_fail_again_is_not_critical(void **state) {
+    (void)state;
+    struct world world;
+    char name[32];
+    world_init(&world);
+    world_fail_now(&world, "job:extract");
+    for (int i = 0; i < 10; i++) {
+        (void)snprintf(name, sizeof(name), "job:load%d", i);
+        world_depend(&world, name, "job:extract");
+        world_fail_now(&world, name);
+    }
+    world_run_for(&world, NS_PER_MINUTE);
+    assert_non_null(strstr(world.told[0].json, "\"severity\":\"critical\""));
+    for (int i = 0; i < 10; i++) {
+        (void)snprintf(name, sizeof(name), "job:load%d", i);
+        world_recover_now(&world, name);
+    }
+    world_recover_now(&world, "job:extract");
+    world_fail_now(&world, "job:load3");
+    world_run_for(&world, NS_PER_MINUTE);
+    assert_int_equal(world.told_count, 3);
+    assert_non_null(strstr(world.told[2].json, "\"severity\":\"error\""));
+    world_deinit(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_was_told_hears_the_end_although_it_is_worse_by_now),
@@ -352,6 +408,8 @@ int main(void) {
         cmocka_unit_test(a_route_that_is_the_first_to_take_it_waits_for_no_group_interval),
         cmocka_unit_test(what_is_worse_than_a_silence_mutes_is_told),
         cmocka_unit_test(what_a_silence_mutes_is_told_when_its_cause_is_another),
+        cmocka_unit_test(what_is_opened_again_is_as_bad_as_what_fails_since),
+        cmocka_unit_test(with_ten_failing_the_first_to_fail_again_is_not_critical),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
