@@ -2,7 +2,7 @@
  * telling.c - what people are told, and when.
  *
  *   OPENED    opened + group_wait; when no sink took it then, or a silence put it off: also a
- *             change + group_wait
+ *             change + group_wait; and when the hour comes that a route or a silence asks for
  *
  *   UPDATED   a change worth telling: at the earliest last message + group_interval; made by a
  *             person: at once; reopened: group_wait after it, by what failed before people
@@ -302,7 +302,9 @@ static bool is_silenced(struct incidents *incidents, const struct incident_conte
     if (silence == NULL) {
         return false;
     }
-    put_off(incidents, context, incident, silence->end_ns, silence->who, silence->reason);
+    uint64_t rest_ns = policy_match_changes_ns(&silence->match, context->now_ns);
+    put_off(incidents, context, incident, silence->end_ns < rest_ns ? silence->end_ns : rest_ns,
+            silence->who, silence->reason);
     incident->is_announced = true; /* what changes may be no matter of the silence any more */
     return true;
 }
@@ -362,6 +364,18 @@ static uint64_t repeat_due_ns(const struct incident_context *context,
         return NEVER_NS;
     }
     return context->now_ns + (interval_ns < NS_PER_S ? NS_PER_S : interval_ns);
+}
+
+/* No sink took it: when the hour leads elsewhere, too. */
+static uint64_t next_due_ns(const struct incident_context *context, const struct incident *incident,
+                            bool is_sent) {
+    uint64_t repeat_ns = repeat_due_ns(context, incident);
+    if (is_sent || incident->status != INCIDENT_OPEN) {
+        return repeat_ns;
+    }
+    uint64_t route_ns =
+        policy_routes_change_ns(incident_policy(context, incident), context->now_ns);
+    return route_ns < repeat_ns ? route_ns : repeat_ns;
 }
 
 /* When it is told at the latest, by the policy of now. Whom no route named may be told at last. */
@@ -424,7 +438,7 @@ bool telling_run(struct incidents *incidents, const struct incident_context *con
     incident->flaps = incident->flaps || (!is_end && (incident->changes & CHANGE_REOPENED) != 0);
     incident->changes = 0;
     incident->told_ns = context->now_ns;
-    incident->tell_due_ns = repeat_due_ns(context, incident);
+    incident->tell_due_ns = next_due_ns(context, incident, is_sent);
     incident_schedule(incidents, incident);
     return true;
 }

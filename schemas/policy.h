@@ -109,6 +109,8 @@ const struct policy_job *policy_find_job(const struct policy *policy, struct sli
 /* The sinks that take an incident, in route order without repeats; names point into the policy. */
 uint32_t policy_route_incident(const struct policy *policy, const struct policy_subject *subject,
                                struct slice sinks_out[SINKS_PER_TENANT_MAX]);
+/* When the hour or the day may next lead elsewhere; UINT64_MAX: no route asks for them. */
+uint64_t policy_routes_change_ns(const struct policy *policy, uint64_t now_ns);
 /* The tenant's labels and those of the root cause's job, which win: up to 2 * POLICY_LABELS_MAX. */
 uint32_t policy_labels(const struct policy *policy, struct slice root_entity,
                        struct policy_label labels_out[2 * POLICY_LABELS_MAX]);

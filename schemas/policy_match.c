@@ -5,6 +5,8 @@
 #include "core/base/text.h"
 #include "schemas/zone.h"
 
+enum { DAY_S = 24 * 60 * 60 };
+
 static bool labels_match(const struct policy_match *match, const struct policy_subject *subject) {
     for (uint32_t i = 0; i < match->labels_count; i++) {
         bool is_found = false;
@@ -26,7 +28,7 @@ static bool time_matches(const struct policy_match *match, uint64_t now_ns) {
     int64_t seconds = (int64_t)(now_ns / NS_PER_S);
     seconds += zone_offset_s(match->zone, seconds);
     uint32_t minute = (uint32_t)(seconds / 60 % MINUTES_A_DAY);
-    uint32_t day = (uint32_t)((seconds / 86400 + 4) % 7); /* 1970-01-01 was a Thursday */
+    uint32_t day = (uint32_t)((seconds / DAY_S + 4) % 7); /* 1970-01-01 was a Thursday */
     bool is_over_midnight = match->minute_to < match->minute_from;
     if (is_over_midnight && minute < match->minute_to) {
         day = (day + 6) % 7; /* the night belongs to the day it began on */
@@ -35,6 +37,37 @@ static bool time_matches(const struct policy_match *match, uint64_t now_ns) {
         return false;
     }
     return match->days == 0 || (match->days >> day & 1) != 0;
+}
+
+/* When clocks change between the two, at most a day apart; `to_s` when they do not. */
+static int64_t clocks_change_s(struct slice zone, int64_t from_s, int64_t to_s) {
+    int64_t offset_s = zone_offset_s(zone, from_s);
+    bool is_same = zone_offset_s(zone, to_s) == offset_s;
+    while (!is_same && to_s - from_s > 1) {
+        int64_t middle_s = from_s + (to_s - from_s) / 2;
+        if (zone_offset_s(zone, middle_s) == offset_s) {
+            from_s = middle_s;
+        } else {
+            to_s = middle_s;
+        }
+    }
+    return to_s;
+}
+
+uint64_t policy_match_changes_ns(const struct policy_match *match, uint64_t now_ns) {
+    const uint32_t minutes[] = {match->minute_from, match->minute_to, 0}; /* and a day's end */
+    bool has_hours = match->minute_from != match->minute_to;
+    int64_t now_s = (int64_t)(now_ns / NS_PER_S);
+    int64_t day_s = (now_s + zone_offset_s(match->zone, now_s)) % DAY_S;
+    int64_t wait_s = INT64_MAX;
+    for (uint32_t i = has_hours ? 0 : 2; i < (match->days != 0 ? 3u : 2u); i++) {
+        int64_t till_s = (int64_t)minutes[i] * 60 - day_s;
+        till_s += till_s <= 0 ? DAY_S : 0;
+        wait_s = till_s < wait_s ? till_s : wait_s;
+    }
+    return wait_s == INT64_MAX
+               ? UINT64_MAX
+               : (uint64_t)clocks_change_s(match->zone, now_s, now_s + wait_s) * NS_PER_S;
 }
 
 enum policy_miss policy_match_test(const struct policy_match *match,

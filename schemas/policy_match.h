@@ -53,6 +53,10 @@ enum policy_miss {
 enum policy_miss policy_match_test(const struct policy_match *match,
                                    const struct policy_subject *subject);
 
+/* When the hour or the day next begins or ceases to fit, at the earliest; UINT64_MAX: it has none.
+ */
+uint64_t policy_match_changes_ns(const struct policy_match *match, uint64_t now_ns);
+
 /* ">=error", "error", "<=warning"; INVALID. */
 MUST_CHECK struct status policy_severity_parse(struct slice words, struct policy_match *match);
 void policy_match_write(const struct policy_match *match, struct writer *writer);

@@ -87,6 +87,15 @@ uint32_t policy_route_incident(const struct policy *policy, const struct policy_
     return count;
 }
 
+uint64_t policy_routes_change_ns(const struct policy *policy, uint64_t now_ns) {
+    uint64_t first_ns = UINT64_MAX;
+    for (uint32_t i = 0; i < policy->routes_count; i++) {
+        uint64_t next_ns = policy_match_changes_ns(&policy->routes[i].match, now_ns);
+        first_ns = next_ns < first_ns ? next_ns : first_ns;
+    }
+    return first_ns;
+}
+
 uint32_t policy_labels(const struct policy *policy, struct slice root_entity,
                        struct policy_label labels_out[2 * POLICY_LABELS_MAX]) {
     const struct policy_job *job = policy_find_job(policy, root_entity);

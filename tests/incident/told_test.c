@@ -336,6 +336,44 @@ static void what_a_silence_mutes_is_told_when_its_cause_is_another(void **state)
     world_deinit(&world);
 }
 
+/* Of months, for its nights: what began in one of them is told in the morning. */
+static void a_silence_by_the_hour_ends_with_the_hour(void **state) {
+    (void)state;
+    struct world world;
+    struct policy_silence nights;
+    world_init(&world);
+    silence(&world, &nights, "job:*", EVENT_SEVERITY_CRITICAL);
+    nights.end_ns = START_NS + 100 * NS_PER_DAY;
+    nights.match.minute_from = 22 * 60;
+    nights.match.minute_to = 6 * 60;
+    world_fail_now(&world, "job:load"); /* at three */
+    world_run(&world, START_NS + 3 * NS_PER_HOUR - NS_PER_S);
+    assert_int_equal(world.told_count, 0);
+    world_run_for(&world, 2 * NS_PER_S);
+    assert_int_equal(world.told_count, 1);
+    world_run(&world, START_NS + NS_PER_DAY); /* and repeated until the next night */
+    for (size_t i = 0; i < world.told_count; i++) {
+        uint64_t hour = world.told[i].created_ns / NS_PER_HOUR % 24;
+        assert_true(hour >= 6 && hour < 22);
+    }
+    world_deinit(&world);
+}
+
+static void what_began_before_anybodys_hours_is_told_when_they_begin(void **state) {
+    (void)state;
+    struct routed routed;
+    struct world *world = &routed.world;
+    routed_init(&routed);
+    routed.routes[0].match = (struct policy_match){.minute_from = 8 * 60, .minute_to = 18 * 60};
+    world->policies.defaults.routes_count = 1;
+    world_fail_now(world, "job:load"); /* at three */
+    world_run(world, START_NS + 5 * NS_PER_HOUR - NS_PER_S);
+    assert_int_equal(world->told_count, 0);
+    world_run_for(world, 2 * NS_PER_S);
+    expect_told(world, "chat opened");
+    world_deinit(world);
+}
+
 static void be_late(struct world *world, const char *entity) {
     struct signal late = world_signal("acme", entity, EVENT_STATUS_LATE, world->now_ns);
     world_bad_signal(world, "acme", entity, &late, false);
@@ -408,6 +446,8 @@ int main(void) {
         cmocka_unit_test(a_route_that_is_the_first_to_take_it_waits_for_no_group_interval),
         cmocka_unit_test(what_is_worse_than_a_silence_mutes_is_told),
         cmocka_unit_test(what_a_silence_mutes_is_told_when_its_cause_is_another),
+        cmocka_unit_test(a_silence_by_the_hour_ends_with_the_hour),
+        cmocka_unit_test(what_began_before_anybodys_hours_is_told_when_they_begin),
         cmocka_unit_test(what_is_opened_again_is_as_bad_as_what_fails_since),
         cmocka_unit_test(with_ten_failing_the_first_to_fail_again_is_not_critical),
     };

@@ -290,6 +290,35 @@ static void no_room_is_full_not_corrupt(void **state) {
     arena_deinit(&small);
 }
 
+/* By the minute, over both nights in which clocks change: March 29 and October 25, 2026. */
+static void between_now_and_what_is_said_to_change_nothing_does(void **state) {
+    (void)state;
+    const uint64_t nights_ns[] = {UINT64_C(1774648800) * NS_PER_S, UINT64_C(1792792800) * NS_PER_S};
+    const uint16_t hours[][2] = {{0, 0}, {120, 180}, {150, 190}, {1320, 360}, {480, 1080}};
+    const uint8_t days[] = {0, 0x3E, 0x41};
+    struct policy_match match = {.zone = SLICE("CET-1CEST,M3.5.0,M10.5.0/3")};
+    for (uint32_t i = 0; i < 2 * 5 * 3; i++) {
+        match.minute_from = hours[i / 2 % 5][0];
+        match.minute_to = hours[i / 2 % 5][1];
+        match.days = days[i / 10];
+        uint64_t end_ns = nights_ns[i % 2] + 3 * NS_PER_DAY;
+        uint64_t next_ns = 0;
+        enum policy_miss known = POLICY_MATCHES;
+        for (uint64_t now_ns = nights_ns[i % 2]; now_ns < end_ns; now_ns += NS_PER_MINUTE) {
+            struct policy_subject subject = {.now_ns = now_ns};
+            enum policy_miss now = policy_match_test(&match, &subject);
+            if (now_ns >= next_ns) {
+                known = now;
+                next_ns = policy_match_changes_ns(&match, now_ns);
+                assert_true(next_ns > now_ns);
+            }
+            assert_int_equal(now, known);
+        }
+        bool is_timed = match.minute_from != match.minute_to || match.days != 0;
+        assert_int_equal(next_ns == UINT64_MAX, !is_timed);
+    }
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
@@ -302,6 +331,7 @@ int main(void) {
         TEST(a_record_of_the_first_version_is_still_read),
         TEST(what_is_cut_or_too_long_is_corrupt),
         TEST(no_room_is_full_not_corrupt),
+        TEST(between_now_and_what_is_said_to_change_nothing_does),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
