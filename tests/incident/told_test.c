@@ -1,5 +1,5 @@
-/* told_test.c - which sinks hear of an incident, and of its end, when routes say otherwise by then.
- */
+/* told_test.c - which sinks hear of an incident, and of its end, when routes or silences say
+ * otherwise by then: it got worse or another root, the hour has changed, it was opened again. */
 #include "tests/incident/world.h"
 
 #define CHAT SLICE("chat")
