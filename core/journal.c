@@ -112,6 +112,16 @@ size_t journal_open_bytes(const struct journal *journal) {
     return journal->blocks[journal->open_index].payload_bytes;
 }
 
+enum { LINE_BYTES = 64 }; /* of the cache; for speed alone */
+
+/* Another thread wrote it, so it lies in that core's cache: it comes while the piece before it is
+ * summed. */
+static void prefetch_piece(struct slice piece) {
+    for (size_t at = 0; at < piece.size; at += LINE_BYTES) {
+        __builtin_prefetch(piece.data + at);
+    }
+}
+
 /* Copies a record, gives it stamp and number, and adds it to the payload's checksum: piece by
  * piece, so that each is read while it is in the first cache. */
 static uint32_t take_record(uint8_t *record, struct slice batch, uint64_t stamp_ns, uint64_t seq,
@@ -119,6 +129,7 @@ static uint32_t take_record(uint8_t *record, struct slice batch, uint64_t stamp_
     for (size_t at = 0; at < batch.size; at += PIECE_BYTES) {
         struct slice piece = slice_head(slice_tail(batch, at), PIECE_BYTES);
         memcpy(record + at, piece.data, piece.size);
+        prefetch_piece(slice_head(slice_tail(batch, at + PIECE_BYTES), PIECE_BYTES));
         if (at == 0) {
             batch_set_stamp(record, stamp_ns);
             batch_set_seq(record, seq);
