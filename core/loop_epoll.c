@@ -4,6 +4,7 @@
  * EPOLLOUT.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@ struct epoll_state {
     struct status done_status[FILE_OPS_MAX];
     uint32_t done_count;
     struct loop_conn *sent; /* sends that completed in the call: told in the next run */
+    bool waits_by_ms;       /* the kernel, or what guards a container, knows no epoll_pwait2 */
 };
 
 /* 2 bits tag, 30 bits index, 32 bits generation. */
@@ -344,6 +346,29 @@ static void on_event(struct loop *loop, const struct epoll_event *event) {
     }
 }
 
+/* Rounded up: woken too early it would look again and again until the time has come. */
+static int milliseconds_of(uint64_t timeout_ns) {
+    uint64_t whole = timeout_ns / NS_PER_MS + (timeout_ns % NS_PER_MS > 0 ? 1 : 0);
+    return whole < INT_MAX ? (int)whole : timeout_ns == UINT64_MAX ? -1 : INT_MAX;
+}
+
+/* Linux before 5.11 has no epoll_pwait2 (ENOSYS), and a filter of system calls that is as old does
+ * not let it through (mostly EPERM): they have epoll_wait, which counts in milliseconds. */
+static int wait_for_events(struct epoll_state *state, struct epoll_event *events,
+                           uint64_t timeout_ns) {
+    struct timespec wait = {.tv_sec = (time_t)(timeout_ns / NS_PER_S),
+                            .tv_nsec = (long)(timeout_ns % NS_PER_S)};
+    if (!state->waits_by_ms) {
+        int count = epoll_pwait2(state->fd, events, EVENTS_MAX,
+                                 timeout_ns == UINT64_MAX ? NULL : &wait, NULL);
+        if (count >= 0 || (errno != ENOSYS && errno != EPERM)) {
+            return count;
+        }
+        state->waits_by_ms = true;
+    }
+    return epoll_wait(state->fd, events, EVENTS_MAX, milliseconds_of(timeout_ns));
+}
+
 static struct status epoll_run(struct loop *loop, uint64_t timeout_ns) {
     struct epoll_state *state = loop->backend;
     struct epoll_event events[EVENTS_MAX];
@@ -351,11 +376,7 @@ static struct status epoll_run(struct loop *loop, uint64_t timeout_ns) {
     if (loop->accept_again_ns != 0 && timeout_ns > 100 * NS_PER_MS) {
         timeout_ns = 100 * NS_PER_MS;
     }
-    struct timespec wait = {.tv_sec = (time_t)(timeout_ns / NS_PER_S),
-                            .tv_nsec = (long)(timeout_ns % NS_PER_S)};
-    struct timespec none = {0};
-    const struct timespec *limit = is_due ? &none : timeout_ns == UINT64_MAX ? NULL : &wait;
-    int count = epoll_pwait2(state->fd, events, EVENTS_MAX, limit, NULL);
+    int count = wait_for_events(state, events, is_due ? 0 : timeout_ns);
     if (count < 0 && errno != EINTR) {
         return status_of(STATUS_IO);
     }

@@ -6,15 +6,29 @@
 #include "tests/base/unit.h"
 
 #include <arpa/inet.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "core/base/limits.h"
 #include "core/clock.h"
 #include "core/loop_sim.h"
+
+/* Stands before the C library's own: an old kernel, or a container's filter, has no such call. */
+static int refusal; /* 0: it is let */
+
+int epoll_pwait2(int fd, struct epoll_event *events, int events_max, const struct timespec *limit,
+                 const sigset_t *mask) {
+    typedef int wait_call(int, struct epoll_event *, int, const struct timespec *,
+                          const sigset_t *);
+    wait_call *next = (wait_call *)dlsym(RTLD_NEXT, "epoll_pwait2");
+    errno = refusal;
+    return refusal != 0 ? -1 : next(fd, events, events_max, limit, mask);
+}
 
 struct bench {
     struct loop *loop;
@@ -47,6 +61,16 @@ static int open_epoll(void **state) {
     return open_bench(state, LOOP_EPOLL);
 }
 
+static int open_epoll_of_an_old_kernel(void **state) {
+    refusal = ENOSYS;
+    return open_bench(state, LOOP_EPOLL);
+}
+
+static int open_epoll_behind_a_filter(void **state) {
+    refusal = EPERM;
+    return open_bench(state, LOOP_EPOLL);
+}
+
 static int open_uring(void **state) {
     return open_bench(state, LOOP_IO_URING);
 }
@@ -59,6 +83,7 @@ static int close_bench(void **state) {
     struct bench *bench = *state;
     loop_close(bench->loop);
     free(bench);
+    refusal = 0;
     return 0;
 }
 
@@ -431,6 +456,10 @@ int main(void) {
         ON_SOCKETS(a_connections_time_begins_when_it_comes),
         EACH(a_write_is_in_the_file_when_it_is_done),
         EACH(a_write_that_cannot_be_done_says_why),
+        {"timers_fire_in_the_order_of_their_time (old kernel)",
+         timers_fire_in_the_order_of_their_time, open_epoll_of_an_old_kernel, close_bench, NULL},
+        {"another_thread_wakes_the_loop (filtered)", another_thread_wakes_the_loop,
+         open_epoll_behind_a_filter, close_bench, NULL},
         cmocka_unit_test_setup_teardown(an_hour_passes_at_once, open_sim, close_bench),
         cmocka_unit_test_setup_teardown(a_failing_sync_is_told_once_and_the_bytes_may_be_there,
                                         open_sim, close_bench),
