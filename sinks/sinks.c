@@ -294,7 +294,8 @@ static void give_turns(struct sinks *sinks) {
 
 /* --- Thread --- */
 
-/* The latest that is there, when those whom it changes are done, or have had their time. */
+/* The latest that is there, when those whom it changes are done, or have had their time; none at
+ * the end, which has more time for them. */
 static struct config *due_config(struct sinks *sinks) {
     struct config *config = atomic_exchange(&sinks->next_config, NULL);
     uint64_t now_ns = clock_monotonic_ns();
@@ -305,7 +306,8 @@ static struct config *due_config(struct sinks *sinks) {
         sinks->waiting_config = config;
     }
     config = sinks->waiting_config;
-    if (config == NULL || (sink_hosts_retire(sinks, config) && now_ns < sinks->waits_until_ns)) {
+    if (config == NULL || atomic_load(&sinks->is_stopping) ||
+        (sink_hosts_retire(sinks, config) && now_ns < sinks->waits_until_ns)) {
         return NULL;
     }
     sinks->waiting_config = NULL;

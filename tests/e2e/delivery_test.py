@@ -379,6 +379,21 @@ class DeliveryStory(Story):
         ids = [headers["webhook-id"] for headers in receiver.headers]
         self.assertEqual(len(ids), len(set(ids)))
 
+    def test_an_attempt_that_is_under_way_at_a_reload_ends_before_quell_does(self):
+        receiver, begun = self.receiver(), threading.Event()
+        take = receiver.take
+        receiver.take = lambda *arguments: (begun.set(), time.sleep(2), take(*arguments))
+        quell = self.quell(config="quell.toml", files={"quell.toml": self.hook(receiver.url)})
+        quell.events(failure("job"))
+        self.assertTrue(begun.wait(60))
+        self.reload_text(quell, self.hook(receiver.url, 200))
+        self.assertTrue(wait_for(lambda: "reloaded: " in quell.read_log()))
+        self.assertEqual(quell.stop(), 0)
+        quell.start()
+        quell.events(failure("other"))
+        self.assertTrue(wait_for(lambda: quell.settle()["deliveries_ok"] == 2))
+        self.assertEqual(len(receiver.headers), 2)
+
     def test_a_reload_waits_for_no_sink_that_hangs(self):
         hanging, receiver = Hanging(), self.receiver()
         self.addCleanup(hanging.close)
