@@ -91,8 +91,10 @@ static struct status next_row(const struct sinks *sinks, struct store_cursor *cu
     return status;
 }
 
-/* The host's own rows from behind_from on, up to those that the walk has not seen yet. */
+/* The host's own rows from behind_from on, up to those that the walk has not seen yet. What a page
+ * that cannot be read hides stays behind. */
 static void walk_rows_of(struct sinks *sinks, struct sink_host *host, struct store_cursor *cursor) {
+    uint64_t from = host->behind_from;
     uint64_t number = 0;
     struct slice row;
     struct outbox_message message;
@@ -103,7 +105,12 @@ static void walk_rows_of(struct sinks *sinks, struct sink_host *host, struct sto
         if (is_read && sink_hosts_find(sinks, message.tenant, message.sink) == host) {
             queue_for_host(host, &message);
         }
+        from = number + 1;
         status = next_row(sinks, cursor, &number, &row);
+    }
+    bool is_cut = !status_is_ok(status) && status.code != STATUS_END;
+    if (is_cut && host->behind_from == 0) {
+        host->behind_from = from;
     }
 }
 
