@@ -262,6 +262,11 @@ struct status sink_hosts_replace(struct sinks *sinks, const struct config *confi
         free(hosts);
         return status;
     }
+    for (uint32_t i = 0; i < sinks->hosts_count; i++) {
+        if (!sinks->hosts[i]->is_kept) {
+            tried_note(&sinks->tried, &sinks->hosts[i]->queue);
+        }
+    }
     close_all(sinks->hosts, sinks->hosts_count, true);
     free(sinks->hosts);
     sinks->hosts = hosts;

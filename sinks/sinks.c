@@ -37,8 +37,11 @@ static void queue_for_host(struct sink_host *host, const struct outbox_message *
 /* Of a row that says neither whose it is nor for which sink: that it is one. */
 static bool settle_without_host(struct sinks *sinks, uint64_t number, struct slice tenant,
                                 struct slice sink) {
+    const struct tried tried = tried_find(&sinks->tried, number);
     const struct outbox_outcome outcome = {.number = number,
                                            .result = OUTBOX_DEAD,
+                                           .attempts = tried.attempts,
+                                           .attempts_told = tried.attempts_told,
                                            .error = SLICE("no sink of that name is configured")};
     if (!sinks_send_outcome(sinks, 0, &outcome)) {
         return false;
@@ -176,6 +179,7 @@ static bool rewalk(struct sinks *sinks, struct store_snapshot *snapshot) {
     store_cursor_close(cursor);
     if (is_done) {
         sinks->rewalk_from = 0;
+        tried_deinit(&sinks->tried);
     }
     return is_done;
 }
@@ -470,6 +474,7 @@ void sinks_close(struct sinks *sinks) {
     config_release(sinks->waiting_config);
     config_release(sinks->config);
     stdout_line_deinit(&sinks->stdout_line);
+    tried_deinit(&sinks->tried);
     arena_deinit(&sinks->batch_arena);
     free(sinks);
 }

@@ -11,6 +11,7 @@
 #include "sinks/sink_queue.h"
 #include "sinks/sinks.h"
 #include "sinks/stdout.h"
+#include "sinks/tried.h"
 #include "sinks/watching.h"
 
 enum { OUTCOME_BATCHES = 64, OUTCOME_BATCH_BYTES = 4096 };
@@ -93,6 +94,7 @@ struct sinks {
     uint64_t next_number;  /* of the outbox: below it all is queued */
     uint64_t rewalk_from;  /* those from here to next_number are to be looked at again; 0: none */
     uint64_t settled[SETTLED_PLACES]; /* by number: its row may still be there, and is not told */
+    struct tried_list tried;          /* while rewalk_from is not 0 */
     struct arena batch_arena;
     struct batch batches[OUTCOME_BATCHES];
     struct batch *free_batches;

@@ -151,6 +151,8 @@ class ReloadStory(Story):
         self.assertTrue(wait_for(lambda: quell.get("/api/v1/dlq")[1]["dead_letters"]))
         letter, = quell.get("/api/v1/dlq")[1]["dead_letters"]
         self.assertIn("no sink of that name", letter["error"])
+        self.assertEqual(letter["attempts"], len(broken.headers))
+        self.assertEqual(quell.settle()["deliveries_failed"], len(broken.headers))
         words = (f"sink hook: message {letter['number']} of tenant acme is a dead letter: no sink of"
                  " that name is configured")
         self.assertTrue(wait_for(lambda: words in quell.said()), quell.said())
