@@ -107,29 +107,48 @@ static void check_joint(struct found *found, struct fault *fault) {
     }
 }
 
-static void print_found(const struct found *found, bool is_json) {
-    static const char text[] = "journal: records %llu to %llu, %llu bytes\n"
-                               "state: %llu rows in %llu pages, record %llu applied, %llu behind\n"
-                               "copy of the state: record %llu (0: none)\n"
-                               "digest: %016llx%016llx\n"
-                               "%llu damaged places\n";
-    static const char json[] =
-        "{\"first_record\":%llu,\"last_record\":%llu,\"journal_bytes\":%llu,\"rows\":%llu,"
-        "\"pages\":%llu,\"applied\":%llu,\"behind\":%llu,\"copy\":%llu,\"digest\":\"%016llx%"
-        "016llx\","
-        "\"damages\":%llu}\n";
+static void add_found_json(const struct found *found, uint64_t behind, struct text *text) {
     typedef unsigned long long number;
-    number behind =
-        found->last_seq > found->state.applied_seq ? found->last_seq - found->state.applied_seq : 0;
-    number numbers[] = {
-        found->first_seq,       found->last_seq,          found->bytes,  found->state.rows,
-        found->state.pages,     found->state.applied_seq, behind,        found->copy_seq,
-        found->state.digest.hi, found->state.digest.lo,   found->damages};
+    text_add_format(
+        text,
+        "{\"first_record\":%llu,\"last_record\":%llu,\"journal_bytes\":%llu,\"rows\":%llu,"
+        "\"pages\":%llu,\"applied\":%llu,\"behind\":%llu,\"copy\":%llu,"
+        "\"digest\":\"%016llx%016llx\",\"damages\":%llu}\n",
+        (number)found->first_seq, (number)found->last_seq, (number)found->bytes,
+        (number)found->state.rows, (number)found->state.pages, (number)found->state.applied_seq,
+        (number)behind, (number)found->copy_seq, (number)found->state.digest.hi,
+        (number)found->state.digest.lo, (number)found->damages);
+}
+
+static void add_found(const struct found *found, uint64_t behind, struct text *text) {
+    typedef unsigned long long number;
+    text_add_format(text, "journal: records %llu to %llu, ", (number)found->first_seq,
+                    (number)found->last_seq);
+    text_add_count(text, found->bytes, "byte");
+    text_add_text(text, "\nstate: ");
+    text_add_count(text, found->state.rows, "row");
+    text_add_text(text, " in ");
+    text_add_count(text, found->state.pages, "page");
+    text_add_format(text,
+                    ", record %llu applied, %llu behind\n"
+                    "copy of the state: record %llu (0: none)\n"
+                    "digest: %016llx%016llx\n",
+                    (number)found->state.applied_seq, (number)behind, (number)found->copy_seq,
+                    (number)found->state.digest.hi, (number)found->state.digest.lo);
+    text_add_count(text, found->damages, "damaged place");
+    text_add_char(text, '\n');
+}
+
+static void print_found(const struct found *found, bool is_json) {
+    uint64_t applied = found->state.applied_seq;
+    uint64_t behind = found->last_seq > applied ? found->last_seq - applied : 0;
     char memory[1024];
     struct text line = text_over(memory, sizeof(memory));
-    text_add_format(&line, is_json ? json : text, numbers[0], numbers[1], numbers[2], numbers[3],
-                    numbers[4], numbers[5], numbers[6], numbers[7], numbers[8], numbers[9],
-                    numbers[10]);
+    if (is_json) {
+        add_found_json(found, behind, &line);
+    } else {
+        add_found(found, behind, &line);
+    }
     (void)printf("%s", memory);
 }
 

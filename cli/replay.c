@@ -85,18 +85,41 @@ static void add_sinks(const struct replay *replay, struct text *text) {
     }
 }
 
-static void print_report(const struct replay *replay, const struct dry_run_report *report) {
-    static const char json[] = "],\n\"records\":%llu,\"first_record\":%llu,\"last_record\":%llu,"
-                               "\"events\":%llu,\"incident_count\":%llu,\"messages\":%llu,"
-                               "\"damaged\":%llu,\"sinks\":{";
-    static const char text[] = "%llu records (%llu to %llu), %llu events: %llu incidents, %llu "
-                               "messages; %llu damaged places\n";
+static void add_json_report(const struct replay *replay, const struct dry_run_report *report,
+                            struct text *text) {
     typedef unsigned long long number;
+    text_add_format(text,
+                    "],\n\"records\":%llu,\"first_record\":%llu,\"last_record\":%llu,"
+                    "\"events\":%llu,\"incident_count\":%llu,\"messages\":%llu,"
+                    "\"damaged\":%llu,\"sinks\":{",
+                    (number)report->records, (number)report->first_seq, (number)report->last_seq,
+                    (number)report->events, (number)replay->incidents, (number)replay->messages,
+                    (number)report->damaged);
+}
+
+static void add_report(const struct replay *replay, const struct dry_run_report *report,
+                       struct text *text) {
+    text_add_count(text, report->records, "record");
+    text_add_format(text, " (%llu to %llu), ", (unsigned long long)report->first_seq,
+                    (unsigned long long)report->last_seq);
+    text_add_count(text, report->events, "event");
+    text_add_text(text, ": ");
+    text_add_count(text, replay->incidents, "incident");
+    text_add_text(text, ", ");
+    text_add_count(text, replay->messages, "message");
+    text_add_text(text, "; ");
+    text_add_count(text, report->damaged, "damaged place");
+    text_add_char(text, '\n');
+}
+
+static void print_report(const struct replay *replay, const struct dry_run_report *report) {
     char memory[SINKS_SHOWN_MAX * 512];
     struct text words = text_over(memory, sizeof(memory));
-    text_add_format(&words, replay->is_json ? json : text, (number)report->records,
-                    (number)report->first_seq, (number)report->last_seq, (number)report->events,
-                    (number)replay->incidents, (number)replay->messages, (number)report->damaged);
+    if (replay->is_json) {
+        add_json_report(replay, report, &words);
+    } else {
+        add_report(replay, report, &words);
+    }
     add_sinks(replay, &words);
     (void)printf("%s%s", memory, replay->is_json ? "}}\n" : "");
 }

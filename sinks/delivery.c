@@ -82,9 +82,9 @@ static void note_failure(struct sink_host *host, uint64_t attempts) {
             sink_queue_coalesce(&host->queue);
         }
         log_write(host->sinks->options.logger, LOG_LEVEL_ERROR, "sinks",
-                  "sink %.*s of tenant %.*s: circuit breaker opened after %u failures in a row",
+                  "sink %.*s of tenant %.*s: circuit breaker opened after %u failure%s",
                   SLICE_PRINT(host->config.name), SLICE_PRINT(sink_tenant_words(host)),
-                  host->breaker.failures);
+                  host->breaker.failures, host->breaker.failures == 1 ? "" : "s in a row");
     }
 }
 

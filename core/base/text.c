@@ -57,6 +57,13 @@ void text_add_u64(struct text *text, uint64_t value) {
     text_add(text, slice_of(digits + at, sizeof(digits) - at));
 }
 
+void text_add_count(struct text *text, uint64_t count, const char *noun) {
+    text_add_u64(text, count);
+    text_add_char(text, ' ');
+    text_add_text(text, noun);
+    text_add_text(text, count == 1 ? "" : "s");
+}
+
 void text_add_i64(struct text *text, int64_t value) {
     if (value < 0) {
         text_add_char(text, '-');

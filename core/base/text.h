@@ -32,6 +32,8 @@ void text_add(struct text *text, struct slice bytes);
 void text_add_text(struct text *text, const char *words);
 void text_add_char(struct text *text, char character);
 void text_add_u64(struct text *text, uint64_t value);
+/* "1 event", "2 events". */
+void text_add_count(struct text *text, uint64_t count, const char *noun);
 void text_add_i64(struct text *text, int64_t value);
 /* Shortest form that reads back the same; "null" for what JSON cannot say. */
 void text_add_f64(struct text *text, double value);

@@ -60,6 +60,20 @@ class Replay(Story):
         self.assertGreaterEqual(report["sinks"]["default/hook"]["opened"], 5)
         self.assertEqual((len(receiver.messages), self.digest(quell)), (told, files))
 
+    def test_one_of_a_kind_is_said_so(self):
+        quell = self.quell("notify.group_wait=1h")
+        quell.events(failure("job"))
+        quell.settle()
+        quell.stop()
+        data = os.path.join(quell.directory, "quell-data")
+        self.assertIn(" 1 event: 1 incident, 1 message; 0 damaged places\n", self.replay(quell))
+        copy = os.path.join(data, "shard-0", f"state.copy-{1:020}")
+        os.mkdir(copy)
+        with open(os.path.join(copy, "data.mdb"), "wb") as file:
+            file.write(b"no copy")
+        result = subprocess.run([BINARY, "check", "--data", data], capture_output=True, text=True)
+        self.assertIn("\n1 damaged place\n", result.stdout)
+
     def test_what_is_told_late_finds_its_cause_over_crashes_and_in_a_replay(self):
         """a: failed, and was well again; c: the same, but its success was told first."""
         quell = self.quell("notify.group_wait=1h")
