@@ -43,7 +43,7 @@ struct shard {
     bool has_durable;
     struct lag lag;
     bool is_failed;
-    bool has_config; /* a configuration was journaled since the start */
+    bool has_config; /* a configuration is durable in the journal since the start */
     struct room room;
     struct fault fault;
     struct stamp stamp;

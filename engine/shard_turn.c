@@ -80,7 +80,6 @@ static bool append_batch(struct shard *shard, struct waiting one) {
         waiting_answer(one, status.code);
         return true;
     }
-    shard->has_config = shard->has_config || one.batch->kind == BATCH_CONFIG;
     waiting_add(&shard->lists[shard->open_list], one.gate, one.batch);
     lag_add(&shard->lag, is_news ? one.batch->count : 0);
     return true;
@@ -155,6 +154,7 @@ static void answer_durable(struct shard *shard, struct waiting_list *list) {
     uint32_t count = 0;
     for (uint32_t i = 0; i < list->count; i++) {
         enum batch_kind kind = list->items[i].batch->kind;
+        shard->has_config = shard->has_config || kind == BATCH_CONFIG;
         if (kind == BATCH_OPERATOR || kind == BATCH_CONFIG) {
             waiting_add(kept, list->items[i].gate, list->items[i].batch);
         } else {

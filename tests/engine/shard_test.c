@@ -12,6 +12,7 @@
 #include "tests/base/scratch.h"
 
 enum { GATES = 2, BATCH_BYTES = 64 * 1024, TURNS_MAX = 200 };
+enum { FILLERS_MAX = 2000, FILLER_EVENTS = 30, FILLER_MESSAGE_BYTES = 1500 };
 
 /* Stands before LMDB's own: from the moment that the state fails on no transaction begins. */
 int mdb_txn_begin(void *env, void *parent, unsigned flags, void **txn_out);
@@ -92,11 +93,11 @@ static void open_shard(struct world *world) {
 static int set_up(void **state) {
     static struct world world;
     static char words[1024];
-    static const char *const overrides[] = {"notify.group_wait=100ms",
+    static const char *const overrides[] = {"notify.group_wait=100ms", "journal.segment_bytes=8MiB",
                                             "journal.state_reserve_bytes=8MiB"};
     struct config_errors errors = {.text = text_over(words, sizeof(words))};
     struct config_options options = {
-        .path = "/dev/null", .overrides = overrides, .overrides_count = 2};
+        .path = "/dev/null", .overrides = overrides, .overrides_count = 3};
     world = (struct world){0};
     scratch_make(world.directory, sizeof(world.directory));
     (void)snprintf(world.journal_path, sizeof(world.journal_path), "%s/journal", world.directory);
@@ -149,9 +150,20 @@ static void send_config(struct world *world, uint32_t gate) {
     assert_status(gate_send(&world->gates[gate], batch), OK);
 }
 
-static void send_failure(struct world *world, uint32_t gate) {
-    uint8_t bytes[2048];
-    struct batch *batch = &world->batches[gate];
+/* Words that do not pack. */
+static struct slice scramble(char *bytes, size_t size) {
+    static uint64_t seed = 1;
+    for (size_t i = 0; i < size; i++) {
+        seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407u;
+        bytes[i] = (char)('!' + (seed >> 40) % 90);
+    }
+    return slice_of(bytes, size);
+}
+
+static void add_failure(struct world *world, struct batch *batch, const char *entity,
+                        struct slice message) {
+    uint8_t bytes[4096];
+    size_t mark = world->arena.used_bytes;
     struct envelope envelope = {
         .kind = EVENT_KIND_JOB,
         .status = EVENT_STATUS_FAILED,
@@ -159,8 +171,8 @@ static void send_failure(struct world *world, uint32_t gate) {
         .event_time_ns = clock_wall_ns(),
         .ingest_time_ns = clock_wall_ns(),
         .tenant = SLICE("acme"),
-        .entity = SLICE("job:load"),
-        .message = SLICE("timeout after 30s"),
+        .entity = slice_of_text(entity),
+        .message = message,
         .source = SLICE("test"),
     };
     const struct derive_context context = {
@@ -168,10 +180,29 @@ static void send_failure(struct world *world, uint32_t gate) {
     assert_status(derive_envelope(&context, &world->arena, &envelope, &world->fault), OK);
     struct writer writer = writer_over(bytes, sizeof(bytes));
     assert_status(envelope_encode(&envelope, &writer), OK);
-    batch_clear(batch, BATCH_EVENTS);
     assert_status(batch_add(batch, writer_slice(&writer)), OK);
+    arena_rewind(&world->arena, mark);
+}
+
+static void send_failure(struct world *world, uint32_t gate) {
+    struct batch *batch = &world->batches[gate];
+    batch_clear(batch, BATCH_EVENTS);
+    add_failure(world, batch, "job:load", SLICE("timeout after 30s"));
     (void)batch_finish(batch);
     assert_status(gate_send(&world->gates[gate], batch), OK);
+}
+
+static void send_filler(struct world *world, uint32_t number, uint32_t events) {
+    char entity[32];
+    char words[FILLER_MESSAGE_BYTES];
+    struct batch *batch = &world->batches[0];
+    (void)snprintf(entity, sizeof(entity), "job:load%u", number);
+    batch_clear(batch, BATCH_EVENTS);
+    for (uint32_t i = 0; i < events; i++) {
+        add_failure(world, batch, entity, scramble(words, sizeof(words)));
+    }
+    (void)batch_finish(batch);
+    assert_status(gate_send(&world->gates[0], batch), OK);
 }
 
 static void send_to_the_second_gate(void *context) {
@@ -215,7 +246,7 @@ static void nobody_waits_for_a_state_that_failed(void **state) {
 }
 
 /* Its only segment ends with what is in it, and somebody is to be told of a failure. */
-static void fill_disk(struct world *world) {
+static void start_with_a_full_disk(struct world *world) {
     send_config(world, 0);
     assert_int_equal(await_answer(world, 0), STATUS_OK);
     send_failure(world, 0);
@@ -223,8 +254,24 @@ static void fill_disk(struct world *world) {
     shard_close(world->shard);
     atomic_store(&disk_is_full, true);
     open_shard(world);
-    send_config(world, 0); /* before it nothing is done for time alone */
+    send_config(world, 0);
     assert_int_equal(await_answer(world, 0), STATUS_FULL);
+}
+
+/* Until no segment has room, not even for one event; somebody is to be told of the latest ones. */
+static void fill_disk(struct world *world) {
+    send_config(world, 0);
+    assert_int_equal(await_answer(world, 0), STATUS_OK);
+    atomic_store(&disk_is_full, true);
+    uint32_t number = 0;
+    for (uint32_t events = FILLER_EVENTS; events > 0; events = events > 1 ? 1 : 0) {
+        enum status_code outcome = STATUS_OK;
+        for (uint32_t i = 0; i < FILLERS_MAX && outcome == STATUS_OK; i++) {
+            send_filler(world, number++, events);
+            outcome = await_answer(world, 0);
+        }
+        assert_int_equal(outcome, STATUS_FULL);
+    }
 }
 
 static uint32_t turn_for(struct world *world, uint64_t span_ns) {
@@ -278,6 +325,19 @@ static void without_room_a_shard_rests_until_there_is_some(void **state) {
     assert_true(atomic_load(&world->is_ready));
 }
 
+/* What was due by the configuration before may be due no more. */
+static void nothing_is_done_for_time_alone_before_a_configuration_found_room(void **state) {
+    struct world *world = *state;
+    start_with_a_full_disk(world);
+    atomic_store(&world->committed_seq, 0);
+    atomic_store(&disk_is_full, false);
+    (void)turn_for(world, 400 * NS_PER_MS);
+    assert_false(has_committed(world));
+    send_config(world, 0);
+    assert_int_equal(await_answer(world, 0), STATUS_OK);
+    assert_true(has_committed(world));
+}
+
 static void what_comes_while_no_room_is_found_is_answered_at_once(void **state) {
     struct world *world = *state;
     uint64_t spent = NS_PER_S;
@@ -300,6 +360,7 @@ int main(void) {
         TEST(people_are_answered_when_it_can_be_read),
         TEST(nobody_waits_for_a_state_that_failed),
         TEST(without_room_a_shard_rests_until_there_is_some),
+        TEST(nothing_is_done_for_time_alone_before_a_configuration_found_room),
         TEST(what_comes_while_no_room_is_found_is_answered_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
