@@ -23,7 +23,7 @@ struct key {
 #define KEY(path, field, when)                                                                     \
     {path,                                                                                         \
      offsetof(struct config, field),                                                               \
-     sizeof(FIELD(field)),                                                                         \
+     sizeof(__typeof__(FIELD(field))),                                                             \
      _Generic(FIELD(field), struct slice                                                           \
               : true, default                                                                      \
               : false),                                                                            \
