@@ -59,6 +59,9 @@ static bool queue_row(struct sinks *sinks, uint64_t number, struct slice row) {
     if (status_is_ok(outbox_message_decode(row, &message))) {
         host = sink_hosts_find(sinks, message.tenant, message.sink);
     }
+    if (host == NULL && sinks->waiting_config != NULL) {
+        return true; /* maybe it has the sink: all rows are looked at again behind it */
+    }
     if (host == NULL) {
         return settle_without_host(sinks, number, message.tenant, message.sink);
     }
@@ -337,6 +340,7 @@ static void take_config(struct sinks *sinks) {
                   "the sinks stay as they were: %s", fault.words);
         config_release(config);
         (void)sink_hosts_retire(sinks, sinks->config); /* nobody */
+        sinks->rewalk_from = 1;
         return;
     }
     config_release(sinks->config);

@@ -394,6 +394,19 @@ class DeliveryStory(Story):
         self.assertTrue(wait_for(lambda: quell.settle()["deliveries_ok"] == 2))
         self.assertEqual(len(receiver.headers), 2)
 
+    def test_a_sink_that_is_new_is_told_also_what_comes_while_its_reload_waits(self):
+        hanging, receiver = Hanging(), self.receiver()
+        self.addCleanup(hanging.close)
+        quell = self.quell(config="quell.toml", files={"quell.toml": self.hook(hanging.url)})
+        quell.events(failure("job"))
+        self.assertTrue(wait_for(lambda: len(hanging.connections) == 1))
+        self.reload_text(quell, self.hook(hanging.url, 200) + '[sink.new]\ntype = "webhook"\n'
+                         f'url = "{receiver.url}"\n')
+        self.assertTrue(wait_for(lambda: "reloaded: " in quell.read_log()))
+        quell.events(failure("other"))
+        self.assertTrue(wait_for(lambda: len(receiver.messages) == 1, 10), quell.said())
+        self.assertEqual(quell.get("/api/v1/dlq")[1]["dead_letters"], [])
+
     def test_a_reload_waits_for_no_sink_that_hangs(self):
         hanging, receiver = Hanging(), self.receiver()
         self.addCleanup(hanging.close)
