@@ -207,19 +207,27 @@ static bool contains(const uint32_t *slots, uint32_t count, uint32_t slot) {
 }
 
 /* Whoever moved brings its own dependants along. Some may lie too many hops below the cause, or
- * have failed too long after it, to be among the `count` that were asked: it asks them itself. */
+ * have failed too long after it, to be among the `count` that were asked: it asks them itself. The
+ * farthest first, as those above it often reach no others: each asks a second after the other. */
 static void note_beyond(struct incidents *incidents, const struct incident_context *context,
                         const uint32_t *asked, const uint32_t *left, uint32_t count) {
-    for (uint32_t i = 0; i < count; i++) {
-        if (left[i] == INDEX_NONE) {
+    uint32_t known[2 * REHOMED_MAX];
+    uint32_t known_count = count;
+    memcpy(known, asked, count * sizeof(known[0]));
+    for (uint32_t i = count; i > 0; i--) {
+        if (left[i - 1] == INDEX_NONE) {
             continue;
         }
-        struct member *moved = member_at(incidents, asked[i]);
+        struct member *moved = member_at(incidents, asked[i - 1]);
         struct outlook outlook = outlook_of_member(incidents, context, moved);
         uint32_t below = gather_members(incidents, context, &outlook, moved);
         bool is_beyond = false;
-        for (uint32_t k = 0; k < below && !is_beyond; k++) {
-            is_beyond = !contains(asked, count, incidents->sorted[k]);
+        for (uint32_t k = 0; k < below; k++) {
+            bool is_new = !contains(known, known_count, incidents->sorted[k]);
+            is_beyond = is_beyond || is_new;
+            if (is_new && known_count < 2 * REHOMED_MAX) {
+                known[known_count++] = incidents->sorted[k];
+            }
         }
         if (is_beyond) {
             note_rest(incidents, context, moved);

@@ -96,6 +96,33 @@ static void what_a_late_cause_takes_over_brings_along_who_is_far_below(void **st
     world_deinit(&world);
 }
 
+/* One asks a second: of each chain only who reaches its end. */
+static void many_chains_are_soon_taken_along(void **state) {
+    (void)state;
+    enum { CHAINS = 8, LENGTH = 12 };
+    struct world world;
+    world_init(&world);
+    world_depend(&world, "job:quiet", "job:far");
+    world_fail(&world, "job:far", START_NS);
+    for (unsigned i = 0; i < CHAINS * LENGTH; i++) {
+        char name[16];
+        char above[16];
+        snprintf(name, sizeof(name), "job:c%us%u", i % CHAINS, i / CHAINS);
+        snprintf(above, sizeof(above), "job:c%us%u", i % CHAINS, i / CHAINS - 1);
+        world_depend(&world, name, i < CHAINS ? "job:quiet" : above);
+        if (i < CHAINS) {
+            world_depend(&world, name, "job:near");
+        }
+        world_fail(&world, name, START_NS + NS_PER_MINUTE + i * NS_PER_MS);
+    }
+    world_fail(&world, "job:near", START_NS + 30 * NS_PER_S);
+    world_run_for(&world, 25 * NS_PER_S);
+    char *near = json_of(&world, "job:near");
+    assert_int_equal(count_text(near, "\"hops\":"), CHAINS * LENGTH);
+    free(near);
+    world_deinit(&world);
+}
+
 static void what_a_late_cause_takes_over_brings_along_who_failed_much_later(void **state) {
     (void)state;
     struct world world;
@@ -435,6 +462,7 @@ int main(void) {
         cmocka_unit_test(a_nearer_cause_reported_late_takes_over_what_it_brought_down),
         cmocka_unit_test(what_a_late_cause_takes_over_brings_along_who_is_far_below),
         cmocka_unit_test(what_a_late_cause_takes_over_brings_along_who_failed_much_later),
+        cmocka_unit_test(many_chains_are_soon_taken_along),
         cmocka_unit_test(who_fails_again_by_another_cause_joins_that_in_any_order),
         cmocka_unit_test(what_moved_stays_where_it_is_after_a_restart),
         cmocka_unit_test(whom_a_member_leaves_is_updated),
