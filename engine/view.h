@@ -82,9 +82,11 @@ MUST_CHECK struct status view_dead_letters_json(struct view_reader *reader,
 /* One of them, with "payload": what would be sent. MISSING, also for another tenant's. */
 MUST_CHECK struct status view_dead_letter_json(struct view_reader *reader, struct slice tenant,
                                                uint64_t number, struct text *json);
-/* {"silences":[...]} that operators made, and how many; `tenant` empty: all. */
+/* {"silences":[...]} that operators made and that are not over at `now_ns`, by the wall clock, and
+ * how many; `tenant` empty: all. */
 MUST_CHECK struct status view_silences_json(struct view_reader *reader, struct slice tenant,
-                                            struct text *json, uint32_t *count_out);
+                                            uint64_t now_ns, struct text *json,
+                                            uint32_t *count_out);
 /* Counters of product.md, all tenants summed, and "tenants":{"acme":{...}}; or one tenant's only.
  */
 MUST_CHECK struct status view_stats_json(struct view_reader *reader, struct slice tenant,

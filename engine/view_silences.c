@@ -1,4 +1,6 @@
-/* view_silences.c - the silences that operators made, as JSON. */
+/* view_silences.c - the silences that operators made, as JSON. One that is over is none, though its
+ * row stays until an operator makes or ends another (engine/operate_silence.c): it mutes nothing,
+ * and would take the room of those to come. */
 #include "engine/view_state.h"
 
 #include "engine/silences.h"
@@ -33,10 +35,12 @@ static void add_match(struct text *json, const struct policy_match *match) {
     text_add_char(json, '}');
 }
 
-static bool add_silence(struct text *json, struct slice key, struct slice value, bool is_first) {
+/* False: it is over, or its row is none. */
+static bool add_silence(struct text *json, struct slice key, struct slice value, uint64_t now_ns,
+                        bool is_first) {
     struct reader reader = reader_over(value);
     struct policy_silence silence = policy_silence_read(&reader);
-    if (reader.failed || key.size < 17) {
+    if (reader.failed || key.size < 17 || silence.end_ns <= now_ns) {
         return false;
     }
     struct reader id = reader_over(slice_tail(key, key.size - 16));
@@ -53,7 +57,7 @@ static bool add_silence(struct text *json, struct slice key, struct slice value,
     return true;
 }
 
-static struct status walk_silences(struct store_cursor *cursor, struct text *json,
+static struct status walk_silences(struct store_cursor *cursor, uint64_t now_ns, struct text *json,
                                    uint32_t *count_out) {
     struct slice key;
     struct slice value;
@@ -61,7 +65,7 @@ static struct status walk_silences(struct store_cursor *cursor, struct text *jso
     text_add_text(json, "{\"silences\":[");
     struct status status = store_cursor_next(cursor, &key, &value);
     while (status_is_ok(status) || status.code == STATUS_CORRUPT) {
-        if (status_is_ok(status) && add_silence(json, key, value, count == 0)) {
+        if (status_is_ok(status) && add_silence(json, key, value, now_ns, count == 0)) {
             count++;
         }
         status = store_cursor_next(cursor, &key, &value);
@@ -71,8 +75,8 @@ static struct status walk_silences(struct store_cursor *cursor, struct text *jso
     return status.code == STATUS_END ? view_text_done(json) : status;
 }
 
-struct status view_silences_json(struct view_reader *reader, struct slice tenant, struct text *json,
-                                 uint32_t *count_out) {
+struct status view_silences_json(struct view_reader *reader, struct slice tenant, uint64_t now_ns,
+                                 struct text *json, uint32_t *count_out) {
     uint8_t bytes[TENANT_BYTES_MAX + 1];
     struct writer prefix = writer_over(bytes, sizeof(bytes));
     struct store_snapshot *snapshot = NULL;
@@ -88,7 +92,7 @@ struct status view_silences_json(struct view_reader *reader, struct slice tenant
     struct status status = store_cursor_open(snapshot, STORE_TABLE_SILENCE, writer_slice(&prefix),
                                              writer_slice(&prefix), &cursor);
     if (status_is_ok(status)) {
-        status = walk_silences(cursor, json, count_out);
+        status = walk_silences(cursor, now_ns, json, count_out);
         store_cursor_close(cursor);
     }
     store_snapshot_release(snapshot);

@@ -340,6 +340,23 @@ sinks = ["{name}"]
         self.assertEqual((answers[0], answers[127], answers[129]), (200, 200, 409))
         self.assertEqual(make("calm"), 200)
 
+    def test_silences_that_are_over_leave_room_for_others(self):
+        _, _, quell = self.silenced()
+
+        def make(tenant, duration):
+            return quell.request("POST", f"/api/v1/silences?tenant={tenant}", json.dumps(
+                {"entity": "job:a*", "duration": duration, "reason": "x", "by": "y"}),
+                                 port=quell.console)[0]
+
+        def listed():
+            return json.loads(quell.request("GET", "/api/v1/silences", port=quell.console)[1])
+
+        made = [make("acme", "8s") for _ in range(129)]
+        self.assertEqual((made[0], made[127], made[128]), (200, 200, 409))
+        self.assertTrue(wait_for(lambda: listed()["silences"] == [], 20))
+        self.assertEqual([make("acme", "1h"), make("acme", "1h")], [200, 200])
+        self.assertEqual(len(listed()["silences"]), 2)
+
     def test_a_silence_that_cannot_be_meant_is_refused(self):
         _, _, quell = self.silenced()
         good = {"entity": "job:a*", "duration": "1h", "reason": "x", "by": "y"}
