@@ -20,7 +20,7 @@ struct console_options {
     struct view *view; /* NULL: it comes by console_serve; until then 503, but for health */
     struct gate *gate;
     struct stats *stats;
-    const struct sink_board *board;
+    struct sink_board *board;
     const struct logger *logger;
     const atomic_bool *is_ready;
     struct source_board *sources; /* may be NULL: no sources of their own */

@@ -7,50 +7,93 @@
 
 struct status sink_board_init(struct sink_board *board) {
     board->rows = calloc(SINK_BOARD_ROWS_MAX, sizeof(*board->rows)); /* touched as used */
-    atomic_store(&board->count, 0);
+    board->count = 0;
+    ASSERT(pthread_mutex_init(&board->lock, NULL) == 0);
     return board->rows != NULL ? status_ok() : status_of(STATUS_FULL);
 }
 
 void sink_board_deinit(struct sink_board *board) {
+    ASSERT(pthread_mutex_destroy(&board->lock) == 0);
     free(board->rows);
     board->rows = NULL;
 }
 
-struct sink_board_row *sink_board_row(struct sink_board *board, struct slice tenant,
-                                      struct slice sink) {
-    struct sink_board_row *rows = board->rows;
-    uint32_t count = atomic_load(&board->count);
-    ASSERT(rows != NULL);
-    struct slice name = slice_head(sink, sizeof(rows->sink) - 1);
-    for (uint32_t i = 0; i < count; i++) {
-        struct sink_board_row *row = &rows[i];
-        if (slice_equals(tenant, slice_of_text(row->tenant)) &&
-            slice_equals(name, slice_of_text(row->sink))) {
-            atomic_store(&row->is_shown, true);
-            return row;
+static void lock(struct sink_board *board) {
+    ASSERT(pthread_mutex_lock(&board->lock) == 0);
+}
+
+static void unlock(struct sink_board *board) {
+    ASSERT(pthread_mutex_unlock(&board->lock) == 0);
+}
+
+static bool is_of(const struct sink_board_row *row, struct slice tenant, struct slice sink) {
+    return slice_equals(tenant, slice_of_text(row->tenant)) &&
+           slice_equals(slice_head(sink, sizeof(row->sink) - 1), slice_of_text(row->sink));
+}
+
+struct sink_board_row *sink_board_find(struct sink_board *board, struct slice tenant,
+                                       struct slice sink) {
+    struct sink_board_row *found = NULL;
+    ASSERT(board->rows != NULL);
+    lock(board);
+    for (uint32_t i = 0; i < board->count && found == NULL; i++) {
+        found = is_of(&board->rows[i], tenant, sink) ? &board->rows[i] : NULL;
+    }
+    if (found != NULL) {
+        found->is_shown = true;
+    }
+    unlock(board);
+    return found;
+}
+
+/* A new one, else one that nobody sees; NULL: all are seen. */
+static struct sink_board_row *take_row(struct sink_board *board) {
+    if (board->count < SINK_BOARD_ROWS_MAX) {
+        return &board->rows[board->count++];
+    }
+    for (uint32_t i = 0; i < board->count; i++) {
+        if (!board->rows[i].is_shown) {
+            return &board->rows[i];
         }
     }
-    if (count == SINK_BOARD_ROWS_MAX || tenant.size > TENANT_BYTES_MAX) {
-        return NULL;
-    }
-    struct sink_board_row *row = &rows[count];
+    return NULL;
+}
+
+static void name_row(struct sink_board_row *row, struct slice tenant, struct slice sink) {
     struct text tenant_text = text_over(row->tenant, sizeof(row->tenant));
     struct text sink_text = text_over(row->sink, sizeof(row->sink));
     text_add(&tenant_text, tenant);
-    text_add(&sink_text, sink);
-    atomic_store(&row->is_shown, true);
-    atomic_store(&board->count, count + 1); /* publishes the names */
+    text_add(&sink_text, slice_head(sink, sizeof(row->sink) - 1));
+    for (uint32_t number = 0; number < SINK_NUMBERS; number++) {
+        atomic_store_explicit(&row->numbers[number], 0, memory_order_relaxed);
+    }
+    row->is_shown = true;
+}
+
+struct sink_board_row *sink_board_add(struct sink_board *board, struct slice tenant,
+                                      struct slice sink) {
+    ASSERT(board->rows != NULL);
+    if (tenant.size > TENANT_BYTES_MAX) {
+        return NULL;
+    }
+    lock(board);
+    struct sink_board_row *row = take_row(board);
+    if (row != NULL) {
+        name_row(row, tenant, sink);
+    }
+    unlock(board);
     return row;
 }
 
 void sink_board_hide_all(struct sink_board *board) {
-    uint32_t count = atomic_load(&board->count);
-    for (uint32_t i = 0; i < count; i++) {
-        atomic_store(&board->rows[i].is_shown, false);
+    lock(board);
+    for (uint32_t i = 0; i < board->count; i++) {
+        board->rows[i].is_shown = false;
     }
+    unlock(board);
 }
 
-void sink_board_add_prometheus(const struct sink_board *board, struct text *text) {
+void sink_board_add_prometheus(struct sink_board *board, struct text *text) {
     static const struct {
         const char *name;
         const char *type;
@@ -68,14 +111,14 @@ void sink_board_add_prometheus(const struct sink_board *board, struct text *text
          "Journal records, or refused events, that were not copied"},
         {"events_behind", "gauge", "Journal records that the copy of events is behind"},
     };
-    uint32_t count = atomic_load(&board->count);
+    lock(board);
     for (uint32_t number = 0; number < SINK_NUMBERS; number++) {
         text_add_format(text, "# HELP quell_sink_%s %s\n# TYPE quell_sink_%s %s\n",
                         looks[number].name, looks[number].help, looks[number].name,
                         looks[number].type);
-        for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t i = 0; i < board->count; i++) {
             const struct sink_board_row *row = &board->rows[i];
-            if (!atomic_load(&row->is_shown)) {
+            if (!row->is_shown) {
                 continue;
             }
             text_add_format(text, "quell_sink_%s{", looks[number].name);
@@ -87,4 +130,5 @@ void sink_board_add_prometheus(const struct sink_board *board, struct text *text
             text_add_char(text, '\n');
         }
     }
+    unlock(board);
 }

@@ -205,15 +205,29 @@ static struct status make_hosts(struct sinks *sinks, const struct config_sink *c
     return status_ok();
 }
 
+/* Those that have a row first: what is left over then may be given to the others. */
 static void show_hosts(struct sinks *sinks) {
     struct sink_board *board = sinks->options.board;
+    uint32_t unseen = 0;
     if (board == NULL) {
         return;
     }
     sink_board_hide_all(board);
     for (uint32_t i = 0; i < sinks->hosts_count; i++) {
         struct sink_host *host = sinks->hosts[i];
-        host->row = sink_board_row(board, host->config.tenant, host->config.name);
+        host->row = sink_board_find(board, host->config.tenant, host->config.name);
+    }
+    for (uint32_t i = 0; i < sinks->hosts_count; i++) {
+        struct sink_host *host = sinks->hosts[i];
+        if (host->row == NULL) {
+            host->row = sink_board_add(board, host->config.tenant, host->config.name);
+        }
+        unseen += host->row == NULL ? 1 : 0;
+    }
+    if (unseen > 0) {
+        log_write(sinks->options.logger, LOG_LEVEL_WARNING, "sinks",
+                  "%u sinks are delivered to as the others are, but not in /metrics: it shows %u",
+                  unseen, SINK_BOARD_ROWS_MAX);
     }
 }
 
