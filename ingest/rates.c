@@ -11,8 +11,15 @@ struct status rates_init(struct rates *rates, struct arena *arena) {
     return rates->buckets != NULL ? status_ok() : status_of(STATUS_FULL);
 }
 
+/* How many are asked whether their bucket is full again, for each that finds no room. */
+enum { ASKED_MAX = 64 };
+
+static int64_t most_of(uint32_t per_s) {
+    return (int64_t)per_s * RATE_BURST_S * RATE_EVENT;
+}
+
 static void fill(struct rate_bucket *bucket, uint32_t per_s, uint64_t now_ns) {
-    int64_t most = (int64_t)per_s * RATE_BURST_S * RATE_EVENT;
+    int64_t most = most_of(per_s);
     uint64_t passed_ns = now_ns > bucket->stamp_ns ? now_ns - bucket->stamp_ns : 0;
     uint64_t passed_ms = passed_ns / NS_PER_MS;
     passed_ms = passed_ms < NS_PER_HOUR / NS_PER_MS ? passed_ms : NS_PER_HOUR / NS_PER_MS;
@@ -22,21 +29,43 @@ static void fill(struct rate_bucket *bucket, uint32_t per_s, uint64_t now_ns) {
     bucket->stamp_ns = passed_ns > NS_PER_HOUR ? now_ns : bucket->stamp_ns;
 }
 
+/* A bucket that nobody has, or one that is full again, which nobody misses. NULL: none was found.
+ */
+static struct rate_bucket *take_bucket(struct rates *rates, uint64_t now_ns) {
+    if (rates->count < RATES_MAX) {
+        return &rates->buckets[rates->count++];
+    }
+    for (uint32_t asked = 0; asked < ASKED_MAX; asked++) {
+        struct rate_bucket *bucket = &rates->buckets[rates->hand];
+        rates->hand = (rates->hand + 1) % RATES_MAX;
+        fill(bucket, bucket->per_s, now_ns);
+        if (bucket->level == most_of(bucket->per_s)) {
+            ASSERT(table_remove(&rates->numbers, bucket->key));
+            return bucket;
+        }
+    }
+    return NULL;
+}
+
 struct rate_bucket *rates_find(struct rates *rates, struct slice tenant, uint32_t per_s,
                                uint64_t now_ns) {
     ASSERT(per_s > 0);
-    uint32_t number = rates->count;
+    uint32_t number = 0;
     struct hash128 key = hash128_of(tenant, 0);
-    if (!table_find(&rates->numbers, key, &number)) {
-        if (rates->count == RATES_MAX ||
-            !status_is_ok(table_put(&rates->numbers, key, rates->count))) {
-            return NULL;
-        }
-        rates->buckets[rates->count++] = (struct rate_bucket){
-            .stamp_ns = now_ns, .level = (int64_t)per_s * RATE_BURST_S * RATE_EVENT};
+    struct rate_bucket *bucket = NULL;
+    if (table_find(&rates->numbers, key, &number)) {
+        bucket = &rates->buckets[number];
+        bucket->per_s = per_s;
+        fill(bucket, per_s, now_ns);
+        return bucket;
     }
-    struct rate_bucket *bucket = &rates->buckets[number];
-    fill(bucket, per_s, now_ns);
+    bucket = take_bucket(rates, now_ns);
+    if (bucket != NULL) {
+        *bucket = (struct rate_bucket){
+            .key = key, .stamp_ns = now_ns, .level = most_of(per_s), .per_s = per_s};
+        /* It has as many keys at most as there are buckets. */
+        ASSERT(status_is_ok(table_put(&rates->numbers, key, (uint32_t)(bucket - rates->buckets))));
+    }
     return bucket;
 }
 

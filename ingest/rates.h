@@ -5,7 +5,8 @@
  * partition waits). A request that is let in is taken whole, into debt if need be: half a request
  * would be sent again whole.
  *
- * Memory: fixed, touched as tenants come; beyond RATES_MAX tenants, further ones are not limited.
+ * Memory: fixed, touched as tenants come. Of RATES_MAX tenants that have a bucket the one whose
+ * bucket is full again, as a new one is, gives it to the next; who finds none is not limited.
  * Thread: its ingest thread's; each thread has its share of the rate.
  */
 #pragma once
@@ -18,20 +19,23 @@
 enum { RATES_MAX = 16384, RATE_BURST_S = 2, RATE_EVENT = 1000 };
 
 struct rate_bucket {
+    struct hash128 key; /* of the tenant's name */
     uint64_t stamp_ns;
     int64_t level; /* thousandths of an event; below zero: debt */
+    uint32_t per_s;
 };
 
 struct rates {
     struct table numbers; /* of the tenant's name -> bucket */
     struct rate_bucket *buckets;
     uint32_t count;
+    uint32_t hand; /* which bucket is asked next whether it is full again */
 };
 
 /* Room for RATES_MAX tenants from the arena. FULL. */
 MUST_CHECK struct status rates_init(struct rates *rates, struct arena *arena);
 /* The tenant's bucket, as full as it is now; the caller takes RATE_EVENT of it for each event. NULL
- * when there are too many tenants. */
+ * when too many tenants send at once. */
 struct rate_bucket *rates_find(struct rates *rates, struct slice tenant, uint32_t per_s,
                                uint64_t now_ns);
 /* 0 when it may send now, else the seconds until it may. */
