@@ -107,6 +107,25 @@ static struct queued_message *find_waiting(struct sink_queue *queue, struct hash
     return NULL;
 }
 
+bool sink_queue_has(const struct sink_queue *queue, struct hash128 incident) {
+    for (uint32_t i = 0; i < queue->count; i++) {
+        if (is_same(queue->messages[i].incident, incident)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool sink_queue_has_row(const struct sink_queue *queue, uint64_t number) {
+    for (uint32_t i = 0; i < queue->count; i++) {
+        const struct queued_message *message = &queue->messages[i];
+        if (message->number == number || message->opened_number == number) {
+            return true;
+        }
+    }
+    return false;
+}
+
 struct status sink_queue_push(struct sink_queue *queue, const struct outbox_message *message,
                               bool lags) {
     struct queued_message pushed = {.number = message->number,
@@ -118,7 +137,9 @@ struct status sink_queue_push(struct sink_queue *queue, const struct outbox_mess
         return status_ok();
     }
     void *messages = queue->messages;
-    if (queue->count == SINK_QUEUE_MAX ||
+    bool is_full =
+        queue->count >= SINK_QUEUE_MAX && (!lags || !sink_queue_has(queue, pushed.incident));
+    if (is_full ||
         !grow(&messages, queue->count, &queue->capacity, sizeof(struct queued_message))) {
         return status_of(STATUS_FULL);
     }

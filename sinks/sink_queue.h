@@ -7,7 +7,9 @@
  * in the place of the oldest; the numbers that fell out are handed over as superseded. The latest
  * is the one of the latest state: a dead letter that goes out again comes last, but tells what was.
  *
- * Memory: grows to SINK_QUEUE_MAX messages; beyond them the host reads the outbox again later.
+ * Memory: grows to SINK_QUEUE_MAX messages; beyond them the host reads the outbox again later. An
+ * incident that is in a full queue has room for one more, as its latest would else wait behind what
+ * others say, and every state of it would stay in the outbox.
  */
 #pragma once
 
@@ -41,6 +43,10 @@ struct sink_queue {
     uint32_t superseded_capacity;
 };
 
+/* Whether a message of the incident is in it, also one in flight. */
+bool sink_queue_has(const struct sink_queue *queue, struct hash128 incident);
+/* Whether the row is one of those that its messages stand for. */
+bool sink_queue_has_row(const struct sink_queue *queue, uint64_t number);
 /* FULL: nothing changed. `lags`: of it and the incident's waiting message one stays. */
 MUST_CHECK struct status sink_queue_push(struct sink_queue *queue,
                                          const struct outbox_message *message, bool lags);

@@ -3,10 +3,10 @@
  * their sinks, and carries outcomes back. See sinks.h.
  *
  * The outbox table itself is the queue on disk; memory holds numbers only, SINK_QUEUE_MAX a sink.
- * When a sink's queue is full, its later rows are left where they are and read again when there is
- * room (behind_from); the rows of others are taken as ever. After a new configuration the rows that
- * were taken before are looked at once more (rewalk_from): for sinks that were made anew, and for
- * those whose sink is gone.
+ * When a sink's queue is full, its later rows of other incidents are left where they are and read
+ * again when there is room (behind_from); the rows of other sinks are taken as ever. After a new
+ * configuration the rows that were taken before are looked at once more (rewalk_from): for sinks
+ * that were made anew, and for those whose sink is gone.
  */
 #include "sinks/sinks_internal.h"
 
@@ -25,11 +25,16 @@
 
 /* --- Intake --- */
 
+/* While rows are left behind, those of incidents that are in the queue are taken all the same: of
+ * such an incident no row is left, and of one that has a row left all later ones are. */
 static void queue_for_host(struct sink_host *host, const struct outbox_message *message) {
-    if (host->behind_from != 0) {
+    bool is_behind = host->behind_from != 0;
+    bool may_pass = !host->type->keeps_history;
+    if (is_behind && !(may_pass && sink_queue_has(&host->queue, message->incident_id))) {
         return; /* found again later, in order */
     }
-    if (!status_is_ok(sink_queue_push(&host->queue, message, sink_host_lags(host)))) {
+    bool lags = sink_host_lags(host) || (is_behind && may_pass);
+    if (!status_is_ok(sink_queue_push(&host->queue, message, lags)) && !is_behind) {
         host->behind_from = message->number;
     }
 }
@@ -97,19 +102,59 @@ static struct status next_row(const struct sinks *sinks, struct store_cursor *cu
     return status;
 }
 
-/* The host's own rows from behind_from on, up to those that the walk has not seen yet. What a page
- * that cannot be read hides stays behind. */
+/* Whose incidents are in a host's queue, or maybe so: one bit of many for each. Behind a long outage
+ * most rows are of others, and are passed over without a search. */
+enum { INCIDENT_BITS = 1 << 16, WORD_BITS = 64 };
+struct incident_bits {
+    uint64_t words[INCIDENT_BITS / WORD_BITS];
+};
+
+static void note_incident(struct incident_bits *bits, struct hash128 incident) {
+    uint64_t place = incident.lo % INCIDENT_BITS;
+    bits->words[place / WORD_BITS] |= UINT64_C(1) << (place % WORD_BITS);
+}
+
+static bool may_be_in(const struct incident_bits *bits, struct hash128 incident) {
+    uint64_t place = incident.lo % INCIDENT_BITS;
+    return (bits->words[place / WORD_BITS] >> (place % WORD_BITS) & 1) != 0;
+}
+
+static struct incident_bits bits_of(const struct sink_queue *queue) {
+    struct incident_bits bits = {0};
+    for (uint32_t i = 0; i < queue->count; i++) {
+        note_incident(&bits, queue->messages[i].incident);
+    }
+    return bits;
+}
+
+/* A row that was left behind is neither taken since, nor done with and still there. */
+static void take_left_row(const struct sinks *sinks, struct sink_host *host,
+                          struct incident_bits *bits, const struct outbox_message *message) {
+    bool may_be = may_be_in(bits, message->incident_id);
+    bool is_settled = sinks->settled[message->number % SETTLED_PLACES] == message->number;
+    if (is_settled || (host->behind_from != 0 && !may_be) ||
+        (may_be && sink_queue_has_row(&host->queue, message->number))) {
+        return;
+    }
+    note_incident(bits, message->incident_id);
+    queue_for_host(host, message);
+}
+
+/* The host's own rows from behind_from on, up to those that the walk has not seen yet; once it is
+ * full, those of incidents that it took. What a page that cannot be read hides stays behind. */
 static void walk_rows_of(struct sinks *sinks, struct sink_host *host, struct store_cursor *cursor) {
+    struct incident_bits bits = bits_of(&host->queue);
     uint64_t from = host->behind_from;
     uint64_t number = 0;
     struct slice row;
     struct outbox_message message;
     host->behind_from = 0;
     struct status status = next_row(sinks, cursor, &number, &row);
-    while (status_is_ok(status) && host->behind_from == 0 && number < sinks->next_number) {
+    while (status_is_ok(status) && (host->behind_from == 0 || !host->type->keeps_history) &&
+           number < sinks->next_number) {
         bool is_read = status_is_ok(outbox_message_decode(row, &message));
         if (is_read && sink_hosts_find(sinks, message.tenant, message.sink) == host) {
-            queue_for_host(host, &message);
+            take_left_row(sinks, host, &bits, &message);
         }
         from = number + 1;
         status = next_row(sinks, cursor, &number, &row);

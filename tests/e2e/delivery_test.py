@@ -66,6 +66,25 @@ class DeliveryStory(Story):
         return self.bad_sink(url, "sink.good.type=webhook", "sink.good.url=" + good.url,
                              *overrides), good
 
+    def test_more_incidents_than_a_sink_queues_are_told_by_their_latest_state(self):
+        receiver = self.receiver()
+        receiver.status = 503
+        quell = self.quell("notify.group_wait=0s", "reopen_window=1h", "sink.hook.type=webhook",
+                           "sink.hook.url=" + receiver.url, "sink.hook.breaker_failures=1",
+                           "sink.hook.breaker_wait=1h")
+        jobs = [f"job{number}" for number in range(4300)]  # 4,096 wait in memory
+        opened = "quell_incidents_open"
+        for turn, (status, count) in enumerate((("failed", 4300), ("succeeded", 0), ("failed", 4300))):
+            for first in range(0, len(jobs), 100):
+                quell.events(*({"job_id": job, "status": status, "run_id": str(turn)}
+                               for job in jobs[first:first + 100]))
+            self.assertTrue(wait_for(lambda: quell.metric(opened) == count, 15), quell.metric(opened))
+            quell.settle()
+        # Of the end and what came after it only the latest waits, beside that it was opened.
+        superseded = 'quell_sink_superseded_total{tenant="",sink="hook"}'
+        self.assertTrue(wait_for(lambda: quell.metric(superseded) >= 4000, 20),
+                        quell.metric(superseded))
+
     def test_a_sink_that_hangs_delays_nobody_and_later_gets_the_latest_of_everything(self):
         hanging = Hanging()
         quell, good = self.two_sinks(hanging.url)

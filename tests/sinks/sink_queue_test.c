@@ -173,6 +173,11 @@ static void a_full_queue_says_so_and_loses_nothing(void **state) {
     assert_int_equal(queue.count, SINK_QUEUE_MAX);
     push(&queue, 10000, 1, OUTBOX_UPDATED, true); /* a known incident still finds its place */
     assert_int_equal(queue.messages[0].number, 10000);
+    queue.messages[1].is_in_flight = true; /* beside it, one more of its incident */
+    push(&queue, 10001, 2, OUTBOX_UPDATED, true);
+    push(&queue, 10002, 2, OUTBOX_UPDATED, true);
+    assert_int_equal(queue.count, SINK_QUEUE_MAX + 1);
+    assert_true(sink_queue_has_row(&queue, 10002) && !sink_queue_has_row(&queue, 10001));
     sink_queue_deinit(&queue);
 }
 
