@@ -74,11 +74,12 @@ class DeliveryStory(Story):
                            "sink.hook.breaker_wait=1h")
         jobs = [f"job{number}" for number in range(4300)]  # 4,096 wait in memory
         opened = "quell_incidents_open"
-        for turn, (status, count) in enumerate((("failed", 4300), ("succeeded", 0), ("failed", 4300))):
+        turns = (("failed", 4300), ("succeeded", 0), ("failed", 4300))
+        for turn, (status, count) in enumerate(turns):
             for first in range(0, len(jobs), 100):
                 quell.events(*({"job_id": job, "status": status, "run_id": str(turn)}
                                for job in jobs[first:first + 100]))
-            self.assertTrue(wait_for(lambda: quell.metric(opened) == count, 15), quell.metric(opened))
+            self.assertTrue(wait_for(lambda: quell.metric(opened) == count, 15))
             quell.settle()
         # Of the end and what came after it only the latest waits, beside that it was opened.
         superseded = 'quell_sink_superseded_total{tenant="",sink="hook"}'
