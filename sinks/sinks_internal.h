@@ -136,5 +136,15 @@ struct slice sink_tenant_words(const struct sink_host *host);
 bool sinks_have_files(const struct sinks *sinks);
 /* sinks.c: carries an outcome to the shard; false when no batch is free (ask again later). */
 bool sinks_send_outcome(struct sinks *sinks, uint32_t shard, const struct outbox_outcome *outcome);
-/* sinks.c: rows of a host that were left in the outbox for want of room. */
+/* left_behind.c: the outbox from that number on; closed by store_cursor_close. */
+MUST_CHECK struct status sinks_open_rows(struct store_snapshot *snapshot, uint64_t from,
+                                         struct store_cursor **cursor_out);
+/* The next row, which lives as long as the snapshot; END behind the last. One that is damaged comes
+ * without bytes, and is told: the shard's state is made anew at the next start, until when nobody
+ * knows what it said. */
+MUST_CHECK struct status sinks_next_row(const struct sinks *sinks, struct store_cursor *cursor,
+                                        uint64_t *number_out, struct slice *row_out);
+/* Into the host's queue, or left behind when that is full. */
+void sinks_queue_row(struct sink_host *host, const struct outbox_message *message);
+/* Rows of a host that were left in the outbox for want of room. */
 void sinks_read_again(struct sinks *sinks, struct sink_host *host);
