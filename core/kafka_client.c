@@ -11,6 +11,7 @@
 #include "core/base/assert.h"
 #include "core/clock.h"
 #include "core/kafka_conf.h"
+#include "core/kafka_joining.h"
 
 static_assert((int)KAFKA_START_FIRST == (int)RD_KAFKA_OFFSET_BEGINNING, "passed on as it is");
 static_assert((int)KAFKA_START_END == (int)RD_KAFKA_OFFSET_END, "passed on as it is");
@@ -26,12 +27,14 @@ enum {
     COMMIT_AGAIN_MS = 100,
     CLOSE_MS_MAX = 10000, /* to leave a group; with no broker at hand: */
     CLOSE_ALONE_MS_MAX = 3000,
+    DRAIN_MS_MAX = 1000,
 };
 
 struct kafka_consumer {
     struct kafka_consumer_options options;
     rd_kafka_t *native;
     rd_kafka_queue_t *queue;
+    struct kafka_joining joining;
     char *cluster;
     rd_kafka_resp_err_t commit_code; /* of the latest answer */
     bool is_cluster_asked;
@@ -193,6 +196,7 @@ static struct status make_native(struct kafka_consumer *consumer, struct fault *
     rd_kafka_conf_set_error_cb(conf, on_error);
     rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
     rd_kafka_conf_set_offset_commit_cb(conf, on_committed);
+    kafka_joining_watch(&consumer->joining, conf);
     consumer->native = rd_kafka_new(RD_KAFKA_CONSUMER, conf, words, sizeof(words));
     if (consumer->native == NULL) {
         rd_kafka_conf_destroy(conf);
@@ -238,9 +242,24 @@ struct status kafka_consumer_open(const struct kafka_consumer_options *options,
     return status_ok();
 }
 
+/* A rebalance that nobody has been told of yet when a consumer is closed makes librdkafka (2.0.2)
+ * wait for itself for ever, in the next call about partitions. */
+static void drain_queue(struct kafka_consumer *consumer) {
+    rd_kafka_message_t *natives[POLL_MAX];
+    uint64_t end_ns = clock_monotonic_ns() + DRAIN_MS_MAX * NS_PER_MS;
+    ssize_t got = POLL_MAX;
+    while (got > 0 && clock_monotonic_ns() < end_ns) {
+        got = rd_kafka_consume_batch_queue(consumer->queue, 0, natives, POLL_MAX);
+        for (ssize_t i = 0; i < got; i++) {
+            rd_kafka_message_destroy(natives[i]);
+        }
+    }
+}
+
 /* rd_kafka_consumer_close waits as long as it takes: a minute for a broker that stands still, for
  * ever (seen with 2.0.2) for one that died while a connection to it began. */
 static bool leave_group(struct kafka_consumer *consumer) {
+    drain_queue(consumer);
     uint64_t wait_ms = consumer->is_connected ? CLOSE_MS_MAX : CLOSE_ALONE_MS_MAX;
     uint64_t end_ns = clock_monotonic_ns() + wait_ms * NS_PER_MS;
     rd_kafka_queue_t *queue = rd_kafka_queue_new(consumer->native);
@@ -341,49 +360,6 @@ uint32_t kafka_consumer_poll(struct kafka_consumer *consumer, struct kafka_messa
     return count;
 }
 
-void kafka_message_release(struct kafka_message *message) {
-    if (message->native != NULL) {
-        rd_kafka_message_destroy(message->native);
-        message->native = NULL;
-    }
-}
-
-bool kafka_message_has_headers(const struct kafka_message *message) {
-    rd_kafka_headers_t *headers = NULL;
-    return message->native != NULL && rd_kafka_message_headers(message->native, &headers) == 0;
-}
-
-bool kafka_message_header(const struct kafka_message *message, const char *name,
-                          struct slice *value_out) {
-    rd_kafka_headers_t *headers = NULL;
-    const void *value = NULL;
-    size_t size = 0;
-    if (message->native == NULL ||
-        rd_kafka_message_headers(message->native, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
-        rd_kafka_header_get_last(headers, name, &value, &size) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return false;
-    }
-    *value_out = slice_of(value, value == NULL ? 0 : size);
-    return true;
-}
-
-bool kafka_message_header_at(const struct kafka_message *message, uint32_t index,
-                             struct slice *name_out, struct slice *value_out) {
-    rd_kafka_headers_t *headers = NULL;
-    const char *name = NULL;
-    const void *value = NULL;
-    size_t size = 0;
-    if (message->native == NULL ||
-        rd_kafka_message_headers(message->native, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
-        rd_kafka_header_get_all(headers, index, &name, &value, &size) !=
-            RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return false;
-    }
-    *name_out = slice_of_text(name);
-    *value_out = slice_of(value, value == NULL ? 0 : size);
-    return true;
-}
-
 /* --- The group and the brokers --- */
 
 static rd_kafka_topic_partition_t *list_add(rd_kafka_topic_partition_list_t *list,
@@ -480,6 +456,10 @@ struct status kafka_consumer_bounds(struct kafka_consumer *consumer, struct slic
 
 struct slice kafka_consumer_cluster(const struct kafka_consumer *consumer) {
     return slice_of_text(consumer->cluster == NULL ? "" : consumer->cluster);
+}
+
+bool kafka_consumer_is_joining(const struct kafka_consumer *consumer) {
+    return atomic_load(&consumer->joining.is_under_way);
 }
 
 bool kafka_consumer_is_dead(const struct kafka_consumer *consumer) {

@@ -109,6 +109,8 @@ MUST_CHECK struct status kafka_consumer_bounds(struct kafka_consumer *consumer, 
 /* The cluster's id, known from the first on_assign on; empty when it has none. Lives as long as the
  * consumer. */
 struct slice kafka_consumer_cluster(const struct kafka_consumer *consumer);
+/* Whether the group is joined just now: what is committed meanwhile costs us all partitions. */
+bool kafka_consumer_is_joining(const struct kafka_consumer *consumer);
 /* Whether the library has given this consumer up for good, as when the group took another for it:
  * only a new one reads on. */
 bool kafka_consumer_is_dead(const struct kafka_consumer *consumer);

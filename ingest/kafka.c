@@ -22,6 +22,7 @@
 #define PAUSE_AFTER_NS (1 * NS_PER_S)
 #define TELL_AGAIN_NS (60 * NS_PER_S)
 #define STOP_NS_MAX (10 * NS_PER_S)
+#define JOIN_NS_MAX (5 * NS_PER_S) /* at a stop: more than others' heartbeats are apart */
 #define RENEW_NS_MIN (1 * NS_PER_S)
 #define RENEW_NS_MAX (30 * NS_PER_S)
 
@@ -178,7 +179,7 @@ static void renew_dead_consumer(struct kafka_source *source, uint64_t now) {
 
 static void tick(struct kafka_source *source) {
     uint64_t now = clock_monotonic_ns();
-    if (now >= source->commit_at_ns) {
+    if (now >= source->commit_at_ns && !kafka_consumer_is_joining(source->consumer)) {
         source->commit_at_ns = now + KAFKA_COMMIT_NS;
         kafka_commit(source, false);
     }
@@ -268,6 +269,14 @@ static struct status open_on_thread(struct kafka_source *source) {
     return loop_watch(source->loop, source->wake_fd, LOOP_READABLE, on_readable, source);
 }
 
+/* Else the last commit would be refused, and whoever has the partitions next begin before it. */
+static void wait_for_join(struct kafka_source *source) {
+    uint64_t until = clock_monotonic_ns() + JOIN_NS_MAX;
+    while (kafka_consumer_is_joining(source->consumer) && clock_monotonic_ns() < until &&
+           status_is_ok(loop_run_once(source->loop, 10 * NS_PER_MS))) {
+    }
+}
+
 /* What was decoded becomes durable; what was only polled is read again by whoever comes next. */
 static void finish(struct kafka_source *source) {
     drop_held(source);
@@ -278,6 +287,7 @@ static void finish(struct kafka_source *source) {
                   SLICE_PRINT(source->entry.name));
     }
     if (source->entry.is_connected) {
+        wait_for_join(source);
         kafka_commit(source, true);
     }
     kafka_consumer_close(source->consumer);

@@ -143,6 +143,45 @@ class Kafka(Story):
             self.assertNotIn("could not be committed", one.said())
         self.assertEqual(sum(self.stats(one)["events_accepted"] for one in quells), sent)
 
+    def join_in_wait(self, topic):
+        """The third member of a group joins while another stands still, so that the first one's
+        own join waits for that; returns the first, the one that stands still, the third."""
+        self.broker.create(topic, 4)
+        joined = ["-X", "partition.assignment.strategy=cooperative-sticky", "-G", topic, topic]
+        other = subprocess.Popen(["kcat", "-b", self.broker.address, *joined],
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(lambda: (other.kill(), other.wait()))
+        self.assertTrue(wait_for(lambda: "rdkafka" in self.groups("--group", topic, "--describe")))
+        first = self.kafka(topic)
+        self.assertTrue(wait_for(lambda: first.said().count("reading " + topic) == 2))
+        other.send_signal(signal.SIGSTOP)
+        third, end = self.kafka(topic), time.time() + 8  # heartbeats come every 3 s
+        while time.time() < end:
+            self.broker.produce(topic, [json.dumps({"job_id": "j", "status": "ok"})] * 40)
+            time.sleep(0.1)
+        return first, other, third
+
+    def test_a_member_commits_nothing_while_others_learn_of_a_join(self):
+        """A commit behind its own join would cost it all partitions."""
+        first, other, third = self.join_in_wait("patient")
+        other.send_signal(signal.SIGCONT)
+        self.assertTrue(wait_for(lambda: "reading patient" in third.said()))
+        self.assertNotIn("could not be committed", first.said())
+        self.assertEqual(2, first.said().count("reading patient"))
+
+    def test_a_stop_while_others_learn_of_a_join_still_commits(self):
+        first, other, _ = self.join_in_wait("parting")
+        read = self.stats(first)["events_accepted"]
+        first.process.send_signal(signal.SIGTERM)
+        time.sleep(1)
+        other.send_signal(signal.SIGCONT)
+        self.assertEqual(0, first.process.wait(60))
+        self.assertNotIn("could not be committed", first.said())
+        was_ours = {int(one) for one in re.findall(r"reading parting/(\d)", first.said())}
+        committed = self.committed("parting")
+        self.assertGreater(read, 0)
+        self.assertGreaterEqual(sum(committed[one] for one in was_ours), read)
+
     def test_events_of_a_topic_become_an_incident(self):
         self.broker.create("storm", 3)
         self.broker.produce("storm", [json.dumps(failure("load", "extract")),
