@@ -17,7 +17,7 @@
 #define KAFKA_COMMIT_NS (1 * NS_PER_S) /* between two commits */
 
 enum {
-    KAFKA_BATCHES = 16,         /* one message may fill all but none waits for more */
+    KAFKA_BATCHES = 24,         /* one message may fill all, as in HTTP; none waits for more */
     KAFKA_SPANS_MAX = 512,      /* runs of one partition in a batch */
     KAFKA_POLL_MAX = 1024,      /* messages of one poll */
     KAFKA_POLL_HELD_MAX = 64,   /* the same while a partition waits */

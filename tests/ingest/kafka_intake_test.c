@@ -274,9 +274,22 @@ static void without_room_nothing_is_done_and_nothing_is_lost(void **state) {
     assert_int_equal(count_said(world, "! "), 0);
 }
 
+/* Envelopes take more room than the usual JSON of a body of 64 MiB, which HTTP takes. */
+static void a_message_as_large_as_a_request_may_be_is_taken(void **state) {
+    struct world *world = *state;
+    char *large = make_large(60000, 1000);
+    assert_in_range(strlen(large), 60 * MIB, 64 * MIB);
+    assign(world, "t", 0);
+    take(world, 0, large);
+    free(large);
+    (void)flush(world);
+    assert_int_equal(count_said(world, "! "), 0);
+    assert_int_equal(count_said(world, "job:j"), 60000);
+}
+
 static void a_message_larger_than_all_room_is_refused(void **state) {
     struct world *world = *state;
-    char *large = make_large(6000, 12000);
+    char *large = make_large(9000, 12000);
     assign(world, "t", 0);
     take(world, 0, large);
     take(world, 1, job_b);
@@ -443,6 +456,7 @@ int main(void) {
         CASE(edges_are_no_records_of_a_message_that_was_cut),
         CASE(what_the_shard_refuses_is_sent_again_before_all_else),
         CASE(without_room_nothing_is_done_and_nothing_is_lost),
+        CASE(a_message_as_large_as_a_request_may_be_is_taken),
         CASE(a_message_larger_than_all_room_is_refused),
         LIMITED(a_tenant_over_its_limit_holds_its_partition_back_and_no_other),
         LIMITED(what_was_kept_of_a_partition_that_is_given_back_is_forgotten),
