@@ -11,6 +11,7 @@
 #include "core/base/assert.h"
 #include "core/clock.h"
 #include "core/kafka_conf.h"
+#include "core/kafka_destroy.h"
 #include "core/kafka_joining.h"
 
 static_assert((int)KAFKA_START_FIRST == (int)RD_KAFKA_OFFSET_BEGINNING, "passed on as it is");
@@ -277,13 +278,9 @@ static bool leave_group(struct kafka_consumer *consumer) {
     return is_left;
 }
 
-/* rd_kafka_destroy would wait for the same. Its threads go on and hold `consumer`, so neither is
- * ever freed. */
-static void leave_behind(struct kafka_consumer *consumer) {
-    consumer->options.handler->on_trouble(consumer->options.context,
-                                          "the group could not be left in time: its members learn "
-                                          "it when the session ends",
-                                          false);
+/* librdkafka's threads go on and hold `consumer`, so neither is ever freed. */
+static void leave_behind(struct kafka_consumer *consumer, const char *words) {
+    consumer->options.handler->on_trouble(consumer->options.context, words, false);
     atomic_store(&consumer->is_left, true);
 }
 
@@ -294,15 +291,19 @@ void kafka_consumer_close(struct kafka_consumer *consumer) {
     consumer->is_closing = true;
     bool is_left = leave_group(consumer);
     rd_kafka_queue_io_event_enable(consumer->queue, -1, NULL, 0);
-    if (!is_left) {
-        leave_behind(consumer);
+    if (!is_left) { /* rd_kafka_destroy would wait for the same */
+        leave_behind(consumer, "the group could not be left in time: its members learn it when "
+                               "the session ends");
         return;
     }
     rd_kafka_queue_destroy(consumer->queue);
     if (consumer->cluster != NULL) {
         rd_kafka_mem_free(consumer->native, consumer->cluster);
     }
-    rd_kafka_destroy(consumer->native);
+    if (!kafka_destroy(consumer->native, CLOSE_ALONE_MS_MAX * NS_PER_MS)) {
+        leave_behind(consumer, "the group is left, but librdkafka does not end: left behind");
+        return;
+    }
     free(consumer);
 }
 

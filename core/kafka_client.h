@@ -72,7 +72,8 @@ MUST_CHECK struct status kafka_consumer_open(const struct kafka_consumer_options
                                              struct kafka_consumer **consumer_out,
                                              struct fault *fault);
 /* Leaves the group (on_revoke comes from in here) and frees everything. What the brokers do not let
- * go within 10 s (3 s when none is connected) stays behind with its threads, which on_trouble says.
+ * go within 10 s (3 s when none is connected), or what does not end within 3 s more, stays behind
+ * with its threads, which on_trouble says.
  * NULL is allowed. */
 void kafka_consumer_close(struct kafka_consumer *consumer);
 

@@ -216,6 +216,18 @@ class Trouble(Story):
         self.wait(lambda: accepted(quell) == 16)
         self.assertEqual(0, quell.get("/api/v1/stats")[1]["events_duplicate"])
 
+    def test_a_topic_that_is_deleted_while_it_is_read_does_not_hold_up_a_stop(self):
+        broker = self.shared()
+        broker.create("deleted", 3)
+        quell = self.quell(files=config(broker, ["deleted"]))
+        broker.produce("deleted", [json.dumps(failure(f"a{i}")) for i in range(10)])
+        self.wait(lambda: accepted(quell) == 10)
+        broker.java(["org.apache.kafka.tools.TopicCommand", "--bootstrap-server", broker.address,
+                     "--delete", "--topic", "deleted"])
+        self.wait(lambda: "Unknown topic or partition: topic deleted" in quell.read_log())
+        quell.process.send_signal(signal.SIGTERM)
+        self.assertEqual(0, quell.process.wait(30))  # librdkafka itself would never end
+
     def test_a_group_shares_partitions_and_nothing_is_lost_or_read_twice(self):
         broker = self.shared()
         broker.create("shared", 6)
