@@ -38,6 +38,7 @@ class Demo(unittest.TestCase):
         self.assertIn("a configuration of its own", run.stderr)
 
     def test_who_ends_it_leaves_nothing_behind(self):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup, also over the tests, has it ignored
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             before = set(glob.glob("/tmp/quell-demo-*"))
             run = subprocess.Popen([BINARY, "demo"], stdout=subprocess.PIPE, text=True)
