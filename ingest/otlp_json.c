@@ -121,6 +121,11 @@ static void add_any(struct json_walk *walk, struct text *text, uint32_t depth) {
     arena_rewind(walk->arena, mark);
 }
 
+static void fail_for_room(struct json_walk *walk) {
+    walk->is_out_of_room = true;
+    json_fail(walk, "no room");
+}
+
 static bool take_composite(struct json_walk *walk, bool is_map, uint32_t depth,
                            struct slice *text_out) {
     size_t start = json_next_at(walk);
@@ -130,8 +135,7 @@ static bool take_composite(struct json_walk *walk, bool is_map, uint32_t depth,
         return false;
     }
     if (!otlp_begin_list(walk->arena, &text)) {
-        walk->is_out_of_room = true;
-        json_fail(walk, "no room");
+        fail_for_room(walk);
         return false;
     }
     add_list(walk, &text, is_map, depth);
@@ -164,8 +168,7 @@ static void rewrite_int(struct json_walk *walk, struct slice *text) {
     }
     char *memory = arena_allocate(walk->arena, NUMBER_TEXT_BYTES, 1);
     if (memory == NULL) {
-        walk->is_out_of_room = true;
-        json_fail(walk, "no room");
+        fail_for_room(walk);
         return;
     }
     struct text written = text_over(memory, NUMBER_TEXT_BYTES);
@@ -182,8 +185,7 @@ static void rewrite_bytes(struct json_walk *walk, struct slice *text) {
     size_t capacity = text->size + 3; /* of padding, and the terminator */
     char *memory = arena_allocate_unset(walk->arena, capacity, 1);
     if (memory == NULL) {
-        walk->is_out_of_room = true;
-        json_fail(walk, "no room");
+        fail_for_room(walk);
         return;
     }
     struct text written = text_over(memory, capacity);
