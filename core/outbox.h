@@ -40,7 +40,8 @@ enum { OUTBOX_MEMORY_BYTES_MAX = 128 };
 enum outbox_result {
     OUTBOX_DELIVERED = 1,
     OUTBOX_DEAD = 2,       /* gave up: dead letter */
-    OUTBOX_SUPERSEDED = 3, /* a later message of the same incident and sink replaced it unsent */
+    OUTBOX_SUPERSEDED = 3, /* unsent: a later one of the incident and sink replaced it, or the sink
+                              knows the end that it tells */
     OUTBOX_ATTEMPTED = 4,  /* failed and will be tried again: its row stays */
 };
 
@@ -77,7 +78,8 @@ uint64_t dead_letter_when(const struct dead_letter *letter, const struct outbox_
 /* The key of an incident's row in table MEMORY: incident id, sink's name. */
 void outbox_memory_key(struct hash128 incident_id, struct slice sink, struct writer *writer);
 /* The key of the row beside it, of what the sink has heard: u32 the latest version of the incident
- * that was delivered; 0: none, since "opened" is a dead letter. No row: the first one at most. */
+ * that was delivered; 0: none, since "opened" is a dead letter; u8 1 when it was the incident's end
+ * (not in older rows). No row: the first one at most. */
 void outbox_heard_key(struct hash128 incident_id, struct slice sink, struct writer *writer);
 /* "opened", "updated", "resolved". */
 struct slice outbox_type_word(enum outbox_type type);

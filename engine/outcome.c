@@ -64,9 +64,9 @@ static void remember(struct engine *engine, struct store_snapshot *snapshot,
 static void note_heard(struct engine *engine, struct store_snapshot *snapshot,
                        const struct outbox_message *message, enum outbox_result result) {
     uint8_t bytes[MEMORY_KEY_BYTES_MAX];
-    uint8_t version_bytes[4];
+    uint8_t value_bytes[5];
     struct writer key = writer_over(bytes, sizeof(bytes));
-    struct writer value = writer_over(version_bytes, sizeof(version_bytes));
+    struct writer value = writer_over(value_bytes, sizeof(value_bytes));
     struct slice known = slice_of(NULL, 0);
     outbox_heard_key(message->incident_id, message->sink, &key);
     if (key.failed || !engine_kept_has_incident(snapshot, message->tenant, message->incident_id)) {
@@ -82,6 +82,7 @@ static void note_heard(struct engine *engine, struct store_snapshot *snapshot,
         message->is_again && is_known && reader_u32(&reader) > message->incident_version;
     if (!says_nothing && !is_older) {
         writer_u32(&value, is_delivered ? message->incident_version : 0);
+        writer_u8(&value, is_delivered && message->type == OUTBOX_RESOLVED ? 1 : 0);
         effect_put(&engine->effects, STORE_TABLE_MEMORY, writer_slice(&key), writer_slice(&value));
     }
 }

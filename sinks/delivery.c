@@ -267,7 +267,8 @@ static void attempt_row(struct sink_host *host, struct store_snapshot *snapshot,
         settle(host, OUTBOX_DEAD);
         return;
     }
-    if (heard_is_newer(host, snapshot, &host->current.message)) {
+    if (heard_is_newer(host, snapshot, &host->current.message) ||
+        heard_is_end(host, snapshot, &host->current.message)) {
         settle(host, OUTBOX_SUPERSEDED);
         return;
     }

@@ -34,9 +34,10 @@ const struct sink_memory_item *sink_memory_find(const struct sink_memory *memory
     return NULL;
 }
 
-void sink_memory_note_heard(struct sink_memory *memory, struct hash128 incident, uint32_t version) {
+void sink_memory_note_heard(struct sink_memory *memory, struct hash128 incident, uint32_t version,
+                            bool is_end) {
     memory->heard[memory->heard_count++ % SINK_MEMORIES_MAX] =
-        (struct sink_heard){incident, version};
+        (struct sink_heard){incident, version, is_end};
 }
 
 static uint64_t heard_kept(const struct sink_memory *memory) {
@@ -47,14 +48,14 @@ static bool is_of(const struct sink_heard *heard, struct hash128 incident) {
     return heard->incident.lo == incident.lo && heard->incident.hi == incident.hi;
 }
 
-uint32_t sink_memory_heard(const struct sink_memory *memory, struct hash128 incident) {
-    uint32_t version = 0;
+struct sink_heard sink_memory_heard(const struct sink_memory *memory, struct hash128 incident) {
+    struct sink_heard latest = {.incident = incident};
     for (uint64_t i = 0; i < heard_kept(memory); i++) {
         const struct sink_heard *heard = &memory->heard[i];
-        bool is_later = is_of(heard, incident) && heard->version > version;
-        version = is_later ? heard->version : version;
+        bool is_later = is_of(heard, incident) && heard->version > latest.version;
+        latest = is_later ? *heard : latest;
     }
-    return version;
+    return latest;
 }
 
 bool sink_memory_is_unheard(const struct sink_memory *memory, struct hash128 incident) {

@@ -23,6 +23,7 @@ struct sink_memory_item {
 struct sink_heard {
     struct hash128 incident;
     uint32_t version;
+    bool is_end; /* of the incident: it was told as resolved */
 };
 
 struct sink_memory {
@@ -39,9 +40,10 @@ void sink_memory_put(struct sink_memory *memory, uint64_t number, struct hash128
 const struct sink_memory_item *sink_memory_find(const struct sink_memory *memory,
                                                 struct hash128 incident);
 /* A version of the incident was delivered; 0: none, "opened" became a dead letter. */
-void sink_memory_note_heard(struct sink_memory *memory, struct hash128 incident, uint32_t version);
-/* The latest version that was; 0 when none is known here. */
-uint32_t sink_memory_heard(const struct sink_memory *memory, struct hash128 incident);
+void sink_memory_note_heard(struct sink_memory *memory, struct hash128 incident, uint32_t version,
+                            bool is_end);
+/* The latest version that was; its number is 0 when none is known here. */
+struct sink_heard sink_memory_heard(const struct sink_memory *memory, struct hash128 incident);
 /* Whether the latest note says that none was. */
 bool sink_memory_is_unheard(const struct sink_memory *memory, struct hash128 incident);
 void sink_memory_deinit(struct sink_memory *memory);

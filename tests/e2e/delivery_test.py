@@ -365,6 +365,35 @@ class DeliveryStory(Story):
         self.assertEqual(times, sorted(times))
         self.assertEqual(good.messages[-1]["data"]["status"], "resolved")
 
+    def test_a_sink_that_was_away_hears_no_second_end_of_what_was_open_again_meanwhile(self):
+        for restarts in (False, True):
+            bad = self.receiver()
+            quell = self.bad_sink(bad.url, "sink.bad.timeout=1m")
+            fails = lambda run: quell.events(failure("job", run_id=run))  # noqa: E731
+            ends = lambda run: quell.events(  # noqa: E731
+                {"job_id": "job", "status": "succeeded", "run_id": run})
+            superseded = lambda: self.metric(quell, "superseded_total", "bad")  # noqa: E731
+            fails("1")
+            ends("1")
+            self.assertTrue(wait_for(lambda: bad.types() == ["opened", "resolved"]), bad.types())
+            quell.settle()
+            bad.status = 503
+            fails("2")
+            self.assertTrue(wait_for(lambda: self.metric(quell, "breaker_state", "bad") > 0, 20))
+            ends("2")
+            self.assertTrue(wait_for(lambda: superseded() == 1, 20))
+            quell.settle()
+            if restarts:
+                quell.stop(signal.SIGKILL)
+                quell.start()
+            bad.status = 200
+            self.assertTrue(wait_for(lambda: superseded() == (1 if restarts else 2), 20),
+                            bad.types())
+            fails("3")
+            self.assertTrue(wait_for(lambda: bad.types()[2:] == ["updated"], 20), bad.types())
+            ends("3")
+            self.assertTrue(wait_for(lambda: bad.types()[2:] == ["updated", "resolved"], 20))
+
     def test_a_message_that_is_never_taken_is_a_dead_letter_after_max_attempts(self):
         bad = self.receiver()
         bad.status = 500

@@ -200,14 +200,28 @@ static void the_latest_memory_of_an_incident_is_found(void **state) {
 static void nothing_was_heard_until_a_version_is(void **state) {
     struct sink_memory memory = {0};
     assert_false(sink_memory_is_unheard(&memory, incident(1))); /* nothing is known */
-    sink_memory_note_heard(&memory, incident(1), 0);
-    sink_memory_note_heard(&memory, incident(2), 3);
+    sink_memory_note_heard(&memory, incident(1), 0, false);
+    sink_memory_note_heard(&memory, incident(2), 3, false);
     assert_true(sink_memory_is_unheard(&memory, incident(1)));
     assert_false(sink_memory_is_unheard(&memory, incident(2)));
-    assert_int_equal(sink_memory_heard(&memory, incident(1)), 0);
-    sink_memory_note_heard(&memory, incident(1), 1);
+    assert_int_equal(sink_memory_heard(&memory, incident(1)).version, 0);
+    sink_memory_note_heard(&memory, incident(1), 1, false);
     assert_false(sink_memory_is_unheard(&memory, incident(1)));
-    assert_int_equal(sink_memory_heard(&memory, incident(1)), 1);
+    assert_int_equal(sink_memory_heard(&memory, incident(1)).version, 1);
+    sink_memory_deinit(&memory);
+}
+
+static void whether_the_latest_that_was_heard_is_the_end_is_known(void **state) {
+    struct sink_memory memory = {0};
+    assert_false(sink_memory_heard(&memory, incident(1)).is_end);
+    sink_memory_note_heard(&memory, incident(1), 2, true);
+    sink_memory_note_heard(&memory, incident(2), 2, false);
+    assert_true(sink_memory_heard(&memory, incident(1)).is_end);
+    assert_false(sink_memory_heard(&memory, incident(2)).is_end);
+    sink_memory_note_heard(&memory, incident(1), 1, false); /* a letter that went out again */
+    assert_true(sink_memory_heard(&memory, incident(1)).is_end);
+    sink_memory_note_heard(&memory, incident(1), 3, false); /* open again */
+    assert_false(sink_memory_heard(&memory, incident(1)).is_end);
     sink_memory_deinit(&memory);
 }
 
@@ -222,6 +236,7 @@ int main(void) {
         cmocka_unit_test(a_full_queue_says_so_and_loses_nothing),
         cmocka_unit_test(the_latest_memory_of_an_incident_is_found),
         cmocka_unit_test(nothing_was_heard_until_a_version_is),
+        cmocka_unit_test(whether_the_latest_that_was_heard_is_the_end_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
