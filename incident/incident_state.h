@@ -36,6 +36,7 @@
 /* Kinds of lines of which a long timeline has the latest. */
 #define RECURRING_COUNT 7u
 #define ACKNOWLEDGED_BYTES_MAX 200u /* kept of who did last, and what they said; cut */
+#define PERSON_UNNAMED "nobody named"
 /* From this many failing members on an error is critical. */
 #define FAILING_CRITICAL_MIN 10u
 /* How many roots one new edge may explain. */
@@ -242,6 +243,7 @@ struct incident {
     uint8_t tenant[TENANT_BYTES_MAX];
     uint32_t acknowledged_size;    /* 0: nobody has */
     uint32_t acknowledged_by_size; /* of the name, behind "by "; 0: nobody named; rows: a byte */
+    bool is_ended_by_person;       /* then it is who resolved it, until it is opened again */
     uint8_t acknowledged[ACKNOWLEDGED_BYTES_MAX];
     /* Scratch of one call, found valid by its generation. */
     uint64_t mark_generation;

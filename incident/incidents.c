@@ -247,14 +247,14 @@ void incidents_apply_edge(struct incidents *incidents, const struct incident_con
 
 static void add_person(struct text *detail, struct slice by, struct slice note) {
     text_add_text(detail, "by ");
-    text_add(detail, slice_is_empty(by) ? SLICE("nobody named") : slice_head(by, LABEL_BYTES_MAX));
+    text_add(detail, slice_is_empty(by) ? SLICE(PERSON_UNNAMED) : slice_head(by, LABEL_BYTES_MAX));
     if (!slice_is_empty(note)) {
         text_add_text(detail, ": ");
         text_add(detail, slice_head(note, REASON_BYTES_MAX));
     }
 }
 
-static void keep_acknowledged(struct incident *incident, struct slice detail, struct slice by) {
+static void keep_said(struct incident *incident, struct slice detail, struct slice by) {
     struct slice kept = slice_head(detail, ACKNOWLEDGED_BYTES_MAX);
     while (!text_is_utf8(kept) && kept.size > 0) {
         kept.size--; /* a character cut at the bound */
@@ -279,11 +279,13 @@ struct status incidents_operate(struct incidents *incidents, const struct incide
     struct text detail = text_over(words, sizeof(words));
     add_person(&detail, by, note);
     if (resolve) {
+        keep_said(incident, text_slice(&detail), by);
+        incident->is_ended_by_person = true;
         incident_resolve(incidents, context, incident, text_slice(&detail));
         return status_ok();
     }
     timeline_add(incidents, context, incident, "acknowledged", text_slice(&detail));
-    keep_acknowledged(incident, text_slice(&detail), by);
+    keep_said(incident, text_slice(&detail), by);
     if (incident->status == INCIDENT_OPEN) { /* a second one adds its name and note */
         incident->status = INCIDENT_ACKNOWLEDGED;
         telling_note(incidents, context, incident, CHANGE_ACKNOWLEDGED);

@@ -347,6 +347,7 @@ void incident_reopen(struct incidents *incidents, const struct incident_context 
     incident->resolved_ns = 0;
     incident->acknowledged_size = 0;
     incident->acknowledged_by_size = 0;
+    incident->is_ended_by_person = false;
     incident->is_end_told = false;
     incident->forget_due_ns = NEVER_NS;
     incident->updated_ns = context->now_ns;

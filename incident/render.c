@@ -181,7 +181,8 @@ static void add_head(struct text *json, const struct incident_row *row, bool is_
 
 static bool label_is_ours(struct slice key) {
     return slice_equals(key, SLICE("merged_into")) || slice_equals(key, SLICE("affected_total")) ||
-           slice_equals(key, SLICE("acknowledged_by")) || slice_equals(key, SLICE("reopened_at"));
+           slice_equals(key, SLICE("acknowledged_by")) || slice_equals(key, SLICE("reopened_at")) ||
+           slice_equals(key, SLICE("resolved_by")) || slice_equals(key, SLICE("resolved_note"));
 }
 
 static void add_label(struct text *json, struct slice key, struct slice value, bool *is_first) {
@@ -192,7 +193,13 @@ static void add_label(struct text *json, struct slice key, struct slice value, b
     *is_first = false;
 }
 
-/* Who has it, and whether it was over before. */
+/* Of "by anna: note" what stands behind the name. */
+static struct slice note_of(struct slice words, struct slice by) {
+    size_t name_size = slice_is_empty(by) ? strlen(PERSON_UNNAMED) : by.size;
+    return slice_tail(words, strlen("by ") + name_size + strlen(": "));
+}
+
+/* Who has it, or has ended it, and whether it was over before. */
 static struct status add_state(struct text *json, const struct incident_row *row, bool *is_first) {
     struct incident state;
     TRY(incident_decode_state(row->state, &state));
@@ -200,6 +207,13 @@ static struct status add_state(struct text *json, const struct incident_row *row
     struct slice by = slice_head(slice_tail(words, strlen("by ")), state.acknowledged_by_size);
     if (row->status == INCIDENT_ACKNOWLEDGED && !slice_is_empty(by)) {
         add_label(json, SLICE("acknowledged_by"), by, is_first);
+    }
+    bool is_ended = row->status == INCIDENT_RESOLVED && state.is_ended_by_person;
+    if (is_ended && !slice_is_empty(by)) {
+        add_label(json, SLICE("resolved_by"), by, is_first);
+    }
+    if (is_ended && !slice_is_empty(note_of(words, by))) {
+        add_label(json, SLICE("resolved_note"), note_of(words, by), is_first);
     }
     if (state.reopened_ns != 0) {
         char memory[64];

@@ -56,6 +56,7 @@ enum incident_state_flags {
     STATE_ASKS_KIN = 128,
     STATE_REHOMES = 256,
     STATE_FLAPS = 512,
+    STATE_ENDED_BY_PERSON = 1024,
     STATE_BY_SHIFT = 24, /* the byte above: of how many is the name of who acknowledged it */
 };
 
@@ -82,7 +83,8 @@ void incident_encode_state(const struct incident *incident, struct writer *write
                      (incident->lacks_member ? (uint32_t)STATE_LACKS_MEMBER : 0) |
                      (incident->asks_kin ? (uint32_t)STATE_ASKS_KIN : 0) |
                      (incident->rehomes ? (uint32_t)STATE_REHOMES : 0) |
-                     (incident->flaps ? (uint32_t)STATE_FLAPS : 0);
+                     (incident->flaps ? (uint32_t)STATE_FLAPS : 0) |
+                     (incident->is_ended_by_person ? (uint32_t)STATE_ENDED_BY_PERSON : 0);
     writer_u32(writer, flags | incident->acknowledged_by_size << STATE_BY_SHIFT);
     writer_u32(writer, incident->changes);
     writer_u32(writer, incident->timeline_next);
@@ -137,6 +139,7 @@ static void read_flags(uint32_t flags, struct incident *incident) {
     incident->asks_kin = (flags & STATE_ASKS_KIN) != 0;
     incident->rehomes = (flags & STATE_REHOMES) != 0;
     incident->flaps = (flags & STATE_FLAPS) != 0;
+    incident->is_ended_by_person = (flags & STATE_ENDED_BY_PERSON) != 0;
     incident->acknowledged_by_size = flags >> STATE_BY_SHIFT; /* older rows know of none */
     incident->told_sinks_unknown = incident->is_told && (flags & STATE_SINKS_KNOWN) == 0;
 }

@@ -194,7 +194,10 @@ static void add_field_words(struct text *text, enum field field, struct slice in
         }
         return;
     case FIELD_HOLDER:
-        if (json_pick(json_pick(incident, "labels"), "acknowledged_by").size > 2) {
+        if (slack_is_ended_by_person(incident)) {
+            text_add_text(text, "*Resolved by*\n");
+            slack_add_person(text, incident);
+        } else if (json_pick(json_pick(incident, "labels"), "acknowledged_by").size > 2) {
             text_add_text(text, "*Acknowledged by*\n");
             slack_add_member(text, json_pick(incident, "labels"), "acknowledged_by",
                              NAME_BYTES_MAX);
@@ -360,8 +363,8 @@ static void add_fallback(struct text *json, enum outbox_type type, struct slice 
     text_add_json_string(json, text_slice(&words));
 }
 
-/* "Resolved <when>, after 12m", "Reopened <when>", "Acknowledged by ann", "Now 13 failing, 18 at
- * risk downstream". */
+/* "Resolved <when>", "Resolved <when> by ann: restarted it", "Reopened <when>", "Acknowledged by
+ * ann", "Now 13 failing, 18 at risk downstream". */
 static void add_change(struct text *words, enum outbox_type type, struct slice incident) {
     struct slice radius = json_pick(incident, "blast_radius");
     struct slice labels = json_pick(incident, "labels");
@@ -371,6 +374,8 @@ static void add_change(struct text *words, enum outbox_type type, struct slice i
             slack_add_member(words, labels, "merged_into", 64);
         } else {
             slack_add_date(words, time_of(incident, "resolved_at"));
+            text_add_text(words, slack_is_ended_by_person(incident) ? " by " : "");
+            slack_add_person(words, incident);
         }
         return;
     }

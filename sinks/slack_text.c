@@ -112,6 +112,7 @@ void slack_add_date(struct text *text, uint64_t time_ns) {
 }
 
 enum {
+    PERSON_BYTES_MAX = 300, /* a name; a note */
     EVIDENCE_SHOWN_MAX = 3,
     AGAINST_SHOWN_MAX = 2, /* a doubt without its reason is no help */
 };
@@ -146,6 +147,16 @@ void slack_add_evidence(struct text *text, struct slice root, size_t bytes_max) 
                     text->size > before ? ". Against it: " : "Against it: ", bytes_max);
 }
 
+void slack_add_person(struct text *text, struct slice incident) {
+    struct slice labels = json_pick(incident, "labels");
+    bool has_name = json_pick(labels, "resolved_by").size > 0;
+    bool has_note = json_pick(labels, "resolved_note").size > 0;
+    slack_add_member(text, labels, "resolved_by", PERSON_BYTES_MAX);
+    text_add_text(text, has_note && !has_name ? "somebody" : "");
+    text_add_text(text, has_note ? ": " : "");
+    slack_add_member(text, labels, "resolved_note", PERSON_BYTES_MAX);
+}
+
 bool slack_is_merged(struct slice incident) {
     return json_pick(json_pick(incident, "labels"), "merged_into").size > 0;
 }
@@ -160,4 +171,9 @@ bool slack_is_reopened(struct slice incident) {
 
 bool slack_is_acknowledged(struct slice incident) {
     return slice_equals(json_pick(incident, "status"), SLICE("\"acknowledged\""));
+}
+
+bool slack_is_ended_by_person(struct slice incident) {
+    struct slice labels = json_pick(incident, "labels");
+    return json_pick(labels, "resolved_by").size > 0 || json_pick(labels, "resolved_note").size > 0;
 }

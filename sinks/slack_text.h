@@ -23,6 +23,9 @@ void slack_add_date(struct text *text, uint64_t time_ns);
  * most bytes_max bytes each; nothing when there is none. */
 void slack_add_evidence(struct text *text, struct slice root, size_t bytes_max);
 
+/* Who resolved it, and the note: "ann: restarted it"; nothing when it ended by itself. */
+void slack_add_person(struct text *text, struct slice incident);
+
 /* --- What an incident says of itself --- */
 
 /* It goes on as another: its end is none. */
@@ -31,3 +34,5 @@ bool slack_is_resolved(struct slice incident);
 /* Its end was told before. */
 bool slack_is_reopened(struct slice incident);
 bool slack_is_acknowledged(struct slice incident);
+/* And who did has said a name or a note. */
+bool slack_is_ended_by_person(struct slice incident);

@@ -1,9 +1,10 @@
 /*
  * stdout.c - the smallest sink, and a good one to read first: settings, state, start.
  *
- * Readable form: time, what happened, severity, tenant, title, id, who has acknowledged it;
- * "merged", and the id it goes on under, where that is its end. What comes from events is stripped
- * of control characters, so that nothing an event says can move a terminal's cursor.
+ * Readable form: time, what happened, severity, tenant, title, id, who has acknowledged it, or
+ * resolved it and the note; "merged", and the id it goes on under, where that is its end. What comes
+ * from events is stripped of control characters, so that nothing an event says can move a
+ * terminal's cursor.
  *
  * Who reads our stdout may rest for any time (a pipe into a pager, a terminal that is held).
  * O_NONBLOCK is no way out: it would hold for all that share the open file, such as the shell. So
@@ -115,25 +116,40 @@ static struct status begin_line(struct stdout_line *line, struct slice words) {
     return status_ok();
 }
 
+/* " resolved by anna: restarted it"; nothing for what no person did. */
+static void add_person(struct text *line, const char *what, struct slice name, struct slice note) {
+    if (name.size == 0 && note.size == 0) {
+        return;
+    }
+    text_add_text(line, what);
+    text_add_printable(line, name.size > 0 ? name : SLICE("somebody"));
+    text_add_text(line, note.size > 0 ? ": " : "");
+    text_add_printable(line, note);
+}
+
 static void add_words(struct text *line, const struct outbox_message *message) {
     char title[512];
     char severity[32];
     char id[64];
     char survivor[64];
     char holder[4 * LABEL_BYTES_MAX];
+    char note[4 * REASON_BYTES_MAX];
     struct text title_text = text_over(title, sizeof(title));
     struct text severity_text = text_over(severity, sizeof(severity));
     struct text id_text = text_over(id, sizeof(id));
     struct text survivor_text = text_over(survivor, sizeof(survivor));
     struct text holder_text = text_over(holder, sizeof(holder));
+    struct text note_text = text_over(note, sizeof(note));
     struct slice labels = json_pick(message->payload, "labels");
     json_pick_text(message->payload, "title", &title_text);
     json_pick_text(message->payload, "severity", &severity_text);
     json_pick_text(message->payload, "id", &id_text);
     json_pick_text(labels, "merged_into", &survivor_text);
-    json_pick_text(labels, "acknowledged_by", &holder_text);
+    bool is_end = message->type == OUTBOX_RESOLVED;
+    json_pick_text(labels, is_end ? "resolved_by" : "acknowledged_by", &holder_text);
+    json_pick_text(labels, "resolved_note", &note_text);
     /* It goes on as another, which may fail still: that end is none. */
-    bool is_merged = message->type == OUTBOX_RESOLVED && survivor_text.size > 0;
+    bool is_merged = is_end && survivor_text.size > 0;
     const uint8_t *what = is_merged ? SLICE("merged").data : outbox_type_word(message->type).data;
     text_add_time(line, clock_wall_ns(), 0);
     text_add_format(line, "  %-8s %-8s [", (const char *)what, severity);
@@ -142,15 +158,15 @@ static void add_words(struct text *line, const struct outbox_message *message) {
     text_add_printable(line, text_slice(&title_text));
     text_add_text(line, "  ");
     text_add_printable(line, text_slice(&id_text));
-    if (message->type != OUTBOX_RESOLVED && json_pick(labels, "reopened_at").size > 0) {
+    if (!is_end && json_pick(labels, "reopened_at").size > 0) {
         text_add_text(line, " reopened");
     }
     if (is_merged) {
         text_add_text(line, " into ");
         text_add_printable(line, text_slice(&survivor_text));
-    } else if (holder_text.size > 0) {
-        text_add_text(line, " acknowledged by ");
-        text_add_printable(line, text_slice(&holder_text));
+    } else {
+        add_person(line, is_end ? " resolved by " : " acknowledged by ", text_slice(&holder_text),
+                   text_slice(&note_text));
     }
 }
 

@@ -196,6 +196,30 @@ sinks = ["{name}"]
         self.assertEqual(chat.types(), ["opened", "resolved"])
         self.assertEqual(chat.errors + pager.errors, [])
 
+    def test_the_end_that_a_person_made_says_whose_it_is(self):
+        hook = self.receiver()
+        quell = self.quell("notify.group_wait=0s", "sink.lines.type=stdout",
+                           "sink.hook.type=webhook", "sink.hook.url=" + hook.url)
+        quell.events(failure("extract"))
+        self.assertTrue(wait_for(lambda: hook.types() == ["opened"]))
+        incident = hook.messages[0]["data"]["id"]
+        body = json.dumps({"by": "anna", "note": "restarted\nit"})
+        quell.request("POST", f"/api/v1/incidents/{incident}/resolve", body, port=quell.console)
+        self.assertTrue(wait_for(lambda: hook.types() == ["opened", "resolved"]))
+        said = {"resolved_by": "anna", "resolved_note": "restarted\nit"}
+        self.assertEqual(hook.messages[1]["data"]["labels"], said)
+        self.assertEqual(hook.errors, [])
+
+        def ends():
+            with open(os.path.join(quell.directory, "out")) as file:
+                return [line for line in file if " resolved " in line]
+        self.assertTrue(wait_for(ends))
+        self.assertRegex(ends()[0], rf"  {incident} resolved by anna: restarted.it\n$")
+        quell.settle()
+        quell.stop(signal.SIGKILL)
+        quell.start()
+        self.assertEqual(quell.get(f"/api/v1/incidents/{incident}")[1]["labels"], said)
+
     def silenced(self, *silences):
         hook = self.receiver()
         config = f'[notify]\ngroup_wait = "0s"\n[sink.hook]\ntype = "webhook"\nurl = "{hook.url}"\n'

@@ -151,6 +151,54 @@ static void who_has_acknowledged_it_is_said_while_it_is_acknowledged(void **stat
     world_deinit(&world);
 }
 
+static void resolve(struct world *world, struct slice by, struct slice note) {
+    struct incident_context context = world_context(world);
+    assert_true(status_is_ok(incidents_operate(
+        world->incidents, &context, world->told[0].incident_id, SLICE("acme"), true, by, note)));
+    world_commit(world);
+}
+
+/* Not when it is back, nor of the end that follows by itself; whoever had acknowledged it. */
+static void who_has_resolved_it_is_said_with_the_end(void **state) {
+    (void)state;
+    struct world world;
+    begin_told(&world);
+    acknowledge(&world);
+    resolve(&world, SLICE("anna"), SLICE("restarted: \"db\""));
+    assert_int_equal(world.told_count, 3);
+    const char *wanted = "\"labels\":{\"resolved_by\":\"anna\","
+                         "\"resolved_note\":\"restarted: \\\"db\\\"\"}";
+    assert_non_null(strstr(world.told[2].json, wanted));
+    world_restart(&world);
+    char *json = world_json(&world, "acme", 0);
+    assert_non_null(strstr(json, wanted));
+    free(json);
+    world_fail(&world, "job:a", world.now_ns);
+    world_run_for(&world, 10 * NS_PER_MINUTE);
+    assert_int_equal(world.told_count, 4);
+    assert_null(strstr(world.told[3].json, "resolved_by"));
+    world_good(&world, "acme", "job:a", world.now_ns);
+    assert_int_equal(world.told_count, 5);
+    assert_null(strstr(world.told[4].json, "resolved_by"));
+    assert_null(strstr(world.told[4].json, "resolved_note"));
+    world_deinit(&world);
+}
+
+static void an_end_by_who_gave_no_name_or_no_note_says_what_it_can(void **state) {
+    (void)state;
+    struct world world;
+    begin_told(&world);
+    resolve(&world, SLICE(""), SLICE("gone"));
+    assert_non_null(strstr(world.told[1].json, "\"labels\":{\"resolved_note\":\"gone\"}"));
+    world_fail(&world, "job:a", world.now_ns);
+    world_run_for(&world, 10 * NS_PER_MINUTE);
+    resolve(&world, SLICE("anna"), SLICE(""));
+    assert_int_equal(world.told_count, 4);
+    assert_non_null(strstr(world.told[3].json, "\"resolved_by\":\"anna\""));
+    assert_null(strstr(world.told[3].json, "resolved_note"));
+    world_deinit(&world);
+}
+
 static void an_acknowledge_of_another_tenant_misses(void **state) {
     (void)state;
     struct world world;
@@ -244,6 +292,8 @@ int main(void) {
         cmocka_unit_test(of_an_acknowledged_incident_a_known_member_that_flaps_is_not_told),
         cmocka_unit_test(of_an_acknowledged_incident_who_fails_first_since_it_was_reopened_is_told),
         cmocka_unit_test(who_has_acknowledged_it_is_said_while_it_is_acknowledged),
+        cmocka_unit_test(who_has_resolved_it_is_said_with_the_end),
+        cmocka_unit_test(an_end_by_who_gave_no_name_or_no_note_says_what_it_can),
         cmocka_unit_test(an_acknowledge_of_another_tenant_misses),
         cmocka_unit_test(what_is_merged_away_stays_readable),
         cmocka_unit_test(an_acknowledgement_ends_with_what_it_was_about),

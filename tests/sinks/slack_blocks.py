@@ -196,6 +196,23 @@ class SlackBlocks(unittest.TestCase):
         self.assertIn("Acknowledged by `ann &lt;!here&gt;`. Now 13 failing, 18 at risk",
                       reply["blocks"][1]["text"]["text"])
 
+    def test_an_end_that_a_person_made_says_whose_it_is(self):
+        by, note = {"resolved_by": "ann <!here>"}, {"resolved_note": "it's <@U1> \nagain"}
+        at = {"status": "resolved", "resolved_at": "2026-11-20T03:10:00.000Z"}
+        for labels, wanted in (({**by, **note}, " by `ann &lt;!here&gt;`: `it's &lt;@U1&gt;  again`."),
+                               (by, " by `ann &lt;!here&gt;`."), (note, " by somebody: `it's &lt;@U1&gt;  again`."), ({}, ">.")):
+            value = incident("extract", labels=labels, **at)
+            reply = render(value, "resolved", "reply")["blocks"][1]["text"]["text"]
+            self.assertRegex(reply, r"^Resolved <!date\^[^>]*>")
+            self.assertTrue(reply.split("Z>")[1].startswith(wanted.removeprefix(">")), reply)
+            fields = [field["text"] for field in render(value, "resolved")["blocks"][1]["fields"]
+                      if "Resolved by" in field["text"]]
+            self.assertEqual(len(fields), 1 if labels else 0)
+            self.assert_within_limits(render(value, "resolved"))
+        value["labels"] = {"resolved_by": "&" * 128, "resolved_note": "&" * 200}
+        self.assert_within_limits(render(value, "resolved"))
+        self.assert_within_limits(render(value, "resolved", "reply"))
+
     def test_what_is_open_again_after_its_end_says_so(self):
         value = incident("extract", labels={"reopened_at": "2026-11-20T03:10:00.000Z"})
         message = render(value, "updated")
