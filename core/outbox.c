@@ -2,6 +2,7 @@
 #include "core/outbox.h"
 
 #define OUTBOX_AGAIN 0x100u
+#define OUTBOX_REPEAT 0x10000u
 
 void outbox_message_encode(const struct outbox_message *message, struct writer *writer) {
     writer_u64(writer, message->number);
@@ -9,7 +10,8 @@ void outbox_message_encode(const struct outbox_message *message, struct writer *
     writer_hash128(writer, message->incident_id);
     writer_hash128(writer, message->message_id);
     writer_u32(writer, message->incident_version);
-    writer_u32(writer, (uint32_t)message->type | (message->is_again ? OUTBOX_AGAIN : 0));
+    writer_u32(writer, (uint32_t)message->type | (message->is_again ? OUTBOX_AGAIN : 0) |
+                           (message->is_repeat ? OUTBOX_REPEAT : 0));
     writer_text(writer, message->tenant);
     writer_text(writer, message->sink);
     writer_text(writer, message->payload);
@@ -25,6 +27,7 @@ struct status outbox_message_decode(struct slice bytes, struct outbox_message *m
     uint32_t type = reader_u32(&reader);
     message.type = (enum outbox_type)(type & 0xFF);
     message.is_again = (type & OUTBOX_AGAIN) != 0;
+    message.is_repeat = (type & OUTBOX_REPEAT) != 0;
     message.tenant = reader_text(&reader);
     message.sink = reader_text(&reader);
     message.payload = reader_text(&reader);

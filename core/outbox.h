@@ -12,8 +12,9 @@
  *
  * Row (table OUTBOX, key number u64 big-endian) and ring item share the encoded form:
  *   u64 number, u64 created_ns, hash128 incident id, hash128 message id, u32 version of the
- *   incident, u8 type (enum outbox_type), u8 1 when it is a dead letter that goes out again, u8[2]
- *   zero, text tenant, text sink, text payload (the incident as JSON, schemas/incident.schema.json)
+ *   incident, u8 type (enum outbox_type), u8 1 when it is a dead letter that goes out again, u8 1
+ *   when it repeats what was told (0 in older rows), u8 zero, text tenant, text sink, text payload
+ * (the incident as JSON, schemas/incident.schema.json)
  */
 #pragma once
 
@@ -29,7 +30,8 @@ struct outbox_message {
     struct hash128 message_id; /* webhook-id: "msg_" + base32; the same over retries and restarts */
     uint32_t incident_version;
     enum outbox_type type;
-    bool is_again; /* was given up once; an operator sent it out again */
+    bool is_again;  /* was given up once; an operator sent it out again */
+    bool is_repeat; /* an update after repeat_interval: nothing changed since the last message */
     struct slice tenant;
     struct slice sink;
     struct slice payload;

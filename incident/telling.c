@@ -100,6 +100,11 @@ static struct slice render(struct incidents *incidents, const struct incident_co
     return text_slice(&json);
 }
 
+/* What is told now was told before: that it waited for a silence's end is no news. */
+static bool is_repeat(const struct incident *incident) {
+    return (incident->changes & ~(uint32_t)CHANGE_SILENCED) == 0;
+}
+
 static void emit_outbox(struct incidents *incidents, const struct incident_context *context,
                         const struct incident *incident, enum outbox_row_type type,
                         struct slice sink, struct slice payload) {
@@ -116,7 +121,9 @@ static void emit_outbox(struct incidents *incidents, const struct incident_conte
     writer_hash128(&writer, hash128_of_parts(parts, 3, incidents->hash_seed));
     writer_u32(&writer, incident->version);
     writer_u8(&writer, (uint8_t)type);
-    writer_bytes(&writer, SLICE("\0\0\0"));
+    writer_u8(&writer, 0);
+    writer_u8(&writer, type == ROW_UPDATED && is_repeat(incident) ? 1 : 0);
+    writer_u8(&writer, 0);
     writer_text(&writer, incident_tenant(incident));
     writer_text(&writer, sink);
     writer_text(&writer, payload);

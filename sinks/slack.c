@@ -214,12 +214,16 @@ static void add_body(struct text *json, const struct slack_state *state,
     /* Nothing in our text is a name or an address for Slack to find and act upon. */
     text_add_text(json, "\"parse\":\"none\",\"link_names\":false,\"unfurl_links\":false,"
                         "\"unfurl_media\":false,");
+    struct slack_told told = {.type = delivery->message.type};
+    /* What is edited shows the state and reminds nobody. */
+    told.is_repeat =
+        told.type == OUTBOX_UPDATED && delivery->message.is_repeat && call != CALL_UPDATE;
     if (call == CALL_REPLY) {
-        slack_add_reply(json, delivery->message.type, delivery->message.payload);
+        slack_add_reply(json, told, delivery->message.payload);
     } else {
         struct slack_links links = state->links;
         links.acknowledge_sink = state->is_interactive ? delivery->message.sink : slice_of(NULL, 0);
-        slack_add_message(json, delivery->message.type, delivery->message.payload, &links);
+        slack_add_message(json, told, delivery->message.payload, &links);
     }
     text_add_char(json, '}');
 }

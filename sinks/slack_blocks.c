@@ -45,7 +45,7 @@ struct severity_look {
 };
 
 /* "(red) CRITICAL job:x failed", or "(green) RESOLVED ..."; event text is escaped. */
-static void add_headline(struct text *text, enum outbox_type type, struct slice incident,
+static void add_headline(struct text *text, struct slack_told told, struct slice incident,
                          size_t bytes_max) {
     static const struct severity_look looks[] = {
         {"critical", "\xF0\x9F\x94\xB4 CRITICAL "},
@@ -60,26 +60,28 @@ static void add_headline(struct text *text, enum outbox_type type, struct slice 
     json_pick_text(incident, "severity", &severity);
     json_pick_text(incident, "title", &title);
     size_t before = text->size;
-    for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]) && type != OUTBOX_RESOLVED; i++) {
+    for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]) && told.type != OUTBOX_RESOLVED; i++) {
         if (slice_equals(text_slice(&severity), slice_of_text(looks[i].word))) {
             text_add_text(text, looks[i].sign);
         }
     }
-    if (type == OUTBOX_RESOLVED) {
+    if (told.type == OUTBOX_RESOLVED) {
         text_add_text(text, slack_is_merged(incident) ? "\xF0\x9F\x94\x80 MERGED "
                                                       : "\xF0\x9F\x9F\xA2 RESOLVED ");
     } else if (slack_is_acknowledged(incident)) {
         text_add_text(text, "(acknowledged) ");
+    } else if (told.is_repeat) {
+        text_add_text(text, "(still open) ");
     } else if (slack_is_reopened(incident)) {
         text_add_text(text, "(reopened) ");
     }
     slack_add_escaped(text, text_slice(&title), bytes_max - (text->size - before));
 }
 
-static void add_header(struct text *json, enum outbox_type type, struct slice incident) {
+static void add_header(struct text *json, struct slack_told told, struct slice incident) {
     char memory[SLACK_HEADER_BYTES_MAX + 1];
     struct text words = text_over(memory, sizeof(memory));
-    add_headline(&words, type, incident, SLACK_HEADER_BYTES_MAX);
+    add_headline(&words, told, incident, SLACK_HEADER_BYTES_MAX);
     text_add_text(json, "{\"type\":\"header\",\"text\":{\"type\":\"plain_text\",\"emoji\":false,"
                         "\"text\":");
     text_add_json_string(json, text_slice(&words));
@@ -347,15 +349,15 @@ static bool title_has(struct slice incident, struct slice message) {
 }
 
 /* All that a phone shows: also what the error says, once. */
-static void add_fallback(struct text *json, enum outbox_type type, struct slice incident) {
+static void add_fallback(struct text *json, struct slack_told told, struct slice incident) {
     char memory[512 + 2 * FALLBACK_MESSAGE_BYTES_MAX];
     char picked[PICKED_BYTES_MAX];
     struct text words = text_over(memory, sizeof(memory));
     struct text message = text_over(picked, sizeof(picked));
-    add_headline(&words, type, incident, 511);
+    add_headline(&words, told, incident, 511);
     json_pick_text(json_pick(incident, "root_cause"), "message", &message);
     struct slice gist = gist_of(text_slice(&message));
-    if (type != OUTBOX_RESOLVED && gist.size > 0 && !title_has(incident, gist)) {
+    if (told.type != OUTBOX_RESOLVED && gist.size > 0 && !title_has(incident, gist)) {
         text_add_text(&words, " \xE2\x80\x94 ");
         slack_add_escaped(&words, gist, FALLBACK_MESSAGE_BYTES_MAX);
     }
@@ -363,12 +365,28 @@ static void add_fallback(struct text *json, enum outbox_type type, struct slice 
     text_add_json_string(json, text_slice(&words));
 }
 
+/* "Still open after 4h. " */
+static void add_reminder(struct text *words, struct slice incident) {
+    uint64_t now_ns = time_of(incident, "updated_at");
+    uint64_t start_ns = slack_is_reopened(incident)
+                            ? time_of(json_pick(incident, "labels"), "reopened_at")
+                            : began_ns(incident);
+    text_add_text(words, "Still open");
+    if (start_ns > 0 && now_ns > start_ns) {
+        uint64_t span_ns = now_ns - start_ns;
+        text_add_text(words, " after ");
+        text_add_duration(words,
+                          span_ns - span_ns % (span_ns < NS_PER_MINUTE ? NS_PER_S : NS_PER_MINUTE));
+    }
+    text_add_text(words, ". ");
+}
+
 /* "Resolved <when>", "Resolved <when> by ann: restarted it", "Reopened <when>", "Acknowledged by
  * ann", "Now 13 failing, 18 at risk downstream". */
-static void add_change(struct text *words, enum outbox_type type, struct slice incident) {
+static void add_change(struct text *words, struct slack_told told, struct slice incident) {
     struct slice radius = json_pick(incident, "blast_radius");
     struct slice labels = json_pick(incident, "labels");
-    if (type == OUTBOX_RESOLVED) {
+    if (told.type == OUTBOX_RESOLVED) {
         text_add_text(words, slack_is_merged(incident) ? "Goes on as " : "Resolved ");
         if (slack_is_merged(incident)) {
             slack_add_member(words, labels, "merged_into", 64);
@@ -379,7 +397,9 @@ static void add_change(struct text *words, enum outbox_type type, struct slice i
         }
         return;
     }
-    if (slack_is_reopened(incident) && !slack_is_acknowledged(incident)) {
+    if (told.is_repeat) {
+        add_reminder(words, incident);
+    } else if (slack_is_reopened(incident) && !slack_is_acknowledged(incident)) {
         text_add_text(words, "Reopened ");
         slack_add_date(words, time_of(labels, "reopened_at"));
         text_add_text(words, ". ");
@@ -397,28 +417,28 @@ static void add_change(struct text *words, enum outbox_type type, struct slice i
                     (unsigned long long)json_pick_u64(radius, "at_risk"));
 }
 
-void slack_add_message(struct text *json, enum outbox_type type, struct slice incident,
+void slack_add_message(struct text *json, struct slack_told told, struct slice incident,
                        const struct slack_links *links) {
-    add_fallback(json, type, incident);
+    add_fallback(json, told, incident);
     text_add_text(json, ",\"blocks\":[");
-    add_header(json, type, incident);
+    add_header(json, told, incident);
     add_fields(json, incident);
     add_error_message(json, incident);
     add_affected(json, incident);
     add_context(json, incident);
-    bool is_done = type == OUTBOX_RESOLVED || slack_is_acknowledged(incident);
+    bool is_done = told.type == OUTBOX_RESOLVED || slack_is_acknowledged(incident);
     slack_add_buttons(json, incident, links, !is_done);
     text_add_char(json, ']');
 }
 
-void slack_add_reply(struct text *json, enum outbox_type type, struct slice incident) {
+void slack_add_reply(struct text *json, struct slack_told told, struct slice incident) {
     char memory[SLACK_SECTION_BYTES_MAX + 1];
     struct text words = text_over(memory, sizeof(memory));
     struct slice root = json_pick(incident, "root_cause");
-    add_fallback(json, type, incident);
+    add_fallback(json, told, incident);
     text_add_text(json, ",\"blocks\":[");
-    add_header(json, type, incident);
-    add_change(&words, type, incident);
+    add_header(json, told, incident);
+    add_change(&words, told, incident);
     text_add_text(&words, is_suspected(root) ? ". Suspected: " : ". Broke first: ");
     slack_add_member(&words, root, "entity", NAME_BYTES_MAX);
     text_add_format(&words, ". Affected: %llu.", (unsigned long long)count_affected(incident));

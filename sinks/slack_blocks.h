@@ -22,8 +22,14 @@ enum {
     SLACK_TOTAL_BYTES_MAX = 12000,
 };
 
+/* What a message is: a repeat reads as a reminder. */
+struct slack_told {
+    enum outbox_type type;
+    bool is_repeat;
+};
+
 /* Adds `"text":"...","blocks":[...]`: the fallback line and the blocks. */
-void slack_add_message(struct text *json, enum outbox_type type, struct slice incident,
+void slack_add_message(struct text *json, struct slack_told told, struct slice incident,
                        const struct slack_links *links);
 /* One short section: what changed, for a reply in the thread. */
-void slack_add_reply(struct text *json, enum outbox_type type, struct slice incident);
+void slack_add_reply(struct text *json, struct slack_told told, struct slice incident);

@@ -2,8 +2,8 @@
  * stdout.c - the smallest sink, and a good one to read first: settings, state, start.
  *
  * Readable form: time, what happened, severity, tenant, title, id, who has acknowledged it, or
- * resolved it and the note; "merged", and the id it goes on under, where that is its end. What comes
- * from events is stripped of control characters, so that nothing an event says can move a
+ * resolved it and the note; "merged", and the id it goes on under, where that is its end. What
+ * comes from events is stripped of control characters, so that nothing an event says can move a
  * terminal's cursor.
  *
  * Who reads our stdout may rest for any time (a pipe into a pager, a terminal that is held).
@@ -158,7 +158,9 @@ static void add_words(struct text *line, const struct outbox_message *message) {
     text_add_printable(line, text_slice(&title_text));
     text_add_text(line, "  ");
     text_add_printable(line, text_slice(&id_text));
-    if (!is_end && json_pick(labels, "reopened_at").size > 0) {
+    if (message->type == OUTBOX_UPDATED && message->is_repeat) {
+        text_add_text(line, " still open");
+    } else if (!is_end && json_pick(labels, "reopened_at").size > 0) {
         text_add_text(line, " reopened");
     }
     if (is_merged) {

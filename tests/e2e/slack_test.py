@@ -2,6 +2,7 @@
 import hmac
 import http.server
 import json
+import os
 import time
 import unittest
 import urllib.parse
@@ -78,6 +79,29 @@ class SlackStory(Story):
         self.assertIn("RESOLVED", edit["blocks"][0]["text"]["text"])
         self.assertEqual((reply["channel"], reply["thread_ts"]), ("C042", "1700000000.000001"))
         self.assertTrue(wait_for(lambda: quell.get("/api/v1/stats")[1]["deliveries_ok"] == 2))
+
+    def test_a_repeat_reads_as_a_reminder_and_no_change(self):
+        slack = self.slack()
+        quell = self.bot(slack, "notify.repeat_interval=2s", "sink.lines.type=stdout")
+        quell.events(failure("extract"))
+        self.assertTrue(wait_for(lambda: len(slack.calls) >= 3))
+        _, edit, _ = slack.calls[1]
+        _, reply, _ = slack.calls[2]
+        self.assertNotIn("still open", edit["blocks"][0]["text"]["text"])
+        self.assertRegex(reply["blocks"][0]["text"]["text"], r"\(still open\) job:extract failed")
+        self.assertRegex(reply["blocks"][1]["text"]["text"], r"^Still open after \d+s\. Now 1 failing")
+        incident = quell.incidents()[0]["id"]
+
+        def lines():
+            with open(os.path.join(quell.directory, "out")) as file:
+                return [line for line in file if " updated " in line]
+        self.assertTrue(wait_for(lines))
+        self.assertTrue(lines()[0].endswith(f"  {incident} still open\n"), lines())
+        calls = len(slack.calls)
+        quell.events(failure("load", "extract"))
+        self.assertTrue(wait_for(lambda: any(
+            call[1]["blocks"][1].get("text", {}).get("text", "").startswith("Now 2 failing")
+            for call in slack.calls[calls:])))
 
     def test_the_thread_is_found_also_when_the_next_message_follows_at_once(self):
         slack = self.slack()

@@ -137,6 +137,43 @@ static void another_root_leads_elsewhere_and_the_end_to_both(void **state) {
     world_deinit(&routed.world);
 }
 
+static void a_repeat_is_told_from_a_change(void **state) {
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_fail(&world, "job:a", START_NS);
+    world_run(&world, START_NS + NS_PER_MINUTE);
+    worsen(&world, "job:a");
+    world_run(&world, START_NS + NS_PER_HOUR);
+    assert_int_equal(world.told_count, 2);
+    assert_false(world.told[0].is_repeat || world.told[1].is_repeat);
+    world_restart(&world);
+    world_run(&world, START_NS + 5 * NS_PER_HOUR);
+    assert_int_equal(world.told_count, 3);
+    assert_true(world.told[2].is_repeat && world.told[2].type == 2);
+    world_good(&world, "acme", "job:a", world.now_ns);
+    assert_int_equal(world.told_count, 4);
+    assert_false(world.told[3].is_repeat);
+    world_deinit(&world);
+}
+
+/* Whom a route names first by then hears no reminder. */
+static void what_a_sink_hears_first_is_no_repeat(void **state) {
+    (void)state;
+    struct routed routed;
+    routed_init(&routed);
+    world_fail(&routed.world, "job:a", START_NS);
+    world_run(&routed.world, START_NS + NS_PER_MINUTE);
+    struct slice both[2] = {CHAT, PAGER};
+    routed.routes[0].sinks = both;
+    routed.routes[0].sinks_count = 2;
+    world_run(&routed.world, START_NS + 5 * NS_PER_HOUR);
+    expect_told(&routed.world, "chat opened, chat updated, pager opened");
+    assert_true(routed.world.told[1].is_repeat);
+    assert_false(routed.world.told[2].is_repeat);
+    world_deinit(&routed.world);
+}
+
 /* It has another name by then: what it showed as open would stay open for ever. */
 static void when_who_was_told_is_gone_the_end_goes_where_routes_lead(void **state) {
     (void)state;
@@ -435,6 +472,8 @@ int main(void) {
         cmocka_unit_test(who_was_told_hears_the_end_although_it_is_worse_by_now),
         cmocka_unit_test(who_hears_of_it_first_by_an_update_hears_that_it_opened),
         cmocka_unit_test(the_timeline_says_what_each_sink_was_told),
+        cmocka_unit_test(a_repeat_is_told_from_a_change),
+        cmocka_unit_test(what_a_sink_hears_first_is_no_repeat),
         cmocka_unit_test(another_root_leads_elsewhere_and_the_end_to_both),
         cmocka_unit_test(the_end_comes_to_the_shift_that_was_told),
         cmocka_unit_test(when_who_was_told_is_gone_the_end_goes_where_routes_lead),

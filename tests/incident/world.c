@@ -88,6 +88,7 @@ static void note_told(struct world *world, struct slice value) {
     told->message_id = message.message_id;
     told->version = message.incident_version;
     told->type = message.type;
+    told->is_repeat = message.is_repeat;
     snprintf(told->tenant, sizeof(told->tenant), "%.*s", SLICE_PRINT(message.tenant));
     snprintf(told->sink, sizeof(told->sink), "%.*s", SLICE_PRINT(message.sink));
     told->json = malloc(message.payload.size + 1);

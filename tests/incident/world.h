@@ -31,6 +31,7 @@ struct stored_row {
 /* A message as its outbox row says. */
 struct told {
     unsigned type; /* 1 opened, 2 updated, 3 resolved */
+    bool is_repeat;
     uint64_t number;
     uint64_t created_ns;
     struct hash128 incident_id;

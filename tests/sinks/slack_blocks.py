@@ -213,6 +213,18 @@ class SlackBlocks(unittest.TestCase):
         self.assert_within_limits(render(value, "resolved"))
         self.assert_within_limits(render(value, "resolved", "reply"))
 
+    def test_a_repeat_says_that_it_is_still_open_and_since_when(self):
+        value = incident("extract", updated_at="2026-11-20T07:00:10.000Z")
+        said = lambda kind="repeated": render(value, kind, "reply")["blocks"][1]["text"]["text"]  # noqa: E731
+        self.assertTrue(said().startswith("Still open after 4h. Now 13 failing"), said())
+        for message in (render(value, "repeated"), render(value, "repeated", "reply")):
+            self.assertIn("CRITICAL (still open) job:extract", message["blocks"][0]["text"]["text"])
+            self.assertIn("CRITICAL (still open) job:extract", message["text"])
+            self.assert_within_limits(message)
+        self.assertTrue(said("updated").startswith("Now 13 failing"))
+        value["labels"] = {"reopened_at": "2026-11-20T06:59:00.000Z"}
+        self.assertTrue(said().startswith("Still open after 1m. Now 13 failing"), said())
+
     def test_what_is_open_again_after_its_end_says_so(self):
         value = incident("extract", labels={"reopened_at": "2026-11-20T03:10:00.000Z"})
         message = render(value, "updated")
