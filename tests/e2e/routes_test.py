@@ -220,6 +220,46 @@ sinks = ["{name}"]
         quell.start()
         self.assertEqual(quell.get(f"/api/v1/incidents/{incident}")[1]["labels"], said)
 
+    def test_who_heard_of_what_is_merged_away_hears_its_end_under_its_id(self):
+        hooks = {name: self.receiver() for name in ("one", "two", "cause")}
+        config = '[notify]\ngroup_wait = "0s"\ngroup_interval = "0s"\n'
+        for name, hook in hooks.items():
+            config += f'''[sink.{name}]
+type = "webhook"
+url = "{hook.url}"
+[[route]]
+match = {{ entity = "job:{name}" }}
+sinks = ["{name}"]
+'''
+        quell = self.quell("tenants_dir=tenants", files={"tenants/acme.toml": config})
+
+        def tell(job, status="failed"):
+            upstream = ["cause"] if job != "cause" else []
+            quell.events({**failure(job, *upstream), "tenant_id": "acme", "status": status})
+
+        def types():
+            return {name: hook.types() for name, hook in hooks.items()}
+        for job in ("one", "two"):
+            tell(job)
+            self.assertTrue(wait_for(lambda: hooks[job].types() == ["opened"]), types())
+        tell("cause")
+        self.assertTrue(wait_for(lambda: hooks["two"].types() == ["opened", "resolved"]), types())
+        self.assertTrue(wait_for(lambda: hooks["cause"].types() == ["opened"]), types())
+        opened, closed = (message["data"] for message in hooks["two"].messages)
+        lasting = hooks["one"].messages[0]["data"]["id"]
+        self.assertEqual((closed["id"], closed["status"]), (opened["id"], "resolved"))
+        self.assertEqual(closed["labels"], {"merged_into": lasting})
+        self.assertEqual(hooks["cause"].messages[0]["data"]["id"], lasting)
+        for job in hooks:
+            tell(job, "succeeded")
+        self.assertTrue(wait_for(lambda: hooks["one"].types() == ["opened", "resolved"]), types())
+        self.assertTrue(wait_for(lambda: hooks["cause"].types() == ["opened", "resolved"]), types())
+        quell.settle()
+        self.assertEqual(hooks["two"].types(), ["opened", "resolved"])
+        for hook in hooks.values():
+            self.assertEqual(len({message["data"]["id"] for message in hook.messages}), 1)
+            self.assertEqual(hook.errors, [])
+
     def silenced(self, *silences):
         hook = self.receiver()
         config = f'[notify]\ngroup_wait = "0s"\n[sink.hook]\ntype = "webhook"\nurl = "{hook.url}"\n'
