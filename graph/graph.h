@@ -144,6 +144,8 @@ const struct graph_visit *graph_search_run(struct graph_search *search, const st
                                            uint32_t start, enum graph_direction direction,
                                            uint32_t hops_max, struct slice viewer,
                                            uint32_t *count_out, bool *truncated_out);
+/* How many nodes all searches together have visited, their starts too: what they cost. */
+uint64_t graph_search_visited(const struct graph_search *search);
 /* How many tenants, platform not counted, own one of the visited nodes. */
 uint32_t graph_count_tenants(const struct graph *graph, const struct graph_visit *visits,
                              uint32_t count);

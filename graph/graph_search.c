@@ -17,6 +17,7 @@ struct graph_search {
     uint32_t *marks; /* generation in which a node was seen last */
     uint32_t numbers_max;
     uint32_t generation;
+    uint64_t visited; /* in all searches */
 };
 
 struct status graph_search_init(struct graph_search **search_out,
@@ -324,11 +325,16 @@ const struct graph_visit *graph_search_run(struct graph_search *search, const st
         }
         current = search->visits[next];
     }
+    search->visited += 1 + (uint64_t)searching.count;
     *count_out = searching.count;
     if (truncated_out != NULL) {
         *truncated_out = !is_whole;
     }
     return search->visits;
+}
+
+uint64_t graph_search_visited(const struct graph_search *search) {
+    return search->visited;
 }
 
 uint32_t graph_count_tenants(const struct graph *graph, const struct graph_visit *visits,

@@ -99,7 +99,8 @@ struct cause cycle_find_cause(struct incidents *incidents, const struct incident
  * are asked with the next refresh. */
 void correlate_rehome(struct incidents *incidents, const struct incident_context *context,
                       struct member *cause, uint64_t until_ns);
-/* The same of one of the incident's members that have not asked all, if there is any. */
+/* The same of those of the incident's members that have not asked all: of as many as are within the
+ * bounds of one call, of one in any case. */
 void rehome_again(struct incidents *incidents, const struct incident_context *context,
                   struct incident *incident);
 

@@ -17,7 +17,8 @@
  *
  * Signals stay counted where they were received. Tenants that hang on a platform node which moved
  * look again at the next advance. Bounded: REHOMED_MAX members and REHOME_TURNS_MAX turns a call,
- * each incident that they left is asked for its tenants once; the rest is asked a second later.
+ * each incident that they left is asked for its tenants once; the rest is asked a second later, as
+ * many of them as REHOME_VISITS_MAX lets ask, the farthest from the root first.
  * What has no room in the effects is asked at the next advance, which is that of the same record:
  * room depends on when rows were written, and a replay writes them at other moments.
  */
@@ -27,6 +28,8 @@
 #define REHOMED_MAX 256u
 /* A chain of causes that are as near, the last asked first, takes one a member. */
 #define REHOME_TURNS_MAX 8u
+/* Of the graph's nodes, by all that ask in one call: some ms. */
+#define REHOME_VISITS_MAX 50000u
 
 /* Members that may have joined for want of a nearer cause. */
 static bool may_move(struct incidents *incidents, const struct outlook *outlook,
@@ -208,7 +211,7 @@ static bool contains(const uint32_t *slots, uint32_t count, uint32_t slot) {
 
 /* Whoever moved brings its own dependants along. Some may lie too many hops below the cause, or
  * have failed too long after it, to be among the `count` that were asked: it asks them itself. The
- * farthest first, as those above it often reach no others: each asks a second after the other. */
+ * farthest first, as those above it often reach no others. */
 static void note_beyond(struct incidents *incidents, const struct incident_context *context,
                         const uint32_t *asked, const uint32_t *left, uint32_t count) {
     uint32_t known[2 * REHOMED_MAX];
@@ -266,19 +269,41 @@ void correlate_rehome(struct incidents *incidents, const struct incident_context
     ask_those_left(incidents, context, count); /* may merge the target */
 }
 
-/* By number, as no list keeps its order. */
-static struct member *take_first(struct incidents *incidents, struct incident *incident) {
-    struct member *first = NULL;
-    incident->rehomes = false;
+/* The farthest first, as those above it often find nothing left to ask; then by number, as no list
+ * keeps its order. */
+static bool asks_before(const void *context, uint32_t a, uint32_t b) {
+    const struct incidents *incidents = context;
+    const struct member *left = &incidents->members[a];
+    const struct member *right = &incidents->members[b];
+    return left->hops != right->hops ? left->hops > right->hops : left->node < right->node;
+}
+
+/* Up to REHOMED_MAX of those that have not asked all. */
+static uint32_t take_waiting(struct incidents *incidents, struct incident *incident,
+                             uint32_t *waiting_out) {
+    uint32_t count = 0;
     for (uint32_t at = incident->members_first; at != INDEX_NONE;) {
-        struct member *member = member_at(incidents, at);
-        at = member->next;
+        const struct member *member = member_at(incidents, at);
         if (member->rehomes_again) {
-            incident->rehomes = first != NULL;
-            first = first == NULL || member->node < first->node ? member : first;
+            incidents->sorted[count++] = at;
         }
+        at = member->next;
     }
-    return first;
+    sort_indices(incidents->sorted, count, asks_before, incidents);
+    uint32_t taken = count < REHOMED_MAX ? count : REHOMED_MAX;
+    memcpy(waiting_out, incidents->sorted, taken * sizeof(waiting_out[0]));
+    incident->rehomes = count > taken;
+    return taken;
+}
+
+/* Whether another may ask now: the first of a call may, whatever it costs. */
+static bool may_go_on(struct incidents *incidents, const struct incident_context *context,
+                      struct incident *home, uint64_t visited) {
+    if (effects_room(context->effects) < MERGE_ROOM_BYTES_MIN) {
+        incident_look_again(incidents, home);
+        return false;
+    }
+    return visited < REHOME_VISITS_MAX;
 }
 
 void rehome_again(struct incidents *incidents, const struct incident_context *context,
@@ -286,14 +311,27 @@ void rehome_again(struct incidents *incidents, const struct incident_context *co
     if (!incident->rehomes || !incident_is_live(incident)) {
         return;
     }
-    struct member *cause = take_first(incidents, incident);
-    if (cause == NULL) {
-        return;
-    }
-    cause->rehomes_again = false;
-    member_touch(incidents, cause);
-    if (!cause->is_recovered) {
-        correlate_rehome(incidents, context, cause, 0);
+    uint32_t waiting[REHOMED_MAX];
+    uint32_t count = take_waiting(incidents, incident, waiting);
+    uint64_t before = graph_search_visited(context->search);
+    bool goes_on = true;
+    for (uint32_t i = 0; i < count; i++) {
+        struct member *cause = &incidents->members[waiting[i]];
+        struct incident *home = cause->is_used ? incident_at(incidents, cause->incident) : NULL;
+        if (home == NULL || !cause->rehomes_again || !incident_is_live(home)) {
+            continue; /* what came before it has changed that */
+        }
+        uint64_t visited = graph_search_visited(context->search) - before;
+        goes_on = goes_on && may_go_on(incidents, context, home, visited);
+        if (!goes_on) {
+            home->rehomes = true;
+            continue;
+        }
+        cause->rehomes_again = false;
+        member_touch(incidents, cause);
+        if (!cause->is_recovered) {
+            correlate_rehome(incidents, context, cause, 0);
+        }
     }
 }
 

@@ -96,7 +96,7 @@ static void what_a_late_cause_takes_over_brings_along_who_is_far_below(void **st
     world_deinit(&world);
 }
 
-/* One asks a second: of each chain only who reaches its end. */
+/* Of each chain only who reaches its end asks, all in their turn. */
 static void many_chains_are_soon_taken_along(void **state) {
     (void)state;
     enum { CHAINS = 8, LENGTH = 12 };
