@@ -432,7 +432,7 @@ static bool may_attempt(struct sink_host *host) {
 
 static void show_numbers(const struct sink_host *host) {
     sink_row_set(host->row, SINK_NUMBER_BREAKER, (uint64_t)host->breaker.state);
-    sink_row_set(host->row, SINK_NUMBER_PENDING, host->queue.count);
+    sink_row_set(host->row, SINK_NUMBER_PENDING, sink_host_pending(host));
 }
 
 void sink_host_step(struct sink_host *host) {

@@ -36,16 +36,27 @@ struct status sinks_next_row(const struct sinks *sinks, struct store_cursor *cur
 
 /* --- One sink's --- */
 
-void sinks_queue_row(struct sink_host *host, const struct outbox_message *message) {
+/* false: left behind. */
+static bool take_row(struct sink_host *host, const struct outbox_message *message) {
     bool is_behind = host->behind_from != 0;
     bool may_pass = !host->type->keeps_history;
     if (is_behind && !(may_pass && sink_queue_has(&host->queue, message->incident_id))) {
-        return; /* found again later, in order */
+        return false; /* found again later, in order */
     }
     bool lags = sink_host_lags(host) || (is_behind && may_pass);
-    if (!status_is_ok(sink_queue_push(&host->queue, message, lags)) && !is_behind) {
+    bool is_taken = status_is_ok(sink_queue_push(&host->queue, message, lags));
+    if (!is_taken && !is_behind) {
         host->behind_from = message->number;
     }
+    return is_taken;
+}
+
+void sinks_queue_row(struct sink_host *host, const struct outbox_message *message) {
+    host->behind_count += take_row(host, message) ? 0 : 1;
+}
+
+uint64_t sink_host_pending(const struct sink_host *host) {
+    return host->queue.count + host->behind_count;
 }
 
 /* Whose incidents are in a host's queue, or maybe so: one bit of many for each. Behind a long
@@ -83,7 +94,9 @@ static void take_left_row(const struct sinks *sinks, struct sink_host *host,
         return;
     }
     note_incident(bits, message->incident_id);
-    sinks_queue_row(host, message);
+    if (take_row(host, message) && host->behind_count > 0) {
+        host->behind_count--;
+    }
 }
 
 /* The host's own rows from behind_from on, up to those that the walk has not seen yet; once it is
@@ -108,6 +121,9 @@ static void walk_rows_of(struct sinks *sinks, struct sink_host *host, struct sto
     bool is_cut = !status_is_ok(status) && status.code != STATUS_END;
     if (is_cut && host->behind_from == 0) {
         host->behind_from = from;
+    }
+    if (host->behind_from == 0) {
+        host->behind_count = 0; /* what was dropped meanwhile is not met */
     }
 }
 

@@ -307,7 +307,7 @@ static bool is_quiet(const struct sinks *sinks) {
 static void update_stats(struct sinks *sinks) {
     uint64_t pending = 0;
     for (uint32_t i = 0; i < sinks->hosts_count; i++) {
-        pending += sinks->hosts[i]->queue.count;
+        pending += sink_host_pending(sinks->hosts[i]);
     }
     if (sinks->options.stats != NULL) {
         stats_set(sinks->options.stats, STAT_OUTBOX_PENDING, pending);

@@ -53,7 +53,8 @@ struct sink_host {
     bool is_retiring; /* the next configuration has another in its place: begins nothing more */
     struct sink_limits limits;
     struct sink_queue queue;
-    uint64_t behind_from; /* this row and later ones are read again when there is room; 0: none */
+    uint64_t behind_from;  /* this row and later ones are read again when there is room; 0: none */
+    uint64_t behind_count; /* how many of those are left there */
     struct breaker breaker;
     struct pace pace;
     struct sink_memory memory;
@@ -146,5 +147,7 @@ MUST_CHECK struct status sinks_next_row(const struct sinks *sinks, struct store_
                                         uint64_t *number_out, struct slice *row_out);
 /* Into the host's queue, or left behind when that is full. */
 void sinks_queue_row(struct sink_host *host, const struct outbox_message *message);
+/* How many messages wait for it, in the queue or left behind. */
+uint64_t sink_host_pending(const struct sink_host *host);
 /* Rows of a host that were left in the outbox for want of room. */
 void sinks_read_again(struct sinks *sinks, struct sink_host *host);

@@ -29,6 +29,7 @@ struct world {
     struct sink_host host;
     struct sink_host *hosts[1];
     struct sinks sinks;
+    struct sink_board_row row;
     struct fault fault;
 };
 
@@ -49,6 +50,14 @@ static void put_row(struct world *world, uint64_t number) {
                   OK);
 }
 
+static void put_rows(struct world *world, uint64_t first, uint64_t last) {
+    assert_status(store_begin(world->stores[0], &world->fault), OK);
+    for (uint64_t number = first; number <= last; number++) {
+        put_row(world, number);
+    }
+    assert_status(store_commit(world->stores[0], &world->fault), OK);
+}
+
 static int set_up(void **state) {
     static struct world world;
     world = (struct world){
@@ -61,11 +70,7 @@ static int set_up(void **state) {
     scratch_make(world.directory, sizeof(world.directory));
     const struct store_options options = {.directory = world.directory, .map_bytes_max = GIB};
     assert_status(store_open(&options, &world.stores[0], &world.fault), OK);
-    assert_status(store_begin(world.stores[0], &world.fault), OK);
-    for (uint64_t number = 1; number <= ROWS; number++) {
-        put_row(&world, number);
-    }
-    assert_status(store_commit(world.stores[0], &world.fault), OK);
+    put_rows(&world, 1, ROWS);
     *state = &world;
     return 0;
 }
@@ -100,9 +105,54 @@ static void what_a_broken_page_hid_is_read_when_it_can_be(void **state) {
     assert_int_equal(world->host.behind_from, 0);
 }
 
+/* All of them, as the host shows it. */
+static uint64_t pending(struct world *world) {
+    sink_host_step(&world->host);
+    return atomic_load(&world->row.numbers[SINK_NUMBER_PENDING]);
+}
+
+static void take_all(struct world *world, uint32_t count) {
+    world->host.behind_from = 0;
+    world->sinks.next_number = count + 1;
+    for (uint64_t number = 1; number <= count; number++) {
+        const struct outbox_message message = {
+            .number = number, .incident_id = {.lo = number}, .type = OUTBOX_OPENED};
+        sinks_queue_row(&world->host, &message);
+    }
+}
+
+static void deliver_all(struct world *world) {
+    while (world->host.queue.count > 0) {
+        sink_queue_remove(&world->host.queue, &world->host.queue.messages[0]);
+    }
+}
+
+static void what_a_full_queue_left_behind_is_pending_too(void **state) {
+    enum { LEFT = 7, ALL = SINK_QUEUE_MAX + LEFT };
+    struct world *world = *state;
+    struct sink_type history = sink_stdout_type;
+    history.keeps_history = true;
+    put_rows(world, ROWS + 1, ALL);
+    world->host.row = &world->row;
+    world->host.is_retiring = true; /* attempts nothing */
+    for (unsigned keeps_history = 0; keeps_history < 2; keeps_history++) {
+        world->host.type = keeps_history == 1 ? &history : &sink_stdout_type;
+        take_all(world, ALL);
+        assert_int_equal(world->host.queue.count, SINK_QUEUE_MAX);
+        assert_int_equal(pending(world), ALL);
+        deliver_all(world);
+        assert_int_equal(pending(world), LEFT);
+        assert_int_equal(world->host.queue.count, LEFT);
+        deliver_all(world);
+        assert_int_equal(pending(world), 0);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_a_broken_page_hid_is_read_when_it_can_be, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(what_a_full_queue_left_behind_is_pending_too, set_up,
                                         tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
