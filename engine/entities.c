@@ -54,7 +54,8 @@ static void leave_out(struct engine *engine, const struct envelope *envelope,
     if (tally_add(&engine->edges_left_out, engine->now_ns, &count)) {
         log_write(engine->logger, LOG_LEVEL_ERROR, "engine",
                   "no room left for entities or edges: %llu dependencies that events name are left "
-                  "out, the latest that of %.*s on %.*s, tenant %.*s",
+                  "out, the latest that of %.*s on %.*s, tenant %.*s; removed edges give room once "
+                  "they are a sixteenth of limits.edges",
                   (unsigned long long)count, SLICE_PRINT(dependency), SLICE_PRINT(envelope->entity),
                   SLICE_PRINT(envelope->tenant));
     }

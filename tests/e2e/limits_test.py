@@ -200,6 +200,29 @@ class LimitsStory(Story):
         self.send(quell, "acme", failure("load", depends_on=names[:1]))
         self.assertIn(names[0], platforms("acme"))
 
+    def test_a_full_graph_has_room_again_when_a_sixteenth_of_its_edges_is_removed(self):
+        quell = self.quell("limits.edges=64")
+        quell.events(failure("b", *[f"a{number}" for number in range(40)]),
+                     failure("c", *[f"a{number}" for number in range(24)]))
+
+        def gets_an_edge(name):
+            quell.events(failure("d", name))
+            quell.settle()
+            edges = quell.get("/api/v1/graph")[1]["edges"]
+            return any(edge["to"] == "job:" + name for edge in edges)
+
+        def remove(numbers):
+            for number in numbers:
+                path = f"/api/v1/graph/remove?from=job:b&to=job:a{number}"
+                status, answer, _ = quell.request("POST", path, '{"by":"kim"}', port=quell.console)
+                self.assertEqual(status, 200, answer)
+        self.assertFalse(gets_an_edge("x"))
+        remove([0])
+        self.assertFalse(gets_an_edge("y"))
+        self.assertIn("removed edges give room once they are a sixteenth", quell.said())
+        remove([1, 2, 3, 4])
+        self.assertTrue(gets_an_edge("z"))
+
     def test_dedup_keys_beyond_the_limit_are_news_each_time_and_leave_others_theirs(self):
         quell = self.limited("dedup_keys = 2")
         for turn in range(3):
