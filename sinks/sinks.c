@@ -89,7 +89,19 @@ static bool look_again_at(struct sinks *sinks, uint64_t number, struct slice row
     return host != NULL && !host->is_fresh ? true : queue_row(sinks, number, row);
 }
 
-/* Whether all is looked at. */
+/* A page that cannot be read hides the rest. New rows do not wait for it: a sink made anew reads
+ * its own behind the page as if its queue had been full, and those whose sink is gone are looked at
+ * with the next rows. */
+static void leave_rest(struct sinks *sinks) {
+    for (uint32_t i = 0; i < sinks->hosts_count; i++) {
+        struct sink_host *host = sinks->hosts[i];
+        if (host->is_fresh && host->behind_from == 0) {
+            host->behind_from = sinks->rewalk_from;
+        }
+    }
+}
+
+/* false: no room now, to be gone on with. */
 static bool rewalk(struct sinks *sinks, struct store_snapshot *snapshot) {
     struct store_cursor *cursor = NULL;
     if (sinks->rewalk_from == 0) {
@@ -101,21 +113,24 @@ static bool rewalk(struct sinks *sinks, struct store_snapshot *snapshot) {
     uint64_t number = 0;
     struct slice row;
     struct status status = sinks_next_row(sinks, cursor, &number, &row);
-    bool is_done = true;
-    while (status_is_ok(status) && is_done && number < sinks->next_number) {
-        is_done = row.size == 0 || look_again_at(sinks, number, row);
-        sinks->rewalk_from = is_done ? number + 1 : number;
+    bool has_room = true;
+    while (status_is_ok(status) && has_room && number < sinks->next_number) {
+        has_room = row.size == 0 || look_again_at(sinks, number, row);
+        sinks->rewalk_from = has_room ? number + 1 : number;
         status = sinks_next_row(sinks, cursor, &number, &row);
     }
     store_cursor_close(cursor);
-    if (is_done) {
+    bool is_cut = !status_is_ok(status) && status.code != STATUS_END;
+    if (has_room && is_cut) {
+        leave_rest(sinks);
+    } else if (has_room) {
         sinks->rewalk_from = 0;
         tried_deinit(&sinks->tried);
     }
-    return is_done;
+    return has_room;
 }
 
-static void take_rows(struct sinks *sinks) {
+void sinks_take_rows(struct sinks *sinks) {
     struct store_snapshot *snapshot = NULL;
     if (atomic_load(&sinks->is_stopping) ||
         !status_is_ok(store_snapshot_acquire(sinks->options.stores[0], &snapshot))) {
@@ -280,7 +295,7 @@ static void on_wake(void *context) {
     struct sinks *sinks = context;
     take_config(sinks);
     take_back(sinks);
-    take_rows(sinks);
+    sinks_take_rows(sinks);
 }
 
 static struct status open_on_thread(struct sinks *sinks, struct fault *fault) {

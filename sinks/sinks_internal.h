@@ -137,6 +137,8 @@ struct slice sink_tenant_words(const struct sink_host *host);
 bool sinks_have_files(const struct sinks *sinks);
 /* sinks.c: carries an outcome to the shard; false when no batch is free (ask again later). */
 bool sinks_send_outcome(struct sinks *sinks, uint32_t shard, const struct outbox_outcome *outcome);
+/* sinks.c: what the shard has committed, into the queues; each host goes a step on. */
+void sinks_take_rows(struct sinks *sinks);
 /* left_behind.c: the outbox from that number on; closed by store_cursor_close. */
 MUST_CHECK struct status sinks_open_rows(struct store_snapshot *snapshot, uint64_t from,
                                          struct store_cursor **cursor_out);

@@ -10,6 +10,7 @@ enum { ROWS = 5, PAGE_NOT_FOUND = -30797 };
 
 /* Stands before LMDB's own: after so many rows it finds a page that is none. */
 static uint32_t rows_left = UINT32_MAX;
+static bool fails_once;
 
 int mdb_cursor_get(void *cursor, void *key, void *value, int operation);
 
@@ -17,6 +18,7 @@ int mdb_cursor_get(void *cursor, void *key, void *value, int operation) {
     int (*next)(void *, void *, void *, int) =
         (int (*)(void *, void *, void *, int))dlsym(RTLD_NEXT, "mdb_cursor_get");
     if (rows_left == 0) {
+        rows_left = fails_once ? UINT32_MAX : 0;
         return PAGE_NOT_FOUND;
     }
     rows_left--;
@@ -148,12 +150,60 @@ static void what_a_full_queue_left_behind_is_pending_too(void **state) {
     }
 }
 
+/* Whatever a new configuration made anew: its rows from before it, and those that come. */
+static void what_a_broken_page_hid_from_a_new_sink_is_read_when_it_can_be(void **state) {
+    struct world *world = *state;
+    struct sink_type history = sink_stdout_type;
+    history.keeps_history = true;
+    put_rows(world, ROWS + 1, ROWS + 2);
+    world->host.is_retiring = true; /* attempts nothing */
+    for (unsigned keeps_history = 0; keeps_history < 2; keeps_history++) {
+        deliver_all(world);
+        world->host.type = keeps_history == 1 ? &history : &sink_stdout_type;
+        world->host.is_fresh = true;
+        world->host.behind_from = 0;
+        world->sinks.next_number = ROWS + 1;
+        world->sinks.rewalk_from = 1;
+        rows_left = 2;
+        fails_once = keeps_history == 1;
+        sinks_take_rows(&world->sinks);
+        assert_int_equal(world->host.queue.count, fails_once ? ROWS + 2 : 2);
+        rows_left = UINT32_MAX;
+        sinks_take_rows(&world->sinks);
+        assert_int_equal(world->host.queue.count, ROWS + 2);
+        for (uint32_t i = 0; i < ROWS + 2; i++) {
+            assert_int_equal(world->host.queue.messages[i].number, i + 1);
+        }
+        assert_int_equal(world->sinks.next_number, ROWS + 3);
+        assert_int_equal(world->sinks.rewalk_from, 0);
+    }
+}
+
+static void a_row_without_a_sink_behind_a_broken_page_is_looked_at_again(void **state) {
+    struct world *world = *state;
+    world->host.is_retiring = true;
+    world->host.behind_from = 0;
+    world->host.config.name = SLICE("another"); /* and no batch is free to say so */
+    world->sinks.rewalk_from = 1;
+    rows_left = 0;
+    fails_once = false;
+    sinks_take_rows(&world->sinks);
+    rows_left = UINT32_MAX;
+    assert_int_equal(world->sinks.rewalk_from, 1);
+    sinks_take_rows(&world->sinks);
+    assert_int_equal(world->sinks.rewalk_from, 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_a_broken_page_hid_is_read_when_it_can_be, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(what_a_full_queue_left_behind_is_pending_too, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(
+            what_a_broken_page_hid_from_a_new_sink_is_read_when_it_can_be, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            a_row_without_a_sink_behind_a_broken_page_is_looked_at_again, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
