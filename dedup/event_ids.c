@@ -107,11 +107,15 @@ static uint32_t add_key(struct event_ids *ids, struct hash128 key) {
     return place;
 }
 
-static void push_key(struct event_ids *ids, struct hash128 key) {
+static void make_room(struct event_ids *ids) {
     while (ids_count(ids) == ids->keys_max) {
         ids->evicted_count += forget_oldest_batch(ids);
     }
     ids_index_make_room(ids);
+}
+
+static void push_key(struct event_ids *ids, struct hash128 key) {
+    make_room(ids);
     ids_index_put(ids, key, add_key(ids, key));
 }
 
@@ -120,11 +124,10 @@ bool event_ids_admit(struct event_ids *ids, struct hash128 event_key) {
     if (ids_index_knows(ids, event_key)) {
         return false;
     }
-    if (ids_count(ids) < ids->keys_max && ids_index_is_settled(ids)) {
-        ids_index_add(ids, event_key, add_key(ids, event_key)); /* the usual case */
-    } else {
-        push_key(ids, event_key);
+    if (ids_count(ids) == ids->keys_max || !ids_index_is_settled(ids)) {
+        make_room(ids);
     }
+    ids_index_add(ids, event_key, add_key(ids, event_key)); /* nobody has it: no second search */
     return true;
 }
 

@@ -10,7 +10,7 @@ enum {
     /* Of one whose successor's memory is being made: one key in ten passes then. */
     KEYS_PER_BUCKET_LATE_MAX = 5,
     BUCKETS_START = 1 << 11,
-    PREFETCH_AHEAD = 16, /* keys; about the time that a line takes to come */
+    PREFETCH_AHEAD = 32, /* keys; about the time that a line takes to come */
     RING_AHEAD = 96,     /* keys; read for the first time since they were written */
     MOVES_PER_KEY = 4,   /* done long before the next doubling */
 };

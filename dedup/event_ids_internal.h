@@ -83,7 +83,7 @@ uint64_t ids_index_position(const struct event_ids *ids, struct hash128 key);
 bool ids_index_is_settled(const struct event_ids *ids);
 /* Moves a few keys to a larger table, or begins with it, when that is due. */
 void ids_index_make_room(struct event_ids *ids);
-/* The place holds a key that is not known; the index is settled. */
+/* The place holds a key that is not known. */
 void ids_index_add(struct event_ids *ids, struct hash128 key, uint32_t place);
 /* The place holds the key, and is its latest. */
 void ids_index_put(struct event_ids *ids, struct hash128 key, uint32_t place);

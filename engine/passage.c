@@ -17,7 +17,7 @@ struct opened_event {
     struct status status; /* CORRUPT: not an envelope */
 };
 
-enum { OPENED_AHEAD = 16, NODE_AHEAD = 8 };
+enum { OPENED_AHEAD = 32, NODE_AHEAD = 8 };
 
 /* A record's events, on their way. */
 struct passage {
