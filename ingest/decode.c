@@ -153,23 +153,41 @@ static struct status settle_tenant(const struct decode *decode, struct slice cla
     return status_ok();
 }
 
+static struct slice ask_dedup_by(const struct decode *decode, struct slice tenant) {
+    return decode->dedup_by_for == NULL ? (struct slice){0}
+                                        : decode->dedup_by_for(decode->context, tenant);
+}
+
+/* settle_tenant, and dedup.by of the tenant; no claim changes the one that lasts. */
+static struct status settle(struct decode *decode, struct slice claimed,
+                            struct derive_context *context, struct fault *reason) {
+    bool is_usual = decode->tenant.size > 0 ? !is_foreign(decode, claimed) : claimed.size == 0;
+    if (is_usual && decode->usual.tenant.size > 0) {
+        context->tenant = decode->usual.tenant;
+        context->dedup_by = decode->usual.dedup_by;
+        return status_ok();
+    }
+    TRY(settle_tenant(decode, claimed, &context->tenant, reason));
+    context->dedup_by = ask_dedup_by(decode, context->tenant);
+    if (is_usual) {
+        decode->usual =
+            (struct decode_usual){.tenant = context->tenant, .dedup_by = context->dedup_by};
+    }
+    return status_ok();
+}
+
 struct status decode_add(struct decode *decode, struct envelope *envelope, struct slice claimed,
                          struct slice raw) {
     struct fault reason; /* not cleared: half a KiB for every record */
-    struct slice tenant = {0};
-    struct status status = settle_tenant(decode, claimed, &tenant, &reason);
+    struct derive_context context = {
+        .hash_seed = decode->hash_seed,
+        .now_ns = decode->now_ns,
+        .tenant_is_bound = decode->tenant_is_bound,
+        .memo = &decode->memo,
+    };
+    struct status status = settle(decode, claimed, &context, &reason);
     if (status_is_ok(status)) {
-        envelope->tenant = tenant;
-        struct derive_context context = {
-            .hash_seed = decode->hash_seed,
-            .now_ns = decode->now_ns,
-            .tenant = tenant,
-            .tenant_is_bound = decode->tenant_is_bound,
-            .memo = &decode->memo,
-        };
-        if (decode->dedup_by_for != NULL) {
-            context.dedup_by = decode->dedup_by_for(decode->context, tenant);
-        }
+        envelope->tenant = context.tenant;
         envelope->source = decode->source;
         status = derive_envelope(&context, decode->arena, envelope, &reason);
     }

@@ -25,6 +25,13 @@ struct decode_claim {
     uint8_t tenant[TENANT_BYTES_MAX]; /* cut, copied: the record's memory is reused */
 };
 
+/* The tenant that lasts for all of a request, be it the token's, the header's or "default": what is
+ * found out about it once. */
+struct decode_usual {
+    struct slice tenant; /* empty: nothing is known yet */
+    struct slice dedup_by;
+};
+
 struct decode {
     /* Set by the caller. */
     struct arena *arena;
@@ -52,6 +59,7 @@ struct decode {
     struct shapes *native_shapes; /* the same of native events */
     bool walks_only;              /* native events: tests compare with what the walk makes */
     struct derive_memo memo;      /* starts zeroed */
+    struct decode_usual usual;    /* zeroed for each request or message */
     /* Results. */
     uint32_t accepted;
     uint32_t refused;

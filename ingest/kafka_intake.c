@@ -267,6 +267,7 @@ static struct decode *begin_decode(struct kafka_source *source) {
     decode->tenant = place->settings->tenant;
     decode->tenant_is_bound =
         place->settings->tenant.size > 0 && source->config->auth_mode == AUTH_TOKEN;
+    decode->usual = (struct decode_usual){0};
     decode->accepted = 0;
     decode->refused = 0;
     decode->points = 0;

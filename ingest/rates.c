@@ -78,16 +78,23 @@ uint32_t rate_wait_s(const struct rate_bucket *bucket, uint32_t per_s) {
     return wait_s < 3600 ? (uint32_t)wait_s : 3600;
 }
 
+static void begin_turn(struct rates *rates, struct rate_turn *turn,
+                       const struct policy_set *policies, uint32_t shares, struct slice tenant,
+                       uint64_t now_ns) {
+    uint32_t per_s = policy_set_find(policies, tenant)->limit_events_per_s;
+    uint32_t share = per_s > 0 && per_s < shares ? 1 : per_s / shares;
+    ASSERT(tenant.size <= sizeof(turn->name));
+    *turn = (struct rate_turn){.rated = hash128_of(tenant, 0), .name_size = (uint32_t)tenant.size};
+    memcpy(turn->name, tenant.data, tenant.size);
+    turn->bucket = share == 0 ? NULL : rates_find(rates, tenant, share, now_ns);
+    turn->wait_s = turn->bucket == NULL ? 0 : rate_wait_s(turn->bucket, share);
+}
+
 bool rates_let_in(struct rates *rates, struct rate_turn *turn, const struct policy_set *policies,
                   uint32_t shares, struct slice tenant, uint64_t now_ns) {
-    struct hash128 key = hash128_of(tenant, 0);
     ASSERT(shares > 0);
-    if (!hash128_equals(key, turn->rated)) {
-        uint32_t per_s = policy_set_find(policies, tenant)->limit_events_per_s;
-        uint32_t share = per_s > 0 && per_s < shares ? 1 : per_s / shares;
-        *turn = (struct rate_turn){.rated = key};
-        turn->bucket = share == 0 ? NULL : rates_find(rates, tenant, share, now_ns);
-        turn->wait_s = turn->bucket == NULL ? 0 : rate_wait_s(turn->bucket, share);
+    if (!slice_equals(tenant, slice_of(turn->name, turn->name_size))) {
+        begin_turn(rates, turn, policies, shares, tenant, now_ns);
     }
     if (turn->bucket != NULL && turn->wait_s == 0) {
         turn->bucket->level -= RATE_EVENT;

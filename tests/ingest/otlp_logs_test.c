@@ -11,6 +11,7 @@ struct world {
     struct decode decode;
     struct attribute notes[ATTRIBUTES_PER_EVENT_MAX];
     uint32_t notes_count;
+    uint32_t asked; /* dedup.by, how often */
 };
 
 static struct batch *batch_for(void *context, struct slice tenant, bool is_full) {
@@ -135,6 +136,50 @@ static void record_of_another_tenant_is_refused_under_a_token(void **state) {
     arena_deinit(&world.arena);
 }
 
+/* A claim with what it groups by, so that no tenant is given another's. */
+static struct slice dedup_by_of(void *context, struct slice tenant) {
+    ((struct world *)context)->asked++;
+    return slice_equals(tenant, SLICE("a")) ? SLICE("%by_a%") : SLICE("%by_others%");
+}
+
+#define RESOURCE_OF(claim)                                                                         \
+    "{\"resource\":{\"attributes\":[" claim "]},\"scopeLogs\":[{\"logRecords\":["                  \
+    "{\"severityNumber\":17,\"body\":{\"stringValue\":\"boom\"},\"attributes\":[{\"key\":\"job."   \
+    "id\","                                                                                        \
+    "\"value\":{\"stringValue\":\"j\"}}]}]}]}"
+#define TENANT_ID(name) "{\"key\":\"tenant.id\",\"value\":{\"stringValue\":\"" name "\"}}"
+#define THREE_OF(first, second, third)                                                             \
+    "{\"resourceLogs\":[" RESOURCE_OF(first) "," RESOURCE_OF(second) "," RESOURCE_OF(third) "]}"
+
+static void a_claim_is_of_its_own_records_alone(void **state) {
+    (void)state;
+    struct world world = world_init();
+    world.decode.dedup_by_for = dedup_by_of;
+    assert_int_equal(decode_logs(&world, THREE_OF("", TENANT_ID("a"), "")), STATUS_OK);
+    assert_slice(envelope_at(&world, 0).tenant, "default");
+    assert_slice(envelope_at(&world, 1).tenant, "a");
+    assert_slice(envelope_at(&world, 2).tenant, "default");
+    assert_int_equal(world.asked, 2); /* once for all records without a claim */
+    struct hash128 first = envelope_at(&world, 0).fingerprint;
+    assert_true(hash128_equals(first, envelope_at(&world, 2).fingerprint));
+    assert_false(hash128_equals(first, envelope_at(&world, 1).fingerprint));
+    arena_deinit(&world.arena);
+}
+
+static void a_foreign_claim_is_refused_also_between_own_ones(void **state) {
+    (void)state;
+    struct world world = world_init();
+    world.decode.tenant = SLICE("acme");
+    world.decode.tenant_is_bound = true;
+    assert_int_equal(decode_logs(&world, THREE_OF(TENANT_ID("acme"), TENANT_ID("a"), "")),
+                     STATUS_OK);
+    assert_int_equal(world.decode.accepted, 2);
+    assert_int_equal(world.decode.refused, 1);
+    assert_true((envelope_at(&world, 1).flags & ENVELOPE_REFUSED) != 0);
+    assert_slice(envelope_at(&world, 2).tenant, "acme");
+    arena_deinit(&world.arena);
+}
+
 static void nested_values_become_json(void **state) {
     struct world world = world_init();
     assert_int_equal(
@@ -197,6 +242,8 @@ int main(void) {
         cmocka_unit_test(unknown_status_word_is_refused_alone_with_its_bytes),
         cmocka_unit_test(attributes_of_a_refused_record_that_find_no_room_are_said_to_be_cut),
         cmocka_unit_test(record_of_another_tenant_is_refused_under_a_token),
+        cmocka_unit_test(a_claim_is_of_its_own_records_alone),
+        cmocka_unit_test(a_foreign_claim_is_refused_also_between_own_ones),
         cmocka_unit_test(nested_values_become_json),
         cmocka_unit_test(an_error_is_classed_by_what_its_map_or_its_events_name_says),
         cmocka_unit_test(an_escaped_name_is_not_taken_for_the_one_before),
