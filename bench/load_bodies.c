@@ -22,6 +22,17 @@ static const struct {
     [LOAD_NATIVE] = {"/v1/events", "application/x-ndjson", load_write_native, false},
 };
 
+const struct load_attribute load_attributes[LOAD_ATTRIBUTES_MAX] = {
+    {"thread.id", NULL, 8, 64},
+    {"code.function", "handle_", 16, 40},
+    {"client.port", NULL, 24, 60000},
+    {"url.path", "/api/v2/items/", 12, 5000},
+    {"server.address", "10.0.3.", 32, 250},
+    {"k8s.pod.name", "worker-7f9c-", 20, 500},
+    {"enduser.id", "u-", 4, 100000},
+    {"db.rows_returned", NULL, 36, 10000},
+};
+
 void load_add_service(struct text *text, uint32_t service) {
     static const char *const trades[] = {"checkout", "billing", "search",    "orders",
                                          "ingest",   "reports", "inventory", "identity"};
@@ -70,6 +81,7 @@ static void make_records(const struct load_world *world, const struct zipf *zipf
     for (uint32_t i = 0; i < world->batch_records; i++) {
         records[i] = (struct load_record){
             .service = is_native ? zipf_pick(zipf, random) : service,
+            .attributes = world->attributes,
             .is_error = random_chance(random, world->errors / 2),
             .noise = random_next(random),
         };
@@ -178,6 +190,7 @@ static void workshop_deinit(struct workshop *shop) {
 struct status load_pool_init(struct load_pool *pool, const struct load_world *world,
                              struct fault *fault) {
     ASSERT(world->batch_records > 0 && world->batch_records <= LOAD_BATCH_RECORDS_MAX);
+    ASSERT(world->attributes <= LOAD_ATTRIBUTES_MAX);
     *pool = (struct load_pool){0};
     struct workshop shop;
     struct status status = workshop_init(&shop, world);

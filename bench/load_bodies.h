@@ -23,6 +23,7 @@ enum {
     LOAD_BATCH_RECORDS_MAX = 10000,
     LOAD_TENANTS_MAX = 100000,
     LOAD_HOST_BYTES_MAX = 256,
+    LOAD_ATTRIBUTES_MAX = 8,
 };
 
 struct load_world {
@@ -33,8 +34,9 @@ struct load_world {
     uint64_t seed;
     uint32_t batch_records;
     uint32_t services;
-    uint32_t tenants; /* 1: no tenant is named */
-    double errors;    /* share of records, 0..1 */
+    uint32_t tenants;    /* 1: no tenant is named */
+    uint32_t attributes; /* of a log record, at most LOAD_ATTRIBUTES_MAX */
+    double errors;       /* share of records, 0..1 */
 };
 
 struct load_request {

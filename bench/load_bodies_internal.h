@@ -8,9 +8,25 @@ enum { LOAD_STAMP_DIGITS = 19, LOAD_RECORD_BYTES_MAX = 1024, LOAD_ENVELOPE_BYTES
 /* One record to be written: who, and what happens to it. */
 struct load_record {
     uint32_t service;
+    uint32_t attributes; /* how many of load_attributes, from the first on */
     bool is_error;
     uint64_t noise; /* random bits for ids and numbers */
 };
+
+/* What a log record says beside its message. */
+struct load_attribute {
+    const char *key;
+    const char *words; /* before the number; NULL: it is the number */
+    unsigned shift;    /* of the noise */
+    unsigned values;
+};
+
+extern const struct load_attribute load_attributes[LOAD_ATTRIBUTES_MAX];
+
+static inline unsigned load_attribute_number(const struct load_attribute *attribute,
+                                             const struct load_record *record) {
+    return (unsigned)(record->noise >> attribute->shift) % attribute->values;
+}
 
 /* A body under construction; stamps are noted as the records are written. */
 struct load_body {

@@ -3,6 +3,19 @@
 
 static const char empty_stamp[LOAD_STAMP_DIGITS + 1] = "0000000000000000000";
 
+static void add_attributes(struct text *text, const struct load_record *record) {
+    for (uint32_t i = 0; i < record->attributes; i++) {
+        const struct load_attribute *one = &load_attributes[i];
+        unsigned number = load_attribute_number(one, record);
+        text_add_format(text, "%s{\"key\":\"%s\",\"value\":{", i == 0 ? "" : ",", one->key);
+        if (one->words == NULL) {
+            text_add_format(text, "\"intValue\":\"%u\"}}", number);
+        } else {
+            text_add_format(text, "\"stringValue\":\"%s%u\"}}", one->words, number);
+        }
+    }
+}
+
 static void add_log_record(struct load_body *body, const struct load_record *record) {
     struct text *text = &body->text;
     text_add_text(text, "{\"timeUnixNano\":\"");
@@ -11,11 +24,9 @@ static void add_log_record(struct load_body *body, const struct load_record *rec
                     empty_stamp, record->is_error ? 17 : 9, record->is_error ? "ERROR" : "INFO");
     text_add_text(text, "\"stringValue\":\"");
     load_add_message(text, record);
-    text_add_format(text,
-                    "\"},\"attributes\":[{\"key\":\"thread.id\",\"value\":{\"intValue\":\"%u\"}},"
-                    "{\"key\":\"code.function\",\"value\":{\"stringValue\":\"handle_%u\"}}],",
-                    (unsigned)(record->noise >> 8) % 64, (unsigned)(record->noise >> 16) % 40);
-    text_add_format(text, "\"traceId\":\"%016llx%016llx\",\"spanId\":\"%016llx\"}",
+    text_add_text(text, "\"},\"attributes\":[");
+    add_attributes(text, record);
+    text_add_format(text, "],\"traceId\":\"%016llx%016llx\",\"spanId\":\"%016llx\"}",
                     (unsigned long long)record->noise, ~(unsigned long long)record->noise,
                     (unsigned long long)record->noise * 31 | 1);
 }

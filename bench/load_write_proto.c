@@ -40,17 +40,20 @@ static struct slice string_value(struct text *any, struct slice value) {
     return text_slice(any);
 }
 
-static void add_attributes(struct text *text, const struct load_record *record) {
+static void add_attribute(struct text *text, const struct load_attribute *attribute,
+                          unsigned number) {
     char memory[128];
     char words[64];
     struct text any = text_over(memory, sizeof(memory));
-    add_tag(&any, 3, VARINT);
-    add_varint(&any, (record->noise >> 8) % 64);
-    add_key_value(text, 6, "thread.id", text_slice(&any));
-    struct text name = text_over(words, sizeof(words));
-    text_add_format(&name, "handle_%u", (unsigned)(record->noise >> 16) % 40);
-    any.size = 0;
-    add_key_value(text, 6, "code.function", string_value(&any, text_slice(&name)));
+    struct text value = text_over(words, sizeof(words));
+    if (attribute->words == NULL) {
+        add_tag(&any, 3, VARINT);
+        add_varint(&any, number);
+    } else {
+        text_add_format(&value, "%s%u", attribute->words, number);
+        add_bytes(&any, 1, text_slice(&value));
+    }
+    add_key_value(text, 6, attribute->key, text_slice(&any));
 }
 
 static void add_record_fields(struct text *text, const struct load_record *record) {
@@ -64,7 +67,10 @@ static void add_record_fields(struct text *text, const struct load_record *recor
     add_varint(text, record->is_error ? 17 : 9);
     add_bytes(text, 3, slice_of_text(record->is_error ? "ERROR" : "INFO"));
     add_bytes(text, 5, string_value(&any, text_slice(&message)));
-    add_attributes(text, record);
+    for (uint32_t i = 0; i < record->attributes; i++) {
+        add_attribute(text, &load_attributes[i],
+                      load_attribute_number(&load_attributes[i], record));
+    }
     add_bytes(text, 9, slice_of(ids, 16));
     add_bytes(text, 10, slice_of(ids + 2, 8));
 }

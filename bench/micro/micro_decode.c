@@ -42,6 +42,7 @@ static void *init_protocol(enum load_protocol protocol) {
                                .batch_records = BATCH_RECORDS,
                                .services = 200,
                                .tenants = 1,
+                               .attributes = 2,
                                .errors = 0.01};
     struct fault fault;
     ASSERT(decoding != NULL);

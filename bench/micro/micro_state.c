@@ -158,6 +158,7 @@ static void *init_engine(const char *directory) {
                                .batch_records = BATCH_RECORDS,
                                .services = 200,
                                .tenants = 1,
+                               .attributes = 2,
                                .errors = 0.01};
     ASSERT(status_is_ok(load_pool_init(&applying->pool, &world, &fault)));
     ASSERT(status_is_ok(arena_init(&applying->arena, 16 * MIB)));

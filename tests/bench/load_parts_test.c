@@ -190,6 +190,34 @@ static void no_two_records_get_the_same_time(void **state) {
     load_pool_deinit(&pool);
 }
 
+static size_t count_words(struct slice text, const char *words) {
+    size_t count = 0;
+    for (size_t at = 0; at + strlen(words) <= text.size; at++) {
+        count += memcmp(text.data + at, words, strlen(words)) == 0;
+    }
+    return count;
+}
+
+static void a_log_record_has_as_many_attributes_as_wanted(void **state) {
+    struct fault fault;
+    (void)state;
+    for (int protocol = 0; protocol < LOAD_NATIVE; protocol++) {
+        bool is_json = protocol == LOAD_OTLP_JSON;
+        for (uint32_t count = 0; count <= LOAD_ATTRIBUTES_MAX; count++) {
+            struct load_pool pool;
+            struct load_world world = small_world((enum load_protocol)protocol, 1);
+            world.attributes = count;
+            assert_int_equal(load_pool_init(&pool, &world, &fault).code, STATUS_OK);
+            struct load_request *request = &pool.requests[3];
+            struct slice text = slice_of(request->bytes, request->size);
+            assert_int_equal(count_words(text, is_json ? "{\"key\":" : "thread.id"),
+                             is_json ? 2 + (size_t)count * 10 : (count > 0) * 10);
+            assert_int_equal(count_words(text, "db.rows_returned"), (count == 8) * 10);
+            load_pool_deinit(&pool);
+        }
+    }
+}
+
 static void popularity_falls_with_the_rank(void **state) {
     struct zipf zipf;
     struct random random = {3};
@@ -215,6 +243,7 @@ int main(void) {
         cmocka_unit_test(what_waited_in_vain_counts_among_the_latencies),
         cmocka_unit_test(the_same_seed_makes_the_same_requests),
         cmocka_unit_test(no_two_records_get_the_same_time),
+        cmocka_unit_test(a_log_record_has_as_many_attributes_as_wanted),
         cmocka_unit_test(popularity_falls_with_the_rank),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
