@@ -43,8 +43,8 @@ uint32_t rate_wait_s(const struct rate_bucket *bucket, uint32_t per_s);
 
 /* A request or message on its way in; zeroed at its start. */
 struct rate_turn {
-    struct hash128 rated;       /* the tenant asked for last, by name; zero: none */
-    uint32_t name_size;         /* of it; 0: none */
+    struct hash128 rated; /* the tenant asked for last, by name; zero: none */
+    uint32_t name_size;   /* of it; 0: none */
     uint8_t name[TENANT_BYTES_MAX];
     struct rate_bucket *bucket; /* of it; NULL: not limited */
     uint32_t wait_s;            /* it sends too much: when it may come back; 0: it does not */
